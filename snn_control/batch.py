@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from .controller import Stepped, alone
 from .engine import sequences
 from .engine.bound import input_taker
 from .engine.compile import compile_function
@@ -20,6 +19,7 @@ from .engine.program import Place, Program
 from .engine.slots import AGE, FRESH
 from .engine.tick import TABLES, run_tables
 from .errors import InputError, ProgramError
+from .stepped import Stepped, alone
 
 __all__ = ["Batch", "encoded_of"]
 

@@ -6,34 +6,31 @@
 
 from __future__ import annotations
 
-import functools
 import os
-import threading
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
+from .building import build_program, tuning_of
 from .controller_file import ControllerSpec, load_spec, nearest
-from .engine.bound import Bound, input_taker
-from .engine.build import build
-from .engine.control import LEARNING, RELEASE, RESTART, UPDATES
+from .engine.bound import input_taker
+from .engine.control import FORGET, LEARNING, RELEASE, RESTART, UPDATES
 from .engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from .engine.give import give
 from .engine.kernels import encoders, outputs
 from .engine.program import Program
-from .engine.slots import AGE, ARRIVAL, STAMP
 from .engine.spike_ring import SpikeRing
+from .engine.tuning import Tuning
 from .engine.workload import workload
 from .errors import DescriptionError, InputError, ProgramError, SnnControlError
 from .files import Arrays, replace_file
 from .resources import controller_path
 from .spaces import as_actions, inputs_of, released
+from .stepped import Stepped, alone
 
-__all__ = ["Controller", "Stepped", "alone", "build_program"]
+__all__ = ["Controller", "build_program"]
 
-Method = TypeVar("Method", bound=Callable[..., Any])
 #: name of a counter of an input, or of the guard -> its word
 OF_INPUT = {
     "clamped": encoders.CLAMPED, "rejected": encoders.REJECTED, "stale_ticks": encoders.STALE, "cut": encoders.CUT
@@ -42,96 +39,6 @@ OF_GUARD = {
     "faults": outputs.FAULTS, "safe_ticks": outputs.SAFE_TICKS, "clamped": outputs.CLAMPS,
     "slew_limited": outputs.SLEWED,
 }  # fmt: skip
-
-
-def build_program(spec: ControllerSpec) -> Program:
-    """Compile a controller file for its own dt and period; raises DescriptionError, with the file's name in front."""
-    try:
-        program = build(
-            spec.network,
-            spec.inputs,
-            spec.outputs,
-            dt=spec.dt,
-            period=spec.period,
-            guard=spec.guard,
-            seed=spec.seed,
-            reset_each_tick=spec.reset_each_tick,
-        )
-    except DescriptionError as error:
-        if error.path.startswith(("populations", "projections")):  # the path in the file
-            error = error.within("network")
-        raise error.in_file(spec.path) from None
-    except MemoryError:
-        rule = "does not fit into this machine's memory"
-        raise DescriptionError("network", "its size", rule).in_file(spec.path) from None
-    return replace(program, facts=replace(program.facts, repeat=spec.repeat))
-
-
-def alone(method: Method) -> Method:
-    """A method that holds the ``_lock`` of its object, so that calls from several threads are serialised."""
-
-    @functools.wraps(method)
-    def locked(self: Any, *arguments: Any, **more: Any) -> Any:
-        with self._lock:
-            return method(self, *arguments, **more)
-
-    return cast(Method, locked)
-
-
-class Stepped:
-    """Common base of `Controller` and `snn_control.batch.Batch`: the inputs and states of a bound Program.
-
-    Attributes
-    ----------
-    observers : called after each tick of a step, as recorders of `snn_control.record` are
-    """
-
-    def __init__(self, program: Program, repeat: int, rows: int | None = None) -> None:
-        self.program, self.repeat = program, repeat
-        self.bound = Bound(program, rows)
-        self.period_ns = program.facts.period_ns
-        self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
-        self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}
-        self._data = {n: self.bound.array(f"{n}.data") for n, i in self.inputs.items() if i.kind == "value"}
-        self._commands = {o.name: self.bound.array(f"{o.name}.command") for o in program.facts.outputs}
-        self._control = self.bound.array("control")
-        self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
-        self._lock = threading.RLock()
-        self.observers: list[Callable[[], object]] = []
-        self._reset(...)
-
-    def _check_names(self, observation: Mapping[str, Any]) -> None:
-        for name in observation:
-            if name not in self.inputs:
-                raise InputError(f"observation['{name}']: is not an input; {nearest(name, self.inputs)}")
-
-    @alone
-    def _reset(self, rows: Any) -> None:
-        self.bound.reset(rows)
-        for slot in self._slots.values():
-            for word in (AGE, STAMP, ARRIVAL):
-                slot[rows, word] = -1
-
-    @alone
-    def _state(self, rows: Any) -> np.ndarray:
-        """(..., bytes) uint8: the Program's mark, the state, the ages of the inputs."""
-        states = self.bound.state[rows]
-        marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))
-        ages = [np.ascontiguousarray(slot[rows, AGE, None]).view(np.uint8) for slot in self._slots.values()]
-        return np.concatenate([marks, states, *ages], axis=-1)
-
-    @alone
-    def _restore(self, state: np.ndarray, rows: Any) -> None:
-        state = np.array(state)
-        start = self._mark.size
-        end = start + self.bound.state.shape[-1]
-        fits = state.dtype == np.uint8 and state.shape[-1:] == (end + 8 * len(self._slots),)
-        if not fits or state.ndim > self.bound.state[rows].ndim or (state[..., :start] != self._mark).any():
-            raise ProgramError("state: is not one of this Program")
-        self.bound.restore(state[..., start:end], rows)
-        ages = np.ascontiguousarray(state[..., end:]).view(np.int64)
-        for k, slot in enumerate(self._slots.values()):
-            slot[rows, AGE] = ages[..., k]
 
 
 class Controller(Stepped):
@@ -147,10 +54,11 @@ class Controller(Stepped):
     ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
+    tuning : what of the Program can be tuned (`snn_control.building.tuning_of`)
     """
 
-    def __init__(self, program: Program, repeat: int = 1) -> None:
-        super().__init__(program, repeat)
+    def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
+        super().__init__(program, repeat, tuning=tuning)
         bound = self.bound
         self.outputs: dict[str, OutputFacts] = {o.name: o for o in program.facts.outputs}
         self._take = {name: input_taker(program, bound.io, bound.state, one) for name, one in self.inputs.items()}
@@ -176,7 +84,8 @@ class Controller(Stepped):
     @classmethod
     def from_spec(cls, spec: ControllerSpec) -> Controller:
         """Make a controller from a parsed controller file."""
-        return cls(build_program(spec), spec.repeat)
+        program = build_program(spec)
+        return cls(program, spec.repeat, tuning_of(spec, program))
 
     # stepping ------------------------------------------------------------------------------------------------
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -266,11 +175,14 @@ class Controller(Stepped):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or an unpickled object is a separate controller that continues from this one's state."""
-        return _again, (type(self), self.program, self.repeat, self.state())
+        return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
-    def save_state(self, path: str | os.PathLike) -> None:
-        """Write `state`, and with it all learned weights, as .npz, atomically."""
-        arrays = {"program": np.array(self.program.digest), "state": self.state()}
+    def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
+        """Write `state`, and with it all learned weights, as .npz, atomically.
+
+        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: the state now
+        """
+        arrays = {"program": np.array(self.program.digest), "state": self._state(..., block)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     def load_state(self, path: str | os.PathLike) -> None:
@@ -290,6 +202,43 @@ class Controller(Stepped):
             self.restore(state)
         except ProgramError as error:
             raise ProgramError(f"{path}: {error}") from None
+
+    def load_learned(self, path: str | os.PathLike) -> None:
+        """Take the learned weights alone from a file that `save_state` wrote; raises ProgramError as `load_state`
+        does."""
+        other = type(self)(self.program, self.repeat, self.bound.tuning)
+        other.load_state(path)
+        for rule in self._rules:
+            self.bound.array(f"{rule.title}.weights")[:] = other.bound.array(f"{rule.title}.weights")
+
+    # tuning --------------------------------------------------------------------------------------------------
+    @property
+    def tuned(self) -> dict[str, float]:
+        """The values that the last tick has used of what the file declares ``tunable``, by its path."""
+        names = self.program.facts.tunable
+        return dict(zip(names, self.bound.tuned.tolist(), strict=True)) if names else {}
+
+    @alone
+    def tune(self, values: Mapping[str, float]) -> None:
+        """Use other values of what the file declares ``tunable`` from the next tick on, also while a loop runs the
+        controller; they stay after a reset.
+
+        values : path in the file, e.g. ``network.populations.hidden.neuron.v_threshold``, -> number; for an array its
+            factor
+
+        From then on the ticks have the bits of a file with these values. Raises InputError for an unknown path or a
+        value out of its range; nothing is changed then.
+        """
+        names = list(self.program.facts.tunable)
+        newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
+        for path in values:
+            if path not in newest:
+                known = nearest(path, names) if names else "the file declares nothing tunable"
+                raise InputError(f"tune '{path}': is not tunable; {known}")
+        try:
+            self.bound.tune(np.array(list((newest | dict(values)).values()), np.float64))
+        except (DescriptionError, TypeError, ValueError) as error:
+            raise InputError(f"tune {error}") from None
 
     # learning ------------------------------------------------------------------------------------------------
     def learning(self, on: bool, name: str | None = None) -> None:
@@ -342,13 +291,15 @@ class Controller(Stepped):
         """Release a fault as an operator: the next tick ends it, if that tick is valid; otherwise call again."""
         self._control[RELEASE] += 1
 
-    def restart(self) -> None:
+    def restart(self, forget: bool = False) -> None:
         """Restart the network in the next tick, also while a loop runs the controller.
 
         Membranes, currents, spikes under way and the traces of decoders and learning rules are reset. Learned weights,
         the inputs, the guard with the last command, the clock and all counters are kept.
+
+        forget : reset learned weights, too
         """
-        self._control[RESTART] += 1
+        self._control[RESTART] += FORGET if forget else 1
 
     @alone
     def spikes(self, population: str) -> np.ndarray:
@@ -433,7 +384,9 @@ class Controller(Stepped):
         return found
 
 
-def _again(cls: type[Controller], program: Program, repeat: int, state: np.ndarray) -> Controller:
-    controller = cls(program, repeat)
+def _again(
+    cls: type[Controller], program: Program, repeat: int, tuning: Tuning | None, state: np.ndarray
+) -> Controller:
+    controller = cls(program, repeat, tuning)
     controller.restore(state)
     return controller

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from ..coding import ArgmaxDecoder
-from ..controller import Stepped
 from ..controller_file import ControllerSpec
 from ..engine.compile import compile_function
 from ..engine.memory import i64
 from ..engine.program import Program
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_in_ring
+from ..stepped import Stepped
 from .diagnosis import fires_always, neurons_of
 from .health import OutputHealth, output_health
 

@@ -24,9 +24,10 @@ from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
 from .ros import RosTopic, read_topics
 from .training import Limits, Surrogate, Training
+from .tunable import Tunable, take_tunable, value_at
 from .writing import save_spec
 
-__all__ = ["VERSION", "ControllerSpec", "Limits", "Reader", "RosTopic", "Surrogate", "Training"]
+__all__ = ["VERSION", "ControllerSpec", "Limits", "Reader", "RosTopic", "Surrogate", "Training", "Tunable"]
 __all__ += ["load_spec", "nearest", "parse_spec", "save_spec"]
 
 
@@ -41,6 +42,7 @@ class ControllerSpec(Checked):
     reset_each_tick : populations are reset at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
     training : what is trained and how; not part of its Program
+    tunable : path of a number in the file -> the range in which it may be changed while the controller runs
     path : the file that it was read from, or empty
 
     Raises DescriptionError for an invalid number.
@@ -58,7 +60,13 @@ class ControllerSpec(Checked):
     ros_inputs: Mapping[str, RosTopic] = field(default_factory=dict)
     ros_outputs: Mapping[str, RosTopic] = field(default_factory=dict)
     training: Training = field(default_factory=Training)
+    tunable: Mapping[str, Tunable] = field(default_factory=dict)
     path: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for path in self.tunable:
+            value_at(self, path)
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
         """Write it as a controller file, see `save_spec`."""
@@ -67,6 +75,7 @@ class ControllerSpec(Checked):
 
 def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> ControllerSpec:
     """A parsed YAML document -> ControllerSpec; raises DescriptionError."""
+    values, tunable = take_tunable(values)
     r = Reader(values, "", Path(folder))
     version = r.take("version")
     if version != VERSION or isinstance(version, bool):
@@ -96,7 +105,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
         **topics,
         "training": training,
     }
-    return read_fields(r, ControllerSpec, period=period, dt=dt, path=path, **sections)
+    return read_fields(r, ControllerSpec, period=period, dt=dt, path=path, tunable=tunable, **sections)
 
 
 def load_spec(path: str | os.PathLike) -> ControllerSpec:

@@ -53,6 +53,28 @@ VALUES: dict[Any, Schema] = {
     Mapping[str, Any]: {"type": "object"},
     type(None): {"type": "null"},
 }
+#: the value of a number or an array that may be changed while the controller runs
+TUNABLE: Schema = {
+    "type": "object",
+    "description": "A number, or the factor of an array, that may be changed while the controller runs.",
+    "required": ["value", "tunable"],
+    "additionalProperties": False,
+    "properties": {
+        "value": {
+            "anyOf": [{"type": "number"}, _ref("reference"), _ref("lists")],
+            "description": "The number or array itself.",
+        },
+        "tunable": {
+            "type": "array",
+            "items": {"type": "number"},
+            "minItems": 2,
+            "maxItems": 2,
+            "description": "The range of the number, or of the array's factor, which is 1 at first.",
+        },
+    },
+}
+#: descriptions whose numbers may be tuned
+TUNED = (Population, Projection, *PLUGINS)
 ARRAY: Schema = {"anyOf": [_ref("reference"), _ref("lists")]}
 #: keys whose values do not follow from the annotation of the field, or that have a shorter form in the file
 SPECIAL: dict[Any, Schema] = {
@@ -125,7 +147,7 @@ def schema() -> Schema:
         "how it is trained. SI units.",
         "required": ["version", "period", "outputs"],
         "properties": version | whole["properties"] | sections,
-        "$defs": families | single | {"reference": REFERENCE, "lists": LISTS},
+        "$defs": families | single | {"reference": REFERENCE, "lists": LISTS, "tunable": TUNABLE},
     }
 
 
@@ -175,6 +197,9 @@ def _key(described: Any, key: Key) -> Schema:
     if key.optional and type(None) not in allowed:
         allowed.append(type(None))
     said = SPECIAL.get((described, key.field)) or _any_of([_value(one, key.place) for one in allowed])
+    tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
+    if tuned and key.kind in (float, Any):
+        said = {"anyOf": [*said.get("anyOf", [said]), _ref("tunable")]}
     if key.text:
         said = said | {"description": key.text}
     return said | {"default": key.default} if _sayable(key.default) else said

@@ -26,6 +26,7 @@ from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
 from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
 from .training import Training
+from .tunable import mark
 
 __all__ = ["save_spec"]
 
@@ -33,7 +34,7 @@ INLINE = 64  # largest array in the YAML
 COMPRESSED = 1 << 26  # bytes of arrays up to which compression is worth its time
 
 #: fields of a ControllerSpec that are written in a way of their own, and one that is no key of the file
-SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "training", "path")
+SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "training", "tunable", "path")
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
     "topic", "kind", "type", "pre", "post", "from", "tau", "size", "unit", "range", "plausible", "not_finite", "stale",
@@ -272,6 +273,7 @@ def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
     beside = path.with_suffix(".npz")
     writer = _Writer(beside.name)
     document = writer.document(spec)
+    mark(document, spec)
     comment = "".join(f"# {line}\n" for line in head.splitlines())
     text = comment + yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     files: dict[str | os.PathLike, Any] = {}

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ProgramError
+from ..errors import DescriptionError, ProgramError
 from . import calls
-from .control import LEARNING, as_taken
+from .atomics import write_word
+from .control import LEARNING, as_taken, tuned_words
 from .facts import InputFacts
 from .names import check_names
 from .places import Array, apart
@@ -22,11 +23,14 @@ from .registry import kernel
 from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS
 from .take_events import taker
-from .tick import HEADER
+from .tick import CHANGES, CONSTANTS, FORGETS, HEADER, N_CHANGES, N_FORGETS, SETTING
+from .tuning import Tuning
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
 
 KEPT = ("clock", "controlled", "guard", "previous", "smoothed", "step", "stops")  # what a restart of the network keeps
+
+KEPT_SETTINGS = 64  # which a running tick may still be taking
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
@@ -83,6 +87,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
     if "control" in program.names:
         asked, restarts = program.names["control"], program.names["restarts"]
         values |= {"asked": asked, "taken": program.names["controlled"], "rules": asked.shape[0] - LEARNING}
+        values |= {"tunable": len(program.facts.tunable)}
         values |= {"restarts": restarts, "n_restarts": restarts.shape[0]}
         values |= {"state": Place(STATE, 0, "|u1", program.initial_state.shape)}
         values |= {"initial": int(program.initial_state.ctypes.data)}
@@ -170,7 +175,8 @@ class Bound:
     rows : None, or the number of states and io blocks, each with a table of its own
 
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
-    constants : the Program's own, read-only
+    constants : the Program's own, read-only; a copy if numbers of it can be tuned
+    tuning : what can be tuned, or None
     tables : (1 or rows, 1 + operations, WORDS) int64
     table : address of the first table, which `tick` and steppers run
     tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock for
@@ -181,9 +187,13 @@ class Bound:
     not: use a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
     """
 
-    def __init__(self, program: Program, rows: int | None = None) -> None:
+    def __init__(self, program: Program, rows: int | None = None, tuning: Tuning | None = None) -> None:
         self.program, self.rows = program, rows
+        self.tuning = tuning if rows is None else None  # rows share the constants
         self.constants = program.constants
+        if self.tuning is not None:
+            self.constants = aligned(program.constants.size)
+            self.constants[:] = program.constants
         shape = () if rows is None else (rows,)
         self.state = aligned(program.initial_state.size, *shape)
         self.state[:] = program.initial_state
@@ -198,12 +208,21 @@ class Bound:
         self._blocks = first
         self.table = int(self.tables.ctypes.data)
         self._kept = program.initial_state, self.constants, self.state, self.io
+        learned = [program.names[f"{rule.title}.weights"] for rule in program.facts.learning]
+        self._learned = np.array([(one.offset, one.n_bytes) for one in learned], np.int64)
+        self.tables[:, 0, [FORGETS, N_FORGETS]] = self._learned.ctypes.data, len(learned)
+        self._settings: list[np.ndarray] = []  # the newest ones, of which a tick may be taking one
+        if self.tuning is not None:
+            changes = self.tuning.changes
+            self.tables[0, 0, [CHANGES, N_CHANGES, CONSTANTS]] = (
+                changes.ctypes.data, changes.size, self.constants.ctypes.data,
+            )  # fmt: skip
         self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or an unpickled object gets a new table, because addresses are valid for one object's blocks only."""
-        return _again, (self.program, self.rows, self.state, self.io)
+        return _again, (self.program, self.rows, self.tuning, self.state, self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then run one tick.
@@ -229,15 +248,20 @@ class Bound:
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset all ``rows``, or those of an index, to the initial state, and clear their io blocks."""
+        """Reset all ``rows``, or those of an index, to the initial state, and clear their io blocks; what was tuned
+        stays."""
+        tuned = None if self.tuning is None else self._newest_setting()
         self.state[rows] = self.program.initial_state
         self.io[rows] = 0
         self._ask_for_nothing(rows)
+        if tuned is not None:
+            self.array("controlled")[-tuned.size :] = tuned
+            self._set_constants()
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
         """Set the control words of the io block to those in the state, so that no request is pending."""
         if "control" in self.program.names:
-            self.array("control")[rows] = as_taken(self.array("controlled")[rows])
+            self.array("control")[rows] = as_taken(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
         """Continue from a copy of `state`; raises ProgramError and changes nothing if it does not fit.
@@ -250,12 +274,72 @@ class Bound:
             raise ProgramError(f"a state of {state.shape} {state.dtype}: this Program's has {size} uint8")
         for one in state.reshape(-1, size):  # values that kernels follow, and the guard's last command
             check_rows(self.program, {**self._blocks, STATE: one})
+        if self._tuned_words:
+            for one in state.reshape(-1, size):
+                self._check_tuned(self.program.names["controlled"].view(one))
         self.state[rows] = state
         self._ask_for_nothing(rows)
+        if self.tuning is not None:
+            self._set_constants()
+
+    # tuning ----------------------------------------------------------------------------------------------------
+    @property
+    def _tuned_words(self) -> int:
+        return tuned_words(len(self.program.facts.tunable))
+
+    @property
+    def tuned(self) -> np.ndarray:
+        """(tunable,) float64: a copy of the values that the last tick has used."""
+        return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
+
+    def tune(self, values: np.ndarray) -> None:
+        """Use other values of what can be tuned from the next tick on, also while a loop runs.
+
+        values : (tunable,) float64, in the order of ``facts.tunable``
+
+        Raises DescriptionError for what they cannot be, and ProgramError if nothing can be tuned here.
+        """
+        if self.tuning is None:
+            raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
+        values = np.array(values, np.float64)
+        words = self.tuning.words(values)
+        end = 1 + values.size
+        setting = np.zeros(end + (words.size + 1) // 2, np.int64)
+        setting[0], setting[1:end] = self._newest_setting()[0] + 1, values.view(np.int64)
+        setting[end:].view(np.uint32)[: words.size] = words
+        self._settings = [*self._settings[-KEPT_SETTINGS:], setting]
+        write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
+
+    @property
+    def newest_values(self) -> list[float]:
+        """The values of what can be tuned that the next tick uses."""
+        return self._newest_setting()[1:].view(np.float64).tolist()
+
+    def _newest_setting(self) -> np.ndarray:
+        """(1 + tunable,) int64: number and values of the setting that the next tick uses."""
+        n = self._tuned_words
+        return self._settings[-1][:n].copy() if self._settings else self.array("controlled")[-n:].copy()
+
+    def _check_tuned(self, controlled: np.ndarray) -> None:
+        """Raise ProgramError if a state's values cannot be used."""
+        values = controlled[-len(self.program.facts.tunable) :].view(np.float64)
+        try:
+            if self.tuning is not None:
+                self.tuning.check(values)
+            elif values.tolist() != list(self.program.facts.tuned):
+                raise ProgramError("the state was tuned, and nothing can be tuned here")
+        except DescriptionError as error:
+            raise ProgramError(str(error)) from None
+
+    def _set_constants(self) -> None:
+        """Make the constants those of the values in the state, with no setting to come."""
+        write_word(self.table + 8 * SETTING, 0)
+        self._settings = []
+        self.constants.view(np.uint32)[self.tuning.changes] = self.tuning.words(self.tuned)
 
 
-def _again(program: Program, rows: int | None, state: np.ndarray, io: np.ndarray) -> Bound:
-    bound = Bound(program, rows)
+def _again(program: Program, rows: int | None, tuning: Tuning | None, state: np.ndarray, io: np.ndarray) -> Bound:
+    bound = Bound(program, rows, tuning)
     bound.restore(state)
     bound.io[:] = io
     return bound

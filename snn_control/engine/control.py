@@ -7,10 +7,14 @@ recorded of it, uses the copy.
 driver    what the driver reports: bits of the guard's reasons
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
 release   number of times an operator has asked to end a fault; an increase is a request
-restart   number of times a restart of the network was asked for; an increase is a request
+restart   number of times a restart of the network was asked for, and FORGET times how often one that forgets what was
+          learned; an increase is a request
 learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
 
-In the copy, each rule has its whole switch in place of its word.
+In the copy, each rule has its whole switch in place of its word. If numbers of the controller can be tuned, the copy
+ends with how often they were set, and their values (float64). No words of the io block ask for them: a number of a
+controller file becomes many constants, and all must change between the same two ticks. A tick takes them from a setting
+(`snn_control.engine.bound.Bound.tune`).
 """
 
 from __future__ import annotations
@@ -18,21 +22,29 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "DRIVER", "ELAPSED", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE", "as_taken",
-    "words_of",
+    "DRIVER", "ELAPSED", "FORGET", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
+    "as_taken", "tuned_words", "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
+FORGET = 1 << 32
 WHOLE = 1000  # a period, in the unit of ELAPSED
 #: words of a switch: the rule is on; it was on in the last step; number of weights visited so far
 ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
-def words_of(rules: int) -> tuple[int, int]:
-    """Number of control words with ``rules`` learning rules: in the io block, and in the state."""
-    return LEARNING + rules, LEARNING + SWITCH_WORDS * rules
+def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
+    """Number of control words with ``rules`` learning rules and ``tunable`` numbers: in the io block, and in the
+    state."""
+    return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 
-def as_taken(controlled: np.ndarray) -> np.ndarray:
+def tuned_words(tunable: int) -> int:
+    """How many words at the end of the copy are for numbers that can be tuned: how often they were set, and each."""
+    return tunable + (tunable > 0)
+
+
+def as_taken(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
     """Control words (..., io words) that request nothing new, from those in the state (..., words)."""
-    return np.concatenate([controlled[..., :LEARNING], controlled[..., LEARNING + ON :: SWITCH_WORDS]], axis=-1)
+    switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
+    return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

@@ -109,6 +109,8 @@ class Facts:
     spiking : populations that fire, in the order of their counters
     updates : number of state variables that decay in a step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
+    tunable : names of the numbers that can be tuned (`ControllerSpec.tunable`)
+    tuned : their values in the file
     """
 
     dt: float = 0.0
@@ -122,6 +124,8 @@ class Facts:
     projections: tuple[ProjectionFacts, ...] = ()
     learning: tuple[RuleFacts, ...] = ()
     repeat: int = 1
+    tunable: tuple[str, ...] = ()
+    tuned: tuple[float, ...] = ()
 
     @property
     def period_ns(self) -> int:

@@ -70,7 +70,7 @@ def _promises(program: Program) -> Iterator[Promise]:
         if pop.spiking:
             yield f"{pop.name}.spikes", STATE, "|u1", (pop.stride * pop.slots,)
     if "control" in program.names:
-        asked, taken = words_of(len(facts.learning))
+        asked, taken = words_of(len(facts.learning), len(facts.tunable))
         yield from (("control", IO, "<i8", (asked,)), ("restarts", PROGRAM, "<i8", None))
         yield "controlled", STATE, "<i8", (taken,)
     for rule in facts.learning:

@@ -3,15 +3,18 @@
 Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps, in each step and after them, steps in a
 tick, address of the clock (int64 [tick, step], in the state); the control words as requested (io) and as taken (state),
 and the number of learning rules; what a restart resets: the parts of the state (int64 rows offset and bytes), their
-number, the state and its initial content. Each further row is one operation.
+number, the state and its initial content; the parts that hold what was learned, and their number; how many numbers can
+be tuned, the words of the constants that they change (their indices and number), the constants, and the newest setting
+(0: none). Each further row is one operation.
 """
 
 from __future__ import annotations
 
 from numba.extending import register_jitable
 
-from .control import LEARNING, RESTART, SWITCH_WORDS
-from .memory import call_kernel, i64
+from .atomics import load_acquire
+from .control import FORGET, LEARNING, RESTART, SWITCH_WORDS
+from .memory import call_kernel, i64, u32
 from .rows import WORDS
 
 __all__ = ["HEADER", "TABLES", "run_tables", "tick_address"]
@@ -20,9 +23,12 @@ TABLES = "void(int64,int64,int64)"
 
 HEADER = (
     "before", "in_step", "after", "steps", "clock", "asked", "taken", "rules", "restarts", "n_restarts", "state",
-    "initial",
+    "initial", "forgets", "n_forgets", "tunable", "changes", "n_changes", "constants", "setting",
 )  # fmt: skip
-BEFORE, IN_STEP, AFTER, STEPS, CLOCK, ASKED, TAKEN, RULES, RESTARTS, N_RESTARTS, STATE, INITIAL = range(len(HEADER))
+(
+    BEFORE, IN_STEP, AFTER, STEPS, CLOCK, ASKED, TAKEN, RULES, RESTARTS, N_RESTARTS, STATE, INITIAL, FORGETS,
+    N_FORGETS, TUNABLE, CHANGES, N_CHANGES, CONSTANTS, SETTING,
+) = range(len(HEADER))  # fmt: skip
 ROW = 8 * WORDS  # bytes
 
 
@@ -46,17 +52,52 @@ def restart(header):
 
 
 @register_jitable
-def take_control(header):
-    """Copy the control words into the state, and restart the network if requested."""
+def forget(header):
+    """Reset what was learned."""
+    parts = i64(header[FORGETS], 2 * header[N_FORGETS])
+    for k in range(header[N_FORGETS]):
+        offset, words = parts[2 * k], parts[2 * k + 1] // 4
+        now, initial = u32(header[STATE] + offset, words), u32(header[INITIAL] + offset, words)
+        for i in range(words):
+            now[i] = initial[i]
+
+
+@register_jitable
+def take_setting(header, setting):
+    """Take all numbers of a setting, if it is new: their values into the state, and what they change of the constants.
+
+    A setting is int64 words: its number, the values, and the words of the constants, two in each.
+    """
+    tunable, n = header[TUNABLE], header[N_CHANGES]
+    given = i64(setting, 1 + tunable)
+    taken = i64(header[TAKEN] + 8 * (LEARNING + SWITCH_WORDS * header[RULES]), 1 + tunable)
+    if given[0] == taken[0]:
+        return
+    changes, words = i64(header[CHANGES], n), u32(setting + 8 * (1 + tunable), n)
+    for k in range(n):
+        u32(header[CONSTANTS] + 4 * changes[k], 1)[0] = words[k]
+    for k in range(1 + tunable):
+        taken[k] = given[k]
+
+
+@register_jitable
+def take_control(header, table):
+    """Copy the control words into the state, take a new setting, and restart the network if requested; where the
+    request counts `FORGET` more, what was learned is reset too."""
     rules = header[RULES]
+    setting = load_acquire(table + 8 * SETTING)
+    if setting != 0:
+        take_setting(header, setting)
     asked, taken = i64(header[ASKED], LEARNING + rules), i64(header[TAKEN], LEARNING + SWITCH_WORDS * rules)
-    again = asked[RESTART] != taken[RESTART]
+    again, anew = asked[RESTART] != taken[RESTART], asked[RESTART] // FORGET != taken[RESTART] // FORGET
     for k in range(LEARNING):
         taken[k] = asked[k]
     for k in range(rules):
         taken[LEARNING + SWITCH_WORDS * k] = asked[LEARNING + k]
     if again:
         restart(header)
+    if anew:
+        forget(header)
 
 
 @register_jitable(forceinline=True)
@@ -64,7 +105,7 @@ def encode(table):
     """Take the control words and the inputs of the io block, and encode. Returns the address of the next row."""
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
-        take_control(header)
+        take_control(header, table)
     return run_rows(table + ROW, header[BEFORE])
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from ..engine.atomics import load_acquire, store_release
 from ..engine.control import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.outputs import FAULTED, LATE, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64
 from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
 from . import table as words
-from .atomics import load_acquire, store_release
 from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .histogram import record, record_since
 from .port import FINAL, LOCKSTEP, REALTIME, WITHHELD

@@ -47,6 +47,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 import numpy as np
 
+from ..engine.atomics import read_word, write_word
 from ..engine.compile import compile_function
 from ..engine.control import DRIVER, ELAPSED, LEARNING
 from ..engine.kernels.outputs import GUARD_WORDS
@@ -54,7 +55,6 @@ from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram
 from . import table as words
-from .atomics import read_word, write_word
 from .clock import check_libc
 from .port import MODES, InputPort, Port
 from .rights import Rights, ask

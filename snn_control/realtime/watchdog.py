@@ -27,10 +27,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 from numba import types
 
+from ..engine.atomics import load_acquire, read_word, store_release, write_word
 from ..engine.compile import compile_function
 from ..engine.memory import i64, load_i64, store_u32
 from ..errors import RuntimeFault
-from .atomics import load_acquire, read_word, store_release, write_word
 from .rights import block_signals, set_fifo
 from .table import HEARTBEAT, RUNNING, SEMAPHORE
 

@@ -9,12 +9,12 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..controller import Controller
+from ..engine.atomics import read_word, store_release
 from ..engine.bound import Bound
 from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
 from ..errors import DescriptionError
-from ..realtime.atomics import read_word, store_release
 from ..realtime.port import CompiledPort, newest
 from .run_folder import write_record
 

@@ -70,7 +70,13 @@ def run_again(controller: Controller, log: InputLog, record: Mapping[str, np.nda
         tick_address(), controller.bound.table, controller.period_ns, ports, observers=[recorder], mode="free",
         keep=controller,
     )  # fmt: skip
-    loop.run(log.ticks)
+    settings, at = log.settings(controller.bound), 0
+    for tick in [*settings, log.ticks]:
+        if tick > at:
+            loop.run(tick - at)
+        if tick in settings:
+            controller.bound.tune(settings[tick])
+        at = tick
     found = recorder.arrays()
     theirs = record["command"][first - lost : last - lost]
     ours = found["command"][first - log.first_tick : last - log.first_tick]

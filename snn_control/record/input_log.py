@@ -18,15 +18,15 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..controller import Controller
+from ..engine.atomics import fence, store_release
 from ..engine.bound import Bound
-from ..engine.control import DRIVER, ELAPSED, LEARNING, SWITCH_WORDS
+from ..engine.control import DRIVER, ELAPSED, LEARNING, SWITCH_WORDS, tuned_words
 from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..engine.take_events import NOWHERE
 from ..errors import DescriptionError, InputError, ProgramError
 from ..files import replace_file
-from ..realtime.atomics import fence, store_release
 from ..realtime.port import CompiledPort, newest
 from ..realtime.ports.columns import copy_events
 from ..realtime.ports.memory import ReplayInput
@@ -35,8 +35,8 @@ from .run_folder import read_arrays
 __all__ = ["InputLog", "InputLogRecorder"]
 
 # context words
-CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES = range(9)
-STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS, WORDS = range(9, 16)
+CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, TUNED = range(10)
+STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS, WORDS = range(10, 17)
 TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
 # by the start of the tick's events
@@ -76,12 +76,14 @@ def keep_inputs(context, stamp_ns, now_ns):
     """An observer: copies all io slots and the control words of the tick that has just run."""
     c = i64(context, WORDS)
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
-    rules, row[TICK] = c[RULES], i64(c[CLOCK], 1)[0]
-    controlled = i64(c[CONTROLLED], LEARNING + SWITCH_WORDS * rules)
+    rules, tuned, row[TICK] = c[RULES], c[TUNED], i64(c[CLOCK], 1)[0]
+    controlled = i64(c[CONTROLLED], LEARNING + SWITCH_WORDS * rules + tuned)
     for i in range(LEARNING):
         row[CONTROL + i] = controlled[i]
     for i in range(rules):
         row[CONTROL + LEARNING + i] = controlled[LEARNING + SWITCH_WORDS * i]
+    for i in range(tuned):
+        row[CONTROL + LEARNING + rules + i] = controlled[LEARNING + SWITCH_WORDS * rules + i]
     for k in range(c[N_INPUTS]):
         port = c[INPUTS] + 8 * INPUT_WORDS * k
         o = i64(port, INPUT_WORDS)
@@ -123,8 +125,8 @@ class InputLogRecorder(CompiledPort):
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         sizes = [SLOT_WORDS + (one.size if one.kind == "value" else 0) for one in self._inputs]
-        rules = len(bound.program.facts.learning)
-        self._inputs_from = CONTROL + LEARNING + rules
+        rules, tuned = len(bound.program.facts.learning), tuned_words(len(bound.program.facts.tunable))
+        self._inputs_from = CONTROL + LEARNING + rules + tuned
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
         count = min(STATES, most_bytes // 4 // bound.state.size)
         ticks, events = self._room(ticks, events, most_bytes - (count + 1) * bound.state.size, 8 * int(ends[-1]))
@@ -147,7 +149,7 @@ class InputLogRecorder(CompiledPort):
         self._initial, self._first = bound.state.copy(), int(self._clock[0])
         super().__init__("input log recorder", keep_inputs, (
             bound.address("clock"), self._table.ctypes.data, len(self._inputs),
-            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules,
+            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules, tuned,
             bound.state.ctypes.data, words, ticks // max(count - 1, 1) or 1, self._states.ctypes.data, count,
             self._state_ticks.ctypes.data,
         ))  # fmt: skip
@@ -259,8 +261,8 @@ class InputLog:
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them; no words if
-        they were not recorded
+    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them, and behind them
+        how often numbers were tuned, and these; no words if they were not recorded
     faulted : the guard started in a fault, as it does on a robot
     state : (bytes,) uint8, the state block before the first tick; no bytes if it was not kept
     """
@@ -352,12 +354,30 @@ class InputLog:
         except ProgramError as error:
             raise InputError(f"the log's state is not of this controller: {error}") from None
 
+    def settings(self, bound: Bound) -> dict[int, np.ndarray]:
+        """Tick of the log before which numbers were tuned -> (tunable,) float64, all values from then on.
+
+        Raises InputError if it has other control words than the bound.
+        """
+        asked, tuned = bound.array("control").size, tuned_words(len(bound.program.facts.tunable))
+        if self.control.shape[1] not in (0, asked + tuned):
+            rule = f"{self.control.shape[1]} control words a tick, the controller {asked + tuned}"
+            raise InputError(f"the log has {rule}: it is of another controller")
+        if not tuned or not self.control.shape[1]:
+            return {}
+        before = self.state if self.state.size else bound.program.initial_state
+        first = bound.program.names["controlled"].view(before)[-tuned]
+        numbers = np.append(first, self.control[:, asked])
+        return {int(k): self.control[k, asked + 1 :].view(np.float64) for k in np.flatnonzero(np.diff(numbers))}
+
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Input ports that replay it in a loop from its state, tick by tick; raises InputError if the bound has no such
-        input."""
+        """Input ports that replay it in a loop from its state, tick by tick; what was tuned is in `settings`. Raises
+        InputError if the bound has no such input."""
+        self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
         if self.control.shape[1]:
-            ports.append(ReplayInput.control(bound, self.control, self.faulted))
+            asked = bound.array("control").size
+            ports.append(ReplayInput.control(bound, self.control[:, :asked], self.faulted))
         for name, one in self.inputs.items():
             record = one["values"] if "values" in one else [one[key] for key in ("offsets", *EVENT_COLUMNS)]
             marks = {"fresh": one["fresh"], "stamps": one["stamp"], "ages": one["age"]}
@@ -389,14 +409,15 @@ class InputLog:
         Raises InputError if the controller has other control words.
         """
         control, guard = controller.bound.array("control"), controller.bound.array("guard")
-        if self.control.shape[1] not in (0, control.size):
-            raise InputError(f"the log has {self.control.shape[1]} control words a tick, the controller {control.size}")
+        settings = self.settings(controller.bound)
         self.begin(controller.bound)
         if self.faulted:
             guard[FAULTED] = 1
-        for words, observation in zip(self.control, self.observations(), strict=True):
+        for k, (words, observation) in enumerate(zip(self.control, self.observations(), strict=True)):
             if words.size:
-                control[:] = words
+                control[:] = words[: control.size]
+            if k in settings:
+                controller.bound.tune(settings[k])
             yield controller.step(observation)
         if self.control.shape[1]:
             control[[DRIVER, ELAPSED]] = 0

@@ -10,7 +10,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
-from std_srvs.srv import SetBool, Trigger
 
 from ..analysis.energy import estimate
 from ..analysis.lint import lint
@@ -26,21 +25,24 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
-from ..errors import NO_VALUE, DescriptionError, InputError, RuntimeFault, SnnControlError, close_match, in_file
+from ..errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, close_match, in_file
 from ..realtime import table as loop_words
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
 from ..record.activity import ActivityRecorder
 from ..record.input_log import InputLogRecorder
 from ..record.run_folder import beside
+from ..record.state_copy import StateCopy
 from . import last_resort
 from .console import Console
-from .diagnostics import Reporter, guard_reason, learning_switches
+from .diagnostics import Reporter
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
 from .safe_messages import messages_of
 from .service_manager import alive_every, notify
+from .services import offer_services
 from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
+from .tuning import TunableParameters
 
 __all__ = ["ControllerNode", "main"]
 
@@ -68,6 +70,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     NAME, PRIORITY, guarded = "controller", 80, True
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
+    DECLARES_MORE = True
     PARAMETERS: Mapping[str, Parameter] = {
         "controller_file": Parameter("", "Controller file (.yaml)"),
         "mode": Parameter(
@@ -88,6 +91,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             10.0,
         ),
         "record": Parameter("", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"),
+        "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
     }
 
@@ -98,6 +102,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.outputs: list[Any] = []
         self.controller: Controller | None = None
         self.loop: Loop | None = None
+        self.copies: StateCopy | None = None
         self.recorders: tuple[ActivityRecorder, InputLogRecorder] | tuple[()] = ()
         self.faults: FaultLog | None = None
         self._io: Any = None
@@ -111,10 +116,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.steady_timer(every, self._say_alive)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
-        self._offer(Trigger, "release", self._release)
-        self._offer(Trigger, "restart", self._restart)
-        self._offer(SetBool, "learning", self._learning)
-        self._offer(Trigger, "snapshot", self._snapshot)
+        offer_services(self)
+        self._tuning = TunableParameters(self)
         transitions = (self.trigger_configure, self.trigger_activate) if self.given.autostart else ()
         # a signal can arrive at any time: if it came during one transition, the next is skipped
         if not all(stop() or begin() == SUCCESS for begin in transitions):
@@ -130,6 +133,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
         else:
             return SUCCESS
+        finally:
+            self.warn_of_unknown()
         self._release_resources()
         return FAILURE
 
@@ -138,6 +143,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             fix = "write --ros-args -p controller_file:=FILE"
             raise DescriptionError("controller_file", "", "must name a controller file", fix)
         check_record(self.record)
+        check_record(self.given.state, "state")
         self.spec = at_rate(load_spec(self.file), self.given.rate)
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
@@ -147,6 +153,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             fix = f"let the world step {self.spec.repeat} times as fast, or use mode realtime"
             raise DescriptionError(f"{self.file}: repeat", self.spec.repeat, rule, fix)
         self.controller = Controller.from_spec(self.spec)
+        self._tuning.declare(self.spec, self.controller)
+        self.begin_learned(self.controller)
         self.controller.step({})  # compiles what is missing
         self.controller.reset()
         bound = self.controller.bound
@@ -159,7 +167,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.record:
             self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
             self.get_logger().info(f"{beside(self.record, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
-        self.faults = FaultLog(bound)
+        self.faults, self.copies = FaultLog(bound), StateCopy(bound)
         trigger = self._trigger(self.spec)
         if supervise := self._supervised():
             self.supervisor = Supervisor(loop_words.TABLE_WORDS)
@@ -170,7 +178,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.inputs,
             self.outputs,
             ends_of(self.spec, bound),
-            observers=[self.faults, *self.recorders],
+            observers=[self.faults, *self.recorders, self.copies],
             mode="lockstep" if lockstep else "realtime",
             trigger=trigger,
             control=bound.address("control"),
@@ -192,6 +200,16 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
+
+    def begin_learned(self, controller: Controller) -> bool:
+        """Take what was learned from the file ``state``, if it is there; returns whether it is. Raises DescriptionError
+        or ProgramError."""
+        if self.given.state and not controller.program.facts.learning:
+            raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
+        there = bool(self.given.state) and Path(self.given.state).is_file()
+        if there:
+            controller.load_learned(self.given.state)
+        return there
 
     def _trigger(self, spec: ControllerSpec) -> Any:
         """The port whose messages wake the loop, None if the clock does; raises DescriptionError."""
@@ -224,6 +242,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
             return FAILURE
         self.controller.reset()
+        try:
+            self.begin_learned(self.controller)
+        except SnnControlError as error:
+            self.get_logger().error(str(error))
+            return FAILURE
         if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
             self.controller.bound.array("guard")[guard_words.FAULTED] = 1
         for recorder in self.recorders:
@@ -349,6 +372,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recorders and self.recorders[0].total > 0:
             self._save_record()
+        if self.given.state and self.controller is not None and self.loop.ticks > 0:
+            with self.saving(self.given.state, "state"):
+                self.controller.save_state(self.given.state)
         return True
 
     def _save_record(self) -> None:
@@ -358,6 +384,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self._write_record(file)
         for recorder in self.recorders:
             recorder.clear()
+
+    def snapshot(self) -> Path:
+        """Save the newest ticks while the loop runs, in new files; raises OSError."""
+        file = unused(Path(self.record))
+        self._write_record(file)
+        return file
 
     def _write_record(self, file: Path) -> None:
         """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
@@ -376,7 +408,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             return False  # its thread still uses the ports
         for port in self.inputs:
             port.detach()
-        self.loop = self.faults = self.controller = None
+        self._tuning.undeclare()
+        self.loop = self.faults = self.controller = self.copies = None
         self.inputs, self.outputs, self.recorders = [], [], ()
         if self._io is not None:
             self._io.destroy_node()
@@ -391,50 +424,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         notify("STOPPING=1")
         if self._stop_loop():
             self._release_resources()
-
-    # services and diagnostics --------------------------------------------------------------------------------
-    def _offer(self, kind: Any, name: str, answer: Callable[[Controller, Loop, Any], tuple[bool, str]]) -> None:
-        """Create a service ``~/name`` that a running loop answers with success and message."""
-
-        def respond(request: Any, response: Any) -> Any:
-            response.success, response.message = False, "not active"
-            if self.controller is not None and self.loop is not None and self.loop.running:
-                response.success, response.message = answer(self.controller, self.loop, request)
-            return response
-
-        self.create_service(kind, f"~/{name}", respond)
-
-    def _release(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """Operator's release of a fault (std_srvs/srv/Trigger): whether the controller commands again."""
-        end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks, one is complete
-        controller.release()
-        while controller.safe and loop.ticks < last and time.monotonic() < end:
-            time.sleep(0.001)
-        return (False, f"still the safe command: {guard_reason(self)}") if controller.safe else (True, "commands")
-
-    def _restart(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """Restart the network in the loop's next tick (std_srvs/srv/Trigger)."""
-        controller.restart()
-        return True, "the network restarts"
-
-    def _snapshot(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """Save the newest ticks while the loop runs (std_srvs/srv/Trigger)."""
-        if not self.recorders:
-            return False, "nothing is recorded: start the node with record:=FILE.npz"
-        file = unused(Path(self.record))
-        try:
-            self._write_record(file)
-        except OSError as error:
-            return False, f"{file}: cannot be written: {error.strerror}"
-        return True, str(file)
-
-    def _learning(self, controller: Controller, loop: Loop, request: Any) -> tuple[bool, str]:
-        """Switch all learning rules (std_srvs/srv/SetBool) from the loop's next tick on."""
-        try:
-            controller.learning(request.data)
-        except InputError as error:
-            return False, str(error)
-        return True, learning_switches(controller)
 
 
 #: entry point of the executable ``controller_node``; returns the exit code

@@ -34,7 +34,8 @@ from . import block_ends
 from .transport import shared_memory, use_udp
 
 __all__ = [
-    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "check_record", "dds_threads", "given_priority", "io_node",
+    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "check_record", "dds_threads", "declare", "given_priority",
+    "io_node",
     "missing_rights", "run_node", "start_rclpy",
 ]  # fmt: skip
 
@@ -161,7 +162,7 @@ def io_node(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A read-only parameter of a node.
+    """A parameter of a node, read-only unless it ``changes``.
 
     low, high : range of a number; None: any
     words : permitted texts; empty: any
@@ -174,6 +175,7 @@ class Parameter:
     high: Any = None
     words: Sequence[str] = ()
     required: str = ""
+    changes: bool = False
 
 
 class ProcessNode(Node):
@@ -182,39 +184,46 @@ class ProcessNode(Node):
     NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
     PARAMETERS : by name; their values are attributes of ``given``
     EXAMPLE : arguments after ``--ros-args``, for --help
+    DECLARES_MORE : further parameters are declared later, after which the node calls `warn_of_unknown`
     """
 
     NAME, PRIORITY, EXAMPLE = "", 0, ""
     PARAMETERS: Mapping[str, Parameter] = {}
+    DECLARES_MORE = False
 
     def __init__(self, stop: Stop, **options: Any) -> None:
         with dds_threads():
             super().__init__(self.NAME, **options)
         self._stop, self.exit_code, self.finished = stop, 0, False
-        values = {name: _declare(self, name, one) for name, one in self.PARAMETERS.items()}
+        values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
-        known = sorted(self.get_parameters_by_prefix(""))
-        # rclpy ignores a misspelt one; a file may hold parameters for several nodes, so this is only a warning
-        for name in getattr(self, "_parameter_overrides", {}):
-            if name not in known and not name.startswith("qos_overrides."):
-                self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
+        if not self.DECLARES_MORE:
+            self.warn_of_unknown()
         for name, one in self.PARAMETERS.items():
             if one.required and not values[name]:
                 raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
+
+    def warn_of_unknown(self) -> None:
+        """Report parameters that were given and are not declared. rclpy ignores a misspelt one; a file may hold
+        parameters for several nodes, so this is only a warning."""
+        known = sorted(self.get_parameters_by_prefix(""))
+        for name in getattr(self, "_parameter_overrides", {}):
+            if name not in known and not name.startswith("qos_overrides."):
+                self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
     def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
         """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     @contextmanager
-    def saving(self, file: str | Path) -> Iterator[None]:
-        """A context in which a record is written, which may take long; if that fails, it is reported and the node
+    def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
+        """A context in which a file is written, which may take long; if that fails, it is reported and the node
         fails."""
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
         except OSError as error:
-            self.get_logger().error(f"record = {file}: cannot be written: {error.strerror}")
+            self.get_logger().error(f"{parameter} = {file}: cannot be written: {error.strerror}")
             self.exit_code = 1
         self._stop.allow(GRACE_S)
 
@@ -239,7 +248,7 @@ def help_of(node: type[ProcessNode]) -> str:
 KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 
 
-def _declare(node: Node, name: str, one: Parameter) -> Any:
+def declare(node: Node, name: str, one: Parameter) -> Any:
     """Declare a parameter; returns its value.
 
     An integer is accepted for a floating-point parameter. Raises DescriptionError for any other type, for a value out
@@ -257,7 +266,7 @@ def _declare(node: Node, name: str, one: Parameter) -> Any:
     if one.words and value not in one.words:
         rule = f"is not known: it must be {' or '.join(map(repr, one.words))}"
         raise DescriptionError(name, value, rule, close_match(value, one.words))
-    descriptor = ParameterDescriptor(description=one.description, read_only=True)
+    descriptor = ParameterDescriptor(description=one.description, read_only=not one.changes)
     if one.low is not None and isinstance(one.default, float):
         descriptor.floating_point_range = [FloatingPointRange(from_value=one.low, to_value=one.high)]
     elif one.low is not None:
@@ -266,15 +275,15 @@ def _declare(node: Node, name: str, one: Parameter) -> Any:
     return value
 
 
-def check_record(path: str) -> None:
-    """Raise DescriptionError now if a record could not be written later."""
+def check_record(path: str, parameter: str = "record") -> None:
+    """Raise DescriptionError now if a file that a parameter names could not be written later."""
     if not path:
         return
     file = Path(path)
-    with writing("record", path):
+    with writing(parameter, path):
         file.parent.mkdir(parents=True, exist_ok=True)
     if file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise DescriptionError("record", path, "must be a file in a folder that can be written to")
+        raise DescriptionError(parameter, path, "must be a file in a folder that can be written to")
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:

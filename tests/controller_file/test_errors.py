@@ -379,3 +379,25 @@ def test_the_schema_explains_every_key():
         for key, said in one["properties"].items():
             known = {"const", "description", "$ref"} & set(said) or said.get("items", {}).get("$ref")
             assert known or key in {*SECTIONS, "ros", "populations", "projections"}, (one.get("description"), key)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "fits"),
+    [
+        ("network.populations.h.neuron.tau_mem", {"value": 0.02, "tunable": [0.01, 0.1]}, True),
+        ("outputs.u.bias", {"value": 0.0, "tunable": [-1, 1]}, True),
+        ("outputs.u.slew", {"value": 1.0, "tunable": [0.5, 1]}, False),
+        ("outputs.u.bias", {"value": 0.0, "tunable": [-1]}, False),
+    ],
+)
+def test_the_schema_knows_what_may_be_tuned(path, value, fits):
+    document = {
+        "version": 1, "period": 0.01,
+        "network": {"populations": {"h": {"size": 1, "neuron": {"type": "li", "tau_mem": 0.02}}}},
+        "outputs": {"u": {"decoder": {"type": "membrane", "from": "h", "weights": 1}}},
+    }  # fmt: skip
+    at, (*steps, last) = document, path.split(".")
+    for step in steps:
+        at = at[step]
+    at[last] = value
+    assert jsonschema.Draft202012Validator(SCHEMA).is_valid(document) == fits

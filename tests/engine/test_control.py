@@ -128,3 +128,17 @@ def test_a_file_cannot_have_the_guard_or_half_a_list_restarted():
     ):  # fmt: skip
         with pytest.raises(ProgramError, match=rule):
             Controller(with_restarts(program, parts))
+
+
+def test_a_restart_that_forgets_is_a_start():
+    one, other = memory(), memory()
+    fresh = run(other, 5, 200)
+    run(one, 4, 150)
+    learned = one.weights("a", "b")
+    assert not np.array_equal(learned, memory().weights("a", "b"))
+    one.restart(forget=True)
+    assert np.array_equal(run(one, 5, 200), fresh)
+    one.restart()
+    kept = one.weights("a", "b")
+    run(one, 6, 1)
+    assert np.abs(one.weights("a", "b") - kept).max() < 0.06  # one tick's learning

@@ -13,11 +13,11 @@ import time
 import numpy as np
 from numba.extending import register_jitable
 
+from snn_control.engine.atomics import load_acquire, read_word, store_release
 from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import i64, u8
 from snn_control.errors import DescriptionError, InputError
 from snn_control.events.codecs import ENCODINGS
-from snn_control.realtime.atomics import load_acquire, read_word, store_release
 from snn_control.realtime.port import LOCKSTEP, CompiledPort
 from snn_control.realtime.ports.packet_receiver import HAND, PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from snn_control.realtime.ports.packet_receiver import WORDS as RECEIVER_WORDS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from snn_control.engine.atomics import fence, read_word, store_release, write_word
 from snn_control.engine.compile import compile_callback
 from snn_control.engine.memory import load_i64, store_i64
-from snn_control.realtime.atomics import fence, read_word, store_release, write_word
 from snn_control.realtime.port import SIGNATURE
 
 __all__ = ["RecordOutput"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from snn_control.realtime.atomics import read_word, write_word
+from snn_control.engine.atomics import read_word, write_word
 from snn_control.realtime.ports.memory import R_LENGTH, R_POSITION, ReplayInput
 
 __all__ = ["ReleasedInput"]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_control.engine import slots
-from snn_control.realtime import atomics, clock, cycle, histogram, loop, port, rights
+from snn_control.engine import atomics, slots
+from snn_control.realtime import clock, cycle, histogram, loop, port, rights
 from snn_control.realtime.ports import memory as memory_ports
 from tests.realtime import ticks
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from snn_control.engine.atomics import fence, load_acquire, store_release
 from snn_control.engine.compile import compile_callback, compile_function
 from snn_control.engine.control import DRIVER, ELAPSED, LEARNING
 from snn_control.engine.memory import f64, i64, load_f64, load_i64, store_f64, store_i64
 from snn_control.engine.slots import SLOT_WORDS
-from snn_control.realtime.atomics import fence, load_acquire, store_release
 from snn_control.realtime.clock import now_monotonic, now_realtime, semaphore_wait, sleep_until
 from snn_control.realtime.histogram import record
 from snn_control.realtime.port import SIGNATURE

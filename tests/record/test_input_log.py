@@ -189,7 +189,7 @@ def test_what_an_operator_did_is_repeated_to_the_bit():
     assert same[: int(np.argmax(log.control[:, ELAPSED] > WHOLE)) or n].all()  # ages but for periods that were missed
     with pytest.raises(InputError, match="the controller 4"):
         next(log.replay(direct()))
-    with pytest.raises(InputError, match=r"must be \(ticks, 4\), for as many learning rules"):
+    with pytest.raises(InputError, match="the controller 4: it is of another"):
         log.ports(direct().bound)
 
 

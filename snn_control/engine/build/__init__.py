@@ -8,7 +8,8 @@ outputs and the guard.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -72,10 +73,12 @@ def build(
     guard: Guard | None = None,
     seed: int = 0,
     reset_each_tick: bool = False,
+    tuned: Mapping[str, float] | None = None,
 ) -> Program:
     """Compile a controller's description for one dt and period; ``seed`` is that of all its random numbers.
 
     reset_each_tick : populations begin each tick as after a reset
+    tuned : name -> value in the file, of the numbers that can be tuned
 
     Raises
     ------
@@ -90,7 +93,7 @@ def build(
         if len(set(names)) < len(names):
             raise BuildError(kind, names, "every name must be unique")
     terms = sum(len(terms_of(o)) for o in outputs)
-    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms, int(seed))
+    b = Builder(network, dt, steps, len(inputs), len(network.projections) + len(inputs) + terms, int(seed), tuple((tuned or {}).values()))
     b.seen = look_back(outputs, dt)
     validity = b.layout.state("validity", "int64", (max(1, len(inputs)), 2))
     for k, spec in enumerate(inputs):
@@ -109,7 +112,7 @@ def build(
     end_pulses(b)
     b.layout.constant("restarts", restarts(b, before))
     add_guard(b, inputs, outputs, validity, raw, (guard or Guard()).release)
-    facts = _facts(b, inputs, outputs, dt, period)
+    facts = replace(_facts(b, inputs, outputs, dt, period), tunable=tuple(tuned or ()), tuned=tuple((tuned or {}).values()))
     operations = tuple(o for section in (PRE, STEP, POST) for o in b.sections[section])
     lay = b.layout
     return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)

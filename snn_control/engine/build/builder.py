@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -98,16 +98,27 @@ class Builder:
     """The state of a build. ``counters``: largest number of operations that count synaptic operations.
 
     seed : seed of all random numbers
+    tuned : values of what can be tuned
     seen : population -> number of its newest spike lists or graded vectors that decoders read
     """
 
-    def __init__(self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dt: float,
+        steps: int,
+        n_inputs: int,
+        counters: int,
+        seed: int = 0,
+        tuned: Sequence[float] = (),
+    ) -> None:
         self.network, self.dt, self.steps, self.seed = network, dt, steps, seed
+        self.tunable = bool(tuned)
         self.seen: dict[str, int] = {}
         self.drawing: dict[int, str] = {}
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
-        self.controlled, self.switches = self._control()
+        self.controlled, self.switches = self._control(tuned)
         self.network_states: list[Place] = []  # reset by a restart
         self.nodes: dict[str, Node] = {}
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
@@ -125,12 +136,16 @@ class Builder:
         self.filters: dict[str, list[str]] = {}  # filter names of each events input
         self.stops: Place | None = None  # the stops of inputs, if any of them can
 
-    def _control(self) -> tuple[Place, dict[int, Place]]:
+    def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
         """The control words as the tick takes them, and for each learning projection its switch among them."""
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
-        asked, taken = words_of(len(rules))
+        asked, taken = words_of(len(rules), len(tuned))
         initial = np.zeros(taken, np.int64)
-        initial[LEARNING + ON :: SWITCH_WORDS] = [rule.enabled for rule in rules.values()]
+        initial[LEARNING + ON : LEARNING + SWITCH_WORDS * len(rules) : SWITCH_WORDS] = [
+            rule.enabled for rule in rules.values()
+        ]
+        if tuned:
+            initial[-len(tuned) :] = np.array(tuned, np.float64).view(np.int64)
         self.layout.io("control", "int64", asked)
         place = self.layout.state("controlled", "int64", taken, initial)
         return place, {

@@ -70,8 +70,8 @@ def zeros(weights: np.ndarray) -> int:
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None) -> int | Place:
     """Number of non-zero weights in each row, to count effective operations; 0 if no weight is zero, or if weights
-    learn."""
-    if learning is not None or np.all(weights):
+    learn. Where something can be tuned, a weight may become zero."""
+    if learning is not None or (np.all(weights) and not b.tunable):
         return 0
     return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
 
@@ -187,7 +187,7 @@ def _sparse(d: Delivery) -> None:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
         weights, scale = _quantised(p, matrix(path, p.weights, shape).reshape(-1))
         shape = weights.shape
-    if p.learning is None:
+    if p.learning is None and not b.tunable:  # a factor of 0 would leave no synapse
         rows, weights, shape = without_zeros(rows, weights, shape)
     # counted as a matrix of all pairs; one to one as itself
     dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, n_pre * n_post)

@@ -13,8 +13,6 @@ from typing import Any
 from llvmlite import ir
 from numba import extending, types
 
-from ..engine.compile import compile_function
-
 __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
 intrinsic: Any = extending.intrinsic  # a type checker would take the arguments of what it decorates for those of a call
@@ -64,9 +62,13 @@ def _write(address, value):
 
 def read_word(address: int) -> int:
     """``load_acquire`` for Python, preceded by a fence: copies made before it are complete."""
+    from .compile import compile_function  # imported here so that the digest of compiled code does not depend on it
+
     return compile_function(_read, "int64(int64)")(address)
 
 
 def write_word(address: int, value: int) -> None:
     """``store_release`` for Python."""
+    from .compile import compile_function
+
     compile_function(_write, "void(int64,int64)")(address, value)

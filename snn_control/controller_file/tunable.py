@@ -1,0 +1,152 @@
+"""Numbers of a controller file that may be changed while it runs: ``{value: 0.5, tunable: [0.1, 2]}``, not 0.5 alone.
+
+Where an array stands, what is tuned is a factor of it, 1 at first. Each has the name of its path, by which it is found
+in a description here: ``network.populations.hidden.neuron.v_threshold``, ``outputs.speed.decoder.weights``.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ..errors import NO_VALUE, DescriptionError
+from .keys import keys
+
+__all__ = ["Tunable", "change", "mark", "parameter_name", "take_tunable", "value_at"]
+
+#: what may be tuned; what protects (limits, ages, the guard) stays as the file says
+ALLOWED = re.compile(r"network\.|inputs\.\w+\.(encoder|filters)\b|outputs\.\w+\.(decoder|bias)\b")
+STEP = re.compile(r"\[(\d+)\]|([^.\[]+)")
+
+Path = str
+
+
+@dataclass(frozen=True)
+class Tunable:
+    """The range of a number, or of the factor of an array, that may be changed while the controller runs.
+
+    low, high : the ends of the range
+    """
+
+    low: float
+    high: float
+
+
+def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
+    """A parsed document without its marks, and what they say of each path; raises DescriptionError."""
+    found: dict[Path, Tunable] = {}
+    if isinstance(values, Mapping) and "tunable" in values:
+        return _take(values, path)
+    if isinstance(values, Mapping):
+        plain: Any = {}
+        for key, value in values.items():
+            plain[key], more = take_tunable(value, f"{path}.{key}" if path else str(key))
+            found |= more
+        return plain, found
+    if isinstance(values, list):
+        plain = []
+        for k, value in enumerate(values):
+            one, more = take_tunable(value, f"{path}[{k}]")
+            plain.append(one)
+            found |= more
+        return plain, found
+    return values, found
+
+
+def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunable]]:
+    if set(values) != {"value", "tunable"}:
+        raise DescriptionError(path or "file", dict(values), "must be {value: ..., tunable: [low, high]}")
+    if not ALLOWED.match(path):
+        rule = "cannot be tuned: only what is in network, in an encoder, a filter, a decoder or a bias can"
+        raise DescriptionError(f"{path}.tunable", values["tunable"], rule, "what protects is as the file says")
+    ends = values["tunable"]
+    numbers = isinstance(ends, list) and len(ends) == 2 and all(type(one) in (int, float) for one in ends)
+    if not numbers or not -math.inf < ends[0] < ends[1] < math.inf:
+        raise DescriptionError(f"{path}.tunable", ends, "must be [low, high], finite numbers with low < high")
+    value = values["value"]
+    now = 1.0 if isinstance(value, str | list) else value
+    if type(now) not in (int, float) or not ends[0] <= now <= ends[1]:
+        what = "1, the factor of an array," if isinstance(value, str | list) else "the value"
+        raise DescriptionError(path, value, f"must be a number or an array, and {what} within tunable: {ends}")
+    return value, {path: Tunable(float(ends[0]), float(ends[1]))}
+
+
+def parameter_name(path: Path) -> str:
+    """The name of a path as a parameter of a node: ``projections[0]`` is ``projections_0``."""
+    return re.sub(r"\[(\d+)\]", r"_\1", path)
+
+
+def value_at(described: Any, path: Path) -> Any:
+    """The number or array of a description at a path; raises DescriptionError if there is none."""
+    for place in _places(described, path):
+        described = _at(described, place)
+    if isinstance(described, bool) or np.asarray(described).dtype.kind not in "iuf":
+        raise DescriptionError(f"{path}.tunable", described, "cannot be tuned: it is neither a number nor an array")
+    return described
+
+
+def change(described: Any, path: Path, number: float) -> Any:
+    """A description with another number at a path, or with the array there times the number; raises
+    DescriptionError."""
+    old = value_at(described, path)
+    return _changed(described, _places(described, path), np.asarray(old) * number if np.ndim(old) else number)
+
+
+def _changed(described: Any, places: Sequence[int | str], value: Any) -> Any:
+    if not places:
+        return value
+    first = places[0]
+    part = _changed(_at(described, first), places[1:], value)
+    if isinstance(first, int):
+        return (*described[:first], part, *described[first + 1 :])
+    return replace(described, **{first: part})
+
+
+def _at(described: Any, place: int | str) -> Any:
+    return described[place] if isinstance(place, int) else getattr(described, place)
+
+
+def _places(described: Any, path: Path) -> list[int | str]:
+    """A path of the file as indices of tuples and fields of descriptions."""
+    found: list[int | str] = []
+    for number, word in STEP.findall(path):
+        named = isinstance(described, tuple) and not number
+        if named and len(described) == 1 and not hasattr(described[0], "name"):  # an output's only decoder
+            found.append(0)
+            described = described[0]
+        place = _place(described, number, word)
+        if place is None:
+            raise DescriptionError(f"{path}.tunable", NO_VALUE, "cannot be tuned: it is not a number of a description")
+        found.append(place)
+        described = _at(described, place)
+    return found
+
+
+def _place(described: Any, number: str, word: str) -> int | str | None:
+    """Index or field of one step, None if there is none."""
+    if isinstance(described, tuple):
+        if number:
+            return int(number) if int(number) < len(described) else None
+        return next((k for k, one in enumerate(described) if getattr(one, "name", None) == word), None)
+    if number or not is_dataclass(described):
+        return None
+    return next((key.field for key in keys(type(described)) if key.name == word), None)  # type: ignore[arg-type]
+
+
+def mark(document: Any, spec: Any) -> None:
+    """Put the marks of a ControllerSpec into its document, as `take_tunable` reads them."""
+    for path, ends in spec.tunable.items():
+        at, steps = document, [int(number) if number else word for number, word in STEP.findall(path)]
+        for k, step in enumerate(steps[:-1]):
+            if isinstance(steps[k + 1], int) and not isinstance(at[step], list):  # an only decoder
+                at[step] = [at[step]]
+            at = at[step]
+        last: Any = steps[-1]
+        value = at[last] if last in at else value_at(spec, path)  # a default is not in the document
+        reached = [1.0 if isinstance(value, str | list) else value]  # training may have moved it beyond the ends
+        at[last] = {"value": value, "tunable": [min(ends.low, *reached), max(ends.high, *reached)]}

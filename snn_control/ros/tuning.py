@@ -1,0 +1,57 @@
+"""What a controller file declares ``tunable``, as parameters of the controller node."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+
+from ..controller import Controller
+from ..controller_file import ControllerSpec
+from ..controller_file.tunable import parameter_name
+from ..errors import InputError
+from .process import Parameter, declare
+
+__all__ = ["TunableParameters"]
+
+
+class TunableParameters:
+    """The parameters of a node; a value that is set is used from the loop's next tick on.
+
+    A value that the controller cannot have is refused, and the caller is told why.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node, self._paths, self._controller = node, {}, None  # type: ignore[var-annotated]
+        node.add_on_set_parameters_callback(self._set)
+
+    def declare(self, spec: ControllerSpec, controller: Controller) -> None:
+        """Declare them with the file's values, or those given at the start; raises DescriptionError or InputError."""
+        begin = controller.tuned
+        names = {parameter_name(path): path for path in begin}
+        values = {}
+        for name, path in names.items():
+            ends = spec.tunable[path]
+            text = f"{path} of {spec.path}"
+            one = Parameter(begin[path], text, ends.low, ends.high, changes=True)
+            values[path] = declare(self._node, name, one)
+        if values:
+            controller.tune(values)
+        self._paths, self._controller = names, controller
+
+    def undeclare(self) -> None:
+        """Take them back, when the node forgets its controller."""
+        names, self._paths, self._controller = self._paths, {}, None
+        for name in names:
+            self._node.undeclare_parameter(name)
+
+    def _set(self, parameters: list[Any]) -> SetParametersResult:
+        values = {self._paths[one.name]: one.value for one in parameters if one.name in self._paths}
+        if values and self._controller is not None:
+            try:
+                self._controller.tune(values)
+            except InputError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            told = ", ".join(f"{path} = {value:g}" for path, value in values.items())
+            self._node.get_logger().info(f"tuned: {told}")
+        return SetParametersResult(successful=True)
