@@ -58,6 +58,10 @@ class ValueInput(Input):
     unit : a text for readers, e.g. rad/s
     range : (low, high), numbers or (size,); values beyond are clamped and counted
     plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
+    rate : largest change of a number a second, a number or (size,); a sample that moved further since the last one that
+        was accepted is rejected
+    jump : largest change of a number from one sample to the next, accepted or not; otherwise it is rejected
+    frozen : a sample in which no number has changed for longer than this [s] is rejected: a sensor that hangs
     not_finite : how a number that is not finite is treated, for all or for each number: "reject" the sample; "high" and
         "low" replace an infinity by its end of the range and a NaN by the end that they name; "hold" uses the number's
         last finite, plausible value, and rejects the sample if there is none that is at most ``stale`` old. A sample
@@ -73,6 +77,9 @@ class ValueInput(Input):
     encoder: Encoder | None = None
     range: tuple[Any, Any] = (-math.inf, math.inf)
     plausible: tuple[Any, Any] = (-math.inf, math.inf)
+    rate: Any = math.inf
+    jump: Any = math.inf
+    frozen: Annotated[float, Numbers(least=0, strict=True, unit="s", finite=False)] = math.inf
     unit: str = ""
     not_finite: tuple[str, ...] | str = "reject"
     stop_when: Annotated[str, OneOf("", "nonzero", "zero")] = ""
@@ -82,8 +89,16 @@ class ValueInput(Input):
     def needed(self) -> bool:
         return self.required and not self.stop_when
 
+    @property
+    def moves(self) -> bool:
+        """Whether it is checked how the numbers move."""
+        return math.isfinite(self.frozen) or bool(np.isfinite(self.rate).any() or np.isfinite(self.jump).any())
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        for key in ("rate", "jump"):
+            if not (self.each(key, getattr(self, key), self.size) > 0).all():
+                raise self.wrong(key, "must be > 0")
         for key in ("range", "plausible"):
             low, high = (self.each(f"{key}[{k}]", side, self.size) for k, side in enumerate(getattr(self, key)))
             if not (low < high).all():

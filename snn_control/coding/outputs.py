@@ -245,12 +245,14 @@ class Output(Checked):
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """When a fault ends.
+    """What is a fault beside those of inputs and outputs, and when a fault ends.
 
     release : valid ticks in a row that end it; 0 waits for an operator
+    missed : more periods in a row without a tick are a fault, on a robot; 0: none is
     """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5
+    missed: Annotated[int, Whole(0, 1 << 31)] = 0
 
     @property
     def where(self) -> str:

@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 
 from ..engine.atomics import load_acquire, store_release
 from ..engine.control import DRIVER, ELAPSED, WHOLE
-from ..engine.kernels.outputs import FAULTED, LATE, STOPPED
+from ..engine.kernels.outputs import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import call3, call_kernel, load_f64
 from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
 from . import table as words
@@ -201,13 +201,15 @@ def _wait_deadline(table, deadline, stops):
 @register_jitable
 def _tell_elapsed(table, now):
     """Report to the guard how much time has passed since the last tick, so that slew limits hold per second: whole
-    periods of the grid, or the time itself where messages wake the loop."""
+    periods of the grid, or the time itself where messages wake the loop. Too many missed periods are a fault."""
     period, last = get(table, words.PERIOD), get(table, words.LAST_CELL)
     woken = get(table, words.TRIGGER) != 0
     cell = now if woken else (now - get(table, words.PHASE)) // period
     passed = (cell - last) * WHOLE // period if woken else (cell - last) * WHOLE
     put(get(table, words.CONTROL), ELAPSED, max(passed, 1) if last > 0 else WHOLE)
     put(table, words.LAST_CELL, cell)
+    if last > 0 and get(table, words.MOST_MISSED) > 0 and passed > (get(table, words.MOST_MISSED) + 1) * WHOLE:
+        put(get(table, words.CONTROL), DRIVER, get(get(table, words.CONTROL), DRIVER) | OVERLOADED)
 
 
 @register_jitable

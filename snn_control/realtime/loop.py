@@ -123,6 +123,7 @@ class Loop:
     ramps : an output ramps to its safe value: when the loop stops, it continues to tick until that is reached
     publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
         limit
+    most_missed : realtime: more periods in a row without a tick make the next one faulty; 0: no limit
     halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
     trigger : realtime: the one of ``inputs`` whose messages wake the loop; it must post ``semaphore``. None: the clock
     phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
@@ -152,6 +153,7 @@ class Loop:
         guard: int = 0,
         ramps: bool = False,
         publish_budget_s: float = 0.0,
+        most_missed: int = 0,
         halt: int = 0,
         trigger: InputPort | None = None,
         phase_ns: int = 0,
@@ -177,7 +179,9 @@ class Loop:
         self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
         self._table = np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
         self._address = int(self._table.ctypes.data)
-        self._write_settings(tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, halt)
+        self._write_settings(
+            tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, most_missed, halt
+        )
         self._inputs = _rows_of_inputs(inputs)
         self._rows = {
             words.INPUTS: self._inputs,
@@ -199,7 +203,7 @@ class Loop:
 
     def _write_settings(
         self, tick: int, table: int, phase: int, timeout: float, control: int, guard: int, ramps: bool, budget: float,
-        halt: int,
+        most_missed: int, halt: int,
     ) -> None:  # fmt: skip
         for word, value in {
             words.MODE: MODES[self.mode],
@@ -214,6 +218,7 @@ class Loop:
             words.RAMPS: ramps,
             words.BUDGET: round(budget * 1e9),
             words.HALT: halt,
+            words.MOST_MISSED: most_missed,
             words.WAKE_HISTOGRAM: self.wake.ctypes.data,
             words.TICK_HISTOGRAM: self.duration.ctypes.data,
             words.LATENCY_HISTOGRAM: self.latency.ctypes.data,

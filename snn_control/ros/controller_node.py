@@ -185,6 +185,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             guard=bound.address("guard"),
             ramps=any(o.ramp or o.stays for o in self.spec.outputs),
             publish_budget_s=self.given.publish_budget,
+            most_missed=self.spec.guard.missed,
             halt=self._stop.halt,
             phase_ns=round(self.given.phase * 1e9),
             priority=self.given.priority,

@@ -128,11 +128,22 @@ def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
     return problems
 
 
-def _why_invalid(node: Any, name: str, age: int, sample_good: bool) -> str:
+def _moved(report: Reporter, name: str) -> str:
+    """What samples since the last report were rejected for, if it is how their numbers moved."""
+    bound, before = report.node.controller.bound, report.motion.get(name, (0, 0))
+    if f"{name}.motion" not in bound.program.names:
+        return ""
+    now = report.motion[name] = tuple(bound.array(f"{name}.motion").tolist())
+    words = ("moved too fast", "stood still for too long")
+    more = [f"{n - old} {word}" for n, old, word in zip(now, before, words, strict=True) if n > old]
+    return f" ({', '.join(more)})" if more else ""
+
+
+def _why_invalid(node: Any, name: str, age: int, sample_good: bool, moved: str) -> str:
     if age < 0:
         return "nothing has come yet"
     if not sample_good:
-        return "the newest sample is not finite or not plausible"
+        return "the newest sample is not finite or not plausible" + moved
     limit = next(i.stale for i in node.spec.inputs if i.name == name)
     return f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s"
 
@@ -141,9 +152,9 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
     node, name = report.node, port.name
     bound, topic = node.controller.bound, node.spec.ros_inputs[name]
     age, validity = int(bound.array(f"{name}.slot")[AGE]), bound.array("validity")[k]
-    valid, problems = bool(validity[encoders.VALID]), []
+    valid, problems, moved = bool(validity[encoders.VALID]), [], _moved(report, name)
     if not valid:
-        problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD])))
+        problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD]), moved))
     counts, earlier = report.counts("inputs", name)
     values: dict[str, Any] = {**node.controller.counters()["inputs"][name], **counts}
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
@@ -203,6 +214,7 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
         outputs.OUTPUT_NOT_FINITE: "an output is not finite",
         outputs.STOPPED: "the loop ends",
         outputs.LATE: "a tick or its publication took too long",
+        outputs.OVERLOADED: "too many ticks were missed",
     }
     return ", ".join(text for bit, text in words.items() if reason & bit)
 
@@ -306,12 +318,14 @@ class Reporter:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
         self.senders: defaultdict[str, Senders] = defaultdict(Senders)
         self.now: dict[str, Any] = {}
+        self.motion: dict[str, tuple[int, ...]] = {}
         self.forget()
 
     def forget(self) -> None:
         """Start again, when the loop's counts were reset."""
         self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
         self.senders.clear()
+        self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Counts of one of the inputs or outputs, now and in the last report."""

@@ -151,6 +151,9 @@ def an_input(draw, name, rng):
     size = draw(st.integers(1, 3))
     encoder = draw(an_encoder(size, rng))
     common["not_finite"] = draw(st.sampled_from(["reject", "reject", "high", "low", "hold"]))
+    for key, values in (("rate", [20.0, 200.0]), ("jump", [0.5, 1.5]), ("frozen", [0.004, 0.02])):
+        if draw(st.integers(0, 5)) == 0:
+            common[key] = draw(st.sampled_from(values))
     if np.isfinite(stale) and draw(st.integers(0, 3)) == 0:
         common |= {"stop_when": draw(st.sampled_from(["nonzero", "zero"])), "latched": draw(st.booleans())}
     return ValueInput(size=size, encoder=encoder, range=(-1.0, 1.0), plausible=(-3.0, 3.0), **common)

@@ -140,7 +140,7 @@ def description():
         ValueInput("z", size=2, encoder=LinearEncoder(rng.normal(size=(2, 10)))),
         ValueInput("pose", size=2, range=(-1, 1), encoder=FieldsEncoder((4, 3), drive=1.0, neuron=Poisson(300.0))),
         ValueInput("both", size=2, encoder=SignedEncoder(0.7, neuron=Latency(0.012, linear=True))),
-        ValueInput("moves", size=2, encoder=StepForwardEncoder(0.2)),
+        ValueInput("moves", size=2, rate=(50.0, 80.0), jump=3.0, frozen=0.5, encoder=StepForwardEncoder(0.2)),
         ValueInput("halt", stop_when="nonzero", latched=False, stale=1.0),
         EventsInput("camera", size=(8, 8), encoder=PoolEncoder((4, 4), "split"), capacity=64),
         EventsInput("left", size=(8, 8), encoder=SurfaceEncoder((4, 2), 0.02), filters=filters, capacity=64),

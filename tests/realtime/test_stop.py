@@ -101,6 +101,18 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
     assert rig.keep[1][0] == (7 - 100 if slow else 8)
 
 
+@pytest.mark.parametrize(("most", "faulty"), [(20, 1), (500, 0), (0, 0)])
+def test_more_missed_ticks_than_the_limit_are_a_fault_of_the_next_tick(most, faulty):
+    port = ticks.Port("publish_slowly")
+    port.words[:3] = 0, 5, 60 * MS
+    rig, _, _ = guarded([port], most_missed=most)
+    rig.loop.start(ticks=8)
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    assert rig.loop.stats()["missed"] >= 59
+    assert rig.keep[1][0] == (7 - 100 if faulty else 8)
+
+
 @pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
 def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
     """The thread is delayed within a tick: outputs are told not to publish the command; an observer sees a tick

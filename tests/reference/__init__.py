@@ -20,8 +20,6 @@ from tests.reference.coding import (
     changes_case,
     fields,
     fields_case,
-    finite,
-    finite_case,
     first_spike,
     first_spike_case,
     guard,
@@ -30,8 +28,6 @@ from tests.reference.coding import (
     population_case,
     population_vector,
     population_vector_case,
-    sample,
-    sample_case,
     signed,
     signed_case,
     squash,
@@ -100,6 +96,7 @@ from tests.reference.filters import (
     surface,
     surface_case,
 )
+from tests.reference.inputs import credible, credible_case, finite, finite_case, sample, sample_case
 from tests.reference.learning import eprop, eprop_case, pes, pes_case, reward_stdp, stdp, stdp_case
 from tests.reference.neurons import (
     adex,
@@ -119,6 +116,7 @@ __all__ = ["REFERENCES", "SlowController", "exponential", "is_pulse", "philox", 
 REFERENCES: dict[str, tuple[Callable, Callable[[np.random.Generator, int], Operands]]] = {
     "sample": (sample, sample_case),
     "finite": (finite, finite_case),
+    "credible": (credible, credible_case),
     "population": (population, population_case),
     "fields": (fields, fields_case),
     "signed": (signed, signed_case),

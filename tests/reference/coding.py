@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from snn_control.testing import (
-    FLOAT_MAX,
     bounded,
     clock_of,
     counter_of,
@@ -24,32 +23,6 @@ from snn_control.testing import (
 )
 from tests.reference.delivery import dense_spikes, fan_out_case
 from tests.reference.scalars import HALF, ONE, ZERO, cut, f32, poisson_count, uniforms
-
-
-def sample(n, slot, data, held, state, limits, stale, counters):
-    fresh, age, dropped = int(slot[0]), int(slot[1]), int(slot[3])
-    if fresh > 0:
-        good = 1
-        for i in range(n):
-            value = f32(data[i])
-            if not (limits[2, i] <= value <= limits[3, i]):
-                good = 0
-        if good:
-            for i in range(n):
-                held[i] = f32(data[i])
-                if held[i] < limits[0, i]:
-                    held[i] = limits[0, i]
-                    counters[0] += 1
-                elif held[i] > limits[1, i]:
-                    held[i] = limits[1, i]
-                    counters[0] += 1
-        else:
-            counters[1] += 1
-        state[1] = good
-    counters[3] += dropped
-    in_time = 0 <= age <= stale
-    counters[2] += not in_time
-    state[0] = int(in_time) & state[1]
 
 
 def population(dimensions, m, x, out, centres, params):
@@ -262,65 +235,6 @@ def motion(distance, step, slew, most, brakes):
         k = max(math.ceil((math.sqrt(1 + 8 * abs(distance) / most) - 1) / 2), 1)
         wanted = math.copysign(min(slew, abs(distance) / k + most * (k - 1) / 2), distance)
     return min(max(wanted, step - most), step + most)
-
-
-def sample_case(rng, n):
-    n = 0 if rng.random() < 0.1 else n
-    data = floats(rng, n).astype(np.float64)
-    data[rng.random(n) < 0.05] = 1e39  # finite, but not as float32
-    limits = np.array([[-1.0], [1.0], [-2.5], [2.5]], np.float32).repeat(n, 1)
-    if rng.random() < 0.3:
-        limits[2:] = [[-FLOAT_MAX], [FLOAT_MAX]]
-    elif rng.random() < 0.3:
-        limits[2:] = [[f32(-0.7)], [f32(0.7)]]
-        data[:] = rng.choice([0.7, -0.7, 0.1], n)  # not numbers of float32
-    slot = np.array([rng.integers(0, 3), rng.integers(-1, 20), 0, rng.integers(0, 5), -1, -1, 0, 0], np.int64)
-    state, counters = rng.integers(0, 2, 2), rng.integers(0, 9, 4)
-    return [n, slot, data, floats(rng, n, special=False), state, limits, int(rng.integers(1, 20)), counters]
-
-
-def finite(n, slot, data, out, rules, limits, last, age, tick, stale, counters):
-    age += tick
-    if slot[0] <= 0:
-        return
-    replaced, failed, told = 0, 0, False
-    for i in range(n):
-        value, rule = f32(data[i]), ("reject", "high", "low", "hold")[rules[i]]
-        out[i] = data[i]
-        if np.isfinite(value):
-            told = True
-            if limits[2, i] <= value <= limits[3, i]:
-                last[i], age[i] = value, slot[1]
-        elif rule == "hold":
-            good = np.isfinite(last[i]) and age[i] <= stale
-            out[i] = last[i] if good else np.nan
-            told |= good and stale < 1 << 62
-            replaced, failed = replaced + good, failed + 1
-        elif rule in ("high", "low"):
-            side = {np.inf: "high", -np.inf: "low"}.get(float(value), rule)
-            out[i] = limits[1 if side == "high" else 0, i]
-            told |= not np.isnan(value)
-            replaced, failed = replaced + 1, failed + np.isnan(value)
-        else:
-            told = True  # it rejects the sample by itself
-    counters[2] += n
-    if told:
-        counters[:2] += replaced, failed
-    else:
-        out[:] = np.nan
-
-
-def finite_case(rng, n):
-    data = floats(rng, n).astype(np.float64)
-    data[rng.random(n) < 0.3] = rng.choice([np.nan, np.inf, -np.inf, 1e39])
-    limits = np.array([[-1.0], [1.0], [-2.5], [2.5]], np.float32).repeat(n, 1)
-    last = floats(rng, n, special=False)
-    last[rng.random(n) < 0.3] = np.nan
-    slot = np.array([rng.integers(0, 3), 0, 0, 0, -1, -1, 0, 0], np.int64)
-    slot[1] = rng.integers(0, 9)
-    age, stale = rng.integers(0, 20, n), int(rng.choice([10, 1 << 62]))
-    rules, counters = rng.integers(0, 4, n).astype(np.uint8), rng.integers(0, 9, 3)
-    return [n, slot, data, np.zeros(n), rules, limits, last, age, 3, stale, counters]
 
 
 def population_case(rng, n):

@@ -31,12 +31,12 @@ from snn_control.coding import (
     SurfaceEncoder,
     ValueInput,
 )
-from snn_control.coding.inputs import NOT_FINITE
 from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
-from tests.reference.coding import changes, fields, finite, guard, population_vector, sample, squash, stop
+from tests.reference.coding import changes, fields, guard, population_vector, squash, stop
 from tests.reference.delivery import synapse
 from tests.reference.filters import SlowFilters, responded
+from tests.reference.inputs import believed, sample
 from tests.reference.populations import SlowPopulation, SlowRule
 from tests.reference.scalars import HALF, ONE, ZERO, f32
 
@@ -70,8 +70,7 @@ class SlowController:
         self.delays = [round(np.min(p.delay) / dt) if np.size(p.delay) else 1 for p in network.projections]
         self.rules: dict[int, SlowRule] = {}  # of the projections that learn
         self.history: dict[str, list[Any]] = {}  # per source: spike lists or vectors, one per step
-        self.last: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-        self.replaced: dict[str, np.ndarray] = {}
+        self.memories: dict[str, dict[str, np.ndarray]] = {}  # of the checks of each value input
         self.held = {i.name: np.zeros(getattr(i, "size", 0), np.float32) for i in inputs if isinstance(i, ValueInput)}
         self.state = np.zeros((max(1, len(inputs)), 2), np.int64)
         self.age = {i.name: -1 for i in inputs}
@@ -121,11 +120,7 @@ class SlowController:
         sides = [np.broadcast_to(np.asarray(s, np.float64), (n,)) for s in (*spec.range, *spec.plausible)]
         limits = np.stack([np.clip(s, -FLOAT_MAX, FLOAT_MAX).astype(np.float32) for s in sides])
         data = None if value is None else np.asarray(value, np.float64).reshape(n)
-        if set(spec.rules()) != {"reject"}:
-            last, ages = self.last.setdefault(spec.name, (np.full(n, np.nan, np.float32), np.zeros(n, np.int64)))
-            rules, given, data = [NOT_FINITE.index(rule) for rule in spec.rules()], data, np.zeros(n)
-            counters = self.replaced.setdefault(spec.name, np.zeros(3, np.int64))
-            finite(n, slot, given, data, rules, limits, last, ages, period_ns, stale, counters)
+        data = believed(spec, slot, data, limits, self.memories.setdefault(spec.name, {}), period_ns, stale)
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         if spec.stop_when:
             stop(n, slot, held, self.state[k], spec.stop_when == "zero", spec.latched, k, self.stops)

@@ -43,6 +43,8 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
         bounds = lay.constant("", limits)
         if set(spec.rules()) != {"reject"}:
             data = _finite(b, spec, slot, data, bounds, stale)
+        if spec.moves:
+            data = _credible(b, spec, slot, data)
         checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale}
         b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
         if spec.stop_when:
@@ -77,6 +79,20 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
     b.emit(
         PRE, "finite", n=n, slot=slot, data=data, out=out, rules=rules, limits=limits, last=last, age=age, tick=tick,
         stale=stale, counters=counters, label=name,
+    )  # fmt: skip
+    return out
+
+
+def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place) -> Place:
+    """Emit the check of how the numbers move; returns the data that `sample` reads."""
+    lay, name, n = b.layout, spec.name, spec.size
+    motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
+    out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
+    b.emit(
+        PRE, "credible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion),
+        accepted=lay.state("", "float32", n), seen=lay.state("", "float32", n),
+        since=lay.state("", "int64", 2, np.array([-1, -1])), tick=round(b.steps * b.dt * 1e9),
+        frozen=encoders.NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters, label=name,
     )  # fmt: skip
     return out
 

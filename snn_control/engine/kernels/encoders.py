@@ -108,6 +108,55 @@ def finite(
             counters[FAILED] += failed
 
 
+MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: a second, and from one sample to the next
+JUMPED, FROZE = 0, 1  # counters of `credible`: samples with a number that moved too far, and that stood still too long
+SINCE_ACCEPTED, SINCE_CHANGED = 0, 1  # [ns], -1 before the first sample
+PER_NS = 1e-9
+
+
+@kernel()
+def credible(
+    n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), motion: MOTION,
+    accepted: written("f32", "n"), seen: written("f32", "n"), since: written("i64", 2), tick: Number(1, NO_LIMIT),
+    frozen: number, counters: written("i64", 2),
+):  # fmt: skip
+    """Refuse a sample that no sensor that works would give: out is NaN, which `sample` rejects; otherwise the data.
+
+    A number may move by `rate` times the time since the last sample that was accepted, and a tick, in which it may have
+    come earlier or later; and by `jump` from the last sample, accepted or not. A sample in which no number has changed
+    a bit for longer than `frozen` is refused, too.
+
+    tick, frozen : [ns]
+    """
+    for k in range(2):
+        if since[k] >= 0:
+            since[k] = min(since[k] + tick, NO_LIMIT)
+    if slot[FRESH] > 0:
+        far, same, whole = False, since[SINCE_CHANGED] >= 0, True
+        seconds = np.float64(since[SINCE_ACCEPTED] + tick) * PER_NS
+        for i in range(n):
+            value = np.float32(data[i])
+            whole &= np.isfinite(value)
+            if since[SINCE_ACCEPTED] >= 0:
+                far |= abs(np.float64(value) - np.float64(accepted[i])) > np.float64(motion.rate[i]) * seconds
+            if since[SINCE_CHANGED] >= 0:
+                far |= abs(np.float64(value) - np.float64(seen[i])) > np.float64(motion.jump[i])
+                same &= value == seen[i]
+        if not same and whole:
+            since[SINCE_CHANGED] = 0
+            for i in range(n):
+                seen[i] = np.float32(data[i])
+        stands = same & (since[SINCE_CHANGED] > frozen)
+        counters[JUMPED] += far
+        counters[FROZE] += stands
+        for i in range(n):
+            out[i] = np.nan if far | stands else data[i]
+            if not (far | stands) and whole:
+                accepted[i] = np.float32(data[i])
+        if not (far | stands) and whole:
+            since[SINCE_ACCEPTED] = 0
+
+
 @kernel()
 def population(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "dimensions * m"),

@@ -19,8 +19,8 @@ from .spikes import Spikes
 
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
-# bits of REASON; a driver sets STOPPED and LATE
-INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT = 1, 2, 4, 8, 16
+# bits of REASON; a driver sets STOPPED, LATE and OVERLOADED
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 4, 8, 16, 32
 # words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
 NOW, LATCHED, STOP_WORDS = range(3)
 MOST_STOPS = 62  # bits that a word has for inputs
