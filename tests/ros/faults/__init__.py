@@ -1,0 +1,1 @@
+"""Faults injected for real, over DDS, from other processes: ``python -m tests.ros.faults`` (``make faults``)."""
