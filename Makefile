@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz lint format setup clean
+.PHONY: help demo test bench fuzz faults soak lint format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,12 @@ fuzz: $(VENV)/.stamp-test ## wrong words through every codec, changed Programs a
 	@folder=$$(mktemp -d) && export NUMBA_BOUNDSCHECK=1 SNN_CONTROL_CACHE=$$folder && \
 		$(BIN)/python -m tests.events.fuzz && $(BIN)/python -m tests.engine.fuzz; \
 		code=$$?; rm -rf "$$folder"; exit $$code
+
+faults: $(VENV)/.stamp-test ## kill, stop, flood and mislead a controller node, each 20 times: a table (FAULTS_ARGS="--only NaN --times 5")
+	@$(BIN)/python -m tests.ros.faults $(FAULTS_ARGS)
+
+soak: $(VENV)/.stamp-test ## a controller node at 1 kHz with recording on, 15 minutes (SOAK_ARGS="--seconds 3600")
+	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
 
 lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy
 	$(BIN)/ruff check .

@@ -1,55 +1,129 @@
-"""Memory of a controller node at 1 kHz: it must not grow.
+"""A controller node at 1 kHz for long, with recording on (``make soak``): nothing grows, and no tick is lost unseen.
 
-The demo's world and controller run as processes; the resident memory of the controller is read at 10 s and at 60 s.
+The demo's world and controller run as processes. Each second the controller's resident memory, descriptors and threads
+are read; after a tenth of the time, a minute at most, they must stay. cyclictest runs meanwhile on the loop's CPU at a
+higher priority: what it loses, the machine lost. At the end the record must have a tick for each period, or say that it
+was missed.
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from snn_control.engine.control import ELAPSED, WHOLE
+from snn_control.record.input_log import InputLog
+from snn_control.record.run_folder import beside, read_record
 from snn_control.ros.launching import closed_loop, command_line, environment_of_child
 
-GROWTH_BAR = 1024 * 1024  # bytes
+GROWTH_BAR = 2 << 20  # bytes
+SECONDS, PERIOD_NS = 900.0, 1_000_000
+PRIORITY = 90  # of cyclictest; the loop has 80
 
 
-def resident(pid: int) -> int:
-    """Resident set of a process [bytes]."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+def seen(pid: int) -> tuple[int, int, int]:
+    """Resident set [bytes], open descriptors and threads of a process."""
+    resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
+    return resident, len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
+
+
+def cyclictest(seconds: float, cpu: int) -> subprocess.Popen | None:
+    """cyclictest on a CPU, or None without it."""
+    if shutil.which("cyclictest") is None:
+        return None
+    line = ["cyclictest", "-q", "-m", f"-p{PRIORITY}", "-i1000", "-t1", "-h100000", f"-a{cpu}", f"-D{round(seconds)}"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def lost(text: str) -> int:
+    """How many periods of 1 ms wake-ups of cyclictest were late in all, from the histogram that it printed."""
+    rows = np.array([line.split()[:2] for line in text.splitlines() if re.match(r"\d+\s+\d+", line)], np.int64)
+    return int((rows[:, 0] // 1000 * rows[:, 1]).sum())
+
+
+def accounted(file: Path) -> dict[str, int]:
+    """Of the ticks that a record has: their number, periods that passed by their control words, and by their stamps."""
+    arrays, facts = read_record(file)
+    log = InputLog.load(beside(file, "inputs"))
+    stamps = arrays["stamp_ns"][-log.ticks :]
+    return {
+        "ticks": log.ticks,
+        "periods": int(log.control[1:, ELAPSED].sum() // WHOLE) + 1,
+        "by_stamps": round((stamps[-1] - stamps[0]) / PERIOD_NS) + 1,
+        "numbered": int(log.first_tick + log.ticks),
+        "counted": int(facts["stats"]["ticks"]),
+        "missed": int(facts["stats"]["missed"]),
+    }
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"how long (default {SECONDS:g})")
+    parser.add_argument("--quick", action="store_true", help="20 s")
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="of the loop")
     options = parser.parse_args(arguments)
     seconds = 20.0 if options.quick else options.seconds
     child = environment_of_child()
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))
-    processes = closed_loop(world_arguments=json.dumps({"duration": 1e3}), duration=0.0)
-    running = [subprocess.Popen(command_line(p), env=child) for p in processes]
-    begin, samples = time.monotonic(), {}
-    try:
-        while (now := time.monotonic() - begin) < seconds + 0.5:
-            samples[round(now)] = resident(running[1].pid)
-            time.sleep(1.0)
-    finally:
-        for process in running:
+    with tempfile.TemporaryDirectory() as folder:
+        record = Path(folder) / "soak.npz"
+        world, controller = closed_loop(world_arguments=json.dumps({"duration": 1e6}), duration=0.0, cpu=options.cpu)
+        controller = dataclasses.replace(controller, parameters=controller.parameters | {"record": str(record)})
+        running = [subprocess.Popen(command_line(p), env=child) for p in (world, controller)]
+        samples, other = watch(running[1].pid, seconds, options.cpu)
+        for process in reversed(running):
             process.terminate()
-        codes = [process.wait(20) for process in running]
-    first, last = samples[min(samples, key=lambda t: abs(t - 10))], samples[max(samples)]
-    passed = abs(last - first) < GROWTH_BAR and not any(codes)
-    print(
-        f"resident at 10 s {first / 1e6:.2f} MB, at {max(samples)} s {last / 1e6:.2f} MB: "
-        f"{(last - first) / 1e3:+.0f} kB (bar {GROWTH_BAR / 1e3:.0f} kB) {'PASS' if passed else 'FAIL'}"
-    )
-    return {"first": first, "last": last, "codes": codes, "passed": passed}
+        codes = [process.wait(120) for process in running]
+        found: dict[str, Any] = {"seconds": seconds, "codes": codes, **accounted(record)}
+    found["lost_by_cyclictest"] = None if other is None else lost(other)
+    return judge(found, np.array(samples))
+
+
+def watch(pid: int, seconds: float, cpu: int) -> tuple[list[tuple[int, int, int]], str | None]:
+    """What is seen of a process each second, and what cyclictest printed meanwhile, if it is there."""
+    time.sleep(5.0)  # it starts
+    test, end, samples, told = cyclictest(seconds, cpu), time.monotonic() + seconds, [], time.monotonic()
+    while time.monotonic() < end:
+        samples.append(seen(pid))
+        if time.monotonic() > told + 60:
+            told = time.monotonic()
+            print(f"{end - told:.0f} s left: resident {samples[-1][0] / 1e6:.2f} MB", flush=True)
+        time.sleep(1.0)
+    return samples, None if test is None else test.communicate(timeout=60)[0]
+
+
+def judge(found: dict[str, Any], samples: np.ndarray) -> dict[str, Any]:
+    """Print what was found and whether it is within its bars."""
+    settled = samples[min(60, len(samples) // 10) :]
+    grown = int(settled[-1, 0] - settled[0, 0])
+    missed, other = found["missed"], found["lost_by_cyclictest"]
+    checks = {
+        f"resident memory {grown / 1e3:+.0f} kB after warm-up (bar {GROWTH_BAR / 1e3:.0f} kB)": grown < GROWTH_BAR,
+        f"descriptors {settled[0, 1]} to {settled[:, 1].max()}": np.ptp(settled[:, 1]) == 0,
+        f"threads {settled[0, 2]} to {settled[:, 2].max()}": np.ptp(settled[:, 2]) == 0,
+        f"{found['counted']:,} ticks, {found['numbered']:,} numbered": found["counted"] == found["numbered"],
+        f"of {found['ticks']:,} recorded ticks {found['periods']:,} periods by their control words, "
+        f"{found['by_stamps']:,} by their stamps": abs(found["periods"] - found["by_stamps"]) <= 1,
+        f"{missed} missed; cyclictest lost {'no figure: not installed' if other is None else other}": (
+            other is None or missed <= other
+        ),
+        f"exit codes {found['codes']}": not any(found["codes"]),
+    }
+    for text, good in checks.items():
+        print(f"  {text}: {'PASS' if good else 'FAIL'}")
+    return found | {"grown": grown, "passed": all(checks.values())}
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from ..errors import NO_VALUE, DescriptionError
 from ..files import read_text, reason
 from ..network import Network
 from ..network.checks import TICK_SEED, Checked, Seconds, Whole
-from .descriptions import read_decoder, read_fields, read_network, read_training
+from .descriptions import read_fields, read_network, read_output, read_training
 from .keys import INPUTS
 from .reader import VERSION, Loader, Reader, nearest
 from .ros import RosTopic, read_topics
@@ -86,9 +86,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     inputs = tuple(
         read_fields(child, INPUTS[child.kind(INPUTS, "kind")], name=name) for name, child in r.children("inputs", {})
     )
-    outputs = tuple(
-        read_fields(child, Output, name=name, decoder=read_decoder(child)) for name, child in r.children("outputs")
-    )
+    outputs = tuple(read_output(child, name) for name, child in r.children("outputs"))
     guard = read_fields(r.child("guard", {}), Guard)
     ros = r.child("ros", {})
     topics = {

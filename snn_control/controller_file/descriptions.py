@@ -6,15 +6,16 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, get_origin
 
-from ..coding import ArgmaxDecoder, Decoder
+from ..coding import ArgmaxDecoder, Decoder, Output
 from ..engine import registry
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection
+from .joint_limits import take_joint_limits
 from .keys import EVENTS_ENCODERS, OUTPUT_DECODERS, PLUGINS, SINGLE, Key, keys, types_at
 from .reader import PLAIN, Reader
 from .training import Limits, Training
 
-__all__ = ["read_decoder", "read_fields", "read_limits", "read_network", "read_training"]
+__all__ = ["read_fields", "read_limits", "read_network", "read_output", "read_training"]
 
 #: kind of a field -> function that reads it; values of other kinds are checked by the description alone
 READERS: dict[Any, Callable[..., Any]] = {
@@ -67,7 +68,13 @@ def _value(r: Reader, key: Key) -> Any:
     return READERS.get(key.kind, Reader.take)(r, key.name)
 
 
-def read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
+def read_output(r: Reader, name: str) -> Output:
+    """One output; raises DescriptionError."""
+    take_joint_limits(r)
+    return read_fields(r, Output, name=name, decoder=_read_decoder(r))
+
+
+def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
     """The decoder of an output: one decoder, a list of them, or the choice of the largest of their sums."""
     value = r.values.get("decoder")
     if isinstance(value, list):

@@ -19,6 +19,7 @@ from ..network.convolution import Pair
 from ..network.distance import positions_of
 from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
+from .joint_limits import JointLimits
 from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, members, types_at
 from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type
 from .training import Training
@@ -127,10 +128,12 @@ def schema() -> Schema:
         "populations": _by_name(_mapping(Population, ("name",))),
         "projections": {"type": "array", "items": _mapping(Projection)},
     }
+    output = _mapping(Output, ("name",))
+    output["properties"]["joint_limits"] = _mapping(JointLimits)
     sections = {
         "inputs": _by_name(_choice("kind", INPUTS, ("name",))),
         "network": {"type": "object", "if": _with("nir"), "then": _closed(nir), "else": _closed(network)},
-        "outputs": _by_name(_mapping(Output, ("name",))),
+        "outputs": _by_name(output),
         "guard": _mapping(Guard),
         "training": _mapping(Training),
         "ros": {"type": "object"} | _closed({"inputs": _topics(output=False), "outputs": _topics(output=True)}),

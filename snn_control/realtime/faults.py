@@ -79,6 +79,11 @@ class FaultLog(CompiledPort):
             most, self._ring.ctypes.data, bound.address("stops") if any(one.stop_when for one in inputs) else 0,
         ))  # fmt: skip
 
+    @property
+    def total(self) -> int:
+        """Number of faults since it was made."""
+        return int(self._block[TOTAL])
+
     def restart(self) -> None:
         """Call after the guard's count was reset to 0: recorded faults are kept, and have ended. Not while a loop
         runs."""

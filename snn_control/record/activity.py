@@ -69,9 +69,9 @@ class ActivityRecorder(CompiledPort):
                 raise DescriptionError(name, rows, "must be at least 1")
         spiking = [p for p in bound.program.facts.populations if p.spiking]
         self.populations = [p.name for p in spiking]
-        self.outputs = bound.array("command").size
-        self._ticks = np.zeros((ticks, TICK_WORDS + self.outputs), np.int64)
-        self._spikes = np.zeros((spikes, 2), np.int64)
+        self.outputs, self._steps = bound.array("command").size, bound.program.steps
+        self._ticks = np.full((ticks, TICK_WORDS + self.outputs), 0, np.int64)  # in memory before the loop runs
+        self._spikes = np.full((spikes, 2), 0, np.int64)
         self._rings = np.array([ring_words(bound, p) for p in spiking], np.int64).reshape(-1, RING_WORDS)
         super().__init__("recorder", record, (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
@@ -88,12 +88,13 @@ class ActivityRecorder(CompiledPort):
         """Clear everything, as before the first tick. Not while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
-    def arrays(self, running: bool = False) -> dict[str, np.ndarray]:
+    def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
         """All that is kept, the oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step,
         spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes.
 
         running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs (an eighth of the
             spikes)
+        most : number of the newest ticks to take; None: all
         """
         totals = self._totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
@@ -101,6 +102,9 @@ class ActivityRecorder(CompiledPort):
             now = self._totals()
             ticks = ticks[max(0, now[0] + 1 - len(self._ticks) - (totals[0] - len(ticks))) :]
             spikes = spikes[max(0, now[1] - 7 * len(self._spikes) // 8 - (totals[1] - len(spikes))) :]
+        if most is not None and most < len(ticks):
+            ticks = ticks[-most:]
+            spikes = spikes[np.searchsorted(spikes[:, 0], (totals[0] - most) * self._steps) :]
         return {
             "stamp_ns": ticks[:, STAMP].copy(),
             "now_ns": ticks[:, NOW].copy(),
@@ -117,9 +121,11 @@ class ActivityRecorder(CompiledPort):
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 
-    def save(self, path: str | os.PathLike, loop: Any, controller: Controller, **facts: Any) -> None:
+    def save(
+        self, path: str | os.PathLike, loop: Any, controller: Controller, most: int | None = None, **facts: Any
+    ) -> None:
         """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""
-        arrays = self.arrays(loop.running)
+        arrays = self.arrays(loop.running, most)
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
         counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
         write_record(path, arrays, {**counted, "stages": stages(controller.bound), **facts})

@@ -188,10 +188,11 @@ class InputLogRecorder(CompiledPort):
         self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
         self._state_ticks[:] = -1
 
-    def log(self, running: bool = False) -> InputLog:
+    def log(self, running: bool = False, most: int | None = None) -> InputLog:
         """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one.
 
         running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs
+        most : number of the newest ticks that are wanted, and those before them from a state on; None: all
         """
         total = self.total
         rows = newest(self._ring, total)
@@ -202,7 +203,7 @@ class InputLogRecorder(CompiledPort):
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
                 written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
                 lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
-        state, before = self._state_for(rows[lost:])
+        state, before = self._state_for(rows[lost:], most)
         rows = rows[lost + before :]
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
@@ -220,23 +221,27 @@ class InputLogRecorder(CompiledPort):
         control = rows[:, CONTROL : self._inputs_from].copy()
         return InputLog(self.period_ns, first, total - len(rows), inputs, control, self._faulted, state)
 
-    def _state_for(self, rows: np.ndarray) -> tuple[np.ndarray, int]:
-        """The oldest kept state from which all rows are there, (bytes,) uint8, and how many rows are before it; no
-        bytes if there is none."""
+    def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
+        """The oldest kept state from which all rows are there, or the newest from which ``most`` are, (bytes,) uint8,
+        and how many rows are before it; no bytes if there is none."""
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
-        if first == self._first:
+        if first == self._first and (most is None or most >= len(rows)):
             return self._initial.copy(), 0
-        for k in np.argsort(self._state_ticks):
+        order = np.argsort(self._state_ticks)
+        if most is not None:
+            early = self._state_ticks[order] <= first + len(rows) - most
+            order = np.concatenate([order[early][::-1], order[~early]])
+        for k in order:
             tick = int(self._state_ticks[k])
             if first <= tick <= first + len(rows):
                 state = self._states[k].copy()
                 if self._state_ticks[k] == tick:  # it was not overwritten meanwhile
                     return state.view(np.uint8), tick - first
-        return np.zeros(0, np.uint8), 0
+        return (self._initial.copy() if first == self._first else np.zeros(0, np.uint8)), 0
 
-    def save(self, path: str | os.PathLike, running: bool = False) -> None:
+    def save(self, path: str | os.PathLike, running: bool = False, most: int | None = None) -> None:
         """Save `log`."""
-        self.log(running).save(path)
+        self.log(running, most).save(path)
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:

@@ -36,6 +36,7 @@ from ..record.state_copy import StateCopy
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
+from .fault_records import FaultRecords
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
 from .safe_messages import messages_of
 from .service_manager import alive_every, notify
@@ -91,6 +92,10 @@ class ControllerNode(ProcessNode, LifecycleNode):
             10.0,
         ),
         "record": Parameter("", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"),
+        "fault_after": Parameter(
+            0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
+        ),
+        "fault_before": Parameter(10.0, "How long before a fault what is saved begins [s]", 0.0, 3600.0),
         "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
     }
@@ -114,6 +119,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
         if (every := alive_every()) > 0:
             self.steady_timer(every, self._say_alive)
+        if self.record and self.given.fault_after > 0:
+            self._fault_records = FaultRecords(self)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
         offer_services(self)
@@ -386,20 +393,22 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for recorder in self.recorders:
             recorder.clear()
 
-    def snapshot(self) -> Path:
-        """Save the newest ticks while the loop runs, in new files; raises OSError."""
+    def snapshot(self, seconds: float | None = None) -> Path:
+        """Save all ticks that are kept, or the newest seconds of them, while the loop runs, in new files; raises
+        OSError."""
         file = unused(Path(self.record))
-        self._write_record(file)
+        self._write_record(file, seconds)
         return file
 
-    def _write_record(self, file: Path) -> None:
+    def _write_record(self, file: Path, seconds: float | None = None) -> None:
         """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
         assert self.controller is not None
         assert self.spec is not None
         recorder, inputs = self.recorders
-        inputs.save(beside(file, "inputs"), self.loop is not None and self.loop.running)
+        most = None if seconds is None else max(1, round(seconds * 1e9 / self.controller.period_ns))
+        inputs.save(beside(file, "inputs"), self.loop is not None and self.loop.running, most)
         power = estimate(self.controller.bound).microwatt
-        recorder.save(file, self.loop, self.controller, estimated_microwatt=power)
+        recorder.save(file, self.loop, self.controller, most, estimated_microwatt=power)
         self.spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
         if file != Path(self.record):
             self.get_logger().info(f"record = {self.record} is there: this one is {file}")

@@ -358,7 +358,7 @@ def test_the_schema_knows_the_fields_of_the_descriptions():
         *((cls, {}, {"type"}) for cls in registry.types("encoders").values()),
         *((cls, {"source": "from"}, {"type"}) for cls in registry.types("decoders").values()), (ArgmaxDecoder, {}, {"type"}),
         (coding.ValueInput, {"name": None}, {"kind"}), (EventsInput, {"name": None}, {"kind"}),
-        (coding.Output, {"name": None}, set()), (coding.Guard, {}, set()),
+        (coding.Output, {"name": None}, {"joint_limits"}), (coding.Guard, {}, set()),
         (network.Uniform, {}, {"type"}), (network.Normal, {}, {"type"}), (network.FixedProbability, {}, {"type"}),
         (network.FixedIndegree, {}, {"type"}), (network.DistanceDependent, {}, {"type"}), (network.Grid, {}, set()),
         (Training, {}, set()), (Limits, {}, set()), (Surrogate, {}, set()),

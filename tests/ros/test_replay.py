@@ -76,3 +76,31 @@ def test_without_a_record_there_is_no_snapshot(tmp_path, start, robot):
     wait(lambda: "not active" not in robot.ask(Trigger, "/controller/snapshot", Trigger.Request()).message)
     answer = robot.ask(Trigger, "/controller/snapshot", Trigger.Request())
     assert (answer.success, answer.message) == (False, "nothing is recorded: start the node with record:=FILE.npz")
+
+
+def test_a_fault_is_saved_with_what_was_before_it(tmp_path, start, robot):
+    record = tmp_path / "run.npz"
+    process = start(
+        "controller_node", controller_file=str(write(tmp_path, LEARNING)), record=str(record), fault_after=0.3,
+        fault_before=0.5,
+    )  # fmt: skip
+    commands = robot.commands()
+    feeder = robot.feed(robot.publisher(), 1.0, 0.5)
+    wait(lambda: len(commands) > 150)
+    feeder.set(float("nan"), 0.5)
+    time.sleep(0.05)
+    feeder.set(1.0, 0.5)
+    wait(lambda: "a fault is saved" in process.text)
+    assert record.is_file()
+    time.sleep(0.5)
+    assert process.end() == 0
+    assert process.text.count("a fault is saved") == 1
+    with np.load(record) as file:
+        faulted, ticks = file["command"][:, 0] == 0.25, len(file["command"])
+    assert 75 <= ticks <= 120  # 0.8 s of 10 ms and what came until it was noticed
+    assert faulted.any()
+    assert not faulted[:40].any()
+    code, found = replayed(record)
+    assert (code, found["identical"]) == (0, True)
+    assert found["first_tick"] > 50
+    assert found["ticks"] == ticks

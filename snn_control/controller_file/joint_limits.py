@@ -1,0 +1,165 @@
+"""Limits of joints from a robot's own files: ``joint_limits.yaml`` as of ros2_control and MoveIt, or a URDF.
+
+They are read when the controller file is, and tighten what the output says itself.
+"""
+
+from __future__ import annotations
+
+import math
+import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import yaml
+
+from ..errors import DescriptionError, nearest
+from ..files import read_text, reason
+from ..network.checks import Checked, OneOf
+from .reader import Loader, Reader
+
+__all__ = ["JointLimits", "take_joint_limits"]
+
+#: what a command is -> what limits it, its slew, its acceleration and its jerk
+LIMITED = {
+    "position": ("position", "velocity", "acceleration", "jerk"),
+    "velocity": ("velocity", "acceleration", "jerk"),
+    "effort": ("effort",),
+}
+KEYS = ("limits", "slew", "acceleration", "jerk")  # of an output, in that order
+USED = ("position", "velocity", "acceleration", "jerk", "effort")
+NO_LIMIT = (-math.inf, math.inf)
+
+Limits = dict[str, tuple[float, float]]  # what is limited -> low, high
+
+
+@dataclass(frozen=True)
+class JointLimits(Checked):
+    """Limits of an output from a robot's file.
+
+    file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
+    joints : names, one for each number of the output
+    of : "position", "velocity" or "effort": what the numbers are
+    use : which of position, velocity, acceleration, jerk, effort are used; all that the file has by default
+    """
+
+    file: str
+    joints: tuple[str, ...]
+    of: Annotated[str, OneOf(*LIMITED)] = "position"
+    use: tuple[str, ...] = USED
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for key, known in (("joints", None), ("use", USED)):
+            value = getattr(self, key)
+            names = isinstance(value, list | tuple) and value and all(isinstance(one, str) for one in value)
+            if not names or (known is not None and not set(value) <= set(known)):
+                what = "names" if known is None else ", ".join(USED)
+                raise self.wrong(key, f"must be a list of {what}", value=value)
+
+
+def take_joint_limits(r: Reader) -> None:
+    """Take ``joint_limits`` from the mapping of an output, and tighten its other limits; raises DescriptionError."""
+    if not r.has("joint_limits"):
+        return
+    inner = r.child("joint_limits")
+    given = {key: inner.take(key) for key in ("file", "joints")}
+    given |= {key: inner.take(key) for key in ("of", "use") if inner.has(key)}
+    chosen = inner.make(JointLimits, **given)
+    if (size := r.values.get("size", 1)) != len(chosen.joints):
+        raise DescriptionError(inner.at("joints"), list(chosen.joints), f"must be as many as the output's size: {size}")
+    known = _read(inner, r.folder / str(chosen.file))
+    rows = [_of(inner, known, name) for name in chosen.joints]
+    for key, what in zip(KEYS, LIMITED[chosen.of], strict=False):
+        if what not in chosen.use or not any(what in row for row in rows):
+            continue
+        ends = np.array([row.get(what, NO_LIMIT) for row in rows])
+        _tighten(r, key, ends)
+
+
+def _tighten(r: Reader, key: str, ends: np.ndarray) -> None:
+    """Put (joints, 2) ends into an output's mapping, where they are tighter than its own."""
+    own = r.values.get(key)
+    try:
+        if key == "limits":
+            low, high = NO_LIMIT if own is None else own
+            r.values[key] = [np.maximum(ends[:, 0], low).tolist(), np.minimum(ends[:, 1], high).tolist()]
+        else:
+            r.values[key] = np.minimum(ends[:, 1], math.inf if own is None else own).tolist()
+    except (TypeError, ValueError):
+        rule = f"must be numbers, or {len(ends)} of them, to be tightened by joint_limits"
+        raise DescriptionError(r.at(key), own, rule) from None
+
+
+def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
+    if name not in known:
+        raise DescriptionError(r.at("joints"), name, "is not a joint of the file", nearest(name, known))
+    return known[name]
+
+
+def _read(r: Reader, file: Path) -> dict[str, Limits]:
+    """Joint -> its limits; raises DescriptionError."""
+    try:
+        text = read_text(file)
+        return _of_urdf(text) if file.suffix in (".urdf", ".xml") else _of_yaml(text)
+    except (OSError, ValueError, ET.ParseError, yaml.YAMLError, RecursionError) as error:
+        why = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
+        raise DescriptionError(r.at("file"), str(file), f"cannot be read: {why}") from None
+
+
+def _number(where: str, value: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if isinstance(value, bool) or math.isnan(number):
+        raise ValueError(f"{where} = {value!r}: must be a number")
+    return number
+
+
+def _of_yaml(text: str) -> dict[str, Limits]:
+    """``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
+    values = yaml.load(text, Loader)
+    joints = values.get("joint_limits") if isinstance(values, Mapping) else None
+    if not isinstance(joints, Mapping):
+        raise ValueError("it has no mapping joint_limits")
+    return {str(name): _of_joint(str(name), one) for name, one in joints.items()}
+
+
+def _of_joint(name: str, values: Any) -> Limits:
+    if not isinstance(values, Mapping):
+        raise ValueError(f"joint_limits.{name}: must be a mapping")
+
+    def at(key: str) -> float:
+        if key not in values:
+            raise ValueError(f"joint_limits.{name}.{key}: is missing")
+        return _number(f"joint_limits.{name}.{key}", values[key])
+
+    def has(what: str) -> bool:
+        return values.get(f"has_{what}_limits", False) is True
+
+    found = {what: (-at(f"max_{what}"), at(f"max_{what}")) for what in USED[1:] if has(what)}
+    if has("position"):
+        found["position"] = at("min_position"), at("max_position")
+    if has("deceleration"):  # commands speed up and brake by one limit
+        most = min(at("max_deceleration"), found.get("acceleration", NO_LIMIT)[1])
+        found["acceleration"] = -most, most
+    return found
+
+
+def _of_urdf(text: str) -> dict[str, Limits]:
+    """``<joint name=...><limit lower= upper= velocity= effort=/></joint>``; a continuous joint has no position."""
+    found: dict[str, Limits] = {}
+    for joint in ET.fromstring(text).iter("joint"):
+        limit, name = joint.find("limit"), joint.get("name", "")
+        if limit is None or not name:
+            found[name] = {}
+            continue
+        numbers = {key: _number(f"{name}.{key}", value) for key, value in limit.attrib.items()}
+        one: Limits = {key: (-numbers[key], numbers[key]) for key in ("velocity", "effort") if key in numbers}
+        if joint.get("type") != "continuous" and {"lower", "upper"} & set(numbers):
+            one["position"] = numbers.get("lower", 0.0), numbers.get("upper", 0.0)
+        found[name] = one
+    return found
