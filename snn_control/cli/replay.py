@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from .common import add_command, add_shared, print_json
 MORE = """\
 RUN.npz is what the parameter 'record' of controller_node, or its service ~/snapshot, wrote: it has commands and spikes,
 RUN_shown.npz beside it the inputs, the control words (faults, releases, learning switched on and off) and the state
-before them, RUN_controller.yaml the controller. The same ticks are run again, in this process and without a clock, and
+before them, RUN_controller.yaml the controller. A RUN.mcap has all of it in one file; one that was cut, by a loss of
+power, is replayed up to the cut. The same ticks are run again, in this process and without a clock, and
 each command and each spike is compared. Exit code 1 if a bit differs: the first tick and number, or neuron, are named.
 
 examples:
@@ -43,10 +45,14 @@ def run(options: argparse.Namespace) -> int:
     file = Path(options.run)
     if not file.is_file():
         raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz")
-    arrays, _ = read_record(file)
-    log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
-    chosen = options.controller or _there(beside(file, "controller"), "the controller")
-    spec = load_spec(controller_path(str(chosen), "--controller"))
+    if file.suffix == ".mcap":
+        arrays, log, spec = _of_mcap(file)
+    else:
+        arrays, _ = read_record(file)
+        log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
+        spec = None if options.controller else load_spec(_there(beside(file, "controller"), "the controller"))
+    if options.controller:
+        spec = load_spec(controller_path(options.controller, "--controller"))
     controller = Controller.from_spec(spec)
     if options.controller and log.first_tick == 0:  # another one has a beginning of its own
         log = dataclasses.replace(log, state=log.state[:0])
@@ -60,6 +66,18 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(_told(found, spec, period))
     return 0 if found.identical else 1
+
+
+def _of_mcap(file: Path) -> tuple[Any, Any, Any]:
+    """Arrays, input log and controller of a file that grew while the loop ran."""
+    from ..controller_file import load_spec
+    from ..record.mcap_record import read_mcap
+
+    arrays, log, files = read_mcap(file)
+    with tempfile.TemporaryDirectory() as folder:
+        for name in set(files) & {"controller.yaml", "controller.npz"}:
+            (Path(folder) / name).write_bytes(files[name])
+        return arrays, log, load_spec(Path(folder) / "controller.yaml")
 
 
 def _there(file: Path, what: str) -> Path:

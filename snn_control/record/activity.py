@@ -96,15 +96,26 @@ class ActivityRecorder(CompiledPort):
             spikes)
         most : number of the newest ticks to take; None: all
         """
-        totals = self._totals()
+        totals = self.totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
         if running:
-            now = self._totals()
+            now = self.totals()
             ticks = ticks[max(0, now[0] + 1 - len(self._ticks) - (totals[0] - len(ticks))) :]
             spikes = spikes[max(0, now[1] - 7 * len(self._spikes) // 8 - (totals[1] - len(spikes))) :]
         if most is not None and most < len(ticks):
             ticks = ticks[-most:]
             spikes = spikes[np.searchsorted(spikes[:, 0], (totals[0] - most) * self._steps) :]
+        return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
+
+    def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
+        """`arrays` of the ticks and spikes from the first numbers to before the last; all must still be there."""
+        ticks, spikes = (
+            ring[np.arange(a, b) % len(ring)]
+            for ring, a, b in zip((self._ticks, self._spikes), first, last, strict=True)
+        )
+        return self._of_rows(ticks, spikes)
+
+    def _of_rows(self, ticks: np.ndarray, spikes: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "stamp_ns": ticks[:, STAMP].copy(),
             "now_ns": ticks[:, NOW].copy(),
@@ -113,10 +124,9 @@ class ActivityRecorder(CompiledPort):
             "spike_population": (spikes[:, 1] >> 32).astype(np.min_scalar_type(max(len(self.populations), 1))),
             "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
             "population_names": np.array(self.populations),
-            "overwritten": np.array(totals) - (len(ticks), len(spikes)),
         }
 
-    def _totals(self) -> tuple[int, int]:
+    def totals(self) -> tuple[int, int]:
         """Ticks and spikes so far, ticks first: their spikes are there."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])

@@ -116,7 +116,7 @@ class InputLogRecorder(CompiledPort):
     def __init__(
         self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
     ) -> None:
-        self._inputs = bound.program.facts.inputs
+        self._inputs, self.steps = bound.program.facts.inputs, bound.program.steps
         self.period_ns = bound.program.facts.period_ns
         for one in self._inputs:
             if one.kind == "events" and events < one.capacity:
@@ -204,7 +204,15 @@ class InputLogRecorder(CompiledPort):
                 written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
                 lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
         state, before = self._state_for(rows[lost:], most)
-        rows = rows[lost + before :]
+        rows, overwritten = rows[lost + before :], total - len(rows) + lost + before
+        return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
+
+    def part(self, first: int, last: int) -> InputLog:
+        """The ticks recorded from number ``first`` to before ``last``, without a state; all must still be there."""
+        return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
+
+    def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
+        """The log of some rows of the ring; ``columns``: rings of the events inputs."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -218,8 +226,21 @@ class InputLogRecorder(CompiledPort):
             else:
                 inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
-        control = rows[:, CONTROL : self._inputs_from].copy()
-        return InputLog(self.period_ns, first, total - len(rows), inputs, control, self._faulted, state)
+        return InputLog(self.period_ns, first, 0, inputs, rows[:, CONTROL : self._inputs_from].copy(), self._faulted)
+
+    def still_there(self, number: int) -> bool:
+        """Whether the tick with that number, and its events, will not be overwritten soon."""
+        row = self._ring[number % len(self._ring)]
+        for word in self._table:
+            begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
+            if word[EVENTS] and word[EVENTS_TOTAL] - begin > word[EVENTS] // 2:
+                return False
+        return self.total - number < max(len(self._ring) // 2, 2)
+
+    @property
+    def beginning(self) -> tuple[int, bool, np.ndarray]:
+        """Number of ticks before the first one, whether the guard was in a fault, and the state, (bytes,) uint8."""
+        return self._first, self._faulted, self._initial.copy()
 
     def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
         """The oldest kept state from which all rows are there, or the newest from which ``most`` are, (bytes,) uint8,

@@ -12,14 +12,12 @@ import time
 import traceback
 from collections.abc import Mapping
 from functools import partial
-from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
-from ..analysis.energy import estimate
 from ..analysis.lint import lint
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
@@ -29,15 +27,12 @@ from ..errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, 
 from ..realtime import table as loop_words
 from ..realtime.faults import FaultLog
 from ..realtime.loop import Loop
-from ..record.activity import ActivityRecorder
-from ..record.input_log import InputLogRecorder
-from ..record.run_folder import beside
 from ..record.state_copy import StateCopy
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
-from .fault_records import FaultRecords
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
+from .recording import Recording
 from .safe_messages import messages_of
 from .service_manager import alive_every, notify
 from .services import offer_services
@@ -53,12 +48,6 @@ MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be 
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
 LONGEST_ARGUMENT = 120_000  # approximate limit of the bytes in one argument of a process: MAX_ARG_STRLEN
 ACKNOWLEDGED = Duration(seconds=0.2)  # time for readers to acknowledge the final safe command
-
-
-def unused(record: Path) -> Path:
-    """The first of ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... that does not exist, so that no record is replaced."""
-    names = (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
-    return next(path for path in chain([record], names) if not path.exists())
 
 
 class ControllerNode(ProcessNode, LifecycleNode):
@@ -91,7 +80,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             0.0,
             10.0,
         ),
-        "record": Parameter("", "File (.npz) for spikes and commands, another beside it for the inputs; empty: none"),
+        "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
         "fault_after": Parameter(
             0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
         ),
@@ -108,7 +97,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.controller: Controller | None = None
         self.loop: Loop | None = None
         self.copies: StateCopy | None = None
-        self.recorders: tuple[ActivityRecorder, InputLogRecorder] | tuple[()] = ()
+        self.recording: Recording | None = None
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.supervisor: Supervisor | None = None
@@ -119,8 +108,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
         if (every := alive_every()) > 0:
             self.steady_timer(every, self._say_alive)
-        if self.record and self.given.fault_after > 0:
-            self._fault_records = FaultRecords(self)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
         offer_services(self)
@@ -172,8 +159,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
-            self.recorders = ActivityRecorder(bound), InputLogRecorder(bound)
-            self.get_logger().info(f"{beside(self.record, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
+            self.recording = Recording(self, self.record, self.controller, self.spec)
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
         trigger = self._trigger(self.spec)
         if supervise := self._supervised():
@@ -185,7 +171,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.inputs,
             self.outputs,
             ends_of(self.spec, bound),
-            observers=[self.faults, *self.recorders, self.copies],
+            observers=[self.faults, *(self.recording.recorders if self.recording else ()), self.copies],
             mode="lockstep" if lockstep else "realtime",
             trigger=trigger,
             control=bound.address("control"),
@@ -257,8 +243,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
             return FAILURE
         if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
             self.controller.bound.array("guard")[guard_words.FAULTED] = 1
-        for recorder in self.recorders:
-            recorder.clear()
+        try:
+            if self.recording is not None:
+                self.recording.begin()
+        except (OSError, SnnControlError) as error:
+            self.get_logger().error(f"record = {self.record}: cannot be written: {error}")
+            return FAILURE
         self._reporter.forget()
         self._console.restart()
         granted = 0
@@ -378,40 +368,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._stop.release()
         for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recorders and self.recorders[0].total > 0:
-            self._save_record()
+        if self.recording is not None:
+            self.recording.end()
         if self.given.state and self.controller is not None and self.loop.ticks > 0:
             with self.saving(self.given.state, "state"):
                 self.controller.save_state(self.given.state)
         return True
-
-    def _save_record(self) -> None:
-        """Save what ran since the last save in new files."""
-        file = unused(Path(self.record))
-        with self.saving(file):
-            self._write_record(file)
-        for recorder in self.recorders:
-            recorder.clear()
-
-    def snapshot(self, seconds: float | None = None) -> Path:
-        """Save all ticks that are kept, or the newest seconds of them, while the loop runs, in new files; raises
-        OSError."""
-        file = unused(Path(self.record))
-        self._write_record(file, seconds)
-        return file
-
-    def _write_record(self, file: Path, seconds: float | None = None) -> None:
-        """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
-        assert self.controller is not None
-        assert self.spec is not None
-        recorder, inputs = self.recorders
-        most = None if seconds is None else max(1, round(seconds * 1e9 / self.controller.period_ns))
-        inputs.save(beside(file, "inputs"), self.loop is not None and self.loop.running, most)
-        power = estimate(self.controller.bound).microwatt
-        recorder.save(file, self.loop, self.controller, most, estimated_microwatt=power)
-        self.spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
-        if file != Path(self.record):
-            self.get_logger().info(f"record = {self.record} is there: this one is {file}")
 
     def _release_resources(self) -> bool:
         if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
@@ -420,7 +382,10 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.detach()
         self._tuning.undeclare()
         self.loop = self.faults = self.controller = self.copies = None
-        self.inputs, self.outputs, self.recorders = [], [], ()
+        if self.recording is not None:
+            self.recording.close()
+            self.recording = None
+        self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()
             self._io = None

@@ -71,10 +71,10 @@ def _learning(node: Any, request: Any) -> Answer:
 
 def _snapshot(node: Any, request: Any) -> Answer:
     """Save the newest ticks while the loop runs."""
-    if not node.recorders:
+    if node.recording is None:
         return False, "nothing is recorded: start the node with record:=FILE.npz"
     try:
-        return True, str(node.snapshot())
+        return True, str(node.recording.snapshot())
     except OSError as error:
         return False, f"{node.record}: cannot be written: {error.strerror}"
 

@@ -70,7 +70,7 @@ def judged(verdict: Verdict, listener: Listener, stalls: Stalls, rig: Rig, node:
     after = numbers_of(node.pid)
     rows = listener.since(begin)
     verdict.commands += len(rows)
-    verdict.broken += beyond(rows)
+    verdict.broken += beyond(rows, stalls)
     verdict.oldest = max(verdict.oldest, age_of(rows, rig.zero, stalls))
     for name, a, b in (("descriptors", before[1], after[1]), ("threads", before[2], after[2])):
         if b > a:

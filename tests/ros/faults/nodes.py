@@ -58,7 +58,7 @@ def signals(folder: Path, listener: Listener, stalls: Stalls, times: int, random
         rows = listener.since(begin)
         verdict.note(last_live(rows, sent, stalls))
         verdict.commands += len(rows)
-        verdict.broken += beyond(rows)
+        verdict.broken += beyond(rows, stalls)
         if rows[-1, 1] != SAFE or rows[-1, 2] != 0.0:
             verdict.wrong.append(f"the last command is {rows[-1, 1:]}")
         rig.close()
@@ -115,7 +115,7 @@ def lifecycle(folder: Path, listener: Listener, stalls: Stalls, times: int, rand
                 verdict.wrong.append("commands while inactive")
         state = now
     rows = listener.since(rig.zero)
-    verdict.broken, verdict.commands = beyond(rows), len(rows)
+    verdict.broken, verdict.commands = beyond(rows, stalls), len(rows)
     node.send_signal(signal.SIGINT)
     if (code := node.wait(30)) != 0:
         verdict.wrong.append(f"exit code {code}")
@@ -135,6 +135,7 @@ def running(disturb: Callable[..., None], **parameters: Any) -> Callable[..., Ve
         node = rig.node(**({"preexec_fn": small_files} if "record" in parameters else {}))
         rig.active()
         settled(listener, rig.zero)
+        time.sleep(2.0)
         with judged(verdict, listener, stalls, rig, node):
             begin = time.time()
             for k in range(times):

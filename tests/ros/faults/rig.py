@@ -194,11 +194,12 @@ class Verdict:
         return late and self.oldest <= STALE + PERIOD + DELIVERY and not self.broken and not self.wrong
 
 
-def beyond(rows: np.ndarray) -> int:
+def beyond(rows: np.ndarray, stalls: Stalls) -> int:
     """Number of commands of the arm beyond a limit.
 
-    How many periods lie between two commands is only known where several stamps are one period apart, as a tick may be
-    held up within its period; elsewhere only position and velocity are compared, with a period to spare.
+    How many periods lie between two commands is only known where several stamps are one period apart and the machine
+    did not stall, as a tick may be held up within its period; elsewhere only position and velocity are compared, with
+    a period to spare.
     """
     stamps, arm = rows[:, 0], rows[:, 2]
     found = int((~(arm >= LOW) | ~(arm <= HIGH)).sum())
@@ -207,6 +208,8 @@ def beyond(rows: np.ndarray) -> int:
     gaps = np.diff(stamps) / PERIOD
     steps, near = np.diff(arm), np.abs(gaps - 1) < 0.25
     even = np.convolve(near, np.ones(4))[: len(near)] == 4  # with the three before
+    for begin, end in stalls.found:
+        even[np.searchsorted(stamps, begin - 0.01) : np.searchsorted(stamps, end + 0.02)] = False
     periods = np.where(even, 1, np.minimum(np.ceil(gaps) + 1, 10))
     found += int((np.abs(steps) > SLEW * PERIOD * periods * (1 + 1e-9) + 1e-12).sum())
     second, two = np.diff(steps), even[1:] & even[:-1]

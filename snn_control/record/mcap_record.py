@@ -1,0 +1,307 @@
+"""A run as an MCAP file that grows while the loop runs, for rosbag2, Foxglove and `snn_control replay`.
+
+Everything that a replay needs is in it, as messages in CDR with their definitions: what each tick was shown
+(``NODE/inputs/NAME``), its control words, command and spikes (``NODE/ticks``), the state before the first tick
+(``NODE/state``) and the controller's files (``NODE/files``). A thread takes new ticks from the rings of the two
+recorders and appends them, a chunk at a time; what a crash or a loss of power leaves is whole up to the last chunk.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from ..engine.slots import EVENT_COLUMNS
+from ..errors import InputError, optional
+from .activity import ActivityRecorder
+from .input_log import HEADER, InputLog, InputLogRecorder
+
+__all__ = ["McapRecorder", "read_mcap"]
+
+EVERY_S = 0.2  # between two looks for new ticks
+CHUNK = 256 * 1024  # bytes
+ENCAPSULATION = b"\0\1\0\0"
+#: type -> its definition
+TYPES = {
+    "snn_control/msg/Tick": (
+        "int64 tick\nint64[] control\nfloat64[] command\nint64[] spike_step\nuint16[] spike_population\n"
+        "uint32[] spike_neuron\n"
+    ),
+    "snn_control/msg/Values": "".join(f"int64 {key}\n" for key in HEADER) + "float64[] values\n",
+    "snn_control/msg/Events": "".join(f"int64 {key}\n" for key in HEADER)
+    + "int64[] t\nuint16[] x\nuint16[] y\nuint8[] p\n",
+    "snn_control/msg/State": "int64 tick\nint64 period_ns\nint64 faulted\nstring[] populations\nuint8[] state\n",
+    "snn_control/msg/File": "string name\nuint8[] data\n",
+}
+SPIKES = {"spike_step": np.int64, "spike_population": np.uint16, "spike_neuron": np.uint32}
+
+
+# CDR ----------------------------------------------------------------------------------------------------------------
+class _Cdr(bytearray):
+    """The fields of a message, each aligned to its own size."""
+
+    def align(self, size: int) -> None:
+        self.extend(b"\0" * (-len(self) % size))
+
+    def words(self, *values: int) -> None:
+        self.align(8)
+        self.extend(struct.pack(f"<{len(values)}q", *values))
+
+    def sequence(self, array: np.ndarray) -> None:
+        self.align(4)
+        self.extend(struct.pack("<I", array.size))
+        if array.size:
+            self.align(array.itemsize)
+            self.extend(array.tobytes())
+
+    def text(self, text: str) -> None:
+        raw = text.encode() + b"\0"
+        self.align(4)
+        self.extend(struct.pack("<I", len(raw)) + raw)
+
+    def message(self) -> bytes:
+        return ENCAPSULATION + bytes(self)
+
+
+class _Reader:
+    """The fields of a message; raises ValueError where it ends too early."""
+
+    def __init__(self, data: bytes) -> None:
+        if data[:4] != ENCAPSULATION:
+            raise ValueError("is not little-endian CDR")
+        self._data, self._at = memoryview(data)[4:], 0
+
+    def _take(self, size: int, align: int) -> memoryview:
+        begin = self._at + -self._at % align
+        self._at = begin + size
+        if self._at > len(self._data):
+            raise ValueError("ends too early")
+        return self._data[begin : self._at]
+
+    def words(self, n: int) -> tuple[int, ...]:
+        return struct.unpack(f"<{n}q", self._take(8 * n, 8))
+
+    def count(self) -> int:
+        return int(struct.unpack("<I", self._take(4, 4))[0])
+
+    def sequence(self, kind: Any) -> np.ndarray:
+        n, dtype = self.count(), np.dtype(kind)
+        return np.frombuffer(self._take(n * dtype.itemsize, dtype.itemsize), dtype) if n else np.zeros(0, dtype)
+
+    def text(self) -> str:
+        return bytes(self._take(self.count(), 1)[:-1]).decode()
+
+
+# writing ------------------------------------------------------------------------------------------------------------
+class McapRecorder:
+    """Appends the ticks of two recorders to a file, in a thread of its own.
+
+    path : the file, which must not exist
+    name : of the node, with which its topics begin
+    files : name -> content of the controller's files
+    failed : called once, with the reason, if the file cannot be written any more; the loop goes on
+
+    Raises SnnControlError without the library `mcap`, and OSError.
+    """
+
+    def __init__(
+        self, path: str | Path, name: str, inputs: InputLogRecorder, activity: ActivityRecorder,
+        files: Mapping[str, bytes], failed: Callable[[str], object],
+    ) -> None:  # fmt: skip
+        self.path, self._inputs, self._activity, self._failed = Path(path), inputs, activity, failed
+        mcap = optional("mcap.writer", "MCAP needs mcap", "events")
+        self._file: IO[bytes] = open(path, "xb")  # closed by `close`
+        self._bag = mcap.Writer(self._file, chunk_size=CHUNK)
+        self._schemas: dict[str, int] = {}
+        self._channels: dict[str, int] = {}
+        self._name, self._done, self._spikes, self.error = name.strip("/"), 0, 0, ""
+        self.lost = 0  # ticks that were overwritten before they were written
+        self._over = threading.Event()
+        try:
+            self._begin(files)
+        except OSError:
+            with suppress(OSError):
+                self._file.close()
+            self.path.unlink(missing_ok=True)
+            raise
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _begin(self, files: Mapping[str, bytes]) -> None:
+        """Write what is known before the first tick."""
+        self._bag.start(profile="ros2", library="snn_control")
+        first, faulted, state = self._inputs.beginning
+        head = _Cdr()
+        head.words(first, self._inputs.period_ns, faulted)
+        head.align(4)
+        head.extend(struct.pack("<I", len(self._activity.populations)))
+        for population in self._activity.populations:
+            head.text(population)
+        head.sequence(state)
+        self._put("state", "State", 0, 0, head.message())
+        for file, content in files.items():
+            body = _Cdr()
+            body.text(file)
+            body.sequence(np.frombuffer(content, np.uint8))
+            self._put("files", "File", 0, 0, body.message())
+        self._file.flush()
+
+    def close(self) -> None:
+        """Write what is left, after the loop has ended."""
+        self._over.set()
+        self._thread.join()
+        try:
+            if not self.error:
+                self._bag.finish()
+                self._file.flush()
+        except OSError as error:
+            self._fail(error)
+        with suppress(OSError):  # what it could not write was said
+            self._file.close()
+
+    def _run(self) -> None:
+        last = False
+        while not last and not self.error:
+            last = self._over.wait(EVERY_S)
+            try:
+                self._append()
+                self._file.flush()
+            except OSError as error:
+                self._fail(error)
+
+    def _fail(self, error: OSError) -> None:
+        if not self.error:
+            self.error = error.strerror or str(error)
+            self._failed(self.error)
+
+    def _append(self) -> None:
+        """Append the ticks that both recorders have completed."""
+        ticks, spikes = self._activity.totals()
+        ticks = min(ticks, self._inputs.total)
+        if not self._inputs.still_there(self._done):
+            self.lost += ticks - self._done
+            self._done, self._spikes = ticks, spikes
+        if ticks <= self._done:
+            return
+        log = self._inputs.part(self._done, ticks)
+        found = self._activity.part((self._done, self._spikes), (ticks, spikes))
+        self._spikes += self._write(log, found)
+        self._done = ticks
+
+    def _write(self, log: InputLog, found: Mapping[str, np.ndarray]) -> int:
+        """Write the messages of some ticks; returns how many spikes belong to them."""
+        steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # behind the ticks
+        ends = np.searchsorted(found["spike_step"], steps)
+        spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
+        inputs = [
+            (f"inputs/{name}", one, np.stack([one[key] for key in HEADER], 1)) for name, one in log.inputs.items()
+        ]
+        for k, (stamp, end) in enumerate(zip(found["stamp_ns"].tolist(), ends.tolist(), strict=True)):
+            number = log.first_tick + k + 1
+            for topic, one, header in inputs:
+                body = _Cdr()
+                body.words(*header[k].tolist())
+                if "values" in one:
+                    body.sequence(one["values"][k])
+                else:
+                    part = slice(one["offsets"][k], one["offsets"][k + 1])
+                    for key in EVENT_COLUMNS:
+                        body.sequence(one[key][part])
+                self._put(topic, "Values" if "values" in one else "Events", stamp, number, body.message())
+            body = _Cdr()
+            body.words(number)
+            body.sequence(log.control[k])
+            body.sequence(found["command"][k])
+            for column in spikes.values():
+                body.sequence(column[begin:end])
+            self._put("ticks", "Tick", stamp, number, body.message())
+            begin = end
+        return begin
+
+    def _put(self, topic: str, kind: str, stamp: int, number: int, data: bytes) -> None:
+        if topic not in self._channels:
+            name = f"snn_control/msg/{kind}"
+            if name not in self._schemas:
+                self._schemas[name] = self._bag.register_schema(name, "ros2msg", TYPES[name].encode())
+            full = f"/{self._name}/{topic}"
+            self._channels[topic] = self._bag.register_channel(full, "cdr", self._schemas[name])
+        self._bag.add_message(self._channels[topic], stamp, data, stamp, number & 0xFFFFFFFF)
+
+
+# reading ------------------------------------------------------------------------------------------------------------
+def read_mcap(path: str | Path) -> tuple[dict[str, np.ndarray], InputLog, dict[str, bytes]]:
+    """Arrays as of `ActivityRecorder`, the input log and the controller's files of a file of `McapRecorder`; one
+    that was cut, or in which ticks are missing, is read up to there.
+
+    Raises InputError for any other file.
+    """
+    from ..events.files.mcap_storage import McapStorage
+
+    try:
+        storage = McapStorage(Path(path))
+        topics = {topic: kind.rpartition("/")[2] for topic, kind in storage.topics.items() if kind in TYPES}
+        parts: dict[str, list[tuple[int, _Reader]]] = {
+            topic: [(t, _Reader(data)) for t, data in storage.messages(topic)] for topic in topics
+        }
+        states = [reader for topic, found in parts.items() if topics[topic] == "State" for _, reader in found]
+        if len(states) != 1:
+            raise InputError(f"{path}: is not the record of one run")
+        files = [reader for topic, found in parts.items() if topics[topic] == "File" for _, reader in found]
+        first, period, faulted = states[0].words(3)
+        populations = [states[0].text() for _ in range(states[0].count())]
+        state = states[0].sequence(np.uint8)
+        ticks = next(found for topic, found in parts.items() if topics[topic] == "Tick")
+        inputs = {
+            topic.rpartition("/inputs/")[2]: (topics[topic], [reader for _, reader in found][: len(ticks)])
+            for topic, found in parts.items() if topics[topic] in ("Values", "Events")
+        }  # fmt: skip
+        whole = min([len(ticks), *(len(found) for _, found in inputs.values())])
+        arrays, control = _ticks(ticks[:whole], first, populations)
+        columns = {name: _columns(kind, found[: len(control)]) for name, (kind, found) in inputs.items()}
+        log = InputLog(period, first, 0, columns, control, bool(faulted), state)
+        return arrays, log, {reader.text(): reader.sequence(np.uint8).tobytes() for reader in files}
+    except (StopIteration, ValueError, OSError, UnicodeDecodeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: is not a record of a run: {error}") from None
+
+
+def _ticks(
+    found: list[tuple[int, _Reader]], first: int, populations: list[str]
+) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    control, command, spikes = [], [], {key: [np.zeros(0, kind)] for key, kind in SPIKES.items()}
+    for k, (_, reader) in enumerate(found):
+        (number,) = reader.words(1)
+        if number != first + k + 1:
+            found = found[:k]
+            break
+        control.append(reader.sequence(np.int64))
+        command.append(reader.sequence(np.float64))
+        for key, kind in SPIKES.items():
+            spikes[key].append(reader.sequence(kind))
+    stamps = np.array([stamp for stamp, _ in found], np.int64)
+    arrays: dict[str, np.ndarray] = {key: np.concatenate(parts) for key, parts in spikes.items()}
+    arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": np.array(command).reshape(len(found), -1)}
+    arrays |= {"population_names": np.array(populations), "overwritten": np.array([first, 0])}
+    return arrays, np.array(control, np.int64).reshape(len(found), -1)
+
+
+def _columns(kind: str, found: list[_Reader]) -> dict[str, np.ndarray]:
+    headers = np.array([reader.words(len(HEADER)) for reader in found], np.int64).reshape(-1, len(HEADER))
+    columns = {key: headers[:, k].copy() for k, key in enumerate(HEADER)}
+    if kind == "Values":
+        rows = [reader.sequence(np.float64) for reader in found]
+        return columns | {"values": np.array(rows, np.float64).reshape(len(found), -1)}
+    parts: dict[str, list[np.ndarray]] = {key: [np.zeros(0, dtype)] for key, dtype in EVENT_COLUMNS.items()}
+    sizes = [0]
+    for reader in found:
+        for key, dtype in EVENT_COLUMNS.items():
+            parts[key].append(reader.sequence(dtype))
+        sizes.append(len(parts["t"][-1]))
+    return columns | {key: np.concatenate(rows) for key, rows in parts.items()} | {"offsets": np.cumsum(sizes)}
