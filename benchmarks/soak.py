@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -64,7 +65,6 @@ def accounted(file: Path) -> dict[str, int]:
         "by_stamps": round((stamps[-1] - stamps[0]) / PERIOD_NS) + 1,
         "numbered": int(log.first_tick + log.ticks),
         "counted": int(facts["stats"]["ticks"]),
-        "missed": int(facts["stats"]["missed"]),
     }
 
 
@@ -79,29 +79,64 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))
     with tempfile.TemporaryDirectory() as folder:
         record = Path(folder) / "soak.npz"
-        world, controller = closed_loop(world_arguments=json.dumps({"duration": 1e6}), duration=0.0, cpu=options.cpu)
+        world, controller = closed_loop(world_arguments=json.dumps({"duration": 100.0}), duration=0.0, cpu=options.cpu)
         controller = dataclasses.replace(controller, parameters=controller.parameters | {"record": str(record)})
         running = [subprocess.Popen(command_line(p), env=child) for p in (world, controller)]
-        samples, other = watch(running[1].pid, seconds, options.cpu)
+        told = Told(child["ROS_DOMAIN_ID"])
+        samples, other, missed = watch(running[1].pid, seconds, options.cpu, told)
         for process in reversed(running):
             process.terminate()
         codes = [process.wait(120) for process in running]
         found: dict[str, Any] = {"seconds": seconds, "codes": codes, **accounted(record)}
-    found["lost_by_cyclictest"] = None if other is None else lost(other)
+    found["lost_by_cyclictest"], found["missed"] = None if other is None else lost(other), missed
     return judge(found, np.array(samples))
 
 
-def watch(pid: int, seconds: float, cpu: int) -> tuple[list[tuple[int, int, int]], str | None]:
-    """What is seen of a process each second, and what cyclictest printed meanwhile, if it is there."""
-    time.sleep(5.0)  # it starts
-    test, end, samples, told = cyclictest(seconds, cpu), time.monotonic() + seconds, [], time.monotonic()
+class Told:
+    """How many periods the controller's diagnostics say that it has missed."""
+
+    def __init__(self, domain: str) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray
+        from rclpy.executors import SingleThreadedExecutor
+
+        context = rclpy.Context()
+        rclpy.init(context=context, domain_id=int(domain))
+        node = rclpy.create_node("soak", context=context, enable_rosout=False)
+        node.create_subscription(DiagnosticArray, "/diagnostics", self._hear, 10)
+        executor = SingleThreadedExecutor(context=context)
+        executor.add_node(node)
+        threading.Thread(target=executor.spin, daemon=True).start()
+        self.missed, self._heard = 0, threading.Event()
+
+    def wait(self) -> None:
+        """Wait for the next report."""
+        self._heard.clear()
+        self._heard.wait(10.0)
+
+    def _hear(self, message: Any) -> None:
+        for status in message.status:
+            if status.name == "/controller: loop":
+                self.missed = next((int(pair.value) for pair in status.values if pair.key == "missed"), self.missed)
+                self._heard.set()
+
+
+def watch(pid: int, seconds: float, cpu: int, told: Told) -> tuple[list[tuple[int, int, int]], str | None, int]:
+    """What is seen of a process each second; what cyclictest printed meanwhile, if it is there; and how many periods
+    the controller has missed meanwhile."""
+    time.sleep(8.0)  # it starts
+    told.wait()
+    before, test, samples = told.missed, cyclictest(seconds, cpu), []
+    end, shown = time.monotonic() + seconds, time.monotonic()
     while time.monotonic() < end:
         samples.append(seen(pid))
-        if time.monotonic() > told + 60:
-            told = time.monotonic()
-            print(f"{end - told:.0f} s left: resident {samples[-1][0] / 1e6:.2f} MB", flush=True)
+        if time.monotonic() > shown + 60:
+            shown = time.monotonic()
+            print(f"{end - shown:.0f} s left: resident {samples[-1][0] / 1e6:.2f} MB, {told.missed} missed", flush=True)
         time.sleep(1.0)
-    return samples, None if test is None else test.communicate(timeout=60)[0]
+    printed = None if test is None else test.communicate(timeout=60)[0]
+    told.wait()
+    return samples, printed, told.missed - before
 
 
 def judge(found: dict[str, Any], samples: np.ndarray) -> dict[str, Any]:
