@@ -31,10 +31,11 @@ from ..record.state_copy import StateCopy
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
+from .life_sign import LifeSign
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
 from .safe_messages import messages_of
-from .service_manager import alive_every, notify
+from .service_manager import notify
 from .services import offer_services
 from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
@@ -81,6 +82,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             10.0,
         ),
         "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
+        "bond": Parameter("", "Topic of a bond that a lifecycle manager watches, bond for Nav2's; empty: none"),
         "fault_after": Parameter(
             0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
         ),
@@ -106,8 +108,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.spec: ControllerSpec | None = None
         self._reporter, self._console = Reporter(self), Console(self)
         self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
-        if (every := alive_every()) > 0:
-            self.steady_timer(every, self._say_alive)
+        self._life = LifeSign(self, self.given.bond)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
         offer_services(self)
@@ -282,11 +283,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
         notify(f"READY=1\nSTATUS=active: {self.file}")
         return super().on_activate(state)
 
-    def _say_alive(self) -> None:
-        """Tell systemd that the loop lives, if it should; an inactive node lives, too."""
+    @property
+    def commanding(self) -> bool:
+        """Whether the loop runs and gives signs of life."""
         loop = self.loop
-        if loop is None or not loop.running or loop.heartbeat_age_ns < self._hangs * 1e9:
-            notify("WATCHDOG=1")
+        return loop is not None and loop.running and loop.heartbeat_age_ns < self._hangs * 1e9
 
     @property
     def _hangs(self) -> float:
@@ -365,6 +366,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.get_logger().error(f"the loop did not end within {within:g} s")
             self.exit_code = 1
             return False  # the watchdog ends a process that hangs
+        self._life.end()
         self._stop.release()
         for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)

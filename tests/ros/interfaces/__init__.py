@@ -1,9 +1,9 @@
 """Message packages that no wheel has, built from definitions of our own, once, into the user's cache.
 
-``event_camera_msgs``, its older name ``event_array_msgs``, ``dvs_msgs`` and ``prophesee_event_msgs``. The rosidl wheels
-(extra ``interfaces``) generate and a C and C++ compiler builds them: half a minute, the first time. Nothing is written
-into the environment: the wheels' CMake files name folders of the machine that made them, so a copy of these files,
-corrected, is kept beside links to the rest.
+``event_camera_msgs``, its older name ``event_array_msgs``, ``dvs_msgs``, ``prophesee_event_msgs`` and ``bond``. The
+rosidl wheels (extra ``interfaces``) generate and a C and C++ compiler builds them: half a minute, the first time.
+Nothing is written into the environment: the wheels' CMake files name folders of the machine that made them, so a copy
+of these files, corrected, is kept beside links to the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from pathlib import Path
 __all__ = ["PACKAGES", "Unavailable", "environment", "prefix", "use"]
 
 HERE = Path(__file__).parent
-PACKAGES = ("event_camera_msgs", "event_array_msgs", "dvs_msgs", "prophesee_event_msgs")
+PACKAGES = ("event_camera_msgs", "event_array_msgs", "dvs_msgs", "prophesee_event_msgs", "bond")
 NEEDED = ("ament_cmake", "rosidl_default_generators", "std_msgs")
 #: folders of the machine that built the wheels, as they stand in their CMake files, and what they are here
 BUILT_IN = "/opt/python/cp{0}{1}-cp{0}{1}"
