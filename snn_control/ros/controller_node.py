@@ -40,6 +40,7 @@ from .services import offer_services
 from .supervisor import Supervisor
 from .topics import at_rate, command_ports, drain, ends_of, input_ports
 from .tuning import TunableParameters
+from .watch import Watch
 
 __all__ = ["ControllerNode", "main"]
 
@@ -87,6 +88,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
         ),
         "fault_before": Parameter(10.0, "How long before a fault what is saved begins [s]", 0.0, 3600.0),
+        "watch": Parameter("", "Populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
+        "watch_rate": Parameter(10.0, "Rate of these messages [Hz]", 0.1, 200.0),
         "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
     }
@@ -100,6 +103,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.loop: Loop | None = None
         self.copies: StateCopy | None = None
         self.recording: Recording | None = None
+        self._watch: Watch | None = None
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.supervisor: Supervisor | None = None
@@ -161,6 +165,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
             self.recording = Recording(self, self.record, self.controller, self.spec)
+        if self.given.watch:
+            self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
         trigger = self._trigger(self.spec)
         if supervise := self._supervised():
@@ -172,7 +178,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.inputs,
             self.outputs,
             ends_of(self.spec, bound),
-            observers=[self.faults, *(self.recording.recorders if self.recording else ()), self.copies],
+            observers=[self.faults, *self._more_observers(), self.copies],
             mode="lockstep" if lockstep else "realtime",
             trigger=trigger,
             control=bound.address("control"),
@@ -195,6 +201,10 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
+
+    def _more_observers(self) -> list[Any]:
+        recorders = [] if self.recording is None else list(self.recording.recorders)
+        return recorders + ([] if self._watch is None else self._watch.observers)
 
     def begin_learned(self, controller: Controller) -> bool:
         """Take what was learned from the file ``state``, if it is there; returns whether it is. Raises DescriptionError
@@ -387,6 +397,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.recording is not None:
             self.recording.close()
             self.recording = None
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()
