@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..network.checks import MOST, Checked, Flag, OrWord, Seconds, Size, Whole, check_name
+from ..network.checks import MOST, Checked, Flag, Numbers, OrWord, Seconds, Size, Whole, check_name
 
 __all__ = [
     "ArgmaxDecoder",
@@ -249,10 +249,13 @@ class Guard(Checked):
 
     release : valid ticks in a row that end it; 0 waits for an operator
     missed : more periods in a row without a tick are a fault, on a robot; 0: none is
+    latency : budget of the time from the stamp of the newest message to the command [s], on a robot: what is later is
+        counted and reported, and is no fault
     """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5
     missed: Annotated[int, Whole(0, 1 << 31)] = 0
+    latency: Annotated[float, Numbers(least=0, strict=True, unit="s", finite=False)] = math.inf
 
     @property
     def where(self) -> str:

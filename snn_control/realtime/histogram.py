@@ -17,7 +17,7 @@ from ..engine.memory import leading_zeros
 from .clock import now_realtime
 from .table import add, get, put
 
-__all__ = ["HEADER", "LIMIT_NS", "WORDS", "edges", "new", "percentile", "record", "record_since", "summary"]
+__all__ = ["HEADER", "LIMIT_NS", "WORDS", "above", "edges", "new", "percentile", "record", "record_since", "summary"]
 
 COUNT, MAX, SUM, OVERFLOW = 0, 1, 2, 3
 HEADER = 8  # words before the buckets
@@ -90,6 +90,11 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
     rank = np.clip(np.ceil(np.asarray(q) / 100.0 * total), 1, total)
     middles = np.append((low[:-1] + low[1:] - 1) / 2, largest)
     return np.minimum(middles[np.searchsorted(cumulative, rank)], largest)
+
+
+def above(array: np.ndarray, ns: float) -> int:
+    """How many values were larger than ``ns``, of those in its own bucket none."""
+    return int(array[HEADER:][edges()[:-1] >= ns].sum() + array[OVERFLOW])
 
 
 def summary(array: np.ndarray) -> dict[str, float]:

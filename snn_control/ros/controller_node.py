@@ -38,7 +38,7 @@ from .safe_messages import messages_of
 from .service_manager import notify
 from .services import offer_services
 from .supervisor import Supervisor
-from .topics import at_rate, command_ports, drain, ends_of, input_ports
+from .topics import at_rate, command_ports, drain, ends_of, input_ports, shadowed
 from .tuning import TunableParameters
 from .watch import Watch
 
@@ -83,6 +83,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             10.0,
         ),
         "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
+        "dry_run": Parameter(False, "Publish commands on dry_run/TOPIC, where no robot listens"),
         "bond": Parameter("", "Topic of a bond that a lifecycle manager watches, bond for Nav2's; empty: none"),
         "fault_after": Parameter(
             0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
@@ -144,6 +145,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         check_record(self.record)
         check_record(self.given.state, "state")
         self.spec = at_rate(load_spec(self.file), self.given.rate)
+        if self.given.dry_run:
+            self.spec = shadowed(self.spec)
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
             self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from ..engine.kernels import encoders, outputs
 from ..engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ..engine.slots import AGE
 from ..realtime.faults import Fault
+from ..realtime.histogram import COUNT, above
 from .topics import qos_of
 
 __all__ = ["Reporter", "describe_causes", "describe_mismatch", "guard_reason", "learning_switches", "status"]
@@ -106,12 +108,27 @@ def _loop(report: Reporter) -> DiagnosticStatus:
         level, message = ERROR, f"no heartbeat for {now['heartbeat_age_ns'] * 1e-9:.2f} s: a tick or a port hangs"
     elif now["starved"]:
         level, message = ERROR, f"lockstep waits for: {', '.join(now['waiting'])}"
+    if (late := _over_budget(report)) and level == OK:
+        level, message = WARN, f"{message}; {late}"
     rights = node.loop.rights
     if now["mode"] == "realtime" and rights.missing:
         values["rights_missing"] = "; ".join(rights.missing)
         level = max(level, WARN)
     values["priority"] = rights.priority
     return status(node, "loop", level, message, _flat(_with_units(values)))
+
+
+def _over_budget(report: Reporter) -> str:
+    """How many commands since the last report were later than the file's budget, if more than one in a hundred were."""
+    budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
+    if budget is None or not math.isfinite(budget.latency):
+        return ""
+    over, count = above(latency, budget.latency * 1e9), int(latency[COUNT])
+    before, report.budget = report.budget, (over, count)
+    late, commands = over - before[0], count - before[1]
+    if late <= 0.01 * commands:
+        return ""
+    return f"{late} of {commands} commands later than {budget.latency * 1e3:g} ms after their data"
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
@@ -326,6 +343,7 @@ class Reporter:
         self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
         self.senders.clear()
         self.motion.clear()
+        self.budget = 0, 0
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Counts of one of the inputs or outputs, now and in the last report."""

@@ -33,7 +33,7 @@ from .wire import PathProgram, compile_path
 __all__ = [
     "NotInstalled", "at_rate", "command_bounds", "command_ports", "common_stay", "drain", "ends_of", "fixed_values",
     "groups", "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved",
-    "stamp_field", "value_field",
+    "shadowed", "stamp_field", "value_field",
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
@@ -42,6 +42,17 @@ IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
 
 class NotInstalled(DescriptionError):
     """The package of a message type is not installed here."""
+
+
+def shadowed(spec: ControllerSpec) -> ControllerSpec:
+    """A controller whose commands go to other topics, where no robot listens: ``dry_run/cmd_vel`` for ``cmd_vel``."""
+
+    def shadow(topic: str) -> str:
+        root = next((root for root in ("~/", "/") if topic.startswith(root)), "")
+        return f"{root}dry_run/{topic.removeprefix(root)}"
+
+    topics = {n: dataclasses.replace(one, topic=shadow(one.topic)) for n, one in spec.ros_outputs.items()}
+    return dataclasses.replace(spec, ros_outputs=topics)
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:

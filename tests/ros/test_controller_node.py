@@ -367,3 +367,12 @@ def test_an_idle_node_waits_for_nothing_when_it_ends(tmp_path, start, robot):
         return time.monotonic() - begin
 
     within(STOPS_WITHIN, seconds)
+
+
+def test_a_dry_run_commands_on_a_shadow_topic_alone(tmp_path, start, robot):
+    start("controller_node", controller_file=str(write(tmp_path)), dry_run=True)
+    real, shadow = robot.commands(), robot.commands("dry_run/drive")
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    wait(lambda: shadow and shadow[-1][1] > 0.9)
+    assert not real
+    assert robot.node.count_publishers("drive") == 0

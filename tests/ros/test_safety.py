@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import threading
 import time
 
 import numpy as np
@@ -171,3 +172,23 @@ def test_an_input_says_how_much_of_it_failed_and_what_was_empty(tmp_path, start,
     feeder.set()
     assert re.search(r"stale: .*; \d+ empty messages", says(ERROR, "stale: ")[0])
     assert process.end() == 0
+
+
+def test_a_budget_of_latency_is_watched(tmp_path, start, robot):
+    values = changed(CONTROLLER, "guard.latency", 0.02)
+    start("controller_node", controller_file=str(write(tmp_path, values)))
+    publisher, over = robot.publisher(), threading.Event()
+
+    def feed():
+        while not over.wait(0.01):
+            publisher.publish(joints(1.0, 0.0, stamp_ns=time.time_ns() - delay[0]))
+
+    delay = [0]
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    robot.status("/controller: loop", level=OK)
+    delay[0] = 30_000_000
+    status = robot.status("/controller: loop", level=WARN, text="commands later than 20 ms after their data")
+    assert "missed" in status.message
+    over.set()
+    feeding.join()
