@@ -18,7 +18,7 @@ __all__ = ["ONLY_WITH", "OUTPUTS", "RosTopic", "end_kind", "read_topics", "usual
 VALUES, EVENTS, OUTPUTS = "value inputs", "events inputs", "outputs"
 #: keys that only some inputs or outputs have
 ONLY_WITH = {"age": (VALUES, EVENTS), "reduce": (VALUES,), "pace": (EVENTS,), "late": (EVENTS,)}
-ONLY_WITH |= {"values": (OUTPUTS,), "stamp": (OUTPUTS,)}
+ONLY_WITH |= {"values": (OUTPUTS,), "stamp": (OUTPUTS,), "grid": (VALUES,)}
 TYPE = re.compile(r"\w+/msg/\w+")
 
 
@@ -44,6 +44,8 @@ class RosTopic(Checked):
     late : for an events input: an event counts as late if it is older than the newest one by more than this [s]
     reduce : for a value input: "min", "mean" or "max" of equal sectors of the numbers that the field selects, however
         many they are; empty: they are the input's numbers
+    grid : for a value input from pictures, sensor_msgs/msg/Image: (columns, rows), of which each cell gives its mean
+        brightness, 0 to 255, from the top left, row by row
     values : for a command: values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
     stamp : for a command: a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
         gets it anyway
@@ -58,14 +60,26 @@ class RosTopic(Checked):
     pace: Annotated[str, OneOf("arrival", "sensor")] = "arrival"
     late: Annotated[float, Numbers(least=0, most=3600, unit="s")] = 0.01
     reduce: Annotated[str, OneOf("", "min", "mean", "max")] = ""
+    grid: tuple[int, int] | None = None
     values: Mapping[str, Any] | None = None
     stamp: str = ""
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.grid is not None:
+            self._check_grid()
         for key in self.values or ():
             if not isinstance(key, str):
                 raise self.wrong("values", "must be the name of a field, e.g. 'name' or 'header.frame_id'", value=key)
+
+    def _check_grid(self) -> None:
+        grid = self.grid
+        if not (isinstance(grid, list | tuple) and len(grid) == 2 and all(type(n) is int and n > 0 for n in grid)):
+            raise self.wrong("grid", "must be [columns, rows], whole numbers > 0")
+        for key, allowed in (("type", "sensor_msgs/msg/Image"), ("field", ""), ("reduce", "")):
+            if (value := getattr(self, key)) != allowed:
+                rule = f"must be {allowed} with grid" if allowed else "does not go with grid"
+                raise self.wrong(key, rule, value=value)
 
 
 def end_kind(end: Input | Output) -> str:

@@ -133,14 +133,15 @@ class _Bag:
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
+        from .images import cells
         from .sectors import reduced
         from .topics import value_field
         from .wire import read_values
 
-        _, program = value_field(f"ros.inputs.{one.name}", topic, one.size)
+        program = None if topic.grid else value_field(f"ros.inputs.{one.name}", topic, one.size)[1]
         for log_time, message in self._messages(full):
             try:
-                values = read_values(program, message)[0]
+                values = cells(message, topic.grid) if topic.grid else read_values(program, message)[0]
             except InputError:
                 values = np.empty(0)
             if topic.reduce and len(values) >= one.size:

@@ -10,14 +10,17 @@ from ..events.clouds import BAD_LAYOUT
 from .paths import Named
 from .pick import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 
-__all__ = ["ABOUT", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "explain"]
+__all__ = ["ABOUT", "BAD_ENCODING", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "TOO_SMALL", "explain"]
 
-FEW = -10  # fewer numbers than the input takes; the other codes come from the readers of messages
+#: fewer numbers than the input takes; of pictures: an encoding that is not read, fewer pixels than cells. The other
+#: codes come from the readers of messages
+FEW, BAD_ENCODING, TOO_SMALL = -10, -11, -12
 
 #: code -> its word in a counter
 REASONS = {
     ENCAPSULATION: "encapsulation", TRUNCATED: "truncated", MISSING: "missing", EXTRA: "too_many", FEW: "too_few",
     BAD_LAYOUT: "layout", NO_NAME: "no_name", REPEATED: "repeated_name", UNEVEN: "uneven", NO_BEAM: "no_beam",
+    BAD_ENCODING: "encoding", TOO_SMALL: "too_small",
 }  # fmt: skip
 
 # Words: the newest code and two numbers about it; then a counter for each code, starting with 0
@@ -47,4 +50,6 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
         TRUNCATED: "ends too early",
         BAD_LAYOUT: "has fields of other types",
         NO_BEAM: f"has no beam within {field}",
+        BAD_ENCODING: "has another encoding than mono8, rgb8, bgr8, rgba8, bgra8, 8UC1, 8UC3, 8UC4",
+        TOO_SMALL: "has fewer pixels than the grid has cells",
     }.get(code, "")

@@ -24,6 +24,7 @@ from ..events.packets import PACKET_TYPES
 from ..realtime.port import LOCKSTEP
 from ..realtime.ports.columns import addresses_of
 from ..realtime.ports.packet_receiver import Pacing, PacketReceiver
+from .images import COMPRESSED, IMAGE_TYPE, ImageInput
 from .limits import fit_bounds
 from .packets import PacketInput
 from .ports import CommandOutput, EventsInput, NumericInput, check_size
@@ -117,13 +118,20 @@ def check_events(path: str, topic: RosTopic) -> None:
 def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
     """The class of an input's messages, and its field as ``size`` numbers.
 
-    size : None for events, which have no field
+    size : None for events, which have no field; neither have pictures
 
     Raises DescriptionError.
     """
     if size is None:
         check_events(where, topic)
         return message_class(where, topic.type), None
+    if topic.grid is not None:
+        if (n := topic.grid[0] * topic.grid[1]) != size:
+            raise DescriptionError(f"{where}.grid", list(topic.grid), f"has {n} cells, the input takes {size}")
+        return message_class(where, topic.type), None
+    if topic.type == COMPRESSED:
+        fix = f"publish it as {IMAGE_TYPE}: ros2 run image_transport republish compressed raw"
+        raise DescriptionError(f"{where}.type", topic.type, "is compressed, and its pixels are not read", fix)
     cls, program = value_field(where, topic, size)
     if topic.age != "arrival" and not program.stamped:
         rule = f"a {topic.type} has no stamp"
@@ -205,6 +213,9 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
         if topic.type in PACKET_TYPES:
             receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
             ports.append(PacketInput(subscription, receiver, fact.size, name=name))
+        elif topic.grid is not None:
+            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
+            ports.append(ImageInput(subscription, topic.grid, *at, name=name))
         elif program is None:
             ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:

@@ -18,11 +18,12 @@ from ..events.codecs import codec
 from ..events.files.messages import CLOUD_TYPE
 from ..events.packets import PACKET_TYPES, packet_cdr
 from .clouds import events_cdr
+from .images import image_cdr
 from .ports import CommandOutput, NumericInput
-from .topics import message_class, qos_of, resolved, value_field
+from .topics import input_type, message_class, qos_of, resolved, value_field
 from .wire import compile_path
 
-__all__ = ["Camera", "Commands", "Sensors"]
+__all__ = ["Camera", "Commands", "Pictures", "Sensors"]
 
 
 class Commands:
@@ -88,6 +89,26 @@ class Sensors:
         if hasattr(message, "header"):
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
         self.publisher.publish(message)
+
+
+class Pictures:
+    """A value input from pictures, published as an Image with a pixel for each number."""
+
+    stamped = True
+
+    def __init__(self, node: Node, io: Node, one: ValueInput, topic: RosTopic, lockstep: bool) -> None:
+        where = f"ros.inputs.{one.name}"
+        cls, _ = input_type(where, topic, one.size)
+        self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
+        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        given, grid = observation.get(self.name), self.topic.grid or (0, 0)
+        numbers = np.zeros(0) if given is None else np.asarray(given, np.float64).reshape(-1)
+        if given is not None and numbers.size != self.size:
+            rule = f"has {numbers.size} numbers, the input takes {self.size}"
+            raise RuntimeFault(f"the observation's '{self.name}' {rule}")
+        self.publisher.publish(image_cdr(numbers, grid if numbers.size else (0, 0), stamp_ns, self.name))
 
 
 class Camera:

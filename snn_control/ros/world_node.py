@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 from rosgraph_msgs.msg import Clock
 
-from ..coding import EventsInput
+from ..coding import EventsInput, ValueInput
 from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
@@ -35,7 +35,7 @@ from ..spaces import as_actions, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
 from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, run_node
 from .topics import groups, need_topics
-from .world_ends import Camera, Commands, Sensors
+from .world_ends import Camera, Commands, Pictures, Sensors
 
 __all__ = ["WorldNode", "main"]
 
@@ -140,7 +140,9 @@ class WorldNode(ProcessNode):
         self._check_spaces()
         spec, lockstep = self.spec, self.lockstep
         events = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
-        numeric = {n: t for n, t in spec.ros_inputs.items() if n not in events}
+        values = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
+        pictures = {n: t for n, t in spec.ros_inputs.items() if n in values and t.grid is not None}
+        numeric = {n: t for n, t in spec.ros_inputs.items() if n in values and n not in pictures}
         need_topics("inputs", spec.inputs, spec.ros_inputs)
         need_topics("outputs", spec.outputs, spec.ros_outputs)
         io, together = self._io, groups(numeric, "inputs").values()
@@ -149,6 +151,7 @@ class WorldNode(ProcessNode):
             for name, topic in spec.ros_inputs.items()
             if name in events
         ]
+        self.sensors += [Pictures(self, io, values[name], topic, lockstep) for name, topic in pictures.items()]
         self.sensors += [Sensors(self, io, names, spec, lockstep) for names in together]
         self.commands = [Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
         self._semaphore = np.zeros(8, np.int64)
