@@ -101,6 +101,8 @@ setup(
             f"encoder_node = {NAME}.ros.encoder_node:main",
             f"view_node = {NAME}.ros.view_node:main",
         ],
+        "ros2cli.command": [f"snn = {NAME}.cli.ros2_tools:SnnCommand"],
+        "ros2doctor.checks": [f"snn_control = {NAME}.cli.ros2_tools:MachineCheck"],
     },
     zip_safe=False,
 )

@@ -288,6 +288,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
                 self._matching.reset()
         except RuntimeFault as error:
             self.get_logger().error(str(error))
+            if self.recording is not None:
+                self.recording.end()
             return FAILURE
         self.get_logger().info(
             f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "

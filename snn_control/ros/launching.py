@@ -45,9 +45,14 @@ ARGUMENTS: dict[str, tuple[Any, str]] = {
     "trigger": ("", "input whose messages wake it; empty: the only one"),
     "supervise": (0.0, "age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none"),
     "record": ("", "folder for what happened; empty: none"),
+    "state": ("", "file of what is learned, read at the start and written at the end; empty: none"),
+    "watch": ("", "populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
+    "bond": ("", "topic of a bond that a lifecycle manager watches; empty: none"),
+    "dry_run": (False, "true: commands go to dry_run/TOPIC, where no robot listens"),
     "view": (False, "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
 }
-CONTROLLER_ARGUMENTS = ("controller_file", "rate", "priority", "cpu", "event", "trigger", "supervise", "record")
+PASSED_ON = ("rate", "phase", "priority", "cpu", "trigger", "supervise", "state", "watch", "bond", "dry_run")
+CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name != "phase"), "event", "record")
 
 
 @dataclass(frozen=True)
@@ -94,7 +99,7 @@ def controller(**given: Any) -> NodeProcess:
     if values["event"] and values["lockstep"]:
         raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
     more = {"mode": "event"} if values["event"] else {}
-    return _node("controller", values, ("rate", "phase", "priority", "cpu", "trigger", "supervise"), **more)
+    return _node("controller", values, PASSED_ON, **more)
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:

@@ -1,0 +1,45 @@
+"""``ros2 snn ...`` and the checks of ``ros2 doctor``, by entry points of ros2cli and ros2doctor where these are
+installed. Both find the classes by name and call the methods below; neither package is needed to import this."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from . import main
+
+__all__ = ["MachineCheck", "SnnCommand"]
+
+
+class SnnCommand:
+    """Spiking neural networks that control robots: the commands of snn_control."""
+
+    NAME = "snn"
+
+    def add_arguments(self, parser: argparse.ArgumentParser, cli_name: str) -> None:
+        parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="as of snn_control")
+
+    def main(self, *, parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
+        """Run ``snn_control`` with these arguments; returns its exit code."""
+        return main(args.arguments or ["--help"])
+
+
+class MachineCheck:
+    """Whether this computer is fit for a real-time controller: the findings of ``snn_control doctor``."""
+
+    def category(self) -> str:
+        return "snn_control"
+
+    def check(self) -> Any:
+        from ros2doctor.api import Result
+
+        from ..realtime.machine import ERROR, WARNING, findings
+
+        result = Result()
+        for one in findings():
+            text = f"{one.what}: {one.found}" + (f"; {one.mend}" if one.mend else "")
+            if one.level == ERROR:
+                result.add_error(text)
+            elif one.level == WARNING:
+                result.add_warning(text)
+        return result

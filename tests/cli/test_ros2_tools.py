@@ -1,0 +1,56 @@
+"""The entry points for ros2cli and ros2doctor. Neither has a wheel, so the callers here are stand-ins that do what
+theirs do: load the class by its entry point, add arguments, call main; call category and check."""
+
+import argparse
+import sys
+import types
+from importlib.metadata import entry_points
+
+import pytest
+
+from snn_control.realtime import machine
+
+
+def loaded(group, name):
+    (one,) = (one for one in entry_points(group=group) if one.name == name and one.value.startswith("snn_control"))
+    return one.load()()
+
+
+@pytest.mark.parametrize(
+    ("given", "needle"), [(["doctor", "--help"], "--strict"), ([], "first steps"), (["new"], "FILE")]
+)
+def test_ros2_snn_has_the_commands_of_snn_control(capsys, given, needle):
+    command = loaded("ros2cli.command", "snn")
+    assert type(command).__doc__
+    parser = argparse.ArgumentParser(prog="ros2 snn", add_help=False)
+    command.add_arguments(parser, "ros2")
+    try:
+        command.main(parser=parser, args=parser.parse_args(given))
+    except SystemExit as end:  # --help
+        assert end.code == 0
+    captured = capsys.readouterr()
+    assert needle in captured.out + captured.err
+
+
+def test_ros2_doctor_gets_the_findings(monkeypatch):
+    class Result:
+        def __init__(self):
+            self.errors, self.warnings = [], []
+
+        def add_error(self, text):
+            self.errors.append(text)
+
+        def add_warning(self, text):
+            self.warnings.append(text)
+
+    api = types.ModuleType("ros2doctor.api")
+    api.Result = Result
+    monkeypatch.setitem(sys.modules, "ros2doctor", types.ModuleType("ros2doctor"))
+    monkeypatch.setitem(sys.modules, "ros2doctor.api", api)
+    found = [machine.Finding("a", machine.OK, "x"), machine.Finding("b", machine.WARNING, "y", "mend it"),
+             machine.Finding("c", machine.ERROR, "z"), machine.Finding("d", machine.NOTE, "w")]  # fmt: skip
+    monkeypatch.setattr(machine, "findings", lambda: found)
+    check = loaded("ros2doctor.checks", "snn_control")
+    result = check.check()
+    assert check.category() == "snn_control"
+    assert (result.errors, result.warnings) == (["c: z"], ["b: y; mend it"])
