@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz faults soak lint format setup clean
+.PHONY: help demo test bench fuzz faults soak arm lint format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -35,6 +35,9 @@ faults: $(VENV)/.stamp-test ## kill, stop, flood and mislead a controller node, 
 
 soak: $(VENV)/.stamp-test ## a controller node at 1 kHz with recording on, 15 minutes (SOAK_ARGS="--seconds 3600")
 	@$(BIN)/python -m benchmarks.soak $(SOAK_ARGS)
+
+arm: $(VENV)/.stamp-test ## controllers on 64-bit ARM under emulation: the same bits (needs qemu-user, gcc-aarch64-linux-gnu)
+	@$(BIN)/python -m tests.engine.aarch64
 
 lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy
 	$(BIN)/ruff check .
