@@ -69,7 +69,7 @@ class Stepped:
     @alone
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:
         """(..., bytes) uint8: the Program's mark, the state or a copy of it, the ages of the inputs."""
-        states = self.bound.state[rows] if block is None else block
+        states = self.bound.snapshot(rows) if block is None else block
         marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))
         ages = [np.ascontiguousarray(slot[rows, AGE, None]).view(np.uint8) for slot in self._slots.values()]
         return np.concatenate([marks, states, *ages], axis=-1)

@@ -18,7 +18,7 @@ from snn_control.events.hot_pixels import FoundPixels, save_mask
 from snn_control.files import replace_text
 from snn_control.record.episode import EpisodeRecorder
 from snn_control.record.run_folder import write_run
-from snn_control.record.input_log import InputLogRecorder
+from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.report.video_file import VideoWriter
 from snn_control.resources import shipped
 from snn_control.training.checkpoint import Search

@@ -12,7 +12,7 @@ import numpy as np
 from ..analysis.diagnosis import diagnose
 from ..analysis.lint import lint
 from ..analysis.probe import probe
-from ..coding import FieldsEncoder, PopulationEncoder
+from ..coding import FieldsEncoder, Output, PopulationEncoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
@@ -121,6 +121,11 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         ],
         "learning": plain["learning"],
         "outputs": plain["outputs"],
+        "limits": {one.name: _limits_of(one) for one in spec.outputs},
+        "tunable": {
+            path: {"now": now, "range": [spec.tunable[path].low, spec.tunable[path].high]}
+            for path, now in controller.tuned.items()
+        },
         "neurons": sum(p.size for p in facts.populations),
         "synapses": sum(p.synapses for p in facts.projections),
         "operations": len(program.operations),
@@ -131,6 +136,15 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "warnings": [*missing, *_once(lint(spec), health.warnings())],
         "digest": program.digest,
     }
+
+
+def _limits_of(one: Output) -> dict[str, Any]:
+    """The limits of an output, as they hold; those that are infinite are left out."""
+    sides = {"low": one.limits[0], "high": one.limits[1]} | {
+        k: getattr(one, k) for k in ("slew", "acceleration", "jerk")
+    }
+    found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
+    return {key: side[0] if one.size == 1 else side for key, side in found.items() if np.isfinite(side).any()}
 
 
 def _once(weak: list[str], seen: list[str]) -> list[str]:
@@ -150,7 +164,9 @@ def run(options: argparse.Namespace) -> int:
 
 def show(d: dict[str, Any], file: str) -> None:
     """Print the facts as tables and lines, then the warnings."""
-    table("inputs", ["name", "kind", "required"], [[i["name"], i["kind"], i["required"]] for i in d["inputs"]])
+    table("inputs", ["name", "kind", "required"], [
+        [i["name"], i["kind"], "stops the commands" if i["stop_when"] else i["required"]] for i in d["inputs"]
+    ])  # fmt: skip
     keys = ("rate_hz", "slowest_hz", "fastest_hz", "silent", "dead", "saturated")
     table("populations", ["name", "neurons", "Hz", "least", "most", "silent", "dead", "saturated"], [
         [p["name"], p["size"], *([h[key] for key in keys] if p["spiking"] else ["graded", *["-"] * 5])]
@@ -170,6 +186,10 @@ def show(d: dict[str, Any], file: str) -> None:
          o["swings_hz"], o["swing"]]
         for o in d["health"]["outputs"][:MOST_OUTPUTS]
     ])  # fmt: skip
+    for name, limits in d["limits"].items():
+        print(f"outputs.{name}: " + (", ".join(f"{key} {side}" for key, side in limits.items()) or "no limits"))
+    for path, one in d["tunable"].items():
+        print(f"tunable: {path} = {one['now']:g} in {one['range']}")
     memory = d["memory"]
     used, places = sum(p["used"] for p in d["projections"]), d["synapses"]
     zeros = f" (of {places:,} places: weights of 0 are no synapses)" if used < places else ""

@@ -45,8 +45,9 @@ def run(options: argparse.Namespace) -> int:
     file = Path(options.run)
     if not file.is_file():
         raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz")
+    whole = True
     if file.suffix == ".mcap":
-        arrays, log, spec = _of_mcap(file)
+        arrays, log, spec, whole = _of_mcap(file)
     else:
         arrays, _ = read_record(file)
         log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
@@ -62,22 +63,32 @@ def run(options: argparse.Namespace) -> int:
         raise DescriptionError("RUN", str(file), str(error)) from None
     period = controller.period_ns * 1e-9
     if options.json:
-        print_json({"run": str(file), "identical": found.identical, "seconds": found.ticks * period, **vars(found)})
+        print_json(
+            {
+                "run": str(file),
+                "whole": whole,
+                "identical": found.identical,
+                "seconds": found.ticks * period,
+                **vars(found),
+            }
+        )
     else:
         print(_told(found, spec, period))
+        if not whole:
+            print("the file has no end: what came after these ticks is not in it")
     return 0 if found.identical else 1
 
 
-def _of_mcap(file: Path) -> tuple[Any, Any, Any]:
-    """Arrays, input log and controller of a file that grew while the loop ran."""
+def _of_mcap(file: Path) -> tuple[Any, Any, Any, bool]:
+    """Arrays, input log and controller of a file that grew while the loop ran, and whether it has its end."""
     from ..controller_file import load_spec
     from ..record.mcap_record import read_mcap
 
-    arrays, log, files = read_mcap(file)
+    arrays, log, files, whole = read_mcap(file)
     with tempfile.TemporaryDirectory() as folder:
         for name in set(files) & {"controller.yaml", "controller.npz"}:
             (Path(folder) / name).write_bytes(files[name])
-        return arrays, log, load_spec(Path(folder) / "controller.yaml")
+        return arrays, log, load_spec(Path(folder) / "controller.yaml"), whole
 
 
 def _there(file: Path, what: str) -> Path:

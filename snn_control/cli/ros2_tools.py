@@ -32,6 +32,7 @@ class MachineCheck:
 
     def check(self) -> Any:
         from ros2doctor.api import Result
+        from ros2doctor.api.format import doctor_error, doctor_warn
 
         from ..realtime.machine import ERROR, WARNING, findings
 
@@ -39,7 +40,9 @@ class MachineCheck:
         for one in findings():
             text = f"{one.what}: {one.found}" + (f"; {one.mend}" if one.mend else "")
             if one.level == ERROR:
-                result.add_error(text)
+                doctor_error(text)
+                result.add_error()
             elif one.level == WARNING:
-                result.add_warning(text)
+                doctor_warn(text)
+                result.add_warning()
         return result

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import DescriptionError
 from ..files import writing
-from ..record.input_log import InputLogRecorder
+from ..record.input_recorder import InputLogRecorder
 from ..training.rollout import Spread
 from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, conduct_of, in_processes, print_conduct

@@ -30,6 +30,11 @@ LIMITED = {
 }
 KEYS = ("limits", "slew", "acceleration", "jerk")  # of an output, in that order
 USED = ("position", "velocity", "acceleration", "jerk", "effort")
+NAMES = ("position", "velocity", "acceleration", "deceleration", "jerk", "effort")
+KNOWN = [
+    *(f"has_{one}_limits" for one in (*NAMES, "soft")),
+    *(f"{end}_{one}" for end in ("min", "max") for one in NAMES),
+]
 NO_LIMIT = (-math.inf, math.inf)
 
 Limits = dict[str, tuple[float, float]]  # what is limited -> low, high
@@ -72,25 +77,35 @@ def take_joint_limits(r: Reader) -> None:
         raise DescriptionError(inner.at("joints"), list(chosen.joints), f"must be as many as the output's size: {size}")
     known = _read(inner, r.folder / str(chosen.file))
     rows = [_of(inner, known, name) for name in chosen.joints]
+    wanted = [what for what in LIMITED[chosen.of] if what in chosen.use]
+    for name, row in zip(chosen.joints, rows, strict=True):
+        if not set(wanted) & set(row):
+            rule = f"has no limit of {' or '.join(wanted)} in {chosen.file}" if wanted else "has nothing left to use"
+            raise DescriptionError(
+                inner.at("joints"), name, rule, "see `has_..._limits` there, and `of` and `use` here"
+            )
     for key, what in zip(KEYS, LIMITED[chosen.of], strict=False):
-        if what not in chosen.use or not any(what in row for row in rows):
+        if what not in wanted or not any(what in row for row in rows):
             continue
-        ends = np.array([row.get(what, NO_LIMIT) for row in rows])
-        _tighten(r, key, ends)
+        _tighten(r, key, np.array([row.get(what, NO_LIMIT) for row in rows]), str(chosen.file))
 
 
-def _tighten(r: Reader, key: str, ends: np.ndarray) -> None:
-    """Put (joints, 2) ends into an output's mapping, where they are tighter than its own."""
+def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
+    """Put (joints, 2) ends of a file into an output's mapping, where they are tighter than its own."""
     own = r.values.get(key)
     try:
         if key == "limits":
             low, high = NO_LIMIT if own is None else own
-            r.values[key] = [np.maximum(ends[:, 0], low).tolist(), np.minimum(ends[:, 1], high).tolist()]
+            ends = np.stack([np.maximum(ends[:, 0], low), np.minimum(ends[:, 1], high)])
+            r.values[key] = ends.tolist()
         else:
             r.values[key] = np.minimum(ends[:, 1], math.inf if own is None else own).tolist()
     except (TypeError, ValueError):
         rule = f"must be numbers, or {len(ends)} of them, to be tightened by joint_limits"
         raise DescriptionError(r.at(key), own, rule) from None
+    if key == "limits" and not (ends[0] < ends[1]).all():
+        rule = f"leaves nothing within those of {file}: together {ends.tolist()}"
+        raise DescriptionError(r.at(key), own, rule, "let them overlap")
 
 
 def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
@@ -101,12 +116,15 @@ def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
 
 def _read(r: Reader, file: Path) -> dict[str, Limits]:
     """Joint -> its limits; raises DescriptionError."""
+    if file.suffix == ".xacro":
+        fix = f"first: xacro {file.name} > {file.stem.removesuffix('.urdf')}.urdf"
+        raise DescriptionError(r.at("file"), str(file), "is a program that makes a URDF", fix)
     try:
         text = read_text(file)
         return _of_urdf(text) if file.suffix in (".urdf", ".xml") else _of_yaml(text)
     except (OSError, ValueError, ET.ParseError, yaml.YAMLError, RecursionError) as error:
         why = reason(error) if isinstance(error, OSError) else " ".join(str(error).split())
-        raise DescriptionError(r.at("file"), str(file), f"cannot be read: {why}") from None
+        raise DescriptionError(r.at("file"), str(file.absolute()), f"cannot be read: {why}") from None
 
 
 def _number(where: str, value: Any) -> float:
@@ -114,6 +132,8 @@ def _number(where: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         number = math.nan
+    if "${" in str(value):
+        raise ValueError(f"{where} = {value!r}: is an expression of xacro; write a URDF with it first")
     if isinstance(value, bool) or math.isnan(number):
         raise ValueError(f"{where} = {value!r}: must be a number")
     return number
@@ -121,16 +141,29 @@ def _number(where: str, value: Any) -> float:
 
 def _of_yaml(text: str) -> dict[str, Limits]:
     """``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
-    values = yaml.load(text, Loader)
-    joints = values.get("joint_limits") if isinstance(values, Mapping) else None
-    if not isinstance(joints, Mapping):
+    joints = _found(yaml.load(text, Loader))
+    if joints is None:
         raise ValueError("it has no mapping joint_limits")
     return {str(name): _of_joint(str(name), one) for name, one in joints.items()}
+
+
+def _found(values: Any) -> Mapping[Any, Any] | None:
+    """The mapping ``joint_limits``, also within the parameters of a node."""
+    if not isinstance(values, Mapping):
+        return None
+    if isinstance(values.get("joint_limits"), Mapping):
+        return values["joint_limits"]
+    return next((found for one in values.values() if (found := _found(one)) is not None), None)
 
 
 def _of_joint(name: str, values: Any) -> Limits:
     if not isinstance(values, Mapping):
         raise ValueError(f"joint_limits.{name}: must be a mapping")
+    for key, value in values.items():
+        if str(key).startswith(("has_", "max_", "min_")) and key not in KNOWN:
+            raise ValueError(f"joint_limits.{name}.{key}: is not a known key; {nearest(key, KNOWN)}")
+        if str(key).startswith("has_") and not isinstance(value, bool):
+            raise ValueError(f"joint_limits.{name}.{key} = {value!r}: must be true or false")
 
     def at(key: str) -> float:
         if key not in values:
@@ -138,7 +171,7 @@ def _of_joint(name: str, values: Any) -> Limits:
         return _number(f"joint_limits.{name}.{key}", values[key])
 
     def has(what: str) -> bool:
-        return values.get(f"has_{what}_limits", False) is True
+        return bool(values.get(f"has_{what}_limits", False))
 
     found = {what: (-at(f"max_{what}"), at(f"max_{what}")) for what in USED[1:] if has(what)}
     if has("position"):
@@ -150,9 +183,10 @@ def _of_joint(name: str, values: Any) -> Limits:
 
 
 def _of_urdf(text: str) -> dict[str, Limits]:
-    """``<joint name=...><limit lower= upper= velocity= effort=/></joint>``; a continuous joint has no position."""
+    """``<joint name=...><limit lower= upper= velocity= effort=/></joint>``; a continuous joint has no position. Those
+    within ros2_control and transmissions only refer to these."""
     found: dict[str, Limits] = {}
-    for joint in ET.fromstring(text).iter("joint"):
+    for joint in ET.fromstring(text).findall("joint"):
         limit, name = joint.find("limit"), joint.get("name", "")
         if limit is None or not name:
             found[name] = {}

@@ -76,6 +76,9 @@ class RosTopic(Checked):
         grid = self.grid
         if not (isinstance(grid, list | tuple) and len(grid) == 2 and all(type(n) is int and n > 0 for n in grid)):
             raise self.wrong("grid", "must be [columns, rows], whole numbers > 0")
+        if self.type == "sensor_msgs/msg/CompressedImage":
+            fix = "take the pictures that ros2 run image_transport republish compressed raw publishes"
+            raise self.wrong("type", "is compressed, and its pixels are not read", fix)
         for key, allowed in (("type", "sensor_msgs/msg/Image"), ("field", ""), ("reduce", "")):
             if (value := getattr(self, key)) != allowed:
                 rule = f"must be {allowed} with grid" if allowed else "does not go with grid"

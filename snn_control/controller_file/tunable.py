@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import NO_VALUE, DescriptionError, close_match
 from .keys import keys
 
 __all__ = ["Tunable", "change", "mark", "parameter_name", "take_tunable", "value_at"]
@@ -42,6 +42,10 @@ def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]
     found: dict[Path, Tunable] = {}
     if isinstance(values, Mapping) and "tunable" in values:
         return _take(values, path)
+    if isinstance(values, Mapping) and len(values) == 2 and "value" in values:
+        key = next(key for key in values if key != "value")
+        if near := close_match(key, ["tunable"]):
+            raise DescriptionError(f"{path}.{key}", values[key], "is not a known key", near)
     if isinstance(values, Mapping):
         plain: Any = {}
         for key, value in values.items():
@@ -69,10 +73,12 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
     if not numbers or not -math.inf < ends[0] < ends[1] < math.inf:
         raise DescriptionError(f"{path}.tunable", ends, "must be [low, high], finite numbers with low < high")
     value = values["value"]
-    now = 1.0 if isinstance(value, str | list) else value
-    if type(now) not in (int, float) or not ends[0] <= now <= ends[1]:
-        what = "1, the factor of an array," if isinstance(value, str | list) else "the value"
-        raise DescriptionError(path, value, f"must be a number or an array, and {what} within tunable: {ends}")
+    factor = isinstance(value, str | list)
+    if type(value) not in (int, float) and not factor:
+        raise DescriptionError(f"{path}.value", value, "must be a number or an array")
+    if not ends[0] <= (1.0 if factor else value) <= ends[1]:
+        rule = "must hold 1, the factor of the array at first" if factor else f"must hold the value, {value:g}"
+        raise DescriptionError(f"{path}.tunable", ends, rule)
     return value, {path: Tunable(float(ends[0]), float(ends[1]))}
 
 
@@ -94,6 +100,8 @@ def change(described: Any, path: Path, number: float) -> Any:
     """A description with another number at a path, or with the array there times the number; raises
     DescriptionError."""
     old = value_at(described, path)
+    if isinstance(old, int) and float(number).is_integer():  # so that a count is refused as what it is
+        number = int(number)
     return _changed(described, _places(described, path), np.asarray(old) * number if np.ndim(old) else number)
 
 
@@ -121,7 +129,10 @@ def _places(described: Any, path: Path) -> list[int | str]:
             described = described[0]
         place = _place(described, number, word)
         if place is None:
-            raise DescriptionError(f"{path}.tunable", NO_VALUE, "cannot be tuned: it is not a number of a description")
+            rule, fix = "cannot be tuned: it is not a number of a description", ""
+            if isinstance(described, list | np.ndarray):
+                rule, fix = "cannot be tuned alone", "declare the whole array: what is tuned is a factor of it"
+            raise DescriptionError(f"{path}.tunable", NO_VALUE, rule, fix)
         found.append(place)
         described = _at(described, place)
     return found

@@ -23,7 +23,7 @@ from .registry import kernel
 from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS
 from .take_events import taker
-from .tick import CHANGES, CONSTANTS, FORGETS, HEADER, N_CHANGES, N_FORGETS, SETTING
+from .tick import FORGETS, HEADER, INITIAL, N_FORGETS, SETTING
 from .tuning import Tuning
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
@@ -175,7 +175,7 @@ class Bound:
     rows : None, or the number of states and io blocks, each with a table of its own
 
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
-    constants : the Program's own, read-only; a copy if numbers of it can be tuned
+    constants : the Program's own, read-only; a copy if numbers can be tuned
     tuning : what can be tuned, or None
     tables : (1 or rows, 1 + operations, WORDS) int64
     table : address of the first table, which `tick` and steppers run
@@ -190,10 +190,10 @@ class Bound:
     def __init__(self, program: Program, rows: int | None = None, tuning: Tuning | None = None) -> None:
         self.program, self.rows = program, rows
         self.tuning = tuning if rows is None else None  # rows share the constants
-        self.constants = program.constants
+        self.constants, self._initial = program.constants, program.initial_state
         if self.tuning is not None:
-            self.constants = aligned(program.constants.size)
-            self.constants[:] = program.constants
+            self.constants, self._initial = (_copied(block) for block in (self.constants, self._initial))
+            self._changed = np.zeros((self.constants.size + self._initial.size) // 4, bool)  # words, at any time
         shape = () if rows is None else (rows,)
         self.state = aligned(program.initial_state.size, *shape)
         self.state[:] = program.initial_state
@@ -207,16 +207,13 @@ class Bound:
         self.tables[:] = table + np.arange(n)[:, None, None] * step
         self._blocks = first
         self.table = int(self.tables.ctypes.data)
-        self._kept = program.initial_state, self.constants, self.state, self.io
+        self._kept = program.initial_state, self._initial, self.constants, self.state, self.io
         learned = [program.names[f"{rule.title}.weights"] for rule in program.facts.learning]
         self._learned = np.array([(one.offset, one.n_bytes) for one in learned], np.int64)
         self.tables[:, 0, [FORGETS, N_FORGETS]] = self._learned.ctypes.data, len(learned)
         self._settings: list[np.ndarray] = []  # the newest ones, of which a tick may be taking one
         if self.tuning is not None:
-            changes = self.tuning.changes
-            self.tables[0, 0, [CHANGES, N_CHANGES, CONSTANTS]] = (
-                changes.ctypes.data, changes.size, self.constants.ctypes.data,
-            )  # fmt: skip
+            self.tables[0, 0, INITIAL] = self._initial.ctypes.data
         self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
@@ -251,12 +248,13 @@ class Bound:
         """Reset all ``rows``, or those of an index, to the initial state, and clear their io blocks; what was tuned
         stays."""
         tuned = None if self.tuning is None else self._newest_setting()
-        self.state[rows] = self.program.initial_state
+        if tuned is not None:
+            self._take(tuned)
+        self.state[rows] = self._initial
         self.io[rows] = 0
         self._ask_for_nothing(rows)
         if tuned is not None:
             self.array("controlled")[-tuned.size :] = tuned
-            self._set_constants()
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
         """Set the control words of the io block to those in the state, so that no request is pending."""
@@ -280,7 +278,7 @@ class Bound:
         self.state[rows] = state
         self._ask_for_nothing(rows)
         if self.tuning is not None:
-            self._set_constants()
+            self._take(self.array("controlled")[-self._tuned_words :])
 
     # tuning ----------------------------------------------------------------------------------------------------
     @property
@@ -302,13 +300,27 @@ class Bound:
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
         values = np.array(values, np.float64)
-        words = self.tuning.words(values)
-        end = 1 + values.size
-        setting = np.zeros(end + (words.size + 1) // 2, np.int64)
-        setting[0], setting[1:end] = self._newest_setting()[0] + 1, values.view(np.int64)
-        setting[end:].view(np.uint32)[: words.size] = words
+        places, words = self._changes(values)
+        head = np.array([self._newest_setting()[0] + 1, words.size], np.int64)
+        padded = np.append(words, np.zeros(words.size % 2, np.uint32)).view(np.int64)
+        setting = np.concatenate([head, values.view(np.int64), places, padded])
         self._settings = [*self._settings[-KEPT_SETTINGS:], setting]
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
+
+    def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Addresses and 32-bit words of all that has been changed at any time, with what other values make of it."""
+        assert self.tuning is not None
+        other, control = self.tuning.program(values), self.program.names["controlled"]
+        blocks = [(self.constants, other.constants, self.program.constants)]
+        blocks += [(self._initial, other.initial_state, self.program.initial_state)]
+        words = np.concatenate([theirs.view(np.uint32) for _, theirs, _ in blocks])
+        self._changed |= words != np.concatenate([own.view(np.uint32) for _, _, own in blocks])
+        first = self.constants.size // 4
+        begin = first + control.offset // 4
+        self._changed[begin : begin + control.n_bytes // 4] = False  # the values are told otherwise
+        index = np.flatnonzero(self._changed)
+        starts = np.where(index < first, self.constants.ctypes.data, self._initial.ctypes.data - 4 * first)
+        return starts + 4 * index, words[index]
 
     @property
     def newest_values(self) -> list[float]:
@@ -318,7 +330,9 @@ class Bound:
     def _newest_setting(self) -> np.ndarray:
         """(1 + tunable,) int64: number and values of the setting that the next tick uses."""
         n = self._tuned_words
-        return self._settings[-1][:n].copy() if self._settings else self.array("controlled")[-n:].copy()
+        if self._settings:
+            return np.delete(self._settings[-1][: n + 1], 1)
+        return self.array("controlled")[-n:].copy()
 
     def _check_tuned(self, controlled: np.ndarray) -> None:
         """Raise ProgramError if a state's values cannot be used."""
@@ -331,11 +345,31 @@ class Bound:
         except DescriptionError as error:
             raise ProgramError(str(error)) from None
 
-    def _set_constants(self) -> None:
-        """Make the constants those of the values in the state, with no setting to come."""
+    def _take(self, tuned: np.ndarray) -> None:
+        """Make constants and initial state those of a setting's number and values, with no other to come. Not while a
+        loop runs."""
+        assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
-        self.constants.view(np.uint32)[self.tuning.changes] = self.tuning.words(self.tuned)
+        values, control = tuned[1:].view(np.float64).copy(), self.program.names["controlled"]
+        self._changes(values)
+        other = self.tuning.program(values)
+        self.constants[:], self._initial[:] = other.constants, other.initial_state
+        control.view(self._initial)[:] = control.view(self.program.initial_state)
+
+    def snapshot(self, rows: Any = ...) -> np.ndarray:
+        """A copy of the state, with the setting that the next tick uses."""
+        state = self.state[rows].copy()
+        if self.tuning is not None:
+            tuned = self._newest_setting()
+            self.program.names["controlled"].view(state)[-tuned.size :] = tuned
+        return state
+
+
+def _copied(block: np.ndarray) -> np.ndarray:
+    copy = aligned(block.size)
+    copy[:] = block
+    return copy
 
 
 def _again(program: Program, rows: int | None, tuning: Tuning | None, state: np.ndarray, io: np.ndarray) -> Bound:

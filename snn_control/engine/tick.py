@@ -4,8 +4,7 @@ Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps,
 tick, address of the clock (int64 [tick, step], in the state); the control words as requested (io) and as taken (state),
 and the number of learning rules; what a restart resets: the parts of the state (int64 rows offset and bytes), their
 number, the state and its initial content; the parts that hold what was learned, and their number; how many numbers can
-be tuned, the words of the constants that they change (their indices and number), the constants, and the newest setting
-(0: none). Each further row is one operation.
+be tuned, and the newest setting (0: none). Each further row is one operation.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ TABLES = "void(int64,int64,int64)"
 
 HEADER = (
     "before", "in_step", "after", "steps", "clock", "asked", "taken", "rules", "restarts", "n_restarts", "state",
-    "initial", "forgets", "n_forgets", "tunable", "changes", "n_changes", "constants", "setting",
+    "initial", "forgets", "n_forgets", "tunable", "setting",
 )  # fmt: skip
 (
     BEFORE, IN_STEP, AFTER, STEPS, CLOCK, ASKED, TAKEN, RULES, RESTARTS, N_RESTARTS, STATE, INITIAL, FORGETS,
-    N_FORGETS, TUNABLE, CHANGES, N_CHANGES, CONSTANTS, SETTING,
+    N_FORGETS, TUNABLE, SETTING,
 ) = range(len(HEADER))  # fmt: skip
 ROW = 8 * WORDS  # bytes
 
@@ -64,20 +63,24 @@ def forget(header):
 
 @register_jitable
 def take_setting(header, setting):
-    """Take all numbers of a setting, if it is new: their values into the state, and what they change of the constants.
+    """Take all numbers of a setting, if it is new: their values into the state, and what they change of the constants
+    and of the initial state.
 
-    A setting is int64 words: its number, the values, and the words of the constants, two in each.
+    A setting is int64 words: its number, how many words it changes, the values, the addresses of these words, and the
+    words themselves, two in each.
     """
-    tunable, n = header[TUNABLE], header[N_CHANGES]
-    given = i64(setting, 1 + tunable)
+    tunable = header[TUNABLE]
+    given = i64(setting, 2 + tunable)
     taken = i64(header[TAKEN] + 8 * (LEARNING + SWITCH_WORDS * header[RULES]), 1 + tunable)
     if given[0] == taken[0]:
         return
-    changes, words = i64(header[CHANGES], n), u32(setting + 8 * (1 + tunable), n)
+    n = given[1]
+    places, words = i64(setting + 8 * (2 + tunable), n), u32(setting + 8 * (2 + tunable + n), n)
     for k in range(n):
-        u32(header[CONSTANTS] + 4 * changes[k], 1)[0] = words[k]
-    for k in range(1 + tunable):
-        taken[k] = given[k]
+        u32(places[k], 1)[0] = words[k]
+    taken[0] = given[0]
+    for k in range(tunable):
+        taken[1 + k] = given[2 + k]
 
 
 @register_jitable

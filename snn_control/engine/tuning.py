@@ -1,8 +1,8 @@
-"""Numbers of a controller that can be changed while it runs: what they change of the constants of its Program.
+"""Numbers of a controller that can be changed while it runs: what another Program has in the places of its constants.
 
-Other values of a controller file make another Program. Where it has the same operations and arrays, and differs in
-constants alone, these can be changed between two ticks: from then on the ticks have the bits of that other file's, from
-the state that is there. What would change more (a number of neurons, a delay) cannot be tuned.
+Other values of a controller file make another Program. Where it has the same operations and arrays, its constants can
+be taken between two ticks, and what a restart begins with, too: from then on the ticks have the bits of that other
+file's, from the state that is there. What would change more (a number of neurons, a delay) cannot be tuned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class Tuning:
     build : values -> Program; raises DescriptionError
     program : that of the file's values, ``program.facts.tuned``
     ends : (low, high) of each
-    changes : (k,) int64, indices of the 32-bit words of the constants that they change
 
     Raises DescriptionError for a number whose ends the controller cannot have, that changes more than constants, or
     nothing while it runs.
@@ -36,16 +35,13 @@ class Tuning:
     ) -> None:
         self._build, self._program, self.names = build, program, program.facts.tunable
         self._low, self._high = np.array(ends, np.float64).reshape(-1, 2).T
-        self._last: tuple[bytes, np.ndarray] = (b"", np.zeros(0, np.uint32))
-        own, differ = self._constants(program), np.zeros(program.constants.size // 4, bool)
         start = dict(zip(self.names, program.facts.tuned, strict=True))
-        for name, low, high in zip(self.names, self._low, self._high, strict=True):
-            found = [self._of(start | {name: float(end)}, name) != own for end in (low, high) if end != start[name]]
-            if not np.any(found):
-                ends_of = [float(low), float(high)]
-                raise DescriptionError(f"{name}.tunable", ends_of, "changes nothing while the controller runs")
-            differ |= np.any(found, axis=0)
-        self.changes = np.flatnonzero(differ)
+        self._last: tuple[bytes, Program] = (np.array(program.facts.tuned, np.float64).tobytes(), program)
+        for name, (low, high) in zip(self.names, ends, strict=True):
+            others = [self._of(start | {name: end}, name) for end in (low, high) if end != start[name]]
+            if not any((other.constants != program.constants).any() for other in others):
+                rule = "changes nothing while the controller runs"
+                raise DescriptionError(f"{name}.tunable", [low, high], rule)
 
     def check(self, values: np.ndarray) -> None:
         """Raise DescriptionError for values out of their ranges."""
@@ -53,34 +49,28 @@ class Tuning:
         for k in np.flatnonzero(outside)[:1]:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
-    def words(self, values: np.ndarray) -> np.ndarray:
-        """(k,) uint32: what the `changes` become; raises DescriptionError for values out of their ranges."""
+    def program(self, values: np.ndarray) -> Program:
+        """The Program of other values; raises DescriptionError for those out of their ranges, and for what they cannot
+        be together."""
         self.check(values)
         if self._last[0] != values.tobytes():
-            constants = self._of(dict(zip(self.names, values.tolist(), strict=True)), self.names[0])
-            rest = constants != self._constants(self._program)
-            rest[self.changes] = False
-            if rest.any():
-                raise DescriptionError(self.names[0], values.tolist(), "together change more than each does alone")
-            self._last = values.tobytes(), constants[self.changes]
+            given = dict(zip(self.names, values.tolist(), strict=True))
+            self._last = values.tobytes(), self._of(given, self.names[0])
         return self._last[1]
 
-    def _of(self, values: Mapping[str, float], name: str) -> np.ndarray:
-        """The constants with other values; ``name``: of the number that an error names."""
+    def _of(self, values: Mapping[str, float], name: str) -> Program:
+        """The Program of other values; ``name``: of the number that an error names."""
         try:
             other = self._build(values)
         except DescriptionError as error:
-            rule = f"cannot be {values[name]:g}: {error.rule}"
+            rule = f"cannot be tuned to {values[name]:g}: {error.rule}"
             raise DescriptionError(f"{name}.tunable", values[name], rule, error.fix) from None
         form = [getattr(other, part) == getattr(self._program, part) for part in FORM]
-        if not all(form) or other.constants.size != self._program.constants.size:
+        sizes = [getattr(one, block).size for one in (other, self._program) for block in ("constants", "initial_state")]
+        if not all(form) or sizes[:2] != sizes[2:]:
             rule = "cannot be tuned: it changes how the controller is built, not numbers alone"
             raise DescriptionError(f"{name}.tunable", values[name], rule, "change it in the file")
-        return self._constants(other)
-
-    @staticmethod
-    def _constants(program: Program) -> np.ndarray:
-        return program.constants.view(np.uint32)
+        return other
 
     def __reduce__(self) -> tuple:
         ends = list(zip(self._low.tolist(), self._high.tolist(), strict=True))

@@ -126,6 +126,12 @@ class ActivityRecorder(CompiledPort):
             "population_names": np.array(self.populations),
         }
 
+    def still_there(self, ticks: int, spikes: int) -> bool:
+        """Whether the ticks and spikes from these numbers on will not be overwritten soon."""
+        now = self.totals()
+        rings = zip((self._ticks, self._spikes), now, (ticks, spikes), strict=True)
+        return all(total - number <= len(ring) // 2 for ring, total, number in rings)
+
     def totals(self) -> tuple[int, int]:
         """Ticks and spikes so far, ticks first: their spikes are there."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)

@@ -8,8 +8,11 @@ recorders and appends them, a chunk at a time; what a crash or a loss of power l
 
 from __future__ import annotations
 
+import os
 import struct
 import threading
+import time
+from array import array
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -20,12 +23,14 @@ import numpy as np
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import InputError, optional
 from .activity import ActivityRecorder
-from .input_log import HEADER, InputLog, InputLogRecorder
+from .input_log import HEADER, InputLog
+from .input_recorder import InputLogRecorder
 
 __all__ = ["McapRecorder", "read_mcap"]
 
 EVERY_S = 0.2  # between two looks for new ticks
-CHUNK = 256 * 1024  # bytes
+CHUNK = 256 * 1024  # bytes, at most
+SYNCED_S = 0.5  # between two moments at which all that was recorded is on the disk
 ENCAPSULATION = b"\0\1\0\0"
 #: type -> its definition
 TYPES = {
@@ -36,7 +41,9 @@ TYPES = {
     "snn_control/msg/Values": "".join(f"int64 {key}\n" for key in HEADER) + "float64[] values\n",
     "snn_control/msg/Events": "".join(f"int64 {key}\n" for key in HEADER)
     + "int64[] t\nuint16[] x\nuint16[] y\nuint8[] p\n",
-    "snn_control/msg/State": "int64 tick\nint64 period_ns\nint64 faulted\nstring[] populations\nuint8[] state\n",
+    "snn_control/msg/State": (
+        "int64 tick\nint64 period_ns\nint64 faulted\nstring[] populations\nstring[] tunable\nuint8[] state\n"
+    ),
     "snn_control/msg/File": "string name\nuint8[] data\n",
 }
 SPIKES = {"spike_step": np.int64, "spike_population": np.uint16, "spike_neuron": np.uint32}
@@ -143,6 +150,10 @@ class McapRecorder:
         head.extend(struct.pack("<I", len(self._activity.populations)))
         for population in self._activity.populations:
             head.text(population)
+        head.align(4)
+        head.extend(struct.pack("<I", len(self._inputs.tunable)))
+        for path in self._inputs.tunable:
+            head.text(path)
         head.sequence(state)
         self._put("state", "State", 0, 0, head.message())
         for file, content in files.items():
@@ -150,7 +161,7 @@ class McapRecorder:
             body.text(file)
             body.sequence(np.frombuffer(content, np.uint8))
             self._put("files", "File", 0, 0, body.message())
-        self._file.flush()
+        self._sync()
 
     def close(self) -> None:
         """Write what is left, after the loop has ended."""
@@ -166,25 +177,35 @@ class McapRecorder:
             self._file.close()
 
     def _run(self) -> None:
-        last = False
+        last, synced = False, time.monotonic()
         while not last and not self.error:
             last = self._over.wait(EVERY_S)
             try:
                 self._append()
-                self._file.flush()
-            except OSError as error:
+                if time.monotonic() >= synced + SYNCED_S:
+                    synced = time.monotonic()
+                    self._sync()
+            except Exception as error:  # whatever it is, nothing more is written, and the loop goes on
                 self._fail(error)
 
-    def _fail(self, error: OSError) -> None:
+    def _sync(self) -> None:
+        """Let what was recorded survive a loss of power: end the chunk, and wait for the disk."""
+        end_chunk = getattr(self._bag, "_Writer__finalize_chunk", None)  # mcap has no public name for it
+        if end_chunk is not None:
+            end_chunk()
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def _fail(self, error: Exception) -> None:
         if not self.error:
-            self.error = error.strerror or str(error)
+            self.error = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
             self._failed(self.error)
 
     def _append(self) -> None:
         """Append the ticks that both recorders have completed."""
         ticks, spikes = self._activity.totals()
         ticks = min(ticks, self._inputs.total)
-        if not self._inputs.still_there(self._done):
+        if not (self._inputs.still_there(self._done) and self._activity.still_there(self._done, self._spikes)):
             self.lost += ticks - self._done
             self._done, self._spikes = ticks, spikes
         if ticks <= self._done:
@@ -235,73 +256,112 @@ class McapRecorder:
 
 
 # reading ------------------------------------------------------------------------------------------------------------
-def read_mcap(path: str | Path) -> tuple[dict[str, np.ndarray], InputLog, dict[str, bytes]]:
-    """Arrays as of `ActivityRecorder`, the input log and the controller's files of a file of `McapRecorder`; one
-    that was cut, or in which ticks are missing, is read up to there.
+Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], bool]
+
+
+class _Columns:
+    """Columns of numbers that grow by a part of a message each."""
+
+    def __init__(self, kinds: Mapping[str, Any]) -> None:
+        self._kinds, self._raw = kinds, {key: bytearray() for key in kinds}
+        self.sizes: dict[str, list[int]] = {key: [] for key in kinds}
+
+    def take(self, reader: _Reader) -> None:
+        for key, kind in self._kinds.items():
+            part = reader.sequence(kind)
+            self._raw[key] += part.tobytes()
+            self.sizes[key].append(part.size)
+
+    def column(self, key: str, messages: int) -> np.ndarray:
+        """All numbers of the first messages."""
+        return np.frombuffer(self._raw[key], self._kinds[key])[: sum(self.sizes[key][:messages])].copy()
+
+    def rows(self, key: str, messages: int) -> np.ndarray:
+        """The same, with a row for each message; raises ValueError if they are not equally long."""
+        return self.column(key, messages).reshape(messages, -1 if messages else 0)
+
+
+class _Topic:
+    """The messages of one topic with the header of an input, or the number of a tick."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind, self.words = kind, len(HEADER) if kind != "Tick" else 1
+        kinds: dict[str, Mapping[str, Any]] = {"Values": {"values": np.float64}, "Events": EVENT_COLUMNS}
+        self.columns = _Columns(kinds.get(kind, {"control": np.int64, "command": np.float64, **SPIKES}))
+        self._heads, self.stamps = bytearray(), array("q")
+
+    def take(self, stamp: int, reader: _Reader) -> None:
+        head = struct.pack(f"<{self.words}q", *reader.words(self.words))
+        self.columns.take(reader)
+        self._heads += head
+        self.stamps.append(stamp)
+
+    @property
+    def heads(self) -> np.ndarray:
+        """(messages, words) int64."""
+        return np.frombuffer(self._heads, np.int64).reshape(-1, self.words)
+
+
+def read_mcap(path: str | Path) -> Read:
+    """Arrays as of `ActivityRecorder`, the input log, the controller's files, and whether the file has its end, of one
+    that `McapRecorder` wrote; one that was cut, or in which ticks are missing, is read up to there.
 
     Raises InputError for any other file.
     """
     from ..events.files.mcap_storage import McapStorage
+    from ..events.files.storage import BAGS
 
+    topics: dict[str, _Topic] = {}
+    states: list[_Reader] = []
+    files: dict[str, bytes] = {}
     try:
         storage = McapStorage(Path(path))
-        topics = {topic: kind.rpartition("/")[2] for topic, kind in storage.topics.items() if kind in TYPES}
-        parts: dict[str, list[tuple[int, _Reader]]] = {
-            topic: [(t, _Reader(data)) for t, data in storage.messages(topic)] for topic in topics
-        }
-        states = [reader for topic, found in parts.items() if topics[topic] == "State" for _, reader in found]
+        for topic, kind, stamp, data in storage.everything():
+            package, _, name = kind.rpartition("/")
+            if package != "snn_control/msg" or kind not in TYPES:
+                continue
+            reader = _Reader(data)
+            if name == "State":
+                states.append(reader)
+            elif name == "File":
+                files |= {reader.text(): reader.sequence(np.uint8).tobytes()}
+            else:
+                topics.setdefault(topic, _Topic(name)).take(stamp, reader)
         if len(states) != 1:
-            raise InputError(f"{path}: is not the record of one run")
-        files = [reader for topic, found in parts.items() if topics[topic] == "File" for _, reader in found]
-        first, period, faulted = states[0].words(3)
-        populations = [states[0].text() for _ in range(states[0].count())]
-        state = states[0].sequence(np.uint8)
-        ticks = next(found for topic, found in parts.items() if topics[topic] == "Tick")
-        inputs = {
-            topic.rpartition("/inputs/")[2]: (topics[topic], [reader for _, reader in found][: len(ticks)])
-            for topic, found in parts.items() if topics[topic] in ("Values", "Events")
-        }  # fmt: skip
-        whole = min([len(ticks), *(len(found) for _, found in inputs.values())])
-        arrays, control = _ticks(ticks[:whole], first, populations)
-        columns = {name: _columns(kind, found[: len(control)]) for name, (kind, found) in inputs.items()}
-        log = InputLog(period, first, 0, columns, control, bool(faulted), state)
-        return arrays, log, {reader.text(): reader.sequence(np.uint8).tobytes() for reader in files}
-    except (StopIteration, ValueError, OSError, UnicodeDecodeError) as error:
+            with open(path, "rb") as file:
+                cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
+            raise InputError(f"{path}: is {'cut before anything whole' if cut else 'not the record of one run'}")
+        return _read(states[0], topics, files, storage.truncated)
+    except (ValueError, OSError, UnicodeDecodeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is not a record of a run: {error}") from None
 
 
-def _ticks(
-    found: list[tuple[int, _Reader]], first: int, populations: list[str]
-) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    control, command, spikes = [], [], {key: [np.zeros(0, kind)] for key, kind in SPIKES.items()}
-    for k, (_, reader) in enumerate(found):
-        (number,) = reader.words(1)
-        if number != first + k + 1:
-            found = found[:k]
-            break
-        control.append(reader.sequence(np.int64))
-        command.append(reader.sequence(np.float64))
-        for key, kind in SPIKES.items():
-            spikes[key].append(reader.sequence(kind))
-    stamps = np.array([stamp for stamp, _ in found], np.int64)
-    arrays: dict[str, np.ndarray] = {key: np.concatenate(parts) for key, parts in spikes.items()}
-    arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": np.array(command).reshape(len(found), -1)}
+def _read(state: _Reader, topics: Mapping[str, _Topic], files: dict[str, bytes], cut: bool) -> Read:
+    first, period, faulted = state.words(3)
+    populations = [state.text() for _ in range(state.count())]
+    tunable, block = tuple(state.text() for _ in range(state.count())), state.sequence(np.uint8)
+    ticks = next((one for one in topics.values() if one.kind == "Tick"), None)
+    if ticks is None:
+        raise ValueError("it ends before its first tick")
+    inputs = {name.rpartition("/inputs/")[2]: one for name, one in topics.items() if one.kind != "Tick"}
+    numbers = ticks.heads[:, 0]
+    gaps = np.flatnonzero(numbers != first + 1 + np.arange(len(numbers)))
+    n = min([int(gaps[0]) if gaps.size else len(numbers), *(len(one.stamps) for one in inputs.values())])
+    stamps = np.array(ticks.stamps[:n], np.int64)
+    arrays: dict[str, np.ndarray] = {key: ticks.columns.column(key, n) for key in SPIKES}
+    arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": ticks.columns.rows("command", n)}
     arrays |= {"population_names": np.array(populations), "overwritten": np.array([first, 0])}
-    return arrays, np.array(control, np.int64).reshape(len(found), -1)
+    control, log = ticks.columns.rows("control", n), {name: _columns(one, n) for name, one in inputs.items()}
+    found = InputLog(period, first, 0, log, control, bool(faulted), block, tunable)
+    return arrays, found, files, not cut and n == len(numbers)
 
 
-def _columns(kind: str, found: list[_Reader]) -> dict[str, np.ndarray]:
-    headers = np.array([reader.words(len(HEADER)) for reader in found], np.int64).reshape(-1, len(HEADER))
-    columns = {key: headers[:, k].copy() for k, key in enumerate(HEADER)}
-    if kind == "Values":
-        rows = [reader.sequence(np.float64) for reader in found]
-        return columns | {"values": np.array(rows, np.float64).reshape(len(found), -1)}
-    parts: dict[str, list[np.ndarray]] = {key: [np.zeros(0, dtype)] for key, dtype in EVENT_COLUMNS.items()}
-    sizes = [0]
-    for reader in found:
-        for key, dtype in EVENT_COLUMNS.items():
-            parts[key].append(reader.sequence(dtype))
-        sizes.append(len(parts["t"][-1]))
-    return columns | {key: np.concatenate(rows) for key, rows in parts.items()} | {"offsets": np.cumsum(sizes)}
+def _columns(one: _Topic, n: int) -> dict[str, np.ndarray]:
+    """The columns of an input, as of `InputLog`."""
+    columns = {key: one.heads[:n, k].copy() for k, key in enumerate(HEADER)}
+    if one.kind == "Values":
+        return columns | {"values": one.columns.rows("values", n)}
+    offsets = np.concatenate([[0], np.cumsum(one.columns.sizes["t"][:n], dtype=np.int64)])
+    return columns | {key: one.columns.column(key, n) for key in EVENT_COLUMNS} | {"offsets": offsets}

@@ -10,7 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from ..engine.kernels import outputs
 from ..engine.slots import AGE
-from .diagnostics import describe_causes
+from .diagnostics import describe_causes, guard_reason
 
 __all__ = ["Console"]
 
@@ -29,6 +29,7 @@ class Console:
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
+        self._said: set[str] = set()
         self._waits: bool | None = None  # for the first command; None: not known yet
 
     def tell(self, found: Sequence[DiagnosticStatus]) -> None:
@@ -38,9 +39,22 @@ class Console:
             return
         guard, log = node.controller.bound.array("guard"), node.get_logger()
         if self._waits is None and time.monotonic() - self._begun > DISCOVERY:
-            self._waits = bool(missing := self._missing())
+            missing = self._missing()
             for reason, names in missing.items():
                 log.warning(f"waits for {', '.join(names)}: {reason}")
+            if (safe := bool(guard[outputs.FAULTED])) and not missing:
+                log.warning(f"waits: {guard_reason(node)}")
+            self._waits = safe
+            if not safe:
+                log.info("commands begin")
+        for status in found:  # others that command the same robot
+            if (
+                " output " in status.name
+                and status.level == DiagnosticStatus.ERROR
+                and status.message not in self._said
+            ):
+                self._said.add(status.message)
+                log.error(f"{status.name.partition(': ')[2]}: {status.message}")
         new, newest = int(guard[outputs.FAULTS]) - self._told, node.faults.faults()[:1]
         lasts = bool(guard[outputs.FAULTED])
         if new > 0:
@@ -58,11 +72,11 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Reason why nothing has come yet -> the required inputs concerned."""
+        """Reason why nothing has come yet -> the inputs concerned that are required, or stop the commands."""
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts.inputs:
-            if one.required and node.controller.bound.array(f"{one.name}.slot")[AGE] < 0:
+            if (one.required or one.stop_when) and node.controller.bound.array(f"{one.name}.slot")[AGE] < 0:
                 anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one.name].topic)
                 reason = "nothing has come yet" if anybody else "nobody publishes"
                 missing.setdefault(reason, []).append(one.name)

@@ -11,6 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.copies: StateCopy | None = None
         self.recording: Recording | None = None
         self._watch: Watch | None = None
+        self._learned = False  # the loop has run since the file `state` was written
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.supervisor: Supervisor | None = None
@@ -127,14 +129,16 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def on_configure(self, state: State) -> TransitionCallbackReturn:
         try:
             self._configure()
+            self.warn_of_unknown()
         except SnnControlError as error:
             self.get_logger().error(str(error))
         except Exception:  # rclpy would not report it
             self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
         else:
             return SUCCESS
-        finally:
-            self.warn_of_unknown()
+        if self.spec is None:  # what the file declares is not known: a misspelt name may be the cause
+            with suppress(SnnControlError):
+                self.warn_of_unknown()
         self._release_resources()
         return FAILURE
 
@@ -142,11 +146,17 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if not self.file:
             fix = "write --ros-args -p controller_file:=FILE"
             raise DescriptionError("controller_file", "", "must name a controller file", fix)
+        if self.record and not self.record.endswith((".npz", ".mcap")):
+            raise DescriptionError("record", self.record, "must end with .npz or .mcap")
+        if self.given.fault_after and not self.record:
+            raise DescriptionError("fault_after", self.given.fault_after, "needs a record", "add record:=FILE.npz")
         check_record(self.record)
         check_record(self.given.state, "state")
         self.spec = at_rate(load_spec(self.file), self.given.rate)
         if self.given.dry_run:
             self.spec = shadowed(self.spec)
+            topics = ", ".join(sorted({topic.topic for topic in self.spec.ros_outputs.values()}))
+            self.get_logger().warning(f"a dry run: commands go to {topics}")
         lockstep = self.mode == "lockstep"
         if not lockstep and self.get_parameter("use_sim_time").value:
             self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
@@ -278,6 +288,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
                     raise RuntimeFault("the supervisor is gone: configure the node anew")
                 self._stop.begins()
                 rights = self.loop.start()
+                self._learned = True
                 self._stop.guard(self.loop.table, self._hangs, program)
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
@@ -353,6 +364,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.get_logger().warning(f"lockstep starts although nothing subscribes to {unmatched}")
         try:
             self.loop.start()
+            self._learned = True
         except RuntimeFault as error:
             self.get_logger().error(str(error))
 
@@ -387,7 +399,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recording is not None:
             self.recording.end()
-        if self.given.state and self.controller is not None and self.loop.ticks > 0:
+        if self.given.state and self.controller is not None and self._learned:
+            self._learned = False
             with self.saving(self.given.state, "state"):
                 self.controller.save_state(self.given.state)
         return True

@@ -214,6 +214,7 @@ def _other_publishers(node: Any, topic: str) -> str:
     for own in ("io", "supervisor"):
         if (name := f"{node.get_fully_qualified_name()}_{own}") in found:
             found.remove(name)
+    found = [name.removesuffix("_io") for name in found]
     return f"commanded by {', '.join(found)} too (or until recently)" if found else ""
 
 
@@ -224,10 +225,13 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """The bits of a reason in words; the inputs that were invalid, and those that stopped the commands."""
+    """The bits of a reason in words; the inputs that were invalid, and those that stopped the commands, which they do
+    when they are invalid, too."""
+    stops, silent = list(stopped), set(invalid)
+    told = [f"{one} (silent)" if one in silent else one for one in stops]
     words = {
-        outputs.INPUT_INVALID: f"invalid input: {', '.join(invalid)}",
-        outputs.STOP_INPUT: f"stopped by {', '.join(stopped)}",
+        outputs.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
+        outputs.STOP_INPUT: f"stopped by {', '.join(told)}",
         outputs.OUTPUT_NOT_FINITE: "an output is not finite",
         outputs.STOPPED: "the loop ends",
         outputs.LATE: "a tick or its publication took too long",
@@ -240,7 +244,7 @@ def guard_reason(node: Any) -> str:
     """Why the command is the safe one: the faults of the last tick, or what is awaited before they end."""
     valid = node.controller.bound.array("validity")[:, encoders.VALID]
     facts = node.controller.program.facts.inputs
-    bad = [i.name for i, good in zip(facts, valid, strict=False) if i.required and not good]
+    bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
     stopped = _stopped(node.controller.bound) if any(i.stop_when for i in facts) else []
     return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad, stopped) or waits

@@ -98,7 +98,7 @@ def read_cells(address, length, columns, rows, out, scratch):
         return np.int64(0)
     if layout < 0:
         return np.int64(BAD_ENCODING)
-    if size > end - o or step * height > size or LAYOUTS[layout, 0] * width > step:
+    if size > end - o or height > size // max(step, 1) or width > step // LAYOUTS[layout, 0]:
         return np.int64(TRUNCATED)
     if width < columns or height < rows:
         return np.int64(TOO_SMALL)

@@ -7,6 +7,7 @@ the node's own work (its parameter ``priority``; 0: ordinary scheduling), so tha
 
 from __future__ import annotations
 
+import difflib
 import os
 import sys
 import traceback
@@ -42,6 +43,7 @@ __all__ = [
 DDS_PRIORITY = 60  # at most
 SAVES_WITHIN = 600.0  # s
 STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not commanded anything yet
+NEARLY = 0.85  # likeness of two names of which one is misspelt
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 
 
@@ -204,11 +206,13 @@ class ProcessNode(Node):
                 raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
 
     def warn_of_unknown(self) -> None:
-        """Report parameters that were given and are not declared. rclpy ignores a misspelt one; a file may hold
-        parameters for several nodes, so this is only a warning."""
+        """Report parameters that were given and are not declared, which rclpy ignores. A file may hold parameters for
+        several nodes, so this is only a warning; raises DescriptionError for what is nearly the name of one."""
         known = sorted(self.get_parameters_by_prefix(""))
-        for name in getattr(self, "_parameter_overrides", {}):
+        for name, one in getattr(self, "_parameter_overrides", {}).items():
             if name not in known and not name.startswith("qos_overrides."):
+                if near := difflib.get_close_matches(name, known, 1, NEARLY):
+                    raise DescriptionError(name, one.value, "is not a parameter", f"did you mean '{near[0]}'?")
                 self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
     def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
@@ -266,7 +270,7 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
     if one.words and value not in one.words:
         rule = f"is not known: it must be {' or '.join(map(repr, one.words))}"
         raise DescriptionError(name, value, rule, close_match(value, one.words))
-    descriptor = ParameterDescriptor(description=one.description, read_only=not one.changes)
+    descriptor = ParameterDescriptor(description=one.description, read_only=not one.changes, dynamic_typing=one.changes)
     if one.low is not None and isinstance(one.default, float):
         descriptor.floating_point_range = [FloatingPointRange(from_value=one.low, to_value=one.high)]
     elif one.low is not None:

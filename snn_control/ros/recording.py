@@ -12,7 +12,7 @@ from ..analysis.energy import estimate
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..record.activity import ActivityRecorder
-from ..record.input_log import InputLogRecorder
+from ..record.input_recorder import InputLogRecorder
 from ..record.mcap_record import McapRecorder
 from ..record.run_folder import beside
 

@@ -99,6 +99,8 @@ def message_class(path: str, name: str) -> Any:
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
     """The class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
     cls = message_class(where, topic.type)
+    if topic.type == IMAGE_TYPE and not topic.field:
+        raise DescriptionError(f"{where}.grid", NO_VALUE, "is missing", "write grid: [columns, rows]")
     with within(where):
         program = compile_path(cls, topic.field)
         check_size(program, size, topic.reduce)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
@@ -27,17 +28,18 @@ class TunableParameters:
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
         """Declare them with the file's values, or those given at the start; raises DescriptionError or InputError."""
-        begin = controller.tuned
-        names = {parameter_name(path): path for path in begin}
+        begin, self._controller = controller.tuned, None
         values = {}
-        for name, path in names.items():
-            ends = spec.tunable[path]
-            text = f"{path} of {spec.path}"
-            one = Parameter(begin[path], text, ends.low, ends.high, changes=True)
-            values[path] = declare(self._node, name, one)
-        if values:
-            controller.tune(values)
-        self._paths, self._controller = names, controller
+        for path, now in begin.items():
+            ends, name = spec.tunable[path], parameter_name(path)
+            one = Parameter(now, f"{path} of {spec.path}", ends.low, ends.high, changes=True)
+            values[path] = float(declare(self._node, name, one))
+            self._paths[name] = path
+        given = {path: value for path, value in values.items() if value != begin[path]}
+        if given:
+            controller.tune(given)
+            self._tell(given)
+        self._controller = controller
 
     def undeclare(self) -> None:
         """Take them back, when the node forgets its controller."""
@@ -48,10 +50,16 @@ class TunableParameters:
     def _set(self, parameters: list[Any]) -> SetParametersResult:
         values = {self._paths[one.name]: one.value for one in parameters if one.name in self._paths}
         if values and self._controller is not None:
+            for path, value in values.items():  # 1 is as good as 1.0, which is what `ros2 param set` makes of it
+                if type(value) not in (int, float):
+                    return SetParametersResult(successful=False, reason=f"{path} = {value!r}: must be a number")
             try:
                 self._controller.tune(values)
             except InputError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            told = ", ".join(f"{path} = {value:g}" for path, value in values.items())
-            self._node.get_logger().info(f"tuned: {told}")
+            self._tell(values)
         return SetParametersResult(successful=True)
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        told = ", ".join(f"{path} = {value:g}" for path, value in values.items())
+        self._node.get_logger().info(f"tuned: {told}")

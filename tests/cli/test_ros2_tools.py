@@ -34,22 +34,25 @@ def test_ros2_snn_has_the_commands_of_snn_control(capsys, given, needle):
 def test_ros2_doctor_gets_the_findings(monkeypatch):
     class Result:
         def __init__(self):
-            self.errors, self.warnings = [], []
+            self.error = self.warning = 0
 
-        def add_error(self, text):
-            self.errors.append(text)
+        def add_error(self):
+            self.error += 1
 
-        def add_warning(self, text):
-            self.warnings.append(text)
+        def add_warning(self):
+            self.warning += 1
 
-    api = types.ModuleType("ros2doctor.api")
+    said = []
+    api, form = types.ModuleType("ros2doctor.api"), types.ModuleType("ros2doctor.api.format")
     api.Result = Result
-    monkeypatch.setitem(sys.modules, "ros2doctor", types.ModuleType("ros2doctor"))
-    monkeypatch.setitem(sys.modules, "ros2doctor.api", api)
+    form.doctor_error, form.doctor_warn = (lambda text: said.append(("error", text))), (lambda text: said.append(text))
+    for name, module in {"ros2doctor": api, "ros2doctor.api": api, "ros2doctor.api.format": form}.items():
+        monkeypatch.setitem(sys.modules, name, module)
     found = [machine.Finding("a", machine.OK, "x"), machine.Finding("b", machine.WARNING, "y", "mend it"),
              machine.Finding("c", machine.ERROR, "z"), machine.Finding("d", machine.NOTE, "w")]  # fmt: skip
     monkeypatch.setattr(machine, "findings", lambda: found)
     check = loaded("ros2doctor.checks", "snn_control")
     result = check.check()
     assert check.category() == "snn_control"
-    assert (result.errors, result.warnings) == (["c: z"], ["b: y; mend it"])
+    assert (result.error, result.warning) == (1, 1)
+    assert said == ["b: y; mend it", ("error", "c: z")]

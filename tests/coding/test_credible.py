@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from snn_control.coding import MembraneDecoder, Output, ValueInput
 from snn_control.controller import Controller
 from snn_control.engine.build import build
+from snn_control.engine.control import ELAPSED, WHOLE
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
 
@@ -82,3 +83,17 @@ def test_a_sensor_within_its_limits_is_always_believed(seed, rate, jump):
 def test_limits_that_make_no_sense_are_refused(checks, needle):
     with pytest.raises(DescriptionError, match=needle):
         made(**checks)
+
+
+def test_a_first_sample_that_is_not_plausible_is_no_measure():
+    one = made(rate=5.0, plausible=(-10.0, 10.0))
+    assert valid(one, [9999.0, 0.0, 0.0]) == [False, True, True]
+
+
+def test_time_without_ticks_counts():
+    one = made(rate=10.0)
+    assert valid(one, [0.0]) == [True]
+    one.bound.array("control")[ELAPSED] = 100 * WHOLE  # as a loop tells after a pause of 1 s
+    assert valid(one, [5.0]) == [True]
+    one.bound.array("control")[ELAPSED] = 0
+    assert valid(one, [10.0]) == [False]

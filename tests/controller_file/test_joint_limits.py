@@ -39,12 +39,15 @@ URDF = """<?xml version="1.0"?>
   <joint name="wheel" type="continuous"><limit velocity="7" effort="2"/></joint>
   <joint name="rail" type="prismatic"><limit upper="0.5" velocity="1" effort="9"/></joint>
   <joint name="fixed" type="fixed"/>
+  <ros2_control name="h" type="system"><joint name="pan"><command_interface name="position"/></joint></ros2_control>
+  <transmission name="t"><joint name="wheel"><hardwareInterface>effort</hardwareInterface></joint></transmission>
 </robot>
 """
 
 
 def made(folder, **output):
-    for name, text in {"joint_limits.yaml": YAML, "robot.urdf": URDF}.items():
+    nested = "controller_manager:\n  ros__parameters:" + YAML.replace("\n", "\n    ")
+    for name, text in {"joint_limits.yaml": YAML, "robot.urdf": URDF, "nested.yaml": nested}.items():
         (folder / name).write_text(text)
     values = {
         "version": 1, "period": 0.01,
@@ -77,7 +80,7 @@ INF = np.inf
         (limits(["pan", "wheel"], "robot.urdf"), [[-1.5, -INF], [1.2, INF], [2.0, 7.0], [INF, INF], [INF, INF]]),
         (limits(["rail"], "robot.urdf", of="effort"), [[-9.0], [9.0], [INF], [INF], [INF]]),
         (limits(["rail"], "robot.urdf"), [[0.0], [0.5], [1.0], [INF], [INF]]),
-        (limits(["fixed"], "robot.urdf"), [[-INF], [INF], [INF], [INF], [INF]]),
+        (limits(["pan"], "nested.yaml"), [[-1.5], [1.2], [2.0], [6.0], [100.0]]),
     ],
 )
 def test_what_limits_a_command_follows_from_what_it_is(tmp_path, chosen, wanted):
@@ -104,6 +107,9 @@ def test_a_saved_file_has_the_limits_themselves(tmp_path):
         (limits(["pan"], of="torque"), "outputs.u.joint_limits.of = 'torque'"),
         (limits(["pan"], use=["speed"]), "must be a list of position, velocity"),
         (limits("p"), "joint_limits.joints = 'p': must be a list of names"),
+        (limits(["fixed"], "robot.urdf"), "'fixed': has no limit of position or velocity"),
+        (limits(["tilt"], of="effort"), "'tilt': has no limit of effort in joint_limits.yaml"),
+        (limits(["pan"], "robot.urdf.xacro"), "first: xacro robot.urdf.xacro > robot.urdf"),
         ({"joints": ["pan"]}, "outputs.u.joint_limits.file: is missing"),
         (limits(["pan"], more=1), "outputs.u.joint_limits.more = 1: is not a known key"),
     ],
@@ -121,6 +127,13 @@ def test_what_is_wrong_is_named(tmp_path, chosen, needle):
         ("joint_limits.yaml", "joint_limits: {pan: 3}", "pan: must be a mapping"),
         ("joint_limits.yaml", "joint_limits: {pan: {has_velocity_limits: true}}", "pan.max_velocity: is missing"),
         ("joint_limits.yaml", "joint_limits: {pan: {has_jerk_limits: true, max_jerk: x}}", "max_jerk = 'x': must be"),
+        (
+            "joint_limits.yaml",
+            "joint_limits: {pan: {has_velocity_limits: yes, max_velocity: 1}}",
+            "must be true or false",
+        ),
+        ("joint_limits.yaml", "joint_limits: {pan: {has_vel_limits: true}}", "did you mean 'has_velocity_limits'"),
+        ("robot.urdf", '<r><joint name="pan"><limit velocity="${v}"/></joint></r>', "expression of xacro"),
         ("robot.urdf", "<robot>", "cannot be read"),
         ("robot.urdf", '<r><joint name="pan"><limit velocity="fast"/></joint></r>', "pan.velocity = 'fast'"),
         ("robot.urdf", '<!DOCTYPE r [<!ENTITY a "b">]><r>&x;</r>', "cannot be read"),
@@ -134,3 +147,11 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name, text, needle):
     with pytest.raises(DescriptionError, match=needle) as caught:
         parse_spec(values, tmp_path)
     assert caught.value.path == "outputs.u.joint_limits.file"
+
+
+def test_limits_that_contradict_the_file_name_both(tmp_path):
+    with pytest.raises(
+        DescriptionError, match=r"leaves nothing within those of joint_limits\.yaml: together"
+    ) as caught:
+        made(tmp_path, joint_limits=limits(["pan"]), limits=[2, 3])
+    assert caught.value.path == "outputs.u.limits"

@@ -31,7 +31,7 @@ from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import our
 from snn_control.errors import SnnControlError
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.input_log import InputLogRecorder
+from snn_control.record.input_recorder import InputLogRecorder
 from tests.engine import zoo
 
 TICKS = 20

@@ -17,7 +17,7 @@ from snn_control.engine.kernels.outputs import LATCHED, NOW, REASON, STOP_INPUT
 from snn_control.engine.program import Program
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
-from snn_control.record.input_log import InputLogRecorder
+from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.training.environments import Interface
 
 PERIOD, STALE = 1e-3, 3  # s, ticks

@@ -17,7 +17,8 @@ from snn_control.errors import DescriptionError, InputError, ProgramError
 from snn_control.realtime.loop import Loop
 from snn_control.record.activity import ActivityRecorder
 from snn_control.record.again import run_again
-from snn_control.record.input_log import InputLog, InputLogRecorder
+from snn_control.record.input_log import InputLog
+from snn_control.record.input_recorder import InputLogRecorder
 
 WEIGHTS = np.linspace(-2.0, 6.0, 24).reshape(2, 12).tolist()
 #: name -> values in a file: a plain number, an array (a factor), and one of each kind of place
@@ -172,10 +173,10 @@ def test_a_saved_program_and_a_batch_have_the_files_numbers(tmp_path):
         ("network.projections[1].delay", {"value": 0.003, "tunable": [0.002, 0.01]}, "how the controller is built"),
         ("network.populations.hidden.size", {"value": 12, "tunable": [10, 14]}, "hidden.size"),
         ("network.projections[1].weights", {"value": 0.1, "tunable": [0.0, 0.2]}, "changes nothing while"),
-        ("network.populations.hidden.neuron.tau_mem", {"value": 0.02, "tunable": [-1, 0.1]}, "cannot be -1"),
+        ("network.populations.hidden.neuron.tau_mem", {"value": 0.02, "tunable": [-1, 0.1]}, "cannot be tuned to -1"),
         ("outputs.u.limits", {"value": 1, "tunable": [0, 2]}, "what protects is as the file says"),
         ("period", {"value": 0.002, "tunable": [0.001, 0.004]}, "cannot be tuned"),
-        ("outputs.u.bias", {"value": 0.5, "tunable": [1, 2]}, "within tunable"),
+        ("outputs.u.bias", {"value": 0.5, "tunable": [1, 2]}, "must hold the value, 0.5"),
         ("outputs.u.bias", {"value": 0.5, "tunable": [1, 1]}, "low < high"),
         ("outputs.u.bias", {"value": 0.5, "tunable": 1}, r"must be \[low, high\]"),
         ("outputs.u.bias", {"value": 0.5, "tunable": [0, 1], "x": 1}, "must be {value"),
@@ -218,9 +219,13 @@ def test_a_run_with_tuning_is_replayed_to_the_bit(tmp_path):
     assert run_again(made(), found, activity.arrays()).identical
     commands = [c["u"][0] for c in found.replay(made())]
     assert np.array_equal(commands, activity.arrays()["command"][:, 0])
-    wrong = Controller.from_spec(parse_spec(document(tunable=False)))
-    with pytest.raises(InputError, match="of another controller"):
-        found.settings(wrong.bound)
+    assert found.settings(Controller.from_spec(parse_spec(document(tunable=False))).bound) == {}
+    fewer = document()
+    fewer["outputs"]["u"]["bias"] = 0.0  # another one, whose numbers are found by their names
+    others = Controller.from_spec(parse_spec(fewer))
+    place = sorted(ENDS).index("outputs.u.bias")
+    for tick, values in found.settings(one.bound).items():
+        assert np.array_equal(found.settings(others.bound)[tick], np.delete(values, place))
 
 
 def test_a_running_loop_takes_all_of_a_setting_or_nothing():
@@ -245,3 +250,57 @@ def test_a_running_loop_takes_all_of_a_setting_or_nothing():
     log = record.log()
     assert len(log.settings(made().bound)) > 20
     assert run_again(made(), log, activity.arrays()).identical
+
+
+def test_after_a_reset_or_a_restart_all_is_as_in_the_other_file():
+    values = {"network.populations.hidden.bias": -0.4, "outputs.u.bias": 0.3}
+    one, other = made(), made(values)
+    steps(one, 1, 30)
+    one.tune(values)
+    one.reset()
+    assert np.array_equal(steps(one, 2, 60), steps(other, 2, 60))
+    for c in (one, other):
+        c.restart()
+    assert np.array_equal(steps(one, 3, 60), steps(other, 3, 60))
+
+
+def test_what_no_tick_has_taken_goes_with_copies_and_states():
+    one, values = made(), {"outputs.u.bias": 0.7}
+    steps(one, 1, 10)
+    one.tune(values)
+    for again in (copy.copy(one), pickle.loads(pickle.dumps(one))):
+        assert again.tuned["outputs.u.bias"] == 0.7
+        assert np.array_equal(steps(copy.copy(one), 4, 50), steps(again, 4, 50))
+    state = one.state()
+    one.tune(made().tuned)
+    one.restore(state)
+    assert one.tuned["outputs.u.bias"] == 0.7
+
+
+@pytest.mark.parametrize("more", [{}, {"precision": "int8"}, {"connection": "sparse"}])
+def test_weights_may_be_tuned_through_zero(more):
+    def document(value):
+        index = [[k // 4, k % 4] for k in range(16)]
+        given = (
+            {"pre_index": [a for a, _ in index], "post_index": [b for _, b in index]} if "connection" in more else {}
+        )
+        shape = (16,) if given else (4, 4)
+        weights = (np.full(shape, 0.5) * value).tolist()
+        return {
+            "version": 1, "period": 0.001,
+            "inputs": {"x": {"kind": "value", "size": 4, "encoder": {
+                "type": "direct", "gain": 2.0, "neuron": {"type": "lif"}}}},
+            "network": {"populations": {"h": {"size": 4, "neuron": {"type": "li"}}}, "projections": [
+                {"pre": "x", "post": "h", "weights": {"value": weights, "tunable": [-1, 1]}} | more | given]},
+            "outputs": {"u": {"decoder": {"type": "membrane", "from": "h", "weights": 1.0}}},
+        }  # fmt: skip
+
+    one = Controller.from_spec(parse_spec(document(1.0)))
+    for value in (-0.75, 0.0, 0.3, -1.0, 1.0):
+        one.tune({"network.projections[0].weights": value})
+        one.reset()
+        found = [one.step({"x": np.full(4, 1.0)})["u"][0] for _ in range(60)]
+        if value:
+            other = Controller.from_spec(parse_spec(document(value)))
+            assert np.array_equal(found, [other.step({"x": np.full(4, 1.0)})["u"][0] for _ in range(60)])
+        assert any(found) == bool(value)

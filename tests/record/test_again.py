@@ -17,7 +17,8 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.record.activity import ActivityRecorder
 from snn_control.record.again import run_again
-from snn_control.record.input_log import InputLog, InputLogRecorder
+from snn_control.record.input_log import InputLog
+from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.run_folder import beside
 from snn_control.resources import shipped
 from tests.cli.common import call

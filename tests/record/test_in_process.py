@@ -7,7 +7,7 @@ import numpy as np
 from snn_control.analysis.stimulus_files import load_stimulus
 from snn_control.controller import Controller, build_program
 from snn_control.controller_file import parse_spec
-from snn_control.record.input_log import InputLogRecorder
+from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.resources import shipped
 
 SPEC = {

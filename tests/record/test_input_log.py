@@ -23,7 +23,8 @@ from snn_control.network import Network
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.ports.packet_receiver import Pacing, PacketReceiver
-from snn_control.record.input_log import InputLog, InputLogRecorder
+from snn_control.record.input_log import InputLog
+from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.resources import shipped
 from tests.engine.test_control import memory
 from tests.engine.test_guard import direct
@@ -189,7 +190,7 @@ def test_what_an_operator_did_is_repeated_to_the_bit():
     assert same[: int(np.argmax(log.control[:, ELAPSED] > WHOLE)) or n].all()  # ages but for periods that were missed
     with pytest.raises(InputError, match="the controller 4"):
         next(log.replay(direct()))
-    with pytest.raises(InputError, match="the controller 4: it is of another"):
+    with pytest.raises(InputError, match="the controller 4: for as many rules that learn"):
         log.ports(direct().bound)
 
 

@@ -48,6 +48,9 @@ def is_pulse(encoder: Any) -> bool:
     return isinstance(encoder, DeltaEncoder | StepForwardEncoder)
 
 
+CONTROL = np.zeros(4, np.int64)  # of a driver that reports nothing
+
+
 class SlowController:
     """A controller's description, stepped as `snn_control.engine.build` specifies a tick.
 
@@ -120,7 +123,7 @@ class SlowController:
         sides = [np.broadcast_to(np.asarray(s, np.float64), (n,)) for s in (*spec.range, *spec.plausible)]
         limits = np.stack([np.clip(s, -FLOAT_MAX, FLOAT_MAX).astype(np.float32) for s in sides])
         data = None if value is None else np.asarray(value, np.float64).reshape(n)
-        data = believed(spec, slot, data, limits, self.memories.setdefault(spec.name, {}), period_ns, stale)
+        data = believed(spec, slot, data, limits, self.memories.setdefault(spec.name, {}), period_ns, stale, CONTROL)
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         if spec.stop_when:
             stop(n, slot, held, self.state[k], spec.stop_when == "zero", spec.latched, k, self.stops)

@@ -94,10 +94,11 @@ def finite_case(rng, n):
     return [n, slot, data, np.zeros(n), rules, limits, last, age, 3, stale, counters]
 
 
-def credible(n, slot, data, out, motion, accepted, seen, since, tick, frozen, counters):
+def credible(n, slot, data, out, motion, limits, accepted, seen, since, tick, frozen, control, counters):
+    elapsed = min(int(control[1]), 1_000_000) if control[1] > 0 else 1000
     for k in range(2):
         if since[k] >= 0:
-            since[k] += tick
+            since[k] += int(float(tick) * (elapsed / 1000))
     if slot[0] <= 0:
         return
     values, first, before = data.astype(np.float32), since[1] < 0, since[0] >= 0
@@ -105,14 +106,15 @@ def credible(n, slot, data, out, motion, accepted, seen, since, tick, frozen, co
     with np.errstate(invalid="ignore", over="ignore"):
         moved = np.abs(values.astype(np.float64) - accepted) > rates * (float(since[0] + tick) * 1e-9)
         jumped = np.abs(values.astype(np.float64) - seen) > jumps
+        plausible = ((values >= limits[2]) & (values <= limits[3])).all()
     far = bool(before and moved.any()) or bool(not first and jumped.any())
-    changed, whole = first or not np.array_equal(values, seen), np.isfinite(values).all()
-    if changed and whole:
+    changed = first or not np.array_equal(values, seen)
+    if changed and np.isfinite(values).all():
         seen[:], since[1] = values, 0
     stands = not changed and since[1] > frozen
     counters += far, stands
     out[:] = np.nan if far or stands else data
-    if whole and not far and not stands:
+    if plausible and not far and not stands:
         accepted[:], since[0] = values, 0
 
 
@@ -124,11 +126,14 @@ def credible_case(rng, n):
     motion = rng.choice([0.2, 5.0, 1e9, FLOAT_MAX], (2, n)).astype(np.float32)
     slot = np.array([rng.integers(0, 3), 0, 0, 0, -1, -1, 0, 0], np.int64)
     since = np.array([rng.choice([-1, 0, 10**8, 10**9]), rng.choice([-1, 0, 10**8, 10**9])])
-    frozen = int(rng.choice([10**8, 1 << 62]))
-    return [n, slot, data, np.zeros(n), motion, accepted, seen, since, 10**7, frozen, rng.integers(0, 9, 2)]
+    frozen, control = int(rng.choice([10**8, 1 << 62])), np.zeros(4, np.int64)
+    control[1] = rng.choice([0, 1, 500, 1000, 3500, 1 << 40])
+    limits = np.array([[-1.0], [1.0], rng.choice([[-2.5], [-FLOAT_MAX]]), [FLOAT_MAX]], np.float32).repeat(n, 1)
+    state = [accepted, seen, since]
+    return [n, slot, data, np.zeros(n), motion, limits, *state, 10**7, frozen, control, rng.integers(0, 9, 2)]
 
 
-def believed(spec, slot, data, limits, memory, period_ns, stale):
+def believed(spec, slot, data, limits, memory, period_ns, stale, control):
     """The data of a ValueInput that `sample` is given; ``memory``: what its checks remember."""
     n = spec.size
     if set(spec.rules()) != {"reject"}:
@@ -146,5 +151,5 @@ def believed(spec, slot, data, limits, memory, period_ns, stale):
         accepted, seen = (memory.setdefault(key, np.zeros(n, np.float32)) for key in ("accepted", "seen"))
         since, counters = memory.setdefault("since", np.array([-1, -1])), memory.setdefault("motion", np.zeros(2, int))
         given, data = np.zeros(n) if data is None else data, np.zeros(n)
-        credible(n, slot, given, data, motion, accepted, seen, since, period_ns, frozen, counters)
+        credible(n, slot, given, data, motion, limits, accepted, seen, since, period_ns, frozen, control, counters)
     return data

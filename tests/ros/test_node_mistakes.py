@@ -146,7 +146,10 @@ def test_arguments_that_are_no_parameters_are_refused_and_misspelt_ones_named(tm
     assert code == 2
     assert "trailing -p flag" in lines[-1]
     assert not any("Traceback" in line for line in lines)
-    process = start("controller_node", controller_file=str(write(tmp_path)), rat=100.0, rate=200)
+    code, lines = run_to_end(tmp_path, "controller_node", controller_file=str(write(tmp_path)), rat=100.0)
+    assert code == 2
+    assert any("rat = 100.0: is not a parameter; did you mean 'rate'?" in line for line in lines), lines
+    process = start("controller_node", controller_file=str(write(tmp_path)), gain=100.0, rate=200)
     wait(lambda: "200 Hz" in process.text)
-    assert "parameter rat is not known; did you mean 'rate'?" in process.text
+    assert "parameter gain is not known; known: " in process.text
     assert process.end() == 0

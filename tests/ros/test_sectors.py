@@ -126,7 +126,7 @@ def test_the_examples_of_the_page_fit_their_messages():
     page = (Path(__file__).resolve().parents[2] / "docs" / "controller_file.md").read_text("utf-8")
     examples = [yaml.load(text, Loader) for text in re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)]
     of_messages = [values for values in examples if "ros" in values]
-    assert len(of_messages) == 2
+    assert len(of_messages) == 3
     for values in of_messages:
         (name,) = values["inputs"]
         values |= {"version": 1, "period": 0.01}

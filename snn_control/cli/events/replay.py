@@ -216,7 +216,7 @@ class Replay:
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
         """Replay without ROS: arrays of `replay`, and the counters of the slicer and the controller. The inputs are
         saved for ``check`` and ``plot --input``."""
-        from ...record.input_log import InputLogRecorder
+        from ...record.input_recorder import InputLogRecorder
 
         options, fitted = self.options, self.fitted
         room = max(self.events, *(i.capacity for i in fitted.spec.inputs if isinstance(i, EventsInput)), 0)

@@ -98,7 +98,7 @@ class Builder:
     """The state of a build. ``counters``: largest number of operations that count synaptic operations.
 
     seed : seed of all random numbers
-    tuned : values of what can be tuned
+    tuned : name -> value of what can be tuned
     seen : population -> number of its newest spike lists or graded vectors that decoders read
     """
 
@@ -110,15 +110,15 @@ class Builder:
         n_inputs: int,
         counters: int,
         seed: int = 0,
-        tuned: Sequence[float] = (),
+        tuned: Mapping[str, float] | None = None,
     ) -> None:
         self.network, self.dt, self.steps, self.seed = network, dt, steps, seed
-        self.tunable = bool(tuned)
+        self.tunable = tuple(tuned or ())
         self.seen: dict[str, int] = {}
         self.drawing: dict[int, str] = {}
         self.layout = Layout()
         self.clock = self.layout.state("clock", "int64", 2)
-        self.controlled, self.switches = self._control(tuned)
+        self.controlled, self.switches = self._control(tuple((tuned or {}).values()))
         self.network_states: list[Place] = []  # reset by a restart
         self.nodes: dict[str, Node] = {}
         self.sections: dict[int, list[Operation]] = {PRE: [], STEP: [], POST: []}
@@ -151,6 +151,10 @@ class Builder:
         return place, {
             index: element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k, index in enumerate(rules)
         }
+
+    def tunes(self, index: int) -> bool:
+        """Whether a number of that projection can be tuned: then a weight that is 0, or is not, may change."""
+        return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
         """Add an operation of kernel ``name``; its operands are given by the words of the kernel's row."""

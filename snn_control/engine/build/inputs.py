@@ -15,7 +15,8 @@ from .filters import add_columns
 from .builder import Builder, bounded
 from ..kernels import encoders
 from ..kernels.outputs import MOST_STOPS, STOP_WORDS
-from ..program import PRE, STEP, Place
+from ..control import LEARNING
+from ..program import PRE, STEP, Place, element
 from ..slots import SLOT_WORDS
 
 __all__ = ["add_input", "end_pulses"]
@@ -44,7 +45,7 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
         if set(spec.rules()) != {"reject"}:
             data = _finite(b, spec, slot, data, bounds, stale)
         if spec.moves:
-            data = _credible(b, spec, slot, data)
+            data = _credible(b, spec, slot, data, bounds)
         checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale}
         b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
         if spec.stop_when:
@@ -83,16 +84,17 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
     return out
 
 
-def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place) -> Place:
+def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
     """Emit the check of how the numbers move; returns the data that `sample` reads."""
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
     b.emit(
-        PRE, "credible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion),
+        PRE, "credible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion), limits=limits,
         accepted=lay.state("", "float32", n), seen=lay.state("", "float32", n),
         since=lay.state("", "int64", 2, np.array([-1, -1])), tick=round(b.steps * b.dt * 1e9),
-        frozen=encoders.NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters, label=name,
+        frozen=encoders.NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters,
+        control=element(b.controlled, 0, LEARNING), label=name,
     )  # fmt: skip
     return out
 

@@ -68,10 +68,11 @@ def zeros(weights: np.ndarray) -> int:
     return weights.size - np.count_nonzero(weights)
 
 
-def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None) -> int | Place:
+def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
     """Number of non-zero weights in each row, to count effective operations; 0 if no weight is zero, or if weights
-    learn. Where something can be tuned, a weight may become zero."""
-    if learning is not None or (np.all(weights) and not b.tunable):
+    learn. Weights that can be tuned may become zero: those of projection ``index``, or any outside of projections."""
+    tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
+    if learning is not None or (np.all(weights) and not tuned):
         return 0
     return b.layout.constant("", np.count_nonzero(weights, axis=1).astype(np.uint32))
 
@@ -161,7 +162,7 @@ def _dense(d: Delivery) -> None:
     b.synapse_counts[d.index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own = {"scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post), "fan_out": fan_out(b, whole)}
+        own = {"scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post), "fan_out": fan_out(b, whole, index=d.index)}
         counter = d.counter(whole.size, zeros=zeros(whole))
         d.emit("dense_spikes_int8", weights=b.layout.constant(d.name, whole), counter=counter, **own)
         return
@@ -170,7 +171,7 @@ def _dense(d: Delivery) -> None:
     if one_to_one:
         d.emit("one_to_one_graded", **words)
     else:
-        d.emit(f"dense_{d.kind}", **words, fan_out=fan_out(b, weights, p.learning))
+        d.emit(f"dense_{d.kind}", **words, fan_out=fan_out(b, weights, p.learning, d.index))
 
 
 def _sparse(d: Delivery) -> None:
@@ -187,7 +188,7 @@ def _sparse(d: Delivery) -> None:
             raise BuildError(f"{p.label}.precision", "int8", f"is for at most {MOST_TARGETS:,} neurons")
         weights, scale = _quantised(p, matrix(path, p.weights, shape).reshape(-1))
         shape = weights.shape
-    if p.learning is None and not b.tunable:  # a factor of 0 would leave no synapse
+    if p.learning is None and not b.tunes(d.index):  # a factor of 0 would leave no synapse
         rows, weights, shape = without_zeros(rows, weights, shape)
     # counted as a matrix of all pairs; one to one as itself
     dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, n_pre * n_post)

@@ -4,6 +4,8 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
+from ..control import ELAPSED, LEARNING
+from ..control import WHOLE as WHOLE_TICK
 from ..memory import f32, u32
 from ..rows import Number, Record, Scalars, Table, address, count, flag, kernel, number, read, scalar, written
 from ..slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
@@ -112,31 +114,36 @@ MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: a seco
 JUMPED, FROZE = 0, 1  # counters of `credible`: samples with a number that moved too far, and that stood still too long
 SINCE_ACCEPTED, SINCE_CHANGED = 0, 1  # [ns], -1 before the first sample
 PER_NS = 1e-9
+LONGEST_TICK, MOST_COUNTED = 10**15, 1_000_000  # ns; thousandths of a tick that one pause counts at most
 
 
 @kernel()
 def credible(
     n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), motion: MOTION,
-    accepted: written("f32", "n"), seen: written("f32", "n"), since: written("i64", 2), tick: Number(1, NO_LIMIT),
-    frozen: number, counters: written("i64", 2),
+    limits: Table("f32", "n", *LIMITS), accepted: written("f32", "n"), seen: written("f32", "n"),
+    since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
+    counters: written("i64", 2),
 ):  # fmt: skip
     """Refuse a sample that no sensor that works would give: out is NaN, which `sample` rejects; otherwise the data.
 
     A number may move by `rate` times the time since the last sample that was accepted, and a tick, in which it may have
     come earlier or later; and by `jump` from the last sample, accepted or not. A sample in which no number has changed
-    a bit for longer than `frozen` is refused, too.
+    a bit for longer than `frozen` is refused, too. Time is that which passed, as the driver reports it.
 
     tick, frozen : [ns]
     """
+    elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK
+    passed = np.int64(np.float64(tick) * (np.float64(elapsed) / WHOLE_TICK))
     for k in range(2):
         if since[k] >= 0:
-            since[k] = min(since[k] + tick, NO_LIMIT)
+            since[k] = min(since[k] + passed, NO_LIMIT)
     if slot[FRESH] > 0:
-        far, same, whole = False, since[SINCE_CHANGED] >= 0, True
+        far, same, whole, sound = False, since[SINCE_CHANGED] >= 0, True, True
         seconds = np.float64(since[SINCE_ACCEPTED] + tick) * PER_NS
         for i in range(n):
             value = np.float32(data[i])
             whole &= np.isfinite(value)
+            sound &= (value >= limits.least[i]) & (value <= limits.most[i])
             if since[SINCE_ACCEPTED] >= 0:
                 far |= abs(np.float64(value) - np.float64(accepted[i])) > np.float64(motion.rate[i]) * seconds
             if since[SINCE_CHANGED] >= 0:
@@ -149,11 +156,12 @@ def credible(
         stands = same & (since[SINCE_CHANGED] > frozen)
         counters[JUMPED] += far
         counters[FROZE] += stands
+        good = not (far | stands) and sound
         for i in range(n):
             out[i] = np.nan if far | stands else data[i]
-            if not (far | stands) and whole:
+            if good:
                 accepted[i] = np.float32(data[i])
-        if not (far | stands) and whole:
+        if good:
             since[SINCE_ACCEPTED] = 0
 
 

@@ -47,6 +47,13 @@ class McapStorage(Storage):
                 else:
                     yield log_time, message
 
+    def everything(self) -> Iterator[tuple[str, str, int, bytes]]:
+        """Topic, type, log time [ns] and bytes of every message in CDR, in the order of the file."""
+        for topic, kind, log_time, data in self._walk():
+            message = unpacked(data)
+            if message is not None:
+                yield topic, kind, log_time, message
+
     def _summary(self) -> bool:
         """Read topics and counts from the end of the file; returns whether they are there."""
         from mcap.reader import SeekingReader

@@ -1,0 +1,255 @@
+"""Keeps the input log of a running loop, or of a controller that is stepped, in rings of fixed size.
+
+The io slots and the control words are copied as the tick has read them; from time to time the whole state, so that a
+log whose beginning was overwritten has one to start from.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.atomics import fence, store_release
+from ..engine.bound import Bound
+from ..engine.control import LEARNING, SWITCH_WORDS, tuned_words
+from ..engine.kernels.outputs import FAULTED
+from ..engine.memory import i64
+from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
+from ..errors import DescriptionError
+from ..realtime.port import CompiledPort, newest
+from ..realtime.ports.columns import copy_events
+from .input_log import HEADER, InputLog
+
+__all__ = ["InputLogRecorder"]
+
+# context words
+CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, TUNED = range(10)
+STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS, WORDS = range(10, 17)
+TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
+# an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
+# by the start of the tick's events
+SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
+MOST_BYTES = 256 << 20  # of a recorder
+STATES = 16  # states of a recorder, at most; in a quarter of its bytes
+
+
+@register_jitable
+def _keep_events(row, n):
+    """Append the ``n`` events of a tick to those in the ring, which wraps around."""
+    o = i64(row, INPUT_WORDS)
+    at = o[EVENTS_TOTAL] % o[EVENTS]
+    first = min(n, o[EVENTS] - at)
+    copy_events(row + 8 * KEPT_T, at, row + 8 * T, 0, first)
+    copy_events(row + 8 * KEPT_T, 0, row + 8 * T, first, n - first)
+    o[EVENTS_TOTAL] += n
+
+
+@register_jitable
+def _keep_state(c, tick):
+    """Copy the state after a tick; the tick's number is there when the copy is complete."""
+    at = tick // c[EVERY] % c[N_STATES]
+    ticks = i64(c[STATE_TICKS], c[N_STATES])
+    ticks[at] = -1
+    fence()
+    state, copy = i64(c[STATE], c[STATE_WORDS]), i64(c[KEPT_STATES] + 8 * c[STATE_WORDS] * at, c[STATE_WORDS])
+    for i in range(c[STATE_WORDS]):
+        copy[i] = state[i]
+    store_release(c[STATE_TICKS] + 8 * at, tick)
+
+
+def keep_inputs(context, stamp_ns, now_ns):
+    """An observer: copies all io slots and the control words of the tick that has just run."""
+    c = i64(context, WORDS)
+    row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
+    rules, tuned, row[TICK] = c[RULES], c[TUNED], i64(c[CLOCK], 1)[0]
+    controlled = i64(c[CONTROLLED], LEARNING + SWITCH_WORDS * rules + tuned)
+    for i in range(LEARNING):
+        row[CONTROL + i] = controlled[i]
+    for i in range(rules):
+        row[CONTROL + LEARNING + i] = controlled[LEARNING + SWITCH_WORDS * i]
+    for i in range(tuned):
+        row[CONTROL + LEARNING + rules + i] = controlled[LEARNING + SWITCH_WORDS * rules + i]
+    for k in range(c[N_INPUTS]):
+        port = c[INPUTS] + 8 * INPUT_WORDS * k
+        o = i64(port, INPUT_WORDS)
+        slot, at, words = i64(o[SLOT], o[SLOT_SIZE]), o[AT], o[SLOT_SIZE]
+        for i in range(words):
+            row[at + i] = slot[i]
+        row[at + words] = o[EVENTS_TOTAL]
+        if o[T] != 0:
+            _keep_events(port, max(min(slot[COUNT], o[CAPACITY]), 0))
+    store_release(context + 8 * TOTAL, c[TOTAL] + 1)
+    if c[N_STATES] > 0 and row[TICK] % c[EVERY] == 0:
+        _keep_state(c, row[TICK])
+    return 0
+
+
+class InputLogRecorder(CompiledPort):
+    """An observer that writes the input log of a loop or a `Controller`.
+
+    Parameters
+    ----------
+    bound : the controller's
+    ticks : largest number of newest ticks to keep
+    events : largest number of events to keep for each events input; ticks whose events were overwritten are lost
+    most_bytes : limit for all of it; states take at most a quarter, events half of the rest. If inputs are so large or
+        numerous that ``ticks`` and ``events`` exceed it, fewer are kept: `kept` says how many
+
+    Raises DescriptionError if no tick would be kept, or fewer events than may arrive in a tick.
+    """
+
+    def __init__(
+        self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
+    ) -> None:
+        self._inputs, self.steps = bound.program.facts.inputs, bound.program.steps
+        self.period_ns = bound.program.facts.period_ns
+        for one in self._inputs:
+            if one.kind == "events" and events < one.capacity:
+                rule = f"must be at least the capacity of input '{one.name}', {one.capacity}"
+                raise DescriptionError("events", events, rule)
+        if ticks < 1:
+            raise DescriptionError("ticks", ticks, "must be at least 1")
+        sizes = [SLOT_WORDS + (one.size if one.kind == "value" else 0) for one in self._inputs]
+        self.tunable = bound.program.facts.tunable
+        rules, tuned = len(bound.program.facts.learning), tuned_words(len(bound.program.facts.tunable))
+        self._inputs_from = CONTROL + LEARNING + rules + tuned
+        ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
+        count = min(STATES, most_bytes // 4 // bound.state.size)
+        ticks, events = self._room(ticks, events, most_bytes - (count + 1) * bound.state.size, 8 * int(ends[-1]))
+        self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # allocates its pages before the loop runs
+        self._events: dict[str, dict[str, np.ndarray]] = {}
+        self._table = np.zeros((max(len(self._inputs), 1), INPUT_WORDS), np.int64)
+        for row, one, size, at in zip(self._table, self._inputs, sizes, ends):
+            row[[SLOT, SLOT_SIZE, AT]] = bound.address(f"{one.name}.slot"), size, at
+            if one.kind == "events":
+                columns = self._events[one.name] = {
+                    key: np.full(events, 0, kind) for key, kind in EVENT_COLUMNS.items()
+                }
+                row[[CAPACITY, EVENTS]] = one.capacity, events
+                row[T : P + 1] = [bound.address(f"{one.name}.{key}") for key in columns]
+                row[KEPT_T : KEPT_P + 1] = [column.ctypes.data for column in columns.values()]
+        self._clock, self._guard = bound.array("clock"), bound.array("guard")
+        self._faulted, self._state = False, bound.state
+        words = bound.state.size // 8
+        self._states, self._state_ticks = np.full((count, words), 0, np.int64), np.full(count, -1, np.int64)
+        self._initial, self._first = bound.state.copy(), int(self._clock[0])
+        super().__init__("input log recorder", keep_inputs, (
+            bound.address("clock"), self._table.ctypes.data, len(self._inputs),
+            self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules, tuned,
+            bound.state.ctypes.data, words, ticks // max(count - 1, 1) or 1, self._states.ctypes.data, count,
+            self._state_ticks.ctypes.data,
+        ))  # fmt: skip
+
+    def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
+        """Number of ticks and events to keep."""
+        cameras = [one.capacity for one in self._inputs if one.kind == "events"]
+        if cameras:
+            each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
+            events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
+            most_bytes -= events * each * len(cameras)
+        return max(1, min(ticks, most_bytes // tick_bytes)), events
+
+    @property
+    def kept(self) -> str:
+        """How much is kept, in words."""
+        ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
+        lasts = f"the newest {ticks:,} ticks, {ticks * self.period_ns * 1e-9:.3g} s"
+        return f"{lasts}, and {events:,} events of each camera" if self._events else lasts
+
+    @property
+    def total(self) -> int:
+        """Number of ticks recorded since it was cleared, including overwritten ones."""
+        return int(self._block[TOTAL])
+
+    def has_room(self, ticks: int) -> bool:
+        """Whether ``ticks`` more ticks overwrite nothing, even with the capacity of every events input used in each
+        of them."""
+        full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
+        return self.total + ticks <= len(self._ring) and not full
+
+    def clear(self) -> None:
+        """Clear everything; call it when the controller is in the state to start with. Not while a loop runs."""
+        self._faulted = bool(self._guard[FAULTED])
+        self._initial, self._first = self._state.copy(), int(self._clock[0])
+        self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
+        self._state_ticks[:] = -1
+
+    def log(self, running: bool = False, most: int | None = None) -> InputLog:
+        """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one.
+
+        running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs
+        most : number of the newest ticks that are wanted, and those before them from a state on; None: all
+        """
+        total = self.total
+        rows = newest(self._ring, total)
+        columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
+        lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if running else 0
+        for word in self._table:  # ticks whose events are gone
+            if word[EVENTS]:
+                begins = rows[:, word[AT] + word[SLOT_SIZE]]
+                written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
+                lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
+        state, before = self._state_for(rows[lost:], most)
+        rows, overwritten = rows[lost + before :], total - len(rows) + lost + before
+        return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
+
+    def part(self, first: int, last: int) -> InputLog:
+        """The ticks recorded from number ``first`` to before ``last``, without a state; all must still be there."""
+        return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
+
+    def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
+        """The log of some rows of the ring; ``columns``: rings of the events inputs."""
+        inputs: dict[str, dict[str, np.ndarray]] = {}
+        for word, one in zip(self._table, self._inputs, strict=False):
+            at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
+            inputs[one.name] = {key: rows[:, at + k].copy() for k, key in enumerate(HEADER)}
+            if one.name in self._events:
+                after = rows[-1, end] + np.clip(rows[-1, at + COUNT], 0, word[CAPACITY]) if len(rows) else 0
+                offsets = np.append(rows[:, end], after)
+                places = np.arange(offsets[0], offsets[-1]) % word[EVENTS]
+                inputs[one.name] |= {key: column[places] for key, column in columns[one.name].items()}
+                inputs[one.name]["offsets"] = offsets - offsets[0]
+            else:
+                inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
+        first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
+        control = rows[:, CONTROL : self._inputs_from].copy()
+        return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable)
+
+    def still_there(self, number: int) -> bool:
+        """Whether the tick with that number, and its events, will not be overwritten soon."""
+        row = self._ring[number % len(self._ring)]
+        for word in self._table:
+            begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
+            if word[EVENTS] and word[EVENTS_TOTAL] - begin > word[EVENTS] // 2:
+                return False
+        return self.total - number < max(len(self._ring) // 2, 2)
+
+    @property
+    def beginning(self) -> tuple[int, bool, np.ndarray]:
+        """Number of ticks before the first one, whether the guard was in a fault, and the state, (bytes,) uint8."""
+        return self._first, self._faulted, self._initial.copy()
+
+    def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
+        """The oldest kept state from which all rows are there, or the newest from which ``most`` are, (bytes,) uint8,
+        and how many rows are before it; no bytes if there is none."""
+        first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
+        wanted = first if most is None else max(first, first + len(rows) - most)
+        order = np.argsort(self._state_ticks)
+        early = (self._state_ticks[order] <= wanted) & (self._state_ticks[order] >= first)
+        if not early.any() and first == self._first:
+            return self._initial.copy(), 0
+        for k in [*order[early][::-1], *order[~early]]:
+            tick = int(self._state_ticks[k])
+            if first <= tick <= first + len(rows):
+                state = self._states[k].copy()
+                if self._state_ticks[k] == tick:  # it was not overwritten meanwhile
+                    return state.view(np.uint8), tick - first
+        return np.zeros(0, np.uint8), 0
+
+    def save(self, path: str | os.PathLike, running: bool = False, most: int | None = None) -> None:
+        """Save `log`."""
+        self.log(running, most).save(path)
