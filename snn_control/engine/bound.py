@@ -339,7 +339,7 @@ class Bound:
         values = controlled[-len(self.program.facts.tunable) :].view(np.float64)
         try:
             if self.tuning is not None:
-                self.tuning.check(values)
+                self.tuning.program(values.copy())
             elif values.tolist() != list(self.program.facts.tuned):
                 raise ProgramError("the state was tuned, and nothing can be tuned here")
         except DescriptionError as error:

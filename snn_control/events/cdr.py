@@ -27,6 +27,7 @@ __all__ = [
     "get_u16",
     "get_u32",
     "is_big",
+    "word_number",
 ]
 
 #: returned by a reader for a message that is not CDR, that ends too early, or that lacks a field
@@ -97,3 +98,16 @@ def behind_text(base, o, end, big):
     """The cursor after the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
     o = behind(o, 4, 4, end)
     return o if o < 0 else behind(o, 1, get_u32(base + o - 4, big), end)
+
+
+@register_jitable
+def word_number(words, address, size):
+    """Row of a text among ``words``, (n, width) uint8, each closed by a NUL; -1: none. ``size`` counts the closing
+    NUL."""
+    for k in range(words.shape[0]):
+        same = 0 < size <= words.shape[1]
+        for i in range(min(size, words.shape[1])):
+            same = same and load_u8(address + i) == words[k, i]
+        if same and words[k, size - 1] == 0:
+            return k
+    return -1

@@ -15,7 +15,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import i64, load_u8, store_i64, store_u8, store_u16
-from .cdr import TRUNCATED, begin, behind, behind_text, get_i64, get_time, get_u16, get_u32, is_big
+from .cdr import TRUNCATED, begin, behind, behind_text, get_i64, get_time, get_u16, get_u32, is_big, word_number
 from .codecs import ENCODINGS
 
 __all__ = [
@@ -42,13 +42,7 @@ for _k, _name in enumerate(ENCODINGS):
 @register_jitable
 def encoding_number(address, size):
     """Index of a string in ENCODINGS, -1 if it is not in it; ``size`` counts the closing NUL."""
-    for k in range(_NAMES.shape[0]):
-        same = 0 < size <= _NAMES.shape[1]
-        for i in range(min(size, _NAMES.shape[1])):
-            same = same and load_u8(address + i) == _NAMES[k, i]
-        if same and _NAMES[k, size - 1] == 0:
-            return k
-    return -1
+    return word_number(_NAMES, address, size)
 
 
 @register_jitable

@@ -17,7 +17,7 @@ from ..engine.compile import compile_function
 from ..engine.memory import f64, i64, load_u8
 from ..engine.slots import ARRIVAL, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import InputError
-from ..events.cdr import TRUNCATED, begin, behind, behind_text, get_stamp, get_u32, is_big
+from ..events.cdr import TRUNCATED, begin, behind, behind_text, get_stamp, get_u32, is_big, word_number
 from . import port_base as base
 from .malformed import BAD_ENCODING, CODE, TOO_SMALL, explain
 from .port_base import OWN, Input, check_type
@@ -38,18 +38,6 @@ RED, GREEN, BLUE = 299, 587, 114  # thousandths
 MOST_BYTES = 32 << 20  # of a message
 STAMP_WORD, SCRATCH_WORDS = 0, 2
 _DATA, _COLUMNS, _ROWS, _STAGING = range(OWN, OWN + 4)
-
-
-@register_jitable
-def _layout(address, size):
-    """Row of `LAYOUTS` of an encoding's name, whose ``size`` counts the closing NUL; -1 for others."""
-    for k in range(NAMES.shape[0]):
-        same = 0 < size <= NAMES.shape[1]
-        for i in range(min(size, NAMES.shape[1])):
-            same = same and load_u8(address + i) == NAMES[k, i]
-        if same and NAMES[k, size - 1] == 0:
-            return k
-    return -1
 
 
 @register_jitable
@@ -89,7 +77,7 @@ def read_cells(address, length, columns, rows, out, scratch):
     o = behind_text(first, o, end, big)
     if o < 0:
         return o
-    layout = _layout(first + name, o - name)
+    layout = word_number(NAMES, first + name, o - name)
     o = behind(behind(behind(o, 1, 1, end), 4, 4, end), 4, 4, end)
     if o < 0:
         return o
