@@ -9,7 +9,7 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, joints, wait, within, write
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, Button, changed, joints, wait, within, write
 
 PERIOD = 0.01
 STOP = {"kind": "value", "stop_when": "nonzero", "stale": 0.2}
@@ -100,4 +100,15 @@ def test_lockstep_does_not_wait_for_a_stop_and_hears_it_in_its_tick(tmp_path, st
     assert not safe[7:10].any()
     assert safe[10:].all()
     assert answers[-1][0] == 300_000_000
+    assert process.end() == 0
+
+
+def test_the_console_says_that_it_waits_for_the_button_and_when_that_falls_silent(tmp_path, start, robot):
+    robot.feed(robot.publisher(), 1.0, 0.0)
+    process = start("controller_node", controller_file=str(write(tmp_path, VALUES)))
+    wait(lambda: "waits for estop: nobody publishes" in process.text)
+    pressed = Button(robot.publisher(Bool, "estop"))
+    wait(lambda: "commands begin" in process.text or "commands again" in process.text)
+    pressed.dies()
+    wait(lambda: "stopped by estop (silent)" in process.text)
     assert process.end() == 0
