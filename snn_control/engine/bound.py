@@ -219,7 +219,7 @@ class Bound:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or an unpickled object gets a new table, because addresses are valid for one object's blocks only."""
-        return _again, (self.program, self.rows, self.tuning, self.state, self.io)
+        return _again, (self.program, self.rows, self.tuning, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then run one tick.
