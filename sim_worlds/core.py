@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import gymnasium
 import numpy as np
@@ -22,11 +22,11 @@ from snn_control.errors import DescriptionError
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
-__all__ = ["Robot", "Task", "Tracking", "World"]
+__all__ = ["Goal", "Robot", "Task", "Tracking", "World"]
 
 
 class Robot(ABC):
-    """A body that is fixed to the ground, and the actuators of its joints.
+    """A body, and its actuators.
 
     A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
 
@@ -35,6 +35,7 @@ class Robot(ABC):
     client : the physics client that the body is loaded into
     file : URDF
     joints : names of the joints that are driven and observed
+    fixed : whether its base is fixed to the ground
 
     Attributes
     ----------
@@ -44,10 +45,10 @@ class Robot(ABC):
     action_space: spaces.Space
     observation_spaces: Mapping[str, spaces.Space]
 
-    def __init__(self, client: Client, file: Path, joints: Sequence[str]) -> None:
+    def __init__(self, client: Client, file: Path, joints: Sequence[str], fixed: bool = True) -> None:
         self.client = client
         with silent():
-            self.body = client.loadURDF(str(file), useFixedBase=True)
+            self.body = client.loadURDF(str(file), useFixedBase=fixed)
         names = [client.getJointInfo(self.body, k)[1].decode() for k in range(client.getNumJoints(self.body))]
         self.joints = [names.index(name) for name in joints]
         self.read()
@@ -56,9 +57,12 @@ class Robot(ABC):
     def act(self, action: Any) -> None:
         """Drive the joints during the step that starts now."""
 
+    def drive(self) -> None:  # noqa: B027 - most need nothing
+        """What the actuators do in a step of the physics that starts now, several of which may make a step."""
+
     def read(self) -> None:
         """Update ``position`` and ``velocity`` from the physics client."""
-        states = self.client.getJointStates(self.body, self.joints)
+        states = self.client.getJointStates(self.body, self.joints) if self.joints else ()
         self.position, self.velocity = [s[0] for s in states], [s[1] for s in states]
 
     def reset(self, position: Sequence[float] | np.ndarray) -> None:
@@ -120,13 +124,30 @@ class Tracking:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class Goal:
+    """What an episode must reach where nothing is tracked: a bound of one of its scores.
+
+    score : name in the ``score`` of an episode's last info
+    at_least, at_most : the bounds, in units of the score
+    """
+
+    score: str
+    at_least: float = -math.inf
+    at_most: float = math.inf
+
+
 class World(gymnasium.Env):
     """An environment of a client, a robot, a task and sensors.
 
     Info has ``time`` [s] and the info of task and sensors; that of an episode's last step has the task's ``score``.
+    What an episode drew for ``randomize`` is in the info of its ``reset``, as ``randomized``.
 
-    ``snn_control run`` and ``demo`` use a world's ``metadata``: ``title``; ``controller``, the
-    shipped one; ``tracking``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays. All optional.
+    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``: ``title``; ``controller``, the
+    shipped one; ``tracking`` or ``goal``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays;
+    ``rows``, the settings of the world's table in the gallery: label -> arguments. All optional.
+
+    A derived class names in ``RANDOMIZED`` what ``randomize`` changes, and does it in `vary`.
 
     Parameters
     ----------
@@ -134,8 +155,13 @@ class World(gymnasium.Env):
     sensors : their observations come before the robot's
     dt : of a step [s]
     duration : of an episode [s], after which it is truncated
+    randomize : domain randomisation, from 0 (none) to 1: the share of the spreads in ``RANDOMIZED``
+    physics_steps : in a step
     render_mode : None or one of the class's ``metadata["render_modes"]``
     """
+
+    #: what an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
+    RANDOMIZED: ClassVar[Mapping[str, float]] = {}
 
     def __init__(
         self,
@@ -146,8 +172,12 @@ class World(gymnasium.Env):
         *,
         dt: float,
         duration: float,
+        randomize: float = 0.0,
+        physics_steps: int = 1,
         render_mode: str | None = None,
     ) -> None:
+        if not 0 <= randomize <= 1:
+            raise DescriptionError("randomize", randomize, "must be from 0 to 1")
         if not (math.isfinite(duration) and duration >= dt):
             raise DescriptionError("duration", duration, f"must be finite and at least one step of {dt} s")
         if render_mode not in (None, *self.metadata["render_modes"]):
@@ -155,6 +185,7 @@ class World(gymnasium.Env):
             raise DescriptionError("render_mode", render_mode, f"must be None or {modes}")
         self.client, self.robot, self.task, self.sensors = client, robot, task, sensors
         self.dt, self.steps, self.render_mode = dt, round(duration / dt), render_mode
+        self.randomize, self._physics_steps = randomize, physics_steps
         self.max_episode_steps = self.steps  # so that trainers need not cut its episodes
         self.action_space = robot.action_space
         self._parts: tuple[EventSensor | Robot, ...] = (*sensors, robot)
@@ -163,7 +194,7 @@ class World(gymnasium.Env):
             rule = "two parts of a world must not use the same name for an observation"
             raise DescriptionError("sensors", sorted(name for name, _ in observed), rule, "give each sensor a name")
         self.observation_space = spaces.Dict(dict(observed))
-        client.setTimeStep(dt)
+        client.setTimeStep(dt / physics_steps)
         client.setGravity(0.0, 0.0, -9.81)
         self._start = client.saveState()
         self._k = self.steps  # no episode has started
@@ -174,6 +205,9 @@ class World(gymnasium.Env):
         Each has ``label`` and ``note`` (str), ``reset()`` and ``predict(observation, info) -> (action, None)``.
         """
         return {}
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        """Make the episode that begins one with these factors, one for each of ``RANDOMIZED``."""
 
     def _observe(self) -> dict[str, np.ndarray]:
         return {name: value for part in self._parts for name, value in part.observe().items()}
@@ -190,16 +224,23 @@ class World(gymnasium.Env):
         self._k = 0
         # a newly loaded body may move differently from a restored state, so the first episode restores it too
         self.client.restoreState(self._start)
+        factors = {}
+        if self.randomize and self.RANDOMIZED:
+            drawn = self.np_random.uniform(-self.randomize, self.randomize, len(self.RANDOMIZED))
+            factors = {name: 1.0 + spread * float(k) for (name, spread), k in zip(self.RANDOMIZED.items(), drawn)}
+            self.vary(factors)
         self.task.reset(self.np_random, np.arange(self.steps + 1) * self.dt)
         for sensor in self.sensors:
             sensor.reset(self.np_random)
-        return self._observe(), self._judge()[2]
+        return self._observe(), self._judge()[2] | ({"randomized": factors} if factors else {})
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._k >= self.steps:
             raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
         self.robot.act(action)
-        self.client.stepSimulation()
+        for _ in range(self._physics_steps):
+            self.robot.drive()
+            self.client.stepSimulation()
         self._k += 1
         self.robot.read()
         self.task.step(self._k)
