@@ -53,7 +53,11 @@ class EventReplayEnv(gymnasium.Env):
     begin, end : the part that is played, seconds after the first event; None: from the start, to the end
     """
 
-    metadata = {"render_modes": [], "render_fps": 1000}  # noqa: RUF012 - as gymnasium declares it
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": [],
+        "render_fps": 1000,
+        "title": "A recording of an event camera",
+    }
 
     def __init__(
         self,

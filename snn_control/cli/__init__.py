@@ -15,8 +15,8 @@ from ..errors import RuntimeFault, SnnControlError, close_match
 __all__ = ["main"]
 
 COMMANDS = (
-    "new", "check", "schema", "plot", "run", "train", "import", "export", "demo", "bench", "replay", "doctor", "deploy",
-    "events",
+    "new", "check", "schema", "plot", "run", "train", "import", "export", "worlds", "demo", "bench", "replay", "doctor",
+    "deploy", "events",
 )  # fmt: skip
 
 EPILOG = """\
@@ -25,6 +25,7 @@ first steps:
   snn_control check my_robot.yaml      what it is, what it costs, which neurons are dead
   snn_control plot my_robot.yaml       pictures of its neurons, encoders, weights and activity
   snn_control run --env CartPole-v1 cartpole
+  snn_control worlds                   the simulated robots that ship, each with a controller
   snn_control demo                     a robot, a camera and a controller over ROS 2, with a report
   snn_control events info FILE         what is in a recording of an event camera
 

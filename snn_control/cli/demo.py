@@ -26,8 +26,14 @@ Then the world's classical controllers run on it in this process, and a report i
 of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events; docs/worlds.md says how a world names
 its controller.
 
-PASS, and exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and the error stays
-within the bounds that the world names. Otherwise exit code 1.
+PASS, and exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and error or score
+stay within the bounds that the world names. Otherwise exit code 1.
+
+examples:
+  snn_control worlds                       which worlds there are
+  snn_control demo
+  snn_control demo sim_worlds:ArmUnknownLoad-v0 --arg load=2 --duration 20
+  snn_control demo --frequency 0.3 --lockstep
 """
 
 
@@ -35,15 +41,16 @@ def add_to(commands: Any) -> None:
     text = "close a loop over ROS 2 between a simulated robot and a controller"
     parser = add_command(commands, "demo", run, text, MORE)
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
-    text = f"world for which a controller ships ({DEFAULT_WORLD})"
-    parser.add_argument("--env", default=DEFAULT_WORLD, metavar="ID", help=text)
+    text = f"world for which a controller ships ({DEFAULT_WORLD}; `snn_control worlds` lists them)"
+    parser.add_argument("world", nargs="?", metavar="WORLD", help=text)
+    parser.add_argument("--env", default=DEFAULT_WORLD, metavar="ID", help="the same")
     add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)
         text = f"short for --arg {name}=..."
         parser.add_argument(f"--{name}", dest="arg", action="append", type=given, metavar=name.upper(), help=text)
     parser.add_argument("--seed", type=whole(0), default=1, help="seed of the world (default 1)")
-    parser.add_argument("--duration", type=number(2.0, " s"), default=11.0, help="simulated time [s] (default 11)")
+    parser.add_argument("--duration", type=number(2.0, " s"), help="simulated time [s] (default: the world's)")
     parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
     parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
     add_shared(parser, "--json", help="print the summary as one JSON object")
@@ -58,11 +65,14 @@ def run(options: argparse.Namespace) -> int:
         need_extra(module, extra)
     folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
     say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
-    settings = keywords(options.arg) | {"duration": options.duration}
+    options.env = options.world or options.env
+    settings = keywords(options.arg) | ({} if options.duration is None else {"duration": options.duration})
     env = make_environment(options.env, settings, disable_env_checker=True)  # raises for bad settings
     name = env.metadata.get("controller")
     if name is None:
-        raise DescriptionError("--env", options.env, "is a world for which no controller ships")
+        fix = "`snn_control worlds` lists those that have one"
+        raise DescriptionError("--env", options.env, "is a world for which no controller ships", fix)
+    longest = env.unwrapped.max_episode_steps / env.metadata["render_fps"]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -75,11 +85,11 @@ def run(options: argparse.Namespace) -> int:
         world_arguments=json.dumps(settings),
         controller_file=name,
         seed=options.seed,
-        duration=options.duration,
+        episodes=1,
         lockstep=options.lockstep,
         record=str(folder.resolve()),
     )
-    codes = run_processes(processes, folder, say, options.json, options.duration + 2.0, 60.0 + 3 * options.duration)
+    codes = run_processes(processes, folder, say, options.json, longest + 2.0, 60.0 + 3 * longest)
     say(f"loop and shutdown: {time.monotonic() - start:.1f} s")
     if any(codes.values()):
         raise RuntimeFault(failure(folder, codes))

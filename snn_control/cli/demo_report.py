@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from .common import make_environment
 from .episodes import baselines_of
 
 if TYPE_CHECKING:
-    from sim_worlds.core import Tracking
+    from sim_worlds.core import Goal, Tracking
 
     from ..controller import Controller
 
@@ -81,10 +82,12 @@ def span_of_commands(commands: Any) -> tuple[int, int]:
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
 
 
-def judged(tracking: Tracking | None, row: dict[str, float], share: float) -> dict[str, dict[str, Any]]:
+def judged(
+    tracking: Tracking | None, row: dict[str, float], share: float, goal: Goal | None = None
+) -> dict[str, dict[str, Any]]:
     """The criteria of a closed loop: {criterion: wanted, found, met}.
 
-    row : as `score` returns it; share : as `commanded` returns it
+    row : as `score` returns it, or the scores of the world; share : as `commanded` returns it
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
     if tracking is not None:
@@ -96,6 +99,11 @@ def judged(tracking: Tracking | None, row: dict[str, float], share: float) -> di
             ("target lost", f"never more than {tracking.lost:g}{unit} away", f"{lost:.1%} of the time", lost == 0),
             *rows,
         ]
+    if goal is not None:
+        bounds = {"at least": goal.at_least, "at most": goal.at_most}
+        wanted = " and ".join(f"{words} {bound:g}" for words, bound in bounds.items() if np.isfinite(bound))
+        found = row.get(goal.score, float("nan"))  # an episode that was stopped has no score
+        rows = [(goal.score.replace("_", " "), wanted, f"{found:.3g}", goal.at_least <= found <= goal.at_most), *rows]
     return {name: {"found": found, "wanted": wanted, "met": bool(met)} for name, wanted, found, met in rows}
 
 
@@ -211,18 +219,21 @@ class Finished:
         self.step = self.facts["step_ns"] * 1e-9
         self.commands = self.world["action"].reshape(len(self.world["step"]), -1)
         self.tracking: Tracking | None = self.env.metadata.get("tracking")
+        self.goal: Goal | None = None if self.tracking else self.env.metadata.get("goal")
+        self.duration = len(self.commands) * self.step
         units = {output.unit for output in self.spec.outputs}
         self.command_unit = units.pop() if len(units) == 1 else ""
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
-    def row(self, error: Any, commands: Any) -> dict[str, float]:
+    def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
         """Score and roughness of an episode.
 
-        error : (steps,) from the world's info, None if it tracks nothing; commands : (steps, axes)
+        error : (steps,) from the world's info, None if it tracks nothing; scores : the world's, of the episode
+        commands : (steps, axes)
         """
         limit, tracking = getattr(self.env.action_space, "high", np.inf), self.tracking
         if tracking is None:
-            return roughness(commands, limit, self.step, 0.0)
+            return {name: round(float(x), 4) for name, x in scores.items()} | roughness(commands, limit, self.step, 0.0)
         return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
 
     def summary(self) -> dict[str, Any]:
@@ -259,8 +270,9 @@ class Finished:
     def tracked(self, share: float) -> dict[str, Any]:
         """The part of the summary on the task; share : as `commanded` returns it."""
         options, tracking = self.options, self.tracking
-        row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, self.commands)
-        criteria = judged(tracking, row, share)
+        scores = {name.removeprefix("score."): x[0] for name, x in self.world.items() if name.startswith("score.")}
+        row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, scores, self.commands)
+        criteria = judged(tracking, row, share, self.goal)
         closed = all(one["met"] for one in criteria.values())
         found = "; ".join(f"{name} {one['found']} ({one['wanted']})" for name, one in criteria.items())
         unit = f" [{self.command_unit}]" if self.command_unit else ""
@@ -272,7 +284,7 @@ class Finished:
             "controller": Path(self.spec.path).name,
             "world": f"{options.env} {self.settings}",
             "seed": options.seed,
-            "duration_s": options.duration,
+            "duration_s": round(self.duration, 6),
             "scored_from_s": tracking.scored_from if tracking else 0.0,
             "tracking": {"spiking network, over DDS": row},
             "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES.format(notes, unit),
@@ -287,7 +299,7 @@ class Finished:
         spec, world, activity, step = self.spec, self.world, self.activity, self.step
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
         spike_t = (activity["spike_step"] - begin) * spec.dt
-        during = (spike_t >= 0) & (spike_t <= self.options.duration)
+        during = (spike_t >= 0) & (spike_t <= self.duration)
         arrays: dict[str, Any] = {
             **named(spec, self.controller.program, activity["population_names"].tolist()),
             "t": world["step"] * step,
@@ -322,7 +334,7 @@ class Finished:
         baseline.reset()
         _, last = play(self.env, choose, self.options.seed)
         error = [info[self.tracking.error] for info in (*infos[1:], last)] if self.tracking else None
-        return self.row(error, commands)
+        return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
         """Pictures of the run: the world is deterministic, so the recorded actions reproduce it."""

@@ -17,7 +17,8 @@ SMALL = 64  # numbers in an observation or info; larger ones (images) are not ke
 
 
 class EpisodeRecorder:
-    """Keeps actions, rewards, small numeric observations and infos of every step, and event rows of ``inputs``.
+    """Keeps actions, rewards, small numeric observations and infos of every step, event rows of ``inputs``, and the
+    ``score`` of each episode's last info.
 
     Of a long run it keeps the first ``MOST_STEPS`` steps; `save` writes how many came after them (``dropped_steps``).
     """
@@ -29,6 +30,7 @@ class EpisodeRecorder:
         self._step_count = self.dropped_steps = 0
         self._event_count = self.dropped_events = 0
         self.ends: list[int] = []
+        self._scores: list[Mapping[str, float]] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
         """Add a step; all numbers are copied."""
@@ -50,6 +52,8 @@ class EpisodeRecorder:
         for key, value in info.items():
             if isinstance(value, bool | int | float | np.number | np.ndarray):
                 self._keep_small(f"info.{key}", value)
+        if isinstance(score := info.get("score"), Mapping):
+            self._scores.append(score)
 
     def _keep(self, key: str, value: Any) -> None:
         self._rows.setdefault(key, []).append(value)
@@ -72,7 +76,8 @@ class EpisodeRecorder:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write .npz, atomically: one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,)."""
+        """Write .npz, atomically: one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,),
+        ``score.NAME`` (episodes,)."""
         n = self._step_count
         # keys that are not in every step are left out: their rows would not correspond to steps
         arrays = {key: np.array(rows) for key, rows in self._rows.items() if len(rows) == n}
@@ -80,5 +85,7 @@ class EpisodeRecorder:
             arrays[f"events.{key}"] = np.concatenate([rows for _, rows in parts])
             arrays[f"events.{key}.step"] = np.concatenate([np.full(len(rows), step) for step, rows in parts])
         arrays["ends"] = np.array(self.ends, np.int64)
+        for key in self._scores[0] if self._scores else ():
+            arrays[f"score.{key}"] = np.array([one[key] for one in self._scores], np.float64)
         dropped = {"dropped_steps": self.dropped_steps, "dropped_events": self.dropped_events}
         write_record(path, arrays, {**facts, **dropped})

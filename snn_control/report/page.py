@@ -29,6 +29,9 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         others = sorted(rows[1:], key=lambda row: row[1])
         remark = f"best baseline: {others[0][0]} {others[0][1]:.2f}{unit}" if others else rows[0][0]
         tiles.append((f"tracking error, rms{scored_from(summary, ' ')}", f"{rows[0][1]:.2f}{unit}", remark))
+    elif criteria := mapping(summary, "criteria"):
+        name, one = next(iter(criteria.items()))
+        tiles.append((name, str(one["found"]), f"wanted: {one['wanted']}"))
     loop = mapping(summary, "loop")
     if "missed" in loop:
         tiles.append(("missed ticks", number(loop["missed"]), f"of {number(loop.get('ticks'))}"))

@@ -156,7 +156,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
     costs = {label(key): {name: one.get(key) for name, one in stages.items()} for one in stages.values() for key in one}
     found += _grid("Sparsity by stage", "", costs, {name: name for name in stages}, _note(summary, "stages"), wide=True)
     found += _pairs("Run", {key: value for key, value in summary.items() if key not in known})
-    title = f"Tracking error{scored_from(summary)}"
+    title = f"Tracking error{scored_from(summary)}" if rms_of(summary)[0] else "Scores"
     found += _grid(title, "controller", mapping(summary, "tracking"), note=tracking, wide=bool(tracking))
     times = {text: mapping(summary, "loop").get(key) for key, text in _LOOP.items()}
     found += _grid("Loop", "", times, _PERCENTILES, loop)

@@ -5,8 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sim_worlds.core import Tracking
-from snn_control.cli.demo_report import CLOSED_SHARE, about_the_guard, commanded, roughness, score, span_of_commands
+from sim_worlds.core import Goal, Tracking
+from snn_control.cli.demo_report import (
+    CLOSED_SHARE,
+    about_the_guard,
+    commanded,
+    judged,
+    roughness,
+    score,
+    span_of_commands,
+)  # fmt: skip
 from snn_control.cli.processes import failure
 from tests.cli.common import call
 
@@ -62,3 +70,14 @@ def test_a_demo_says_when_its_safe_ticks_were():
     commands[30:33] = 0
     assert span_of_commands(commands) == (20, 3)
     assert "all safe ticks but 3 are of then" in about_the_guard(3)
+
+
+def test_a_world_that_tracks_nothing_is_judged_by_its_score():
+    goal = Goal("touchdown_speed", at_most=0.3)
+    for speed, met in ((0.2, True), (0.4, False)):
+        assert judged(None, {"touchdown_speed": speed}, 1.0, goal) == {
+            "touchdown speed": {"found": f"{speed}", "wanted": "at most 0.3", "met": met},
+            "a command in": {"found": "100.0% of the steps", "wanted": "at least 90%", "met": True},
+        }
+    assert not judged(None, {}, 1.0, goal)["touchdown speed"]["met"]  # it was stopped before it had a score
+    assert not judged(None, {"return": 800.0}, 1.0, Goal("return", at_least=850.0))["return"]["met"]

@@ -44,10 +44,15 @@ class Turn(Task):
 
 
 class Turning(World):
-    def __init__(self, duration=2.0, render_mode=None):
-        client = Client()
+    RANDOMIZED = {"speed": 0.5, "drag": 0.1}  # noqa: RUF012
+
+    def __init__(self, duration=2.0, render_mode=None, **more):
+        client, self.varied = Client(), {}
         robot = Head(client, URDF, ["tilt"])
-        super().__init__(client, robot, Turn(robot), dt=0.01, duration=duration, render_mode=render_mode)
+        super().__init__(client, robot, Turn(robot), dt=0.01, duration=duration, render_mode=render_mode, **more)
+
+    def vary(self, factors):
+        self.varied = factors
 
 
 def test_two_parts_of_a_world_do_not_observe_under_one_name():
@@ -84,8 +89,31 @@ def test_a_world_begins_with_a_reset_and_the_seed_says_where():
     assert world.baselines() == {}
 
 
+def test_randomisation_draws_a_factor_for_each_name_and_says_which():
+    world, drawn = Turning(randomize=0.5), []
+    for seed in range(40):
+        info = world.reset(seed=seed)[1]
+        assert info["randomized"] == world.varied
+        drawn.append(list(world.varied.values()))
+    assert world.varied.keys() == {"speed", "drag"}
+    least, most = np.min(drawn, axis=0), np.max(drawn, axis=0)
+    np.testing.assert_allclose(most - 1.0, [0.25, 0.05], rtol=0.15)
+    np.testing.assert_allclose(1.0 - least, [0.25, 0.05], rtol=0.15)
+    assert world.reset(seed=39)[1]["randomized"] == info["randomized"]
+    assert "randomized" not in Turning().reset(seed=1)[1]
+
+
+def test_a_step_of_several_steps_of_physics_drives_the_robot_in_each():
+    world, driven = Turning(physics_steps=4), []
+    world.robot.drive = lambda: driven.append(world.client.getPhysicsEngineParameters()["fixedTimeStep"])
+    world.reset(seed=1)
+    for _ in range(3):
+        world.step(np.ones(1))
+    assert driven == [pytest.approx(0.0025)] * 12
+
+
 def test_what_cannot_be_is_named():
-    for wrong in ({"duration": 0.001}, {"duration": np.inf}, {"render_mode": "human"}):
+    for wrong in ({"duration": 0.001}, {"duration": np.inf}, {"render_mode": "human"}, {"randomize": 1.5}):
         with pytest.raises(DescriptionError, match=f"^{next(iter(wrong))} = "):
             Turning(**wrong)
 

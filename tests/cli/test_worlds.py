@@ -1,0 +1,43 @@
+"""``snn_control worlds``: what ships, and what belongs to each."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from sim_worlds import WORLDS
+from snn_control.resources import shipped
+from tests.cli.common import call
+
+
+def test_each_world_is_listed_with_its_title_and_a_controller_that_ships(capsys):
+    code, out, _ = call(capsys, "worlds", "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert list(found) == [f"sim_worlds:{name}" for name in WORLDS]
+    _, text, _ = call(capsys, "worlds")
+    for name, one in found.items():
+        assert f"{name}\n    {one['title']}; " in text
+        if one["controller"]:
+            assert shipped(one["controller"]).is_file()
+            assert one["wanted"] in text
+            assert one["baselines"]
+
+
+@pytest.mark.parametrize("prefix", ["", "sim_worlds:"])
+def test_more_of_one_world_is_what_its_class_says(capsys, prefix):
+    code, out, _ = call(capsys, "worlds", f"{prefix}ArmUnknownLoad-v0")
+    assert code == 0
+    run = "snn_control run --env sim_worlds:ArmUnknownLoad-v0 arm"
+    for told in ("Follow a path of joint angles", "scored_from", run, "made by: snn_control train arm"):
+        assert told in out
+    told = json.loads(call(capsys, "worlds", "ArmUnknownLoad-v0", "--json")[1])
+    assert told["arguments"] == {"load": None, "duration": 50.0, "scored_from": 40.0}
+    assert told["made_by"] == ["snn_control train arm --generations 0"]
+
+
+def test_an_unknown_world_is_answered_with_the_nearest(capsys):
+    code, _, err = call(capsys, "worlds", "ArmUnknownLoad")
+    assert code == 2
+    assert "ArmUnknownLoad-v0" in err

@@ -1,0 +1,117 @@
+"""What holds for every world that ships."""
+
+from __future__ import annotations
+
+import warnings
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium.utils.env_checker import check_env
+
+from sim_worlds import WORLDS
+from snn_control.cli.common import check_fit
+from snn_control.cli.worlds import world_class
+from snn_control.controller import Controller
+from snn_control.controller_file import load_spec
+from snn_control.resources import shipped
+
+SIMULATED = [name for name in WORLDS if name != "EventReplay-v0"]
+STEPS = 40
+
+
+def make(name, **arguments):
+    return gymnasium.make(f"sim_worlds:{name}", disable_env_checker=True, **arguments).unwrapped
+
+
+def bits(value):
+    """Every bit of an observation, reward or info, but what is not a number."""
+    if isinstance(value, dict):
+        return {key: bits(one) for key, one in value.items()}
+    return np.asarray(value).tobytes()
+
+
+def played(world, seed, between=lambda: None):
+    """Every bit that a world gives to actions that the seed draws; ``between`` is called before each step."""
+    world.action_space.seed(seed)
+    found = [tuple(map(bits, world.reset(seed=seed)))]
+    for _ in range(STEPS):
+        between()
+        *outcome, over, truncated, info = world.step(world.action_space.sample())
+        found.append((*map(bits, outcome), over, truncated, bits(info)))
+        if over or truncated:
+            break
+    return found
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_gymnasium_has_nothing_to_say(name):
+    metadata = world_class(name).metadata
+    for mode in (None, *metadata["render_modes"][:1]):
+        world = make(name, render_mode=mode)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            for usual in (".*symmetric and normalized space.*", ".*(minimum|maximum) value is -?infinity.*"):
+                warnings.filterwarnings("ignore", message=usual)  # commands in SI units; ranges of a scan
+            check_env(world, skip_render_check=mode is None)
+        if mode:
+            world.reset(seed=1)
+            picture = world.render()
+            assert picture.dtype == np.uint8
+            assert picture.std() > 5  # it shows something
+        world.close()
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_seed_gives_the_same_bits_after_other_episodes_and_beside_another_world(name):
+    alone, beside, other = make(name), make(name), make(name)
+    first = played(alone, 7)
+    played(beside, 8)
+    other.reset(seed=1)
+    again = played(beside, 7, between=lambda: other.step(other.action_space.sample()))
+    assert again == first == played(alone, 7)
+    assert played(alone, 8) != first
+
+
+@pytest.mark.parametrize("name", [name for name in SIMULATED if getattr(world_class(name), "RANDOMIZED", None)])
+def test_randomised_episodes_differ_and_are_repeated_by_their_seed(name):
+    world, plain = make(name, randomize=1), make(name)
+    first = played(world, 3)
+    assert played(world, 3) == first != played(plain, 3)
+    names = set(world.reset(seed=4)[1]["randomized"])
+    assert names >= set(world.RANDOMIZED)
+    before = played(plain, 5)
+    world.reset(seed=6)
+    assert played(plain, 5) == before
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_what_a_world_says_of_itself_holds(name):
+    metadata = world_class(name).metadata
+    assert metadata["title"]
+    assert metadata.get("tracking") or metadata.get("goal")
+    rows = metadata.get("rows", {})
+    for arguments in [{}, *rows.values()]:
+        world = make(name, **arguments)
+        assert world.max_episode_steps > 1
+        there = world.baselines()
+        world.close()
+    assert set(metadata["compared_with"]) <= set(make(name).baselines())
+    assert all(one.label for one in there.values())
+    if controller := metadata.get("controller"):
+        spec = load_spec(shipped(controller))
+        check_fit(Controller.from_spec(spec), make(name), controller)
+        assert spec.period == pytest.approx(1.0 / metadata["render_fps"])
+        assert set(spec.ros_inputs) == {one.name for one in spec.inputs}
+        assert set(spec.ros_outputs) == {one.name for one in spec.outputs}
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_worlds_in_a_vector_are_the_worlds(name):
+    vector = gymnasium.make_vec(f"sim_worlds:{name}", 2, vectorization_mode="sync")
+    seen, _ = vector.reset(seed=[11, 12])
+    for k, seed in enumerate((11, 12)):
+        alone = make(name).reset(seed=seed)[0]
+        for key, value in alone.items():
+            np.testing.assert_array_equal(seen[key][k], value)
+    vector.close()
