@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 
 from sim_worlds import WORLDS
+from snn_control.cli.demo_report import stages_a_second
 from snn_control.cli.episodes import CHANCE, CONTROLLER, Player, World, in_processes
 from snn_control.cli.worlds import world_class
+from snn_control.engine.workload import stages
 
 SEED = 5000
 
@@ -48,17 +50,18 @@ def measure(name: str, episodes: int, jobs: int) -> dict[str, Any]:
     metadata = world_class(name).metadata
     print(f"\n### sim_worlds:{name}: median (least to most) of {episodes} episodes\n")
     figures: dict[str, Any] = {}
-    for label, arguments in (metadata.get("rows") or {"as it is": {}}).items():
+    rows: Mapping[str, Any] = metadata.get("rows") or {"as it is": {}}
+    for label, arguments in rows.items():
         begin = time.perf_counter()
         found = play(World(metadata["controller"], f"sim_worlds:{name}", arguments), episodes, jobs)
-        scores = sorted({key for rows in found.values() for row in rows for key in row if key.startswith("score.")})
+        scores = sorted({key for all_of in found.values() for row in all_of for key in row if key.startswith("score.")})
         keys = scores or ["return"]
         if not figures:
             print(f"| row | controller | {' | '.join(key.removeprefix('score.') for key in keys)} |")
             print("|---" * (2 + len(keys)) + "|")
-        for who, rows in found.items():
+        for who, episodes_of in found.items():
             said = metadata["controller"] if who == CONTROLLER else who
-            print(f"| {label} | {said} | {' | '.join(cell(rows, key) for key in keys)} |", flush=True)
+            print(f"| {label} | {said} | {' | '.join(cell(episodes_of, key) for key in keys)} |", flush=True)
         own = found[CONTROLLER]
         cost = {key: float(np.mean([row[key] for row in own])) for key in ("spikes_a_second", "us_a_step")}
         cost["synaptic_operations_a_second"] = float(np.mean([row["synaptic_operations_a_second"] for row in own]))
@@ -71,7 +74,21 @@ def measure(name: str, episodes: int, jobs: int) -> dict[str, Any]:
             f"operations a second; world and controller {one['us_a_step']:.0f} us a step, {one['times_real_time']:.0f} "
             "times real time on one core"
         )
+    cost_by_stage(World(metadata["controller"], f"sim_worlds:{name}", next(iter(rows.values()))))
     return figures
+
+
+def cost_by_stage(world: World) -> None:
+    """Print where the spikes and operations of an episode are."""
+    player = Player(world)
+    player.play(CONTROLLER, SEED)
+    program = player.controller.program
+    found = stages_a_second(stages(player.controller.bound), program.steps / program.facts.period)
+    print("\n| stage | neurons that spike | spikes a second | accumulates a second | multiply-accumulates a second |")
+    print("|---" * 5 + "|")
+    for stage, one in found.items():
+        keys = ("neurons", "spikes_per_s", "accumulates_per_s", "multiply_accumulates_per_s")
+        print(f"| {stage} | {' | '.join('-' if one[key] is None else f'{one[key]:,.0f}' for key in keys)} |")
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
