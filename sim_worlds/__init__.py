@@ -26,6 +26,7 @@ WORLDS: dict[str, dict[str, Any]] = {
         "reward_threshold": -150.0,  # a mean error of 0.8 degrees over the 11000 steps of an episode
     },
     "ArmUnknownLoad-v0": {"entry_point": "sim_worlds.arm.world:ArmUnknownLoadEnv"},
+    "CartPoleSwingUp-v0": {"entry_point": "sim_worlds.swing_up.world:CartPoleSwingUpEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

@@ -1,0 +1,95 @@
+"""The classical controller of ``SwingUp``: energy, and at the top a linear-quadratic regulator."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .robot import CART_MASS, FORCE, FRICTION, GRAVITY, HALF, POLE_MASS
+
+__all__ = ["EnergyLQR"]
+
+STEP = 0.02  # s
+LEVER = POLE_MASS * HALF  # kg m
+INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
+
+
+def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
+    """The discrete linear-quadratic regulator of the upright pole.
+
+    Parameters
+    ----------
+    errors, effort : weights of the squares of place, angle, speed, turning, and of the force
+
+    Returns
+    -------
+    gain : (4,) float64; the force is minus its product with (place, angle, speed, turning)
+    cost : (4, 4) float64, of what is to come
+    """
+    mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
+    a, b = np.zeros((4, 4)), np.zeros((4, 1))
+    a[:2, 2:] = np.eye(2)
+    a[2:, 1:] = np.linalg.solve(mass, [[0.0, -FRICTION[0], 0.0], [LEVER * GRAVITY, 0.0, -FRICTION[1]]])
+    b[2:] = np.linalg.solve(mass, [[1.0], [0.0]])
+    term, ahead, pushed = np.eye(4), np.zeros((4, 4)), np.zeros((4, 4))
+    for k in range(1, 12):  # exp(A dt), and its integral
+        ahead, pushed, term = ahead + term, pushed + term * (STEP / k), term @ a * (STEP / k)
+    b = pushed @ b
+    weights, cost = np.diag(errors), np.diag(errors)
+    for _ in range(1000):
+        gain = np.linalg.solve(b.T @ cost @ b + effort, b.T @ cost @ ahead)
+        cost = weights + ahead.T @ cost @ (ahead - b @ gain)
+    return gain[0], cost
+
+
+@dataclass
+class EnergyLQR:
+    """Swing-up by energy (Astrom and Furuta 2000), then a linear-quadratic regulator; it knows masses and friction.
+
+    The pole's energy E is 0 where it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
+    ``strong``, brings it there; ``spring`` and ``damper`` pull the cart to the middle meanwhile. The force for both
+    together follows from the equations of motion. The regulator takes over where the cost that it expects is below
+    ``catch``, and gives up above twice that.
+
+    gain : k [1/(kg m)]
+    strong : [m/s2]
+    spring, damper : [1/s2], [1/s]
+    errors, effort : see `regulator`
+    """
+
+    label: ClassVar[str] = "energy + LQR"
+    note: ClassVar[str] = ""
+
+    gain: float = 28.6
+    strong: float = 4.8
+    spring: float = 8.6
+    damper: float = 3.0
+    catch: float = 58.0
+    errors: tuple[float, float, float, float] = (1.2, 3.5, 0.14, 0.035)
+    effort: float = 0.033
+
+    def __post_init__(self) -> None:
+        self._linear, self._cost = regulator(self.errors, self.effort)
+        self.reset()
+
+    def reset(self) -> None:
+        """Swing first."""
+        self._catching = False
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        state = np.concatenate([observation["joint_position"], observation["joint_velocity"]])
+        place, angle, speed, turning = state.tolist()
+        self._catching = bool(state @ self._cost @ state < self.catch * (1.0 + self._catching))
+        force = -float(self._linear @ state) if self._catching else self._swing(place, angle, speed, turning)
+        return np.array([min(max(force, -FORCE), FORCE)], np.float32), None
+
+    def _swing(self, place: float, angle: float, speed: float, turning: float) -> float:
+        sin, cos = math.sin(angle), math.cos(angle)
+        energy = 0.5 * INERTIA * turning**2 + LEVER * GRAVITY * (cos - 1.0)
+        pump = self.gain * energy * math.copysign(1.0, turning * cos)
+        a = min(max(pump, -self.strong), self.strong) - self.spring * place - self.damper * speed
+        fall = (LEVER * GRAVITY * sin - LEVER * a * cos - FRICTION[1] * turning) / INERTIA
+        return (CART_MASS + POLE_MASS) * a + LEVER * (fall * cos - turning**2 * sin) + FRICTION[0] * speed

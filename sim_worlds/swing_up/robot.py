@@ -1,0 +1,78 @@
+"""The cart and its pole: a motor pushes the cart, nothing drives the pole."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from gymnasium import spaces
+
+from snn_control.errors import InputError
+
+from ..client import Client, pybullet
+from ..core import Robot
+
+__all__ = ["CART_MASS", "FORCE", "FRICTION", "GRAVITY", "HALF", "POLE_MASS", "RAIL", "CartPole"]
+
+URDF = Path(__file__).with_name("cart_pole.urdf")
+# the first three are those of the URDF
+RAIL = 1.5  # m, from the middle to either end
+CART_MASS, POLE_MASS = 1.0, 0.2  # kg
+HALF = 0.4  # m, from the hinge to the middle of the pole, a uniform rod
+GRAVITY = 9.81  # m/s2
+FORCE = 5.0  # N, at most
+FRICTION = np.array([0.2, 0.002])  # N s/m of the cart, N m s/rad of the hinge
+FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: what the sensors can say
+
+
+class CartPole(Robot):
+    """Action: (1,) force on the cart [N]. ``position``, ``velocity``: of cart [m, m/s] and pole [rad, rad/s]."""
+
+    def __init__(self, client: Client) -> None:
+        super().__init__(client, URDF, ("slider", "hinge"))
+        client.setJointMotorControlArray(self.body, self.joints, pybullet.VELOCITY_CONTROL, forces=(0.0, 0.0))
+        for joint in self.joints:
+            client.changeDynamics(self.body, joint, linearDamping=0.0, angularDamping=0.0)
+        self.strengthen(dict.fromkeys(("cart_mass", "pole_mass", "friction", "force"), 1.0))
+        self.action_space = spaces.Box(-FORCE, FORCE, (1,), np.float32)
+        ends = np.array([RAIL + 0.1, math.pi])  # a stop gives way a little
+        self.observation_spaces = {
+            "joint_position": spaces.Box(-ends, ends, dtype=np.float64),
+            "joint_velocity": spaces.Box(-FASTEST, FASTEST, dtype=np.float64),
+        }
+
+    def strengthen(self, factors: Mapping[str, float]) -> None:
+        """Have these masses, friction and force of the motor, relative to those of the URDF and of this module."""
+        cart, pole = self.joints
+        mass = POLE_MASS * factors["pole_mass"]
+        about = mass * HALF**2 / 3.0
+        self.client.changeDynamics(self.body, cart, mass=CART_MASS * factors["cart_mass"])
+        self.client.changeDynamics(self.body, pole, mass=mass, localInertiaDiagonal=(about, about, 1e-4))
+        for joint, friction in zip(self.joints, FRICTION * factors["friction"]):
+            self.client.changeDynamics(self.body, joint, jointDamping=friction)
+        self._strength = factors["force"]
+
+    def place(self, position: Sequence[float] | np.ndarray, velocity: Sequence[float] | np.ndarray) -> None:
+        """Place cart and pole [m, rad], moving [m/s, rad/s]."""
+        for joint, where, speed in zip(self.joints, position, velocity, strict=True):
+            self.client.resetJointState(self.body, joint, where, speed)
+        self.read()
+        self.force = 0.0
+
+    def act(self, action: np.ndarray) -> None:
+        force = float(action[0])
+        if not math.isfinite(force):
+            raise InputError(f"action[0] = {force}: a force must be finite")
+        self.force = min(max(force, -FORCE), FORCE)
+
+    def drive(self) -> None:
+        self.client.setJointMotorControl2(
+            self.body, self.joints[0], pybullet.TORQUE_CONTROL, force=self.force * self._strength
+        )
+
+    def read(self) -> None:
+        super().read()
+        self.position[1] = math.remainder(self.position[1], 2.0 * math.pi)
+        self.velocity = [min(max(v, -most), most) for v, most in zip(self.velocity, FASTEST.tolist())]

@@ -1,0 +1,109 @@
+"""A cart that swings a hanging pole up and keeps it upright."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..client import Client
+from ..core import Goal, World
+from .baselines import EnergyLQR
+from .picture import draw
+from .robot import CartPole
+from .task import SwingUp
+
+__all__ = ["CartPoleSwingUpEnv"]
+
+STEP = 0.02  # s
+PHYSICS_STEPS = 8
+
+
+class CartPoleSwingUpEnv(World):
+    """Swing a pole up that hangs from a cart, and keep it upright.
+
+    The cart (1 kg) moves on a rail of 3 m; the pole, a rod of 0.8 m and 0.2 kg, turns freely about a hinge on it. The
+    motor is so weak that the pole has to swing several times, within the room that the rail gives. A step is 20 ms, in
+    which the physics makes 8.
+
+    ========== ==========================  ===================================================================
+    Action     ``Box(-5, 5, (1,))``        float32, force on the cart [N], positive towards +x; clipped
+    ========== ==========================  ===================================================================
+
+    =================== ========================== ===========================================================
+    Observation         Space                      Meaning
+    =================== ========================== ===========================================================
+    ``joint_position``  ``Box((2,))``              float64, slider [m] and hinge [rad]: 0 where the pole points
+                                                   up, positive towards +x, wrapped to -pi to pi
+    ``joint_velocity``  ``Box((2,))``              float64, slider [m/s] and hinge [rad/s], which saturate at 10
+                                                   and 30
+    =================== ========================== ===========================================================
+
+    They are in the form of a JointState. The hinge's angle is not given as cosine and sine: receptive fields over it
+    are a code of a place on the circle as good as any, and its jump is where the pole hangs, far from where it is held.
+
+    **Reward** of a step, from 0 to 1: the product of the four below, in the form that dm_control's swing-up has.
+
+    =========== =========================================== =================================
+    upright     0.5 + 0.5 cos(angle)                        0 where the pole hangs
+    middle      0.5 + 0.5 * 0.1^((place / 1.5 m)^2)         0.55 at an end of the rail
+    slow        0.5 + 0.5 * 0.1^((turning / 5 rad/s)^2)     0.55 at 5 rad/s
+    little      1 - 0.2 (force / 5 N)^2                     0.8 at the largest force
+    =========== =========================================== =================================
+
+    **Start**: cart up to 0.3 m from the middle, pole up to 0.1 rad from where it hangs (or stands), speeds up to 0.1
+    m/s and rad/s, from the seed of ``reset``.
+
+    **End**: terminated where the cart comes within 1 cm of an end of the rail; truncated after ``duration``.
+
+    **Info**: ``time`` [s]; ``upright``, whether the pole is within 0.2 rad of it. The last step of an episode adds
+    ``score``: ``return``, the sum of the rewards, at most 1,000 in 20 s, and ``upright``, a share of the steps.
+
+    Parameters
+    ----------
+    start : ``down``, the pole hangs, or ``up``
+    duration : of an episode [s]
+    randomize : from 0 to 1, the share of the spreads in ``RANDOMIZED``: 20 % of the cart's mass and of the motor's
+        force, 30 % of the pole's mass, 50 % of the viscous friction (0.2 N s/m on the rail, 0.002 N m s/rad in the
+        hinge)
+    render_mode : None or ``rgb_array``: rail, cart and pole; a green bar is the force
+    """
+
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": 50,
+        "score_units": {"return": "1", "upright": "1"},
+        "title": "A cart swings a pole up",
+        "controller": "swing_up",
+        "compared_with": ("EnergyLQR",),
+        "goal": Goal("return", at_least=850.0),
+        "rows": {"nominal": {}, "randomize 1": {"randomize": 1.0}},
+    }
+    RANDOMIZED: ClassVar[Mapping[str, float]] = {"cart_mass": 0.2, "pole_mass": 0.3, "friction": 0.5, "force": 0.2}
+
+    def __init__(
+        self, start: str = "down", duration: float = 20.0, randomize: float = 0.0, render_mode: str | None = None
+    ) -> None:
+        client = Client()
+        robot = CartPole(client)
+        super().__init__(
+            client,
+            robot,
+            SwingUp(robot, start),
+            dt=STEP,
+            duration=duration,
+            randomize=randomize,
+            physics_steps=PHYSICS_STEPS,
+            render_mode=render_mode,
+        )
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        self.robot.strengthen(factors)
+
+    def baselines(self) -> dict[str, Any]:
+        """The classical controller."""
+        return {"EnergyLQR": EnergyLQR()}
+
+    def render(self) -> np.ndarray | None:
+        return None if self.render_mode is None else draw(*self.robot.position, self.robot.force)
