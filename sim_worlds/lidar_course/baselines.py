@@ -1,0 +1,63 @@
+"""The controller that an engineer would write for ``LidarCourse-v0``: follow the gap."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .robot import ANGLES, FASTEST, RANGE, TURN
+
+__all__ = ["FollowTheGap"]
+
+
+@dataclass
+class FollowTheGap:
+    """Turn towards the gap that is deepest for a robot of this width; drive as fast as the way ahead allows.
+
+    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): each obstacle is as wide as it is, plus ``wide`` on
+    both sides. So a direction is as free as the nearest beam whose widened obstacle covers it. Of the directions within
+    ``field``, those are good whose freedom, less ``bend`` for each radian from ahead, is within ``near`` of the best;
+    the way goes through the middle of the good ones around the best.
+
+    wide : radius of the robot plus a distance to keep [m]
+    """
+
+    label: ClassVar[str] = "follow the gap"
+    note: ClassVar[str] = ""
+
+    wide: float = 0.2
+    field: float = math.radians(90.0)
+    bend: float = 0.5
+    near: float = 0.3
+    far: float = 2.5
+    gain: float = 3.0
+    brake: float = 1.0
+
+    def reset(self) -> None:
+        """There is no state to reset."""
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        scan = np.minimum(observation["scan"].astype(np.float64), RANGE)
+        free = self.freedom(scan)
+        good = np.minimum(free, self.far) - self.bend * np.abs(ANGLES)
+        good[np.abs(ANGLES) > self.field + 1e-6] = -math.inf
+        best = int(np.argmax(good))
+        within = good >= good[best] - self.near
+        first = last = best
+        while first > 0 and within[first - 1]:
+            first -= 1
+        while last < len(within) - 1 and within[last + 1]:
+            last += 1
+        way = 0.5 * (ANGLES[first] + ANGLES[last])
+        ahead = float(np.interp(0.0, ANGLES, free))
+        speed = min(FASTEST, self.brake * max(ahead, 0.05)) * max(math.cos(way), 0.0) ** 2
+        return np.array([speed, min(max(self.gain * way, -TURN), TURN)], np.float32), None
+
+    def freedom(self, scan: np.ndarray) -> np.ndarray:
+        """How far the robot could go in the direction of each beam, (55,) float64 [m]."""
+        half = np.arcsin(np.minimum(self.wide / np.maximum(scan, self.wide), 1.0))
+        covers = np.abs(ANGLES[:, None] - ANGLES) <= half  # (direction, beam)
+        return np.where(covers | np.eye(len(ANGLES), dtype=bool), scan, RANGE).min(1)

@@ -1,0 +1,107 @@
+"""Courses: a corridor with bends and obstacles, drawn before the episode, that a robot can always pass."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+__all__ = ["OBSTACLES", "PANEL", "PASSAGE", "SPACING", "Course", "draw_course", "panels_needed"]
+
+STEP = 0.02  # m, between two points of the middle line
+PANEL = 0.4  # m, length of a piece of wall
+PASSAGE = 0.5  # m, width that is free beside every obstacle and between two of them: 2.5 diameters of the robot
+START, END = 2.0, 1.0  # m, without obstacles after the start and before the finish
+BEHIND, BEYOND = 0.6, 0.6  # m, of corridor behind the start and beyond the finish
+STEEPEST = math.radians(75.0)  # rad, of the middle line against its first direction, so that it never meets itself
+RADII = (1.2, 2.0)  # m, of bends
+#: half width [m] of the obstacles, and whether one is a box; a course has the first ones of them
+OBSTACLES = ((0.12, False), (0.12, True), (0.15, False), (0.1, True), (0.1, False), (0.14, True), (0.18, False),
+             (0.12, True), (0.14, False), (0.1, True), (0.12, False), (0.14, True))  # fmt: skip
+WALL = 0.04  # m, by which a panel reaches into the corridor, at most: half its thickness, and as the chord of an arc
+LARGEST = 0.2  # m, circumscribed radius of the largest of them
+SPACING = 2 * LARGEST + 1.25 * PASSAGE  # m, of two obstacles along the middle line; less remains in a bend
+
+
+@dataclass(frozen=True)
+class Course:
+    """A corridor.
+
+    line : (n, 2) float64, its middle from behind the start to beyond the finish, a point every ``STEP`` [m]
+    walls : (k, 3) float64, x and y of the middle of each panel [m], and its direction [rad]
+    obstacles : (m, 3) float64, the same of the first m of ``OBSTACLES``, which stand along the line in any order
+    start : where on ``line`` a robot starts [m]
+    """
+
+    line: np.ndarray
+    walls: np.ndarray
+    obstacles: np.ndarray
+    start: float
+
+
+def panels_needed(length: float, width: float) -> int:
+    """The most panels that a course of this length and width has [m]."""
+    side = length + BEHIND + BEYOND + 0.5 * width * STEEPEST
+    return 2 * (math.ceil(side / PANEL) + 1) + math.ceil(width / PANEL)
+
+
+def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
+    """Directions [rad], (n,) float64, of the steps of a middle line of straights and arcs."""
+    heading, total = [0.0] * round((BEHIND + 1.0) / STEP), length + BEHIND + BEYOND
+    while len(heading) * STEP < total:
+        here = heading[-1]
+        there = rng.uniform(-STEEPEST, STEEPEST)
+        while abs(there - here) < math.radians(25.0):
+            there = rng.uniform(-STEEPEST, STEEPEST)
+        arc = max(round(rng.uniform(*RADII) * abs(there - here) / STEP), 1)
+        heading += np.linspace(here, there, arc + 1)[1:].tolist()
+        heading += [there] * round(rng.uniform(0.2, 1.8) / STEP)
+    return np.array(heading[: round(total / STEP)])
+
+
+def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
+    """Panels whose ends lie on a line, each where the one before it ends.
+
+    side : (n, 2) float64, points of the line
+    """
+    found: list[tuple[float, float, float]] = []
+    first, here = 0, side[0]
+    while True:
+        ahead = side[first:]
+        beyond = np.flatnonzero(np.hypot(*(ahead[:100] - here).T) >= PANEL)
+        if not beyond.size:
+            return found
+        first += int(beyond[0])
+        turn = math.atan2(side[first, 1] - here[1], side[first, 0] - here[0])
+        way = PANEL * np.array([math.cos(turn), math.sin(turn)])
+        found.append((*(here + 0.5 * way).tolist(), turn))
+        here = here + way
+
+
+def draw_course(length: float, width: float, obstacles: int, rng: np.random.Generator) -> Course:
+    """A course; its first panels stand across the corridor, behind the start.
+
+    Each obstacle leaves ``PASSAGE`` free between itself and one of the walls.
+    """
+    heading = middle_line(length, rng)
+    line = np.concatenate([[[-BEHIND, 0.0]], STEP * np.stack([np.cos(heading), np.sin(heading)], 1)]).cumsum(0)
+    turn = np.append(heading, heading[-1])
+    left = np.stack([-np.sin(turn), np.cos(turn)], 1)
+    half = 0.5 * width
+    back = np.arange(math.ceil(width / PANEL))
+    across = (back - 0.5 * (back.size - 1)) * PANEL
+    walls = [(-BEHIND, y, 0.5 * math.pi) for y in across.tolist()]
+    for side in (half, -half):
+        walls += panels(line + side * left)
+    slot = (length - START - END) / max(obstacles, 1)
+    places = np.empty((obstacles, 3))
+    for k, kind in enumerate(rng.permutation(obstacles)):
+        size, box = OBSTACLES[kind]
+        radius = size * math.sqrt(2.0) if box else size
+        shift = 0.5 * max(slot - SPACING, 0.0)
+        at = round((BEHIND + START + (k + 0.5) * slot + rng.uniform(-shift, shift)) / STEP)
+        least = max(radius + PASSAGE + WALL - half, 0.0)
+        aside = rng.uniform(least, max(half - size, least)) * rng.choice((-1.0, 1.0))
+        places[kind] = *(line[at] + aside * left[at]), turn[at] + rng.uniform(-math.pi, math.pi)
+    return Course(line, np.array(walls), places, BEHIND)

@@ -1,0 +1,121 @@
+"""A differential drive with a laser scanner."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from snn_control.errors import InputError
+
+from ..client import Client, pybullet
+from ..core import Robot
+
+__all__ = ["ANGLES", "FASTEST", "RADIUS", "RANGE", "TURN", "DiffDrive"]
+
+URDF = Path(__file__).with_name("diff_drive.urdf")
+RADIUS = 0.1  # m, of the robot
+FASTEST, TURN = 0.5, 2.8  # m/s and rad/s, at most
+TRACK = 0.16  # m, between the wheels
+ACCELERATION = 1.0  # m/s2 of a wheel, at most
+DELAY = 0.05  # s, from a command to the motors
+#: (55,) float64, of the beams, from right to left [rad]
+ANGLES = np.radians(np.arange(-135.0, 136.0, 5.0))
+RANGE = 3.5  # m, beyond which nothing is hit
+HEIGHT = 0.16  # m, of the scanner, above the robot's body
+SCAN_NOISE = 0.01  # m, standard deviation
+SPEED_NOISE, YAW_NOISE = 0.01, 0.02  # m/s and rad/s, standard deviations of the odometry
+TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m: the joints follow the wheels exactly
+
+
+class DiffDrive(Robot):
+    """The robot. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
+
+    A command reaches the motors after ``DELAY``. Each wheel's speed follows it with at most ``ACCELERATION``. In a step
+    of the physics the robot moves along the chord of its arc: with the direction that it has in the middle of the step.
+
+    dt : of a step of the physics [s]
+
+    Attributes
+    ----------
+    scan : (55,) float64, the newest one [m]
+    """
+
+    def __init__(self, client: Client, dt: float) -> None:
+        super().__init__(client, URDF, ("x", "y", "yaw"))
+        for link in range(-1, client.getNumJoints(self.body)):
+            client.changeDynamics(self.body, link, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0)
+        self._dt = dt
+        self.action_space = spaces.Box(np.array([0.0, -TURN], np.float32), np.array([FASTEST, TURN], np.float32))
+        self.observation_spaces = {
+            "scan": spaces.Box(0.0, np.inf, ANGLES.shape, np.float32),
+            "speed": spaces.Box(-2.0, 2.0, (1,), np.float32),
+            "yaw_rate": spaces.Box(-15.0, 15.0, (1,), np.float32),
+        }
+        self.vary({})
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        """Take these factors from the next `reset` on; what is not named has 1."""
+        one = dict.fromkeys(("left_wheel", "right_wheel", "track", "acceleration", "delay", "scan_noise"), 1.0) | dict(
+            factors
+        )
+        self._gains = one["left_wheel"], one["right_wheel"]
+        self._track = TRACK * one["track"]
+        self._change = ACCELERATION * one["acceleration"] * self._dt
+        self._waiting = round(DELAY * one["delay"] / self._dt)
+        self._noise = SCAN_NOISE * one["scan_noise"]
+
+    def begin(self, pose: Sequence[float], rng: np.random.Generator) -> None:
+        """Place the robot at x, y [m], yaw [rad], at rest; ``rng`` draws the noise of the episode."""
+        self._rng = rng
+        self._wheels = [0.0, 0.0]
+        self._queue = [(0.0, 0.0)] * self._waiting
+        self._command = (0.0, 0.0)
+        self.reset(pose)
+
+    def act(self, action: Any) -> None:
+        v, turn = float(action[0]), float(action[1])
+        for k, u in enumerate((v, turn)):
+            if not math.isfinite(u):
+                raise InputError(f"action[{k}] = {u}: a speed must be finite")
+        self._command = min(max(v, 0.0), FASTEST), min(max(turn, -TURN), TURN)
+
+    def drive(self) -> None:
+        self._queue.append(self._command)
+        v, turn = self._queue.pop(0)
+        for k, side in enumerate((-0.5, 0.5)):
+            wanted = self._gains[k] * (v + side * TRACK * turn)
+            self._wheels[k] += min(max(wanted - self._wheels[k], -self._change), self._change)
+        left, right = self._wheels
+        v, turn = 0.5 * (left + right), (right - left) / self._track
+        middle = self.client.getJointState(self.body, self.joints[2])[0] + 0.5 * turn * self._dt
+        self.client.setJointMotorControlArray(
+            self.body,
+            self.joints,
+            pybullet.VELOCITY_CONTROL,
+            targetVelocities=(v * math.cos(middle), v * math.sin(middle), turn),
+            forces=TORQUES,
+        )
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """A scan with noise, ``inf`` where nothing was hit, and the odometry of the wheels; new arrays."""
+        x, y, yaw = self.position
+        ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
+        origins = [(x, y, HEIGHT)] * len(ANGLES)
+        hits = self.client.rayTestBatch(origins, [(*end, HEIGHT) for end in ends.tolist()])
+        scan = RANGE * np.array([hit[2] for hit in hits]) + self._noise * self._rng.standard_normal(len(ANGLES))
+        scan[[hit[0] < 0 for hit in hits]] = np.inf
+        scan = np.maximum(np.where(scan <= RANGE, scan, np.inf), 0.0)
+        left, right = self._wheels
+        speed, turn = 0.5 * (left + right), (right - left) / TRACK
+        noise = self._rng.standard_normal(2)
+        self.scan = scan
+        return {
+            "scan": scan.astype(np.float32),
+            "speed": np.array([speed + SPEED_NOISE * noise[0]], np.float32),
+            "yaw_rate": np.array([turn + YAW_NOISE * noise[1]], np.float32),
+        }
