@@ -65,7 +65,7 @@ class EventCamera:
         self._counts = np.zeros(RADIX, np.int32)
         self._flags = np.zeros(-(-width // 64) * 64, np.uint8)
         self._change = np.zeros(width, np.float32)
-        self._numbers = np.array([m.cutoff, m.white, m.shot, m.shot_bright])
+        self._numbers = np.zeros(4)
         self._key = np.uint64(0)
         self._observe, self._rows, self._columns = compiled_observe(), compiled_rows(), compiled_columns()
         self.reset(np.zeros((height, width), np.float32), 0)
@@ -107,6 +107,7 @@ class EventCamera:
         if not np.isfinite(picture).all():
             raise InputError("picture: a log intensity is not finite")
         m, shape = self.model, picture.shape
+        self._numbers[:] = m.cutoff, m.white, m.shot, m.shot_bright
         rng = np.random.Generator(np.random.Philox(key=int(seed)))
         on, off, leak = (rng.standard_normal(shape) for _ in range(3))
         self.state[0:2] = picture
