@@ -28,6 +28,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "ArmUnknownLoad-v0": {"entry_point": "sim_worlds.arm.world:ArmUnknownLoadEnv"},
     "CartPoleSwingUp-v0": {"entry_point": "sim_worlds.swing_up.world:CartPoleSwingUpEnv"},
     "LidarCourse-v0": {"entry_point": "sim_worlds.lidar_course.world:LidarCourseEnv"},
+    "LineFollowing-v0": {"entry_point": "sim_worlds.line_following.world:LineFollowingEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

@@ -1,0 +1,112 @@
+"""Classical controllers of ``LineFollowing-v0``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from snn_control.engine.compile import compile_function
+
+from ..sensors.pinhole import Pinhole
+from .camera import floor_points
+from .robot import FASTEST
+
+__all__ = ["EventLine", "TrueLine", "band", "compiled_band"]
+
+
+def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
+    return np.array([forward, min(max(turn, -FASTEST[1]), FASTEST[1])], np.float32), None
+
+
+@dataclass
+class TrueLine:
+    """Feedback of the true distance and angle to the line, with its true curvature fed forward: a teacher for
+    controllers that only get events (``snn_control train --teacher TrueLine``).
+
+    Distance e [m] and angle a [rad] are small, so e' = v a and a' = turn - v curvature; the command makes e a damped
+    oscillator of frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
+
+    stiffness : [rad/s]
+    """
+
+    label: ClassVar[str] = "true line"
+    note: ClassVar[str] = "It is told where the line is."
+
+    stiffness: float = 5.0
+    damping: float = 0.9
+
+    def reset(self) -> None:
+        """There is no state to reset."""
+
+    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+        speed = float(observation["target_speed"][0])
+        w = self.stiffness
+        back = 2.0 * self.damping * w * info["heading_error"] + w * w * info["offset"] / speed
+        return _command(speed, speed * info["curvature"] - back)
+
+
+def band(events, count, points, nearest, farthest, gate, share, line):
+    """Follow where the line crosses a band of the floor, event by event.
+
+    Parameters
+    ----------
+    events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
+    points : (2, rows, columns) float32, see `camera.floor_points`
+    nearest, farthest : of the band, ahead of the axle [m]
+    gate : events farther from the expected place than this are ignored [m]
+    share : by which an event pulls the expected place
+    line : (1,) float64, expected place, to the left [m]
+    """
+    for k in range(count):
+        i, j = np.int64(events[k, 1]), np.int64(events[k, 2])
+        if nearest <= points[0, j, i] < farthest:
+            beside = points[1, j, i] - line[0]
+            if abs(beside) < gate:
+                line[0] += share * beside
+
+
+def compiled_band():
+    """`band`, compiled."""
+    return compile_function(
+        band, "void(float32[:,::1], int64, float32[:,:,::1], float64, float64, float64, float64, float64[::1])"
+    )
+
+
+@dataclass
+class EventLine:
+    """Pure pursuit of the point where the line crosses a band of the floor, which follows the events in it.
+
+    Both edges of the line make events, of either sign; their mean is the line's middle, whether it is bright or dark.
+    Without events the point stays where it is in the picture.
+
+    nearest, farthest : of the band, ahead of the axle [m]
+    gate : [m]; share : by which an event pulls the point
+    gain : of the turn; 1 is the arc through the point
+    """
+
+    label: ClassVar[str] = "pursuit of events"
+    note: ClassVar[str] = ""
+
+    nearest: float = 0.14
+    farthest: float = 0.20
+    gate: float = 0.045
+    share: float = 0.01
+    gain: float = 1.15
+
+    def __post_init__(self) -> None:
+        self._points = floor_points(Pinhole(64, 48))
+        self._band = compiled_band()
+        self._line = np.zeros(1)
+
+    def reset(self) -> None:
+        """Expect the line straight ahead."""
+        self._line[0] = 0.0
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        count = int(observation["camera_count"][0])
+        limits = self.nearest, self.farthest, self.gate, self.share
+        self._band(observation["camera"], count, self._points, *limits, self._line)
+        speed, left, ahead = float(observation["target_speed"][0]), self._line[0], 0.5 * (self.nearest + self.farthest)
+        return _command(speed, self.gain * speed * 2.0 * left / (left * left + ahead * ahead))

@@ -1,0 +1,107 @@
+"""A differential drive that takes a forward speed and a yaw rate, as a plain model instead of a body with wheels."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from gymnasium import spaces
+from numba.extending import register_jitable
+
+from snn_control.engine.compile import compile_function
+from snn_control.errors import InputError
+
+from ..client import Client
+from ..core import Robot
+
+__all__ = ["FASTEST", "Drive", "compiled_move", "move"]
+
+FASTEST = 1.5, 4.0  # m/s and rad/s, most that can be commanded
+ACCELERATIONS = 2.0, 30.0  # m/s2 and rad/s2, most
+LAG = 0.05  # s, time constant of the wheels' speed
+DELAY = 0.02  # s, until a command reaches the wheels
+
+
+@register_jitable
+def follow(v, u, share, most):
+    """The speed ``v`` one step later: a first-order lag towards ``u``, exact for a constant u, but by at most
+    ``most``."""
+    return v + min(max((u - v) * share, -most), most)
+
+
+def move(state, forward, turn, lag, dt):
+    """One step, in place: the wheels' speeds follow the commands, and the robot moves along an arc.
+
+    Parameters
+    ----------
+    state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
+    forward, turn : what the wheels are told [m/s, rad/s]
+    lag : time constant [s]
+    """
+    share = 1.0 - math.exp(-dt / lag)
+    state[3] = follow(state[3], forward, share, ACCELERATIONS[0] * dt)
+    state[4] = follow(state[4], turn, share, ACCELERATIONS[1] * dt)
+    half = 0.5 * dt * state[4]
+    chord = dt * state[3] * (math.sin(half) / half if abs(half) > 1e-9 else 1.0)
+    state[0] += chord * math.cos(state[2] + half)
+    state[1] += chord * math.sin(state[2] + half)
+    state[2] += 2.0 * half
+
+
+def compiled_move():
+    """`move`, compiled."""
+    return compile_function(move, "void(float64[::1], float64, float64, float64, float64)")
+
+
+class Drive(Robot):
+    """A robot on two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], as in a ``Twist``.
+
+    client : has no body, because `move` is all of the physics
+    dt : of a step [s]
+
+    Attributes
+    ----------
+    state : (5,) float64, see `move`
+    wanted : forward speed [m/s]
+    """
+
+    def __init__(self, client: Client, dt: float) -> None:
+        self.client, self.dt, self.state = client, dt, np.zeros(5)
+        limit = np.array(FASTEST)
+        self.action_space = spaces.Box(np.array([0.0, -limit[1]], np.float32), limit.astype(np.float32))
+        high = 1.5 * limit  # with the largest gains of the motors
+        self.observation_spaces = {
+            "velocity": spaces.Box(-high, high, dtype=np.float64),
+            "target_speed": spaces.Box(0.0, limit[0], (1,), np.float64),
+        }
+        self.wanted = 0.0
+        self._move = compiled_move()
+        self.vary(1.0, 1.0, 1.0, 1.0)
+
+    def vary(self, forward: float, turn: float, lag: float, delay: float) -> None:
+        """Factors of the speeds that the wheels reach, of their time constant and of the delay."""
+        self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
+
+    def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
+        """Put it there at these speeds, which commands under way keep up; the forward one is wanted from now on."""
+        self.wanted = forward
+        self.state[:] = x, y, heading, forward, turn
+        self._queue = [(forward, turn)] * self._late
+
+    def act(self, action: np.ndarray) -> None:
+        forward, turn = float(action[0]), float(action[1])
+        if not (math.isfinite(forward) and math.isfinite(turn)):
+            raise InputError(f"action = [{forward}, {turn}]: a speed must be finite")
+        most, limit = FASTEST
+        self._queue.append((min(max(forward, 0.0), most), min(max(turn, -limit), limit)))
+
+    def drive(self) -> None:
+        forward, turn = self._queue.pop(0)
+        self._move(self.state, self._gains[0] * forward, self._gains[1] * turn, self._lag, self.dt)
+
+    def read(self) -> None:
+        """`drive` has updated the state."""
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """``velocity`` (2,), forward speed [m/s] and yaw rate [rad/s]; ``target_speed`` (1,) [m/s]: new float64 arrays."""
+        return {"velocity": self.state[3:].copy(), "target_speed": np.array([self.wanted])}

@@ -1,0 +1,116 @@
+"""Following a line at a wanted speed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from snn_control.engine.compile import compile_function
+from snn_control.errors import DescriptionError
+
+from ..core import Task
+from .course import draw_course
+from .robot import Drive
+
+__all__ = ["LOST", "FollowLine", "compiled_locate", "locate"]
+
+LOST = 0.15  # m
+START = 0.02, 0.1  # m and rad, largest distance and angle to the line at the start
+SPEEDS = 0.4, 0.8  # m/s, between which a speed is drawn
+
+
+def locate(course, x, y, near):
+    """Where a place is along a closed course.
+
+    Parameters
+    ----------
+    course : (n, 4) float64, see `course.draw_course`
+    x, y : the place [m]
+    near : (3,) float64: the nearest point of the course, how far ahead of it and to its left the place is [m]; on entry
+        those of a place close by
+
+    Returns
+    -------
+    float64, the way along the course since then [m]
+    """
+    n = course.shape[0]
+    spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
+    k, moved = int(near[0]), 0
+    least = math.hypot(course[k, 0] - x, course[k, 1] - y)
+    for way in (1, -1):
+        for _ in range(n // 8):
+            other = (k + way + n) % n
+            distance = math.hypot(course[other, 0] - x, course[other, 1] - y)
+            if distance >= least:
+                break
+            k, least, moved = other, distance, moved + way
+    c, s = math.cos(course[k, 2]), math.sin(course[k, 2])
+    dx, dy = x - course[k, 0], y - course[k, 1]
+    ahead = c * dx + s * dy
+    way_along = moved * spacing + ahead - near[1]
+    near[0], near[1], near[2] = k, ahead, c * dy - s * dx
+    return way_along
+
+
+def compiled_locate() -> Callable[..., float]:
+    """`locate`, compiled."""
+    return compile_function(locate, "float64(float64[:,::1], float64, float64, float64[::1])")
+
+
+class FollowLine(Task):
+    """Follow a line; see `LineFollowingEnv` for reward, info, start and score.
+
+    Parameters
+    ----------
+    robot : that follows it
+    speed : wanted [m/s]; None draws it for each episode
+
+    Attributes
+    ----------
+    course : (POINTS, 4) float64, of this episode, see `course.draw_course`
+    wanted : speed of this episode [m/s], which the robot is told
+    """
+
+    def __init__(self, robot: Drive, speed: float | None) -> None:
+        if speed is not None and not 0.1 <= speed <= 1:
+            raise DescriptionError("speed", speed, "must be from 0.1 to 1 m/s, or None")
+        self.robot, self.speed = robot, speed
+        self._locate = compiled_locate()
+        self._near = np.zeros(3)
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        self.course, drawn = draw_course(rng), float(rng.uniform(*SPEEDS))
+        self.wanted = drawn if self.speed is None else self.speed
+        k = int(rng.integers(len(self.course)))
+        beside, turned = rng.uniform(-1.0, 1.0, 2) * START
+        x, y, direction, curvature = self.course[k].tolist()
+        x, y = x - beside * math.sin(direction), y + beside * math.cos(direction)
+        self.robot.place(x, y, direction + turned, self.wanted, self.wanted * curvature)
+        self._near[:] = k, 0.0, beside
+        self._steps, self._dt = len(times) - 1, float(times[1])
+        self._k, self._squares, self._moved, self._advance = 0, 0.0, 0.0, 0.0
+
+    def step(self, k: int) -> None:
+        x, y = self.robot.state[:2].tolist()
+        self._moved = self._locate(self.course, x, y, self._near)
+        self._advance += self._moved
+        self._squares += min(float(self._near[2]) ** 2, LOST**2)
+        self._k = k
+
+    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+        k, _, offset = self._near.tolist()
+        _, _, direction, curvature = self.course[int(k)].tolist()
+        turned = math.remainder(self.robot.state[2] - direction, 2.0 * math.pi)
+        pace = min(max(self._moved / (self.wanted * self._dt), 0.0), 1.0)
+        info = {"error": abs(offset), "offset": offset, "heading_error": turned, "curvature": curvature}
+        return pace * max(1.0 - (offset / LOST) ** 2, 0.0), abs(offset) > LOST, info
+
+    def score(self) -> dict[str, float]:
+        """``rms_error`` [m], in which the time after a loss counts as LOST; ``followed``, a share of the time;
+        ``speed`` along the line [m/s]."""
+        missed = self._steps - self._k
+        rms = math.sqrt((self._squares + missed * LOST**2) / self._steps)
+        return {"rms_error": rms, "followed": self._k / self._steps, "speed": self._advance / (self._k * self._dt)}

@@ -1,0 +1,144 @@
+"""A wheeled robot that follows a line with an event camera."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from ..client import Client
+from ..core import Goal, World
+from ..sensors.camera_model import CameraModel
+from ..sensors.event_camera import EventCamera
+from ..sensors.pinhole import Pinhole
+from .camera import FloorCamera, FloorScene
+from .picture import draw
+from .robot import Drive
+from .task import FollowLine
+
+__all__ = ["LineFollowingEnv"]
+
+STEP = 4e-3  # s
+SIZE = 64, 48  # pixels
+SHOWN = 10  # steps for which an event is shown in the rendered picture
+
+
+class LineFollowingEnv(World):
+    """Follow a line on a textured floor from the events of a camera that looks at the floor ahead.
+
+    A robot with two driven wheels drives along a closed course, 30 mm wide, whose curvature is at most 2.5 /m. Its
+    event camera, 64 x 48 pixels over 60 degrees, is 0.15 m above the floor and 0.08 m in front of the axle, and looks
+    45 degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's own motion moves the floor's
+    texture through the picture, while a line that is followed well hardly moves there.
+
+    One step is 4 ms. Frames are those of REP-103: x ahead, y to the left, turns to the left positive; in the image x
+    points to the right and y down.
+
+    ========== ==========================  ===================================================================
+    Action     ``Box((2,))``               float32, forward speed, 0 to 1.5 m/s, and yaw rate, up to 4 rad/s, as
+                                           in a ``Twist``; clipped
+    ========== ==========================  ===================================================================
+
+    A command reaches the wheels 20 ms later; the speeds follow it with a time constant of 50 ms and at most 2 m/s2 and
+    30 rad/s2. The robot is these equations, not a body of PyBullet.
+
+    =================== ========================== ===========================================================
+    Observation         Space                      Meaning
+    =================== ========================== ===========================================================
+    ``camera``          ``Box((capacity, 4))``     float32 rows (t [s] after the start of the step, x, y
+                                                   [pixels], p: 1 ON, 0 OFF), ascending in t, then zeros
+    ``camera_count``    ``Box((1,))``              int64, events in ``camera``
+    ``velocity``        ``Box((2,))``              float64, forward speed [m/s] and yaw rate [rad/s]: odometry
+    ``target_speed``    ``Box((1,))``              float64, wanted forward speed [m/s]
+    =================== ========================== ===========================================================
+
+    **Reward**: the speed along the line as a share of the wanted one, at most 1, times 1 - (error / 0.15 m)^2.
+    **Start**: at a random place of the course, up to 2 cm beside it and turned by up to 0.1 rad, at the wanted speed.
+    **End**: terminated when the line is more than 0.15 m away; truncated after ``duration``.
+
+    **Info**: ``time`` [s]; ``error`` [m], distance of the axle's middle from the line; ``offset`` [m], the same,
+    positive left of it; ``heading_error`` [rad], angle between robot and line; ``curvature`` [1/m] of the line there;
+    ``events`` and ``dropped_events`` of the step. The last step adds ``score``: ``rms_error`` [m], in which the time
+    after a loss counts as 0.15 m; ``followed``, the share of the time until the line was lost; ``speed`` [m/s] along
+    the line.
+
+    Parameters
+    ----------
+    speed : wanted [m/s]; None draws 0.4 to 0.8 for each episode
+    contrast : log intensity of the line against the floor's mean, negative for a dark line; None draws 1 or -1
+    texture : standard deviation of the floor's log intensity
+    duration : of an episode [s]
+    randomize : share of the spreads in ``RANDOMIZED``, 0 to 1
+    capacity : most events of a step in an observation
+    camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
+    render_mode : None or ``rgb_array``: left the camera's picture with the events of the last 40 ms (ON orange, OFF
+        blue), right the floor around the robot from above
+    """
+
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": 250,
+        "score_units": {"rms_error": "m", "followed": "1", "speed": "m/s"},
+        "title": "Following a line with an event camera",
+        "compared_with": ("EventLine",),
+        "goal": Goal("followed", at_least=1.0),
+        "rows": {
+            "bright line, 0.5 m/s": {},
+            "dark line": {"contrast": -1.0},
+            "0.75 m/s": {"speed": 0.75},
+            "randomized": {"randomize": 1.0, "contrast": None},
+        },
+    }
+
+    RANDOMIZED: ClassVar[Mapping[str, float]] = {
+        "forward": 0.1, "turn": 0.2, "lag": 0.5, "delay": 1.0,
+        "contrast": 0.4, "texture": 0.5, "height": 0.05, "threshold": 0.2, "noise": 1.0,
+    }  # fmt: skip
+
+    def __init__(
+        self,
+        speed: float | None = 0.5,
+        contrast: float | None = 1.0,
+        texture: float = 0.05,
+        duration: float = 20.0,
+        randomize: float = 0.0,
+        capacity: int = 1024,
+        camera: str | CameraModel = "default",
+        render_mode: str | None = None,
+    ) -> None:
+        if contrast is not None and not 0.3 <= abs(contrast) <= 3:
+            raise DescriptionError("contrast", contrast, "must be from 0.3 to 3 or from -3 to -0.3, or None")
+        if not 0 <= texture <= 1:
+            raise DescriptionError("texture", texture, "must be from 0 to 1")
+        client = Client()
+        self._drive = Drive(client, STEP)
+        task = FollowLine(self._drive, speed)
+        seen = EventCamera(SIZE, camera, STEP, capacity)
+        self._camera = FloorCamera(seen, FloorScene(Pinhole(*SIZE)), task, contrast, texture)
+        super().__init__(
+            client, self._drive, task, [self._camera],
+            dt=STEP, duration=duration, randomize=randomize, render_mode=render_mode,
+        )  # fmt: skip
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        of = dict(factors)
+        self._drive.vary(*(of.pop(name) for name in ("forward", "turn", "lag", "delay")))
+        self._camera.vary(**of)
+
+    def baselines(self) -> dict[str, Any]:
+        """`EventLine`, and `TrueLine`, which is told where the line is; see `World.baselines`."""
+        from .baselines import EventLine, TrueLine
+
+        return {"EventLine": EventLine(), "TrueLine": TrueLine()}
+
+    def render(self) -> np.ndarray | None:
+        if self.render_mode is None:
+            return None
+        camera, picture = self._camera.camera, self._camera.picture
+        recent = (camera.last > camera.time - SHOWN * round(STEP * 1e9)).reshape(picture.shape)
+        return draw(
+            picture, recent, camera.sign.reshape(picture.shape), self._camera.scene.floor, self._drive.state[:3]
+        )
