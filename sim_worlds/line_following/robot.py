@@ -103,5 +103,5 @@ class Drive(Robot):
         """`drive` has updated the state."""
 
     def observe(self) -> dict[str, np.ndarray]:
-        """``velocity`` (2,), forward speed [m/s] and yaw rate [rad/s]; ``target_speed`` (1,) [m/s]: new float64 arrays."""
+        """``velocity`` (2,), forward speed [m/s] and yaw rate [rad/s]; ``target_speed`` (1,) [m/s]; new arrays."""
         return {"velocity": self.state[3:].copy(), "target_speed": np.array([self.wanted])}
