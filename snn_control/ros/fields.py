@@ -6,15 +6,22 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from rosidl_parser.definition import AbstractNestedType, AbstractSequence, AbstractString, BasicType, NamespacedType
+from rosidl_parser.definition import (
+    AbstractNestedType,
+    AbstractSequence,
+    AbstractString,
+    Array,
+    BasicType,
+    NamespacedType,
+)
 
 from ..errors import DescriptionError, close_match
 from .kinds import KIND_SIZES, KINDS
 from .paths import Named, Segment
 
 __all__ = [
-    "begins_with_stamp", "class_of", "fields_of", "has_name", "kind_number", "least_size", "owner_of_names", "says",
-    "type_name",
+    "begins_with_stamp", "class_of", "fields_of", "has_name", "kind_number", "least_size", "numbers_of",
+    "owner_of_names", "says", "type_name",
 ]  # fmt: skip
 
 #: rosidl's name of a basic type -> its number in KINDS
@@ -71,6 +78,13 @@ def says(kind: Any) -> str:
         size = getattr(kind, "size", None)
         return f"{'sequence' if size is None else f'array of {size}'} of {says(kind.value_type)}"
     return "string"
+
+
+def numbers_of(kind: Any) -> Any:
+    """A structure of numbers of one type, such as a Vector3, as an array of the same bytes; others as they are."""
+    inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, NamespacedType) else []
+    alike = inner and all(isinstance(one, BasicType) and one.typename == inner[0].typename for one in inner)
+    return Array(inner[0], len(inner)) if alike else kind
 
 
 def has_name(element: Any, key: str) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 from rosidl_parser.definition import BasicType, NamespacedType
 
 from ..errors import DescriptionError
-from .fields import class_of, fields_of, has_name, owner_of_names
+from .fields import class_of, fields_of, has_name, numbers_of, owner_of_names
 from .kinds import KINDS
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .wire import PathProgram, compile_path, locate, message_end
@@ -54,7 +54,7 @@ def _fresh(kind: Any) -> Any:
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
     """Make the ``n`` numbers of a path exist; ``parents`` are the structures on the path, the last one is extended."""
     message, (segment, *rest) = parents[-1], segments
-    kind, pick, has = fields_of(type(message))[segment.name], segment.pick, getattr(message, segment.name)
+    kind, pick, has = numbers_of(fields_of(type(message))[segment.name]), segment.pick, getattr(message, segment.name)
     if pick is None:
         if rest:
             _lengthen([*parents, has], rest, n, path)

@@ -26,6 +26,7 @@ from .fields import (
     has_name,
     kind_number,
     least_size,
+    numbers_of,
     owner_of_names,
     says,
     type_name,
@@ -218,6 +219,8 @@ class _Assembler:
         self, kind: Any, segment: Segment, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
         pick = segment.pick
+        if isinstance(pick, Elements) and not rest:
+            kind = numbers_of(kind)
         if not isinstance(kind, AbstractNestedType):
             if pick is not None:
                 raise DescriptionError("field", path, f"is a {says(kind)}, which takes no index", f"write {path}")

@@ -29,6 +29,7 @@ from snn_control.events.cdr import ENCAPSULATION
 from snn_control.ros import cdr, pick
 from snn_control.ros.kinds import KINDS
 from snn_control.ros.pick import SCRATCH_WORDS
+from snn_control.ros.template import make_message
 from snn_control.ros.wire import compile_path, locate, message_end, read_values, walker
 from tests.guarded import Guarded
 from tests.ros.calling import put
@@ -210,6 +211,24 @@ def test_a_time_before_zero_is_no_stamp():
     assert read_values(compile_path(Imu, "orientation.w"), encode(message))[1] == -1
 
 
+def test_a_structure_of_numbers_of_one_type_is_an_array():
+    message = Imu()
+    message.orientation.y, message.angular_velocity.y, message.angular_velocity.z = 0.5, 2.0, 3.0
+    for big in (False, True):
+        data = encode(message, big)
+        for path, expected in {
+            "orientation[:]": [0.0, 0.5, 0.0, 1.0],
+            "angular_velocity[:]": [0.0, 2.0, 3.0],
+            "angular_velocity[0:2]": [0.0, 2.0],
+            "angular_velocity[-1]": [3.0],
+        }.items():
+            program = compile_path(Imu, path)
+            assert program.size == len(expected)
+            np.testing.assert_array_equal(read_values(program, data)[0], expected)
+    made = make_message(Imu, [("angular_velocity[0:2]", 2), ("angular_velocity.z", 1)])
+    assert made == Imu()
+
+
 def test_sizes_known_beforehand():
     sizes = {"angular_velocity.z": 1, "orientation_covariance[4]": 1, "orientation_covariance[:]": 9}
     sizes["orientation_covariance[2:5]"] = 3
@@ -229,6 +248,8 @@ def test_sizes_known_beforehand():
         (Imu, "angular_velocity", "angular_velocity.x, angular_velocity.y"),
         (Imu, "angular_velocity[0].x", "takes no index"),
         (Imu, "angular_velocity.x[0]", "takes no index"),
+        (Imu, "angular_velocity[3]", "index 3 is not in it; 3 is the most"),
+        (Imu, "header[0]", "takes no index"),
         (Imu, "angular_velocity.x.y", "has no field 'y'"),
         (Imu, "header.frame_id", "is a string, not a number"),
         (Imu, "orientation_covariance", r"orientation_covariance\[0\]"),
