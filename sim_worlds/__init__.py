@@ -29,6 +29,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "CartPoleSwingUp-v0": {"entry_point": "sim_worlds.swing_up.world:CartPoleSwingUpEnv"},
     "LidarCourse-v0": {"entry_point": "sim_worlds.lidar_course.world:LidarCourseEnv"},
     "LineFollowing-v0": {"entry_point": "sim_worlds.line_following.world:LineFollowingEnv"},
+    "QuadrotorAttitude-v0": {"entry_point": "sim_worlds.quadrotor.world:QuadrotorAttitudeEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

@@ -1,0 +1,1 @@
+"""A small quadrotor that follows a wanted attitude."""

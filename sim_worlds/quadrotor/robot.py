@@ -1,0 +1,135 @@
+"""A Crazyflie 2.x in free flight: four motors, and an IMU."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+
+from snn_control.errors import InputError
+
+from ..client import Client, pybullet
+from ..core import Robot
+
+__all__ = ["HOVER", "MIXER", "MOTORS", "Quadrotor"]
+
+URDF = Path(__file__).with_name("quadrotor.urdf")
+MASS, INERTIA = 0.027, (1.4e-5, 1.4e-5, 2.17e-5)  # kg, kg m^2; Foerster 2015
+GRAVITY = 9.81  # m/s^2
+STRONGEST = 2.25 * MASS * GRAVITY / 4  # N, thrust of a motor at full speed; gym-pybullet-drones
+HOVER = 1 / 2.25  # command at which four motors carry the weight
+ARM = 0.03973 / math.sqrt(2.0)  # m, from the axes x and y to a motor
+DRAG = 5.964e-3  # m, torque of a motor around its axis for a thrust of 1 N; Foerster 2015
+LAG = 0.02  # s, time constant of a motor's speed; CrazyS: 0.0125 when it rises, 0.025 when it falls
+DELAY = 3e-3  # s, from an observation to the motors
+GYRO, ANGLE = 0.02, 0.002  # rad/s, rad: standard deviations of the noise
+FASTEST = math.radians(2000.0)  # rad/s, range of the gyroscope
+
+#: (4, 2) sides of the motors: x (front 1), y (left 1); front right, back right, back left, front left
+SIDES = np.array([[1, -1], [-1, -1], [-1, 1], [1, 1]])
+#: (4, 3) what a command of each motor adds for roll, pitch and yaw; the first and the third motor turn the body right
+MIXER = np.column_stack([SIDES[:, 1], -SIDES[:, 0], [-1, 1, -1, 1]]).astype(np.float64)
+MOTORS = ("front_right", "back_right", "back_left", "front_left")
+
+
+def angles_of(w: float, x: float, y: float, z: float) -> tuple[float, float]:
+    """Roll and pitch of a unit quaternion [rad], the angles of yaw, pitch and roll being applied in this order."""
+    pitch = math.asin(min(1.0, max(-1.0, 2.0 * (w * y - z * x))))
+    return math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y)), pitch
+
+
+class Quadrotor(Robot):
+    """The quadrotor. Action: (4,) commands of the motors, the shares of their largest thrust.
+
+    dt : of a step of the physics [s]
+
+    Attributes
+    ----------
+    attitude, rates : true roll and pitch [rad]; true angular velocity in the body's axes [rad/s]
+    upright : cosine of the angle between the body's z axis and the vertical
+    wanted : roll, pitch [rad], yaw rate [rad/s] and thrust at present, which a task sets
+    gust : torque from outside around the body's axes [N m], which a task sets
+    """
+
+    action_space = spaces.Box(0.0, 1.0, (4,), np.float32)
+    observation_spaces: Mapping[str, spaces.Space] = {
+        "attitude": spaces.Box(-math.pi, math.pi, (2,), np.float64),
+        "angular_velocity": spaces.Box(-FASTEST, FASTEST, (3,), np.float64),
+        "wanted_attitude": spaces.Box(-0.6, 0.6, (2,), np.float64),
+        "wanted_yaw_rate": spaces.Box(-2.0, 2.0, (1,), np.float64),
+        "wanted_thrust": spaces.Box(0.0, 1.0, (1,), np.float64),
+    }
+
+    def __init__(self, client: Client, dt: float) -> None:
+        self.dt = dt
+        self.wanted, self.gust = [0.0, 0.0, 0.0, HOVER], [0.0, 0.0, 0.0]
+        super().__init__(client, URDF, (), fixed=False)
+        self._follow = 1.0 - math.exp(-dt / LAG)
+        self.vary({})
+        self.start(np.random.default_rng(0), 0)
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        """Have these factors of mass, inertia, each motor's thrust, delay and noise; 1 where none is given."""
+        mass, inertia = (factors.get(name, 1.0) for name in ("mass", "inertia"))
+        self._thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
+        self._waits = round(DELAY * factors.get("delay", 1.0) / self.dt)
+        self._noise = factors.get("noise", 1.0)
+        self.client.changeDynamics(
+            self.body, -1, mass=MASS * mass, localInertiaDiagonal=[i * inertia for i in INERTIA],
+            linearDamping=0.0, angularDamping=0.0,
+        )  # fmt: skip
+
+    def start(self, rng: np.random.Generator, steps: int) -> None:
+        """Hover, level and at rest; draw the noise of an episode of so many steps."""
+        spread = self._noise * np.array([ANGLE] * 2 + [GYRO] * 3)
+        self._errors, self._k = rng.normal(size=(steps + 1, 5)) * spread, 0
+        self._command = [HOVER] * 4
+        self._queue = deque([self._command] * self._waits)
+        self._speeds = [math.sqrt(HOVER)] * 4  # of the motors, as shares of the largest
+        self.read()
+
+    def act(self, action: Any) -> None:
+        command = [float(u) for u in action]
+        for k, u in enumerate(command):
+            if not math.isfinite(u):
+                raise InputError(f"action[{k}] = {u}: a motor's command must be finite")
+        self._command = [min(max(u, 0.0), 1.0) for u in command]
+        self._k += 1
+
+    def drive(self) -> None:
+        self._queue.append(self._command)
+        due, follow, speeds = self._queue.popleft(), self._follow, self._speeds
+        for k in range(4):
+            speeds[k] += (math.sqrt(due[k]) - speeds[k]) * follow
+        a, b, c, d = (most * speed * speed for most, speed in zip(self._thrusts, speeds))
+        roll, pitch, yaw = self.gust
+        torque = ARM * (c + d - a - b) + roll, ARM * (b + c - a - d) + pitch, DRAG * (b + d - a - c) + yaw
+        self.client.applyExternalForce(self.body, -1, (0.0, 0.0, a + b + c + d), (0.0, 0.0, 0.0), pybullet.LINK_FRAME)
+        self.client.applyExternalTorque(self.body, -1, torque, pybullet.LINK_FRAME)
+
+    def read(self) -> None:
+        x, y, z, w = self.quaternion = self.client.getBasePositionAndOrientation(self.body)[1]
+        p, q, r = self.client.getBaseVelocity(self.body)[1]
+        self.attitude, self.upright = angles_of(w, x, y, z), 1.0 - 2.0 * (x * x + y * y)
+        # v' = v - 2 w (u x v) + 2 u x (u x v) turns the world's axes into those of the body, for u = (x, y, z)
+        a, b, c = y * r - z * q, z * p - x * r, x * q - y * p
+        self.rates = (
+            p + 2.0 * (y * c - z * b - w * a),
+            q + 2.0 * (z * a - x * c - w * b),
+            r + 2.0 * (x * b - y * a - w * c),
+        )
+
+    def observe(self) -> dict[str, np.ndarray]:
+        errors, wanted = self._errors[self._k], self.wanted
+        return {
+            "attitude": np.array(self.attitude) + errors[:2],
+            "angular_velocity": np.clip(errors[2:] + self.rates, -FASTEST, FASTEST),
+            "wanted_attitude": np.array(wanted[:2]),
+            "wanted_yaw_rate": np.array(wanted[2:3]),
+            "wanted_thrust": np.array(wanted[3:]),
+        }
