@@ -30,6 +30,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "LidarCourse-v0": {"entry_point": "sim_worlds.lidar_course.world:LidarCourseEnv"},
     "LineFollowing-v0": {"entry_point": "sim_worlds.line_following.world:LineFollowingEnv"},
     "QuadrotorAttitude-v0": {"entry_point": "sim_worlds.quadrotor.world:QuadrotorAttitudeEnv"},
+    "EventLanding-v0": {"entry_point": "sim_worlds.landing.world:EventLandingEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

@@ -1,0 +1,1 @@
+"""A quadrotor that lands by the events of a camera that looks down."""

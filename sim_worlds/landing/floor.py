@@ -1,0 +1,123 @@
+"""A textured floor, seen from above, computed as log intensity.
+
+The texture is a sum of octaves: one periodic picture of band-passed noise, laid on the floor at ten scales, of wavelengths
+from 8 mm to 4 m. An octave fades out where its wavelength comes near the distance of two pixels on the floor, as in a
+camera whose pixels average. So the picture looks alike from every height between 0.1 and 4 m, and a wave that passes is
+never shorter than three pixels.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from snn_control.engine.compile import compile_function
+
+from ..sensors.pinhole import Pinhole
+
+__all__ = ["OCTAVES", "Floor", "compiled_render", "draw_tile", "render"]
+
+OCTAVES = 10
+SHORTEST = 0.008  # m, wavelength of the first octave; each has twice that of the one before
+SIDE = 128  # texels of the picture, a power of two
+WAVE = 8.0  # texels of a wavelength
+FADE = 3.0  # pixels of a wavelength that is invisible; one of twice that has its full contrast
+
+
+def draw_tile(rng: np.random.Generator) -> np.ndarray:
+    """(128, 128) float32, periodic band-passed Gaussian noise of mean 0 and deviation 1.
+
+    Its spectrum is a Gaussian of the logarithm of the spatial frequency, a third of an e-fold wide, around ``WAVE``.
+    """
+    noise = rng.standard_normal((SIDE, SIDE))
+    waves = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, :]) * WAVE
+    waves[0, 0] = 1e-9  # the mean, which the filter removes
+    tile = np.fft.irfft2(np.fft.rfft2(noise) * np.exp(-0.5 * (np.log(waves) / 0.33) ** 2), s=noise.shape)
+    return (tile / tile.std()).astype(np.float32)
+
+
+@register_jitable
+def add_octave(row, tile, x, y, scale, left, down, weight):
+    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]: bilinear, periodic."""
+    mask = np.int32(SIDE - 1)
+    flat = tile.reshape(tile.size)
+    for i in range(row.size):
+        u, v = x[i] * scale + left, y[i] * scale + down
+        k, m = np.int32(u), np.int32(v)
+        a, b = u - np.float32(k), v - np.float32(m)
+        k0, k1, m0, m1 = k & mask, (k + 1) & mask, (m & mask) * SIDE, ((m + 1) & mask) * SIDE
+        low = flat[m0 + k0] + a * (flat[m0 + k1] - flat[m0 + k0])
+        high = flat[m1 + k0] + a * (flat[m1 + k1] - flat[m1 + k0])
+        row[i] += weight * (low + b * (high - low))
+
+
+def render(picture, tile, focal, view, places, contrast, scratch):
+    """Draw what the camera sees.
+
+    Parameters
+    ----------
+    picture : (height, width) float32, log intensity, row y and column x; written. Up in it is ahead, right is right
+    tile : (128, 128) float32, see `draw_tile`
+    focal : focal length [pixels]
+    view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad], each small
+    places : (10, 2) float64, where an octave begins, in texels from 0 to 128
+    contrast : of each octave, the deviation of its log intensity
+    scratch : (2, width) float32
+    """
+    rows, columns = picture.shape
+    height, front, left = view[2], math.tan(view[3]), math.tan(view[4])
+    footprint = height / focal
+    for j in range(rows):
+        picture[j, :] = np.float32(0.0)
+        ahead = (0.5 * (rows - 1) - j) / focal
+        for i in range(columns):  # where the ray meets the floor, seen from below the camera
+            aside = (0.5 * (columns - 1) - i) / focal
+            # a body that tilts to the front looks back: the axis meets the floor behind it
+            down = 1.0 + ahead * front + aside * left
+            scratch[0, i] = np.float32(height * (ahead - front) / down)
+            scratch[1, i] = np.float32(height * (aside - left) / down)
+        for k in range(OCTAVES):
+            wavelength = SHORTEST * 2.0**k
+            weight = contrast * min(max(math.log2(wavelength / (FADE * footprint)), 0.0), 1.0)
+            if weight > 0.0:
+                scale = WAVE / wavelength  # texels a metre
+                # texels stay positive, so that cutting them to whole numbers is rounding down
+                u = np.float32((places[k, 0] + view[0] * scale) % SIDE + 8 * SIDE)
+                v = np.float32((places[k, 1] + view[1] * scale) % SIDE + 8 * SIDE)
+                add_octave(picture[j], tile, scratch[0], scratch[1], np.float32(scale), u, v, np.float32(weight))
+
+
+def compiled_render():
+    """`render`, compiled."""
+    frame, vector = "float32[:,::1]", "float64[::1]"
+    return compile_function(render, f"void({frame}, {frame}, float64, {vector}, float64[:,::1], float64, {frame})")
+
+
+class Floor:
+    """Pictures of the floor by `render`; ``reset``, ``step`` and ``close`` are those of a scene of `EventSensor`.
+
+    Parameters
+    ----------
+    pinhole : the camera
+    """
+
+    def __init__(self, pinhole: Pinhole) -> None:
+        self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
+        self._scratch, self._focal = np.zeros((2, pinhole.width), np.float32), pinhole.focal
+        self._tile = draw_tile(np.random.default_rng(0))  # the same in every world: an episode draws where it lies
+        self._render = compiled_render()
+
+    def reset(self, rng: np.random.Generator, contrast: float, view: np.ndarray) -> np.ndarray:
+        """The first picture of an episode; arguments as in `render`."""
+        self._places, self._contrast = rng.uniform(0.0, SIDE, (OCTAVES, 2)), contrast
+        return self.step(view)
+
+    def step(self, view: np.ndarray) -> np.ndarray:
+        """The picture one step later, (height, width) float32: an array that the next call overwrites."""
+        self._render(self._picture, self._tile, self._focal, view, self._places, self._contrast, self._scratch)
+        return self._picture
+
+    def close(self) -> None:
+        """There is nothing to close."""

@@ -1,0 +1,59 @@
+"""A landing: down to the floor, and softly."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..core import Task
+from .robot import FEET, Quadrotor
+
+__all__ = ["SOFT", "Landing"]
+
+SOFT = 0.3  # m/s, the fastest touchdown that is a landing
+DIVERGENCE = 0.5  # 1/s, of the descent that the reward asks for
+HIGHEST = 6.0  # m, where it has flown away
+WAVES = 4  # sines of a component of the wind
+
+
+class Landing(Task):
+    """Land; see `EventLandingEnv` for reward, info and score.
+
+    Parameters
+    ----------
+    robot : the quadrotor
+    heights : range of the start [m]
+    gusts : rms of each component of the wind [m/s]
+    """
+
+    def __init__(self, robot: Quadrotor, heights: tuple[float, float], gusts: float) -> None:
+        self.robot, self.heights, self.gusts, self.gust_share = robot, heights, gusts, 1.0
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        frequency, phase = rng.uniform(0.1, 1.0, (WAVES, 3)), rng.uniform(0.0, 2.0 * math.pi, (WAVES, 3))
+        waves = np.sin(2.0 * math.pi * frequency * times[:, None, None] + phase).sum(1)
+        self._wind = (waves * (self.gusts * self.gust_share * math.sqrt(2.0 / WAVES))).tolist()
+        self.robot.place(rng.uniform(*self.heights))
+        self._time, self._times = 0.0, times
+        self._step = float(times[1])
+        self.robot.wind = self._wind[0]
+
+    def step(self, k: int) -> None:
+        self._time = float(self._times[k])
+        self.robot.wind = self._wind[k]
+
+    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+        height, speed = self.robot.position[2], self.robot.velocity[2]
+        self._down, self._touched = -speed, height <= FEET
+        info = {"height": height - FEET, "vertical_speed": speed, "divergence": -speed / height}
+        if self._touched:
+            return 2.0 - 10.0 * min(max(self._down - 0.15, 0.0), 1.0), True, info
+        if height > HIGHEST:
+            return -10.0, True, info
+        return -self._step * min(abs(info["divergence"] - DIVERGENCE), 2.0), False, info
+
+    def score(self) -> dict[str, float]:
+        landed = self._touched and self._down < SOFT
+        return {"landed": float(landed), "touchdown_speed": self._down if self._touched else SOFT, "time": self._time}

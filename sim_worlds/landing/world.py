@@ -1,0 +1,165 @@
+"""A quadrotor that lands by the divergence of what an event camera sees below it."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from ..client import Client
+from ..core import Goal, World
+from ..sensors.camera_model import CameraModel
+from ..sensors.event_camera import EventCamera
+from ..sensors.event_sensor import EventSensor
+from ..sensors.pinhole import Pinhole
+from .floor import Floor
+from .picture import draw
+from .robot import DRAG, FEET, LAG, Quadrotor
+from .task import Landing
+
+__all__ = ["EventLandingEnv"]
+
+STEP = 5e-3  # s
+PINHOLE = Pinhole(48, 48, math.radians(90.0))
+CAPACITY = 2304  # events of a step: one of each pixel
+
+
+class FloorCamera(EventSensor):
+    """The event camera below the body.
+
+    contrast : deviation of the log intensity of each octave of the floor
+    """
+
+    def __init__(self, camera: EventCamera, robot: Quadrotor, contrast: float) -> None:
+        super().__init__(camera, Floor(PINHOLE))
+        self.robot, self.contrast = robot, contrast
+
+    def draw(self, rng: np.random.Generator | None) -> np.ndarray:
+        view = np.array([*self.robot.position, *self.robot.tilt])
+        return self.scene.step(view) if rng is None else self.scene.reset(rng, self.contrast, view)
+
+
+class EventLandingEnv(World):
+    """Land a quadrotor from the events of a camera that looks down.
+
+    A quadrotor of 0.5 kg hovers at 2 to 4 m over a textured floor. Its attitude, and its place over the ground, are
+    controlled already; the action is its thrust. Nothing measures height or speed: all there is to see is that the
+    texture spreads, at a rate of speed / height, the divergence of its flow. One step is 5 ms.
+
+    ========== ==========================  ===================================================================
+    Action     ``Box(-5, 5, (1,))``        float32, acceleration upwards that is wanted, beyond hover [m/s2]; clipped
+    ========== ==========================  ===================================================================
+
+    The thrust follows with a time constant of 60 ms. The air brakes with 0.3 m/s2 for each m/s, and drags along in
+    gusts. The body tilts, by up to 0.1 rad with a lag of 0.15 s, to hold its place, and the camera with it.
+
+    =================== ========================== ===========================================================
+    Observation         Space                      Meaning
+    =================== ========================== ===========================================================
+    ``camera``          ``Box((2304, 4))``         float32 rows (t [s] after the start of the step, x, y
+                                                   [pixels], p: 1 ON, 0 OFF), ascending in t, then zeros
+    ``camera_count``    ``Box((1,))``              int64, events in ``camera``
+    =================== ========================== ===========================================================
+
+    **Camera**: 48 x 48 pixels, 90 degrees, 0.1 m above the feet; up in its picture is ahead. Contrast threshold 0.2
+    with 3 % mismatch between pixels, refractory time 1 ms, times interpolated within the step, 0.1 Hz of noise for each
+    pixel; other kinds by ``camera``. The floor is drawn by `floor.render`.
+
+    **Reward** of a step: minus dt times the distance of the divergence from 0.5 / s, at most 2 / s. Of touchdown: 2,
+    less 10 for each m/s of its speed above 0.15 m/s, by 10 at most. Of flying away: -10.
+
+    **Start**: at rest, in hover. Height, wind, where the texture lies, thresholds and noise come from the seed.
+
+    **End**: terminated when the feet touch the floor, or above 6 m; truncated after ``duration``.
+
+    **Info**: ``time`` [s]; ``height`` of the feet [m], ``vertical_speed`` [m/s], ``divergence`` [1/s] of the camera;
+    ``events`` and ``dropped_events`` of the step. The last step adds ``score``: ``landed``, 1 after a touchdown slower
+    than 0.3 m/s; ``touchdown_speed`` [m/s] (0.3 without touchdown); ``time`` of the flight [s].
+
+    Parameters
+    ----------
+    height : range of the start [m], within 0.5 to 5
+    gusts : rms of each component of the wind [m/s]
+    contrast : of each octave of the floor, the standard deviation of its log intensity
+    duration : of an episode [s]
+    camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
+    randomize : see `World`: thrust, lag, drag, contrast, thresholds and gusts of ``RANDOMIZED``
+    render_mode : None or ``rgb_array``: beside the height, the camera's picture and the events of the last 20 ms (ON
+        orange, OFF blue)
+    """
+
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": 200,
+        "score_units": {"landed": "1", "touchdown_speed": "m/s", "time": "s"},
+        "title": "Landing by the events of a camera",
+        "controller": "event_landing",
+        "compared_with": ("FlowDivergence", "TrueDivergence"),
+        "goal": Goal("landed", at_least=1.0),
+        "rows": {
+            "from 2 to 4 m": {},
+            "randomised": {"randomize": 1.0},
+            "gusts of 1 m/s": {"gusts": 1.0},
+            "noisy camera": {"camera": "noisy"},
+        },
+    }
+    #: the thrust is known from the hover before, but for 5 %
+    RANDOMIZED = {"strength": 0.05, "lag": 0.3, "drag": 0.5, "contrast": 0.4, "threshold": 0.25, "gusts": 0.5}  # noqa: RUF012
+
+    def __init__(
+        self,
+        height: tuple[float, float] = (2.0, 4.0),
+        gusts: float = 0.3,
+        contrast: float = 0.2,
+        duration: float = 15.0,
+        camera: str | CameraModel = "default",
+        randomize: float = 0.0,
+        render_mode: str | None = None,
+    ) -> None:
+        if not (isinstance(height, tuple | list) and len(height) == 2 and 0.5 <= height[0] <= height[1] <= 5.0):
+            raise DescriptionError("height", height, "must be two heights, ascending, from 0.5 to 5 m")
+        if not 0 <= gusts <= 3:
+            raise DescriptionError("gusts", gusts, "must be from 0 to 3 m/s")
+        if not 0 < contrast <= 1:
+            raise DescriptionError("contrast", contrast, "must be above 0, and at most 1")
+        client = Client()
+        robot = Quadrotor(client, STEP)
+        eye = EventCamera((PINHOLE.width, PINHOLE.height), camera, STEP, CAPACITY)
+        self._model, self._contrast = eye.model, contrast
+        self._camera, self._landing = FloorCamera(eye, robot, contrast), Landing(robot, tuple(height), gusts)
+        super().__init__(
+            client,
+            robot,
+            self._landing,
+            [self._camera],
+            dt=STEP,
+            duration=duration,
+            randomize=randomize,
+            render_mode=render_mode,
+        )
+
+    def baselines(self) -> dict[str, Any]:
+        from .baselines import BASELINES
+
+        return {name: one() for name, one in BASELINES.items()}
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        robot, model, sharper = self._landing.robot, self._model, factors["threshold"]
+        robot.strength, robot.lag, robot.drag = factors["strength"], LAG * factors["lag"], DRAG * factors["drag"]
+        self._camera.contrast, self._landing.gust_share = self._contrast * factors["contrast"], factors["gusts"]
+        self._camera.camera.model = dataclasses.replace(
+            model, threshold_on=model.threshold_on * sharper, threshold_off=model.threshold_off * sharper
+        )
+
+    def render(self) -> np.ndarray | None:
+        if self.render_mode is None:
+            return None
+        camera, picture = self._camera.camera, self._camera.picture
+        recent = (camera.last > camera.time - 20_000_000).reshape(picture.shape)
+        robot, sign = self._landing.robot, camera.sign.reshape(picture.shape)
+        return draw(picture, recent, sign, robot.position[2] - FEET, -robot.tilt[1], robot.velocity[2])
