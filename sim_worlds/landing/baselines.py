@@ -116,9 +116,7 @@ class FlowDivergence:
     def divergence(self, observation: dict[str, np.ndarray]) -> float:
         """The divergence after the events of a step [1/s]."""
         self._sums *= self._forget
-        self._measure(
-            observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums
-        )
+        self._measure(observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums)
         upper = self._sums[:3]
         matrix = upper + np.triu(upper, 1).T + self.few * np.eye(3)
         return float(np.linalg.solve(matrix, self._sums[3])[0])

@@ -1,7 +1,7 @@
 """A textured floor, seen from above, computed as log intensity.
 
-The texture is a sum of octaves: one periodic picture of band-passed noise, laid on the floor at ten scales, of wavelengths
-from 8 mm to 4 m. An octave fades out where its wavelength comes near the distance of two pixels on the floor, as in a
+The texture is a sum of octaves: one periodic picture of band-passed noise, laid on the floor at ten scales, with waves
+of 8 mm to 4 m. An octave fades out where its wavelength comes near the distance of two pixels on the floor, as in a
 camera whose pixels average. So the picture looks alike from every height between 0.1 and 4 m, and a wave that passes is
 never shorter than three pixels.
 """
@@ -61,7 +61,7 @@ def render(picture, tile, focal, view, places, contrast, scratch):
     picture : (height, width) float32, log intensity, row y and column x; written. Up in it is ahead, right is right
     tile : (128, 128) float32, see `draw_tile`
     focal : focal length [pixels]
-    view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad], each small
+    view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad]
     places : (10, 2) float64, where an octave begins, in texels from 0 to 128
     contrast : of each octave, the deviation of its log intensity
     scratch : (2, width) float32

@@ -41,10 +41,8 @@ class Quadrotor(Robot):
         acceleration for each m/s of the air [1/s]
     """
 
-    action_space = spaces.Box(-STRONGEST, STRONGEST, (1,), np.float32)
-    observation_spaces = {}  # noqa: RUF012 - as a robot declares it
-
     def __init__(self, client: Client, physics_step: float) -> None:
+        self.action_space, self.observation_spaces = spaces.Box(-STRONGEST, STRONGEST, (1,), np.float32), {}
         self._step = physics_step
         self.strength, self.lag, self.drag = 1.0, LAG, DRAG
         super().__init__(client, Path(__file__).with_name("quadrotor.urdf"), [], fixed=False)
