@@ -31,6 +31,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "LineFollowing-v0": {"entry_point": "sim_worlds.line_following.world:LineFollowingEnv"},
     "QuadrotorAttitude-v0": {"entry_point": "sim_worlds.quadrotor.world:QuadrotorAttitudeEnv"},
     "EventLanding-v0": {"entry_point": "sim_worlds.landing.world:EventLandingEnv"},
+    "KukaPayload-v0": {"entry_point": "sim_worlds.kuka.world:KukaPayloadEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

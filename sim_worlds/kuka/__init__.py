@@ -1,0 +1,1 @@
+"""A Kuka LBR iiwa under torque control that follows a path with an unknown load in its hand."""

@@ -1,0 +1,144 @@
+"""The Kuka LBR iiwa of pybullet_data under torque control, with a load in its hand."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from gymnasium import spaces
+
+from snn_control.errors import InputError
+
+from ..client import Client, pybullet, silent
+from ..core import Robot
+
+__all__ = ["FASTEST", "HAND", "JOINTS", "STEP", "STOPS", "TORQUES", "Kuka", "urdf"]
+
+STEP = 1e-3  # s
+JOINTS = tuple(f"lbr_iiwa_joint_{k}" for k in range(1, 8))
+STOPS = np.array([2.967, 2.094, 2.967, 2.094, 2.967, 2.094, 3.054])  # rad, as in the URDF
+TORQUES = np.array([176.0, 176.0, 110.0, 110.0, 110.0, 40.0, 40.0])  # N m, at most (LBR iiwa 7 R800)
+FASTEST = 10.0  # rad/s, as in the URDF
+FRICTION = 0.5  # N m s/rad in each joint, as in the URDF
+LAG = 5e-3  # s, with which torques follow their commands
+DELAY = 2e-3  # s, of what the sensors say
+NOISE = np.repeat([1e-4, 5e-3], 7)  # rad and rad/s, standard deviations of what the sensors say
+HAND = 0.12  # m, from the last link's frame to the middle of the load
+LOAD_RADIUS = 0.06  # m, of the load, a ball
+
+
+def urdf(shapes: bool) -> ElementTree.Element:
+    """pybullet_data's description of the arm, with a link ``load`` in its hand.
+
+    shapes : whether what it looks like stays; shapes for collisions never do, because it touches nothing
+    """
+    with silent(1, 2):
+        import pybullet_data
+    file = Path(pybullet_data.getDataPath()) / "kuka_iiwa" / "model.urdf"
+    robot = ElementTree.parse(file).getroot()
+    for link in robot.iter("link"):
+        for kind in ["collision"] if shapes else ["collision", "visual"]:
+            for shape in link.findall(kind):
+                link.remove(shape)
+    for mesh in robot.iter("mesh"):
+        mesh.set("filename", str(file.parent / mesh.attrib["filename"]))
+    load = ElementTree.SubElement(robot, "link", name="load")
+    if shapes:
+        seen = ElementTree.SubElement(load, "visual")
+        ball = ElementTree.SubElement(seen, "geometry")
+        ElementTree.SubElement(ball, "sphere", radius=str(LOAD_RADIUS))
+        colour = ElementTree.SubElement(seen, "material", name="Red")
+        ElementTree.SubElement(colour, "color", rgba="0.8 0.1 0.1 1")
+    inertial = ElementTree.SubElement(load, "inertial")
+    ElementTree.SubElement(inertial, "mass", value="1")  # until an episode says another one
+    ElementTree.SubElement(inertial, "inertia", dict.fromkeys(("ixx", "iyy", "izz"), "1"), ixy="0", ixz="0", iyz="0")
+    hand = ElementTree.SubElement(robot, "joint", name="hand", type="fixed")
+    ElementTree.SubElement(hand, "parent", link="lbr_iiwa_link_7")
+    ElementTree.SubElement(hand, "child", link="load")
+    ElementTree.SubElement(hand, "origin", xyz=f"0 0 {HAND}")
+    return robot
+
+
+class Kuka(Robot):
+    """The arm on a fixed base. Action: (7,) torques [N m]. It observes its joints, late and with noise, and what they
+    are asked for.
+
+    hand : number of the load's link
+    wanted : (14,) float64, wanted angles and speeds [rad, rad/s]
+    state : (14,) float64, angles and speeds without delay and noise
+    """
+
+    def __init__(self, client: Client, shapes: bool = False) -> None:
+        tree = urdf(shapes)
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "kuka.urdf"
+            ElementTree.ElementTree(tree).write(file)
+            super().__init__(client, file, JOINTS)
+        self.hand = self.joints[-1] + 1
+        links = [link for link in tree.iter("link") if link.attrib["name"] not in ("lbr_iiwa_link_0", "load")]
+        self._masses = [float(link.find("inertial/mass").attrib["value"]) for link in links]  # type: ignore[union-attr]
+        inertias = [link.find("inertial/inertia").attrib for link in links]  # type: ignore[union-attr]
+        self._inertias = [[float(one[key]) for key in ("ixx", "iyy", "izz")] for one in inertias]
+        for link in range(-1, client.getNumJoints(self.body)):
+            client.changeDynamics(self.body, link, linearDamping=0.0, angularDamping=0.0, maxJointVelocity=FASTEST)
+        self.client.setJointMotorControlArray(
+            self.body, self.joints, pybullet.VELOCITY_CONTROL, forces=[0.0] * len(JOINTS)
+        )
+        self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
+        angles, speeds = spaces.Box(-STOPS, STOPS, dtype=np.float64), spaces.Box(-FASTEST, FASTEST, (7,), np.float64)
+        ends = {"position": angles, "velocity": speeds}
+        self.observation_spaces = {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
+        self._most = np.concatenate([STOPS, np.full(7, FASTEST)])
+        self._follow = 1.0 - math.exp(-STEP / LAG)
+        self.wanted = np.zeros(14)
+        self.vary({})
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        """Make it one with these factors of its properties, until the next call."""
+        mass, friction = factors.get("mass", 1.0), factors.get("friction", 1.0)
+        for joint, own, inertia in zip(self.joints, self._masses, self._inertias, strict=True):
+            self.client.changeDynamics(
+                self.body, joint, mass=mass * own, localInertiaDiagonal=[mass * one for one in inertia],
+                jointDamping=friction * FRICTION,
+            )  # fmt: skip
+        self._strength = factors.get("motor", 1.0)
+        self._noise = factors.get("noise", 1.0) * NOISE
+        self._late = round(factors.get("delay", 1.0) * DELAY / STEP)
+
+    def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
+        """Place it where it is asked to be, at rest, with a load [kg]; ``rng`` draws the noise."""
+        inertia = [0.4 * load * LOAD_RADIUS**2] * 3
+        self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
+        self.wanted, self._rng, self._torque = wanted, rng, np.zeros(7)
+        self.reset(wanted[:7])
+        self._seen = deque([self.state] * (self._late + 1), self._late + 1)
+
+    def read(self) -> None:
+        super().read()
+        self.state = np.array([*self.position, *self.velocity])
+
+    def act(self, action: np.ndarray) -> None:
+        command = np.minimum(np.maximum(action, -TORQUES), TORQUES)
+        torque = self._torque + self._follow * (self._strength * command - self._torque)
+        forces = torque.tolist()
+        if not math.isfinite(sum(forces)):
+            raise InputError(f"action = {np.asarray(action).tolist()}: torques must be finite")
+        self._torque = torque
+        self.client.setJointMotorControlArray(self.body, self.joints, pybullet.TORQUE_CONTROL, forces=forces)
+
+    def observe(self) -> dict[str, np.ndarray]:
+        """``joint_position``, ``joint_velocity``, ``target_position``, ``target_velocity``: (7,) float64 each; to be
+        called once a step."""
+        self._seen.append(self.state)
+        seen = self._seen[0] + self._noise * self._rng.standard_normal(14)
+        seen = np.minimum(np.maximum(seen, -self._most), self._most)
+        wanted = self.wanted.copy()
+        return {
+            "joint_position": seen[:7], "joint_velocity": seen[7:],
+            "target_position": wanted[:7], "target_velocity": wanted[7:],
+        }  # fmt: skip
