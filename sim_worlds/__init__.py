@@ -32,6 +32,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "QuadrotorAttitude-v0": {"entry_point": "sim_worlds.quadrotor.world:QuadrotorAttitudeEnv"},
     "EventLanding-v0": {"entry_point": "sim_worlds.landing.world:EventLandingEnv"},
     "KukaPayload-v0": {"entry_point": "sim_worlds.kuka.world:KukaPayloadEnv"},
+    "QuadrupedWalk-v0": {"entry_point": "sim_worlds.quadruped.world:QuadrupedWalkEnv"},
     "EventReplay-v0": {"entry_point": "sim_worlds.replay:EventReplayEnv"},
 }
 

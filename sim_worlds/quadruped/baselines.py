@@ -1,0 +1,118 @@
+"""Classical controllers of ``QuadrupedWalk-v0``: a trot of feet on planned paths, by inverse kinematics."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from .dynamics import HIP, LINK
+
+__all__ = ["Trot", "TrotWithImu", "angles"]
+
+STEP = 0.01  # s
+GRAVITY = 9.81  # m/s^2
+AHEAD = np.array([1.0, 1.0, -1.0, -1.0])  # of fl, fr, rl, rr
+SIDE = np.array([1.0, -1.0, 1.0, -1.0])
+LATER = np.array([0.0, 0.5, 0.5, 0.0])  # of a cycle
+
+
+def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Angles (12,) of the joints [rad] for feet at x, y, z (4,) from their hips [m]; beyond reach a leg is straight."""
+    side = SIDE * HIP[2]
+    down = np.sqrt(np.maximum(y * y + z * z - side * side, 1e-4))
+    hip = np.arctan2(z, y) - np.arctan2(-down, side)
+    hip = (hip + math.pi) % (2.0 * math.pi) - math.pi
+    half = np.arccos(np.minimum(np.hypot(x, down) / (2.0 * LINK), 1.0))
+    return np.stack([hip, half - np.arctan2(x, down), -2.0 * half], axis=1).ravel()
+
+
+@dataclass
+class Trot:
+    """Diagonal legs step together: a foot moves back over the ground as fast as the trunk should move ahead, sideways
+    as it should turn, and returns in the air. Open loop.
+
+    period : of a cycle [s]; stance : share of it on the ground; height, lift : of the hips, and of a step [m]
+    wide : the feet stand so much further out than the hips' sides [m]; back : and so much further back
+    pace, yaw : gains of the commands
+    """
+
+    label: ClassVar[str] = "trot"
+    note: ClassVar[str] = ""
+
+    period: float = 0.42
+    stance: float = 0.7
+    height: float = 0.232
+    lift: float = 0.14
+    wide: float = 0.02
+    back: float = 0.03
+    pace: float = 1.33
+    yaw: float = 1.1
+
+    def __post_init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a cycle."""
+        self._k = 0
+
+    def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
+        """(3, 4) x, y, z of the feet from their hips [m]."""
+        phase = (self._k * STEP / self.period + LATER) % 1.0
+        self._k += 1
+        down = phase < self.stance
+        s = np.where(down, phase / self.stance, (phase - self.stance) / (1.0 - self.stance))
+        along = np.where(down, 0.5 - s, s * s * (3.0 - 2.0 * s) - 0.5)  # of the step's length, forwards
+        z = np.where(down, 0.0, np.sin(math.pi * s) ** 2) * self.lift - self.height
+        far = self.stance * self.period * along
+        across = SIDE * (HIP[1] + HIP[2] + self.wide)
+        x = far * (forward - turn * across) - self.back
+        y = far * (left + turn * AHEAD * HIP[0]) + SIDE * (HIP[2] + self.wide)
+        return np.stack([x, y, z])
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        speed, turn = float(observation["speed_command"][0]), float(observation["turn_command"][0])
+        return angles(*self.feet(self.pace * speed, 0.0, self.yaw * turn)), None
+
+
+@dataclass
+class TrotWithImu(Trot):
+    """The trot, which turns by feedback of the yaw rate (PI), levels the trunk, and steps to where it tips.
+
+    turn_gain, turn_integral : [1], [1/s]
+    level : of the legs' lengths, share of what would level the trunk at once
+    tip : speed sideways and ahead that a tilting rate is answered with [m]
+    tau : of the filter between acceleration and rates that tells the tilt [s]
+    """
+
+    label: ClassVar[str] = "trot with Imu"
+    note: ClassVar[str] = ""
+
+    turn_gain: float = 0.3
+    turn_integral: float = 1.0
+    level: float = 0.3
+    tip: float = 0.1
+    tau: float = 0.5
+
+    def reset(self) -> None:
+        """Begin a cycle, level."""
+        super().reset()
+        self._roll = self._pitch = self._rate = self._sum = self._tip_x = self._tip_y = 0.0
+
+    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+        seen = {name: float(value[0]) for name, value in observation.items() if value.size == 1}
+        keep = math.exp(-STEP / self.tau)
+        roll, pitch = seen["acceleration_y"] / GRAVITY, -seen["acceleration_x"] / GRAVITY
+        self._roll = keep * (self._roll + STEP * seen["roll_rate"]) + (1 - keep) * roll
+        self._pitch = keep * (self._pitch + STEP * seen["pitch_rate"]) + (1 - keep) * pitch
+        self._rate += 0.1 * (seen["yaw_rate"] - self._rate)
+        self._tip_x += 0.2 * (seen["pitch_rate"] - self._tip_x)
+        self._tip_y += 0.2 * (seen["roll_rate"] - self._tip_y)
+        wrong = seen["turn_command"] - self._rate
+        self._sum = min(max(self._sum + self.turn_integral * STEP * wrong, -0.5), 0.5)
+        turn = self.yaw * seen["turn_command"] + self.turn_gain * wrong + self._sum
+        x, y, z = self.feet(self.pace * seen["speed_command"] + self.tip * self._tip_x, -self.tip * self._tip_y, turn)
+        z = z + self.level * (self._pitch * AHEAD * HIP[0] - self._roll * SIDE * (HIP[1] + HIP[2]))
+        return angles(x, y, z), None

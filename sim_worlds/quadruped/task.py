@@ -1,0 +1,107 @@
+"""Walking as fast, and turning as much, as one is told."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from ..core import Task
+from .robot import STANDING, Quadruped
+
+__all__ = ["SPEEDS", "TURNS", "Walk"]
+
+SPEEDS, TURNS = (0.2, 0.6), (-0.5, 0.5)  # m/s and rad/s, of which commands are drawn
+HELD = 4.0  # s, for which a command holds
+LOWEST, MOST_TILTED = 0.15, math.cos(math.radians(45.0))  # m, and cosine: below is a fall
+TAU = 0.3  # s, of the filter behind which speeds are judged: within a stride every gait speeds up and slows down
+SCORED_FROM = 1.0  # s
+SPEED_SCALE, TURN_SCALE = 0.2, 0.4  # m/s and rad/s, errors for which the reward falls to 1/e
+PUSH, PUSH_FOR, PUSHES = 30.0, 0.2, 3.0  # N at most, s, and s from one to the next
+BUMPS = 0.01  # m
+
+
+def drawn(name: str, value: float | None, bounds: tuple[float, float], rng: np.random.Generator, n: int) -> np.ndarray:
+    return rng.uniform(*bounds, n) if value is None else np.full(n, float(value))
+
+
+class Walk(Task):
+    """Follow commands; see `QuadrupedWalkEnv`.
+
+    Parameters
+    ----------
+    speed, turn : as in `QuadrupedWalkEnv`
+    roughness : of ground and pushes, from 0 to 1
+    """
+
+    def __init__(self, robot: Quadruped, speed: float | None, turn: float | None, roughness: float) -> None:
+        for name, value, most in (("speed", speed, 1.0), ("turn", turn, 1.0)):
+            if value is not None and not -most <= value <= most:
+                raise DescriptionError(name, value, f"must be from -{most} to {most}, or None")
+        self.robot, self.speed, self.turn, self.roughness = robot, speed, turn, roughness
+        self.command = (0.0, 0.0)
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        self._times = times
+        self._dt = float(times[1])
+        held = int(times[-1] / HELD) + 1
+        speeds, turns = (
+            drawn("speed", self.speed, SPEEDS, rng, held),
+            drawn("turn", self.turn, TURNS, rng, held),
+        )
+        self._commands = np.stack([speeds, turns], axis=1)
+        self.robot.reset(STANDING + rng.uniform(-0.03, 0.03, 12))
+        self.robot.disturb(rng.normal(size=(times.size, 6)))
+        factors, rough = self.robot.physics.factors, self.roughness
+        factors["bumps"] = BUMPS * rough
+        factors["phase_x"], factors["phase_y"] = rng.uniform(0.0, 2.0 * math.pi, 2)
+        pushes = int(times[-1] / PUSHES) + 1
+        angle, size = rng.uniform(0.0, 2.0 * math.pi, pushes), rough * PUSH * rng.uniform(0.5, 1.0, pushes)
+        self._pushes = np.stack([size * np.cos(angle), size * np.sin(angle)], axis=1)
+        self._push_at = rng.uniform(1.0, PUSHES - PUSH_FOR, pushes)
+        self._follow = 1.0 - math.exp(-self._dt / TAU)
+        self._means = [0.0, 0.0, 0.0]
+        self._squares, self._counted, self._distance, self._fell = [0.0, 0.0], 0, 0.0, False
+        self._tell(0)
+
+    def _tell(self, k: int) -> None:
+        t = float(self._times[k])
+        speed, turn = self._commands[min(int(t / HELD), len(self._commands) - 1)].tolist()
+        self.command = (speed, turn)
+        n = min(int(t / PUSHES), len(self._pushes) - 1)
+        pushed = 0.0 <= t - n * PUSHES - self._push_at[n] < PUSH_FOR
+        factors = self.robot.physics.factors
+        factors["push_x"], factors["push_y"] = self._pushes[n].tolist() if pushed else (0.0, 0.0)
+        self._scored = t > SCORED_FROM
+
+    def step(self, k: int) -> None:
+        robot, now = self.robot, (self.robot.forward, self.robot.sideways, self.robot.turning)
+        self._means = [mean + self._follow * (one - mean) for mean, one in zip(self._means, now)]
+        self._distance += robot.forward * self._dt
+        self._fell = robot.height < LOWEST or robot.upright < MOST_TILTED
+        self._judged = self.command  # it acted on this one
+        self._tell(k)
+
+    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+        speed, turn = self.command
+        ahead, side, turning = self._means
+        wrong, turned = math.hypot(ahead - speed, side), turning - turn
+        if self._scored:
+            self._squares[0] += (ahead - speed) ** 2
+            self._squares[1] += turned**2
+            self._counted += 1
+        reward = math.exp(-((wrong / SPEED_SCALE) ** 2) - (turned / TURN_SCALE) ** 2)
+        info = {
+            "speed": ahead, "turn": turning, "distance": self._distance, "fell": self._fell,
+            "command": np.array(self.command),
+        }  # fmt: skip
+        return reward, self._fell, info
+
+    def score(self) -> dict[str, float]:
+        """``distance`` [m], ``fell`` (0 or 1), and rms errors of speed [m/s] and yaw rate [rad/s]."""
+        counted = max(self._counted, 1)
+        speed, turn = (math.sqrt(one / counted) for one in self._squares)
+        return {"distance": self._distance, "fell": float(self._fell), "speed_error": speed, "yaw_rate_error": turn}

@@ -1,0 +1,130 @@
+"""A quadruped that walks as fast, and turns as much, as it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, cast
+
+import numpy as np
+from gymnasium import spaces
+
+from ..client import Client
+from ..core import Goal, World
+from .picture import draw
+from .robot import Physics, Quadruped
+from .task import Walk
+
+__all__ = ["QuadrupedWalkEnv"]
+
+STEP = 0.01  # s
+
+
+class Commanded(Quadruped):
+    """The robot, and the commands that it is given."""
+
+    def __init__(self, physics: Physics) -> None:
+        super().__init__(physics)
+        command = {name: spaces.Box(-1.0, 1.0, (1,), np.float64) for name in ("speed_command", "turn_command")}
+        self.observation_spaces = {**self.observation_spaces, **command}
+        self.task: Walk | None = None
+
+    def observe(self) -> dict[str, np.ndarray]:
+        speed, turn = self.task.command if self.task else (0.0, 0.0)
+        return super().observe() | {"speed_command": np.array([speed]), "turn_command": np.array([turn])}
+
+
+class QuadrupedWalkEnv(World):
+    """Walk forward and turn as commanded, on twelve motors that take angles.
+
+    A trunk on four legs of hip, thigh and knee, with the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m
+    apart, legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m s/rad, at most
+    33.5 N m). The ground bears only the feet, with a coefficient of friction of 0.8. x is forward, y to the left, z
+    upwards. One step is 10 ms, ten of the physics (``dynamics``).
+
+    ========== ==========================  ===================================================================
+    Action     ``Box((12,))``              float64, target angles of `dynamics.JOINTS` [rad]; clipped to the stops: hip
+                                           -0.8 to 0.8, thigh -1.05 to 4.18, knee -2.69 to -0.92
+    ========== ==========================  ===================================================================
+
+    ========================== ================= =============================================================
+    Observation                Space             Meaning
+    ========================== ================= =============================================================
+    ``joint_position``         ``Box((12,))``    float64 [rad]
+    ``joint_velocity``         ``Box((12,))``    float64 [rad/s]
+    ``roll_rate``, ``pitch_rate``, ``yaw_rate``  ``Box((1,))`` each, float64: the Imu's angular velocity about x, y,
+                                                 z of the trunk [rad/s], with noise of 0.02 rad/s
+    ``acceleration_x``, ``_y``, ``_z``           ``Box((1,))`` each, float64: the mean specific force of the step along
+                                                 x, y, z of the trunk [m/s^2] (at rest 9.81 upwards), noise 0.3 m/s^2
+    ``speed_command``, ``turn_command``          ``Box((1,))`` each, float64: what is wanted: speed ahead [m/s] and yaw
+                                                 rate, positive to the left [rad/s]
+    ========================== ================= =============================================================
+
+    **Reward**: exp(-(e / 0.2)^2 - (w / 0.4)^2), from 0 to 1, with the error e of the horizontal velocity [m/s] in the
+    robot's own heading and the error w of the yaw rate [rad/s], both behind a filter of 0.3 s, because within a stride
+    every gait speeds up and slows down.
+
+    **Start**: standing, joints up to 0.03 rad beside 0, 0.8 and -1.6 rad, at rest.
+
+    **End**: a fall, the trunk below 0.15 m or tilted by more than 45 degrees, terminates; truncated after ``duration``.
+
+    **Info**: ``time`` [s]; ``speed`` [m/s] and ``turn`` [rad/s], filtered; ``command`` (2,); ``distance`` [m], walked
+    forward so far; ``fell``. The last step of an episode adds ``score``: ``distance``, ``fell`` (0 or 1), and over
+    t > 1 s the rms errors ``speed_error`` [m/s] and ``yaw_rate_error`` [rad/s].
+
+    **Randomised**: all masses by 15 %, friction by 40 %, the motors' stiffness, damping and largest torque by 20 %;
+    beside these factors the ground waves by 10 mm over 0.57 m and 0.9 m, and every 3 s the trunk is pushed
+    horizontally with 15 to 30 N for 0.2 s; both times ``randomize``.
+
+    Parameters
+    ----------
+    speed : commanded [m/s], from -1 to 1; None draws from 0.2 to 0.6 every 4 s
+    turn : commanded [rad/s], from -1 to 1; None draws from -0.5 to 0.5 every 4 s
+    duration : of an episode [s]
+    randomize : from 0 to 1
+    render_mode : None or ``rgb_array``: seen from the right side, left legs blue, right legs orange
+    """
+
+    metadata = {  # noqa: RUF012 - as gymnasium declares it
+        "render_modes": ["rgb_array"],
+        "render_fps": 100,
+        "score_units": {"distance": "m", "fell": "1", "speed_error": "m/s", "yaw_rate_error": "rad/s"},
+        "title": "A quadruped walks as it is told",
+        "compared_with": ("Trot", "TrotWithImu"),
+        "goal": Goal("distance", at_least=10.0),
+        "rows": {
+            "straight, 0.4 m/s": {},
+            "turning": {"turn": None},
+            "speeds and turns, randomize 1": {"speed": None, "turn": None, "randomize": 1.0},
+        },
+    }
+    RANDOMIZED: ClassVar[Mapping[str, float]] = {"mass": 0.15, "friction": 0.4, "strength": 0.2}
+
+    def __init__(
+        self,
+        speed: float | None = 0.4,
+        turn: float | None = 0.0,
+        duration: float = 30.0,
+        randomize: float = 0.0,
+        render_mode: str | None = None,
+    ) -> None:
+        physics = Physics()
+        robot = Commanded(physics)
+        robot.task = Walk(robot, speed, turn, randomize)
+        # of its client World calls what Physics has, too
+        super().__init__(
+            cast(Client, physics), robot, robot.task, dt=STEP, duration=duration, randomize=randomize,
+            render_mode=render_mode,
+        )  # fmt: skip
+        self._physics = physics
+
+    def render(self) -> np.ndarray | None:
+        return None if self.render_mode is None else draw(self._physics.state)
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        for name, factor in factors.items():
+            self._physics.factors[name] *= factor
+
+    def baselines(self) -> dict[str, Any]:
+        from .baselines import Trot, TrotWithImu
+
+        return {"Trot": Trot(), "TrotWithImu": TrotWithImu()}
