@@ -59,7 +59,6 @@ class KukaPayloadEnv(World):
         "render_fps": 1000,
         "score_units": {"rms_error": "rad"},
         "title": "A Kuka LBR iiwa with an unknown load",
-        "controller": "kuka",
         "compared_with": ("PD", "PID", "ComputedTorque"),
         "tracking": Tracking(
             target="target",

@@ -10,7 +10,7 @@ import pytest
 
 from sim_worlds.landing.baselines import FlowDivergence, TrueDivergence
 from sim_worlds.landing.floor import Floor
-from sim_worlds.landing.robot import DRAG, FEET, LAG, STRONGEST
+from sim_worlds.landing.robot import DRAG, LAG, STRONGEST
 from sim_worlds.landing.world import PINHOLE
 from snn_control.errors import DescriptionError, InputError
 
