@@ -12,7 +12,7 @@ from snn_control.files import replace_text
 
 NAMES = (
     "engine", "calls", "peers", "build", "plasticity", "plugins", "events_decode", "events_filters", "event_camera",
-    "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm", "worlds", "parity", "training",
+    "wakeup", "latency", "stop", "burst", "burst_dds", "pan_tilt", "arm", "worlds", "world_speed", "parity", "training",
     "training_peers", "soak",
 )  # fmt: skip
 

@@ -122,7 +122,7 @@ class Controlled:
         from snn_control.ros.topics import command_ports, input_ports
         from tests.realtime.record_output import RecordOutput
 
-        start_rclpy([], "controller", PRIORITY)
+        start_rclpy([], ["controller"], PRIORITY)
         import rclpy
 
         with dds_threads():

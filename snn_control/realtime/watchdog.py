@@ -8,8 +8,9 @@ wait for the same lock. This thread waits for none: it is one compiled function 
   an imported library) they are not blocked: there Python's C handler writes into a pipe, which this thread reads too.
   A signal sets the word ``halt``, which stops a loop with its final safe command. If the process still exists `GRACE_S`
   later, it is ended; a process that needs more time calls `Watchdog.allow`.
-- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on: a
-  program is started that publishes the safe command from a process of its own, and this one is ended with exit code 1.
+- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on: the
+  programs of all watched loops are started, each of which publishes a safe command from a process of its own, and this
+  one is ended with exit code 1.
 
 Time is counted in completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
 """
@@ -26,6 +27,7 @@ from collections.abc import Collection, Sequence
 
 import numpy as np
 from numba import types
+from numba.extending import register_jitable
 
 from ..engine.atomics import load_acquire, read_word, store_release, write_word
 from ..engine.compile import compile_function
@@ -42,9 +44,11 @@ GRACE_S = 10.0  # time in which a signalled process must end; long, because a bu
 
 # Words of the table
 (
-    POLL, PROCESS, HALT, END, LOOP, ROUNDS, HANGS, STILL, LAST_BEAT, SINCE_SIGNAL, GRACE, CODE,
-    PROGRAM, ARGUMENTS, ENVIRONMENT, HANG_TEXT, HANG_LENGTH, GRACE_TEXT, GRACE_LENGTH, WORDS,
-) = range(20)  # fmt: skip
+    POLL, PROCESS, HALT, END, ROUNDS, SINCE_SIGNAL, GRACE, CODE, ENVIRONMENT, GRACE_TEXT, GRACE_LENGTH, WORDS,
+) = range(12)  # fmt: skip
+# Words of each loop, after them
+LOOP, HANGS, STILL, LAST_BEAT, PROGRAM, ARGUMENTS, HANG_TEXT, HANG_LENGTH, LOOP_WORDS = range(9)
+MOST_LOOPS = 16  # in one process
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
 _write = types.ExternalFunction("write", types.intp(types.int32, types.intp, types.intp))
@@ -55,19 +59,45 @@ _posix_spawn = types.ExternalFunction(
 _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 
+@register_jitable
+def _hangs(one):
+    """Whether the heartbeat of a running loop has stopped for as long as is allowed."""
+    w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
+    beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
+    running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
+    w[STILL] = w[STILL] + 1 if running and beat == w[LAST_BEAT] else 0
+    w[LAST_BEAT] = beat
+    return running and w[STILL] >= w[HANGS]
+
+
+@register_jitable
+def _end(o, loops, stop, hung):
+    """Start the programs of all loops, whose process is ended too, say which loop hung, and end the process."""
+    for one in range(loops, stop, 8 * LOOP_WORDS):
+        w = i64(one, LOOP_WORDS)
+        if load_acquire(one + 8 * LOOP) != 0 and w[ARGUMENTS] != 0:
+            _posix_spawn(o[PROCESS], w[PROGRAM], 0, 0, w[ARGUMENTS], load_i64(o[ENVIRONMENT]))
+    w = i64(hung, LOOP_WORDS)
+    _write(2, w[HANG_TEXT], w[HANG_LENGTH])
+    _exit(1)
+
+
 def watch(table):
-    """Body of the watchdog's thread: handle signals and check the loop's heartbeat until END is set."""
+    """Body of the watchdog's thread: handle signals and check the loops' heartbeats until END is set."""
     o = i64(table, WORDS)
+    loops = table + 8 * WORDS
+    stop = loops + 8 * LOOP_WORDS * MOST_LOOPS
     while load_acquire(table + 8 * END) == 0:
         store_release(table + 8 * ROUNDS, o[ROUNDS] + 1)
-        loop = load_acquire(table + 8 * LOOP)
         if _poll(o[POLL], 2, WAIT_MS) > 0:
             # only the first signal counts: later ones must not delay the countdown
             store_u32(o[POLL], NO_FILE)
             store_u32(o[POLL] + 8, NO_FILE)
             store_release(table + 8 * HALT, 1)
-            if loop != 0:
-                _sem_post(load_i64(loop + 8 * SEMAPHORE))
+            for one in range(loops, stop, 8 * LOOP_WORDS):
+                loop = load_acquire(one + 8 * LOOP)
+                if loop != 0:
+                    _sem_post(load_i64(loop + 8 * SEMAPHORE))
             continue
         if o[HALT] != 0:
             o[SINCE_SIGNAL] += 1
@@ -75,15 +105,9 @@ def watch(table):
                 if o[CODE] != 0:
                     _write(2, o[GRACE_TEXT], o[GRACE_LENGTH])
                 _exit(o[CODE])
-        beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
-        running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
-        o[STILL] = o[STILL] + 1 if running and beat == o[LAST_BEAT] else 0
-        o[LAST_BEAT] = beat
-        if running and o[STILL] >= o[HANGS]:
-            if o[ARGUMENTS] != 0:
-                _posix_spawn(o[PROCESS], o[PROGRAM], 0, 0, o[ARGUMENTS], load_i64(o[ENVIRONMENT]))
-            _write(2, o[HANG_TEXT], o[HANG_LENGTH])
-            _exit(1)
+        for one in range(loops, stop, 8 * LOOP_WORDS):
+            if _hangs(one):
+                _end(o, loops, stop, one)
 
 
 def _signal_file(signals: Collection[int]) -> int:
@@ -97,7 +121,7 @@ def _signal_file(signals: Collection[int]) -> int:
 
 
 class Watchdog:
-    """Watches the signals of this process and, between `guard` and `release`, one loop.
+    """Watches the signals of this process and, between `guard` and `release`, its loops.
 
     It must be created by the main thread.
 
@@ -114,7 +138,7 @@ class Watchdog:
         self._poll = np.array([self._signals, 1, self._pipe[0], 1], np.int32)  # two struct pollfd; POLLIN
         self._started = np.zeros(1, np.int32)  # pid_t
         self._grace_text = np.frombuffer(b"snn_control: signalled, and does not end by itself: ended\n", np.uint8)
-        self._table = np.zeros(WORDS, np.int64)
+        self._table = np.zeros(WORDS + MOST_LOOPS * LOOP_WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
             POLL: self._poll.ctypes.data,
@@ -126,8 +150,8 @@ class Watchdog:
         }.items():
             self._table[word] = value
         self._words = int(self._table.ctypes.data)
+        self._kept: dict[int, tuple] = {}  # loop -> what its words point to
         self.allow(GRACE_S)
-        self._arguments: tuple = ()
         run = compile_function(watch, "void(int64)")
         begun = threading.Event()
 
@@ -156,35 +180,46 @@ class Watchdog:
     def halted(self) -> bool:
         return bool(self._table[HALT])
 
-    def guard(self, loop: int, hangs_s: float, program: Sequence[str] = ()) -> None:
-        """End this process if a loop hangs.
+    def guard(self, loop: int, hangs_s: float, program: Sequence[str] = (), name: str = "") -> None:
+        """End this process if a loop hangs. Raises RuntimeFault for more than `MOST_LOOPS` loops.
 
         loop : address of its table
         hangs_s : longest time without a heartbeat [s]
-        program : program to start in that case, path and arguments; empty: none
+        program : program to start if this loop or another one hangs, path and arguments; empty: none
+        name : of the loop, for the message
         """
-        self.release()
-        text = f"snn_control: the loop's heartbeat stopped for {hangs_s:g} s: ended\n"
-        self._hang_text = np.frombuffer(text.encode(), np.uint8)
-        words = [os.fsencode(word) for word in program]
+        self.release(loop)
+        slots = self._slots()
+        free = np.flatnonzero(slots[:, LOOP] == 0)
+        if not len(free):
+            raise RuntimeFault(f"a process has at most {MOST_LOOPS} loops")
+        text = f"snn_control: {name}{': ' if name else ''}the loop's heartbeat stopped for {hangs_s:g} s: ended\n"
+        words, text_bytes = [os.fsencode(word) for word in program], np.frombuffer(text.encode(), np.uint8)
         array = (ctypes.c_char_p * (len(words) + 1))(*words)
-        self._arguments = (words, array)
-        self._table[HANGS] = max(1, round(hangs_s * 1000 / WAIT_MS))
-        self._table[[HANG_TEXT, HANG_LENGTH]] = self._hang_text.ctypes.data, self._hang_text.size
-        self._table[PROGRAM] = ctypes.cast(ctypes.c_char_p(words[0]), ctypes.c_void_p).value if words else 0
-        self._table[ARGUMENTS] = ctypes.addressof(array) if words else 0
-        self._table[STILL] = 0
-        write_word(self._words + 8 * LOOP, loop)
+        self._kept[loop] = words, text_bytes, array
+        slot = slots[free[0]]
+        slot[HANGS], slot[STILL] = max(1, round(hangs_s * 1000 / WAIT_MS)), 0
+        slot[HANG_TEXT], slot[HANG_LENGTH] = text_bytes.ctypes.data, text_bytes.size
+        slot[PROGRAM] = ctypes.cast(ctypes.c_char_p(words[0]), ctypes.c_void_p).value if words else 0
+        slot[ARGUMENTS] = ctypes.addressof(array) if words else 0
+        write_word(slot.ctypes.data + 8 * LOOP, loop)
 
-    def release(self) -> None:
-        """Stop watching the loop; after this returns, the loop's memory may be freed."""
-        if read_word(self._words + 8 * LOOP) != 0:
-            write_word(self._words + 8 * LOOP, 0)
-            # the present round, and one that started before it could see the 0, may still read the loop's table
-            last = read_word(self._words + 8 * ROUNDS) + 2
-            while self._thread.is_alive() and read_word(self._words + 8 * ROUNDS) < last:
-                time.sleep(WAIT_MS / 1000)
-        self._arguments = ()
+    def release(self, loop: int) -> None:
+        """Stop watching a loop; after this returns, its memory may be freed."""
+        if loop not in self._kept:
+            return
+        for slot in self._slots():
+            if slot[LOOP] == loop:
+                write_word(slot.ctypes.data + 8 * LOOP, 0)
+        # the present round, and one that started before it could see the 0, may still read the loop's table
+        last = read_word(self._words + 8 * ROUNDS) + 2
+        while self._thread.is_alive() and read_word(self._words + 8 * ROUNDS) < last:
+            time.sleep(WAIT_MS / 1000)
+        del self._kept[loop]
+
+    def _slots(self) -> np.ndarray:
+        """The words of each loop: (MOST_LOOPS, LOOP_WORDS)."""
+        return self._table[WORDS:].reshape(MOST_LOOPS, LOOP_WORDS)
 
     def close(self) -> None:
         """End the thread; the signals have no effect from now on."""

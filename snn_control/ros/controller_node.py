@@ -2,6 +2,8 @@
 
 Deactivate, shutdown, every error and every signal end with the safe command. The loop exchanges messages through rcl,
 on an io node that no executor spins; this node provides parameters, services and diagnostics.
+
+Several controllers in one process, a loop each: ``controller_node left right --ros-args --params-file FILE``.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
@@ -63,7 +65,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     NAME, PRIORITY, guarded = "controller", 80, True
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
-    DECLARES_MORE = True
+    DECLARES_MORE, SEVERAL = True, True
+    written: ClassVar[dict[Path, str]] = {}  # files that the nodes of this process write -> name of the node
     PARAMETERS: Mapping[str, Parameter] = {
         "controller_file": Parameter("", "Controller file (.yaml)"),
         "mode": Parameter(
@@ -150,8 +153,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             raise DescriptionError("record", self.record, "must end with .npz or .mcap")
         if self.given.fault_after and not self.record:
             raise DescriptionError("fault_after", self.given.fault_after, "needs a record", "add record:=FILE.npz")
-        check_record(self.record)
-        check_record(self.given.state, "state")
+        for parameter in ("record", "state"):
+            self._check_written(parameter)
         self.spec = at_rate(load_spec(self.file), self.given.rate)
         if self.given.dry_run:
             self.spec = shadowed(self.spec)
@@ -214,6 +217,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
+
+    def _check_written(self, parameter: str) -> None:
+        """Raise DescriptionError if the file that a parameter names could not be written by this node."""
+        file = getattr(self.given, parameter)
+        check_record(file, parameter)
+        if file and (other := self.written.setdefault(Path(file).resolve(), self.get_name())) != self.get_name():
+            fix = f"-p {self.get_name()}:{parameter}:=FILE"
+            raise DescriptionError(parameter, file, f"is written by {other}, in the same process", fix)
 
     def _more_observers(self) -> list[Any]:
         recorders = [] if self.recording is None else list(self.recording.recorders)
@@ -289,7 +300,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
                 self._stop.begins()
                 rights = self.loop.start()
                 self._learned = True
-                self._stop.guard(self.loop.table, self._hangs, program)
+                self._stop.guard(self.loop.table, self._hangs, program, self.get_name())
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -394,7 +405,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.exit_code = 1
             return False  # the watchdog ends a process that hangs
         self._life.end()
-        self._stop.release()
+        self._stop.release(self.loop.table)
         for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)
         if self.recording is not None:

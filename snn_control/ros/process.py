@@ -1,4 +1,4 @@
-"""Process of a node: start of rclpy, end by signals, parameters, and the loop that spins.
+"""Process of one or several nodes: start of rclpy, end by signals, parameters, and the loop that spins.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority below that of
 the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine does not delay messages
@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -26,11 +26,12 @@ from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from rclpy.utilities import remove_ros_args
+from rclpy.validate_node_name import InvalidNodeNameException, validate_node_name
 
 from ..errors import DescriptionError, SnnControlError, close_match, nearest
 from ..files import writing
 from ..realtime.rights import priority_of_new_threads
-from ..realtime.watchdog import GRACE_S, Watchdog
+from ..realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
 from . import block_ends
 from .transport import shared_memory, use_udp
 
@@ -121,27 +122,30 @@ def _priorities_in(file: str, name: str) -> list[Any]:
         return []
 
 
-def start_rclpy(arguments: Sequence[str] | None = None, name: str = "", priority: int = DDS_PRIORITY + 1) -> Stop:
+@contextmanager
+def _readable(given: Sequence[str]) -> Iterator[None]:
+    """A context that raises DescriptionError for arguments that rcl cannot read."""
+    try:
+        yield
+    except RuntimeError as error:  # a long message from rcl
+        reason = " ".join(str(error).split()).partition(", at ")[0]
+        raise DescriptionError("arguments", given, f"cannot be read: {reason}") from None
+
+
+def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
     """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read.
 
-    The threads of DDS get a priority below the node's: that in the arguments for the node ``name``, otherwise
-    ``priority``.
+    The threads of DDS get a priority below that of each node in ``names``: the one in the arguments ``given``,
+    otherwise ``priority``.
     """
-    given = sys.argv[1:] if arguments is None else list(arguments)
-    _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, given_priority(given, name, priority) - 1))
+    lowest = min(given_priority(given, name, priority) for name in names)
+    _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
     stop = Stop(_Dds.wanted)
     for what in use_udp():
         print(f"snn_control: {what} is overridden: nodes use no shared memory, which can block them", file=sys.stderr)
-    try:
-        others = remove_ros_args(given)
-        if others:
-            raise DescriptionError("arguments", others, "are not known", "write --ros-args -p NAME:=VALUE; see --help")
-        with dds_threads():
-            rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
-    except RuntimeError as error:  # a long message from rcl
-        reason = " ".join(str(error).split()).partition(", at ")[0]
-        raise DescriptionError("arguments", given, f"cannot be read: {reason}") from None
+    with _readable(given), dds_threads():
+        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return stop
 
@@ -181,21 +185,22 @@ class Parameter:
 
 
 class ProcessNode(Node):
-    """Base of our nodes: each runs in a process of its own, with parameters that are set at the start.
+    """Base of our nodes, with parameters that are set at the start.
 
     NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
+    SEVERAL : a process may have several of these nodes, whose names are its arguments
     PARAMETERS : by name; their values are attributes of ``given``
     EXAMPLE : arguments after ``--ros-args``, for --help
     DECLARES_MORE : further parameters are declared later, after which the node calls `warn_of_unknown`
     """
 
-    NAME, PRIORITY, EXAMPLE = "", 0, ""
+    NAME, PRIORITY, EXAMPLE, SEVERAL = "", 0, "", False
     PARAMETERS: Mapping[str, Parameter] = {}
     DECLARES_MORE = False
 
-    def __init__(self, stop: Stop, **options: Any) -> None:
+    def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
         with dds_threads():
-            super().__init__(self.NAME, **options)
+            super().__init__(name or self.NAME, **options)
         self._stop, self.exit_code, self.finished = stop, 0, False
         values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
@@ -243,9 +248,10 @@ def help_of(node: type[ProcessNode]) -> str:
     for name, one in node.PARAMETERS.items():
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
         lines.append(f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})")
+    names = "[NAME ...] " if node.SEVERAL else ""
     return (
-        f"usage: {node.NAME}_node [--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n{what}\n\n"
-        "parameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {node.NAME}_node --ros-args {node.EXAMPLE}\n"
+        f"usage: {node.NAME}_node {names}[--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n"
+        f"{what}\n\nparameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {node.NAME}_node --ros-args {node.EXAMPLE}\n"
     )
 
 
@@ -291,40 +297,67 @@ def check_record(path: str, parameter: str = "record") -> None:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Start rclpy, make a node, spin it until a signal or ``node.finished``; returns the exit code.
+    """Start rclpy, make a node, or one for each name among the arguments, and spin them until a signal or until one has
+    ``finished``; returns the exit code.
 
     With --help among the arguments, the help is printed instead.
     """
-    if {"-h", "--help"} & set(sys.argv[1:] if arguments is None else arguments):
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given):
         print(help_of(make), end="")
         return 0
+    stop, nodes = None, []
     try:
-        stop = start_rclpy(arguments, make.NAME, make.PRIORITY)
-        node = None if stop() else make(stop)
+        names = _names(make, given)
+        stop = start_rclpy(given, names, make.PRIORITY)
+        with ExitStack() as ends:  # whatever happens, each node that was made ends in order
+            executor = SingleThreadedExecutor()
+            for name in names:
+                if stop() or any(node.finished for node in nodes):  # a signal may come during the imports
+                    break
+                node = make(stop, name=name)
+                ends.callback(_end, node, executor)
+                nodes.append(node)
+                executor.add_node(node)
+            if nodes:
+                stop.begins()
+                if shared_memory():
+                    nodes[0].get_logger().error(MAY_BLOCK)
+                _spin(nodes, executor, stop)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
-        rclpy.try_shutdown()
         return 2
-    if node is None:  # a signal came during the imports
-        rclpy.try_shutdown()
-        stop.close()
-        return 0
-    stop.begins()
-    if shared_memory():
-        node.get_logger().error(MAY_BLOCK)
-    try:
-        executor = SingleThreadedExecutor()
-        executor.add_node(node)
-        try:
-            _spin(node, executor, stop)
-        finally:
-            node.finish()
-            executor.remove_node(node)
-            node.destroy_node()
-        return node.exit_code
     finally:
         rclpy.try_shutdown()
-        stop.close()
+        if stop is not None:
+            stop.close()
+    return max((node.exit_code for node in nodes), default=0)
+
+
+def _end(node: Any, executor: Any) -> None:
+    node.finish()
+    executor.remove_node(node)
+    node.destroy_node()
+
+
+def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
+    """Names of the nodes; raises DescriptionError for arguments that are none."""
+    fix = "write --ros-args -p NAME:=VALUE; see --help"
+    with _readable(given):
+        names = remove_ros_args(given)
+    if not names:
+        return [make.NAME]
+    try:
+        for name in names if make.SEVERAL else ["."]:
+            validate_node_name(name)
+    except InvalidNodeNameException:
+        raise DescriptionError("arguments", names, "are not known", fix) from None
+    if len(set(names)) < len(names) or len(names) > MOST_LOOPS:
+        raise DescriptionError("arguments", names, f"must be at most {MOST_LOOPS} names, each of them once")
+    if any(word.startswith("__node:=") for word in given):
+        fix = "leave it out: the names of the nodes are the arguments"
+        raise DescriptionError("arguments", "__node:=", "would give all nodes one name", fix)
+    return names
 
 
 MAY_BLOCK = (
@@ -333,10 +366,10 @@ MAY_BLOCK = (
 )
 
 
-def _spin(node: Any, executor: Any, stop: Stop) -> None:
-    """Spin until ``stop()`` or ``node.finished``; an exception in a callback is logged and does not end the node."""
+def _spin(nodes: Sequence[Any], executor: Any, stop: Stop) -> None:
+    """Spin until ``stop()`` or a node has finished; an exception in a callback is logged and does not end them."""
     told = ""
-    while not stop() and not node.finished:
+    while not stop() and not any(node.finished for node in nodes):
         try:
             executor.spin_once(timeout_sec=0.05)
         except ExternalShutdownException:
@@ -345,5 +378,5 @@ def _spin(node: Any, executor: Any, stop: Stop) -> None:
             where = traceback.extract_tb(error.__traceback__)[-1]
             text = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
             if text != told:  # a faulty message may come a thousand times a second
-                node.get_logger().error(f"a callback failed, the node continues: {text}")
+                nodes[0].get_logger().error(f"a callback failed, the node continues: {text}")
                 told = text

@@ -21,12 +21,14 @@ from tests.realtime.rig import MS, Rig
 dog = Watchdog([signal.SIGTERM, signal.SIGINT])
 """
 BLOCKED = """
-rig = Rig(halt=dog.halt)
-rig.loop.start()
+rigs = [Rig(halt=dog.halt), Rig(halt=dog.halt)]
+for rig in rigs:
+    rig.loop.start()
 print("runs", flush=True)
 ctypes.PyDLL(None).usleep(1_500_000)  # holds the interpreter's lock: no handler of Python's runs
-print(rig.loop.running, rig.record.read()[2][-1].tolist(), flush=True)
-rig.loop.stop()
+print([(rig.loop.running, rig.record.read()[2][-1].tolist()) for rig in rigs], flush=True)
+for rig in rigs:
+    rig.loop.stop()
 dog.close()
 """
 HANGING = """
@@ -34,7 +36,10 @@ port = ticks.Port("publish_slowly")
 port.words[:3] = 0, 50, 100_000 * MS
 rig = Rig([], [port])
 rig.loop.start()
-dog.guard(rig.loop.table, 0.3, [sys.executable, "-c", "print('from outside', flush=True)"])
+other = Rig()
+other.loop.start()
+for one, name, text in ((rig, "a", "from outside"), (other, "b", "also")):
+    dog.guard(one.loop.table, 0.3, [sys.executable, "-c", f"print('{text}', flush=True)"], name)
 print("runs", flush=True)
 while True:
     ctypes.PyDLL(None).usleep(20_000_000)
@@ -42,10 +47,16 @@ while True:
 RUNNING = """
 rig = Rig(halt=dog.halt)
 rig.loop.start()
-dog.guard(rig.loop.table, 0.1)
+other = Rig(halt=dog.halt)
+other.loop.start()
+for one in (rig, other):
+    dog.guard(one.loop.table, 0.1)
 print("runs", flush=True)
 time.sleep(0.5)
-dog.release()
+dog.release(other.loop.table)
+other.loop.stop()
+time.sleep(0.3)
+dog.release(rig.loop.table)
 rig.loop.stop()
 dog.close()
 print("done", flush=True)
@@ -84,12 +95,13 @@ def start():
 def test_a_signal_stops_the_loop_while_the_interpreter_is_blocked(start):
     process = start(BLOCKED)
     process.send_signal(signal.SIGTERM)
-    assert process.stdout.readline() == "False [-1.5, -2.5]\n"  # parted, before Python went on
+    parted = (False, [-1.5, -2.5])  # before Python went on
+    assert process.stdout.readline() == f"{[parted, parted]}\n"
     assert process.wait(30) == 0
 
 
 @pytest.mark.parametrize("signals", [0, 2000])
-def test_a_hanging_loop_is_ended_and_a_program_started(start, signals):
+def test_a_hanging_loop_is_ended_and_the_programs_of_all_are_started(start, signals):
     """Even a continuous series of signals does not prevent that."""
     process = start(HANGING)
     for _ in range(signals):
@@ -100,8 +112,8 @@ def test_a_hanging_loop_is_ended_and_a_program_started(start, signals):
     assert process.poll() is not None or not signals
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1
-    assert out == "from outside\n"
-    assert "snn_control: the loop's heartbeat stopped for 0.3 s: ended" in err
+    assert sorted(out.splitlines()) == ["also", "from outside"]
+    assert err == "snn_control: a: the loop's heartbeat stopped for 0.3 s: ended\n"
 
 
 def test_a_loop_that_runs_is_left_alone_and_so_is_a_process_that_was_paused(start):

@@ -127,7 +127,8 @@ def test_help_says_what_a_node_is_and_its_parameters(tmp_path, node, what, param
     asked = ["--", "--help"] if node in ("controller_node", "view_node") else ["-p", "rate:=nonsense", "-h"]
     code, lines = run_to_end(tmp_path, node, *asked)
     assert code == 0
-    assert lines[0].startswith(f"usage: {node} [--ros-args -p NAME:=VALUE")
+    several = "[NAME ...] " if node == "controller_node" else ""
+    assert lines[0].startswith(f"usage: {node} {several}[--ros-args -p NAME:=VALUE")
     assert any(line.startswith(what) for line in lines)
     for wanted in parameters:
         pattern = wanted.replace("(", r"\(").replace(")", r"\)")
