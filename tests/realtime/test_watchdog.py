@@ -38,8 +38,8 @@ rig = Rig([], [port])
 rig.loop.start()
 other = Rig()
 other.loop.start()
-for one, name, text in ((rig, "a", "from outside"), (other, "b", "also")):
-    dog.guard(one.loop.table, 0.3, [sys.executable, "-c", f"print('{text}', flush=True)"], name)
+for one, limit, name, text in ((rig, 0.3, "a", "from outside"), (other, 60.0, "b", "also")):
+    dog.guard(one.loop.table, limit, [sys.executable, "-c", f"print('{text}', flush=True)"], name)
 print("runs", flush=True)
 while True:
     ctypes.PyDLL(None).usleep(20_000_000)
