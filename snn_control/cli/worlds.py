@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import inspect
+import json
 import math
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +119,17 @@ def _line(facts: dict[str, Any]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _arg(name: str, value: Any) -> str:
+    """How a shell gives an argument of a world."""
+    return f"--arg {shlex.quote(f'{name}={value if isinstance(value, str) else json.dumps(value)}')}"
+
+
 def _tell(facts: dict[str, Any]) -> None:
     print(f"{facts['id']}: {facts['title']}\n\n{facts['about']}\n")
     if facts["arguments"]:
-        table("", ("argument", "default"), [[key, str(value)] for key, value in facts["arguments"].items()])
+        table("", ("argument", "default"), [[key, json.dumps(value)] for key, value in facts["arguments"].items()])
     rows = facts["rows"].items()
-    settings = [[label, " ".join(f"--arg {key}={value}" for key, value in given.items())] for label, given in rows]
+    settings = [[label, " ".join(_arg(*one) for one in given.items())] for label, given in rows]
     if settings:
         table("settings that are measured (docs/gallery.md)", ("row", "arguments"), settings)
     for command in facts["made_by"]:

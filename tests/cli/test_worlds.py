@@ -7,6 +7,7 @@ import json
 import pytest
 
 from sim_worlds import WORLDS
+from snn_control.cli import worlds
 from snn_control.resources import shipped
 from tests.cli.common import call
 
@@ -35,6 +36,13 @@ def test_more_of_one_world_is_what_its_class_says(capsys, prefix):
     told = json.loads(call(capsys, "worlds", "ArmUnknownLoad-v0", "--json")[1])
     assert told["arguments"] == {"load": None, "duration": 50.0, "scored_from": 40.0}
     assert told["made_by"] == ["snn_control train arm --generations 0"]
+
+
+def test_the_settings_that_are_measured_are_given_as_a_shell_takes_them(capsys):
+    out = call(capsys, "worlds", "LineFollowing-v0")[1]
+    assert "--arg randomize=1.0 --arg contrast=null" in out
+    assert worlds._arg("height", [2.0, 4.0]) == "--arg 'height=[2.0, 4.0]'"
+    assert worlds._arg("camera", "noisy") == "--arg camera=noisy"
 
 
 def test_an_unknown_world_is_answered_with_the_nearest(capsys):
