@@ -6,6 +6,7 @@ The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). 
 
 from __future__ import annotations
 
+import inspect
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -205,6 +206,12 @@ class World(gymnasium.Env):
         Each has ``label`` and ``note`` (str), ``reset()`` and ``predict(observation, info) -> (action, None)``.
         """
         return {}
+
+    @classmethod
+    def start_file(cls) -> Path | None:
+        """The file that training begins with, ``start.yaml`` in the world's folder; None if there is none."""
+        file = Path(inspect.getfile(cls)).with_name("start.yaml")
+        return file if file.is_file() else None
 
     def vary(self, factors: Mapping[str, float]) -> None:
         """Make the episode that begins one with these factors, one for each of ``RANDOMIZED``."""

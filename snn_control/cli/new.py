@@ -20,6 +20,7 @@ With --robot it is for a running robot of that kind, and complete: topics, limit
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
 random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
 random and with held actions. An environment of your own is 'module:ID', where importing the module registers ID.
+A world of sim_worlds may bring a file of its own, which is written then; with --seed or --steps it is measured too.
 
 examples:
   snn_control new my.yaml
@@ -120,8 +121,12 @@ def for_environment(options: argparse.Namespace) -> str:
 
     env = make_environment(options.env, keywords(options.arg))
     environment = named(options)
-    given = [("seed", options.seed), ("steps", options.steps)]
-    command = " ".join(["snn_control new", environment, *(f"--{k} {v}" for k, v in given if v is not None)])
+    given = {key: value for key in ("seed", "steps") if (value := getattr(options, key)) is not None}
+    start_file = getattr(env.unwrapped, "start_file", lambda: None)()
+    if start_file is not None and not given:
+        env.close()
+        return start_file.read_text(encoding="utf-8")
+    command = " ".join(["snn_control new", environment, *(f"--{key} {value}" for key, value in given.items())])
     try:
         return starting_point(env, command, environment, options.seed or 0, options.steps or STEPS)
     except DescriptionError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 
+import gymnasium
 import pytest
 
 from sim_worlds import WORLDS
 from snn_control.cli import worlds
+from snn_control.controller import Controller
 from snn_control.resources import shipped
 from tests.cli.common import call
 
@@ -43,6 +45,28 @@ def test_the_settings_that_are_measured_are_given_as_a_shell_takes_them(capsys):
     assert "--arg randomize=1.0 --arg contrast=null" in out
     assert worlds._arg("height", [2.0, 4.0]) == "--arg 'height=[2.0, 4.0]'"
     assert worlds._arg("camera", "noisy") == "--arg camera=noisy"
+
+
+STARTS = {name: start for name in WORLDS if (start := getattr(worlds.world_class(name), "start_file", lambda: None)())}
+
+
+@pytest.mark.parametrize("name", STARTS)
+def test_new_writes_the_file_that_a_world_brings_and_it_fits(tmp_path, capsys, name):
+    file = tmp_path / "my.yaml"
+    assert call(capsys, "new", str(file), "--env", f"sim_worlds:{name}")[0] == 0
+    assert file.read_text() == STARTS[name].read_text()
+    env = gymnasium.make(f"sim_worlds:{name}", disable_env_checker=True)
+    action = Controller.load(file).act(env.reset(seed=1)[0], env.action_space)
+    assert env.action_space.contains(action)
+    env.close()
+
+
+def test_measured_like_any_other_if_it_is_asked_for(tmp_path, capsys):
+    assert "CartPoleSwingUp-v0" in STARTS
+    code, out, _ = call(capsys, "new", "--env", "sim_worlds:CartPoleSwingUp-v0", "--steps", "50")
+    assert code == 0
+    assert out != STARTS["CartPoleSwingUp-v0"].read_text()
+    assert "--steps 50" in out
 
 
 def test_an_unknown_world_is_answered_with_the_nearest(capsys):
