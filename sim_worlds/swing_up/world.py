@@ -75,6 +75,7 @@ class CartPoleSwingUpEnv(World):
         "render_fps": 50,
         "score_units": {"return": "1", "upright": "1"},
         "title": "A cart swings a pole up",
+        "controller": "swing_up",
         "compared_with": ("EnergyLQR",),
         "goal": Goal("return", at_least=850.0),
         "rows": {"nominal": {}, "randomize 1": {"randomize": 1.0}},

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import warnings
 
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.utils.env_checker import check_env
 
 from sim_worlds.swing_up import robot as plant
 from sim_worlds.swing_up.baselines import EnergyLQR
 from sim_worlds.swing_up.task import reward
+from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
+from snn_control.resources import shipped
+from snn_control.training.rollout import episode
 
 WORLD = "sim_worlds:CartPoleSwingUp-v0"
 
@@ -93,44 +94,6 @@ def test_the_reward_is_that_of_the_table():
     assert reward(0.0, 0.0, 0.0, -plant.FORCE) == pytest.approx(0.8)
 
 
-def test_gymnasium_has_nothing_to_say():
-    world = make(duration=0.2, render_mode="rgb_array")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        warnings.filterwarnings("ignore", message=".*symmetric and normalized space.*")  # a force in N, on purpose
-        check_env(world)
-
-
-def test_an_episode_is_one_of_its_seed_alone():
-    world, beside = make(duration=3.0, randomize=1.0), make(duration=3.0, randomize=1.0)
-    first = play(world, EnergyLQR(), 3)[0]
-    kept = world.reset(seed=4)[0]
-    before = {name: value.copy() for name, value in kept.items()}
-    beside.reset(seed=9)
-    for _ in range(50):
-        world.step(np.array([1.0]))
-        beside.step(np.array([-1.0]))
-    for name, value in before.items():
-        np.testing.assert_array_equal(kept[name], value)
-    np.testing.assert_array_equal(play(world, EnergyLQR(), 3)[0], first)
-    np.testing.assert_array_equal(play(beside, EnergyLQR(), 3)[0], first)
-    assert (play(world, EnergyLQR(), 4)[0] != first).any()
-
-
-def test_environments_side_by_side():
-    worlds = gymnasium.make_vec(WORLD, num_envs=2, vectorization_mode="sync", duration=1.0)
-    observation, _ = worlds.reset(seed=[3, 4])
-    for _ in range(10):
-        observation, *_ = worlds.step(np.array([[2.0], [-2.0]], np.float32))
-    worlds.close()
-    world = make(duration=1.0)
-    world.reset(seed=4)
-    for _ in range(10):
-        alone, *_ = world.step(np.array([-2.0], np.float32))
-    for name, value in alone.items():
-        np.testing.assert_array_equal(observation[name][1], value)
-
-
 def test_an_end_of_the_rail_ends_the_episode():
     rows, info = play(make(), Held(5.0), 1)
     assert 20 < len(rows) < 100
@@ -197,6 +160,14 @@ def test_the_baseline_swings_the_pole_up(arguments):
         assert len(rows) == 1000
         assert info["score"]["return"] > world.metadata["goal"].at_least - 50 * world.randomize
         assert info["score"]["upright"] > 0.75
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_the_shipped_controller_swings_the_pole_up(seed):
+    world = make()
+    rewards, info = episode(world, Controller.load(str(shipped(world.metadata["controller"]))), seed)
+    assert len(rewards) == 1000
+    assert info["score"]["return"] > world.metadata["goal"].at_least
 
 
 def test_it_stays_up_where_it_starts_up():
