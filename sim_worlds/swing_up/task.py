@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 from snn_control.errors import DescriptionError
 
@@ -18,6 +19,7 @@ STARTS = {"down": math.pi, "up": 0.0}  # rad
 STOP = RAIL - 0.01  # m: nearer to an end the cart has hit it
 
 
+@register_jitable
 def reward(place: float, angle: float, turning: float, force: float) -> float:
     """Of a step: a product of four; see `SwingUpEnv`. Its form is that of dm_control's cart-pole.
 

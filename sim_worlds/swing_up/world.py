@@ -11,6 +11,7 @@ from ..client import Client
 from ..core import Goal, World
 from .baselines import EnergyLQR
 from .picture import draw
+from .planner import Planner
 from .robot import CartPole
 from .task import SwingUp
 
@@ -102,8 +103,8 @@ class CartPoleSwingUpEnv(World):
         self.robot.strengthen(factors)
 
     def baselines(self) -> dict[str, Any]:
-        """The classical controller."""
-        return {"EnergyLQR": EnergyLQR()}
+        """The classical controller, and one that has planned, as a teacher."""
+        return {"EnergyLQR": EnergyLQR(), "Planner": Planner()}
 
     def render(self) -> np.ndarray | None:
         return None if self.render_mode is None else draw(*self.robot.position, self.robot.force)
