@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ..sensors.camera_model import CameraModel
 from ..sensors.event_camera import EventCamera
 from ..sensors.event_sensor import EventSensor
 from ..sensors.pinhole import Pinhole
+from .motion import MOTIONS
 from .picture import draw
 from .rendered_scene import RenderedScene
 from .robot import PanTilt
@@ -32,19 +34,19 @@ SHOWN = 20  # steps for which an event is shown in the rendered picture
 class HeadCamera(EventSensor):
     """The event camera in the head, in front of wall and target.
 
-    background : standard deviation of the wall's log intensity
+    background : standard deviation of the wall's log intensity, in the episodes that begin from now on
     """
 
     def __init__(
         self, camera: EventCamera, scene: AnalyticScene | RenderedScene, task: TrackTarget, background: float
     ) -> None:
         super().__init__(camera, scene)
-        self._task, self._background = task, background
+        self._task, self.background = task, background
 
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
         task = self._task
         view = np.array([*task.robot.position, *task.target, *task.disc])
-        return self.scene.step(view) if rng is None else self.scene.reset(view, draw_background(rng, self._background))
+        return self.scene.step(view) if rng is None else self.scene.reset(view, draw_background(rng, self.background))
 
 
 class PanTiltTrackingEnv(World):
@@ -102,6 +104,10 @@ class PanTiltTrackingEnv(World):
     scene : ``analytic``: a formula computes a picture for every step. ``rendered``: PyBullet's TinyRenderer draws a
         ball before a textured sphere; ``rendered_egl``: its EGL plugin does, if it works
     frame_rate : of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
+    randomize : from 0 to 1. Each episode draws the frequency, with 1 from 0.125 to 1.875 times the one given (0.1 to
+        1.5 Hz), and the contrast, 0.7 to 1.3 times; the disc is dark with half this probability, and with this
+        probability the motion is any, the background 0.4 to 2.5 times (logarithmic), and with a third of it the camera
+        ``noisy``
     render_mode : None or ``rgb_array``: the picture, the events of the last 20 ms (ON orange, OFF blue),
         a cross at the optical axis and a ring around the target
     """
@@ -126,6 +132,8 @@ class PanTiltTrackingEnv(World):
         ),
     }
 
+    RANDOMIZED: ClassVar[Mapping[str, float]] = {"frequency": 0.875, "contrast": 0.3}
+
     def __init__(
         self,
         frequency: float = 0.8,
@@ -139,6 +147,7 @@ class PanTiltTrackingEnv(World):
         camera: str | CameraModel = "default",
         scene: str = "analytic",
         frame_rate: float = 100.0,
+        randomize: float = 0.0,
     ) -> None:
         if not 0 <= background <= 2:
             raise DescriptionError("background", background, "must be from 0 to 2")
@@ -159,9 +168,30 @@ class PanTiltTrackingEnv(World):
         else:
             drawn = RenderedScene(self._pinhole, round(1.0 / (frame_rate * STEP)), egl=scene == "rendered_egl")
         task = TrackTarget(robot, motion, frequency, contrast)
-        self._camera = HeadCamera(EventCamera(size, camera, STEP, capacity), drawn, task, background)
+        self._cameras = [EventCamera(size, one, STEP, capacity) for one in (camera, "noisy")[: 1 + (randomize > 0)]]
+        self._camera = HeadCamera(self._cameras[0], drawn, task, background)
+        self._given = frequency, contrast, motion, background
         self._usual = tuple(size) == (128, 128) and scene == "analytic"
-        super().__init__(client, robot, task, [self._camera], dt=STEP, duration=duration, render_mode=render_mode)
+        super().__init__(
+            client,
+            robot,
+            task,
+            [self._camera],
+            dt=STEP,
+            duration=duration,
+            randomize=randomize,
+            render_mode=render_mode,
+        )
+
+    def vary(self, factors: Mapping[str, float]) -> None:
+        frequency, contrast, motion, background = self._given
+        dark, moves, wall, noisy = self.np_random.random(4) < self.randomize * np.array([0.5, 1.0, 1.0, 1.0 / 3.0])
+        task, eye = self.task, self._camera
+        task.frequency = frequency * factors["frequency"]
+        task.contrast = contrast * factors["contrast"] * (-1 if dark else 1)
+        task.motion = str(self.np_random.choice(list(MOTIONS))) if moves else motion
+        eye.background = background * (math.exp(self.np_random.uniform(-1, 1) * math.log(2.5)) if wall else 1)
+        eye.camera = self._cameras[int(noisy)]
 
     def baselines(self) -> dict[str, Any]:
         """The classical controllers; those that use events are designed for the default size and scene."""
