@@ -118,6 +118,20 @@ def pictures(rng):
     return m
 
 
+def shared(rng):
+    """Two pixels with the same weights, also from step to step and through currents of the projections' own."""
+    m = Model(dt=DT, period=2 * DT)
+    x = m.input("x", 6, range=([-1] * 6, [1] * 6))
+    a = m.population("a", 8, lif(), bias=0.2)
+    out = m.population("out", 2, LI(tau_mem=0.02, r=3.0))
+    m.connect(x, a, draw(rng, 4, 3, 1, 1), connection=Convolution((3, 1, 2)))
+    m.connect(a, a, draw(rng, 4, 4, 1, 1), connection=Convolution((4, 1, 2)), delay=DT)
+    m.connect(a, out, draw(rng, 1, 4, 1, 1), connection=Convolution((4, 1, 2)), tau_syn=0.012)
+    m.connect(x, out, draw(rng, 1, 3, 1, 1), connection=Convolution((3, 1, 2)), tau_syn=0.03)
+    m.output("u", out, draw(rng, 2, 2), size=2)
+    return m
+
+
 def channels(rng):
     """Graded signals whose targets have one synapse each."""
     m, x = start(rng, size=2, encoder=SignedEncoder(gain=1.0))
@@ -218,4 +232,4 @@ def samples(rng):
 
 
 NETWORKS = [feedforward, recurrent, currents, sparse, pictures, channels, decoders, pulses, cameras]
-NETWORKS += [staircases, samples]
+NETWORKS += [staircases, samples, shared]

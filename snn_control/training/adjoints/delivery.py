@@ -68,6 +68,11 @@ class Delivery(Adjoint):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
         return y if self.post else y[first:stop]
 
+    def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
+        """The gradient of the target in the shape of `arrived`."""
+        g = self.target(tape, first, stop, gradient=True)
+        return g.sum(1) if self.once(tape) else g
+
 
 class Dense(Delivery):
     """Adjoint of dense_spikes and dense_graded."""
@@ -89,10 +94,6 @@ class Dense(Delivery):
         if first == 0 and self.weights.trained:
             g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
             self.weights.add(flat(x).T @ flat(g))
-
-    def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        g = self.target(tape, first, stop, gradient=True)
-        return g.sum(1) if self.once(tape) else g
 
 
 # filters ---------------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import numpy as np
 from ...engine.compile import compile_function
 from ...engine.program import PROGRAM
 from .adjoint import Constant
-from .delivery import Delivery
+from .delivery import Delivery, flat
 from .tape import Signal, Tape
 
 __all__ = ["Convolution", "Delayed", "Gather", "OneToOne", "Release", "Sparse", "Tiles"]
@@ -190,7 +190,44 @@ class Tiles(Gather):
 
 
 class Convolution(Listed):
-    """Adjoint of conv_spikes and conv_graded."""
+    """Adjoint of conv_spikes and conv_graded. A kernel of one pixel that leaves the picture as it is (shared weights:
+    each pixel has the same synapses) is a matrix product."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        lines, places = (constant(one).bits.reshape(-1) for one in (w.lines, w.places))
+        place = (lines.astype(np.int64)[:, None] + places[: w.width]).reshape(-1) if w.columns == w.rows == 1 else []
+        self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
+
+    def product(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """x, (.., channels times pixels), times weights (channels, m): (.., m times pixels)."""
+        area = self.w.area
+        product = np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, len(weights)) @ weights
+        return np.swapaxes(product.reshape(*x.shape[:-1], area, -1), -1, -2).reshape(*x.shape[:-1], -1)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        if not self.pointwise:
+            super().forward(tape, first, stop)
+            return
+        x = self.arrived(tape, first, stop)
+        y, product = self.target(tape, first, stop), self.product(x, self.kernel())
+        y += product[:, None] if self.once(tape) else product
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        if not self.pointwise:
+            super().backward(tape, first, stop)
+            return
+        if self.source in self.wanted:
+            g = self.gradient_of_sum(tape, first, stop)
+            self.send_back(tape, first, stop, self.product(g, self.kernel().T))
+        if first == 0 and self.weights.trained:
+            g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
+            g, x = (np.swapaxes(a.reshape(*a.shape[:-1], -1, self.w.area), -1, -2) for a in (g, x))
+            self.weights.add(flat(x).T @ flat(g))
+
+    def kernel(self) -> np.ndarray:
+        """(channels in, channels out) of a kernel of one pixel."""
+        return self.weights.values.reshape(self.w.weights.shape[0], -1)
 
     def n_pre(self, w: Any) -> int:
         return w.weights.shape[0] * w.area
