@@ -9,6 +9,7 @@ numbers would give.
 from __future__ import annotations
 
 import fnmatch
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,7 +48,7 @@ class Parameter:
 
     name : e.g. ``hidden.bias``
     values : the current values in units of ``unit``: float32, or float64 for neuron parameters, which range from
-        milliseconds to volts and are scaled so that one learning rate suits all
+        milliseconds to volts and are scaled so that one learning rate suits all; so are weights with a ``tau_syn``
     put : (spec, `numbers`) -> the spec with these numbers
     low, high : limits of the numbers
     population : the population of a neuron parameter, otherwise empty
@@ -197,7 +198,7 @@ class Parameters:
             if p.population:
                 p.place.view(self.program.constants)[:] = self._table(p.population)
             else:
-                values = p.values.reshape(-1)[p.index]
+                values = p.numbers.reshape(-1)[p.index]
                 if p.factor != 1:
                     values = (values.astype(np.float64) * p.factor).astype(np.float32)
                 numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
@@ -210,7 +211,7 @@ class Parameters:
     def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
         if p.population:
             return (self._slopes(p) * g).sum(0).astype(np.float32)
-        picked = g.reshape(-1)[p.at] * np.float32(p.factor)
+        picked = g.reshape(-1)[p.at] * np.float32(p.factor * p.unit)
         if p.index.size == p.values.size:
             into = np.empty(p.values.size, np.float32)
             into[p.index] = picked
@@ -288,8 +289,10 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         same = sum(f"{q.pre}->{q.post}" == title for q in spec.network.projections[:k])
         title += f"#{same + 1}" * (same > 0)
         if p.precision == "float32" and p.learning is None:
-            values = _weights(p, sizes, rng)
-            found.append(Parameter(f"{title}.weights", values, _with_projection(k, "weights")))
+            values, put = _weights(p, sizes, rng), _with_projection(k, "weights")
+            # a current of its own adds up what arrives within tau_syn: one learning rate suits the steady sums
+            unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
+            found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit))
         if p.bias is not None:
             found.append(
                 Parameter(
