@@ -46,7 +46,7 @@ class Gradient:
     """
 
     def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
-        self.program = program
+        self.program, self.surrogate = program, Surrogate()
         self.constants: dict[Signal, Constant] = {}
         self._trained = {signal(place) for place in trained}
         self._heads = {signal(place): place for place in heads}
@@ -116,6 +116,7 @@ class Gradient:
 
     def use(self, surrogate: Surrogate) -> None:
         """Use this surrogate derivative of spikes from now on."""
+        self.surrogate = surrogate
         for s in self.used:
             s.adjoint.surrogate = surrogate
 

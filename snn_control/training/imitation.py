@@ -19,6 +19,7 @@ from ..network.checks import Flag
 from ..spaces import as_command
 from .adjoints.tape import Tape
 from .environments import Environments
+from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Choice, Gaussian, distributions
@@ -70,6 +71,12 @@ class ImitationSettings(Settings):
         return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
 
 
+def compact(array: np.ndarray) -> np.ndarray:
+    """The same numbers in a byte each where that is exact, as for the cells of a camera, which count events."""
+    small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
+    return small if np.array_equal(small, array) else array
+
+
 class Imitation(Learner):
     """The learner for ``imitate``. ``teacher``: as `teacher_of` takes it.
 
@@ -80,6 +87,7 @@ class Imitation(Learner):
     patience = 0.4
     kept = ("actor", "data", "rounds", "raw")
     teacher: Any = None
+    rest: Rest | None = None
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -94,6 +102,8 @@ class Imitation(Learner):
         self.data: dict[str, np.ndarray] = {}
         self.rounds = 0
         self.raw = [p.values.copy() for p in self.parameters.parameters]  # the values before averaging
+        self.rest = rest_of(self.parameters)
+        self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
@@ -106,7 +116,8 @@ class Imitation(Learner):
         means = [value.copy() for value in values]
         for value, raw in zip(values, self.raw, strict=True):
             value[...] = raw
-        self.parameters.write()
+        self.inner.parameters.write()
+        self.inner.student.gradient.use(self.student.gradient.surrogate)
         for _ in range(s.updates):
             loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
             losses.append(loss)
@@ -129,10 +140,12 @@ class Imitation(Learner):
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         for t in range(s.steps):
             if t % s.length == 0:
-                kept["memory"].append(self.student.remember(batch))
+                kept["memory"].append((self.rest or self.student).remember(batch))
                 drives = rng.random(n) < share
             kept["start"].append(start)
             seen = self.student.step(batch, inputs, start)[1]
+            if self.rest is not None:
+                seen = self.rest.look(batch)
             for name, value in seen.items():
                 kept[f"inputs.{name}"].append(value)
             wanted_of, commands = teach(inputs, start), []
@@ -151,6 +164,7 @@ class Imitation(Learner):
             else:  # (steps, n, ..) -> (sequences, length, ..)
                 array = array.reshape(parts, s.length, n, *array.shape[2:]).swapaxes(1, 2)
                 array = array.reshape(parts * n, s.length, *array.shape[3:])
+            array = compact(array)
             self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
 
     def acting(self, one: Choice | Gaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray) -> np.ndarray:
@@ -175,8 +189,9 @@ class Imitation(Learner):
     def update(self, rows: np.ndarray) -> tuple[float, float]:
         s, part = self.settings, {key: value[rows] for key, value in self.data.items()}
         part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
-        inputs = {key[7:]: value for key, value in part.items() if key.startswith("inputs.")}
-        heads, tape = self.student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
+        inputs = {key[7:]: value.astype(np.float32) for key, value in part.items() if key.startswith("inputs.")}
+        student = self.inner.student
+        heads, tape = student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
         counts = np.ones((s.length, 1, 1), np.float32)
         counts[: s.warm_up] = 0
         by_head, loss = {}, 0.0
@@ -186,14 +201,14 @@ class Imitation(Learner):
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
         rate = self.price_spikes(tape, s.spike_price)
-        self.actor.step(self.parameters.gradients(self.student.backward(tape, by_head)))
-        self.parameters.write()
+        self.actor.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
+        self.inner.parameters.write()
         return loss, rate
 
     def price_spikes(self, tape: Tape, price: float) -> float:
         """Add the phase's share of ``price``, times the mean number of spikes of a neuron in a step, to the loss;
         returns that mean."""
-        spikes, price = self.student.trained_spikes, price * self.price_share
+        spikes, price = self.inner.student.trained_spikes, price * self.price_share
         for one in spikes:
             value = tape.values[one]
             tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))
