@@ -40,6 +40,9 @@ class ImitationSettings(Settings):
     rows : sequences in an update
     updates : updates in a round
     mix : factor by which the teacher's share shrinks in each round
+    rescue : once a step's reward is below minus this, the teacher drives until the sequence ends; 0: never. So lost
+        episodes do not fill the memory
+    huber : distance from the teacher's command, in half limits, beyond which the loss grows linearly; 0: nowhere
     average : the average that acts forgets old values with a rate of ``average / updates`` for each update
     rate : learning rate of Adam, which falls to a 20th
     norm : largest norm of the gradients
@@ -55,6 +58,8 @@ class ImitationSettings(Settings):
     rows: int = 32
     updates: int = 60
     mix: float = 0.5
+    rescue: float = 0.0
+    huber: float = 0.0
     average: float = 4.0
     rate: float = 2e-3
     norm: float = 1.0
@@ -156,6 +161,8 @@ class Imitation(Learner):
                 commands.append(self.acting(one, own, wanted, drives))
             found = envs.step(commands)
             inputs, start = found.inputs, found.over
+            if s.rescue:
+                drives |= found.reward < -s.rescue
         parts = s.steps // s.length
         for key, values in kept.items():
             array = np.array(values)
@@ -196,7 +203,7 @@ class Imitation(Learner):
         counts[: s.warm_up] = 0
         by_head, loss = {}, 0.0
         for one in self.policy:
-            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
+            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"], s.huber)
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())

@@ -72,3 +72,28 @@ def test_numbers_take_a_byte_where_that_is_exact():
     assert compact(counts).dtype == np.int8
     for other in (counts + 0.5, counts + 1, np.array([np.nan], np.float32), np.array([True])):
         assert compact(other) is other
+
+
+def test_the_teacher_drives_on_once_the_reward_is_too_low():
+    """Of an untrained controller that acts for itself; the teacher's torque is known."""
+    rng, acted = np.random.default_rng(1), []
+    parameters = Parameters(network(rng).spec(), TRAINED, rng)
+    settings = ImitationSettings(environments=1, steps=64, length=16, warm_up=2, rescue=6.0, mix=0.0)
+    one = Imitation(parameters, settings)
+    one.teacher = lambda observation: [0.3]
+    envs = Environments(lambda: gymnasium.make("Pendulum-v1"), 1, parameters.spec)
+    one.begin(envs, rng)
+    one.rounds, step = 1, envs.step
+
+    def watched(commands):
+        found = step(commands)
+        acted.append((float(commands[0][0, 0]), float(found.reward[0])))
+        return found
+
+    envs.step = watched
+    one.collect(envs, 5, rng)
+    for first in range(0, 64, 16):
+        low = [reward < -6.0 for _, reward in acted[first : first + 16]]
+        rescued = [command == np.float32(0.3) for command, _ in acted[first : first + 16]]
+        assert rescued == [any(low[:k]) for k in range(16)]
+    assert 0 < sum(command == np.float32(0.3) for command, _ in acted) < 64

@@ -63,6 +63,17 @@ def test_derivatives_of_the_distance_to_a_teacher(make):
     np.testing.assert_allclose(policy.imitate(head, action)[0], expected, rtol=1e-3, atol=1e-4)
 
 
+def test_the_distance_to_a_teacher_grows_linearly_where_it_is_said():
+    policy, rng = POLICIES[3](), np.random.default_rng(1)
+    head = 3 * rng.normal(size=(ROWS, 3))
+    action = policy.command_of(policy.command(policy.sample(head, rng)))
+    expected = differences(lambda head: policy.imitate(head, action, 0.3)[1].sum(), head)
+    found, cost = policy.imitate(head, action, 0.3)
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    assert (cost < policy.imitate(head, action)[1]).any()
+    np.testing.assert_array_equal(policy.imitate(head, action, 1e3)[1], policy.imitate(head, action)[1])
+
+
 def test_imitating_a_teacher_whose_scores_are_known_follows_the_gradient_of_the_cross_entropy():
     policy, rng = choice(0.3), np.random.default_rng(4)
     head, wanted = rng.normal(size=(ROWS, 3)), policy.label(rng.normal(size=(ROWS, 3)))
