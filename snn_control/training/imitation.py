@@ -23,7 +23,7 @@ from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Choice, Gaussian, distributions
-from .teachers import ControllerTeacher, Teacher, teacher_of
+from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -186,7 +186,7 @@ class Imitation(Learner):
 
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             for k in np.flatnonzero(start):
-                if isinstance(one := teachers[k], ControllerTeacher):
+                if isinstance(one := teachers[k], BaselineTeacher | ControllerTeacher):
                     one.reset()
             said = [as_command(teacher(*envs.before(k)), space) for k, teacher in enumerate(teachers)]
             return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}

@@ -12,7 +12,7 @@ from ..controller import Controller
 from ..controller_file import nearest
 from ..errors import DescriptionError
 
-__all__ = ["ControllerTeacher", "Teacher", "teacher_of"]
+__all__ = ["BaselineTeacher", "ControllerTeacher", "Teacher", "teacher_of"]
 
 #: (environment, observation, info) -> the teacher's action
 Teacher = Callable[[Any, Any, Any], Any]
@@ -26,6 +26,16 @@ class ControllerTeacher:
 
     def __call__(self, env: Any, observation: Any, info: Any) -> Any:
         return self.controller.act(observation, env.action_space)
+
+
+class BaselineTeacher:
+    """A baseline of the environment as a teacher, to be reset at the start of each episode."""
+
+    def __init__(self, baseline: Any) -> None:
+        self.baseline, self.reset = baseline, baseline.reset
+
+    def __call__(self, env: Any, observation: Any, info: Any) -> Any:
+        return self.baseline.predict(observation, info)[0]
 
 
 ALGORITHMS = ("PPO", "SAC", "TD3", "DDPG", "A2C", "DQN")
@@ -46,9 +56,9 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     text = str(what)
     baselines = env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
     if text in baselines:
-        return _of_predict(baselines[text], with_info=True)
+        return BaselineTeacher(baselines[text])
     if text.endswith(".zip"):
-        return _of_predict(_stable_baselines(text), with_info=False)
+        return _of_predict(_stable_baselines(text))
     if text.endswith((".yaml", ".yml", ".npz")):
         return ControllerTeacher(Controller.load(text))
     if ":" in text:
@@ -70,9 +80,7 @@ def _of_callable(function: Callable[..., Any]) -> Teacher:
     return lambda env, observation, info: function(observation)
 
 
-def _of_predict(model: Any, with_info: bool) -> Teacher:
-    if with_info:
-        return lambda env, observation, info: model.predict(observation, info)[0]
+def _of_predict(model: Any) -> Teacher:
     return lambda env, observation, info: model.predict(observation, deterministic=True)[0]
 
 
