@@ -63,7 +63,6 @@ class Student:
         self._rings = {signal(program.names[f"{p.name}.spikes"]): p for p in program.facts.populations if p.spiking}
         self._places: dict[Signal, Place] = {}
         self._lines: dict[Signal, dict[str, Any]] = {}
-        self._late: set[Signal] = set()  # rings that a delay reads
         names = program.names
         currents = [(names.get(f"{p.name}.current"), names[f"{p.name}.bias"]) for p in program.facts.populations]
         self._currents = [(current, bias) for current, bias in currents if current is not None]
@@ -72,8 +71,6 @@ class Student:
             for word in o.operands:
                 if isinstance(word, Place) and word.kind == STATE:
                     self._places.setdefault(signal(word), word)
-            if words.get("delay") and "spikes" in words:
-                self._late.add(signal(words["spikes"]))
             if o.kernel == "remember":
                 self._lines[signal(words["x"])] = words
         self.events = self._events()
@@ -102,8 +99,7 @@ class Student:
         the bias, rings that no delay reads, counters of work, and what filters and encoders of events remember."""
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
-        past = self._late | self.gradient.past.keys()
-        left_out += [names[f"{p.name}.spikes"] for key, p in self._rings.items() if key not in past]
+        left_out += [names[f"{p.name}.spikes"] for p in self._rings.values() if p.slots == 1]
         own: set[Signal] = set()
         others: set[Signal] = set()
         for o in self.program.operations:

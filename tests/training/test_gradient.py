@@ -134,13 +134,10 @@ def test_every_adjoint_is_tested():
     assert set(companions("adjoint")) <= kernels
 
 
-def test_a_run_repeats_the_steps_to_the_bit_without_the_events():
-    """Heads and membranes, from a memory that has nothing of filters and surfaces."""
-    rng, starts = np.random.default_rng(3), np.zeros((WARM + LENGTH, ROWS), bool)
+def repeat_to_the_bit(student, rng):
+    """Compare heads of steps with those of a run from a memory between them, which is returned."""
+    starts = np.zeros((WARM + LENGTH, ROWS), bool)
     starts[0], starts[WARM + 1, 0] = True, True
-    program = writable(cameras(rng).controller().program)
-    student = Student(program, trained_places(program).values())
-    student.heads |= {"membranes": student.program.names["a.v"]}
     batch, inputs = student.batch(ROWS), student.program.facts.inputs
     seen, heads = [], []
     for t, anew in enumerate(starts):
@@ -149,10 +146,27 @@ def test_a_run_repeats_the_steps_to_the_bit_without_the_events():
         found = student.step(batch, {one.name: drawn(one, rng) for one in inputs}, anew)
         heads.append(found[0])
         seen.append(found[1])
-    assert memory.shape[1] < student.program.initial_state.size - 4 * 12 * 8
     again = {one.name: np.array([s[one.name] for s in seen[WARM:]]) for one in inputs}
     assert all(np.abs(cells).max() > 0 for cells in again.values())
     found, _ = student.run(again, starts[WARM:], memory)
     for name, value in found.items():
         assert (value == np.array([h[name] for h in heads[WARM:]])).all()
         assert np.abs(value).max() > 0.01
+    return memory
+
+
+def test_a_run_repeats_the_steps_to_the_bit_without_the_events():
+    """Heads and membranes, from a memory that has nothing of filters and surfaces."""
+    rng = np.random.default_rng(3)
+    program = writable(cameras(rng).controller().program)
+    student = Student(program, trained_places(program).values())
+    student.heads |= {"membranes": student.program.names["a.v"]}
+    assert repeat_to_the_bit(student, rng).shape[1] < student.program.initial_state.size - 4 * 12 * 8
+
+
+def test_a_run_repeats_the_steps_to_the_bit_where_no_gradient_passes_the_delays():
+    """Only what stands behind a rhythm of delayed spikes is trained."""
+    rng = np.random.default_rng(3)
+    program = writable(recurrent(rng).controller().program)
+    decoder = list(trained_places(program).values())[-1]
+    repeat_to_the_bit(Student(program, [decoder]), rng)
