@@ -52,21 +52,21 @@ class Quadrotor(Robot):
     ----------
     attitude, rates : true roll and pitch [rad]; true angular velocity in the body's axes [rad/s]
     upright : cosine of the angle between the body's z axis and the vertical
+    thrusts : largest thrust of each motor [N]
     wanted : roll, pitch [rad], yaw rate [rad/s] and thrust at present, which a task sets
     gust : torque from outside around the body's axes [N m], which a task sets
     """
 
-    action_space = spaces.Box(0.0, 1.0, (4,), np.float32)
-    observation_spaces: Mapping[str, spaces.Space] = {
-        "attitude": spaces.Box(-math.pi, math.pi, (2,), np.float64),
-        "angular_velocity": spaces.Box(-FASTEST, FASTEST, (3,), np.float64),
-        "wanted_attitude": spaces.Box(-0.6, 0.6, (2,), np.float64),
-        "wanted_yaw_rate": spaces.Box(-2.0, 2.0, (1,), np.float64),
-        "wanted_thrust": spaces.Box(0.0, 1.0, (1,), np.float64),
-    }
-
     def __init__(self, client: Client, dt: float) -> None:
         self.dt = dt
+        self.action_space = spaces.Box(0.0, 1.0, (4,), np.float32)
+        self.observation_spaces = {
+            "attitude": spaces.Box(-math.pi, math.pi, (2,), np.float64),
+            "angular_velocity": spaces.Box(-FASTEST, FASTEST, (3,), np.float64),
+            "wanted_attitude": spaces.Box(-0.6, 0.6, (2,), np.float64),
+            "wanted_yaw_rate": spaces.Box(-2.0, 2.0, (1,), np.float64),
+            "wanted_thrust": spaces.Box(0.0, 1.0, (1,), np.float64),
+        }
         self.wanted, self.gust = [0.0, 0.0, 0.0, HOVER], [0.0, 0.0, 0.0]
         super().__init__(client, URDF, (), fixed=False)
         self._follow = 1.0 - math.exp(-dt / LAG)
@@ -76,7 +76,7 @@ class Quadrotor(Robot):
     def vary(self, factors: Mapping[str, float]) -> None:
         """Have these factors of mass, inertia, each motor's thrust, delay and noise; 1 where none is given."""
         mass, inertia = (factors.get(name, 1.0) for name in ("mass", "inertia"))
-        self._thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
+        self.thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
         self._waits = round(DELAY * factors.get("delay", 1.0) / self.dt)
         self._noise = factors.get("noise", 1.0)
         self.client.changeDynamics(
@@ -106,7 +106,7 @@ class Quadrotor(Robot):
         due, follow, speeds = self._queue.popleft(), self._follow, self._speeds
         for k in range(4):
             speeds[k] += (math.sqrt(due[k]) - speeds[k]) * follow
-        a, b, c, d = (most * speed * speed for most, speed in zip(self._thrusts, speeds))
+        a, b, c, d = (most * speed * speed for most, speed in zip(self.thrusts, speeds))
         roll, pitch, yaw = self.gust
         torque = ARM * (c + d - a - b) + roll, ARM * (b + c - a - d) + pitch, DRAG * (b + d - a - c) + yaw
         self.client.applyExternalForce(self.body, -1, (0.0, 0.0, a + b + c + d), (0.0, 0.0, 0.0), pybullet.LINK_FRAME)
