@@ -105,6 +105,8 @@ def _on_topics(spec: ControllerSpec) -> Iterator[str]:
         if topic.type in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
             why = f"a {topic.type.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
             yield f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`"
+        if topic.grid is not None and isinstance(one, ValueInput) and np.max(one.range[1]) <= 1.0:
+            yield f"inputs.{one.name}: cells of a picture are from 0 to 255, which its `range` cuts: write [0, 255]"
     for output in spec.outputs:
         limited = all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
         if output.name in spec.ros_outputs and not limited and not isinstance(output.decoder, ArgmaxDecoder):

@@ -19,7 +19,7 @@ from ..engine.slots import ARRIVAL, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ..errors import InputError
 from ..events.cdr import TRUNCATED, begin, behind, behind_text, get_stamp, get_u32, is_big, word_number
 from . import port_base as base
-from .malformed import BAD_ENCODING, CODE, TOO_SMALL, explain
+from .malformed import BAD_ENCODING, TOO_SMALL, explain
 from .port_base import OWN, Input, check_type
 
 __all__ = ["COMPRESSED", "IMAGE_TYPE", "ImageInput", "cells", "image_cdr"]
@@ -36,7 +36,7 @@ for _k, _name in enumerate(ENCODINGS):
 LAYOUTS = np.array(list(ENCODINGS.values()), np.int64)
 RED, GREEN, BLUE = 299, 587, 114  # thousandths
 MOST_BYTES = 32 << 20  # of a message
-STAMP_WORD, SCRATCH_WORDS = 0, 2
+STAMP_WORD, NAME_WORD, SCRATCH_WORDS = 0, 1, 3  # of a name the first 16 bytes
 _DATA, _COLUMNS, _ROWS, _STAGING = range(OWN, OWN + 4)
 
 
@@ -60,7 +60,8 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 def read_cells(address, length, columns, rows, out, scratch):
     """A serialized Image -> float64[rows * columns] at address ``out``; returns their number, 0 for a picture without
-    pixels, or a negative code. The stamp [ns] is then in the first word of ``scratch``."""
+    pixels, or a negative code. The stamp [ns] is then in the first word of ``scratch``, an unknown encoding's name in
+    the others."""
     o, end, first = begin(address, length), length - 4, address + 4
     if o < 0:
         return o
@@ -85,6 +86,10 @@ def read_cells(address, length, columns, rows, out, scratch):
     if size == 0:
         return np.int64(0)
     if layout < 0:
+        words = i64(scratch, SCRATCH_WORDS)
+        words[NAME_WORD] = words[NAME_WORD + 1] = 0
+        for k in range(min(16, o - name)):
+            words[NAME_WORD + k // 8] |= np.int64(load_u8(first + name + k)) << (8 * (k % 8))
         return np.int64(BAD_ENCODING)
     if size > end - o or height > size // max(step, 1) or width > step // LAYOUTS[layout, 0]:
         return np.int64(TRUNCATED)
@@ -116,7 +121,8 @@ def take_image(context, now_ns, mode):
             break
         n = _read(address, length, c[_COLUMNS], c[_ROWS], c[_STAGING], c[base.SCRATCH])
         if n < 0:
-            base.refuse(c, n, 0, 0)
+            words = i64(c[base.SCRATCH], SCRATCH_WORDS)
+            base.refuse(c, n, words[NAME_WORD], words[NAME_WORD + 1])
             continue
         if n == 0:
             c[base.EMPTY] += 1
@@ -155,9 +161,6 @@ class ImageInput(Input):
         self._staging = np.zeros(grid[0] * grid[1])
         self._block[[_DATA, _COLUMNS, _ROWS, _STAGING]] = data_address, *grid, self._staging.ctypes.data
 
-    def why_malformed(self) -> str:
-        return explain(int(self._reasons[CODE]), (0, 0))
-
 
 def cells(message: bytes, grid: tuple[int, int]) -> np.ndarray:
     """(rows * columns,) float64 of a serialized Image, none for a picture without pixels; raises InputError."""
@@ -169,7 +172,7 @@ def cells(message: bytes, grid: tuple[int, int]) -> np.ndarray:
     run = compile_function(read_cells, "int64(int64,int64,int64,int64,int64,int64)")
     n = run(data.ctypes.data, data.size, *grid, out.ctypes.data, scratch.ctypes.data)
     if n < 0:
-        raise InputError(f"the picture {explain(int(n), (0, 0))}")
+        raise InputError(f"the picture {explain(int(n), scratch[NAME_WORD:].tolist())}")
     return out[:n]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ..errors import counted
 from ..events.cdr import ENCAPSULATION, MISSING, TRUNCATED
 from ..events.clouds import BAD_LAYOUT
@@ -31,7 +33,7 @@ REASON_WORDS = COUNTS + 1 - min(REASONS)
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
     """Description of what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
 
-    about : the two numbers that were stored with the code
+    about : the two numbers that were stored with the code; of an encoding, the first 16 bytes of its name
     field, named : the path that was read in it, and its part that selects by name
     size : how many numbers the input takes; 0: not known
     """
@@ -43,6 +45,9 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
         return f"has {counted(a)} in {field}, {takes}" + (": select as many, or `reduce` them" if code == EXTRA else "")
     if code == UNEVEN and named is not None:
         return f"has {counted(a, 'element')} in {field}, but {counted(b, 'name')} in {named.key}"
+    if code == BAD_ENCODING:
+        name = np.array([a, b], np.int64).tobytes().partition(b"\0")[0].decode(errors="replace")
+        return f"is {name!r}, not mono8, rgb8, bgr8, rgba8, bgra8, 8UC1, 8UC3 or 8UC4"
     if code == MISSING:
         return f"has {counted(a, 'element')}, too few for {field}" if field else "lacks a field"
     return {
@@ -50,6 +55,5 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
         TRUNCATED: "ends too early",
         BAD_LAYOUT: "has fields of other types",
         NO_BEAM: f"has no beam within {field}",
-        BAD_ENCODING: "has another encoding than mono8, rgb8, bgr8, rgba8, bgra8, 8UC1, 8UC3, 8UC4",
         TOO_SMALL: "has fewer pixels than the grid has cells",
     }.get(code, "")

@@ -153,6 +153,17 @@ def test_times_of_filters_and_a_capacity_below_the_rate_limit(old, new, expected
     assert lint(parse_spec(yaml.load(CAMERA.replace(old, new), Loader))) == expected
 
 
+def test_a_picture_whose_cells_are_cut_is_warned_of():
+    values = yaml.safe_load(SLOW)
+    picture = {"topic": "image", "type": "sensor_msgs/msg/Image", "grid": [1, 1]}
+    values["ros"] = {"inputs": {"x": picture}, "outputs": {}}
+    for high, warned in ((1, True), (255, False)):
+        values["inputs"]["x"] |= {"stale": 0.2, "range": [0, high]}
+        told = [line for line in lint(parse_spec(values)) if "inputs.x" in line]
+        expected = "inputs.x: cells of a picture are from 0 to 255, which its `range` cuts: write [0, 255]"
+        assert told == ([expected] if warned else [])
+
+
 def test_a_scan_that_rejects_inf_is_warned_of():
     values = yaml.safe_load(SLOW)
     values["inputs"]["x"] |= {"stale": 0.2, "range": [0, 3]}

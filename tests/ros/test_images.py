@@ -55,8 +55,9 @@ def test_cells_are_means_of_brightness(encoding, height, width, pad, seed):
 @pytest.mark.parametrize(
     ("message", "needle"),
     [
-        (picture(np.zeros((8, 8, 1), np.uint8), "mono16"), "another encoding than mono8"),
-        (picture(np.zeros((8, 8, 1), np.uint8), "mono80000000"), "another encoding"),
+        (picture(np.zeros((8, 8, 1), np.uint8), "mono16"), "is 'mono16', not mono8"),
+        (picture(np.zeros((8, 8, 1), np.uint8), "mono80000000"), "is 'mono80000000', not mono8"),
+        (picture(np.zeros((8, 8, 1), np.uint8), "bayer_rggb8_and_more"), "is 'bayer_rggb8_and_', not mono8"),
         (picture(np.zeros((2, 8, 1), np.uint8), "mono8"), "fewer pixels"),
         (picture(np.zeros((8, 3, 3), np.uint8), "rgb8"), "fewer pixels"),
         (Image(height=8, width=8, encoding="mono8", step=8, data=bytes(63)), "too early"),
@@ -112,7 +113,7 @@ def test_a_node_sees_pictures_and_says_what_it_cannot_read(tmp_path, start, robo
     wait(
         lambda: (
             publisher.publish(wide)
-            or any("another encoding" in s.message for _, a in robot.diagnostics for s in a.status)
+            or any("is 'mono16', not mono8" in s.message for _, a in robot.diagnostics for s in a.status)
         )
     )
     robot.status("/controller: input eye", level=ERROR, text="stale")
