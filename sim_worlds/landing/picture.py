@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from snn_control.events.frames import OFF, ON
+from ..sensors.view import with_events
 
 __all__ = ["draw"]
 
@@ -22,9 +22,7 @@ def draw(
 
     Parameters
     ----------
-    log_intensity : (rows, columns) float32
-    recent : (rows, columns) bool, pixels with a recent event
-    sign : (rows, columns) uint8, polarity of that event (ON 1)
+    log_intensity, recent, sign : see `with_events`
     height : of the feet [m]
     roll : clockwise, seen from behind [rad]
     speed : upwards [m/s], drawn as a bar at the body
@@ -34,11 +32,7 @@ def draw(
     (6 rows, 9 columns, 3) uint8
     """
     rows, columns = log_intensity.shape
-    grey = np.clip(90.0 * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
-    seen = np.repeat(grey[:, :, None], 3, axis=2)
-    seen[recent & (sign == 1)] = ON
-    seen[recent & (sign == 0)] = OFF
-    seen = np.repeat(np.repeat(seen, SCALE, axis=0), SCALE, axis=1)
+    seen = with_events(log_intensity, recent, sign, 90.0, SCALE)
     side = np.full((rows * SCALE, columns * SCALE // 2, 3), SKY, np.uint8)
     high, wide = side.shape[:2]
     ground = high - 12

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_control.events.frames import OFF, ON
+from ..sensors.view import with_events
 
 __all__ = ["draw"]
 
@@ -19,9 +19,7 @@ def draw(
 
     Parameters
     ----------
-    log_intensity : (rows, columns) float32
-    recent : (rows, columns) bool, pixels with a recent event
-    sign : (rows, columns) uint8, polarity of that event (ON 1)
+    log_intensity, recent, sign : see `with_events`
     target : pixel x and y of its centre, and its depth (behind the camera if <= 0)
     radius : of the ring [pixels]
 
@@ -30,11 +28,7 @@ def draw(
     (4 rows, 4 columns, 3) uint8
     """
     rows, columns = log_intensity.shape
-    grey = np.clip(70.0 * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
-    image = np.repeat(grey[:, :, None], 3, axis=2)
-    image[recent & (sign == 1)] = ON
-    image[recent & (sign == 0)] = OFF
-    image = np.repeat(np.repeat(image, SCALE, axis=0), SCALE, axis=1)
+    image = with_events(log_intensity, recent, sign, 70.0, SCALE)
     x, y, depth = target
     if depth > 0.0:  # a target outside of the picture is marked at its border
         x = min(max((x + 0.5) * SCALE, 0.0), columns * SCALE - 1.0)
