@@ -65,6 +65,7 @@ class ArmUnknownLoadEnv(gymnasium.Env):
         "tracking": Tracking(
             target="target", head="joint_position", error="error", axes=("Shoulder", "Elbow"), lost=60.0, closed=6.0
         ),
+        "rows": {f"{load} kg": {"load": load} for load in (0.5, 1.5, 2.5)},
     }
 
     def __init__(
