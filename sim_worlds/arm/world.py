@@ -14,6 +14,7 @@ from snn_control.errors import DescriptionError, InputError
 from ..core import Tracking
 from .baselines import PD, PID, TORQUES
 from .dynamics import FASTEST, STOPS, compiled_move
+from .picture import draw
 
 __all__ = ["ArmUnknownLoadEnv"]
 
@@ -53,10 +54,11 @@ class ArmUnknownLoadEnv(gymnasium.Env):
     ----------
     load : [kg], in all episodes; None draws it for each episode
     duration, scored_from : length of an episode, and start of its score [s]
+    render_mode : None or ``rgb_array``: the arm and its load, and in green where it should be
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
-        "render_modes": [],
+        "render_modes": ["rgb_array"],
         "render_fps": 1000,
         "score_units": {"rms_error": "rad"},
         "title": "An arm with an unknown load",
@@ -79,8 +81,8 @@ class ArmUnknownLoadEnv(gymnasium.Env):
             raise DescriptionError("load", load, "must be from 0 to 10 kg, or None")
         if not (math.isfinite(duration) and duration >= STEP):
             raise DescriptionError("duration", duration, f"must be finite and at least one step of {STEP} s")
-        if render_mode is not None:
-            raise DescriptionError("render_mode", render_mode, "must be None")
+        if render_mode not in (None, "rgb_array"):
+            raise DescriptionError("render_mode", render_mode, "must be None or 'rgb_array'")
         self.load, self.scored_from, self.render_mode = load, scored_from, render_mode
         self.dt, self.steps = STEP, round(duration / STEP)
         self.max_episode_steps = self.steps  # so that trainers need not cut its episodes
@@ -140,3 +142,8 @@ class ArmUnknownLoadEnv(gymnasium.Env):
         if over and counted:
             info["score"] = {"rms_error": math.sqrt(self._squares / counted)}
         return observation, -error, False, over, info
+
+    def render(self) -> np.ndarray | None:
+        if self.render_mode is None:
+            return None
+        return draw(self._state[:2], self._path[self._k, :2], self._held)
