@@ -59,7 +59,8 @@ class KukaPayloadEnv(World):
         "render_fps": 1000,
         "score_units": {"rms_error": "rad"},
         "title": "A Kuka LBR iiwa with an unknown load",
-        "compared_with": ("PD", "PID", "ComputedTorque"),
+        "controller": "kuka",
+        "compared_with": ("PID", "ComputedTorque"),
         "tracking": Tracking(
             target="target",
             head="joint_position",
@@ -71,7 +72,6 @@ class KukaPayloadEnv(World):
         ),
         "rows": {
             "no load": {"load": 0.0},
-            "1.5 kg": {"load": 1.5},
             "3 kg": {"load": 3.0},
             "3 kg, waypoints": {"load": 3.0, "motion": "waypoints"},
             "random load, randomised": {"randomize": 1.0},
