@@ -86,11 +86,10 @@ class Gradient:
         back = [s for s in self._operations if self._wanted & set(s.writes) and (s.trains or s.reads_any(self._wanted))]
         needed = {read for s in back for read, _ in s.reads} | {w for s in back for w in s.writes}
         spiking = {w for s in self._operations if s.fires for w in s.writes}
-        again = list(back)
+        again, kept = list(back), self._kept(moved) - spiking
         while True:  # signals that are not spikes and change in each step are computed again
-            more = [
-                s for s in self._operations if s not in again and not s.fires and (needed - spiking) & set(s.writes)
-            ]
+            asked = needed - spiking - kept
+            more = [s for s in self._operations if s not in again and not s.fires and asked & set(s.writes)]
             if not more:
                 break
             for s in more:
@@ -100,7 +99,7 @@ class Gradient:
         self.back = [s for s in self.used if s in back]
         written = {write for s in self._operations for write in s.writes}
         self.spikes = sorted(needed & spiking)
-        self.once = sorted(read for read in needed - written if read[0] == STATE)
+        self.once = sorted(read for read in (needed - written) | (needed & kept) if read[0] == STATE)
         self.past: dict[Signal, int] = {}
         for s in self.used:
             for read, delay in s.reads:
@@ -108,6 +107,21 @@ class Gradient:
         self.past = {read: delay for read, delay in self.past.items() if delay}
         for s in self.used:
             s.adjoint.wanted = self._wanted
+
+    def _kept(self, moved: set[Signal]) -> set[Signal]:
+        """Signals that cannot be computed again, because an operation without an adjoint comes before them, and need
+        not: nothing trained moves them, and only the end of a tick reads them, as that of a learned command."""
+        closed: set[Signal] = set()
+        while True:
+            before = len(closed)
+            for s in self._operations:
+                if not s.known or any(read in closed for read, _ in s.reads):
+                    closed |= set(s.writes)
+            if len(closed) == before:
+                break
+        ends = {read for s in self._operations if s.section == POST and not s.looks_back for read, _ in s.reads}
+        steps = [s for s in self._operations if s.section == STEP and moved & set(s.writes)]
+        return (closed & ends) - moved - {read for s in steps for read, _ in s.reads}
 
     @property
     def trained_spikes(self) -> list[Signal]:
@@ -231,6 +245,11 @@ class _Step:
             return
         self._adjoint.follow(lines)
         self.reads, self.writes = self._adjoint.reads, self._adjoint.writes
+
+    @property
+    def known(self) -> bool:
+        """Whether it has an adjoint."""
+        return self._adjoint is not None
 
     def reads_any(self, signals: frozenset[Signal]) -> bool:
         return any(read in signals for read, _ in self.reads)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from snn_control.controller_file.training import SURROGATES, Surrogate
+from snn_control.coding import MembraneDecoder
+from snn_control.controller_file.training import SURROGATES, Limits, Surrogate
 from snn_control.engine.program import PROGRAM, Place
 from snn_control.engine.registry import companions, kernel
+from snn_control.network import LI, PES, Relay
 from snn_control.training.adjoints.adjoint import numbers, signal
+from snn_control.training.parameters import Parameters
 from snn_control.training.student import Student, writable
 
-from .networks import NETWORKS, cameras, recurrent
+from .networks import NETWORKS, cameras, draw, lif, recurrent, start
 from .oracle import TINY, Oracle
 
 LENGTH, ROWS, WARM = 4, 2, 2
@@ -170,3 +173,31 @@ def test_a_run_repeats_the_steps_to_the_bit_where_no_gradient_passes_the_delays(
     program = writable(recurrent(rng).controller().program)
     decoder = list(trained_places(program).values())[-1]
     repeat_to_the_bit(Student(program, [decoder]), rng)
+
+
+def heads_and_gradients(learning_rate):
+    """Of a network to whose command something is added that is learned on line."""
+    rng, starts = np.random.default_rng(4), np.ones((1, ROWS), bool).repeat(LENGTH, 0)
+    starts[1:] = False
+    m, x = start(rng)
+    a, b = (m.population(name, 9, lif(), bias=0.3) for name in "ab")
+    out, learned = (m.population(name, 2, LI(tau_mem=0.02, r=4.0)) for name in ("out", "learned"))
+    m.connect(x, m.population("wrong", 2, Relay()), draw(rng, 12, 2))
+    m.connect(x, a, draw(rng, 12, 9))
+    m.connect(x, b, draw(rng, 12, 9))
+    m.connect(a, out, draw(rng, 9, 2))
+    m.connect(b, learned, 0.0, learning=PES(error="wrong", learning_rate=learning_rate))
+    m.output("u", decoder=(MembraneDecoder("out", np.eye(2)), MembraneDecoder("learned", np.eye(2))), size=2)
+    parameters = Parameters(m.spec(), {"a->out.weights": Limits(), "x->a.weights": Limits()}, rng)
+    student = Student(parameters.program, parameters.places)
+    heads, tape = student.run(seen_in_a_run(student, rng, starts), starts)
+    gradients = student.backward(tape, {"u": np.ones_like(heads["u"])})
+    return heads["u"], [gradients[signal(place)] for place in parameters.places]
+
+
+def test_what_is_learned_on_line_may_be_added_to_what_is_trained():
+    (plain, expected), (heads, found) = heads_and_gradients(0.0), heads_and_gradients(0.01)
+    assert np.abs(heads - plain).max() > 0.01
+    for one, other in zip(found, expected, strict=True):
+        assert np.abs(one).max() > 0
+        np.testing.assert_array_equal(one, other)
