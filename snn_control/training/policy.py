@@ -118,12 +118,14 @@ class Gaussian:
     def imitate(self, head: np.ndarray, action: np.ndarray, huber: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
         """As `Choice.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
         whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
-        limits, which grows linearly beyond ``huber`` if that is not 0 (Huber 1964)."""
+        limits, which grows linearly beyond ``huber`` if that is not 0 (Huber 1964), and 0 beyond a limit that the
+        action is at, where the command is the same."""
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
             error = np.tanh(mean) - wanted
             return error / self.unit, (error**2).sum(-1)
         error = mean - wanted
+        error = np.where((np.abs(wanted) >= 1) & (error * wanted > 0), np.float32(0), error)
         near = np.clip(error, -huber, huber) if huber else error
         return 2 * near / self.unit, (near * (2 * error - near)).sum(-1)
 

@@ -74,6 +74,13 @@ def test_the_distance_to_a_teacher_grows_linearly_where_it_is_said():
     np.testing.assert_array_equal(policy.imitate(head, action, 1e3)[1], policy.imitate(head, action)[1])
 
 
+def test_a_head_beyond_the_limit_that_its_teacher_is_at_has_no_error():
+    policy, head = gaussian(False), np.array([[-5.0, 6.0, 6.0]])  # of limits -2 and 4
+    slope, cost = policy.imitate(head, np.array([[-3.0, 4.0, 1.0]], np.float32))
+    np.testing.assert_allclose(slope, [[0, 0, 2 * 5 / 9]], rtol=1e-6)
+    assert cost == pytest.approx(25 / 9)
+
+
 def test_imitating_a_teacher_whose_scores_are_known_follows_the_gradient_of_the_cross_entropy():
     policy, rng = choice(0.3), np.random.default_rng(4)
     head, wanted = rng.normal(size=(ROWS, 3)), policy.label(rng.normal(size=(ROWS, 3)))
