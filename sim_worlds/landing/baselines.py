@@ -131,20 +131,26 @@ class FlowDivergence:
 class TrueDivergence:
     """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
 
-    gain : [m/s]; wanted : [1/s]
+    acceleration = K (D - wanted), K = ``gain`` + ``rise`` height, but at most ``most``: the same change of the speed
+    changes the divergence more from low down, and more so than a controller with delays could bear.
+
+    gain, most : [m/s]; rise : [1/s]; wanted : [1/s]
     """
 
     label: ClassVar[str] = "true divergence"
     note: ClassVar[str] = ""
 
-    gain: float = 4.0
+    gain: float = 1.0
+    rise: float = 4.0
+    most: float = 8.0
     wanted: float = 0.5
 
     def reset(self) -> None:
         """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
-        return _command(self.gain * (info["divergence"] - self.wanted))
+        gain = min(self.gain + self.rise * info["height"], self.most)
+        return _command(gain * (info["divergence"] - self.wanted))
 
 
 BASELINES: dict[str, type] = {one.__name__: one for one in (FlowDivergence, TrueDivergence)}
