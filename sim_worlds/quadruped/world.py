@@ -89,6 +89,7 @@ class QuadrupedWalkEnv(World):
         "render_fps": 100,
         "score_units": {"distance": "m", "fell": "1", "speed_error": "m/s", "yaw_rate_error": "rad/s"},
         "title": "A quadruped walks as it is told",
+        "controller": "quadruped",
         "compared_with": ("Trot", "TrotWithImu"),
         "goal": Goal("distance", at_least=10.0),
         "rows": {

@@ -11,7 +11,9 @@ from sim_worlds.quadruped import dynamics
 from sim_worlds.quadruped.baselines import SIDE, Trot, TrotWithImu, angles
 from sim_worlds.quadruped.picture import joints
 from sim_worlds.quadruped.robot import STANDING
+from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
+from snn_control.training.rollout import episode
 
 WORLD = "sim_worlds:QuadrupedWalk-v0"
 FACTORS = np.array(list(dynamics.FACTORS.values()))
@@ -188,6 +190,34 @@ def test_a_baseline_walks_and_turns(one):
     assert 1.2 < score["distance"] < 2.4
     w, x, y, z = world._physics.state[3:7]
     assert 0.7 < np.arctan2(2 * (w * z + x * y), 1 - 2 * (y * y + z * z)) < 2.2
+
+
+def commands(controller, seen, steps):
+    return np.array([controller.step(seen)["action"] for _ in range(steps)])
+
+
+def test_the_shipped_controller_makes_its_own_rhythm():
+    """Where all that it sees stands still, its commands still trot: 0.42 s a cycle, diagonal legs together."""
+    controller = Controller.load("quadruped")
+    seen = {one: np.zeros(1, np.float32) for one in controller.inputs}
+    seen["speed_command"][:] = 0.4
+    found = commands(controller, seen, 420)[210:].reshape(5, 42, 4, 3)
+    knees = found[..., 2]
+    assert np.ptp(knees, axis=1).min() > 0.4
+    assert np.abs(found - found.mean(0)).max() < 0.1
+    bent = knees.mean(0).argmin(0)  # of fl, fr, rl, rr
+    apart = (bent[:, None] - bent + 21) % 42 - 21
+    assert np.abs(apart[[0, 1], [3, 2]]).max() <= 2
+    assert np.abs(apart[0, 1:3]).min() >= 19
+
+
+def test_the_shipped_controller_walks_and_turns():
+    world = make(turn=0.3, duration=6.0, randomize=1.0)
+    score = episode(world, Controller.load("quadruped"), 5)[1]["score"]
+    assert not score["fell"]
+    assert score["distance"] > 1.8
+    assert score["speed_error"] < 0.15
+    assert score["yaw_rate_error"] < 0.25
 
 
 def test_what_cannot_be_is_named():
