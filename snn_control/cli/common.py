@@ -144,6 +144,13 @@ def need_extra(module: str, extra: str) -> None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
+def environment(identity: str) -> str:
+    """A ``type=`` of argparse: the id of an environment. Of a world that ships its name is enough."""
+    from sim_worlds import WORLDS
+
+    return f"sim_worlds:{identity}" if identity in WORLDS else identity
+
+
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """``gymnasium.make`` with one-line errors."""
     need_extra("gymnasium", "sim")

@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any
 from ..controller_file import ControllerSpec, load_spec
 from ..errors import DescriptionError, RuntimeFault
 from ..resources import DEFAULT_WORLD, shipped
-from .common import add_command, add_shared, keywords, make_environment, need_extra, number, print_json, whole
+from .common import (
+    add_command,
+    add_shared,
+    environment,
+    keywords,
+    make_environment,
+    need_extra,
+    number,
+    print_json,
+    whole,
+)
 from .demo_report import Finished
 from .episodes import baselines_of
 from .processes import failure, run_processes
@@ -32,7 +42,7 @@ stay within the bounds that the world names. Otherwise exit code 1.
 examples:
   snn_control worlds                       which worlds there are
   snn_control demo
-  snn_control demo sim_worlds:ArmUnknownLoad-v0 --arg load=2 --duration 20
+  snn_control demo ArmUnknownLoad-v0 --arg load=2 --duration 20
   snn_control demo --frequency 0.3 --lockstep
 """
 
@@ -42,8 +52,8 @@ def add_to(commands: Any) -> None:
     parser = add_command(commands, "demo", run, text, MORE)
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
     text = f"world for which a controller ships ({DEFAULT_WORLD}; `snn_control worlds` lists them)"
-    parser.add_argument("world", nargs="?", metavar="WORLD", help=text)
-    parser.add_argument("--env", default=DEFAULT_WORLD, metavar="ID", help="the same")
+    parser.add_argument("world", nargs="?", type=environment, metavar="WORLD", help=text)
+    parser.add_argument("--env", type=environment, default=DEFAULT_WORLD, metavar="ID", help="the same")
     add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)

@@ -10,7 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..errors import DescriptionError
-from .common import add_command, add_shared, check_new, keywords, make_environment, whole, write_new
+from .common import add_command, add_shared, check_new, environment, keywords, make_environment, whole, write_new
 
 MORE = """\
 Each file works unchanged, and its first lines say what it does.
@@ -77,7 +77,7 @@ def add_to(commands: Any) -> None:
     text = "for an event camera of so many pixels, e.g. 640x480"
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
-    made.add_argument("--env", metavar="ID", help="for any registered environment, or module:ID")
+    made.add_argument("--env", type=environment, metavar="ID", help="for any registered environment, or module:ID")
     kinds = "; ".join(f"{kind}: {what}" for kind, (_, _, what) in ROBOTS.items())
     made.add_argument("--robot", choices=ROBOTS, metavar="KIND", help=f"for a running robot. {kinds}")
     add_shared(parser, "--arg")

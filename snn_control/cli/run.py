@@ -12,7 +12,18 @@ from ..errors import DescriptionError
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
 from ..training.rollout import Spread
-from .common import add_command, add_shared, check_fit, check_free, keywords, make_environment, print_json, table, whole
+from .common import (
+    add_command,
+    add_shared,
+    check_fit,
+    check_free,
+    environment,
+    keywords,
+    make_environment,
+    print_json,
+    table,
+    whole,
+)
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, conduct_of, in_processes, print_conduct
 
 MORE = """\
@@ -39,7 +50,9 @@ WORTH = 6.0  # s of remaining work above which further processes, which start in
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "run", run, "run a controller in a Gymnasium environment", MORE)
     add_shared(parser, "file")
-    parser.add_argument("--env", required=True, metavar="ID", help="any registered environment, or module:ID")
+    parser.add_argument(
+        "--env", type=environment, required=True, metavar="ID", help="any registered environment, or module:ID"
+    )
     add_shared(parser, "--arg")
     parser.add_argument("--episodes", type=whole(1), default=5, help="how many (default 5)")
     parser.add_argument("--seed", type=whole(0), default=0, help="seed of the first episode (default 0)")

@@ -9,7 +9,7 @@ from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from .common import add_shared, check_fit, keywords, make_environment, number, whole
+from .common import add_shared, check_fit, environment, keywords, make_environment, number, whole
 
 __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
@@ -29,7 +29,7 @@ SECONDS, MOST_TICKS = 10.0, 2_000  # limits for an environment
 
 def add_stimulus(parser: argparse.ArgumentParser) -> None:
     """Add the options."""
-    parser.add_argument("--env", metavar="ID", help="environment in which it is to act, or module:ID")
+    parser.add_argument("--env", type=environment, metavar="ID", help="environment in which it is to act, or module:ID")
     add_shared(parser, "--arg")
     parser.add_argument("--input", metavar="FILE", help="recording to take the inputs from")
     text = "network time to run [s] (default 1, 10 in an environment, or all of --input)"

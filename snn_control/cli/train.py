@@ -13,7 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RuntimeFault
-from .common import add_command, add_shared, keywords, make_environment, need_extra, print_json, table, whole
+from .common import (
+    add_command,
+    add_shared,
+    environment,
+    keywords,
+    make_environment,
+    need_extra,
+    print_json,
+    table,
+    whole,
+)
 from .training_display import display
 
 if TYPE_CHECKING:
@@ -49,7 +59,9 @@ LEARNED = ("rl", "ppo", "sac", "imitate", "evolve", "adapt")
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "train", run, "train a controller in an environment", MORE)
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a recipe, e.g. cartpole")
-    parser.add_argument("--env", metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID")
+    parser.add_argument(
+        "--env", type=environment, metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID"
+    )
     add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
     parser.add_argument("--how", choices=LEARNED, help="way to train (default: what suits the actions)")
     text = (

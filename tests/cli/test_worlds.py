@@ -69,6 +69,17 @@ def test_measured_like_any_other_if_it_is_asked_for(tmp_path, capsys):
     assert "--steps 50" in out
 
 
+def test_a_world_may_be_named_without_its_package(tmp_path, capsys):
+    file = tmp_path / "my.yaml"
+    assert call(capsys, "new", str(file), "--env", "CartPoleSwingUp-v0")[0] == 0
+    assert file.read_text() == STARTS["CartPoleSwingUp-v0"].read_text()
+    code, out, _ = call(
+        capsys, "run", "--env", "CartPoleSwingUp-v0", "--episodes", "1", "--steps", "5", "--json", "swing_up"
+    )
+    assert code == 0
+    assert json.loads(out)["environment"] == "sim_worlds:CartPoleSwingUp-v0"
+
+
 def test_an_unknown_world_is_answered_with_the_nearest(capsys):
     code, _, err = call(capsys, "worlds", "ArmUnknownLoad")
     assert code == 2
