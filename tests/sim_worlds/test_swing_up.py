@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 
+from sim_worlds.swing_up import planner
 from sim_worlds.swing_up import robot as plant
 from sim_worlds.swing_up.baselines import EnergyLQR
 from sim_worlds.swing_up.task import reward
@@ -74,6 +75,24 @@ def test_cart_and_pole_move_as_the_equations_say():
     state[1] = math.remainder(state[1], 2 * math.pi)
     assert np.abs(state[2:]).max() > 0.3
     np.testing.assert_allclose(found, state, atol=3e-3)
+
+
+def test_the_planner_knows_these_equations():
+    for state in np.random.default_rng(0).uniform(-2.0, 2.0, (5, 4)):
+        found = planner.accelerations(*state[1:], 3.0)
+        np.testing.assert_allclose(found, rates(state, 3.0)[2:], rtol=1e-9)
+
+
+def test_the_planner_prefers_the_pole_up(monkeypatch):
+    monkeypatch.setattr(planner, "POINTS", (5, 8, 5, 5))
+    values, chosen = np.zeros((5, 8, 5, 5), np.float32), np.zeros((3, 8, 5, 5), np.int8)
+    forces = np.linspace(-plant.FORCE, plant.FORCE, 3)
+    for _ in range(4):
+        planner.sweep(values, chosen, forces, True)
+    assert values[2, 4, 2, 2] > 3.0 * values[2, 0, 2, 2]
+    np.testing.assert_array_equal(values, np.roll(values[::-1, ::-1, ::-1, ::-1], 1, axis=1))
+    middle = planner.between(values, 0.0, 0.5 * math.pi, 0.0, 2.5)
+    assert middle == pytest.approx(0.5 * (values[2, 6, 2, 2] + values[2, 6, 2, 3]))
 
 
 def test_the_masses_are_those_of_the_urdf():
