@@ -232,3 +232,10 @@ def test_a_scanner_that_sees_nothing_or_is_silent():
     for _ in range(7):  # longer than `stale`
         silent = one.step({})
     assert (silent["forward"][0], silent["turn"][0]) == (0.0, 0.0)
+
+
+def test_an_engineer_stops_in_front_of_what_is_near_and_turns_away():
+    scan = np.where(np.abs(ANGLES) < math.radians(31.0), 0.16, 3.0)
+    speed, turn = FollowTheGap().predict({"scan": scan})[0]
+    assert speed < 0.01
+    assert abs(turn) > 2.0
