@@ -71,7 +71,8 @@ class Drive(Robot):
         self.action_space = spaces.Box(np.array([0.0, -limit[1]], np.float32), limit.astype(np.float32))
         high = 1.5 * limit  # with the largest gains of the motors
         self.observation_spaces = {
-            "velocity": spaces.Box(-high, high, dtype=np.float64),
+            "speed": spaces.Box(-high[0], high[0], (1,), np.float64),
+            "yaw_rate": spaces.Box(-high[1], high[1], (1,), np.float64),
             "target_speed": spaces.Box(0.0, limit[0], (1,), np.float64),
         }
         self.wanted = 0.0
@@ -103,5 +104,6 @@ class Drive(Robot):
         """`drive` has updated the state."""
 
     def observe(self) -> dict[str, np.ndarray]:
-        """``velocity`` (2,), forward speed [m/s] and yaw rate [rad/s]; ``target_speed`` (1,) [m/s]; new arrays."""
-        return {"velocity": self.state[3:].copy(), "target_speed": np.array([self.wanted])}
+        """``speed`` [m/s], ``yaw_rate`` [rad/s] and ``target_speed`` [m/s]: (1,) float64 each, new arrays."""
+        seen = {"speed": self.state[3], "yaw_rate": self.state[4], "target_speed": self.wanted}
+        return {name: np.array([value]) for name, value in seen.items()}

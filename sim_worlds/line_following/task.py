@@ -12,7 +12,7 @@ from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError
 
 from ..core import Task
-from .course import draw_course
+from .course import WIDTH, draw_course
 from .robot import Drive
 
 __all__ = ["LOST", "FollowLine", "compiled_locate", "locate"]
@@ -72,6 +72,7 @@ class FollowLine(Task):
     ----------
     course : (POINTS, 4) float64, of this episode, see `course.draw_course`
     wanted : speed of this episode [m/s], which the robot is told
+    place : nearest point of the course, how far ahead of it and to its left the robot is [m]
     """
 
     def __init__(self, robot: Drive, speed: float | None) -> None:
@@ -93,6 +94,11 @@ class FollowLine(Task):
         self._steps, self._dt = len(times) - 1, float(times[1])
         self._k, self._squares, self._moved, self._advance = 0, 0.0, 0.0, 0.0
 
+    @property
+    def place(self) -> tuple[int, float, float]:
+        k, ahead, offset = self._near.tolist()
+        return int(k), ahead, offset
+
     def step(self, k: int) -> None:
         x, y = self.robot.state[:2].tolist()
         self._moved = self._locate(self.course, x, y, self._near)
@@ -101,12 +107,12 @@ class FollowLine(Task):
         self._k = k
 
     def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        k, _, offset = self._near.tolist()
-        _, _, direction, curvature = self.course[int(k)].tolist()
+        k, _, offset = self.place
+        _, _, direction, curvature = self.course[k].tolist()
         turned = math.remainder(self.robot.state[2] - direction, 2.0 * math.pi)
-        pace = min(max(self._moved / (self.wanted * self._dt), 0.0), 1.0)
+        pace = max(1.0 - abs(self._moved / (self.wanted * self._dt) - 1.0), 0.0)
         info = {"error": abs(offset), "offset": offset, "heading_error": turned, "curvature": curvature}
-        return pace * max(1.0 - (offset / LOST) ** 2, 0.0), abs(offset) > LOST, info
+        return pace * max(1.0 - abs(offset) / WIDTH, 0.0), abs(offset) > LOST, info
 
     def score(self) -> dict[str, float]:
         """``rms_error`` [m], in which the time after a loss counts as LOST; ``followed``, a share of the time;

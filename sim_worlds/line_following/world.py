@@ -51,11 +51,13 @@ class LineFollowingEnv(World):
     ``camera``          ``Box((capacity, 4))``     float32 rows (t [s] after the start of the step, x, y
                                                    [pixels], p: 1 ON, 0 OFF), ascending in t, then zeros
     ``camera_count``    ``Box((1,))``              int64, events in ``camera``
-    ``velocity``        ``Box((2,))``              float64, forward speed [m/s] and yaw rate [rad/s]: odometry
+    ``speed``           ``Box((1,))``              float64, forward speed [m/s]: odometry
+    ``yaw_rate``        ``Box((1,))``              float64, [rad/s]: odometry
     ``target_speed``    ``Box((1,))``              float64, wanted forward speed [m/s]
     =================== ========================== ===========================================================
 
-    **Reward**: the speed along the line as a share of the wanted one, at most 1, times 1 - (error / 0.15 m)^2.
+    **Reward**: 1 minus the relative error of the speed along the line, times 1 - error / 0.03 m, the line's width; each
+    at least 0.
     **Start**: at a random place of the course, up to 2 cm beside it and turned by up to 0.1 rad, at the wanted speed.
     **End**: terminated when the line is more than 0.15 m away; truncated after ``duration``.
 
@@ -83,6 +85,7 @@ class LineFollowingEnv(World):
         "render_fps": 250,
         "score_units": {"rms_error": "m", "followed": "1", "speed": "m/s"},
         "title": "Following a line with an event camera",
+        "controller": "line_following",
         "compared_with": ("EventLine",),
         "goal": Goal("followed", at_least=1.0),
         "rows": {
