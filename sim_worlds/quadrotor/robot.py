@@ -55,6 +55,7 @@ class Quadrotor(Robot):
     thrusts : largest thrust of each motor [N]
     wanted : roll, pitch [rad], yaw rate [rad/s] and thrust at present, which a task sets
     gust : torque from outside around the body's axes [N m], which a task sets
+    torque : of motors and gust around the body's axes [N m]
     """
 
     def __init__(self, client: Client, dt: float) -> None:
@@ -91,6 +92,7 @@ class Quadrotor(Robot):
         self._command = [HOVER] * 4
         self._queue = deque([self._command] * self._waits)
         self._speeds = [math.sqrt(HOVER)] * 4  # of the motors, as shares of the largest
+        self.torque = (0.0, 0.0, 0.0)
         self.read()
 
     def act(self, action: Any) -> None:
@@ -108,9 +110,13 @@ class Quadrotor(Robot):
             speeds[k] += (math.sqrt(due[k]) - speeds[k]) * follow
         a, b, c, d = (most * speed * speed for most, speed in zip(self.thrusts, speeds))
         roll, pitch, yaw = self.gust
-        torque = ARM * (c + d - a - b) + roll, ARM * (b + c - a - d) + pitch, DRAG * (b + d - a - c) + yaw
+        self.torque = (
+            ARM * (c + d - a - b) + roll,
+            ARM * (b + c - a - d) + pitch,
+            DRAG * (b + d - a - c) + yaw,
+        )
         self.client.applyExternalForce(self.body, -1, (0.0, 0.0, a + b + c + d), (0.0, 0.0, 0.0), pybullet.LINK_FRAME)
-        self.client.applyExternalTorque(self.body, -1, torque, pybullet.LINK_FRAME)
+        self.client.applyExternalTorque(self.body, -1, self.torque, pybullet.LINK_FRAME)
 
     def read(self) -> None:
         x, y, z, w = self.quaternion = self.client.getBasePositionAndOrientation(self.body)[1]

@@ -39,6 +39,11 @@ class FollowAttitude(Task):
 
     robot : the quadrotor
     reference, gusts : as in `QuadrotorAttitudeEnv`
+
+    Attributes
+    ----------
+    path : what is wanted at each step, as `Quadrotor.wanted`
+    k : the present step
     """
 
     def __init__(self, robot: Quadrotor, reference: str, gusts: float) -> None:
@@ -61,7 +66,7 @@ class FollowAttitude(Task):
         self.step(0)
 
     def step(self, k: int) -> None:
-        self.robot.wanted, self.robot.gust = self.path[k], self._gusts[k]
+        self.k, self.robot.wanted, self.robot.gust = k, self.path[k], self._gusts[k]
         self._counts = self._times[k] >= SCORE_FROM
 
     def judge(self) -> tuple[float, bool, dict[str, Any]]:

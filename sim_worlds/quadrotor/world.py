@@ -77,6 +77,7 @@ class QuadrotorAttitudeEnv(World):
         "render_fps": round(1 / STEP),
         "score_units": {"rms_error": "rad", "rms_yaw_rate_error": "rad/s", "crashed": "1"},
         "title": "Attitude of a quadrotor",
+        "controller": "quadrotor_attitude",
         "compared_with": ("CascadedPID",),
         "tracking": Tracking(
             target="target", head="attitude", error="error", axes=("Roll", "Pitch"), lost=45.0, closed=5.0,
