@@ -98,6 +98,7 @@ class EventLandingEnv(World):
         "render_fps": 200,
         "score_units": {"landed": "1", "touchdown_speed": "m/s", "time": "s"},
         "title": "Landing by the events of a camera",
+        "controller": "event_landing",
         "compared_with": ("FlowDivergence", "TrueDivergence"),
         "goal": Goal("landed", at_least=1.0),
         "rows": {

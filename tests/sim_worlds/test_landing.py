@@ -12,6 +12,7 @@ from sim_worlds.landing.baselines import FlowDivergence, TrueDivergence
 from sim_worlds.landing.floor import Floor
 from sim_worlds.landing.robot import DRAG, LAG, STRONGEST
 from sim_worlds.landing.world import PINHOLE
+from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
 
 WORLD, STEP = "sim_worlds:EventLanding-v0", 5e-3
@@ -126,3 +127,12 @@ def test_the_divergence_of_the_flow_is_measured():
         observation, *_, info = world.step(np.array([2.0 * (info["divergence"] - 0.5)]))
     known, measured = np.array(true[200:]).T
     assert np.sqrt(np.mean((measured - known) ** 2)) < 0.08
+
+
+@pytest.mark.parametrize("row", [{}, {"randomize": 1.0}])
+def test_the_shipped_controller_lands(row):
+    world, controller = make(height=(1.0, 1.0), **row), Controller.load("event_landing")
+    for seed in (5100, 5101):
+        score = flown(world, controller, seed)[0]["score"]
+        assert score["landed"] == 1.0
+        assert score["touchdown_speed"] < 0.2
