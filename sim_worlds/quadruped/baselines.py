@@ -10,7 +10,7 @@ import numpy as np
 
 from .dynamics import HIP, LINK
 
-__all__ = ["Trot", "TrotWithImu", "angles"]
+__all__ = ["Trot", "TrotWithImu", "TrotWithTwist", "angles"]
 
 STEP = 0.01  # s
 GRAVITY = 9.81  # m/s^2
@@ -81,7 +81,7 @@ class Trot:
 class TrotWithImu(Trot):
     """The trot, which turns by feedback of the yaw rate (PI), levels the trunk, and steps to where it tips.
 
-    turn_gain, turn_integral : [1], [1/s]
+    turn_gain, turn_integral : [1], [1/s]; of the integral a step keeps a share of ``hold``
     level : of the legs' lengths, share of what would level the trunk at once
     tip : speed sideways and ahead that a tilting rate is answered with [m]
     tau : of the filter between acceleration and rates that tells the tilt [s]
@@ -92,6 +92,7 @@ class TrotWithImu(Trot):
 
     turn_gain: float = 0.3
     turn_integral: float = 1.0
+    hold: float = 1.0
     level: float = 0.3
     tip: float = 0.1
     tau: float = 0.5
@@ -111,8 +112,36 @@ class TrotWithImu(Trot):
         self._tip_x += 0.2 * (seen["pitch_rate"] - self._tip_x)
         self._tip_y += 0.2 * (seen["roll_rate"] - self._tip_y)
         wrong = seen["turn_command"] - self._rate
-        self._sum = min(max(self._sum + self.turn_integral * STEP * wrong, -0.5), 0.5)
+        self._sum = min(max(self.hold * self._sum + self.turn_integral * STEP * wrong, -0.5), 0.5)
         turn = self.yaw * seen["turn_command"] + self.turn_gain * wrong + self._sum
         x, y, z = self.feet(self.pace * seen["speed_command"] + self.tip * self._tip_x, -self.tip * self._tip_y, turn)
         z = z + self.level * (self._pitch * AHEAD * HIP[0] - self._roll * SIDE * (HIP[1] + HIP[2]))
         return angles(x, y, z), None
+
+
+@dataclass
+class TrotWithTwist(TrotWithImu):
+    """The trot with Imu, whose feet also turn to and fro once a cycle, against the turning of the trunk that the
+    swinging legs cause. Its numbers were found by CMA-ES on the reward, on seeds below 1000.
+
+    twist : cosine and sine of the feet's angle around the trunk [rad]
+    """
+
+    label: ClassVar[str] = "trot with Imu and twist"
+    note: ClassVar[str] = ""
+
+    stance: float = 0.742
+    lift: float = 0.148
+    height: float = 0.234
+    back: float = 0.036
+    pace: float = 1.36
+    turn_gain: float = 0.44
+    turn_integral: float = 2.0
+    hold: float = 1.0 - STEP / 1.5
+    twist: tuple[float, float] = (-0.028, -0.018)
+
+    def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
+        phase = 2.0 * math.pi * self._k * STEP / self.period
+        x, y, z = super().feet(forward, left, turn)
+        angle = self.twist[0] * math.cos(phase) + self.twist[1] * math.sin(phase)
+        return np.stack([x + angle * SIDE * (HIP[1] + HIP[2]), y - angle * AHEAD * HIP[0], z])

@@ -66,7 +66,7 @@ class Quadruped(Robot):
     def __init__(self, physics: Physics) -> None:
         self.physics = physics
         low, high = np.array(STOPS * 4).T
-        self.action_space = spaces.Box(low, high, dtype=np.float64)
+        self.action_space, self._stops = spaces.Box(low, high, dtype=np.float64), (low, high)
         joints = {
             "joint_position": spaces.Box(low - 0.5, high + 0.5, dtype=np.float64),
             "joint_velocity": spaces.Box(-200.0, 200.0, (len(JOINTS),), np.float64),
@@ -93,7 +93,7 @@ class Quadruped(Robot):
         if not np.isfinite(targets).all():
             k = int(np.argmin(np.isfinite(targets)))
             raise InputError(f"action[{k}] = {targets[k]}: an angle must be finite")
-        np.clip(targets, self.action_space.low, self.action_space.high, out=self.physics.targets)
+        np.clip(targets, *self._stops, out=self.physics.targets)
 
     def read(self) -> None:
         state = self.physics.state

@@ -90,7 +90,7 @@ class QuadrupedWalkEnv(World):
         "score_units": {"distance": "m", "fell": "1", "speed_error": "m/s", "yaw_rate_error": "rad/s"},
         "title": "A quadruped walks as it is told",
         "controller": "quadruped",
-        "compared_with": ("Trot", "TrotWithImu"),
+        "compared_with": ("Trot", "TrotWithImu", "TrotWithTwist"),
         "goal": Goal("distance", at_least=10.0),
         "rows": {
             "straight, 0.4 m/s": {},
@@ -126,6 +126,6 @@ class QuadrupedWalkEnv(World):
             self._physics.factors[name] *= factor
 
     def baselines(self) -> dict[str, Any]:
-        from .baselines import Trot, TrotWithImu
+        from .baselines import Trot, TrotWithImu, TrotWithTwist
 
-        return {"Trot": Trot(), "TrotWithImu": TrotWithImu()}
+        return {one.__name__: one() for one in (Trot, TrotWithImu, TrotWithTwist)}

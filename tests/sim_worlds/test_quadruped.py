@@ -8,7 +8,7 @@ import pytest
 
 from sim_worlds.client import Client, pybullet, silent
 from sim_worlds.quadruped import dynamics
-from sim_worlds.quadruped.baselines import SIDE, Trot, TrotWithImu, angles
+from sim_worlds.quadruped.baselines import SIDE, Trot, TrotWithImu, TrotWithTwist, angles
 from sim_worlds.quadruped.picture import joints
 from sim_worlds.quadruped.robot import STANDING
 from snn_control.controller import Controller
@@ -182,7 +182,7 @@ def test_feet_are_where_inverse_kinematics_puts_them():
     np.testing.assert_allclose(places[:, 3] - places[:, 0], np.stack([x, y, z], axis=1), atol=1e-9)
 
 
-@pytest.mark.parametrize("one", [Trot, TrotWithImu])
+@pytest.mark.parametrize("one", [Trot, TrotWithImu, TrotWithTwist])
 def test_a_baseline_walks_and_turns(one):
     world = make(turn=0.3, duration=5.0)
     score = played(world, one(), 5)
