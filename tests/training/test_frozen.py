@@ -78,12 +78,12 @@ def test_the_teacher_drives_on_once_the_reward_is_too_low():
     """Of an untrained controller that acts for itself; the teacher's torque is known."""
     rng, acted = np.random.default_rng(1), []
     parameters = Parameters(network(rng).spec(), TRAINED, rng)
-    settings = ImitationSettings(environments=1, steps=64, length=16, warm_up=2, rescue=6.0, mix=0.0)
+    settings = ImitationSettings(environments=1, steps=64, length=16, warm_up=2, rescue=6.0, near=3.0, share=0.0)
     one = Imitation(parameters, settings)
     one.teacher = lambda observation: [0.3]
     envs = Environments(lambda: gymnasium.make("Pendulum-v1"), 1, parameters.spec)
     one.begin(envs, rng)
-    one.rounds, step = 1, envs.step
+    step = envs.step
 
     def watched(commands):
         found = step(commands)
@@ -97,3 +97,19 @@ def test_the_teacher_drives_on_once_the_reward_is_too_low():
         rescued = [command == np.float32(0.3) for command, _ in acted[first : first + 16]]
         assert rescued == [any(low[:k]) for k in range(16)]
     assert 0 < sum(command == np.float32(0.3) for command, _ in acted) < 64
+    far = np.array([reward for _, reward in acted]) / 3.0
+    np.testing.assert_allclose(one.data["weight"].reshape(-1), 1 / (1 + far**2), rtol=1e-5)
+
+
+def test_steps_that_count_little_change_little():
+    """What a sequence weighs decides what is learned, as if the others were not there."""
+    one = learner()
+    found = []
+    for rows, weight in (([0, 1], [1, 0]), ([0, 0], [1, 1])):
+        one.data["weight"] = np.zeros((8, 16), np.float32)
+        one.data["weight"][rows] = np.array(weight, np.float32)[:, None]
+        found.append(one.update(np.array(rows))[0])
+        for p, value in zip(one.parameters.parameters, one.raw, strict=True):
+            p.values[...] = value
+        one.inner.parameters.write()
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
