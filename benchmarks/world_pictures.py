@@ -19,9 +19,9 @@ from snn_control.controller import Controller
 from snn_control.resources import controller_path
 
 FILE = "docs/images/worlds.png"
-COLUMNS, SEED = 4, 5000
+COLUMNS, SEED = 3, 5000
 SECONDS = 3.0  # into an episode, or to its end
-DPI, SIDE = 80, 3.0  # dots an inch, inches of a picture
+DPI, SIDE = 72, 3.4  # dots an inch, inches of a picture
 
 
 def picture(name: str) -> np.ndarray:
@@ -43,7 +43,7 @@ def picture(name: str) -> np.ndarray:
 def main(arguments: Sequence[str] | None = None) -> None:
     names = [name for name in WORLDS if world_class(name).metadata.get("controller")]
     rows = math.ceil(len(names) / COLUMNS)
-    figure, places = plt.subplots(rows, COLUMNS, figsize=(COLUMNS * SIDE, rows * SIDE), layout="constrained")
+    figure, places = plt.subplots(rows, COLUMNS, figsize=(COLUMNS * SIDE, rows * 0.8 * SIDE), layout="constrained")
     for place in np.ravel(places):
         place.axis("off")
     for name, place in zip(names, np.ravel(places), strict=False):
