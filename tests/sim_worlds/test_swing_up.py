@@ -85,13 +85,13 @@ def test_the_planner_knows_these_equations():
 
 def test_the_planner_prefers_the_pole_up(monkeypatch):
     monkeypatch.setattr(planner, "POINTS", (5, 8, 5, 5))
-    values, chosen = np.zeros((5, 8, 5, 5), np.float32), np.zeros((3, 8, 5, 5), np.int8)
-    forces = np.linspace(-plant.FORCE, plant.FORCE, 3)
+    values, following = np.zeros((5, 8, 5, 5), np.float32), np.zeros((3, 8, 5, 5, 5), np.float32)
     for _ in range(4):
-        planner.sweep(values, chosen, forces, True)
-    assert values[2, 4, 2, 2] > 3.0 * values[2, 0, 2, 2]
+        planner.improve(values, following, np.array([-plant.FORCE, 0.0, plant.FORCE]))
+        planner.settle(values, following, 2)
+    assert values[2, 4, 2, 2] > 2.0 * values[2, 0, 2, 2]
     np.testing.assert_array_equal(values, np.roll(values[::-1, ::-1, ::-1, ::-1], 1, axis=1))
-    middle = planner.between(values, 0.0, 0.5 * math.pi, 0.0, 2.5)
+    middle = planner.between(values, *planner.located(0.0, 0.5 * math.pi, 0.0, 0.25 * planner.WIDE[3]))
     assert middle == pytest.approx(0.5 * (values[2, 6, 2, 2] + values[2, 6, 2, 3]))
 
 
