@@ -217,11 +217,14 @@ def test_an_engineer_follows_the_gap(arguments):
 
 @pytest.mark.parametrize("arguments", [{"obstacles": 3, "randomize": 1.0}, {"obstacles": 4, "width": 1.2}])
 def test_spikes_find_the_way_and_are_as_fast(arguments):
-    world, one = make(length=8.0, **arguments), Controller.load(shipped("lidar_course"))
-    for seed in (1, 2):
-        score = finish(world, one, seed)
-        assert score["finished"] == 1.0
-        assert score["time"] < 1.1 * finish(world, FollowTheGap(), seed)["time"]
+    world, seeds = make(length=8.0, **arguments), range(1, 5)
+    spiking, engineer = (
+        [finish(world, one, seed) for seed in seeds]
+        for one in (Controller.load(shipped("lidar_course")), FollowTheGap())
+    )
+    assert all(score["finished"] for score in spiking)
+    times = [np.mean([score["time"] for score in scores]) for scores in (spiking, engineer)]
+    assert times[0] < 1.1 * times[1]  # of all together: one way around an obstacle can be longer than the other
 
 
 def test_a_scanner_that_sees_nothing_or_is_silent():
