@@ -119,6 +119,16 @@ class PanTiltTrackingEnv(World):
         "title": "Pan-tilt tracking with an event camera",
         "controller": "pan_tilt",
         "compared_with": ("GatedTracker",),
+        "rows": {
+            "0.3 Hz": {"frequency": 0.3},
+            "0.8 Hz": {},
+            "1.2 Hz": {"frequency": 1.2},
+            "random moves, 0.8 Hz": {"motion": "random"},
+            "dark disc": {"contrast": -1.2},
+            "wall of twice the contrast": {"background": 0.1},
+            "noisy camera": {"camera": "noisy"},
+            "rendered, 100 Hz": {"scene": "rendered"},
+        },
         "tracking": Tracking(
             target="target",
             head="joint_position",
