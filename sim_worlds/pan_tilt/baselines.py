@@ -70,7 +70,8 @@ class TrueMotion:
     speed from which the head can brake, proportional to the square root of e.
 
     gain : [1/s]
-    brake : assumed deceleration [rad/s2], less than the servo's because the target's own motion needs some of it
+    brake : assumed deceleration [rad/s2]
+    spare : largest share of what the servo can do, and the target's own motion does not need, to assume
     """
 
     of_events: ClassVar[bool] = False
@@ -79,6 +80,7 @@ class TrueMotion:
 
     gain: float
     brake: float
+    spare: float
 
     def __post_init__(self) -> None:
         self.reset()
@@ -98,7 +100,7 @@ class TrueMotion:
         self._time, self._before, self._velocity = info["time"], info["target"], velocity
         soon = Servo.delay * (velocity - observation["joint_velocity"])
         error = info["target"] - observation["joint_position"] + soon
-        spare = 0.25 * (Servo.acceleration_limit - np.abs(acceleration))
+        spare = self.spare * (Servo.acceleration_limit - np.abs(acceleration))
         brake = np.clip(spare, 1.0, self.brake)
         near, far = self.gain * np.abs(error), np.sqrt(2 * brake * np.abs(error) + (brake / self.gain) ** 2)
         pull = np.sign(error) * np.minimum(near, far - brake / self.gain)
