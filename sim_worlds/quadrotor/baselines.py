@@ -13,7 +13,7 @@ __all__ = ["CascadedPID", "true_state"]
 
 STEP = 2e-3  # s
 SEEN = 10  # steps over which the teacher takes the slopes of what is wanted
-ANGLE, RATES = 25.0, np.array([0.12, 0.12, 0.9])  # 1/s; s, of roll, pitch and yaw: the teacher's gains
+ANGLE, RATES = 25.0, np.array([0.12, 0.12, 1.0])  # 1/s; s, of roll, pitch and yaw: the teacher's gains
 MOST = np.array([1.0, 1.0, 0.4])  # of a command, for each: yaw, which takes long, leaves the motors to roll and pitch
 LEAD = 0.01  # s, by which it looks ahead
 STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, of these slopes
