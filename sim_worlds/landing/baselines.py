@@ -64,9 +64,9 @@ def measure(events, count, keep, picture, sums):
             sums[1, 2] += b * c * STEP
             sums[2, 2] += c * c * STEP
     for k in range(count):
-        i, j = np.int64(events[k, 1]), np.int64(events[k, 2])
-        if BORDER <= i < SIDE - BORDER and BORDER <= j < SIDE - BORDER:
-            a, b, c = slopes(picture, i, j)
+        x, y = np.int64(events[k, 1]), np.int64(events[k, 2])
+        if BORDER <= x < SIDE - BORDER and BORDER <= y < SIDE - BORDER:
+            a, b, c = slopes(picture, x, y)
             sign = 2.0 * events[k, 3] - 1.0
             sums[3, 0] += sign * a
             sums[3, 1] += sign * b

@@ -131,7 +131,7 @@ class EventLandingEnv(World):
         robot = Quadrotor(client, STEP)
         eye = EventCamera((PINHOLE.width, PINHOLE.height), camera, STEP, CAPACITY)
         self._model, self._contrast = eye.model, contrast
-        self._camera, self._landing = FloorCamera(eye, robot, contrast), Landing(robot, tuple(height), gusts)
+        self._camera, self._landing = FloorCamera(eye, robot, contrast), Landing(robot, (height[0], height[1]), gusts)
         super().__init__(
             client,
             robot,
