@@ -9,12 +9,14 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from sim_worlds import pan_tilt
 from sim_worlds.pan_tilt.baselines import BASELINES, load
 from sim_worlds.pan_tilt.scene import pixel_of
 from sim_worlds.pan_tilt.task import angle_between
@@ -366,6 +368,16 @@ def test_the_shipped_controller_tracks_with_other_cameras(make, options, bar):
         observation, *_, info = world.step(controller.predict(observation)[0])
     assert math.degrees(info["score"]["rms_error"]) < bar
     assert info["score"]["lost"] == 0.0
+
+
+@pytest.mark.parametrize("options", [{"contrast": -1.2}, {"frequency": 1.2}])
+def test_what_training_starts_from_tracks_a_dark_disc_and_a_fast_one(make, options):
+    world = make(duration=2.0, **options)
+    controller = Controller.load(Path(pan_tilt.__file__).with_name("start.yaml"))
+    observation, info = world.reset(seed=6)
+    while "score" not in info:
+        observation, *_, info = world.step(controller.predict(observation)[0])
+    assert math.degrees(info["score"]["rms_error"]) < 2.0
 
 
 def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):

@@ -1,0 +1,233 @@
+"""``python -m benchmarks.pan_tilt_train [--seed N] [--out FILE]``: a pan-tilt controller for bright and dark targets.
+
+Writes ``sim_worlds/pan_tilt/start.yaml``, which ``snn_control train`` can start from.
+
+**Front end**, by hand. Events are pooled to 32 x 32 cells and drive three layers, `slow`, `fast` and `edge`, of ON and
+OFF neurons through a synaptic current of 190, 30 and 30 ms: leaky pictures, in which the passing wall cancels and the
+target remains. The common inhibition of a layer lets only its brightest cells fire. Two slow votes of ON and of OFF
+compete: whichever polarity has the larger spot is the target's, and silences the other one in `slow` and `fast`, not in
+`edge`. `seen` counts, step by step, the spikes in each column (for pan) and row (for tilt) of the pictures, and of the
+fields of the joints' velocities.
+
+**Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with four
+time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike. It
+is solved anew in each round on all rounds so far, in which first the teacher and then more and more the controller
+drives (DAgger, Ross et al. 2011, arXiv:1011.0686).
+
+**Factors**, by CMA-ES in closed loop. What is noisy least squares trust too little (regression dilution): the pictures
+count GAIN times as much from the beginning, and each of them, their slower filters and the velocity by a factor that is
+searched in the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import gymnasium
+import numpy as np
+
+from sim_worlds.pan_tilt.baselines import load
+from snn_control import Controller, Model
+from snn_control.coding import MembraneDecoder, PoolEncoder, PopulationEncoder
+from snn_control.controller_file import ControllerSpec, RosTopic
+from snn_control.network import IF, LIF, CubaLIF, Relay
+from snn_control.network.convolution import Convolution
+
+FILE = Path(__file__).parents[1] / "sim_worlds" / "pan_tilt" / "start.yaml"
+WORLD = {"id": "sim_worlds:PanTiltTracking-v0", "frequency": 0.65, "duration": 2.4, "randomize": 1.0}
+DT, GRID, LIMIT = 1e-3, 32, 6.0
+CELLS = GRID * GRID
+PICTURES = {"slow": (0.19, 7.6), "fast": (0.03, 5.0), "edge": (0.03, 4.0)}  # time constant [s], threshold [events]
+SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.088, 0.025, 6  # of a layer by each of its spikes, in packets
+VOTE, VOTE_TAU, VOTES = 6.0, 0.7, 20
+FIELDS = 41  # of the velocity of a joint
+CHANNELS = GRID * len(PICTURES) + FIELDS
+RIDGE, GAIN = 2e-5, 2.0  # of the mean square of a feature; of what the pictures say
+FILTERS = (0.0025, 0.008, 0.025, 0.08)  # s
+SHARES = (1.0, 0.5, 0.2, 0.1, 0.0, 0.0, 0.0)  # of the teacher in driving, a round each
+#: episodes of a candidate
+TUNED = (
+    {"frequency": 0.3}, {"frequency": 0.8}, {"frequency": 1.2}, {"motion": "random", "contrast": -1.2},
+    {"camera": "noisy"}, {"background": 0.1},
+)  # fmt: skip
+GENERATIONS = 4
+EPISODES, HELD, NOISE = 14, 100, 0.06  # of a round; steps; of the teacher when it drives [rad/s a step]
+NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
+
+
+def front_end(m: Model) -> None:
+    """Everything up to `seen`."""
+    first, seen = 0, []
+    cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
+    _, row, column = (a.reshape(-1) for a in np.indices((2, GRID, GRID)))
+    for name, (tau, threshold) in PICTURES.items():
+        m.population(name, 2 * CELLS, replace(cell, tau_syn=tau))
+        sign = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)
+        m.connect("camera", name, sign / threshold, Convolution((1, GRID, GRID)))
+        m.population(f"{name}_active", 1, IF(r=1 / DT, v_threshold=float(COUNTED), reset="subtract"))
+        m.connect(name, f"{name}_active", 1.0, delay=DT)
+        m.connect(f"{name}_active", name, -SUPPRESSION * COUNTED, tau_syn=SUPPRESSION_TAU, delay=DT)
+        seen.append((name, np.repeat(np.arange(2 * CELLS), 2), first + np.stack([column, row], 1)))
+        first += GRID
+    for k, polarity in enumerate(("on", "off")):
+        own, other = (np.arange(CELLS) + CELLS * side for side in (k, 1 - k))
+        one, vote = np.zeros(CELLS, int), f"vote_{polarity}"
+        m.population(vote, 1, IF(r=1 / DT, v_threshold=float(VOTES), reset="subtract"))
+        m.connect("slow", vote, 1.0, "sparse", pre_index=own, post_index=one, delay=DT)
+        weight = -VOTE * VOTES * -math.expm1(-DT / VOTE_TAU)
+        for name in ("slow", "fast"):
+            m.connect(vote, name, weight, "sparse", pre_index=one, post_index=other, tau_syn=VOTE_TAU, delay=DT)
+    seen.append(("joint_velocity", np.arange(2 * FIELDS), first + np.stack([np.arange(FIELDS)] * 2)))
+    m.population("seen", 2 * CHANNELS, Relay())
+    for name, pre, channel in seen:
+        axis = np.arange(2) if name in PICTURES else np.arange(2)[:, None]
+        m.connect(name, "seen", 1.0, "sparse", pre_index=pre, post_index=(2 * channel + axis).reshape(-1))
+
+
+def make(readout: np.ndarray) -> ControllerSpec:
+    """The controller of a read-out, (filters, channels) in half limits a count."""
+    m = Model(dt=DT)
+    m.events("camera", (128, 128), capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID)))
+    turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
+    m.input("joint_velocity", 2, unit="rad/s", range=(-6.5, 6.5), plausible=(-20.0, 20.0), stale=0.02, encoder=turning)
+    front_end(m)
+    m.population("command", 2, Relay())
+
+    def shared(pre: str, post: str, weights: np.ndarray, **more: float) -> None:
+        """(post, pre) weights for each axis."""
+        weights = weights.astype(np.float32)[..., None, None]
+        m.connect(pre, post, weights, Convolution((weights.shape[1], 2, 1)), **more)
+
+    for tau_syn, weights in zip(FILTERS, readout, strict=True):
+        shared("seen", "command", weights[None] * -math.expm1(-DT / tau_syn), tau_syn=tau_syn)
+    for axis, weight in zip(("pan", "tilt"), np.eye(2)):
+        decoder = (MembraneDecoder("command", LIMIT * weight),)
+        m.output(axis, decoder=decoder, unit="rad/s", limits=(-LIMIT, LIMIT))
+    topics = {
+        "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
+        "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
+    }
+    commands = {
+        axis: RosTopic("velocity_command", "std_msgs/msg/Float64MultiArray", f"data[{k}]", "reliable", 1)
+        for k, axis in enumerate(("pan", "tilt"))
+    }
+    return replace(m.spec(), ros_inputs=topics, ros_outputs=commands)
+
+
+def odd() -> np.ndarray:
+    """(channels, features): an odd function of each picture, and of the velocity."""
+    columns, first = [], 0
+    for size in (*[GRID] * len(PICTURES), FIELDS):
+        for k in range(size // 2):
+            columns.append(np.zeros(CHANNELS))
+            columns[-1][[first + k, first + size - 1 - k]] = 1, -1
+        first += size
+    return np.array(columns).T
+
+
+def features(seen: np.ndarray) -> np.ndarray:
+    """(steps, axes, filters times odd features) of the counts of an episode."""
+    x = np.swapaxes(seen.reshape(len(seen), CHANNELS, 2), 1, 2) @ odd()
+    found, state = np.empty((len(x), 2, len(FILTERS), x.shape[2])), 0.0
+    left = np.exp(-DT / np.array(FILTERS))[:, None]
+    for t, now in enumerate(x):
+        state = left * state + (1 - left) * now[:, None]
+        found[t] = state
+    return found.reshape(len(x), 2, -1)
+
+
+def episode(controller: Controller, env: gymnasium.Env, share: float, rng: np.random.Generator) -> list[np.ndarray]:
+    """Counts, the teacher's commands [half limits] and errors [rad] of an episode, until the target is lost."""
+    (observation, info), teacher = env.reset(seed=int(rng.integers(10**6, 10**9))), load("TrueMotion")
+    controller.reset()
+    rows, over, noise, k = [], False, np.zeros(2), 0
+    while not over:
+        own, said = np.ravel(controller.predict(observation)[0]), teacher.predict(observation, info)[0]
+        error = info["target"] - observation["joint_position"]
+        rows.append((controller.bound.array("seen.v").copy(), said / LIMIT, error))
+        if k % HELD == 0:
+            drives = rng.random() < share
+        if drives:
+            noise += rng.normal(0, NOISE, 2) - 0.01 * noise
+        observation, _, _, over, info = env.step((said + noise if drives else own).astype(np.float32))
+        over, k = over or np.hypot(*error) > LOST, k + 1
+    return [np.array(column) for column in zip(*rows)]
+
+
+def scaled(readout: np.ndarray, logs: np.ndarray) -> np.ndarray:
+    """The read-out with these logarithms of factors: of each picture, of their slower filters, of a fifth of the
+    velocity."""
+    pictures = np.repeat(np.exp(logs[: len(PICTURES)]), GRID)
+    factors = np.tile(np.append(pictures, np.full(FIELDS, math.exp(logs[-1] / 5))), (len(FILTERS), 1))
+    factors[2:, :-FIELDS] *= math.exp(logs[-2])
+    return readout * factors
+
+
+def cost(controller: Controller, env: gymnasium.Env, seed: int) -> float:
+    """Logarithm of the rms error of an episode [degrees]."""
+    (observation, info), errors, over = env.reset(seed=seed), [], False
+    controller.reset()
+    while not over:
+        observation, _, _, over, info = env.step(np.ravel(controller.predict(observation)[0]))
+        errors.append(info["error"])
+    return math.log(max(math.degrees(math.sqrt(np.mean(np.square(errors[600:])))), 0.1))
+
+
+def tuned(readout: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The read-out after CMA-ES of its factors, in new episodes of each of TUNED in each generation."""
+    import cma
+
+    envs = [gymnasium.make(WORLD["id"], duration=2.2, **one, disable_env_checker=True) for one in TUNED]
+    start = np.append(np.full(len(PICTURES), 0.25), [0.0, 0.3])
+    search = cma.CMAEvolutionStrategy(start, 0.2, {"popsize": 8, "seed": int(rng.integers(1, 2**31)), "verbose": -9})
+    for number in range(GENERATIONS):
+        candidates, seeds = search.ask(), rng.integers(10**6, 10**9, len(envs)).tolist()
+        controllers = [Controller.from_spec(make(scaled(readout, one))) for one in candidates]
+        costs = [float(np.mean([cost(c, *of) for of in zip(envs, seeds)])) for c in controllers]
+        search.tell(candidates, costs)
+        factors = np.exp(search.mean).round(2).tolist()
+        print(
+            f"generation {number + 1}: {math.exp(min(costs)):.2f} to {math.exp(max(costs)):.2f}, {factors}", flush=True
+        )
+    return scaled(readout, search.mean)
+
+
+def taught(rng: np.random.Generator) -> np.ndarray:
+    """The read-out by least squares."""
+    env, size = gymnasium.make(**WORLD, disable_env_checker=True), len(FILTERS) * odd().shape[1]
+    square, product, readout = np.zeros((size, size)), np.zeros(size), np.zeros((len(FILTERS), CHANNELS))
+    for number, share in enumerate(SHARES):
+        controller, errors, lost = Controller.from_spec(make(readout)), [], 0
+        square, product = 0.9 * square, 0.9 * product
+        for _ in range(EPISODES):
+            seen, said, error = episode(controller, env, share, rng)
+            errors.append(np.hypot(*error[500:].T))
+            lost += bool(np.hypot(*error[-1]) > LOST)
+            counts = 1 / (1 + (error[::4] / NEAR) ** 2)
+            for axis, x in enumerate(np.swapaxes(features(seen)[::4], 0, 1)):
+                square += (x * counts[:, axis, None]).T @ x
+                product += x.T @ (counts[:, axis] * said[::4, axis])
+        solved = np.linalg.solve(square + RIDGE * np.trace(square) / size * np.eye(size), product)
+        readout = solved.reshape(len(FILTERS), -1) @ odd().T
+        readout[:, :-FIELDS] *= GAIN
+        rms = math.degrees(math.sqrt(np.mean(np.concatenate(errors) ** 2)))
+        print(f"round {number + 1}: rms {rms:.2f} degrees, {lost} of {EPISODES} lost", flush=True)
+    return readout
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=FILE)
+    options = parser.parse_args(arguments)
+    readout = tuned(taught(np.random.default_rng(options.seed)), np.random.default_rng([options.seed, 2]))
+    head = "Pan-tilt head with an event camera: 6,144 CubaLIF see, 82 LIF feel the head's velocity."
+    make(readout).save(options.out, f"{head}\nMade by: python -m benchmarks.pan_tilt_train --seed {options.seed}")
+
+
+if __name__ == "__main__":
+    main()
