@@ -1,4 +1,4 @@
-"""The swing-up by dynamic programming: a teacher that plans for half a minute before it acts."""
+"""The swing-up by dynamic programming: a teacher that plans for a quarter of a minute before it acts."""
 
 from __future__ import annotations
 
