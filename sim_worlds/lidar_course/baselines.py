@@ -14,6 +14,7 @@ __all__ = ["FollowTheGap"]
 
 
 STOP = 0.15  # m, from the middle of the robot to what it stops for
+STUCK = 0.25  # m, free at most where the robot is stuck
 
 
 @dataclass
@@ -50,7 +51,9 @@ class FollowTheGap:
         free, tight = self.freedom(scan, self.wide), self.freedom(scan, self.tight)
         way, depth = self.way(free)
         if depth < self.short:
-            way, _ = self.way(tight)
+            way, depth = self.way(tight)
+        if depth < STUCK:  # nothing is free: turn on the spot until something is
+            return np.array([0.0, TURN], np.float32), None
         ahead, stop = (float(np.interp(0.0, ANGLES, one)) for one in (free, tight))
         speed = min(FASTEST, self.brake * max(ahead, 0.05), 2.0 * self.brake * max(stop - STOP, 0.0))
         turn = min(max(self.gain * way, -TURN), TURN)
