@@ -242,3 +242,8 @@ def test_an_engineer_stops_in_front_of_what_is_near_and_turns_away():
     speed, turn = FollowTheGap().predict({"scan": scan})[0]
     assert speed < 0.01
     assert abs(turn) > 2.0
+
+
+def test_an_engineer_who_is_stuck_turns_on_the_spot():
+    speed, turn = FollowTheGap().predict({"scan": np.full(55, 0.2)})[0]
+    assert (speed, turn) == (0.0, np.float32(2.8))
