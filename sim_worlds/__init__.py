@@ -1,7 +1,7 @@
-"""Gymnasium environments for spiking controllers: PyBullet worlds, and recordings of event cameras.
+"""Gymnasium environments for spiking controllers: simulated robots, and recordings of event cameras.
 
 ``gym.make("sim_worlds:PanTiltTracking-v0", frequency=0.8, background=0.05)``
-``gym.make("sim_worlds:ArmUnknownLoad-v0", load=2.0)``
+``gym.make("sim_worlds:QuadrotorAttitude-v0", randomize=1.0)``
 ``gym.make("sim_worlds:EventReplay-v0", path="recording.raw", actions=2)``
 
 Importing this package only registers the ids; PyBullet and the compiled code are loaded when a world is made. The
