@@ -82,7 +82,7 @@ setup(
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
     package_data={
         NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "py.typed"),
-        "sim_worlds": below("sim_worlds", "*.urdf", "*.json", "*.yaml", "*.npz"),
+        "sim_worlds": below("sim_worlds", "*.urdf", "*.json", "*.yaml"),
     },
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),

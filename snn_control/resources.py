@@ -17,7 +17,7 @@ from .errors import DescriptionError, close_match
 __all__ = ["DEFAULT_CONTROLLER", "DEFAULT_WORLD", "controller_path", "shipped", "shipped_names"]
 
 #: used if no controller or no world is named
-DEFAULT_CONTROLLER, DEFAULT_WORLD = "pan_tilt", "sim_worlds:PanTiltTracking-v0"
+DEFAULT_CONTROLLER, DEFAULT_WORLD = "event_tracker", "sim_worlds:PanTiltTracking-v0"
 _PACKAGE = Path(__file__).resolve().parent
 
 

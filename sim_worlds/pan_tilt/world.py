@@ -117,7 +117,7 @@ class PanTiltTrackingEnv(World):
         "render_fps": 1000,
         "score_units": {"rms_error": "rad", "lost": "1"},
         "title": "Pan-tilt tracking with an event camera",
-        "controller": "pan_tilt",
+        "controller": "event_tracker",
         "compared_with": ("GatedTracker",),
         "rows": {
             "0.3 Hz": {"frequency": 0.3},

@@ -118,7 +118,7 @@ def test_a_mistake_is_one_line_that_names_file_value_rule_and_fix(tmp_path, caps
     [
         (
             ["check", "zebra"],
-            "FILE = 'zebra': is neither a file nor a shipped controller; shipped: arm, cartpole, motion, pan_tilt",
+            "FILE = 'zebra': is neither a file nor a shipped controller; shipped: arm, cartpole, event_landing, ",
         ),
         (["check", "folder/nothing.yaml"], "snn_control: folder/nothing.yaml: cannot be read: No such file"),
         (["run", "--env", "Nowhere-v0", "cartpole"], "cannot be made"),

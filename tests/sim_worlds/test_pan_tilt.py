@@ -9,14 +9,12 @@ import sys
 import time
 import warnings
 from dataclasses import replace
-from pathlib import Path
 
 import gymnasium
 import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
-from sim_worlds import pan_tilt
 from sim_worlds.pan_tilt.baselines import BASELINES, load
 from sim_worlds.pan_tilt.scene import pixel_of
 from sim_worlds.pan_tilt.task import angle_between
@@ -370,10 +368,10 @@ def test_the_shipped_controller_tracks_with_other_cameras(make, options, bar):
     assert info["score"]["lost"] == 0.0
 
 
-@pytest.mark.parametrize("options", [{"contrast": -1.2}, {"frequency": 1.2}])
-def test_what_training_starts_from_tracks_a_dark_disc_and_a_fast_one(make, options):
+@pytest.mark.parametrize("options", [{"contrast": -1.2}, {"frequency": 1.2}, {"camera": "noisy"}])
+def test_the_trained_controller_tracks_a_dark_disc_a_fast_one_and_a_noisy_one(make, options):
     world = make(duration=2.0, **options)
-    controller = Controller.load(Path(pan_tilt.__file__).with_name("start.yaml"))
+    controller = Controller.load("event_tracker")
     observation, info = world.reset(seed=6)
     while "score" not in info:
         observation, *_, info = world.step(controller.predict(observation)[0])
