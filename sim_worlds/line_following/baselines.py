@@ -32,7 +32,7 @@ class TrueLine:
     """
 
     label: ClassVar[str] = "true line"
-    note: ClassVar[str] = "It is told where the line is."
+    note: ClassVar[str] = "It knows where the line is."
 
     stiffness: float = 5.0
     damping: float = 0.9

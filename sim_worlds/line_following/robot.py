@@ -35,7 +35,7 @@ def move(state, forward, turn, lag, dt):
     Parameters
     ----------
     state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
-    forward, turn : what the wheels are told [m/s, rad/s]
+    forward, turn : commands that have reached the wheels [m/s, rad/s]
     lag : time constant [s]
     """
     share = 1.0 - math.exp(-dt / lag)

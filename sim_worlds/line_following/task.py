@@ -71,7 +71,7 @@ class FollowLine(Task):
     Attributes
     ----------
     course : (POINTS, 4) float64, of this episode, see `course.draw_course`
-    wanted : speed of this episode [m/s], which the robot is told
+    wanted : commanded speed of this episode [m/s]
     place : nearest point of the course, how far ahead of it and to its left the robot is [m]
     """
 

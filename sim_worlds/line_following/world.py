@@ -132,7 +132,7 @@ class LineFollowingEnv(World):
         self._camera.vary(**of)
 
     def baselines(self) -> dict[str, Any]:
-        """`EventLine`, and `TrueLine`, which is told where the line is; see `World.baselines`."""
+        """`EventLine`, and `TrueLine`, which knows where the line is; see `World.baselines`."""
         from .baselines import EventLine, TrueLine
 
         return {"EventLine": EventLine(), "TrueLine": TrueLine()}

@@ -1,1 +1,1 @@
-"""A quadruped that walks as it is told, with twelve joints and an Imu."""
+"""A quadruped with twelve joints and an Imu that follows velocity commands."""

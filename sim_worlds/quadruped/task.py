@@ -1,4 +1,4 @@
-"""Walking as fast, and turning as much, as one is told."""
+"""The task of following commands of speed and yaw rate."""
 
 from __future__ import annotations
 

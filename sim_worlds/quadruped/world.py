@@ -1,4 +1,4 @@
-"""A quadruped that walks as fast, and turns as much, as it is told."""
+"""A quadruped that follows commands of speed and yaw rate."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class QuadrupedWalkEnv(World):
         "render_modes": ["rgb_array"],
         "render_fps": 100,
         "score_units": {"distance": "m", "fell": "1", "speed_error": "m/s", "yaw_rate_error": "rad/s"},
-        "title": "A quadruped walks as it is told",
+        "title": "A quadruped follows velocity commands",
         "controller": "quadruped",
         "compared_with": ("Trot", "TrotWithImu", "TrotWithTwist"),
         "goal": Goal("distance", at_least=10.0),

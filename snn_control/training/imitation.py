@@ -39,14 +39,7 @@ class ImitationSettings(Settings):
         older weights
     rows : sequences in an update
     updates : updates in a round
-    share : part of the sequences that the teacher drives in the first round; less than 1 for a controller that knows
-        much already, which learns nothing from a teacher that makes no errors
     mix : factor by which the teacher's share shrinks in each round
-    rescue : once a step's reward is below minus this, the teacher drives until the sequence ends; 0: never. So lost
-        episodes do not fill the memory
-    near : a step whose reward is minus this counts half, 1 / (1 + (reward / near)^2), where rewards are minus an error
-        that is to be small; 0: all count alike
-    huber : distance from the teacher's command, in half limits, beyond which the loss grows linearly; 0: nowhere
     average : the average that acts forgets old values with a rate of ``average / updates`` for each update
     rate : learning rate of Adam, which falls to a 20th
     norm : largest norm of the gradients
@@ -61,11 +54,7 @@ class ImitationSettings(Settings):
     warm_up: int = 2
     rows: int = 32
     updates: int = 60
-    share: float = 1.0
     mix: float = 0.5
-    rescue: float = 0.0
-    near: float = 0.0
-    huber: float = 0.0
     average: float = 4.0
     rate: float = 2e-3
     norm: float = 1.0
@@ -147,7 +136,7 @@ class Imitation(Learner):
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
         self.student.refresh(batch)
         batch.reset()
-        teach, share = self.teaching(envs), s.share * s.mix**self.rounds if self.rounds < 6 else 0.0
+        teach, share = self.teaching(envs), s.mix**self.rounds if self.rounds < 6 else 0.0
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         for t in range(s.steps):
             if t % s.length == 0:
@@ -167,10 +156,6 @@ class Imitation(Learner):
                 commands.append(self.acting(one, own, wanted, drives))
             found = envs.step(commands)
             inputs, start = found.inputs, found.over
-            if s.near:
-                kept["weight"].append((1 / (1 + (found.reward / s.near) ** 2)).astype(np.float32))
-            if s.rescue:
-                drives |= found.reward < -s.rescue
         parts = s.steps // s.length
         for key, values in kept.items():
             array = np.array(values)
@@ -207,12 +192,12 @@ class Imitation(Learner):
         inputs = {key[7:]: value.astype(np.float32) for key, value in part.items() if key.startswith("inputs.")}
         student = self.inner.student
         heads, tape = student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
-        counts = part.get("weight", np.ones((s.length, len(rows)), np.float32))[..., None].copy()
+        counts = np.ones((s.length, 1, 1), np.float32)
         counts[: s.warm_up] = 0
         by_head, loss = {}, 0.0
         for one in self.policy:
-            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"], s.huber)
-            weight = counts / np.float32(counts.sum())
+            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
+            weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
         rate = self.price_spikes(tape, s.spike_price)

@@ -53,9 +53,9 @@ class Choice:
         p = np.exp((head - head.max(-1, keepdims=True)) / self.temperature)
         return p / p.sum(-1, keepdims=True)
 
-    def imitate(self, head: np.ndarray, wanted: np.ndarray, huber: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cross entropy (...,) of the head to a teacher's actions (..., 1), or to their probabilities (..., n), after
-        its derivative with respect to the head. ``huber`` is for numbers."""
+        its derivative with respect to the head."""
         if wanted.shape[-1] == 1:
             wanted = self._alone(wanted).astype(np.float32)
         p = self._softmax(head)
@@ -115,19 +115,17 @@ class Gaussian:
         """As `Choice.label`: its command."""
         return self.command(self.mean(head))
 
-    def imitate(self, head: np.ndarray, action: np.ndarray, huber: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """As `Choice.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
         whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
-        limits, which grows linearly beyond ``huber`` if that is not 0 (Huber 1964), and 0 beyond a limit that the
-        action is at, where the command is the same."""
+        limits, and 0 beyond a limit that the action is at, where the command is the same."""
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
             error = np.tanh(mean) - wanted
             return error / self.unit, (error**2).sum(-1)
         error = mean - wanted
         error = np.where((np.abs(wanted) >= 1) & (error * wanted > 0), np.float32(0), error)
-        near = np.clip(error, -huber, huber) if huber else error
-        return 2 * near / self.unit, (near * (2 * error - near)).sum(-1)
+        return 2 * error / self.unit, (error**2).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
         self._deviation = np.exp(self.log_deviation)

@@ -63,17 +63,6 @@ def test_derivatives_of_the_distance_to_a_teacher(make):
     np.testing.assert_allclose(policy.imitate(head, action)[0], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_the_distance_to_a_teacher_grows_linearly_where_it_is_said():
-    policy, rng = POLICIES[3](), np.random.default_rng(1)
-    head = 3 * rng.normal(size=(ROWS, 3))
-    action = policy.command_of(policy.command(policy.sample(head, rng)))
-    expected = differences(lambda head: policy.imitate(head, action, 0.3)[1].sum(), head)
-    found, cost = policy.imitate(head, action, 0.3)
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    assert (cost < policy.imitate(head, action)[1]).any()
-    np.testing.assert_array_equal(policy.imitate(head, action, 1e3)[1], policy.imitate(head, action)[1])
-
-
 def test_a_head_beyond_the_limit_that_its_teacher_is_at_has_no_error():
     policy, head = gaussian(False), np.array([[-5.0, 6.0, 6.0]])  # of limits -2 and 4
     slope, cost = policy.imitate(head, np.array([[-3.0, 4.0, 1.0]], np.float32))
