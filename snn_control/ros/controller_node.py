@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
@@ -35,7 +35,7 @@ from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
 from .life_sign import LifeSign
-from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, missing_rights, run_node
+from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
 from .safe_messages import messages_of
 from .service_manager import notify
@@ -66,7 +66,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
     NAME, PRIORITY, guarded = "controller", 80, True
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
     DECLARES_MORE, SEVERAL = True, True
-    written: ClassVar[dict[Path, str]] = {}  # files that the nodes of this process write -> name of the node
     PARAMETERS: Mapping[str, Parameter] = {
         "controller_file": Parameter("", "Controller file (.yaml)"),
         "mode": Parameter(
@@ -154,7 +153,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.given.fault_after and not self.record:
             raise DescriptionError("fault_after", self.given.fault_after, "needs a record", "add record:=FILE.npz")
         for parameter in ("record", "state"):
-            self._check_written(parameter)
+            self.check_written(parameter)
         self.spec = at_rate(load_spec(self.file), self.given.rate)
         if self.given.dry_run:
             self.spec = shadowed(self.spec)
@@ -184,47 +183,43 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.given.watch:
             self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
-        trigger = self._trigger(self.spec)
-        if supervise := self._supervised():
+        self._make_loop(self.controller, self.spec, [self.faults, *self._more_observers(), self.copies])
+
+    def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
+        """Make the loop between the ports, and the supervisor; raises DescriptionError."""
+        lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
+        if supervise := self._supervised(controller):
             self.supervisor = Supervisor(loop_words.TABLE_WORDS)
         self.loop = Loop(
             tick_address(),
             bound.table,
-            self.controller.period_ns,
+            controller.period_ns,
             self.inputs,
             self.outputs,
-            ends_of(self.spec, bound),
-            observers=[self.faults, *self._more_observers(), self.copies],
+            ends_of(spec, bound),
+            observers=observers,
             mode="lockstep" if lockstep else "realtime",
             trigger=trigger,
             control=bound.address("control"),
             guard=bound.address("guard"),
-            ramps=any(o.ramp or o.stays for o in self.spec.outputs),
+            ramps=any(o.ramp or o.stays for o in spec.outputs),
             publish_budget_s=self.given.publish_budget,
-            most_missed=self.spec.guard.missed,
+            most_missed=spec.guard.missed,
             halt=self._stop.halt,
             phase_ns=round(self.given.phase * 1e9),
             priority=self.given.priority,
             cpus=None if self.given.cpu < 0 else [self.given.cpu],
             hold=[*self.inputs, *self.outputs],
-            keep=self.controller,
+            keep=controller,
             memory=self.supervisor.table if self.supervisor is not None else None,
             name=self.get_name(),
         )
         if self.supervisor is not None:
             priority = self.given.priority + 1 if self.given.priority else 0
-            messages = self._safe_messages(self.controller, self.spec)
+            messages = self._safe_messages(controller, spec)
             self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
-
-    def _check_written(self, parameter: str) -> None:
-        """Raise DescriptionError if the file that a parameter names could not be written by this node."""
-        file = getattr(self.given, parameter)
-        check_record(file, parameter)
-        if file and (other := self.written.setdefault(Path(file).resolve(), self.get_name())) != self.get_name():
-            fix = f"-p {self.get_name()}:{parameter}:=FILE"
-            raise DescriptionError(parameter, file, f"is written by {other}, in the same process", fix)
 
     def _more_observers(self) -> list[Any]:
         recorders = [] if self.recording is None else list(self.recording.recorders)
@@ -257,12 +252,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
             raise DescriptionError("trigger", name or NO_VALUE, rule, close_match(name, waking))
         return self.inputs[[one.name for one in spec.inputs].index(name or waking[0])]
 
-    def _supervised(self) -> float:
+    def _supervised(self, controller: Controller) -> float:
         """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
         limit = self.given.supervise
-        if self.mode == "lockstep" or not limit or self.controller is None:
+        if self.mode == "lockstep" or not limit:
             return 0.0
-        least = 2 * self.controller.period_ns * 1e-9
+        least = 2 * controller.period_ns * 1e-9
         if limit < least:
             raise DescriptionError("supervise", limit, f"must be at least two periods: {least:g} s")
         return limit

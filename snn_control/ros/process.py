@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import rclpy
 import yaml
@@ -36,7 +36,7 @@ from . import block_ends
 from .transport import shared_memory, use_udp
 
 __all__ = [
-    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "check_record", "dds_threads", "declare", "given_priority",
+    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority",
     "io_node",
     "missing_rights", "run_node", "start_rclpy",
 ]  # fmt: skip
@@ -197,6 +197,7 @@ class ProcessNode(Node):
     NAME, PRIORITY, EXAMPLE, SEVERAL = "", 0, "", False
     PARAMETERS: Mapping[str, Parameter] = {}
     DECLARES_MORE = False
+    _written: ClassVar[dict[Path, str]] = {}  # file -> name of the node of this process that writes it
 
     def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
         with dds_threads():
@@ -223,6 +224,20 @@ class ProcessNode(Node):
     def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
         """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def check_written(self, parameter: str) -> None:
+        """Raise DescriptionError now if the file that a parameter names could not be written by this node later."""
+        path = getattr(self.given, parameter)
+        if not path:
+            return
+        file = Path(path)
+        with writing(parameter, path):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir() or not os.access(file.parent, os.W_OK):
+            raise DescriptionError(parameter, path, "must be a file in a folder that can be written to")
+        if (writer := self._written.setdefault(file.resolve(), self.get_name())) != self.get_name():
+            fix = f"-p {self.get_name()}:{parameter}:=FILE"
+            raise DescriptionError(parameter, path, f"is written by {writer}, in the same process", fix)
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
@@ -285,17 +300,6 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
     return value
 
 
-def check_record(path: str, parameter: str = "record") -> None:
-    """Raise DescriptionError now if a file that a parameter names could not be written later."""
-    if not path:
-        return
-    file = Path(path)
-    with writing(parameter, path):
-        file.parent.mkdir(parents=True, exist_ok=True)
-    if file.is_dir() or not os.access(file.parent, os.W_OK):
-        raise DescriptionError(parameter, path, "must be a file in a folder that can be written to")
-
-
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, or one for each name among the arguments, and spin them until a signal or until one has
     ``finished``; returns the exit code.
@@ -347,17 +351,22 @@ def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
         names = remove_ros_args(given)
     if not names:
         return [make.NAME]
-    try:
-        for name in names if make.SEVERAL else ["."]:
-            validate_node_name(name)
-    except InvalidNodeNameException:
-        raise DescriptionError("arguments", names, "are not known", fix) from None
+    if not (make.SEVERAL and all(map(_is_name, names))):
+        raise DescriptionError("arguments", names, "are not known", fix)
     if len(set(names)) < len(names) or len(names) > MOST_LOOPS:
         raise DescriptionError("arguments", names, f"must be at most {MOST_LOOPS} names, each of them once")
     if any(word.startswith("__node:=") for word in given):
         fix = "leave it out: the names of the nodes are the arguments"
         raise DescriptionError("arguments", "__node:=", "would give all nodes one name", fix)
     return names
+
+
+def _is_name(word: str) -> bool:
+    """Whether a node can be called so."""
+    try:
+        return validate_node_name(word)
+    except InvalidNodeNameException:
+        return False
 
 
 MAY_BLOCK = (

@@ -33,7 +33,7 @@ from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
 from ..spaces import as_actions, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
-from .process import Parameter, ProcessNode, Stop, check_record, dds_threads, io_node, run_node
+from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, run_node
 from .topics import groups, need_topics
 from .world_ends import Camera, Commands, Pictures, Sensors
 
@@ -76,7 +76,7 @@ class WorldNode(ProcessNode):
         super().__init__(stop, **options)
         given, file = self.given, self.given.controller_file
         self.mode, self.record = given.mode, given.record
-        check_record(self.record)
+        self.check_written("record")
         self.spec = load_spec(file)
         self.lockstep = self.mode == "lockstep"
         self.env = self._make(given.world, given.arguments)
