@@ -20,6 +20,7 @@ from gymnasium import spaces
 
 from snn_control.errors import DescriptionError
 
+from .baseline import Baseline
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
@@ -200,11 +201,8 @@ class World(gymnasium.Env):
         self._start = client.saveState()
         self._k = self.steps  # no episode has started
 
-    def baselines(self) -> dict[str, Any]:
-        """Classical controllers for a world with these arguments, by name; many worlds have none.
-
-        Each has ``label`` and ``note`` (str), ``reset()`` and ``predict(observation, info) -> (action, None)``.
-        """
+    def baselines(self) -> dict[str, Baseline]:
+        """Classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have none."""
         return {}
 
     @classmethod

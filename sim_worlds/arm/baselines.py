@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
+
 __all__ = ["PD", "PID", "TORQUES"]
 
 STEP = 1e-3  # s
@@ -16,14 +18,10 @@ STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 
 
 @dataclass
-class PD:
+class PD(Baseline):
     """Torque proportional to the errors of angle and speed."""
 
     label: ClassVar[str] = "PD"
-    note: ClassVar[str] = ""
-
-    def reset(self) -> None:
-        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         error = observation["target_position"] - observation["joint_position"]

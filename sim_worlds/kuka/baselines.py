@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
 from ..client import Client
 from .robot import FRICTION, STEP, TORQUES, Kuka
 
@@ -18,14 +19,10 @@ DAMPING = np.array([44.0, 180.0, 15.0, 30.0, 1.0, 1.5, 0.29])
 INTEGRAL = np.array([4.4, 4.4, 4.4, 4.4, 8.4, 8.4, 8.4])
 
 
-class PD:
+class PD(Baseline):
     """Torque proportional to the errors of angle and speed."""
 
     label: ClassVar[str] = "PD"
-    note: ClassVar[str] = ""
-
-    def reset(self) -> None:
-        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         error = observation["target_position"] - observation["joint_position"]

@@ -15,6 +15,7 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
+from ..baseline import Baseline
 from .robot import STRONGEST
 
 __all__ = ["BASELINES", "FlowDivergence", "TrueDivergence", "measure"]
@@ -80,7 +81,7 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 
 
 @dataclass
-class FlowDivergence:
+class FlowDivergence(Baseline):
     """Constant divergence, measured in the events by least squares.
 
     acceleration = K (D - wanted), with K = ``gain`` at first. It falls with the height, of which the share
@@ -93,7 +94,6 @@ class FlowDivergence:
     """
 
     label: ClassVar[str] = "divergence of the flow"
-    note: ClassVar[str] = ""
 
     gain: float = 8.0
     least: float = 3.0
@@ -128,7 +128,7 @@ class FlowDivergence:
 
 
 @dataclass
-class TrueDivergence:
+class TrueDivergence(Baseline):
     """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
 
     acceleration = K (D - wanted), K = ``gain`` + ``rise`` height, but at most ``most``: the same change of the speed
@@ -138,15 +138,11 @@ class TrueDivergence:
     """
 
     label: ClassVar[str] = "true divergence"
-    note: ClassVar[str] = ""
 
     gain: float = 1.0
     rise: float = 4.0
     most: float = 8.0
     wanted: float = 0.5
-
-    def reset(self) -> None:
-        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
         gain = min(self.gain + self.rise * info["height"], self.most)

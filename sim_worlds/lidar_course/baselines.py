@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
 from .robot import ANGLES, FASTEST, RANGE, TURN
 
 __all__ = ["FollowTheGap"]
@@ -18,7 +19,7 @@ STUCK = 0.25  # m, free at most where the robot is stuck
 
 
 @dataclass
-class FollowTheGap:
+class FollowTheGap(Baseline):
     """Turn towards the gap that is deepest for a robot of this width; drive as fast as the way ahead allows.
 
     After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): each obstacle is as wide as it is, plus ``wide`` on
@@ -31,7 +32,6 @@ class FollowTheGap:
     """
 
     label: ClassVar[str] = "follow the gap"
-    note: ClassVar[str] = ""
 
     wide: float = 0.2
     tight: float = 0.13
@@ -42,9 +42,6 @@ class FollowTheGap:
     far: float = 2.5
     gain: float = 3.0
     brake: float = 1.0
-
-    def reset(self) -> None:
-        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         scan = np.minimum(observation["scan"].astype(np.float64), RANGE)

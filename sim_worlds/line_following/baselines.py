@@ -9,6 +9,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
+from ..baseline import Baseline
 from ..sensors.pinhole import Pinhole
 from .camera import floor_points
 from .robot import FASTEST
@@ -21,7 +22,7 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 
 
 @dataclass
-class TrueLine:
+class TrueLine(Baseline):
     """Feedback of the true distance and angle to the line, with its true curvature fed forward: a teacher for
     controllers that only get events (``snn_control train --teacher TrueLine``).
 
@@ -36,9 +37,6 @@ class TrueLine:
 
     stiffness: float = 5.0
     damping: float = 0.9
-
-    def reset(self) -> None:
-        """There is no state to reset."""
 
     def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
         speed = float(observation["target_speed"][0])
@@ -75,7 +73,7 @@ def compiled_band():
 
 
 @dataclass
-class EventLine:
+class EventLine(Baseline):
     """Pure pursuit of the point where the line crosses a band of the floor, which follows the events in it.
 
     Both edges of the line make events, of either sign; their mean is the line's middle, whether it is bright or dark.
@@ -87,7 +85,6 @@ class EventLine:
     """
 
     label: ClassVar[str] = "pursuit of events"
-    note: ClassVar[str] = ""
 
     nearest: float = 0.14
     farthest: float = 0.20

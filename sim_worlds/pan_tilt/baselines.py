@@ -20,6 +20,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
+from ..baseline import Baseline
 from ..sensors.pinhole import Pinhole
 from .robot import Servo
 
@@ -37,7 +38,7 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
 
 
 @dataclass
-class TrueAngleP:
+class TrueAngleP(Baseline):
     """Velocity proportional to the true angle between target and head, as with perfect vision.
 
     gain : [1/s]
@@ -52,16 +53,13 @@ class TrueAngleP:
 
     gain: float
 
-    def reset(self) -> None:
-        """There is no state to reset."""
-
     def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
         error = info["target"] - observation["joint_position"]
         return _command(self.gain * error[0], self.gain * error[1])
 
 
 @dataclass
-class TrueMotion:
+class TrueMotion(Baseline):
     """The target's true velocity and acceleration, plus a term proportional to the remaining angle: a teacher for
     controllers that only get events (``snn_control train --teacher TrueMotion``).
 
@@ -76,7 +74,6 @@ class TrueMotion:
 
     of_events: ClassVar[bool] = False
     label: ClassVar[str] = "true motion"
-    note: ClassVar[str] = ""
 
     gain: float
     brake: float
@@ -108,7 +105,7 @@ class TrueMotion:
 
 
 @dataclass
-class CentroidP:
+class CentroidP(Baseline):
     """Velocity proportional to the mean position of the recent events.
 
     ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + few)``.
@@ -120,7 +117,6 @@ class CentroidP:
 
     of_events: ClassVar[bool] = True
     label: ClassVar[str] = "P on the event centroid"
-    note: ClassVar[str] = ""
 
     gain: float
     tau: float
@@ -171,7 +167,7 @@ def gate(events, count, angle, x, y, radius, out):
 
 
 @dataclass
-class GatedTracker:
+class GatedTracker(Baseline):
     """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
     The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within
@@ -188,7 +184,6 @@ class GatedTracker:
 
     of_events: ClassVar[bool] = True
     label: ClassVar[str] = "gated tracker"
-    note: ClassVar[str] = ""
     velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms decays
     reach: ClassVar[float] = 0.52  # rad, limit that keeps the estimate in the field of view
 

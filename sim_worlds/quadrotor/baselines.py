@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
 from .robot import INERTIA, MIXER, STRONGEST
 
 __all__ = ["CascadedPID", "true_state"]
@@ -20,7 +21,7 @@ STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, of these slopes
 
 
 @dataclass
-class CascadedPID:
+class CascadedPID(Baseline):
     """The cascade of the Crazyflie's firmware: PI of roll and pitch -> wanted rates -> PID of the rates -> mixer.
 
     The rates' derivative is that of the measured rate, filtered. Integrals are limited, and held while a motor is at a
@@ -33,7 +34,6 @@ class CascadedPID:
     """
 
     label: ClassVar[str] = "cascaded PID"
-    note: ClassVar[str] = ""
 
     angle: tuple[float, float] = (24.0, 8.0)
     rate: tuple[float, float, float] = (0.06, 0.015, 0.0004)

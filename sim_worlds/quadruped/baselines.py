@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
 from .dynamics import HIP, LINK
 
 __all__ = ["Trot", "TrotWithImu", "TrotWithTwist", "angles"]
@@ -30,7 +31,7 @@ def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 
 @dataclass
-class Trot:
+class Trot(Baseline):
     """Diagonal legs step together: a foot moves back over the ground as fast as the trunk should move ahead, sideways
     as it should turn, and returns in the air. Open loop.
 
@@ -40,7 +41,6 @@ class Trot:
     """
 
     label: ClassVar[str] = "trot"
-    note: ClassVar[str] = ""
 
     period: float = 0.42
     stance: float = 0.7
@@ -88,7 +88,6 @@ class TrotWithImu(Trot):
     """
 
     label: ClassVar[str] = "trot with Imu"
-    note: ClassVar[str] = ""
 
     turn_gain: float = 0.3
     turn_integral: float = 1.0
@@ -128,7 +127,6 @@ class TrotWithTwist(TrotWithImu):
     """
 
     label: ClassVar[str] = "trot with Imu and twist"
-    note: ClassVar[str] = ""
 
     stance: float = 0.742
     lift: float = 0.148

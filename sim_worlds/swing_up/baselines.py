@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..baseline import Baseline
 from .robot import CART_MASS, FORCE, FRICTION, GRAVITY, HALF, POLE_MASS
 
 __all__ = ["EnergyLQR"]
@@ -46,7 +47,7 @@ def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.
 
 
 @dataclass
-class EnergyLQR:
+class EnergyLQR(Baseline):
     """Swing-up by energy (Astrom and Furuta 2000), then a linear-quadratic regulator; it knows masses and friction.
 
     The pole's energy E is 0 where it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
@@ -61,7 +62,6 @@ class EnergyLQR:
     """
 
     label: ClassVar[str] = "energy + LQR"
-    note: ClassVar[str] = ""
 
     gain: float = 28.6
     strong: float = 4.8
