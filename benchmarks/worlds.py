@@ -1,7 +1,7 @@
 """The tables of the gallery: each world's controller, baselines and chance in each of its rows, with new seeds.
 
 ``python -m benchmarks.worlds [ID ...]``: 20 episodes a row (``--quick``: 2), seeds from 5000 on, which nothing was
-tuned on. Prints each table in Markdown, with what the controller costs.
+tuned on. Prints each table in Markdown, with the controller's spikes and operations; `world_speed` has the times.
 """
 
 from __future__ import annotations
@@ -63,16 +63,14 @@ def measure(name: str, episodes: int, jobs: int) -> dict[str, Any]:
             said = metadata["controller"] if who == CONTROLLER else who
             print(f"| {label} | {said} | {' | '.join(cell(episodes_of, key) for key in keys)} |", flush=True)
         own = found[CONTROLLER]
-        cost = {key: float(np.mean([row[key] for row in own])) for key in ("spikes_a_second", "us_a_step")}
-        cost["synaptic_operations_a_second"] = float(np.mean([row["synaptic_operations_a_second"] for row in own]))
-        cost["times_real_time"] = 1e6 / (metadata["render_fps"] * cost["us_a_step"])
+        keys_of_cost = ("spikes_a_second", "synaptic_operations_a_second")
+        cost = {key: float(np.mean([row[key] for row in own])) for key in keys_of_cost}
         figures[label] = {"actors": found, **cost, "wall_s": time.perf_counter() - begin}
     print()
     for label, one in figures.items():
         print(
             f"{label}: {one['spikes_a_second']:,.0f} spikes and {one['synaptic_operations_a_second']:,.0f} synaptic "
-            f"operations a second; world and controller {one['us_a_step']:.0f} us a step, {one['times_real_time']:.0f} "
-            "times real time on one core"
+            "operations a second"
         )
     cost_by_stage(World(metadata["controller"], f"sim_worlds:{name}", next(iter(rows.values()))))
     return figures

@@ -104,7 +104,6 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
     inertia[1, 5] = inertia[5, 1] = -mx
     inertia[2, 3] = inertia[3, 2] = -my
     inertia[2, 4] = inertia[4, 2] = mx
-    momentum = bias  # in place: read before written
     n0, n1, n2, f0, f1, f2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for j in range(6):
         n0 += inertia[0, j] * v[j]
@@ -113,12 +112,12 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
         f0 += inertia[3, j] * v[j]
         f1 += inertia[4, j] * v[j]
         f2 += inertia[5, j] * v[j]
-    momentum[0] = v[1] * n2 - v[2] * n1 + v[4] * f2 - v[5] * f1
-    momentum[1] = v[2] * n0 - v[0] * n2 + v[5] * f0 - v[3] * f2
-    momentum[2] = v[0] * n1 - v[1] * n0 + v[3] * f1 - v[4] * f0
-    momentum[3] = v[1] * f2 - v[2] * f1
-    momentum[4] = v[2] * f0 - v[0] * f2
-    momentum[5] = v[0] * f1 - v[1] * f0
+    bias[0] = v[1] * n2 - v[2] * n1 + v[4] * f2 - v[5] * f1
+    bias[1] = v[2] * n0 - v[0] * n2 + v[5] * f0 - v[3] * f2
+    bias[2] = v[0] * n1 - v[1] * n0 + v[3] * f1 - v[4] * f0
+    bias[3] = v[1] * f2 - v[2] * f1
+    bias[4] = v[2] * f0 - v[0] * f2
+    bias[5] = v[0] * f1 - v[1] * f0
 
 
 @register_jitable
@@ -165,15 +164,121 @@ def solve(a, b):
 
 
 @register_jitable
+def parts(work):
+    """Views of the memory of `accelerate`. Of trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces
+    and velocities (13, 6). Of joints: axes, accelerations by velocity, and inertia times axis (12, 6), 1 / inertia along
+    the axis and torque less bias (12,)."""
+    rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
+    biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
+    drifts, pulls = work[813:885].reshape(12, 6), work[885:957].reshape(12, 6)
+    return rotations, inertias, biases, speeds, axes, drifts, pulls, work[957:969], work[969:981]
+
+
+@register_jitable
+def outward(leg, state, factors, mass, work, force):
+    """From the trunk to a foot: where its links are, how they move, and the forces on them."""
+    rotations, inertias, biases, speeds, axes, drifts, _, _, _ = parts(work)
+    ahead, side = 1.0 - 2.0 * (leg // 2), 1.0 - 2.0 * (leg % 2)
+    x, y, z = ahead * HIP[0], side * HIP[1], 0.0
+    px = py = pz = 0.0  # where the parent's joint is
+    before = 0
+    for joint in range(3):
+        k = 3 * leg + joint
+        rotation, parent = rotations[k + 1], rotations[before]
+        about(rotation, parent, 0 if joint == 0 else 1, state[13 + k])
+        px += parent[0, 0] * x + parent[0, 1] * y + parent[0, 2] * z
+        py += parent[1, 0] * x + parent[1, 1] * y + parent[1, 2] * z
+        pz += parent[2, 0] * x + parent[2, 1] * y + parent[2, 2] * z
+        column = 0 if joint == 0 else 1
+        sx, sy, sz = rotation[0, column], rotation[1, column], rotation[2, column]
+        axis, v, u = axes[k], speeds[k + 1], speeds[before]
+        axis[0], axis[1], axis[2] = sx, sy, sz
+        axis[3], axis[4], axis[5] = py * sz - pz * sy, pz * sx - px * sz, px * sy - py * sx
+        rate = state[25 + k]
+        for i in range(6):
+            v[i] = u[i] + axis[i] * rate
+        c = drifts[k]
+        c[0] = rate * (v[1] * axis[2] - v[2] * axis[1])
+        c[1] = rate * (v[2] * axis[0] - v[0] * axis[2])
+        c[2] = rate * (v[0] * axis[1] - v[1] * axis[0])
+        c[3] = rate * (v[1] * axis[5] - v[2] * axis[4] + v[4] * axis[2] - v[5] * axis[1])
+        c[4] = rate * (v[2] * axis[3] - v[0] * axis[5] + v[5] * axis[0] - v[3] * axis[2])
+        c[5] = rate * (v[0] * axis[4] - v[1] * axis[3] + v[3] * axis[1] - v[4] * axis[0])
+        down = CENTRES[joint + 1]
+        cx, cy, cz = px + rotation[0, 2] * down, py + rotation[1, 2] * down, pz + rotation[2, 2] * down
+        add_body(inertias[k + 1], biases[k + 1], rotation, MASSES[joint + 1] * mass, INERTIAS[joint + 1],
+                 cx, cy, cz, v)  # fmt: skip
+        x, y, z = 0.0, (side * HIP[2] if joint == 0 else 0.0), (0.0 if joint == 0 else -LINK)
+        before = k + 1
+    last = rotations[before]
+    fx, fy, fz = px - LINK * last[0, 2], py - LINK * last[1, 2], pz - LINK * last[2, 2]
+    v = speeds[before]
+    vx = v[3] + v[1] * fz - v[2] * fy
+    vy = v[4] + v[2] * fx - v[0] * fz
+    vz = v[5] + v[0] * fy - v[1] * fx
+    touch(state, factors, leg, state[0] + fx, state[1] + fy, state[2] + fz, vx, vy, vz, force)
+    bias = biases[before]
+    bias[0] -= fy * force[2] - fz * force[1]
+    bias[1] -= fz * force[0] - fx * force[2]
+    bias[2] -= fx * force[1] - fy * force[0]
+    for i in range(3):
+        bias[3 + i] -= force[i]
+
+
+@register_jitable
+def inward(leg, torque, work):
+    """From a foot to the trunk: what its links add to the inertia and the bias force of the trunk."""
+    _, inertias, biases, _, axes, drifts, pulls, inverse, rest = parts(work)
+    for joint in range(2, -1, -1):
+        k = 3 * leg + joint
+        to = 0 if joint == 0 else k
+        axis, pull, own, bias, c = axes[k], pulls[k], inertias[k + 1], biases[k + 1], drifts[k]
+        total, push = ROTOR, torque[k]
+        for i in range(6):
+            value = 0.0
+            for j in range(6):
+                value += own[i, j] * axis[j]
+            pull[i] = value
+        for i in range(6):
+            total += axis[i] * pull[i]
+            push -= axis[i] * bias[i]
+        inverse[k], rest[k] = 1.0 / total, push
+        along = 0.0
+        for i in range(6):
+            along += pull[i] * c[i]
+        share = (push - along) / total
+        for i in range(6):
+            value = bias[i] + pull[i] * share
+            for j in range(6):
+                value += own[i, j] * c[j]
+                inertias[to, i, j] += own[i, j] - pull[i] * pull[j] / total
+            biases[to, i] += value
+
+
+@register_jitable
+def onward(leg, base, work, out):
+    """From the trunk, whose acceleration is ``base``, to a foot: the accelerations of the joints."""
+    _, _, _, _, axes, drifts, pulls, inverse, rest = parts(work)
+    a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
+    for joint in range(3):
+        k = 3 * leg + joint
+        c, pull, axis = drifts[k], pulls[k], axes[k]
+        a0, a1, a2, a3, a4, a5 = a0 + c[0], a1 + c[1], a2 + c[2], a3 + c[3], a4 + c[4], a5 + c[5]
+        along = pull[0] * a0 + pull[1] * a1 + pull[2] * a2 + pull[3] * a3 + pull[4] * a4 + pull[5] * a5
+        rate = (rest[k] - along) * inverse[k]
+        out[6 + k] = rate
+        a0, a1, a2 = a0 + axis[0] * rate, a1 + axis[1] * rate, a2 + axis[2] * rate
+        a3, a4, a5 = a3 + axis[3] * rate, a4 + axis[4] * rate, a5 + axis[5] * rate
+
+
+@register_jitable
 def accelerate(state, torque, factors, work, out):
     """Accelerations: of the trunk, angular (3) and linear (3), then of the joints (12), into ``out`` (18,).
 
     work : (1200,) float64, overwritten
     """
-    rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
-    biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
-    drifts, pulls = work[813:885].reshape(12, 6), work[885:957].reshape(12, 6)
-    inverse, rest, base, force = work[957:969], work[969:981], work[981:987], work[987:990]
+    rotations, inertias, biases, speeds, _, _, _, _, _ = parts(work)
+    base, force = work[981:987], work[987:990]
     turned(rotations[0], state[3], state[4], state[5], state[6])
     for k in range(3):
         speeds[0, k], speeds[0, 3 + k] = state[10 + k], state[7 + k]
@@ -183,90 +288,14 @@ def accelerate(state, torque, factors, work, out):
     biases[0, 3] -= factors[7]
     biases[0, 4] -= factors[8]
     for leg in range(4):
-        ahead, side = 1.0 - 2.0 * (leg // 2), 1.0 - 2.0 * (leg % 2)
-        x, y, z = ahead * HIP[0], side * HIP[1], 0.0
-        px = py = pz = 0.0  # where the parent's joint is
-        before = 0
-        for joint in range(3):
-            k = 3 * leg + joint
-            rotation, parent = rotations[k + 1], rotations[before]
-            about(rotation, parent, 0 if joint == 0 else 1, state[13 + k])
-            px += parent[0, 0] * x + parent[0, 1] * y + parent[0, 2] * z
-            py += parent[1, 0] * x + parent[1, 1] * y + parent[1, 2] * z
-            pz += parent[2, 0] * x + parent[2, 1] * y + parent[2, 2] * z
-            column = 0 if joint == 0 else 1
-            sx, sy, sz = rotation[0, column], rotation[1, column], rotation[2, column]
-            axis, v, u = axes[k], speeds[k + 1], speeds[before]
-            axis[0], axis[1], axis[2] = sx, sy, sz
-            axis[3], axis[4], axis[5] = py * sz - pz * sy, pz * sx - px * sz, px * sy - py * sx
-            rate = state[25 + k]
-            for i in range(6):
-                v[i] = u[i] + axis[i] * rate
-            c = drifts[k]
-            c[0] = rate * (v[1] * axis[2] - v[2] * axis[1])
-            c[1] = rate * (v[2] * axis[0] - v[0] * axis[2])
-            c[2] = rate * (v[0] * axis[1] - v[1] * axis[0])
-            c[3] = rate * (v[1] * axis[5] - v[2] * axis[4] + v[4] * axis[2] - v[5] * axis[1])
-            c[4] = rate * (v[2] * axis[3] - v[0] * axis[5] + v[5] * axis[0] - v[3] * axis[2])
-            c[5] = rate * (v[0] * axis[4] - v[1] * axis[3] + v[3] * axis[1] - v[4] * axis[0])
-            down = CENTRES[joint + 1]
-            cx, cy, cz = px + rotation[0, 2] * down, py + rotation[1, 2] * down, pz + rotation[2, 2] * down
-            add_body(inertias[k + 1], biases[k + 1], rotation, MASSES[joint + 1] * mass, INERTIAS[joint + 1],
-                     cx, cy, cz, v)  # fmt: skip
-            x, y, z = 0.0, (side * HIP[2] if joint == 0 else 0.0), (0.0 if joint == 0 else -LINK)
-            before = k + 1
-        last = rotations[before]
-        fx, fy, fz = px - LINK * last[0, 2], py - LINK * last[1, 2], pz - LINK * last[2, 2]
-        v = speeds[before]
-        vx = v[3] + v[1] * fz - v[2] * fy
-        vy = v[4] + v[2] * fx - v[0] * fz
-        vz = v[5] + v[0] * fy - v[1] * fx
-        touch(state, factors, leg, state[0] + fx, state[1] + fy, state[2] + fz, vx, vy, vz, force)
-        bias = biases[before]
-        bias[0] -= fy * force[2] - fz * force[1]
-        bias[1] -= fz * force[0] - fx * force[2]
-        bias[2] -= fx * force[1] - fy * force[0]
-        for i in range(3):
-            bias[3 + i] -= force[i]
+        outward(leg, state, factors, mass, work, force)
     for leg in range(4):
-        for joint in range(2, -1, -1):
-            k = 3 * leg + joint
-            to = 0 if joint == 0 else k
-            axis, pull, own, bias, c = axes[k], pulls[k], inertias[k + 1], biases[k + 1], drifts[k]
-            total, push = ROTOR, torque[k]
-            for i in range(6):
-                value = 0.0
-                for j in range(6):
-                    value += own[i, j] * axis[j]
-                pull[i] = value
-            for i in range(6):
-                total += axis[i] * pull[i]
-                push -= axis[i] * bias[i]
-            inverse[k], rest[k] = 1.0 / total, push
-            along = 0.0
-            for i in range(6):
-                along += pull[i] * c[i]
-            share = (push - along) / total
-            for i in range(6):
-                value = bias[i] + pull[i] * share
-                for j in range(6):
-                    value += own[i, j] * c[j]
-                    inertias[to, i, j] += own[i, j] - pull[i] * pull[j] / total
-                biases[to, i] += value
+        inward(leg, torque, work)
     for i in range(6):
         base[i] = -biases[0, i]
     solve(inertias[0], base)
     for leg in range(4):
-        a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
-        for joint in range(3):
-            k = 3 * leg + joint
-            c, pull, axis = drifts[k], pulls[k], axes[k]
-            a0, a1, a2, a3, a4, a5 = a0 + c[0], a1 + c[1], a2 + c[2], a3 + c[3], a4 + c[4], a5 + c[5]
-            along = pull[0] * a0 + pull[1] * a1 + pull[2] * a2 + pull[3] * a3 + pull[4] * a4 + pull[5] * a5
-            rate = (rest[k] - along) * inverse[k]
-            out[6 + k] = rate
-            a0, a1, a2 = a0 + axis[0] * rate, a1 + axis[1] * rate, a2 + axis[2] * rate
-            a3, a4, a5 = a3 + axis[3] * rate, a4 + axis[4] * rate, a5 + axis[5] * rate
+        onward(leg, base, work, out)
     w0, w1, w2 = state[10], state[11], state[12]
     out[0], out[1], out[2] = base[0], base[1], base[2]
     out[3] = base[3] + w1 * state[9] - w2 * state[8]
