@@ -166,8 +166,8 @@ def solve(a, b):
 @register_jitable
 def parts(work):
     """Views of the memory of `accelerate`. Of trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces
-    and velocities (13, 6). Of joints: axes, accelerations by velocity, and inertia times axis (12, 6), 1 / inertia along
-    the axis and torque less bias (12,)."""
+    and velocities (13, 6). Of joints: axes, accelerations by velocity, and inertia times axis (12, 6), 1 / inertia
+    along the axis and torque less bias (12,)."""
     rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
     biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
     drifts, pulls = work[813:885].reshape(12, 6), work[885:957].reshape(12, 6)
