@@ -124,17 +124,17 @@ def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     return read
 
 
-def keywords(pairs: Sequence[str]) -> dict[str, Any]:
-    """``["frequency=0.8", "motion=random"]`` -> keyword arguments, values read as YAML."""
+def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
+    """``["frequency=0.8", "motion=random"]`` -> keyword arguments, values read as YAML. ``option``: who gave them."""
     found = {}
     for pair in pairs:
         key, mark, value = pair.partition("=")
         if not mark or not key.isidentifier():
-            raise DescriptionError("--arg", pair, "must look like key=value")
+            raise DescriptionError(option, pair, "must look like key=value")
         try:
             found[key] = yaml.safe_load(value)
         except (yaml.YAMLError, ValueError, RecursionError):
-            raise DescriptionError("--arg", pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
+            raise DescriptionError(option, pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
     return found
 
 

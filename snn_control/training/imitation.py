@@ -7,12 +7,13 @@ action that it would have taken. The data of all rounds is fitted in sequences t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ..batch import Batch
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag
@@ -23,6 +24,7 @@ from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Choice, Gaussian, distributions
+from .student import Seen, Student
 from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
@@ -45,9 +47,13 @@ class ImitationSettings(Settings):
     norm : largest norm of the gradients
     spike_price : price of the mean number of spikes of a neuron in a step
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    solve : solve for the weights of a linear read-out by ridge regression, see `snn_control.training.readout.ReadOut`
+    ridge : of that, in mean squares of what a weight is multiplied with
     """
 
     fit_ranges: Flag = False
+    solve: Flag = False
+    ridge: float = 2e-5
     environments: int = 8
     steps: int = 256
     length: int = 16
@@ -77,6 +83,22 @@ def compact(array: np.ndarray) -> np.ndarray:
     return small if np.array_equal(small, array) else array
 
 
+@dataclass(frozen=True)
+class Played:
+    """A step of a round, before the environments take it.
+
+    batch : the controllers after their step
+    start : (n,) bool, which episodes began with it
+    seen : of `Student.step`
+    wanted : output -> (n, ...) float32, what the teacher gives
+    """
+
+    batch: Batch
+    start: np.ndarray
+    seen: Seen
+    wanted: dict[str, np.ndarray]
+
+
 class Imitation(Learner):
     """The learner for ``imitate``. ``teacher``: as `teacher_of` takes it.
 
@@ -85,9 +107,10 @@ class Imitation(Learner):
 
     settings: ImitationSettings
     patience = 0.4
-    kept = ("actor", "data", "rounds", "raw")
+    kept: tuple[str, ...] = ("actor", "data", "rounds", "raw")
     teacher: Any = None
     rest: Rest | None = None
+    policy: Sequence[Choice | Gaussian]
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -131,31 +154,46 @@ class Imitation(Learner):
         self.rounds += 1
         return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
 
-    def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
+    def play(
+        self,
+        student: Student,
+        envs: Environments,
+        seed: int,
+        rng: np.random.Generator,
+        begins: Callable[[Batch], object] = lambda batch: None,
+    ) -> Iterator[Played]:
+        """A round, step by step. ``begins`` is called before the first step of each sequence."""
         s, n = self.settings, envs.n
-        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
-        self.student.refresh(batch)
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.batch(n)
+        student.refresh(batch)
         batch.reset()
         teach, share = self.teaching(envs), s.mix**self.rounds if self.rounds < 6 else 0.0
-        kept: dict[str, list[np.ndarray]] = defaultdict(list)
         for t in range(s.steps):
             if t % s.length == 0:
-                kept["memory"].append((self.rest or self.student).remember(batch))
+                begins(batch)
                 drives = rng.random(n) < share
-            kept["start"].append(start)
-            seen = self.student.step(batch, inputs, start)[1]
-            if self.rest is not None:
-                seen = self.rest.look(batch)
-            for name, value in seen.items():
-                kept[f"inputs.{name}"].append(value)
-            wanted_of, commands = teach(inputs, start), []
+            seen = student.step(batch, inputs, start)[1]
+            wanted, commands = teach(inputs, start), []
+            yield Played(batch, start, seen, wanted)
             for one in self.policy:
                 own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
-                wanted = wanted_of[one.name]
-                kept[f"label.{one.name}"].append(wanted)
-                commands.append(self.acting(one, own, wanted, drives))
+                commands.append(self.acting(one, own, wanted[one.name], drives))
             found = envs.step(commands)
             inputs, start = found.inputs, found.over
+
+    def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
+        s, n = self.settings, envs.n
+        kept: dict[str, list[np.ndarray]] = defaultdict(list)
+
+        def remember(batch: Batch) -> None:
+            kept["memory"].append((self.rest or self.student).remember(batch))
+
+        for now in self.play(self.student, envs, seed, rng, remember):
+            kept["start"].append(now.start)
+            for name, value in (now.seen if self.rest is None else self.rest.look(now.batch)).items():
+                kept[f"inputs.{name}"].append(value)
+            for name, value in now.wanted.items():
+                kept[f"label.{name}"].append(value)
         parts = s.steps // s.length
         for key, values in kept.items():
             array = np.array(values)

@@ -143,6 +143,7 @@ class Parameters:
 
     Attributes
     ----------
+    sizes : input or population -> number of neurons, or of graded signals
     ranges : ranges of inputs that may be fitted to what is met
 
     Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, and for what cannot be
@@ -150,10 +151,9 @@ class Parameters:
     """
 
     def __init__(self, spec: ControllerSpec, chosen: Mapping[str, Limits], rng: np.random.Generator) -> None:
-        sizes = {p.name: p.size for p in spec.network.populations}
-        sizes |= _sizes_of_inputs(build_program(spec), spec)
+        self.sizes = {p.name: p.size for p in spec.network.populations} | _sizes_of_inputs(build_program(spec), spec)
         self.chosen = dict(chosen)
-        self.parameters = _choose(_known(spec, sizes, rng), chosen)
+        self.parameters = _choose(_known(spec, self.sizes, rng), chosen)
         for p in self.parameters:
             spec = p.put(_with_start(spec, p), p.numbers.copy())
         self._spec = spec

@@ -36,6 +36,7 @@ from .learner import Learner, Settings
 from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
+from .readout import ReadOut
 from .sac import SAC, SACSettings
 from .sparing import CHANGED, SelfImitation
 from .watch import Watch
@@ -135,7 +136,8 @@ def train(
         after the encoders
     surrogate : surrogate derivative of spikes; None takes that of the file
     run : folder of checkpoints, from which the same call resumes and gives the same bits
-    settings : settings of the learner, by name; they take precedence over those of the file
+    settings : settings of the learner, by name; they take precedence over those of the file, which are for the way
+        that the file names
     progress : called after each phase
 
     Raises DescriptionError, naming what does not fit.
@@ -182,9 +184,12 @@ def _learner(
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
     suited = kind.suited(spec, longest(env) or LIMIT)
-    chosen = _settings(how, kind, {**suited, **spec.training.settings}, given)
+    own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # those of another way are not its
+    chosen = _settings(how, kind, {**suited, **own}, given)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
+    if isinstance(chosen, ImitationSettings) and chosen.solve:
+        cls = ReadOut
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher

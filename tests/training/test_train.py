@@ -194,8 +194,12 @@ def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
     assert np.mean(returns_of(out, "Pendulum-v1", 4)) == pytest.approx(found["mean"], rel=1e-12)
     asked = json.loads((tmp_path / "run" / "run.json").read_text())
     assert asked["surrogate"] == {"kind": "arctan", "slope": 2.0, "final_slope": 6.0}
-    code, _, err = call(capsys, *command, "--how", "sac")  # what the command says goes before the file
-    assert (code, "training.settings.rounds = 1: is not a setting of sac" in err) == (2, True)
+    code, _, err = call(capsys, *command, "--how", "sac", "--set", "rounds=1")  # the file's settings are not sac's
+    assert (code, "settings.rounds = 1: is not a setting of sac" in err) == (2, True)
+    code, _, err = call(capsys, *command, "--set", "rounds")
+    assert (code, "--set = 'rounds': must look like key=value" in err) == (2, True)
+    code, _, err = call(capsys, *command, "--set", "rate=0.5")  # what the command says goes before the file
+    assert (code, "holds a run of another settings" in err) == (2, True)
     code, _, err = call(capsys, *command, "--steps", 200_000)
     assert (code, "holds a run of another settings" in err) == (2, True)
 
