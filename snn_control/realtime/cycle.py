@@ -261,10 +261,11 @@ def _realtime_tick(table, now, deadline):
         add(table, words.STAMPS_UNRELATED, 1)
     _ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
+    in_time = now - deadline <= period // 4
     deadline += period
     late = get(table, words.LAST_TICK) - deadline
-    if late > 0:
-        skipped = (late + period - 1) // period
+    if late > 0:  # the tick of the period that has begun follows at once, but not time after time
+        skipped = late // period if in_time else (late + period - 1) // period
         deadline += skipped * period
         add(table, words.MISSED, skipped)
         add(table, words.OVERRUNS, 1)
