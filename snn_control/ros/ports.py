@@ -25,10 +25,11 @@ from . import port_base as base
 from .cdr import walk
 from .fields import type_name
 from .kinds import KIND_SIZES
-from .limits import ROW, put_row, rows_of
+from .limits import put_row, rows_of
 from .malformed import ABOUT, CODE, COUNTS, FEW, explain
 from .pick import DETAIL, SCRATCH_WORDS
 from .port_base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
+from .rounding import ROW
 from .sectors import REDUCTIONS, reduce_sectors
 from .template import make_template
 from .wire import PathProgram
