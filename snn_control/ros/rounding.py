@@ -1,9 +1,9 @@
 """A number rounded to the type of its field moves within its limits: plain functions of numbers.
 
 Every number is rounded, clamped and limited in its slew in that order, relative to the number that was published
-before. An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew
-ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as the guard
-gives it.
+before. An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every
+1 / slew ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as
+the guard gives it.
 
 The ports compile them (`numbers`), a supervisor calls them as they are: this module imports nothing that compiles.
 """
