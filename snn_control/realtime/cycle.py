@@ -17,6 +17,7 @@ from ..engine.memory import call3, call_kernel, load_f64
 from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
 from . import table as words
 from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
+from .handover import commit, take_over
 from .histogram import record, record_since
 from .port import FINAL, LOCKSTEP, REALTIME, WITHHELD
 from .table import add, get, input_row, put, row_of, slot_of
@@ -175,7 +176,9 @@ def _publish_final(table):
     stamp = max(get(table, words.TICK_STAMP), 0)
     if get(table, words.MODE) == REALTIME:
         stamp = now_realtime(table + 8 * words.TIMESPEC)
+    put(table, words.PUBLISHING, 1)
     _call_all(table, words.OUTPUTS, stamp, np.int64(FINAL))
+    put(table, words.PUBLISHING, 0)
 
 
 # ---------------------------------------------------------------- realtime
@@ -199,16 +202,29 @@ def _wait_deadline(table, deadline, stops):
 
 
 @register_jitable
-def _tell_elapsed(table, now):
-    """Report to the guard how much time has passed since the last tick, so that slew limits hold per second: whole
-    periods of the grid, or the time itself where messages wake the loop. Too many missed periods are a fault."""
-    period, last = get(table, words.PERIOD), get(table, words.LAST_CELL)
-    woken = get(table, words.TRIGGER) != 0
-    cell = now if woken else (now - get(table, words.PHASE)) // period
-    passed = (cell - last) * WHOLE // period if woken else (cell - last) * WHOLE
+def _moment(table, now):
+    """The time of a tick: the number of its period on the grid or, where messages wake the loop, the time itself."""
+    return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
+
+
+@register_jitable
+def _since(table, moment, last):
+    """Thousandths of a period that passed since the tick of ``last``."""
+    return (moment - last) * WHOLE // (get(table, words.PERIOD) if get(table, words.TRIGGER) != 0 else 1)
+
+
+@register_jitable
+def _tell_elapsed(table, moment, commanded):
+    """Report to the guard how much time has passed since the last command, so that slew limits hold per second: whole
+    periods of the grid, or the time itself where messages wake the loop. Too many missed periods are a fault.
+
+    commanded : time of the last command of a supervisor, 0: none
+    """
+    last, most = get(table, words.LAST_CELL), get(table, words.MOST_MISSED)
+    put(table, words.LAST_CELL, moment)
+    passed = _since(table, moment, max(last, commanded))
     put(get(table, words.CONTROL), ELAPSED, max(passed, 1) if last > 0 else WHOLE)
-    put(table, words.LAST_CELL, cell)
-    if last > 0 and get(table, words.MOST_MISSED) > 0 and passed > (get(table, words.MOST_MISSED) + 1) * WHOLE:
+    if last > 0 and most > 0 and _since(table, moment, last) > (most + 1) * WHOLE:
         put(get(table, words.CONTROL), DRIVER, get(get(table, words.CONTROL), DRIVER) | OVERLOADED)
 
 
@@ -241,35 +257,54 @@ def _judge_publication(table, took, withheld):
 
 
 @register_jitable
+def _next_deadline(table, deadline, begin, end):
+    """The deadline after that of a tick, which went from ``begin`` to ``end``; counts those that are skipped."""
+    period = get(table, words.PERIOD)
+    # the tick of a period that has begun follows at once, but not time after time where ticks are too slow
+    at_once = begin - deadline <= period // 4 or (begin - deadline < period and end - begin <= period // 2)
+    deadline += period
+    late = end - deadline
+    if late > 0:
+        skipped = late // period if at_once else (late + period - 1) // period
+        deadline += skipped * period
+        add(table, words.MISSED, skipped)
+        add(table, words.OVERRUNS, 1)
+    return deadline
+
+
+@register_jitable
 def _realtime_tick(table, now, deadline):
     """Take, tick and publish; returns the next deadline."""
-    period = get(table, words.PERIOD)
+    handover, moment = get(table, words.HANDOVER), _moment(table, now)
+    commanded = np.int64(0)
+    if handover != 0:
+        store_release(table + 8 * words.HEARTBEAT, now)
+        commanded = take_over(handover)
+        if commanded >= moment:  # this period has its command
+            return _next_deadline(table, deadline, now, now)
     if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
-    _tell_elapsed(table, now)
+    _tell_elapsed(table, moment, commanded)
     _count_sleep(table)
     _take_all(table, now)
     _ages_by_clock(table, now)
     end = _tick(table)
     withheld = _too_late(table, end - now)
+    put(table, words.PUBLISHING, 1)
+    if handover != 0:
+        store_release(table + 8 * words.HEARTBEAT, end)
+        withheld |= not commit(handover, moment)
     add(table, words.WITHHELD_TICKS, withheld)
     stamp = now_realtime(table + 8 * words.TIMESPEC)
     _call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
+    put(table, words.PUBLISHING, 0)
     _call_all(table, words.OBSERVERS, stamp, end)
     newest = _newest_stamp(table)
     if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
         add(table, words.STAMPS_UNRELATED, 1)
     _ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
-    in_time = now - deadline <= period // 4
-    deadline += period
-    late = get(table, words.LAST_TICK) - deadline
-    if late > 0:  # the tick of the period that has begun follows at once, but not time after time
-        skipped = late // period if in_time else (late + period - 1) // period
-        deadline += skipped * period
-        add(table, words.MISSED, skipped)
-        add(table, words.OVERRUNS, 1)
-    return deadline
+    return _next_deadline(table, deadline, now, get(table, words.LAST_TICK))
 
 
 @register_jitable

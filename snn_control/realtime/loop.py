@@ -56,6 +56,7 @@ from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram
 from . import table as words
 from .clock import check_libc
+from .handover import Handover
 from .port import MODES, InputPort, Port
 from .rights import Rights, ask
 
@@ -135,6 +136,7 @@ class Loop:
     keep : the owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop, and a
         running loop lives until it is stopped, even without other references to it
     memory : (TABLE_WORDS,) int64 zeros for its own table, which another process may read too; None: of its own
+    handover : realtime: its end of the motion that it shares with a supervisor
     name : name of the thread, used in messages
     """
 
@@ -164,6 +166,7 @@ class Loop:
         hold: Sequence[AbstractContextManager] = (),
         keep: object = None,
         memory: np.ndarray | None = None,
+        handover: Handover | None = None,
         name: str = "control loop",
     ) -> None:
         _check(mode, period_ns, timeout_s, tick, inputs, trigger)
@@ -178,6 +181,7 @@ class Loop:
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
         self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
         self._table = np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
+        self._handover = handover
         self._address = int(self._table.ctypes.data)
         self._write_settings(
             tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, most_missed, halt
@@ -219,6 +223,7 @@ class Loop:
             words.BUDGET: round(budget * 1e9),
             words.HALT: halt,
             words.MOST_MISSED: most_missed,
+            words.HANDOVER: self._handover.context if self._handover is not None else 0,
             words.WAKE_HISTOGRAM: self.wake.ctypes.data,
             words.TICK_HISTOGRAM: self.duration.ctypes.data,
             words.LATENCY_HISTOGRAM: self.latency.ctypes.data,
@@ -234,6 +239,12 @@ class Loop:
     def table(self) -> int:
         """Address of the table of `cycle`, for a watchdog."""
         return self._address
+
+    @property
+    def grid(self) -> dict[str, int | bool]:
+        """When it ticks, as JSON allows it: period_ns, phase_ns, and whether messages wake it."""
+        period, phase, trigger = self._table[[words.PERIOD, words.PHASE, words.TRIGGER]].tolist()
+        return {"period_ns": period, "phase_ns": phase, "woken": trigger != 0}
 
     @property
     def running(self) -> bool:
@@ -262,6 +273,8 @@ class Loop:
                 (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = EMPTY
             for array in (self.wake, self.duration, self.latency):
                 array[:] = 0
+            if self._handover is not None:
+                self._handover.begin()
 
     def run(self, ticks: int) -> None:
         """Run ``ticks`` more ticks in the calling thread and return; no rights, no final safe command, no reset."""

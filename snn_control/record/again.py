@@ -71,9 +71,10 @@ def run_again(controller: Controller, log: InputLog, record: Mapping[str, np.nda
         keep=controller,
     )  # fmt: skip
     settings, at = log.settings(controller.bound), 0
-    for tick in [*settings, log.ticks]:
+    for tick in sorted({*settings, *log.handed, log.ticks}):
         if tick > at:
             loop.run(tick - at)
+        log.hand_over(controller.bound, tick)
         if tick in settings:
             controller.bound.tune(settings[tick])
         at = tick

@@ -22,6 +22,7 @@ from ..engine.slots import EVENT_COLUMNS
 from ..engine.take_events import NOWHERE
 from ..errors import InputError, ProgramError
 from ..files import replace_file
+from ..realtime.handover import go_on_from
 from ..realtime.ports.memory import ReplayInput
 from .run_folder import read_arrays
 
@@ -59,6 +60,7 @@ class InputLog:
     faulted : the guard started in a fault, as it does on a robot
     state : (bytes,) uint8, the state block before the first tick; no bytes if it was not kept
     tunable : names of the numbers that could be tuned, in the order of the words in ``control``
+    handed : tick -> int64 words, the motion of the commands that a supervisor handed over before it
     """
 
     period_ns: int
@@ -69,6 +71,7 @@ class InputLog:
     faulted: bool = False
     state: np.ndarray = field(default_factory=lambda: np.zeros(0, np.uint8))
     tunable: tuple[str, ...] = ()
+    handed: Mapping[int, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -107,7 +110,8 @@ class InputLog:
             if "offsets" in one:
                 ends |= dict.fromkeys(EVENT_COLUMNS, int(one["offsets"][ticks])) | {"offsets": ticks + 1}
             inputs[name] = {key: array[: ends[key]] for key, array in one.items()}
-        return replace(self, inputs=inputs, control=self.control[:ticks])
+        handed = {tick: motion for tick, motion in self.handed.items() if tick < ticks}
+        return replace(self, inputs=inputs, control=self.control[:ticks], handed=handed)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write it as .npz, atomically: arrays ``<input>.<column>`` and the other fields; parent folders are
@@ -117,6 +121,8 @@ class InputLog:
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
         facts = {key: getattr(self, key) for key in (*FACTS, "control", "faulted", "state")}
         facts["tunable"] = np.array(self.tunable, np.str_)
+        if self.handed:
+            facts["handed"] = np.array([[tick, *motion] for tick, motion in self.handed.items()], np.int64)
         arrays |= {key: np.array(value) for key, value in {"format": FORMAT, **facts}.items()}
         replace_file(path, lambda file: np.savez(file, **arrays))  # type: ignore[arg-type]
 
@@ -131,16 +137,19 @@ class InputLog:
             period_ns, first_tick, overwritten = (int(arrays.pop(k)) for k in FACTS)
             control, faulted, state = arrays.pop("control"), bool(arrays.pop("faulted")), arrays.pop("state")
             tunable = tuple(str(name) for name in arrays.pop("tunable", np.zeros(0, np.str_)))
+            handed = arrays.pop("handed", np.zeros((0, 1), np.int64))
             for key, array in arrays.items():
                 name, _, column = key.rpartition(".")
                 inputs.setdefault(name, {})[column] = array
             whole = control.ndim == 2 and control.dtype == np.int64 and state.ndim == 1 and state.dtype == np.uint8
             whole = whole and all(_fits(one, len(control)) for one in inputs.values())
+            whole = whole and handed.ndim == 2 and handed.dtype == np.int64 and handed.shape[1] > 0
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path}: is damaged: {error}") from None
         if not whole:
             raise InputError(f"{path}: is damaged: its arrays do not fit together")
-        return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable)
+        given = {int(row[0]): row[1:] for row in handed}
+        return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
 
     def begin(self, bound: Bound) -> None:
         """Put a bound into the state before the first tick; raises InputError if it is of another controller."""
@@ -150,6 +159,15 @@ class InputLog:
             bound.restore(self.state)
         except ProgramError as error:
             raise InputError(f"the log's state is not of this controller: {error}") from None
+
+    def hand_over(self, bound: Bound, tick: int) -> None:
+        """Give what a supervisor handed over before a tick, if it did; raises InputError if it is of another
+        controller."""
+        if tick in self.handed:
+            try:
+                go_on_from(bound, self.handed[tick])
+            except ProgramError as error:
+                raise InputError(f"what a supervisor handed over is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
         """Tick of the log before which numbers were tuned -> (tunable,) float64, all values of the bound from then on:
@@ -176,8 +194,9 @@ class InputLog:
         }
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Input ports that replay it in a loop from its state, tick by tick; what was tuned is in `settings`. Raises
-        InputError if the bound has no such input."""
+        """Input ports that replay it in a loop from its state, tick by tick; beside them are what was tuned
+        (`settings`) and what a supervisor handed over (`hand_over`). Raises InputError if the bound has no such
+        input."""
         self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
         if self.control.shape[1]:
@@ -219,6 +238,7 @@ class InputLog:
         if self.faulted:
             guard[FAULTED] = 1
         for k, (words, observation) in enumerate(zip(self.control, self.observations(), strict=True)):
+            self.hand_over(controller.bound, k)
             if words.size:
                 control[:] = words[: control.size]
             if k in settings:

@@ -20,20 +20,25 @@ from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
 from ..errors import DescriptionError
+from ..realtime import handover
+from ..realtime.handover import Handover
 from ..realtime.port import CompiledPort, newest
 from ..realtime.ports.columns import copy_events
+from ..realtime.shared_motion import HEAD
 from .input_log import HEADER, InputLog
 
 __all__ = ["InputLogRecorder"]
 
 # context words
 CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, TUNED = range(10)
-STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS, WORDS = range(10, 17)
+STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS = range(10, 16)
+HANDOVER, HANDED, LAST_LOADED, N_HANDED, WORDS = range(16, 21)  # of a supervisor, 0: none; rows of tick and motion
 TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
 # by the start of the tick's events
 SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
 MOST_BYTES = 256 << 20  # of a recorder
+MOST_HANDED = 64  # motions of a supervisor
 STATES = 16  # states of a recorder, at most; in a quarter of its bytes
 
 
@@ -61,6 +66,21 @@ def _keep_state(c, tick):
     store_release(c[STATE_TICKS] + 8 * at, tick)
 
 
+@register_jitable
+def _keep_handed(c, tick):
+    """Keep the motion that was taken over before this tick, if one was."""
+    h = i64(c[HANDOVER], handover.WORDS)
+    if h[handover.LOADED] != c[LAST_LOADED]:
+        c[LAST_LOADED] = h[handover.LOADED]
+        words = h[handover.MOTION] - HEAD
+        motion, at = i64(h[handover.COPY] + 8 * HEAD, words), c[N_HANDED] % MOST_HANDED
+        row = i64(c[HANDED] + 8 * (1 + words) * at, 1 + words)
+        row[0] = tick
+        for i in range(words):
+            row[1 + i] = motion[i]
+        c[N_HANDED] += 1
+
+
 def keep_inputs(context, stamp_ns, now_ns):
     """An observer: copies all io slots and the control words of the tick that has just run."""
     c = i64(context, WORDS)
@@ -82,6 +102,8 @@ def keep_inputs(context, stamp_ns, now_ns):
         row[at + words] = o[EVENTS_TOTAL]
         if o[T] != 0:
             _keep_events(port, max(min(slot[COUNT], o[CAPACITY]), 0))
+    if c[HANDOVER] != 0:
+        _keep_handed(c, row[TICK])
     store_release(context + 8 * TOTAL, c[TOTAL] + 1)
     if c[N_STATES] > 0 and row[TICK] % c[EVERY] == 0:
         _keep_state(c, row[TICK])
@@ -141,8 +163,9 @@ class InputLogRecorder(CompiledPort):
             bound.address("clock"), self._table.ctypes.data, len(self._inputs),
             self._ring.ctypes.data, *self._ring.shape, 0, bound.address("controlled"), rules, tuned,
             bound.state.ctypes.data, words, ticks // max(count - 1, 1) or 1, self._states.ctypes.data, count,
-            self._state_ticks.ctypes.data,
+            self._state_ticks.ctypes.data, 0, 0, 0, 0,
         ))  # fmt: skip
+        self._handed = np.zeros((0, 1), np.int64)
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
         """Number of ticks and events to keep."""
@@ -152,6 +175,11 @@ class InputLogRecorder(CompiledPort):
             events = max(*cameras, min(events, most_bytes // (2 * each * len(cameras))))
             most_bytes -= events * each * len(cameras)
         return max(1, min(ticks, most_bytes // tick_bytes)), events
+
+    def follow(self, one: Handover) -> None:
+        """Record what a supervisor hands over, the newest `MOST_HANDED` times. Not while a loop runs."""
+        self._handed, self._followed = np.full((MOST_HANDED, 1 + one.motion.size - HEAD), 0, np.int64), one
+        self._block[[HANDOVER, HANDED]] = one.context, self._handed.ctypes.data
 
     @property
     def kept(self) -> str:
@@ -175,7 +203,7 @@ class InputLogRecorder(CompiledPort):
         """Clear everything; call it when the controller is in the state to start with. Not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
         self._initial, self._first = self._state.copy(), int(self._clock[0])
-        self._block[TOTAL] = self._table[:, EVENTS_TOTAL] = 0
+        self._block[[TOTAL, N_HANDED]] = self._table[:, EVENTS_TOTAL] = 0
         self._state_ticks[:] = -1
 
     def log(self, running: bool = False, most: int | None = None) -> InputLog:
@@ -193,6 +221,9 @@ class InputLogRecorder(CompiledPort):
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
                 written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
                 lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
+        handed = newest(self._handed, int(self._block[N_HANDED]))
+        if self._block[N_HANDED] > MOST_HANDED:  # no replay goes over those that are gone
+            lost = max(lost, int(np.searchsorted(rows[:, TICK], handed[0, 0])))
         state, before = self._state_for(rows[lost:], most)
         rows, overwritten = rows[lost + before :], total - len(rows) + lost + before
         return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
@@ -217,7 +248,9 @@ class InputLogRecorder(CompiledPort):
                 inputs[one.name]["values"] = np.ascontiguousarray(rows[:, at + SLOT_WORDS : end]).view(np.float64)
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
         control = rows[:, CONTROL : self._inputs_from].copy()
-        return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable)
+        kept = newest(self._handed, int(self._block[N_HANDED]))
+        handed = {int(row[0]) - first - 1: row[1:] for row in kept if first < row[0] <= first + len(rows)}
+        return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable, handed=handed)
 
     def still_there(self, number: int) -> bool:
         """Whether the tick with that number, and its events, will not be overwritten soon."""

@@ -44,6 +44,7 @@ TYPES = {
     "snn_control/msg/State": (
         "int64 tick\nint64 period_ns\nint64 faulted\nstring[] populations\nstring[] tunable\nuint8[] state\n"
     ),
+    "snn_control/msg/Handover": "int64 tick\nint64[] motion\n",
     "snn_control/msg/File": "string name\nuint8[] data\n",
 }
 SPIKES = {"spike_step": np.int64, "spike_population": np.uint16, "spike_neuron": np.uint32}
@@ -225,6 +226,11 @@ class McapRecorder:
         ]
         for k, (stamp, end) in enumerate(zip(found["stamp_ns"].tolist(), ends.tolist(), strict=True)):
             number = log.first_tick + k + 1
+            if k in log.handed:
+                body = _Cdr()
+                body.words(number)
+                body.sequence(np.asarray(log.handed[k], np.int64))
+                self._put("handovers", "Handover", stamp, number, body.message())
             for topic, one, header in inputs:
                 body = _Cdr()
                 body.words(*header[k].tolist())
@@ -313,6 +319,7 @@ def read_mcap(path: str | Path) -> Read:
 
     topics: dict[str, _Topic] = {}
     states: list[_Reader] = []
+    handed: dict[int, np.ndarray] = {}
     files: dict[str, bytes] = {}
     try:
         storage = McapStorage(Path(path))
@@ -323,6 +330,8 @@ def read_mcap(path: str | Path) -> Read:
             reader = _Reader(data)
             if name == "State":
                 states.append(reader)
+            elif name == "Handover":
+                handed |= {reader.words(1)[0]: reader.sequence(np.int64)}
             elif name == "File":
                 files |= {reader.text(): reader.sequence(np.uint8).tobytes()}
             else:
@@ -331,14 +340,16 @@ def read_mcap(path: str | Path) -> Read:
             with open(path, "rb") as file:
                 cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
             raise InputError(f"{path}: is {'cut before anything whole' if cut else 'not the record of one run'}")
-        return _read(states[0], topics, files, storage.truncated)
+        return _read(states[0], topics, files, handed, storage.truncated)
     except (ValueError, OSError, UnicodeDecodeError) as error:
         if isinstance(error, InputError):
             raise
         raise InputError(f"{path}: is not a record of a run: {error}") from None
 
 
-def _read(state: _Reader, topics: Mapping[str, _Topic], files: dict[str, bytes], cut: bool) -> Read:
+def _read(
+    state: _Reader, topics: Mapping[str, _Topic], files: dict[str, bytes], handed: Mapping[int, np.ndarray], cut: bool
+) -> Read:
     first, period, faulted = state.words(3)
     populations = [state.text() for _ in range(state.count())]
     tunable, block = tuple(state.text() for _ in range(state.count())), state.sequence(np.uint8)
@@ -354,7 +365,8 @@ def _read(state: _Reader, topics: Mapping[str, _Topic], files: dict[str, bytes],
     arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": ticks.columns.rows("command", n)}
     arrays |= {"population_names": np.array(populations), "overwritten": np.array([first, 0])}
     control, log = ticks.columns.rows("control", n), {name: _columns(one, n) for name, one in inputs.items()}
-    found = InputLog(period, first, 0, log, control, bool(faulted), block, tunable)
+    given = {tick - first - 1: motion for tick, motion in handed.items() if first < tick <= first + n}
+    found = InputLog(period, first, 0, log, control, bool(faulted), block, tunable, given)
     return arrays, found, files, not cut and n == len(numbers)
 
 

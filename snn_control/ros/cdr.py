@@ -26,7 +26,8 @@ from ..events.cdr import (
     is_big,
 )
 from . import pick
-from .kinds import FLOAT32, FLOAT64, KIND_SIZES, get_number
+from .kinds import FLOAT32, FLOAT64, KIND_SIZES
+from .numbers import get_number
 from .pick import NAMED, SLICE, detail
 
 __all__ = ["walk"]

@@ -12,7 +12,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,18 +23,20 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from ..analysis.lint import lint
 from ..controller import Controller
-from ..controller_file import ControllerSpec, load_spec
+from ..controller_file import ControllerSpec, RosTopic, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, close_match, in_file
 from ..realtime import table as loop_words
 from ..realtime.faults import FaultLog
+from ..realtime.handover import Handover
 from ..realtime.loop import Loop
 from ..record.state_copy import StateCopy
 from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
 from .life_sign import LifeSign
+from .ports import CommandOutput
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
 from .safe_messages import messages_of
@@ -188,8 +190,16 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
         """Make the loop between the ports, and the supervisor; raises DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
+        handover = None
         if supervise := self._supervised(controller):
-            self.supervisor = Supervisor(loop_words.TABLE_WORDS)
+            heard = [port for port, _ in self._heard(spec)]
+            numbers = [port.n_rows for port in heard]
+            self.supervisor = Supervisor(loop_words.TABLE_WORDS, Handover.words_of(bound), numbers)
+            handover = Handover(bound, self.supervisor.motion)
+            for port, rows in zip(heard, self.supervisor.rows, strict=True):
+                port.share(rows)
+            if self.recording is not None:
+                self.recording.recorders[1].follow(handover)
         self.loop = Loop(
             tick_address(),
             bound.table,
@@ -212,12 +222,15 @@ class ControllerNode(ProcessNode, LifecycleNode):
             hold=[*self.inputs, *self.outputs],
             keep=controller,
             memory=self.supervisor.table if self.supervisor is not None else None,
+            handover=handover,
             name=self.get_name(),
         )
-        if self.supervisor is not None:
+        if self.supervisor is not None and handover is not None:
             priority = self.given.priority + 1 if self.given.priority else 0
-            messages = self._safe_messages(controller, spec)
-            self.supervisor.start(messages, loop_words.HEARTBEAT, loop_words.RUNNING, supervise, priority)
+            motion = handover.told() | self.loop.grid
+            messages = self._safe_messages(controller, self._heard(spec)) | {"motion": motion}
+            found = {name: getattr(loop_words, name.upper()) for name in ("heartbeat", "running", "publishing")}
+            self.supervisor.start(messages, found, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
 
@@ -327,15 +340,18 @@ class ControllerNode(ProcessNode, LifecycleNode):
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
-    def _safe_messages(self, controller: Controller, spec: ControllerSpec) -> dict[str, Any]:
+    def _heard(self, spec: ControllerSpec) -> list[tuple[CommandOutput, RosTopic]]:
+        """The ports, and their topics, that publish something while a fault lasts."""
+        silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
+        names = [port.name.split(",") for port in self.outputs]
+        return [(p, spec.ros_outputs[n[0]]) for p, n in zip(self.outputs, names, strict=True) if silent.isdisjoint(n)]
+
+    def _safe_messages(self, controller: Controller, heard: Sequence[tuple[CommandOutput, RosTopic]]) -> dict[str, Any]:
         """What another process needs to publish the safe commands. Not while the loop runs."""
         commands = controller.bound.array("command")
         before = commands.copy()
         commands[:] = controller.bound.array("safe")
-        topics = [spec.ros_outputs[port.name.split(",")[0]] for port in self.outputs]
-        stays = {o.name for o in spec.outputs if o.stays}  # no other process knows where these are
-        known = [(p, t) for p, t in zip(self.outputs, topics, strict=True) if stays.isdisjoint(p.name.split(","))]
-        found = messages_of(self, [p for p, _ in known], [t for _, t in known])
+        found = messages_of(self, [p for p, _ in heard], [t for _, t in heard], controller.bound.address("command"))
         commands[:] = before
         return found
 
@@ -344,7 +360,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
         does."""
         if self.supervisor is not None:
             return []
-        program = last_resort.program(self._safe_messages(controller, spec))
+        stays = {o.name for o in spec.outputs if o.stays}  # that process does not know where these are
+        known = [(p, t) for p, t in self._heard(spec) if stays.isdisjoint(p.name.split(","))]
+        program = last_resort.program(self._safe_messages(controller, known))
         if len(program[-1]) > LONGEST_ARGUMENT:
             self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")
             return []

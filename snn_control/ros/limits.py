@@ -2,12 +2,7 @@
 
 The guard limits a command in float64. A field of integers, or of float32, rounds it again, so that 3.5 or 0.1 would be
 published as 4 or 0.10000000149. Therefore the limits of each number are reduced once to values that its field can
-represent, and every number is rounded, clamped and limited in its slew in that order, relative to the number that was
-published before.
-
-An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew
-ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as the guard
-gives it.
+represent; how a number then moves is in `rounding`.
 """
 
 from __future__ import annotations
@@ -21,17 +16,11 @@ from numba.extending import register_jitable
 from ..coding import ArgmaxDecoder, Output
 from ..engine.memory import load_f64, load_i64, store_f64, store_i64
 from ..errors import DescriptionError
-from .kinds import FLOAT32, FLOAT64, KINDS, nearest_whole, put_number
+from .kinds import FLOAT32, FLOAT64, KINDS
+from .numbers import put_number
+from .rounding import COMMAND, FREE, HIGH, KIND, LAST, LOW, PLACE, ROW, STEP, WAIT, WAITED, stepped
 
-__all__ = ["BOUNDS", "ROW", "fit_bounds", "put_row", "rows_of"]
-
-# Words of a row, for one number of a message:
-PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the command
-LOW, HIGH, STEP = 3, 4, 5  # float64, values of the type; STEP is the largest change in a tick
-WAIT = 6  # ticks from one change to the next; 0: the number is published without bounds
-LAST, WAITED = 7, 8  # float64 published last, and ticks since it changed
-FREE = 9  # address of a word that is not 0 on the way to the safe value, when the slew is not limited; 0: it always is
-ROW = 10
+__all__ = ["BOUNDS", "fit_bounds", "put_row", "rows_of"]
 
 ROUNDING = 1e-9  # relative, for slew x period = 2.9999999999999996 in place of 3
 
@@ -114,22 +103,6 @@ def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray |
 
 
 @register_jitable
-def _rounded(value, kind):
-    """``value`` rounded to a field of ``kind``."""
-    if kind == FLOAT64:
-        return value
-    return np.float64(np.float32(value)) if kind == FLOAT32 else nearest_whole(value)
-
-
-@register_jitable
-def _next(value, towards, kind):
-    """The number next to ``value`` in float32, or among integers beyond 2^53."""
-    if kind == FLOAT32:
-        return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
-    return np.nextafter(value, towards)
-
-
-@register_jitable
 def put_row(row, final):
     """Publish one number: write it into the message, within its bounds; ``row`` is an address.
 
@@ -137,21 +110,10 @@ def put_row(row, final):
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
     if wait > 0:
-        low, high = load_f64(row + 8 * LOW), load_f64(row + 8 * HIGH)
-        value = _rounded(value, kind)
-        value = value if value >= low else low  # NaN, which the guard never passes, would become the low end
-        value = value if value <= high else high
-        step, last, free = load_f64(row + 8 * STEP), load_f64(row + 8 * LAST), load_i64(row + 8 * FREE)
-        if step < np.inf and value != last and not final and (free == 0 or load_i64(free) == 0):
-            waited, wanted = load_i64(row + 8 * WAITED), value
-            if waited < wait:
-                value = last
-            elif abs(value - last) > step:
-                value = _rounded(last + step if value > last else last - step, kind)
-                if abs(value - last) > step:
-                    value = _next(value, last, kind)
-                if value == last and abs(_next(last, wanted, kind) - last) <= step * waited:
-                    value = _next(last, wanted, kind)  # the slew of a tick is less than the spacing of numbers
-        store_i64(row + 8 * WAITED, load_i64(row + 8 * WAITED) + 1 if value == last else 1)
+        free, last, waited = load_i64(row + 8 * FREE), load_f64(row + 8 * LAST), load_i64(row + 8 * WAITED)
+        free = final | (free != 0 and load_i64(free) != 0)
+        low, high, step = load_f64(row + 8 * LOW), load_f64(row + 8 * HIGH), load_f64(row + 8 * STEP)
+        value = stepped(value, kind, low, high, step, wait, last, waited, free)
+        store_i64(row + 8 * WAITED, waited + 1 if value == last else 1)
         store_f64(row + 8 * LAST, value)
     put_number(load_i64(row + 8 * PLACE), kind, value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,10 +26,11 @@ from . import port_base as base
 from .cdr import walk
 from .fields import type_name
 from .kinds import KIND_SIZES
-from .limits import ROW, put_row, rows_of
+from .limits import put_row, rows_of
 from .malformed import ABOUT, CODE, COUNTS, FEW, explain
 from .pick import DETAIL, SCRATCH_WORDS
 from .port_base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
+from .rounding import COMMAND, PLACE, ROW
 from .sectors import REDUCTIONS, reduce_sectors
 from .template import make_template
 from .wire import PathProgram
@@ -326,11 +328,30 @@ class CommandOutput(Output):
         self._block[_MICROS_AT] = start + template.micros if template.micros >= 0 else 0
         self._stamps = template.stamp, template.micros
 
-    def final_message(self) -> tuple[bytes, int, int]:
-        """The final safe command, if called while the commands are the safe values; and the offsets of its stamp and of
-        its time in microseconds, -1: none.
+    @property
+    def n_rows(self) -> int:
+        """How many numbers it has."""
+        return len(self._rows)
+
+    def share(self, memory: np.ndarray) -> None:
+        """Keep the rows of its numbers in ``memory``, (n_rows, ROW) int64, which another process goes on with."""
+        memory[:] = self._rows
+        self._rows = memory
+        self._block[_ROWS] = memory.ctypes.data
+
+    def told(self, command: int) -> dict[str, Any]:
+        """What another process publishes it by, as JSON allows it: the final safe command, if called while the commands
+        are the safe values, the offsets of its stamp and of its time in microseconds (-1: none), and those of its
+        numbers, which are the commands with these indices; and whether it waits for the first command.
+
+        command : address of the first of all commands
 
         Not while a loop runs.
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)
-        return self._buffer.data.tobytes(), *self._stamps
+        stamp, micros = self._stamps
+        return {
+            "data": base64.b64encode(self._buffer.data).decode(), "stamp": stamp, "micros": micros,
+            "places": (self._rows[:, PLACE] - self._buffer.data.ctypes.data).tolist(),
+            "commands": ((self._rows[:, COMMAND] - command) // 8).tolist(), "waits": bool(self._block[_STAYS]),
+        }  # fmt: skip

@@ -12,18 +12,16 @@ from typing import Any
 __all__ = ["SafeMessages", "messages_of"]
 
 
-def messages_of(node: Any, ports: Sequence[Any], topics: Sequence[Any]) -> dict[str, Any]:
+def messages_of(node: Any, ports: Sequence[Any], topics: Sequence[Any], command: int) -> dict[str, Any]:
     """What `SafeMessages` takes, as JSON allows it: of the ``ports`` of a node with their RosTopic; call it while the
-    commands are the safe values."""
-    messages = []
-    for port, topic in zip(ports, topics, strict=True):
-        data, stamp, micros = port.final_message()
-        messages.append(
-            {
-                "topic": port.topic, "type": topic.type, "reliability": topic.reliability,
-                "data": base64.b64encode(data).decode(), "stamp": stamp, "micros": micros,
-            }
-        )  # fmt: skip
+    commands are the safe values.
+
+    command : address of the first of all commands
+    """
+    messages = [
+        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.told(command)}
+        for port, topic in zip(ports, topics, strict=True)
+    ]
     return {"name": node.get_name(), "namespace": node.get_namespace(), "messages": messages}
 
 
@@ -31,6 +29,8 @@ class SafeMessages:
     """A node ``NAME_SUFFIX`` that publishes safe commands, and reports on /diagnostics.
 
     given : of `messages_of`
+
+    data : the bytes of each message
     """
 
     def __init__(self, given: dict[str, Any], suffix: str) -> None:
@@ -41,13 +41,15 @@ class SafeMessages:
 
         rclpy.init(args=[])
         self.node = Node(f"{given['name']}_{suffix}", namespace=given["namespace"], use_global_arguments=False)
-        self._ends = []
+        self._ends: list[tuple[Any, ...]] = []
+        self.data: list[bytearray] = []
         for one in given["messages"]:
             package, _, kind = one["type"].split("/")
             cls = getattr(importlib.import_module(f"{package}.msg"), kind)
             qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[one["reliability"].upper()])
             publisher = self.node.create_publisher(cls, one["topic"], qos)
-            self._ends.append((publisher, bytearray(base64.b64decode(one["data"])), one["stamp"], one["micros"]))
+            self._ends.append((publisher, one["stamp"], one["micros"], one["waits"]))
+            self.data.append(bytearray(base64.b64decode(one["data"])))
         self._reports = self.node.create_publisher(DiagnosticArray, "/diagnostics", 1)
         name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
         self._report = DiagnosticArray(status=[DiagnosticStatus(level=DiagnosticStatus.ERROR, name=name)])
@@ -57,9 +59,11 @@ class SafeMessages:
         """Whether each topic is heard by somebody."""
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
-    def publish(self) -> None:
-        """Publish all safe commands once."""
-        for publisher, data, stamp, micros in self._ends:
+    def publish(self, begun: bool = True) -> None:
+        """Publish all commands once; before the first (``begun``) not those that wait for it."""
+        for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
+            if waits and not begun:
+                continue
             now = time.time_ns()
             if stamp >= 0:
                 struct.pack_into("<iI", data, stamp, *divmod(now, 10**9))

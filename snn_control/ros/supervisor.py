@@ -1,10 +1,11 @@
-"""The safe command from a process that is always there, as soon as the loop gives no sign of life.
+"""The way to the safe command from a process that is always there, as soon as the loop gives no sign of life.
 
 A loop that was killed, that stands in its publish, or whose process was stopped, cannot command anything: its last
 command stands. The supervisor is a small process without compiled code, with a priority above the loop's, and with
-publishers of its own that are matched long before they are needed. It sees the loop's heartbeat in memory that both
-share. When the heartbeat is older than ``supervise`` seconds it publishes the safe commands at once, then every
-`EVERY`, until the loop is back, or for `SECONDS` after its process is gone.
+publishers of its own that are matched long before they are needed. It sees the loop's heartbeat and the motion of the
+commands in memory that both share. When the heartbeat is older than ``supervise`` seconds it goes on with that motion
+to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
+`SECONDS` after its process is gone. A loop that is back goes on from there.
 
 ``Supervisor`` is its end in the controller's process; ``python -m snn_control.ros.supervisor JSON`` is the process. It
 ends when the pipe from the controller is closed while no loop runs. SIGINT from the terminal does not end it: the loop
@@ -22,7 +23,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +31,8 @@ import numpy as np
 
 from ..errors import RuntimeFault
 from ..realtime.rights import lock_memory, set_fifo
+from .continued import Continued, Numbers
+from .rounding import ROW
 
 __all__ = ["Supervisor", "main"]
 
@@ -38,41 +41,46 @@ SECONDS = 5.0  # for which they are published after the end of the process
 READY_WITHIN = 10.0  # s for the start of the process
 IDLE = 0.05  # s between looks at a loop that does not run
 LOOK = 0.2  # s between looks at who hears it
-DIED, SILENT, BACK = (
+DIED, SILENT, BACK, ENDED = (
     "the control loop's process is gone: this is the safe command of its supervisor",
     "the control loop gives no sign of life: this is the safe command of its supervisor",
     "the control loop is back: its supervisor is silent again",
+    "the control loop's process was stopped while it published, and would go on with an old command: it is ended",
 )
 
 
 class Supervisor:
-    """The process that supervises a loop, and the memory of the loop's table, which both share.
+    """The process that supervises a loop, and the memory that both share.
 
-    words : of the table
-    table : (words,) int64
+    words, motion : numbers of words of the loop's table, and of `shared_motion`
+    numbers : how many each port has
+
+    table, motion : these words, int64
+    rows : for each port (numbers, ROW) int64, see `rounding`
     """
 
-    def __init__(self, words: int) -> None:
+    def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
+        self._sizes = [words, motion, *(ROW * n for n in numbers), 1]
         self._file = os.memfd_create("snn_control_loop", os.MFD_CLOEXEC)
-        os.ftruncate(self._file, 8 * (words + 1))
-        shared = np.frombuffer(mmap.mmap(self._file, 8 * (words + 1)), np.int64)
-        self.table, self._matched = shared[:words], shared[words:]
+        os.ftruncate(self._file, 8 * sum(self._sizes))
+        self.table, self.motion, *rows, self._matched = _parts(self._file, self._sizes)
+        self.rows = [part.reshape(-1, ROW) for part in rows]
         self._process: subprocess.Popen | None = None
         self._pipe = -1
 
-    def start(self, given: dict[str, Any], heartbeat: int, running: int, limit: float, priority: int) -> None:
+    def start(self, given: dict[str, Any], words: Mapping[str, int], limit: float, priority: int) -> None:
         """Start the process; raises RuntimeFault if it is not ready within `READY_WITHIN`.
 
-        given : of `safe_messages.messages_of`
-        heartbeat, running : words of the table
+        given : of `safe_messages.messages_of`, for the ports in their order, and ``motion``, what `Continued` takes
+        words : heartbeat, running, publishing, of the table
         limit : age of the heartbeat beyond which it commands [s]
         priority : SCHED_FIFO; 0: ordinary
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
         more = {
-            "table": self._file, "alive": theirs, "ready": told, "heartbeat": heartbeat, "running": running,
-            "limit_ns": round(limit * 1e9), "priority": priority,
+            "memory": self._file, "sizes": self._sizes, "alive": theirs, "ready": told, "process": os.getpid(),
+            "limit_ns": round(limit * 1e9), "priority": priority, **words,
         }  # fmt: skip
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, json.dumps(given | more)],
@@ -109,6 +117,12 @@ class Supervisor:
             self._process = None
 
 
+def _parts(file: int, sizes: Sequence[int]) -> list[np.ndarray]:
+    """The parts of the memory of a file, int64."""
+    shared = np.frombuffer(mmap.mmap(file, 8 * sum(sizes)), np.int64)
+    return np.split(shared, np.cumsum(sizes)[:-1])
+
+
 # the process -----------------------------------------------------------------------------------------------------
 def _rights(priority: int) -> None:
     """What is granted of: SCHED_FIFO, memory that is never swapped out, and to be the last that lack of memory ends."""
@@ -128,53 +142,95 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
     given = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
-    table = np.frombuffer(mmap.mmap(given["table"], 0), np.int64)
     use_udp()
 
     import rclpy
 
-    commands = SafeMessages(given, "supervisor")
+    supervision = _Supervision(given, SafeMessages(given, "supervisor"))
     gc.collect()
     gc.freeze()
     gc.disable()
     _rights(given["priority"])
     os.write(given["ready"], b"r")
     os.close(given["ready"])
-    _supervise(commands, table, given)
+    supervision.run()
     rclpy.try_shutdown()
 
 
-def _supervise(commands: Any, table: np.ndarray, given: dict[str, Any]) -> None:
-    heartbeat, running, limit, alive = (given[key] for key in ("heartbeat", "running", "limit_ns", "alive"))
-    gone, silent, looked = 0, False, 0
-    while True:
-        now = time.monotonic_ns()
-        if now - looked > LOOK * 1e9:
-            table[-1], looked = commands.matched, now
-        if not gone and select.select([alive], [], [], 0)[0]:  # the other end of the pipe was closed
-            gone = now
-        if not table[running]:
-            if gone:
+def _is_stopped(process: int) -> bool:
+    """Whether a process is stopped, by a signal or a debugger."""
+    with suppress(OSError), open(f"/proc/{process}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    return False
+
+
+class _Supervision:
+    """Looks at the heartbeat of a loop, and commands while it is too old."""
+
+    def __init__(self, given: dict[str, Any], commands: Any) -> None:
+        self._table, memory, *rows, self._matched = _parts(given["memory"], given["sizes"])
+        self._heartbeat, self._running, self._publishing = (given[k] for k in ("heartbeat", "running", "publishing"))
+        self._limit, self._process = given["limit_ns"], given["process"]
+        self._alive, self._commands, self._motion = given["alive"], commands, Continued(given["motion"], memory)
+        ends = zip(given["messages"], rows, commands.data, strict=True)
+        self._numbers = [Numbers(one, part.reshape(-1, ROW), data) for one, part, data in ends]
+        self._gone, self._silent, self._looked, self._reported = 0, True, 0, 0
+        self._say("")
+
+    def _say(self, cause: str) -> None:
+        """Log an error; not the first, because a first one takes 30 ms."""
+        self._commands.node.get_logger().error(cause, skip_first=True)
+
+    def _late_ns(self, now: int) -> int:
+        """By how much the heartbeat is older than allowed."""
+        return now - int(self._table[self._heartbeat]) - self._limit
+
+    def run(self) -> None:
+        while True:
+            now = time.monotonic_ns()
+            if now - self._looked > LOOK * 1e9:
+                self._matched[0], self._looked = self._commands.matched, now
+            if not self._gone and select.select([self._alive], [], [], 0)[0]:  # the other end of the pipe was closed
+                self._gone = now
+            if not self._table[self._running]:
+                if self._gone:
+                    return
+                self._silent = True
+                select.select([self._alive], [], [], IDLE)
+                continue
+            late = self._late_ns(now)
+            if late <= 0 and not self._gone:
+                if not self._silent:
+                    self._commands.node.get_logger().warning(BACK)
+                self._silent = True
+                time.sleep(-late * 1e-9 + 1e-6)
+                continue
+            moves = self._command(now)
+            if self._gone and now - self._gone > SECONDS * 1e9 and not moves:
                 return
-            silent = False
-            select.select([alive], [], [], IDLE)
-            continue
-        late = now - int(table[heartbeat]) - limit
-        if late <= 0 and not gone:
-            if silent:
-                commands.node.get_logger().warning(BACK)
-            silent = False
-            time.sleep(-late * 1e-9 + 1e-6)
-            continue
-        commands.publish()
-        cause = DIED if gone else SILENT
-        if not silent:
-            commands.node.get_logger().error(cause)
-        silent = True
-        commands.report(cause)
-        if gone and now - gone > SECONDS * 1e9:
-            return
-        time.sleep(EVERY)
+            due = self._motion.next_ns(now) if moves else now + round(EVERY * 1e9)
+            time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
+
+    def _command(self, now: int) -> bool:
+        """Publish the next command of the motion, if the loop is not back meanwhile; whether more are to come."""
+        motion = self._motion
+        if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
+            os.kill(self._process, signal.SIGKILL)
+            self._say(ENDED)
+        if not motion.advance(now):
+            return True
+        if not self._gone and (self._late_ns(time.monotonic_ns()) <= 0 or not motion.newest):
+            return True
+        moves = [one.put(motion.command, motion.periods) for one in self._numbers]
+        self._commands.publish(motion.begun)
+        cause = DIED if self._gone else SILENT
+        if self._silent:
+            self._say(cause)
+        if self._silent or now - self._reported >= EVERY * 1e9:
+            self._reported = now
+            self._commands.report(cause)
+        self._silent = False
+        return motion.moves or any(moves)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import numpy as np
 from snn_control.engine.atomics import fence, load_acquire, store_release
 from snn_control.engine.compile import compile_callback, compile_function
 from snn_control.engine.control import DRIVER, ELAPSED, LEARNING
-from snn_control.engine.memory import f64, i64, load_f64, load_i64, store_f64, store_i64
+from snn_control.engine.memory import call_kernel, f64, i64, load_f64, load_i64, store_f64, store_i64
 from snn_control.engine.slots import SLOT_WORDS
 from snn_control.realtime.clock import now_monotonic, now_realtime, semaphore_wait, sleep_until
 from snn_control.realtime.histogram import record
@@ -61,6 +61,19 @@ def _count_up_or_ramp(table):
         command[0] += 1
     else:
         command[0] = max(command[0] - words[3], safe[0])
+
+
+def _stalling(table):
+    """Words: address of a tick and of its table, ticks, every how many it stalls, how long before it and after it [ns],
+    scratch of two words."""
+    words = i64(table, 8)
+    words[2] += 1
+    stalls = words[2] % words[3] == 0
+    if stalls:
+        sleep_until(now_monotonic(table + 48) + words[4], table + 48)
+    call_kernel(words[0], words[1])
+    if stalls:
+        sleep_until(now_monotonic(table + 48) + words[5], table + 48)
 
 
 def _take_failing(ctx, now, mode):

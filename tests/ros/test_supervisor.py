@@ -3,29 +3,127 @@ stands."""
 
 from __future__ import annotations
 
+import math
 import os
+import random
 import signal
 import subprocess
 import time
+from contextlib import contextmanager
 
+import numpy as np
+import pytest
+
+from snn_control.record.input_log import InputLog
 from snn_control.ros.launching import NodeProcess, command_line
+from tests.motion_judge import heard_beyond
 from tests.ros.node import first, is_safe
 from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, child_environment, die_with_the_parent, wait, write
+from tests.ros.test_replay import replayed
 
 LIMIT, PERIOD = 0.05, CONTROLLER["period"]
 VALUES = changed(CONTROLLER, "inputs.sensor.stale", 10.0)
 
 
-def supervised(start, robot, folder, **more):
+def supervised(start, robot, folder, values=VALUES, **more):
     """A node that commands 1, and what it publishes."""
-    process = start("controller_node", controller_file=str(write(folder, VALUES)), supervise=LIMIT, **more)
+    process = start("controller_node", controller_file=str(write(folder, values)), supervise=LIMIT, **more)
     commands = robot.commands()
-    robot.feed(robot.publisher(), 1.0, 0.0)
+    feeder = robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status(
         "/controller: supervisor", level=OK, message="commands what is safe after 0.05 s without a sign of life"
     )
     wait(lambda: commands and commands[-1][1] > 0.9)
-    return process, commands
+    return process, commands, feeder
+
+
+def pause(process, commands):
+    """Stop it between two publications; the time [ns]."""
+    n = len(commands)
+    wait(lambda: len(commands) > n)
+    time.sleep(PERIOD / 3)
+    process.send(signal.SIGSTOP)
+    return time.time_ns()
+
+
+def is_over(robot):
+    """Wait until no supervisor publishes any more."""
+    wait(lambda: robot.node.count_publishers("drive") == 0)
+
+
+MOTIONS = {
+    "ramp": {"slew": 2.0, "ramp": True, "safe": SAFE},
+    "smooth": {"slew": 2.0, "acceleration": 10.0, "jerk": 200.0, "ramp": True, "safe": SAFE},
+    "hold": {"slew": 2.0, "acceleration": 10.0, "safe": "hold"},
+}
+
+
+def is_one_motion(commands, motion):
+    """Assert that what a loop and its supervisor commanded is within the limits of motion."""
+    stamps, values = np.array(commands).T
+    assert (np.diff(stamps) > 0).all()
+    limits = (motion.get(key, math.inf) for key in ("slew", "acceleration", "jerk"))
+    assert heard_beyond(stamps * 1e-9, values, PERIOD, *limits, most=math.inf) == 0
+    assert np.ptp(values) > 0.5
+
+
+@pytest.mark.parametrize("motion", MOTIONS.values(), ids=MOTIONS)
+def test_no_limit_of_motion_is_passed_by_a_loop_and_its_supervisor(motion, tmp_path, start, robot):
+    pytest.importorskip("mcap")
+    rng, values = random.Random(str(motion)), changed(VALUES, "outputs.drive", VALUES["outputs"]["drive"] | motion)
+    record = tmp_path / "run.mcap"
+    process, commands, feeder = supervised(start, robot, tmp_path, values, record=str(record))
+    for k in range(1, 6):
+        feeder.set((1.0, -1.0)[k % 2], 0.0)
+        time.sleep(rng.uniform(0.05, 0.5))  # it moves
+        process.send(signal.SIGSTOP)
+        begin = time.time_ns()
+        time.sleep(rng.uniform(0.1, 0.6))
+        assert [value for stamp, value in list(commands) if stamp > begin + LIMIT * 1e9]
+        if not process.alive:  # it was stopped while it published
+            break
+        process.send(signal.SIGCONT)
+        time.sleep(0.2)
+    process.send(signal.SIGKILL)
+    process.wait()
+    wait(lambda: len({value for _, value in list(commands)[-40:]}) == 1)  # it rests
+    is_one_motion(commands, motion)
+    assert (commands[-1][1] == SAFE) == (motion["safe"] == SAFE)
+    code, found = replayed(record)
+    assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
+    assert found["ticks"] > 100 or "was stopped while it published" in process.text
+    is_over(robot)
+
+
+def test_a_record_that_ends_has_what_was_handed_over(tmp_path, start, robot):
+    values = changed(VALUES, "outputs.drive", VALUES["outputs"]["drive"] | MOTIONS["smooth"])
+    record = tmp_path / "run.npz"
+    process, commands, _ = supervised(start, robot, tmp_path, values, record=str(record))
+    pause(process, commands)
+    wait(lambda: commands[-1][1] < 0.7)
+    process.send(signal.SIGCONT)
+    wait(lambda: commands[-1][1] > 0.9)
+    assert process.end() == 0
+    is_one_motion(commands, MOTIONS["smooth"])
+    assert len(InputLog.load(tmp_path / "run_shown.npz").handed) == 1
+    code, found = replayed(record)
+    assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
+
+
+def test_a_process_that_is_stopped_while_it_publishes_is_ended(tmp_path, robot):
+    """It would go on with an old command."""
+    with hanging(tmp_path, robot) as (process, commands):
+        (tmp_path / "hang").touch()
+        for _ in range(20):  # the first times it may not hang yet
+            process.send_signal(signal.SIGSTOP)
+            time.sleep(0.2)
+            if process.poll() is not None:
+                break
+            process.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+        assert process.wait(20) == -signal.SIGKILL
+        wait(lambda: commands[-1][1] == SAFE)
+    is_over(robot)
 
 
 def ends_of(text):
@@ -38,7 +136,7 @@ def late(commands, begin):
 
 
 def test_a_killed_loop_is_followed_by_the_safe_command(tmp_path, start, robot):
-    process, commands = supervised(start, robot, tmp_path)
+    process, commands, _ = supervised(start, robot, tmp_path)
     begin = time.time_ns()
     process.send(signal.SIGKILL)
     process.wait()
@@ -52,10 +150,9 @@ def test_a_killed_loop_is_followed_by_the_safe_command(tmp_path, start, robot):
 
 
 def test_a_stopped_process_is_safe_until_it_goes_on(tmp_path, start, robot):
-    process, commands = supervised(start, robot, tmp_path)
+    process, commands, _ = supervised(start, robot, tmp_path)
     for _ in range(3):
-        begin = time.time_ns()
-        process.send(signal.SIGSTOP)
+        begin = pause(process, commands)
         assert late(commands, begin) <= LIMIT + 2 * PERIOD + 0.05
         time.sleep(0.3)
         assert {command for stamp, command in commands if stamp > begin + 0.2e9} == {SAFE}
@@ -68,7 +165,7 @@ def test_a_stopped_process_is_safe_until_it_goes_on(tmp_path, start, robot):
 
 
 def test_an_orderly_end_is_no_alarm(tmp_path, start, robot):
-    process, commands = supervised(start, robot, tmp_path)
+    process, commands, _ = supervised(start, robot, tmp_path)
     robot.status("/controller: output drive", time.monotonic(), level=OK, message="matched")  # its publisher is known
     assert process.end() == 0
     n = len(commands)
@@ -92,29 +189,38 @@ def _session_of(pid):
         return 0
 
 
-def test_a_publication_that_stands_is_safe_before_the_process_is_ended(tmp_path, robot):
-    parameters = {"controller_file": str(write(tmp_path, VALUES)), "supervise": LIMIT}
-    environment = child_environment() | {"HANGS_WITH": str(tmp_path / "hang")}
+@contextmanager
+def hanging(folder, robot):
+    """A supervised node whose publication hangs as soon as a file ``hang`` is there, and what is heard."""
+    parameters = {"controller_file": str(write(folder, VALUES)), "supervise": LIMIT}
+    environment = child_environment() | {"HANGS_WITH": str(folder / "hang")}
     line = command_line(NodeProcess("controller_node", "controller", parameters))
     line[line.index("snn_control.ros.controller_node")] = "tests.ros.hanging_node"
     answers = robot.commands()
     robot.feed(robot.publisher(), 1.0, 0.0)
-    with (tmp_path / "log").open("w+") as log:
+    with (folder / "log").open("w+") as log:
         process = subprocess.Popen(
-            line, env=environment, cwd=tmp_path, stderr=log, preexec_fn=die_with_the_parent,
+            line, env=environment, cwd=folder, stderr=log, preexec_fn=die_with_the_parent,
             start_new_session=True,
         )  # fmt: skip
         try:
             robot.status("/controller: supervisor", level=OK, text="commands what is safe")
-            (tmp_path / "hang").touch()
-            assert process.wait(20) == 1
-            stamps, values = zip(*list(answers), strict=True)
-            last = max(k for k, value in enumerate(values) if value != SAFE)
-            assert (stamps[last + 1] - stamps[last]) * 1e-9 < LIMIT + 2 * PERIOD + 0.1  # before the watchdog's 0.5 s
-            wait(lambda: len(answers) > last + 40)
+            wait(lambda: answers and answers[-1][1] != SAFE)
+            yield process, answers
         finally:
             process.kill()
             process.wait()
+
+
+def test_a_publication_that_stands_is_safe_before_the_process_is_ended(tmp_path, robot):
+    with hanging(tmp_path, robot) as (process, answers):
+        (tmp_path / "hang").touch()
+        assert process.wait(20) == 1
+        wait(lambda: answers[-1][1] == SAFE)
+        stamps, values = zip(*list(answers), strict=True)
+        last = max(k for k, value in enumerate(values) if value != SAFE)
+        assert (stamps[last + 1] - stamps[last]) * 1e-9 < LIMIT + 2 * PERIOD + 0.1  # before the watchdog's 0.5 s
+        wait(lambda: len(answers) > last + 40)
 
 
 def test_a_limit_that_no_loop_keeps_is_refused(tmp_path, start, robot):
@@ -124,7 +230,7 @@ def test_a_limit_that_no_loop_keeps_is_refused(tmp_path, start, robot):
 
 
 def test_a_supervisor_that_is_gone_is_an_error(tmp_path, start, robot):
-    process, _ = supervised(start, robot, tmp_path)
+    process, *_ = supervised(start, robot, tmp_path)
     listed = subprocess.run(
         ["pgrep", "-P", str(process.process.pid), "-f", "supervisor"], capture_output=True, text=True
     )

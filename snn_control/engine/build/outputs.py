@@ -16,6 +16,7 @@ from .builder import Builder, Node, lowering_of, matrix, vector, whole_steps
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
+from ..motion import JUMP, RAMP, STAY
 from ..program import POST, STEP, Place, element
 
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "rate_factor", "terms_of"]
@@ -177,7 +178,7 @@ def add_guard(
     lay, m = b.layout, raw.shape[0]
     command = lay.io("command", "float64", m)
     limits = np.concatenate([_limits(spec, b.dt * b.steps) for spec in specs], axis=1)
-    ways = [outputs.STAY if s.stays else outputs.RAMP if s.ramp else outputs.JUMP for s in specs]
+    ways = [STAY if s.stays else RAMP if s.ramp else JUMP for s in specs]
     way = np.concatenate([np.full(s.size, one, np.uint8) for s, one in zip(specs, ways, strict=True)])
     safe = lay.constant("safe", limits[3])
     first = 0

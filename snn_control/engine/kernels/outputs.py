@@ -1,13 +1,11 @@
-"""From spikes to the command.
-
-The guard computes in float64, because a limit or a small slew changes when it is rounded to float32.
-"""
+"""From spikes to the command; how it moves within its limits is in `snn_control.engine.motion`."""
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ...errors import ProgramError
-from ..control import DRIVER, ELAPSED, LEARNING, RELEASE, WHOLE
+from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
+from ..motion import FUNCTIONS, JUMP, STAY, move, passed, stand, within
 from ..places import Array
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from ..slots import AGE, SLOT_WORDS
@@ -24,7 +22,6 @@ INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 
 # words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
 NOW, LATCHED, STOP_WORDS = range(3)
 MOST_STOPS = 62  # bits that a word has for inputs
-MOST_ELAPSED = 10  # periods for which a slew catches up at most: after a long pause commands start slowly
 
 
 n_pre = rows_of("m")
@@ -68,10 +65,10 @@ def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("
 
 
 LIMITS = Table("f64", "m", "low", "high", "slew", "safe", "acceleration")
-#: ways to the safe command: in one tick; within slew and acceleration; or stay, which brakes within acceleration
-JUMP, RAMP, STAY = range(3)
-ARRIVED = 1e-6  # steps of acceleration: a target so near is reached, whatever the rounding of the steps before
 MOST_SMOOTHED = 10_000  # ticks over which a command is smoothed at most
+
+for _function in FUNCTIONS:
+    register_jitable(forceinline=True)(_function)
 
 
 def _guarded(w):
@@ -110,11 +107,6 @@ def latch(words, reason, release, released):
 
 
 @register_jitable(forceinline=True)
-def within(value, low, high):
-    return low if value < low else (high if value > high else value)
-
-
-@register_jitable(forceinline=True)
 def stopped(stops, release):
     """Whether an input stops the commands, after the operator's ``release`` of those that stop no more."""
     if release:
@@ -139,48 +131,6 @@ def stop(
     stops[NOW] = stops[NOW] | mask if pressed else stops[NOW] & ~mask
     if pressed & (latched != 0) & (slot[AGE] >= 0):
         stops[LATCHED] |= mask
-
-
-@register_jitable(forceinline=True)
-def reach(distance, acceleration):
-    """The largest step with which steps that shrink by ``acceleration`` add up to ``distance``: k steps whose sum is
-    k s - acceleration k (k - 1) / 2."""
-    k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
-    return distance / k + acceleration * (k - 1) / 2
-
-
-@register_jitable(forceinline=True)
-def brake(step, acceleration):
-    return within(0.0, step - acceleration, step + acceleration)
-
-
-@register_jitable(forceinline=True)
-def towards(target, position, step, slew, acceleration):
-    """The next step to a target, after a ``step``: at most ``slew``, changed by at most ``acceleration``, and such that
-    neither a target that stays nor a limit beyond it is passed."""
-    distance = target - position
-    wanted = min(slew, reach(abs(distance), acceleration))
-    return within(wanted if distance >= 0 else -wanted, step - acceleration, step + acceleration)
-
-
-@register_jitable(forceinline=True)
-def smooth(ring, first, size, value, anew):
-    """The mean of the newest ``size`` values, relative to the newest, so that equal ones have no error."""
-    total = np.float64(0)
-    for k in range(first + size - 1, first, -1):
-        ring[k] = value if anew else ring[k - 1]
-        total += ring[k] - value
-    ring[first] = value
-    return value + total / size
-
-
-@register_jitable(forceinline=True)
-def stand(step, ring, longest, windows, j, value):
-    """Forget the motion of a number, which stands at ``value`` from now on."""
-    if step.size > 0:
-        step[j] = 0.0
-    if longest > 0:
-        smooth(ring, j * longest, windows[j], value, True)
 
 
 @register_jitable(forceinline=True)
@@ -213,17 +163,13 @@ def guard(
     in a row (0: only an operator) end it, the command goes the `way` to the safe one: JUMP in one tick, RAMP within
     slew and acceleration, STAY where it is, or brake within acceleration. The slew is a change per second: a driver
     reports in the control words how much time has passed. With an acceleration each whole period of it is a step of its
-    own; `step` is the last one.
-
-    Jerk is limited by the mean over `windows` ticks of `previous` (Biagiotti and Melchiorri 2012, Control Engineering
-    Practice 20:1050). Before the first command, STAY begins at `start` where this is finite.
+    own; `step` is the last one. Before the first command, STAY begins at `start` where this is finite.
     """
     reason = control[DRIVER] | seen(inputs, validity, required, m, raw)
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
         reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
-    elapsed = min(control[ELAPSED] if control[ELAPSED] > 0 else WHOLE, MOST_ELAPSED * WHOLE)
-    periods, rounds = elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
+    periods, rounds = passed(control[ELAPSED])
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
     clamps = slewed = 0
@@ -232,27 +178,15 @@ def guard(
         if begins & (start.size > 0) & (way[j] == STAY) and np.isfinite(start[j]):
             previous[j] = within(np.float64(start[j]), low, high)
             stand(step, ring, longest, windows, j, previous[j])
-        y, z, mean, stays, anew = limits.safe[j], previous[j], np.nan, False, faulted & (way[j] == JUMP)
+        y, jumps, stays = limits.safe[j], faulted & (way[j] == JUMP), faulted & (way[j] == STAY)
         if not faulted:
             y = within(np.float64(raw[j]), low, high)
             clamps += y != raw[j]
-        elif way[j] == STAY:
-            y, stays = z, True
-        if anew:
-            z = y
-        elif acceleration == np.inf:
-            z = within(y, z - slew * periods, z + slew * periods)
-        else:
-            for _ in range(rounds):
-                step[j] = brake(step[j], acceleration) if stays else towards(y, z, step[j], slew, acceleration)
-                z = y if abs(y - z - step[j]) <= ARRIVED * min(acceleration, slew) else within(z + step[j], low, high)
-                if longest > 0:
-                    mean = smooth(ring, j * longest, windows[j], z, False)
-        slewed += z != y
-        z = within(z, low, high)  # last, whatever the previous command was
-        previous[j] = z
-        command[j] = z if np.isnan(mean) else within(mean, low, high)
-        if anew:
-            stand(step, ring, longest, windows, j, z)
+        elif stays:
+            y = previous[j]
+        command[j], reached = move(
+            j, y, jumps, stays, periods, rounds, low, high, slew, acceleration, previous, step, longest, windows, ring
+        )  # fmt: skip
+        slewed += not reached
     words[CLAMPS] += clamps
     words[SLEWED] += slewed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 import resource
 import signal
@@ -16,7 +15,7 @@ import numpy as np
 
 from snn_control.ros import ENDS
 from tests.ros.faults.messages import judged, last_live, settled
-from tests.ros.faults.rig import CONTROLLER, PERIOD, SAFE, Listener, Rig, Stalls, Verdict, beyond, tell
+from tests.ros.faults.rig import PERIOD, SAFE, Listener, Rig, Stalls, Verdict, beyond, tell
 from tests.ros.robot import die_with_the_parent
 
 __all__ = ["NODES"]
@@ -192,15 +191,19 @@ class Clock:
         self.publisher.publish(Message(clock=Time(sec=times[k % len(times)])))
 
 
+def wait_for_safe(listener: Listener, begin: float, seconds: float = 2.0) -> None:
+    """Wait for a safe command after a moment, also where the machine stands still meanwhile."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and not (listener.since(begin)[:, 1] == SAFE).any():
+        time.sleep(0.01)
+
+
 def supervisor(folder: Path, listener: Listener, stalls: Stalls, times: int, random_: random.Random) -> Verdict:
-    """SIGSTOP and SIGKILL to a supervised node: the safe command of its supervisor, which is a jump."""
-    verdict, values = Verdict(times), copy.deepcopy(CONTROLLER)
-    for key in ("slew", "acceleration", "jerk", "ramp"):
-        values["outputs"]["arm"].pop(key)
-    done = 0
+    """SIGSTOP and SIGKILL to a supervised node: its supervisor goes on to the safe command, and the node from there."""
+    verdict, done = Verdict(times), 0
     while done < times:
         with tempfile.TemporaryDirectory() as own:
-            rig = Rig(Path(own), values, supervise=SUPERVISE)
+            rig = Rig(Path(own), supervise=SUPERVISE)
             tell(rig.sensor(), "good")
             node = rig.node()
             rig.active()
@@ -209,22 +212,29 @@ def supervisor(folder: Path, listener: Listener, stalls: Stalls, times: int, ran
                 time.sleep(random_.uniform(0.1, 0.4))
                 sent = time.time()
                 node.send_signal(number)
+                wait_for_safe(listener, sent)
                 time.sleep(0.2)
                 rows = listener.since(sent)
                 safe = rows[rows[:, 1] == SAFE, 0]
                 own_last = max([sent, *rows[rows[:, 1] != SAFE, 0]])
                 due = own_last + SUPERVISE + PERIOD  # one more period than the limit of other faults
                 late = (min(safe) if len(safe) else np.inf) - due
-                verdict.note(late - stalls.within(sent, sent + 0.2))
+                verdict.note(late - stalls.within(sent, max([sent, *safe[:1]])))
                 if len(safe) and (rows[rows[:, 0] > min(safe), 1] != SAFE).any():
                     verdict.wrong.append("another command after the safe one")
                 done += 1
+                if node.poll() is not None:  # it was stopped while it published, and ended for it
+                    break
                 if number == signal.SIGSTOP:
                     node.send_signal(signal.SIGCONT)
                     time.sleep(0.2)
             node.wait()
             time.sleep(5.5)  # of its supervisor
-            verdict.commands += len(listener.since(rig.zero))
+            rows = listener.since(rig.zero)
+            verdict.commands += len(rows)
+            verdict.broken += beyond(rows, stalls, most=np.inf)
+            if rows[-1, 1] != SAFE or rows[-1, 2] != 0.0:
+                verdict.wrong.append(f"the last command is {rows[-1, 1:]}")
             rig.close()
     return verdict
 

@@ -16,6 +16,7 @@ import numpy as np
 import yaml
 
 from snn_control.ros.launching import NodeProcess, command_line
+from tests.motion_judge import heard_beyond
 from tests.ros.robot import CHECKOUT, child_environment, die_with_the_parent
 
 PERIOD, STALE, SAFE, FROZEN = 0.002, 0.05, -1.0, 0.04
@@ -194,28 +195,11 @@ class Verdict:
         return late and self.oldest <= STALE + PERIOD + DELIVERY and not self.broken and not self.wrong
 
 
-def beyond(rows: np.ndarray, stalls: Stalls) -> int:
-    """Number of commands of the arm beyond a limit.
-
-    How many periods lie between two commands is only known where several stamps are one period apart and the machine
-    did not stall, as a tick may be held up within its period; elsewhere only position and velocity are compared, with
-    a period to spare.
-    """
+def beyond(rows: np.ndarray, stalls: Stalls, **more: float) -> int:
+    """Number of commands of the arm beyond a limit."""
     stamps, arm = rows[:, 0], rows[:, 2]
     found = int((~(arm >= LOW) | ~(arm <= HIGH)).sum())
-    if len(arm) < 4:
-        return found
-    gaps = np.diff(stamps) / PERIOD
-    steps, near = np.diff(arm), np.abs(gaps - 1) < 0.25
-    even = np.convolve(near, np.ones(4))[: len(near)] == 4  # with the three before
-    for begin, end in stalls.found:
-        even[np.searchsorted(stamps, begin - 0.01) : np.searchsorted(stamps, end + 0.02)] = False
-    periods = np.where(even, 1, np.minimum(np.ceil(gaps) + 1, 10))
-    found += int((np.abs(steps) > SLEW * PERIOD * periods * (1 + 1e-9) + 1e-12).sum())
-    second, two = np.diff(steps), even[1:] & even[:-1]
-    found += int((np.abs(second[two]) > ACCELERATION * PERIOD**2 * (1 + 1e-6) + 1e-12).sum())
-    third, three = np.diff(second), two[1:] & two[:-1]
-    return found + int((np.abs(third[three]) > JERK * PERIOD**3 * (1 + 1e-6) + 1e-12).sum())
+    return found + heard_beyond(stamps, arm, PERIOD, SLEW, ACCELERATION, JERK, stalls.found, **more)
 
 
 def age_of(rows: np.ndarray, zero: float, stalls: Stalls) -> float:
