@@ -32,7 +32,7 @@ __all__ = ["ReadOut"]
 
 KEPT = 0.9  # of the weight of earlier rounds
 PASSES = 2  # of solving, in each of which steps are weighted by the errors of the one before
-FAR = 0.2  # half limits: error with which a step counts half
+FAR = 1.0  # half limits: error with which a step counts half
 ROOM = 2**23  # numbers of a round that are held at most; of longer ones, steps at equal distances
 DISTURBED = 0.07  # half limits: standard deviation of what is added to the teacher's commands where these act
 MOST = 4_000  # weights that are solved for at most
