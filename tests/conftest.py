@@ -19,6 +19,13 @@ settings.register_profile("repeatable", derandomize=True, database=None, deadlin
 settings.load_profile("repeatable")
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """``-m timed``: files without such a test are not even imported."""
+    if config.option.markexpr == "timed" and collection_path.suffix == ".py":
+        return b"pytest.mark.timed" not in collection_path.read_bytes() or None
+    return None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long files first, in the order of `LONG`."""
     here = Path(__file__).parent
