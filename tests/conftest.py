@@ -14,9 +14,10 @@ LONG = (
     "ros/test_packet_nodes.py", "ros/test_launch.py", "report/test_look.py", "cli/test_events_replay.py",
     "test_plugins.py", "test_docs.py", "report/test_report.py", "training/test_events.py", "engine/test_aarch64.py",
     "cli/test_training_page.py", "cli/test_new_events.py", "engine/test_fuzz.py", "ros/test_deploy.py",
-    "ros/test_safety.py", "training/test_seeds.py", "ros/test_supervisor.py", "ros/test_trained.py", "training/test_trying_worlds.py",
-    "sim_worlds/test_pan_tilt.py", "controller_file/test_writing.py", "ros/test_shipped_worlds.py",
-    "engine/test_scale.py", "record/test_input_log.py", "ros/test_view_node.py", "ros/test_encoder_node.py",
+    "ros/test_safety.py", "training/test_seeds.py", "ros/test_supervisor.py", "ros/test_trained.py",
+    "training/test_trying_worlds.py", "sim_worlds/test_pan_tilt.py", "controller_file/test_writing.py",
+    "ros/test_shipped_worlds.py", "engine/test_scale.py", "record/test_input_log.py", "ros/test_view_node.py",
+    "ros/test_encoder_node.py",
 )  # fmt: skip
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
