@@ -93,7 +93,11 @@ def run(options: argparse.Namespace) -> int:
 def _compile(folder: Path, parameters: list[str]) -> int:
     """Start the node until it is active, or the controller alone where there is no ROS; returns how many functions are
     in the cache."""
+    from ..engine.code_cache import usable_folder
+
     environment = os.environ | {"SNN_CONTROL_CACHE": str(folder / "cache"), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
+    if known := usable_folder():  # what ran here before is not compiled again
+        environment["SNN_CONTROL_CACHE_SOURCE"] = str(known)
     file = folder / "controller.yaml"
     if find_spec("rclpy") is None:
         print("note: there is no rclpy here, so that only the controller is compiled, not the node")

@@ -2,7 +2,8 @@
 
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
 disk and renamed, and its digest is checked before the code is run. Any problem with the disk costs the time of a
-compilation and a `CacheWarning`, but never prevents the start of a controller.
+compilation and a `CacheWarning`, but never prevents the start of a controller. What is missing is copied from the
+folder ``$SNN_CONTROL_CACHE_SOURCE``, if there it is: a folder for a robot is filled in this way.
 """
 
 from __future__ import annotations
@@ -95,27 +96,36 @@ class CodeFile:
         """The result of ``make`` for the code that `write` has stored; None if there is none."""
         if self._path is None:
             return None
-        try:
-            content = self._path.read_bytes()
-            digest, code = content[:32], content[32:]
-            if hashlib.sha256(code).digest() != digest:
-                raise ValueError("its content does not match its digest")
-            made = make(*pickle.loads(code))
-        except FileNotFoundError:
-            return None
-        except Exception as error:  # from the disk, or from a numba with another format
-            _say_once("damaged", f"{self._path}: compiled code is damaged, and compiled again: {error}")
-            return None
-        self.hit = True
-        return made
+        source = os.environ.get("SNN_CONTROL_CACHE_SOURCE")
+        for path in (self._path, *([Path(source, *self._path.parts[-2:])] if source else [])):
+            try:
+                content = path.read_bytes()
+                digest, code = content[:32], content[32:]
+                if hashlib.sha256(code).digest() != digest:
+                    raise ValueError("its content does not match its digest")
+                made = make(*pickle.loads(code))
+            except FileNotFoundError:
+                continue
+            except Exception as error:  # from the disk, or from a numba with another format
+                _say_once("damaged", f"{path}: compiled code is damaged, and compiled again: {error}")
+                return None
+            self.hit = True
+            if path != self._path:
+                self._store(content)
+            return made
+        return None
 
     def write(self, code: tuple) -> None:
+        data = dumps(code)
+        self._store(hashlib.sha256(data).digest() + data)
+
+    def _store(self, content: bytes) -> None:
         if self._path is None:
             return
-        data, path = dumps(code), self._path
+        path = self._path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, lambda file: file.write(hashlib.sha256(data).digest() + data))
+            replace_file(path, lambda file: file.write(content))
         except OSError as error:
             fix = "make room, or set SNN_CONTROL_CACHE to a folder that you can write to"
             _say_once("not written", f"{path}: compiled code is not kept, each start compiles: {error.strerror}; {fix}")

@@ -8,6 +8,7 @@ import os
 import pickle
 import re
 import resource
+import shutil
 import tempfile
 import threading
 import warnings
@@ -183,6 +184,21 @@ def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, mon
         said = text.read()
     assert said.startswith("None compiled code is not kept, each start compiles: ")
     assert said.endswith("set SNN_CONTROL_CACHE to a folder that you can write to")
+
+
+def test_what_is_missing_is_copied_from_a_source(folder, tmp_path, monkeypatch):
+    assert start() == "compiled"
+    (made,) = folder.rglob("*.code")
+    monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "robot"))
+    monkeypatch.setenv("SNN_CONTROL_CACHE_SOURCE", str(folder))
+    assert start() == "cached"
+    assert (tmp_path / "robot" / made.relative_to(folder)).read_bytes() == made.read_bytes()
+    shutil.rmtree(tmp_path / "robot")
+    made.write_bytes(made.read_bytes()[:-1])
+    found, said = told(start)
+    assert found == "compiled"
+    assert said.startswith(f"{made}: compiled code is damaged")
+    assert len(list((tmp_path / "robot").rglob("*.code"))) == 1
 
 
 def test_a_clock_that_is_behind_the_files_compiles_nothing_again(folder, monkeypatch):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import ctypes
+import atexit
+import itertools
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
 from snn_control.ros.launching import NodeProcess, command_line, environment_of_child
+from tests.ros.forks import die_with_the_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
@@ -90,32 +93,89 @@ def within(limit: float, measure: Callable[[], float]) -> None:
         found.append(measure())
 
 
-def die_with_the_parent() -> None:
-    """Else a node of a killed test run would answer in the next one's domain. A node under nohup gets SIGHUP too."""
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+def child_environment() -> dict[str, str]:
+    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return environment_of_child() | {"PYTHONPATH": os.pathsep.join(paths)}
+
+
+_origins: dict[tuple[str, frozenset], subprocess.Popen] = {}
+_numbers = itertools.count()
+
+
+@atexit.register
+def _end_origins() -> None:
+    for one in _origins.values():
+        with one:
+            one.kill()
+
+
+def forked(executable: str, cases: Sequence[tuple[Path, str, str, Sequence[str]]]) -> int:
+    """Run cases as `tests.ros.forks` has them in the environment of now; returns the process id of the first."""
+    environment = child_environment()
+    environment.pop("PYTEST_CURRENT_TEST", None)
+    key = executable, frozenset(environment.items())
+    if key not in _origins:
+        _origins[key] = subprocess.Popen(
+            [sys.executable, "-m", "tests.ros.forks", executable], env=environment, cwd=CHECKOUT, text=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, preexec_fn=die_with_the_parent,
+        )  # fmt: skip
+    asked, answers = _origins[key].stdin, _origins[key].stdout
+    assert asked
+    assert answers
+    asked.write(json.dumps([(str(folder), *case) for folder, *case in cases]) + "\n")
+    asked.flush()
+    return int(answers.readline())
+
+
+class Fork:
+    """A node in a forked process, as a `subprocess.Popen`."""
+
+    def __init__(self, executable: str, folder: Path, output: str, arguments: Sequence[str]) -> None:
+        self._code = folder / f"{output}.{next(_numbers)}.code"  # the next one may have the same output
+        self.returncode: int | None = None
+        self.pid = forked(executable, [(folder, output, self._code.name, arguments)])
+
+    def poll(self) -> int | None:
+        if self.returncode is None and self._code.is_file():
+            self.returncode = int(self._code.read_text())
+        return self.returncode
+
+    def wait(self, seconds: float) -> int:
+        wait(lambda: self.poll() is not None, seconds, "the end of a process")
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            with suppress(ProcessLookupError):  # it has ended, and its code is not written yet
+                os.kill(self.pid, number)
 
 
 class Process:
-    """An executable of the package, with what it printed."""
+    """An executable of the package, with what it printed; ``fresh``: its imports belong to what is tested."""
 
     def __init__(
-        self, folder: Path, executable: str, name: str, *arguments: str, namespace: str = "", **parameters: Any
-    ) -> None:
-        self.line = command_line(NodeProcess(executable, name, parameters))
+        self, folder: Path, executable: str, name: str, *arguments: str, namespace: str = "", fresh: bool = False,
+        **parameters: Any,
+    ) -> None:  # fmt: skip
+        line = command_line(NodeProcess(executable, name, parameters))
         if namespace:
-            self.line += ["-r", f"__ns:={namespace}"]
-        self.line += arguments
+            line += ["-r", f"__ns:={namespace}"]
+        line += arguments
         self.begun = time.monotonic()
-        self._log = (folder / f"{name}{namespace.replace('/', '_')}.log").open("w+")
-        self.process = subprocess.Popen(
-            self.line, env=child_environment(), cwd=folder, stdout=self._log, stderr=subprocess.STDOUT,
-            preexec_fn=die_with_the_parent,
-        )  # fmt: skip
+        self._log = folder / f"{name}{namespace.replace('/', '_')}.log"
+        self.process: Fork | subprocess.Popen
+        with self._log.open("w") as log:
+            if fresh:
+                self.process = subprocess.Popen(
+                    line, env=child_environment(), cwd=folder, stdout=log, stderr=log, preexec_fn=die_with_the_parent
+                )
+            else:
+                self.process = Fork(executable, folder, self._log.name, line[3:])
 
     @property
     def text(self) -> str:
-        return Path(self._log.name).read_text()
+        return self._log.read_text()
 
     @property
     def alive(self) -> bool:
@@ -134,15 +194,7 @@ class Process:
         return self.wait(seconds)
 
     def close(self) -> None:
-        if self.alive:
-            self.process.kill()
-            self.process.wait()
-        self._log.close()
-
-
-def child_environment() -> dict[str, str]:
-    paths = [str(CHECKOUT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return environment_of_child() | {"PYTHONPATH": os.pathsep.join(paths)}
+        self.end(signal.SIGKILL)
 
 
 class Processes:
@@ -164,15 +216,16 @@ class Processes:
 
 def run_to_end(folder: Path, executable: str, *arguments: str, seconds: float = 60.0, **parameters: Any):
     """Exit code and all lines of a process that ends by itself."""
-    line = command_line(NodeProcess(executable, executable.removesuffix("_node"), parameters)) + list(arguments)
-    done = subprocess.run(
-        line, env=child_environment(), cwd=folder, timeout=seconds, capture_output=True, text=True, check=False
-    )
-    return done.returncode, (done.stdout + done.stderr).splitlines()
+    node = NodeProcess(executable, executable.removesuffix("_node"), parameters)
+    process = Fork(executable, folder, "lines", [*command_line(node)[3:], *arguments])
+    try:
+        return process.wait(seconds), (folder / "lines").read_text().splitlines()
+    finally:
+        process.send_signal(signal.SIGKILL)
 
 
 class Mistakes:
-    """Runs cases that end by themselves, each in a process of its own, forked from one that has imported the node.
+    """Runs cases that end by themselves, each in a process of its own.
 
     They run one after the other, well before their outcomes are asked for.
     """
@@ -185,19 +238,13 @@ class Mistakes:
             own.mkdir()
             given = {"controller_file": str(write(own, values))} | parameters
             node = NodeProcess(executable, executable.removesuffix("_node"), given)
-            lines.append([str(own), command_line(node)[3:]])
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.ros.forks", executable], env=child_environment(), cwd=CHECKOUT,
-            stdin=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        assert self._process.stdin
-        with self._process.stdin as pipe:
-            json.dump(lines, pipe)
+            lines.append((own, "lines", "code", command_line(node)[3:]))
+        forked(executable, lines)
 
     def __getitem__(self, case: str) -> tuple[int, list[str]]:
         """Exit code and lines."""
         code = self._folders[case] / "code"
-        wait(lambda: code.is_file() or self._process.poll() is not None, 60.0, f"the end of {case}")
+        wait(code.is_file, 60.0, f"the end of {case}")
         return int(code.read_text()), (self._folders[case] / "lines").read_text().splitlines()
 
     def check(self, case: str, needles: Sequence[str]) -> str:
@@ -208,10 +255,6 @@ class Mistakes:
         for needle in needles:
             assert needle in lines[0]
         return lines[0]
-
-    def close(self) -> None:
-        self._process.kill()
-        self._process.wait()
 
 
 def stamp_of(message: Any) -> int:

@@ -47,9 +47,7 @@ MISTAKES = {
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     cases = {name: (parameters, two_inputs()) for name, (parameters, _) in MISTAKES.items()}
-    all_of_them = Mistakes(tmp_path_factory.mktemp("mistakes"), "encoder_node", cases)
-    yield all_of_them
-    all_of_them.close()
+    return Mistakes(tmp_path_factory.mktemp("mistakes"), "encoder_node", cases)
 
 
 @pytest.mark.parametrize("case", MISTAKES)

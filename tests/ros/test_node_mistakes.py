@@ -95,9 +95,7 @@ def outcomes(tmp_path_factory):
     cases = {
         name: (p, changed(CONTROLLER, *change) if change else CONTROLLER) for name, (p, change, _) in MISTAKES.items()
     }
-    all_of_them = Mistakes(tmp_path_factory.mktemp("mistakes"), "controller_node", cases)
-    yield all_of_them
-    all_of_them.close()
+    return Mistakes(tmp_path_factory.mktemp("mistakes"), "controller_node", cases)
 
 
 @pytest.mark.parametrize("case", MISTAKES)

@@ -14,21 +14,25 @@ from std_srvs.srv import SetBool, Trigger
 
 from tests.ros.robot import CHECKOUT, CONTROLLER, changed, wait, write
 
-LEARNING = changed(
-    CONTROLLER, "network",
-    {
+
+def learning(n):
+    """A controller of ``n`` neurons that fire and learn."""
+    network = {
         "populations": {
-            "fires": {"size": 20, "neuron": {"type": "lif", "tau_mem": 0.02}, "bias": 0.9},
+            "fires": {"size": n, "neuron": {"type": "lif", "tau_mem": 0.02}, "bias": 0.9},
             "slow": {"size": 1, "neuron": {"type": "li", "tau_mem": 0.02}},
         },
         "projections": [
-            {"pre": "sensor", "post": "fires", "weights": np.linspace(-1, 2, 40).reshape(2, 20).tolist()},
-            {"pre": "fires", "post": "fires", "weights": 0.05, "delay": 0.005,
-             "learning": {"type": "stdp", "a_plus": 0.01, "w_max": 0.2}},
-            {"pre": "fires", "post": "slow", "weights": 0.05},
+            {"pre": "sensor", "post": "fires", "weights": np.linspace(-1, 2, 2 * n).reshape(2, n).tolist()},
+            {"pre": "fires", "post": "fires", "weights": 1 / n, "delay": 0.005,
+             "learning": {"type": "stdp", "a_plus": 0.2 / n, "w_max": 4 / n}},
+            {"pre": "fires", "post": "slow", "weights": 1 / n},
         ],
-    },
-)  # fmt: skip
+    }  # fmt: skip
+    return changed(CONTROLLER, "network", network)
+
+
+LEARNING, MANY = learning(20), learning(400)  # the spikes of many fill a chunk of a recording in a second
 VALUES = changed(LEARNING, "guard.release", 0)  # an operator's release ends a fault
 
 
@@ -108,17 +112,17 @@ def test_a_fault_is_saved_with_what_was_before_it(tmp_path, start, robot):
 
 def test_a_run_in_mcap_survives_a_kill(tmp_path, start, robot):
     pytest.importorskip("mcap")
-    record = tmp_path / "run.mcap"
-    process = start("controller_node", controller_file=str(write(tmp_path, LEARNING)), record=str(record))
+    record, file = tmp_path / "run.mcap", str(write(tmp_path, MANY))
+    process = start("controller_node", controller_file=file, record=str(record))
     commands = robot.commands()
     robot.feed(robot.publisher(), 1.0, 0.5)
-    wait(lambda: record.is_file() and record.stat().st_size > 300_000)
+    wait(lambda: len(commands) > 150 and record.stat().st_size > 300_000)  # more than a chunk
     process.send(9)
     process.wait()
     code, found = replayed(record)
     assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
     assert found["ticks"] > 50
-    process = start("controller_node", controller_file=str(write(tmp_path, LEARNING)), record=str(record))
+    process = start("controller_node", controller_file=file, record=str(record))
     before = len(commands)
     wait(lambda: len(commands) > before + 100)
     assert process.end() == 0

@@ -24,8 +24,9 @@ from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, 
 def test_a_signal_during_the_start_is_followed_by_nothing_but_the_safe_command(tmp_path, start, robot, after):
     answers = robot.commands()
     robot.feed(robot.publisher(), 1.0, 0.0)
-    process = start("controller_node", controller_file=str(write(tmp_path)))
-    if isinstance(after, float):
+    early = isinstance(after, float)
+    process = start("controller_node", controller_file=str(write(tmp_path)), fresh=early)
+    if early:
         time.sleep(after)
     else:
         wait(lambda: answers if after == "active" else robot.node.count_subscribers("/joints"))

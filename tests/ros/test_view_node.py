@@ -121,9 +121,7 @@ def test_a_package_that_is_not_installed_is_named(monkeypatch):
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     cases = {name: (parameters, None) for name, (parameters, _) in MISTAKES.items()}
-    all_of_them = Mistakes(tmp_path_factory.mktemp("mistakes"), "view_node", cases)
-    yield all_of_them
-    all_of_them.close()
+    return Mistakes(tmp_path_factory.mktemp("mistakes"), "view_node", cases)
 
 
 @pytest.mark.parametrize("case", MISTAKES)

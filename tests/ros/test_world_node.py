@@ -60,9 +60,7 @@ def outcomes(tmp_path_factory):
         name: ({"world": "CartPole-v1"} | parameters, changed(CARTPOLE, *change) if change else CARTPOLE)
         for name, (parameters, change, _) in MISTAKES.items()
     }
-    all_of_them = Mistakes(tmp_path_factory.mktemp("mistakes"), "world_node", cases)
-    yield all_of_them
-    all_of_them.close()
+    return Mistakes(tmp_path_factory.mktemp("mistakes"), "world_node", cases)
 
 
 @pytest.mark.parametrize("case", MISTAKES)
