@@ -68,6 +68,8 @@ def add_to(commands: Any) -> None:
         "who is imitated: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the environment"
     )
     parser.add_argument("--teacher", metavar="WHO", help=text)
+    text = "what is trained, in place of what the file says, e.g. 'hidden.*'; may be repeated"
+    parser.add_argument("--trainable", action="append", default=[], metavar="PATTERN", help=text)
     text = "setting of the way to train, e.g. rate=0.001; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
@@ -128,6 +130,7 @@ def _file(options: argparse.Namespace) -> int:
         "arguments": arguments,
         "how": options.how,
         "teacher": options.teacher,
+        "trainable": {pattern: {} for pattern in options.trainable} or None,
         "settings": keywords(options.set, "--set") | ({"budget": options.steps} if options.steps else {}),
     }
     first = 1 if options.seed is None else options.seed
@@ -177,7 +180,7 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
-    given += [f"--set {shlex.quote(pair)}" for pair in options.set]
+    given += [f"--{key} {shlex.quote(one)}" for key in ("trainable", "set") for one in getattr(options, key)]
     e = trained.evaluation
     score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}, of {len(e.returns)} episodes"
     return (

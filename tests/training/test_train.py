@@ -198,6 +198,8 @@ def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
     assert (code, "settings.rounds = 1: is not a setting of sac" in err) == (2, True)
     code, _, err = call(capsys, *command, "--set", "rounds")
     assert (code, "--set = 'rounds': must look like key=value" in err) == (2, True)
+    code, _, err = call(capsys, *command, "--trainable", "nothing.*")
+    assert (code, "training.trainable = 'nothing.*': matches nothing that can be trained" in err) == (2, True)
     code, _, err = call(capsys, *command, "--set", "rate=0.5")  # what the command says goes before the file
     assert (code, "holds a run of another settings" in err) == (2, True)
     code, _, err = call(capsys, *command, "--steps", 200_000)
