@@ -61,4 +61,5 @@ class Client:
         self.close = weakref.finalize(self, _disconnect, self.number)
 
     def __getattr__(self, name: str) -> Any:
-        return functools.partial(getattr(pybullet, name), physicsClientId=self.number)
+        found = self.__dict__[name] = functools.partial(getattr(pybullet, name), physicsClientId=self.number)
+        return found

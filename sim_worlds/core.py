@@ -215,12 +215,17 @@ class World(gymnasium.Env):
         """Make the episode that begins one with these factors, one for each of ``RANDOMIZED``."""
 
     def _observe(self) -> dict[str, np.ndarray]:
-        return {name: value for part in self._parts for name, value in part.observe().items()}
+        observation: dict[str, np.ndarray] = {}
+        for part in self._parts:
+            observation.update(part.observe())
+        return observation
 
     def _judge(self) -> tuple[float, bool, dict[str, Any]]:
         reward, over, info = self.task.judge()
-        told = [one for sensor in self.sensors for one in sensor.info().items()]
-        return reward, over, {"time": self._k * self.dt, **info, **dict(told)}
+        info = {"time": self._k * self.dt, **info}
+        for sensor in self.sensors:
+            info.update(sensor.info())
+        return reward, over, info
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None

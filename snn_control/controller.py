@@ -26,7 +26,7 @@ from .engine.workload import workload
 from .errors import DescriptionError, InputError, ProgramError, SnnControlError
 from .files import Arrays, replace_file
 from .resources import controller_path
-from .spaces import as_actions, inputs_of, released
+from .spaces import as_action, inputs_of, released
 from .stepped import Stepped, alone
 
 __all__ = ["Controller", "build_program"]
@@ -102,12 +102,15 @@ class Controller(Stepped):
             raise InputError(f"observation, a {type(observation).__name__}: {rule}")
         self._check_names(observation)
         with self._lock:
-            for name, take in self._take.items():
-                value = observation.get(name)
-                if not take(value):
-                    give(f"observation['{name}']", take, self._data.get(name), value)
-            self._run()
+            self._advance(observation)
             return {name: command.copy() for name, command in self._commands.items()}
+
+    def _advance(self, observation: Mapping[str, Any]) -> None:
+        for name, take in self._take.items():
+            value = observation.get(name)
+            if not take(value):
+                give(f"observation['{name}']", take, self._data.get(name), value)
+        self._run()
 
     def _run(self) -> None:
         tick = self._observed_tick if self.observers else self.bound.tick
@@ -138,7 +141,7 @@ class Controller(Stepped):
         with self._lock:
             if episode_start is not None and np.any(episode_start):
                 self.reset()
-            self.step(given)
+            self._advance(given)
             if not self._choices:
                 return self._command.astype(np.float32), None
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
@@ -146,9 +149,10 @@ class Controller(Stepped):
     def act(self, observation: Any, space: Any) -> Any:
         """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
         and dtype, clipped to its bounds; for a Discrete a whole number."""
+        given = self.given(observation)
         with self._lock:
-            self.step(self.given(observation))
-            return as_actions(self._command[None], space)[0]
+            self._advance(given)
+            return as_action(self._command, space)
 
     def given(self, observation: Any) -> dict[str, Any]:
         """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that

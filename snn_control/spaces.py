@@ -10,6 +10,7 @@ import numpy as np
 from .errors import DescriptionError, InputError, counted
 
 __all__ = [
+    "as_action",
     "as_actions",
     "as_command",
     "check_action",
@@ -49,16 +50,27 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
             raise DescriptionError(where, "argmax", rule)
 
 
-def as_actions(numbers: np.ndarray, space: Any) -> list[Any]:
-    """Commands (n, k) of n controllers as n actions of a space. For a Box: arrays of its shape and dtype, clipped to
-    its bounds, which rounding can exceed; for a Discrete whole numbers, for others arrays of whole numbers, counted
-    from the space's first."""
+def as_action(command: np.ndarray, space: Any) -> Any:
+    """A command (k,) as an action of a space. For a Box: an array of its shape and dtype, clipped to its bounds, which
+    rounding can exceed; for a Discrete a whole number, for others an array of whole numbers, counted from the space's
+    first."""
+    return _actions(command, space, space.shape)
+
+
+def as_actions(commands: np.ndarray, space: Any) -> list[Any]:
+    """Commands (n, k) of n controllers as n actions, each as `as_action` makes it."""
+    actions = _actions(commands, space, (-1, *space.shape))
     if not hasattr(space, "low"):
-        return list(numbers.astype(np.int64).reshape(-1, *space.shape) + getattr(space, "start", 0))
-    whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
-    actions = whole.astype(space.dtype).reshape(-1, *space.shape)
-    np.clip(actions, space.low, space.high, out=actions)
+        return list(actions)
     return [actions[k, ...] for k in range(len(actions))]  # arrays, even if the shape is ()
+
+
+def _actions(numbers: np.ndarray, space: Any, shape: tuple[int, ...]) -> Any:
+    if not hasattr(space, "low"):
+        return numbers.astype(np.int64).reshape(shape) + getattr(space, "start", 0)
+    whole = np.rint(numbers) if space.dtype.kind in "iu" else numbers
+    actions = whole.astype(space.dtype).reshape(shape)
+    return actions.clip(space.low, space.high, out=actions)
 
 
 def as_command(action: Any, space: Any) -> np.ndarray:
@@ -71,15 +83,17 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
     inputs : as in `check_observation`
     """
-    if not isinstance(observation, Mapping):
+    if type(observation) is not dict and not isinstance(observation, Mapping):
         return _cut(observation, inputs)
-    given = {name: observation[name] for name in inputs if name in observation}
+    given = {}
     for name, one in inputs.items():
+        if name in observation:
+            given[name] = observation[name]
+            if one.kind == "events" and f"{name}_count" in observation:
+                given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
+    for name, one in inputs.items() if len(given) < len(inputs) else ():
         if name not in given and (one.required or not given):
             raise InputError(f"observation has {list(observation)}: no '{name}'; the inputs are {', '.join(inputs)}")
-    for name in given:
-        if inputs[name].kind == "events" and f"{name}_count" in observation:
-            given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
     return given
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from snn_control.spaces import as_actions, as_command
+from snn_control.spaces import as_action, as_actions, as_command
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,9 @@ from snn_control.spaces import as_actions, as_command
 )
 def test_a_command_is_an_action_of_the_space_and_back(space, command, action):
     (found,) = as_actions(np.array([command], np.float64), space)
+    one = as_action(np.array(command, np.float64), space)
+    assert type(one) is type(found)
+    assert np.array_equal(one, found)
     assert space.contains(found)
     assert np.array_equal(found, action)
     assert as_command(found, space) == pytest.approx(command)

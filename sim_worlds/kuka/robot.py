@@ -6,7 +6,7 @@ import math
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +64,13 @@ def urdf(shapes: bool) -> ElementTree.Element:
     return robot
 
 
+def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarray]:
+    """Gaussian numbers with these standard deviations, again and again: drawn a hundred times at once, because each
+    call of the generator takes as long as twenty numbers."""
+    while True:
+        yield from deviation * rng.standard_normal((100, deviation.size))
+
+
 class Kuka(Robot):
     """The arm on a fixed base. Action: (7,) torques [N m]. It observes its joints, late and with noise, and what they
     are asked for.
@@ -94,7 +101,8 @@ class Kuka(Robot):
         ends = {"position": angles, "velocity": speeds}
         self.observation_spaces = {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
         self._most = np.concatenate([STOPS, np.full(7, FASTEST)])
-        self._follow = 1.0 - math.exp(-STEP / LAG)
+        self._least, self._weakest = -self._most, -TORQUES
+        self._follow = np.full(7, 1.0 - math.exp(-STEP / LAG))  # arrays of equal numbers are faster than numbers
         self.wanted = np.zeros(14)
         self.vary({})
 
@@ -106,7 +114,7 @@ class Kuka(Robot):
                 self.body, joint, mass=mass * own, localInertiaDiagonal=[mass * one for one in inertia],
                 jointDamping=friction * FRICTION,
             )  # fmt: skip
-        self._strength = factors.get("motor", 1.0)
+        self._strength = np.full(7, factors.get("motor", 1.0))
         self._noise = factors.get("noise", 1.0) * NOISE
         self._late = round(factors.get("delay", 1.0) * DELAY / STEP)
 
@@ -114,7 +122,7 @@ class Kuka(Robot):
         """Place it where it is asked to be, at rest, with a load [kg]; ``rng`` draws the noise."""
         inertia = [0.4 * load * LOAD_RADIUS**2] * 3
         self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
-        self.wanted, self._rng, self._torque = wanted, rng, np.zeros(7)
+        self.wanted, self._errors, self._torque = wanted, drawn(rng, self._noise), np.zeros(7)
         self.reset(wanted[:7])
         self._seen = deque([self.state] * (self._late + 1), self._late + 1)
 
@@ -123,8 +131,11 @@ class Kuka(Robot):
         self.state = np.array([*self.position, *self.velocity])
 
     def act(self, action: np.ndarray) -> None:
-        command = np.minimum(np.maximum(action, -TORQUES), TORQUES)
-        torque = self._torque + self._follow * (self._strength * command - self._torque)
+        command = np.minimum(np.maximum(action, self._weakest), TORQUES)
+        command *= self._strength
+        command -= self._torque
+        command *= self._follow
+        torque = self._torque + command
         forces = torque.tolist()
         if not math.isfinite(sum(forces)):
             raise InputError(f"action = {np.asarray(action).tolist()}: torques must be finite")
@@ -135,8 +146,8 @@ class Kuka(Robot):
         """``joint_position``, ``joint_velocity``, ``target_position``, ``target_velocity``: (7,) float64 each; to be
         called once a step."""
         self._seen.append(self.state)
-        seen = self._seen[0] + self._noise * self._rng.standard_normal(14)
-        seen = np.minimum(np.maximum(seen, -self._most), self._most)
+        seen = self._seen[0] + next(self._errors)
+        seen.clip(self._least, self._most, out=seen)
         wanted = self.wanted.copy()
         return {
             "joint_position": seen[:7], "joint_velocity": seen[7:],

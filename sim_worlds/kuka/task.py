@@ -64,19 +64,17 @@ class FollowPath(Task):
         self._path = self._draw(rng, times)
         self._squares, self._counted = 0.0, 0
         self.robot.begin(self._path[0], self._held, rng)
+        self._error = 0.0
 
     def step(self, k: int) -> None:
         self.robot.wanted = self._path[k]
+        self._error = math.dist(self.robot.position, self.robot.wanted[:7].tolist())
         if k > self._counted_from:
-            self._squares += self._error() ** 2
+            self._squares += self._error**2
             self._counted += 1
 
-    def _error(self) -> float:
-        return math.dist(self.robot.position, self.robot.wanted[:7])
-
     def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        error = self._error()
-        return -error, False, {"error": error, "target": self.robot.wanted[:7].copy(), "load": self._held}
+        return -self._error, False, {"error": self._error, "target": self.robot.wanted[:7].copy(), "load": self._held}
 
     def score(self) -> dict[str, float]:
         return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}

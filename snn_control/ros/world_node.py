@@ -31,7 +31,7 @@ from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
-from ..spaces import as_actions, check_action
+from ..spaces import as_action, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, run_node
 from .topics import groups, need_topics
@@ -226,7 +226,7 @@ class WorldNode(ProcessNode):
             arrival = int(command.slot[ARRIVAL])
             late = arrival < 0 or (old_ns is not None and now - arrival > old_ns)
             parts.append(np.zeros_like(command.values) if late else command.values)
-        return as_actions(np.concatenate(parts)[None], self.env.action_space)[0]
+        return as_action(np.concatenate(parts), self.env.action_space)
 
     def _publish(self, observation: Any, stamp_ns: int) -> None:
         if not isinstance(observation, dict):
