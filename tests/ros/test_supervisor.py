@@ -10,6 +10,7 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -167,26 +168,20 @@ def test_a_stopped_process_is_safe_until_it_goes_on(tmp_path, start, robot):
 def test_an_orderly_end_is_no_alarm(tmp_path, start, robot):
     process, commands, _ = supervised(start, robot, tmp_path)
     robot.status("/controller: output drive", time.monotonic(), level=OK, message="matched")  # its publisher is known
+    own = supervisor_of(process)
     assert process.end() == 0
     n = len(commands)
     assert commands[-1][1] == SAFE
     time.sleep(3 * LIMIT)
     assert len(commands) == n
     assert not [line for line in ends_of(process.text) if "sign of life" in line or "gone" in line]
-    assert not _children(process)
+    wait(lambda: not Path(f"/proc/{own}/cmdline").exists() or not Path(f"/proc/{own}/cmdline").read_bytes())
 
 
-def _children(process):
-    """Supervisors of a controller file that still run."""
-    listed = subprocess.run(["pgrep", "-f", "snn_control.ros.supervisor"], capture_output=True, text=True, check=False)
-    return [pid for pid in listed.stdout.split() if _session_of(pid) == process.process.pid]
-
-
-def _session_of(pid):
-    try:
-        return os.getsid(int(pid))
-    except ProcessLookupError:
-        return 0
+def supervisor_of(process):
+    """The process that supervises a node."""
+    line = ["pgrep", "-P", str(process.process.pid), "-f", "supervisor"]
+    return int(subprocess.run(line, capture_output=True, text=True, check=True).stdout.split()[0])
 
 
 @contextmanager
@@ -231,8 +226,5 @@ def test_a_limit_that_no_loop_keeps_is_refused(tmp_path, start, robot):
 
 def test_a_supervisor_that_is_gone_is_an_error(tmp_path, start, robot):
     process, *_ = supervised(start, robot, tmp_path)
-    listed = subprocess.run(
-        ["pgrep", "-P", str(process.process.pid), "-f", "supervisor"], capture_output=True, text=True
-    )
-    os.kill(int(listed.stdout.split()[0]), signal.SIGKILL)
+    os.kill(supervisor_of(process), signal.SIGKILL)
     robot.status("/controller: supervisor", level=ERROR, message="is gone")
