@@ -44,9 +44,9 @@ FILE = Path(__file__).parents[1] / "config" / "event_tracker.yaml"
 WORLD = {"id": "sim_worlds:PanTiltTracking-v0", "frequency": 0.65, "duration": 2.4, "randomize": 1.0}
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 CELLS = GRID * GRID
-PICTURES = {"slow": (0.19, 4.26), "fast": (0.03, 4.4), "edge": (0.03, 3.5)}  # time constant [s], threshold [events]
-SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
-VOTE, VOTE_TAU, VOTES = 6.2, 0.6, 20
+PICTURES = {"slow": (0.19, 7.6), "fast": (0.03, 5.0), "edge": (0.03, 4.0)}  # time constant [s], threshold [events]
+SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.088, 0.025, 6  # of a layer by each of its spikes, in packets
+VOTE, VOTE_TAU, VOTES = 6.0, 0.7, 20
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
 RIDGE, GAIN = 2e-5, 2.0  # of the mean square of a feature; of what the pictures say
@@ -58,7 +58,7 @@ TUNED = (
     {"motion": "random"}, {"motion": "random", "contrast": -1.2}, {"camera": "noisy"}, {"background": 0.1},
 )  # fmt: skip
 TUNED_S, FOUND_S, WORST = 3.0, 0.8, 0.3
-GENERATIONS, CANDIDATES, SPREAD = 30, 10, 0.04
+GENERATIONS, CANDIDATES, SPREAD = 30, 10, 0.15
 EPISODES, HELD, NOISE = 14, 100, 0.06  # of a round; steps; of the teacher when it drives [rad/s a step]
 NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
 
@@ -176,20 +176,14 @@ def world(number: int) -> gymnasium.Env:
     return gymnasium.make(WORLD["id"], duration=TUNED_S, **TUNED[number], disable_env_checker=True)
 
 
-def costs(readout: np.ndarray, seeds: Sequence[int]) -> list[float]:
-    """Logarithms of the rms errors of an episode of each of TUNED [degrees]; one that is lost ends."""
-    controller, found = Controller.from_spec(make(readout)), []
-    for number, seed in enumerate(seeds):
-        env, errors, over = world(number), [], False
-        observation, info = env.reset(seed=seed)
-        controller.reset()
-        while not over:
-            observation, _, _, over, info = env.step(np.ravel(controller.predict(observation)[0]))
-            errors.append(info["error"])
-            over = over or (len(errors) > FOUND_S / DT and info["error"] > LOST)
-        errors += [LOST] * (round(TUNED_S / DT) - len(errors))
-        found.append(math.log(max(math.degrees(math.sqrt(np.mean(np.square(errors[round(FOUND_S / DT) :])))), 0.1)))
-    return found
+def cost(readout: np.ndarray, number: int, seed: int) -> float:
+    """Logarithm of the rms error of an episode of TUNED [degrees]."""
+    env, controller = world(number), Controller.from_spec(make(readout))
+    (observation, info), errors, over = env.reset(seed=seed), [], False
+    while not over:
+        observation, _, _, over, info = env.step(np.ravel(controller.predict(observation)[0]))
+        errors.append(info["error"])
+    return math.log(max(math.degrees(math.sqrt(np.mean(np.square(errors[round(FOUND_S / DT) :])))), 0.1))
 
 
 def tuned(readout: np.ndarray, rng: np.random.Generator, generations: int, jobs: int) -> np.ndarray:
@@ -197,15 +191,16 @@ def tuned(readout: np.ndarray, rng: np.random.Generator, generations: int, jobs:
     import cma
 
     shape = len(FILTERS), len(PICTURES) + 1
-    start = np.zeros(shape).reshape(-1)
+    start = np.full(shape, 0.25).reshape(-1)
     options = {"popsize": CANDIDATES, "seed": int(rng.integers(1, 2**31)), "verbose": -9}
     search = cma.CMAEvolutionStrategy(start, SPREAD, options)
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         for number in range(generations):
             candidates, seeds = search.ask(), rng.integers(10**6, 10**9, len(TUNED)).tolist()
-            readouts = [scaled(readout, one.reshape(shape)) for one in candidates]
-            found = np.array(list(pool.map(costs, readouts, [seeds] * len(readouts))))
-            search.tell(candidates, (found.mean(1) + WORST * found.max(1)).tolist())
+            of = [(scaled(readout, one.reshape(shape)), k, seed) for one in candidates for k, seed in enumerate(seeds)]
+            found = np.array(list(pool.map(cost, *zip(*of), chunksize=4))).reshape(len(candidates), -1)
+            costs = found.mean(1) + WORST * found.max(1)
+            search.tell(candidates, costs.tolist())
             middle = np.exp(np.median(found, axis=0)).round(2).tolist()
             print(f"generation {number + 1}: medians {middle} degrees, spread {search.sigma:.3f}", flush=True)
     return scaled(readout, search.mean.reshape(shape))
