@@ -89,12 +89,16 @@ class Recording:
     def _write(self, file: Path, seconds: float | None = None) -> None:
         """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
         activity, inputs = self.recorders
-        loop, most = self._node.loop, None
-        if seconds is not None:
-            most = max(1, round(seconds * 1e9 / self._controller.period_ns))
-        inputs.save(beside(file, "inputs"), loop.running, most)
+        loop, begun = self._node.loop, time.monotonic()
+
+        def most() -> int | None:
+            """Ticks to save; those that have come since this began do not push out the first."""
+            span = None if seconds is None else seconds + time.monotonic() - begun
+            return None if span is None else max(1, round(span * 1e9 / self._controller.period_ns))
+
         power = estimate(self._controller.bound).microwatt
-        activity.save(file, loop, self._controller, most, estimated_microwatt=power)
+        inputs.save(beside(file, "inputs"), loop.running, most())
+        activity.save(file, loop, self._controller, most(), estimated_microwatt=power)
         self._spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
 
     def _failed(self, reason: str) -> None:
