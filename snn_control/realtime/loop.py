@@ -201,6 +201,10 @@ class Loop:
         self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Call the compiled code once, without a tick or a port: it touches the memory that the loop uses."""
         self._table[words.WARM] = 1
         self._run(self._address)
         self._table[words.WARM] = 0

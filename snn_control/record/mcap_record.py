@@ -283,7 +283,7 @@ class _Columns:
         return np.frombuffer(self._raw[key], self._kinds[key])[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
-        """The same, with a row for each message; raises ValueError if they are not equally long."""
+        """The numbers of the first messages, a row each; raises ValueError if they are not equally long."""
         return self.column(key, messages).reshape(messages, -1 if messages else 0)
 
 

@@ -89,16 +89,13 @@ class Recording:
     def _write(self, file: Path, seconds: float | None = None) -> None:
         """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
         activity, inputs = self.recorders
-        loop, begun = self._node.loop, time.monotonic()
-
-        def most() -> int | None:
-            """Ticks to save; those that have come since this began do not push out the first."""
-            span = None if seconds is None else seconds + time.monotonic() - begun
-            return None if span is None else max(1, round(span * 1e9 / self._controller.period_ns))
-
+        loop, most, begun = self._node.loop, None, time.monotonic()
         power = estimate(self._controller.bound).microwatt
-        inputs.save(beside(file, "inputs"), loop.running, most())
-        activity.save(file, loop, self._controller, most(), estimated_microwatt=power)
+        if seconds is not None:  # what has come since this began must not push out the first
+            most = max(1, round((seconds + time.monotonic() - begun) * 1e9 / self._controller.period_ns))
+        log = inputs.log(loop.running, most)  # written last, so that both end with nearly the same tick
+        activity.save(file, loop, self._controller, most, estimated_microwatt=power)
+        log.save(beside(file, "inputs"))
         self._spec.save(beside(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
 
     def _failed(self, reason: str) -> None:

@@ -19,7 +19,7 @@ __all__ = ["TunableParameters"]
 class TunableParameters:
     """The parameters of a node; a value that is set is used from the loop's next tick on.
 
-    A value that the controller cannot have is refused, and the caller is told why.
+    A value that the controller cannot have is refused; the service's answer has the reason.
     """
 
     def __init__(self, node: Any) -> None:

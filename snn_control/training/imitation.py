@@ -78,7 +78,7 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """The same numbers in a byte each where that is exact, as for the cells of a camera, which count events."""
+    """``array``, as int8 if all of its numbers are whole and fit, as counts of events do; else unchanged."""
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
 
@@ -116,18 +116,22 @@ class Imitation(Learner):
     def steps_of_a_phase(self) -> int:
         return self.settings.environments * self.settings.steps
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def meet(self, envs: Environments) -> None:
+        """Prepare what `play` needs."""
+        if self.settings.steps < self.settings.length:
+            rule = f"must be at least the length of a sequence: {self.settings.length}"
+            raise DescriptionError("settings.steps", self.settings.steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
-        self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
-        s, least = self.settings, self.settings.length
-        if s.steps < least:
-            raise DescriptionError("settings.steps", s.steps, f"must be at least the length of a sequence: {least}")
-        self.data: dict[str, np.ndarray] = {}
         self.rounds = 0
+        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        self.meet(envs)
+        self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
+        self.data: dict[str, np.ndarray] = {}
         self.raw = [p.values.copy() for p in self.parameters.parameters]  # the values before averaging
         self.rest = rest_of(self.parameters)
         self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
-        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings

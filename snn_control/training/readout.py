@@ -67,9 +67,11 @@ class ReadOut(Imitation):
     policy: Sequence[Gaussian]
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
-        super().begin(envs, rng)
+        self.meet(envs)
         if any(isinstance(one, Choice) for one in self.policy):
             raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
+        if self.fits_ranges:
+            raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
         size = sum(p.values.size for p in self.parameters.parameters)
         if size > MOST:
             raise DescriptionError("settings.solve", f"{size} weights", f"solves for at most {MOST}", "train fewer")
@@ -172,20 +174,18 @@ def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
         rule = "cannot be solved for: only weights of projections can"
         raise DescriptionError("training.trainable", p.name, rule, "leave it out, or solve: false")
     post = next(q for q in spec.network.populations if q.name == found.post)
-    read = [term for o in spec.outputs for term in _terms(o) if term.source == post.name]
+    read = [term for o in spec.outputs for term in o.terms if term.source == post.name]
     onward = any(q.pre == post.name for q in spec.network.projections)
     plain = all(isinstance(term, MembraneDecoder) and term.window is None for term in read)
     squashed = any(getattr(o, "squash", False) for o in spec.outputs)
-    if not post.neuron.graded or onward or not read or not plain or squashed or np.ndim(found.delay):
+    alike = post.neuron.size is None and not np.isfinite(getattr(post.neuron, "v_min", -np.inf))
+    if not (post.neuron.graded and alike and read and plain) or onward or squashed or np.ndim(found.delay):
         rule = (
-            f"cannot be solved for: {post.name} must be graded, and read by membrane decoders that do not squash alone"
+            f"cannot be solved for: {post.name} must be graded, of one kind and without v_min, and read only by "
+            "membrane decoders that do not squash"
         )
         raise DescriptionError("training.trainable", p.name, rule, "leave it out, or solve: false")
     return found
-
-
-def _terms(output: Any) -> tuple[Any, ...]:
-    return output.decoder if isinstance(output.decoder, tuple) else ()
 
 
 def _ways(spec: ControllerSpec, p: Parameter, one: Projection, sizes: dict[str, int]) -> dict[str, np.ndarray]:
@@ -200,10 +200,10 @@ def _ways(spec: ControllerSpec, p: Parameter, one: Projection, sizes: dict[str, 
     found = {}
     for output in spec.outputs:
         found[output.name] = np.zeros((p.values.size, output.size, n_pre), np.float32)
-        for term in _terms(output):
-            if term.source == one.post:
-                read = np.broadcast_to(np.reshape(term.weights, (-1, 1)) if np.ndim(term.weights) < 2 else term.weights,
-                                       (n_post, output.size)) * np.float32(p.unit)  # fmt: skip
+        for term in output.terms:
+            if isinstance(term, MembraneDecoder) and term.source == one.post:
+                given = np.asarray(term.weights, np.float32) * np.float32(p.unit)
+                read = np.broadcast_to(given if given.ndim == 2 else given.reshape(-1, 1), (n_post, output.size))
                 for j in range(output.size):
                     np.add.at(found[output.name][:, j], (weight, pre), read[post, j])
     return found

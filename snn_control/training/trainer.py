@@ -188,8 +188,7 @@ def _learner(
     chosen = _settings(how, kind, {**suited, **own}, given)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
-    if isinstance(chosen, ImitationSettings) and chosen.solve:
-        cls = ReadOut
+    cls = ReadOut if getattr(chosen, "solve", False) else cls
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher

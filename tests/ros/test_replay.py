@@ -107,7 +107,7 @@ def test_a_fault_is_saved_with_what_was_before_it(tmp_path, start, robot):
     code, found = replayed(record)
     assert (code, found["identical"]) == (0, True)
     assert found["first_tick"] > 50
-    assert ticks - 10 <= found["ticks"] <= ticks  # the last came while the inputs were written, in a tenth of a second
+    assert ticks - 2 <= found["ticks"] <= ticks
 
 
 def test_a_run_in_mcap_survives_a_kill(tmp_path, start, robot):

@@ -27,7 +27,7 @@ def make(**arguments):
 
 
 def play(world, seed, steps, action=None):
-    """Rows of everything that is told, under an action or, without one, under actions that another seed draws."""
+    """Observations and info of an episode, a row a step, under ``action``; None draws the actions, by the seed."""
     (observation, info), rng, rows = world.reset(seed=seed), np.random.default_rng(seed), []
     for _ in range(steps):
         rows.append(np.concatenate([*observation.values(), [info["progress"], info["contact"]]]))

@@ -26,7 +26,7 @@ def link(name, mass, inertia, down):
 
 
 def urdf():
-    """The same robot, for PyBullet."""
+    """The quadruped of `dynamics`, as a URDF for PyBullet."""
     rows, parts = zip(dynamics.MASSES, dynamics.INERTIAS, dynamics.CENTRES), ("trunk", "hip", "thigh", "shank")
     (trunk, *others), made = [(name, *row) for name, row in zip(parts, rows)], []
     made.append(link(*trunk))

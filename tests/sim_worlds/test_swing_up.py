@@ -36,7 +36,7 @@ def play(world, controller, seed):
 
 
 class Held:
-    """The same force in each step."""
+    """A controller that commands one force in all steps."""
 
     def __init__(self, force):
         self.force = np.array([force], np.float32)

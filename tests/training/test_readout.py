@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -148,14 +150,29 @@ def test_beyond_a_limit_that_the_teacher_is_at_is_no_error(monkeypatch):
         (
             "hidden->hidden.weights",
             False,
-            "hidden must be graded, and read by membrane decoders that do not squash alone",
+            "hidden must be graded, of one kind and without v_min, and read only by membrane",
         ),
-        ("hidden->late.weights", True, "late must be graded, and read by membrane decoders that do not squash alone"),
+        ("hidden->late.weights", True, "late must be graded, of one kind and without v_min, and read only by membrane"),
     ],
 )
 def test_what_is_not_linear_is_refused(trained, squash, said):
     with pytest.raises(DescriptionError, match=said.replace(".", r"\.")):
         learner(reservoir(squash), {trained: Limits()})
+
+
+def test_neurons_that_differ_or_have_a_floor_are_refused():
+    for neuron in (LI(tau_mem=np.array([0.1, 0.2, 0.3])), LI(tau_mem=0.1, v_min=-1.0)):
+        spec = reservoir()
+        populations = tuple(
+            replace(one, neuron=neuron) if one.name == "late" else one for one in spec.network.populations
+        )
+        with pytest.raises(DescriptionError, match=r"late must be graded, of one kind and without v_min"):
+            learner(replace(spec, network=replace(spec.network, populations=populations)))
+
+
+def test_ranges_are_not_fitted():
+    with pytest.raises(DescriptionError, match=r"settings\.fit_ranges = True: does not go with solve"):
+        learner(reservoir(), fit_ranges=True)
 
 
 def test_a_run_goes_on_to_the_same_bits(tmp_path):
