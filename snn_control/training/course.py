@@ -21,6 +21,7 @@ STEADY = 3  # the task is learned when so many phases in a row reach the environ
 LATE = 0.65  # fraction of all phases after which a learner that cools does so in any case
 COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
+SAME = 8  # phases in a row in which every episode has the same return, at the threshold or above, end learning too
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
 SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
@@ -58,6 +59,7 @@ class Course:
     """The state of a run after each validation, and the decisions that follow from it.
 
     phases : largest number of phases
+    priced : spikes have a price
 
     Attributes
     ----------
@@ -65,8 +67,8 @@ class Course:
     candidates : the best first
     """
 
-    def __init__(self, phases: int) -> None:
-        self.phases = phases
+    def __init__(self, phases: int, priced: bool = True) -> None:
+        self.phases, self.priced = phases, priced
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
 
@@ -98,13 +100,14 @@ class Course:
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate unless another has a better score with as few spikes. If there are too many, the worst score
-        goes; if all scores are equal, as at the maximum of a task, see `_thinned`."""
+        goes; if all scores are equal, as at the maximum of a task, see `_thinned`. Where spikes have no price, the
+        oldest of equal scores goes."""
         kept: list[Candidate] = []
-        for one in sorted([new, *self.candidates], key=lambda c: (-c.score, c.spikes)):
+        for one in sorted([new, *self.candidates], key=lambda c: (-c.score, c.spikes * self.priced)):
             if not any(other.beats(one) for other in kept):
                 kept.append(one)
         if len(kept) > CANDIDATES:
-            kept = _thinned(kept) if kept[-1].score == kept[0].score else kept[:-1]
+            kept = _thinned(kept) if self.priced and kept[-1].score == kept[0].score else kept[:-1]
         self.candidates = kept
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
@@ -148,9 +151,10 @@ class Learning(Course):
     """
 
     def __init__(
-        self, phases: int, threshold: float | None, patience: float, cools: bool, least: int = PATIENCE
-    ) -> None:
-        super().__init__(phases)
+        self, phases: int, threshold: float | None, patience: float, cools: bool, least: int = PATIENCE,
+        priced: bool = True,
+    ) -> None:  # fmt: skip
+        super().__init__(phases, priced)
         self.threshold, self.cools = threshold, cools
         self.patience = max(PATIENCE if threshold is not None else least, int(phases * patience))
 
@@ -172,7 +176,13 @@ class Learning(Course):
             return True
         if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
             return False
-        return (not self.cools or self.cooled > COOLING) and self._converged(scores)
+        return (not self.cools or self.cooled > COOLING) and (self._converged(scores) or self._at_the_top())
+
+    def _at_the_top(self) -> bool:
+        """Whether no validation has told episodes apart for so long that none will."""
+        lately = self.history[-SAME:]
+        top = {row[key] for row in lately for key in ("score", "worst")}
+        return self.threshold is not None and len(lately) == SAME and len(top) == 1
 
     def _converged(self, scores: Sequence[float]) -> bool:
         if len(scores) <= self.patience:

@@ -28,6 +28,7 @@ __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 
 MANY = 400  # numbers above which only the diagonal of the covariance is adapted
 FACTOR = 0.4  # change of a factor by one unit of the search
+AVERAGED = 6  # generations whose means are averaged
 FLAT = 5  # generations of equal costs after which a search begins again
 
 
@@ -99,6 +100,7 @@ class Evolution(Learner):
         else:
             self.ways = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in parameters])
         self._search = self._new_search(np.zeros(self.size))
+        self._means: list[np.ndarray] = []  # of the last generations
         self._told: dict[str, np.ndarray] = {}
 
     def _new_search(self, mean: np.ndarray) -> Any:
@@ -135,8 +137,10 @@ class Evolution(Learner):
         for name, value in (("candidates", candidates), ("costs", costs)):
             before = self._told.get(name, np.zeros((0, *value.shape)))
             self._told[name] = np.concatenate([before, value[None]])
-        self._put(self._search.mean)
+        self._means = [*self._means[1 - AVERAGED :], self._search.mean]
+        self._put(np.mean(self._means, axis=0))
         if self._search.stop():
+            self._means = []
             self._search = self._new_search(self.settings.deviation * self._draws.randn(self.size))
 
     @property

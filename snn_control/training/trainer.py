@@ -281,7 +281,8 @@ class _Run:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.budget // learner.steps_of_a_phase)
-        self.course: Course = Learning(phases, self.threshold, learner.patience, learner.cools, learner.least)
+        rules = learner.patience, learner.cools, learner.least, hasattr(settings, "spike_price")
+        self.course: Course = Learning(phases, self.threshold, *rules)
         self.before: list[dict[str, Any]] = []  # while spikes are saved: the history of learning
         self.budget = settings.budget
         self.watch = Watch(self.threshold)

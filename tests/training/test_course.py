@@ -11,6 +11,7 @@ from snn_control.training.course import (
     GOAL,
     LEAST,
     RISE,
+    SAME,
     SLOW,
     SPARING,
     THERE,
@@ -25,7 +26,7 @@ LEARNED = Candidate(300.0, 10.0, 110.0, {})
 
 def learning(scores, phases=40, threshold=475.0, patience=0.25, cools=True):
     one = Learning(phases, threshold, patience, cools)
-    one.history = [{"score": float(score)} for score in scores]
+    one.history = [{"score": float(score), "worst": float(score) - 1} for score in scores]
     return one
 
 
@@ -74,7 +75,8 @@ def test_the_rate_of_learning_falls():
 def test_without_a_threshold_a_score_that_has_not_begun_to_rise_has_not_converged():
     one = Learning(30, None, 0.08, cools=False, least=8)
     one.history = [
-        {"score": score} for score in (-1290.0, -1295.0, -1280.0, -1460.0, -1300.0, -1290.0, -1310.0, -1300.0)
+        {"score": score, "worst": score - 1}
+        for score in (-1290.0, -1295.0, -1280.0, -1460.0, -1300.0, -1290.0, -1310.0, -1300.0)
     ]
     assert not one.is_over
     assert Learning(30, 0.0, 0.08, cools=False, least=8).patience == 3
@@ -158,6 +160,28 @@ def test_of_equal_scores_those_with_few_and_many_spikes_are_kept():
     assert [c.spikes for c in one.candidates] == [20, 60, 90, 180]
     one.consider(Candidate(499.0, 0.0, 10.0, {}))
     assert [c.spikes for c in one.candidates] == [20, 60, 90, 180]
+
+
+def test_where_spikes_have_no_price_the_newest_of_equal_scores_are_kept():
+    one = Learning(40, 475.0, 0.25, cools=False, priced=False)
+    for spikes in (180, 170, 90, 80, 70, 60, 20):
+        one.consider(Candidate(500.0, 0.0, float(spikes), {}))
+    assert [c.spikes for c in one.candidates] == [20, 60, 70, 80]
+    one.consider(Candidate(501.0, 0.0, 300.0, {}))
+    assert [c.spikes for c in one.candidates] == [300, 20, 60, 70]
+
+
+@pytest.mark.parametrize(
+    ("threshold", "last", "over"), [(475.0, (500, 500), True), (475.0, (500, 499), False), (None, (500, 500), False)]
+)
+def test_learning_ends_where_all_episodes_have_had_the_same_return_for_long(threshold, last, over):
+    one = learning([], threshold=threshold, cools=False)
+    one.history = [{"score": 20.0, "worst": 10.0}]
+    for score, worst in [(500, 500)] * (SAME - 1):
+        one.history.append({"score": float(score), "worst": float(worst)})
+        assert not one.is_over
+    one.history.append({"score": float(last[0]), "worst": float(last[1])})
+    assert one.is_over == over
 
 
 def test_what_saves_spikes_is_considered_beside_what_was_learned():
