@@ -69,17 +69,36 @@ class _GridEncoder(Encoder):
     """Base of the encoders that pool the events of a sensor over the cells of a grid."""
 
     grid: Cells
+    made_for: Cells | None
 
     def __post_init__(self) -> None:
-        for k in (0, 1):
-            SIZE(f"grid[{k}]", self.grid[k])
+        for key in ("grid", "made_for"):
+            for k, one in enumerate(getattr(self, key) or ()):
+                SIZE(f"{key}[{k}]", one)
         super().__post_init__()
 
     def check(self, path: str, size: Any) -> None:
-        for k in (0, 1):
-            if self.grid[k] > size[k]:
-                rule = f"must be at most the camera's size ({size[k]})"
+        lines, _ = self.lines(size)
+        for k, most in enumerate((size[0], lines)):
+            if self.grid[k] > most:
+                rule = f"must be at most the camera's size ({most})"
                 raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], rule)
+        if not size[1] <= lines <= 65536:
+            rule = f"must not be wider in proportion than the camera is ({size[0]} x {size[1]})"
+            if lines > 65536:
+                rule = "must be less high: the grid would cover more than 65536 rows of the camera"
+            raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
+
+    def lines(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows of a camera's pixels that the grid covers, and how many of them lie above its picture."""
+        if self.made_for is None:
+            return size[1], 0
+        lines = round(size[0] * self.made_for[1] / self.made_for[0])
+        return lines, max(lines - size[1], 0) // 2
+
+    def share(self, size: tuple[int, int]) -> float:
+        """How much an event of a camera counts: less where more pixels see the same."""
+        return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -227,6 +246,9 @@ class PoolEncoder(_GridEncoder):
     ceiling : limit for "saturate"
     tau : [s]; a leaky count: the count decays once a tick by exp(-period / tau), and the response is added. It
         acts in all steps of a tick; without tau it acts in the first one
+    made_for : (width, height) of the camera that the network behind was made for; None: this one. Another camera whose
+        width covers the same angle is seen through the same cells: its picture lies in their middle, and an event
+        counts (made_for[0] / width)^2, so that as much is summed from more pixels
     """
 
     grid: Cells
@@ -237,6 +259,7 @@ class PoolEncoder(_GridEncoder):
     ceiling: Positive | None = None
     tau: Seconds | None = None
     neuron: NeuronModel | None = None
+    made_for: Cells | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -253,9 +276,11 @@ class SurfaceEncoder(_GridEncoder):
     grid : (columns, rows)
     tau : [s]
     polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, the sign of the last event)
+    made_for : (width, height) of the camera that the network behind was made for, as in `PoolEncoder`; None: this one
     """
 
     grid: Cells
     tau: Seconds
     polarity: Polarity = "merge"
     neuron: NeuronModel | None = None
+    made_for: Cells | None = None

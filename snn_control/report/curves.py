@@ -258,8 +258,10 @@ def _draw_fields(figure: Figure, spec: EventsInput, dt: float, does: Callable[[s
     panel = (WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one panel, without labels [inch]
     figure.set_size_inches(WIDTH, min(6.5, panel * height / width) + 0.9)
     fields, *after = figure.subplots(1, 1 + len(response), squeeze=False)[0]
-    edges = [-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, height))]
-    column, line = np.arange(width) * columns // width, np.arange(height) * rows // height
+    lines, above = spec.encoder.lines(spec.size)
+    across, down = (-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, lines)))
+    edges = across, down - above
+    column, line = np.arange(width) * columns // width, (np.arange(height) + above) * rows // lines
     fields.imshow((line[:, None] + column) % 2, cmap="Greys", vmin=0, vmax=9, interpolation="nearest")
     for name, on, colour in (("ON", 1, EVENT_ON), ("OFF", 0, EVENT_OFF)):
         fields.plot(x[p == on], y[p == on], ".", ms=2.6, mew=0, color=colour, label=name)

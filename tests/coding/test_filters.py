@@ -204,6 +204,29 @@ def test_responses_of_a_pool(filters, values, expected):
     assert one.bound.array("camera.pooled").tolist() == expected
 
 
+@pytest.mark.parametrize("size", [(24, 18), (24, 24), (8, 5), (13, 3)])
+@pytest.mark.parametrize("polarity", ["signed", "merge", "split"])
+def test_another_camera_is_seen_through_the_cells_of_the_one_that_they_were_made_for(size, polarity):
+    """Its pixels lie in the middle of a picture of the same angle, and as much is summed from more or fewer of them."""
+    rng, (width, height) = np.random.default_rng(3), size
+    one = camera((), PoolEncoder((4, 4), polarity, made_for=(16, 16)), size)
+    x, y, p = rng.integers(0, width, 200), rng.integers(0, height, 200), rng.integers(0, 2, 200)
+    one.step({"camera": (np.zeros(200), x, y, p)})
+    expected = np.zeros((2, 4, 4))
+    np.add.at(expected, (p, (y + (width - height) // 2) * 4 // width, x * 4 // width), (16 / width) ** 2)
+    expected = {"signed": expected[1] - expected[0], "merge": expected.sum(0), "split": expected}[polarity]
+    np.testing.assert_allclose(one.bound.array("camera.pooled"), expected.reshape(-1), atol=1e-4)
+
+
+def test_a_surface_of_another_camera():
+    one = camera((), SurfaceEncoder((4, 4), 0.1, made_for=(16, 16)), (24, 18))
+    one.step({"camera": events_of((0, 0, 1), (23, 17, 0))})
+    assert np.flatnonzero(one.bound.array("camera.pooled")).tolist() == [0, 15]
+    one = camera((), SurfaceEncoder((4, 4), 0.1, made_for=(16, 16)), (24, 10))
+    one.step({"camera": events_of((0, 0, 1), (23, 9, 0))})
+    assert np.flatnonzero(one.bound.array("camera.pooled")).tolist() == [4, 11]
+
+
 def test_a_leaky_count_decays_once_a_tick_and_lasts_a_tick():
     one = camera((), PoolEncoder((1, 1), "merge", tau=5e-3), (4, 4))
     decay, y = np.float32(math.exp(-1e-3 / 5e-3)), np.float32(0)
@@ -281,6 +304,15 @@ def test_a_convolution_sees_off_then_on_row_by_row(neuron):
         (lambda: PoolEncoder((1, 1), ceiling=2), "ceiling = 2: requires response 'saturate'"),
         (lambda: PoolEncoder((1, 1), tau=0), "tau = 0: must be > 0"),
         (lambda: SurfaceEncoder((1, 1), -1), "tau = -1: must be > 0"),
+        (lambda: PoolEncoder((1, 1), made_for=(0, 4)), "made_for[0] = 0: must be a whole number >= 1"),
+        (
+            lambda: camera((), PoolEncoder((4, 4), made_for=(32, 16))),
+            "inputs.camera.encoder.made_for = [32, 16]: must not be wider in proportion than the camera is (16 x 12)",
+        ),
+        (
+            lambda: camera((), PoolEncoder((4, 4), made_for=(4, 16385))),
+            "made_for = [4, 16385]: must be less high: the grid would cover more than 65536 rows of the camera",
+        ),
         (lambda: camera([Region(10, 0, 7, 1)]), "filters[0].width = 7: must end within the sensor (16 x 12)"),
         (lambda: camera([HotPixels(np.zeros((16, 12), bool))]), "mask = 'shape (16, 12)': must be (height, width) of"),
         (lambda: camera([Polarity("on"), HotPixels(pixels=[[0, 12]])]), "filters[1].pixels[0] = [0, 12]: must lie on"),

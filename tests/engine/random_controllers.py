@@ -1,5 +1,7 @@
 """Random descriptions of controllers, and observations for them, to compare implementations with."""
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
@@ -145,7 +147,8 @@ def an_input(draw, name, rng):
         size = draw(st.integers(2, 6)), draw(st.integers(2, 6))
         grid = draw(st.integers(1, size[0])), draw(st.integers(1, size[1]))
         polarity = draw(st.sampled_from(["signed", "merge", "split"]))
-        encoder = draw(an_events_encoder(grid, polarity))
+        made_for = draw(st.sampled_from([None, None, (2 * size[0], 2 * size[1] + 3)]))
+        encoder = replace(draw(an_events_encoder(grid, polarity)), made_for=made_for)
         filters = draw(st.lists(a_filter(size), max_size=3).map(tuple))
         return EventsInput(size=size, encoder=encoder, capacity=draw(st.integers(5, 20)), filters=filters, **common)
     size = draw(st.integers(1, 3))

@@ -192,22 +192,26 @@ class SlowController:
         framed = [
             (start + round(t * 1e9), int(x), int(y), p > 0) for t, x, y, p in rows if 0 <= x < width and 0 <= y < height
         ]
+        covered, above, share = height, 0, 1.0
+        if e.made_for is not None:
+            covered, share = round(width * e.made_for[1] / e.made_for[0]), (e.made_for[0] / width) ** 2
+            above = (covered - height) // 2
         out = np.zeros(cells * (2 if e.polarity == "split" else 1), np.float32)
         decay = f32(math.exp(-self.period / e.tau)) if e.tau is not None else ZERO
         level = self.levels.setdefault(spec.name, np.zeros_like(out))
         for i in range(out.size):
             level[i] = settle(level[i] * decay)
         for _, x, y, on in self.filters[spec.name].tick(framed):
-            cell = y * lines // height * columns + x * columns // width
+            cell = (y + above) * lines // covered * columns + x * columns // width
             if e.polarity == "split" and on:
                 cell += cells
             weight = ONE if on or e.polarity != "signed" else -ONE
             if surface:
                 level[cell] = weight
             elif e.polarity == "signed":
-                out[cell] += f32(e.on_weight) if on else f32(-e.off_weight)
+                out[cell] += f32(e.on_weight * share) if on else f32(-e.off_weight * share)
             else:
-                out[cell] += ONE
+                out[cell] += f32(share)
         if not surface:
             level += responded(e, out)
         return level.copy()

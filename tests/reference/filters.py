@@ -106,26 +106,31 @@ def places(slot, kept, capacity, x, y, width, height, counters):
     return framed
 
 
-def lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, counters):
+def lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, lines, above, of_on, counters):
     """Write the cells of all events; returns which of them an encoder reads."""
     for k in range(min(int(slot[2]), capacity) if slot[0] > 0 else 0):
-        column, line = int(x[k]) * columns // width, int(y[k]) * rows // height
+        column, line = int(x[k]) * columns // width, (int(y[k]) + above) * rows // lines
         cells[k] = (line * columns + column + int(p[k] != 0) * of_on) % 2**32
     return places(slot, kept, capacity, x, y, width, height, counters)
 
 
-def pool(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out):
+def pool(
+    slot, kept, capacity, x, y, width, height, p, cells, columns, rows, lines, above, of_on, weights, counters, n, out
+):
     out[:] = ZERO
-    for k in lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, counters):
+    grid = columns, rows, lines, above, of_on
+    for k in lead(slot, kept, capacity, x, y, width, height, p, cells, *grid, counters):
         out[cells[k]] += weights[int(p[k] != 0)]
 
 
 def surface(
-    slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, weights, counters, n, out, decay
-):
+    slot, kept, capacity, x, y, width, height, p, cells, columns, rows, lines, above, of_on, weights, counters, n, out,
+    decay,
+):  # fmt: skip
     for i in range(n):
         out[i] = settle(out[i] * decay[0])
-    for k in lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, of_on, counters):
+    grid = columns, rows, lines, above, of_on
+    for k in lead(slot, kept, capacity, x, y, width, height, p, cells, *grid, counters):
         out[cells[k]] = weights[int(p[k] != 0)]
 
 
@@ -217,7 +222,9 @@ def cells_case(rng, n):
         row[1] = 0
     n, scratch = columns * rows + of_on, rng.integers(0, 2**32, row[2], dtype=np.uint32)
     weights = floats(rng, 2, special=False) if rng.random() < 0.7 else np.ones(2, np.float32)
-    return [*row, p, scratch, columns, rows, of_on, weights, np.zeros(2, np.int64), n, floats(rng, n)]
+    above, below = rng.integers(0, 3, 2).tolist()
+    grid = columns, rows, row[6] + above + below, above, of_on
+    return [*row, p, scratch, *grid, weights, np.zeros(2, np.int64), n, floats(rng, n)]
 
 
 def surface_case(rng, n):

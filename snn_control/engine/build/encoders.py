@@ -117,20 +117,19 @@ def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[
     """The words of a row that map an event to its cell of a grid over the sensor; n: number of cells."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
-    split = encoder.polarity == "split"
-    if encoder.polarity != "signed":
-        on = off = 1.0
+    split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)
     weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
     return {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
-        "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "of_on": cells * split, "weights": weights,
+        "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above, "of_on": cells * split, "weights": weights,
         "counters": c.counters, "n": cells * (1 + split),
     }  # fmt: skip
 
 
 def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
-    grid = _cells(b, spec, encoder.on_weight, -encoder.off_weight)
+    on, off = (encoder.on_weight, -encoder.off_weight) if encoder.polarity == "signed" else (1.0, 1.0)
+    grid = _cells(b, spec, on * encoder.share(spec.size), off * encoder.share(spec.size))
     n = grid["n"]
     plain = encoder.response == "sum" and encoder.tau is None
     counts = lay.state(f"{spec.name}.pooled" if plain else "", "float32", n)
@@ -146,7 +145,7 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
 
 
 def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
-    grid = _cells(b, spec, 1.0, -1.0)
+    grid = _cells(b, spec, 1.0, -1.0 if spec.encoder.polarity == "signed" else 1.0)
     out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
     decay = b.layout.floats(b.decay(spec.encoder.tau, b.steps))
     b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)

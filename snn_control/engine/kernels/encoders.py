@@ -235,14 +235,16 @@ def to_cell(out, cell, weight, how):
 
 class Grid(Record):
     """The events of a tick, and a grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or
-    0 for all events of the slot; ``of_on`` is the offset of the cells of ON from those of OFF; ``weights`` are those
+    0 for all events of the slot; the grid covers ``lines`` rows of pixels, of which ``above`` lie above the frame;
+    ``of_on`` is the offset of the cells of ON from those of OFF; ``weights`` are those
     of OFF and of ON; ``counters`` count events in the frame and out of it."""
 
     def __init__(self):
         super().__init__(
             slot=read("i64", SLOT_WORDS), kept=written("u32", "1 + capacity", missing=True), capacity=count,
             x=read("u16", "capacity"), y=read("u16", "capacity"), width=count, height=count, p=read("u8", "capacity"),
-            cells=written("u32", "capacity"), columns=count, rows=count, of_on=Number(0), weights=read("f32", 2),
+            cells=written("u32", "capacity"), columns=count, rows=count, lines=count, above=Number(0),
+            of_on=Number(0), weights=read("f32", 2),
             counters=written("i64", 2),
         )  # fmt: skip
 
@@ -250,9 +252,11 @@ class Grid(Record):
         super().check(parameter, w)
         if w.kept:
             listed(w)
-        if w.columns > w.width or w.rows > w.height or w.of_on > w.n - w.columns * w.rows:
+        beyond = w.above + w.height > w.lines or w.lines > 65536
+        if w.columns > w.width or w.rows > w.lines or beyond or w.of_on > w.n - w.columns * w.rows:
             raise ProgramError(
-                f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height}: only {w.n} cells"
+                f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height} of {w.above} + {w.lines}: "
+                f"only {w.n} cells"
             )
 
 
@@ -264,12 +268,12 @@ def to_cells(c, out, how):
     columns x / width, both rounded down, for all 16 bits of x, because m x is too large by less than 2^32 / width.
     """
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
-    columns, of_on = np.uint32(c.columns), np.uint32(c.of_on)
+    columns, of_on, lines, above = np.uint32(c.columns), np.uint32(c.of_on), np.uint64(c.lines), np.uint64(c.above)
     across = ((np.uint64(c.columns) << U64_32) + width - U64_1) // width
-    down = ((np.uint64(c.rows) << U64_32) + height - U64_1) // height
+    down = ((np.uint64(c.rows) << U64_32) + lines - U64_1) // lines
     count = np.uint64(max(min(c.slot[COUNT], c.capacity), 0)) if c.slot[FRESH] > 0 else np.uint64(0)
     for k in range(count):
-        column, line = np.uint64(x[k]) * across >> U64_32, np.uint64(y[k]) * down >> U64_32
+        column, line = np.uint64(x[k]) * across >> U64_32, (np.uint64(y[k]) + above) * down >> U64_32
         cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on
     if c.kept.size > 0:  # the first filter has checked the frame and counted
         for j in range(U64_1, np.uint64(c.kept[0]) + U64_1):
@@ -285,7 +289,7 @@ def to_cells(c, out, how):
         c.counters[1] += np.int64(count) - seen
 
 
-@kernel(version=3)
+@kernel(version=4)
 def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
     """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
     sums, counts = f32(out, n), u32(out, n)
@@ -299,7 +303,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
         to_cells(grid, sums, ADD)
 
 
-@kernel(version=2)
+@kernel(version=3)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
     """Surface of active events: a cell is set by its last event, and decays from then on in each tick."""
     for i in range(n):
