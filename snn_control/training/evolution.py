@@ -5,6 +5,7 @@ A candidate is scored by whole episodes in the engine. For many numbers only the
 
 What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most; or a
 factor for each array, which adjusts what was trained otherwise. A search that has converged begins again elsewhere.
+What is kept is the mean of the last generations' means, which their noise moves less.
 """
 
 from __future__ import annotations
