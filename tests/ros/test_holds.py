@@ -74,6 +74,9 @@ def test_a_stopped_loop_brakes_within_the_acceleration(tmp_path, start, robot, b
     robot.feed(robot.publisher(), 1.0, 0.0)
     wait(lambda: commands and commands[-1][1] > 0.2)
     assert process.end() == 0
+    wait(
+        lambda: abs(commands[-1][1] - commands[-2][1]) < 10.0 * PERIOD**2 * 1.1
+    )  # the last command may still be on its way
     path = np.array([command for _, command in commands])
     times = np.array([stamp for stamp, _ in commands]) * 1e-9
     speeds = np.diff(path) / PERIOD
