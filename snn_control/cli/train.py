@@ -29,8 +29,6 @@ from .training_display import display
 if TYPE_CHECKING:
     from ..training.trainer import Trained
 
-CHANCE = 20  # largest number of episodes by chance: they can be long, and a rough mean is enough
-
 MORE = """\
 A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
   ppo       reinforcement learning; for actions that are chosen
@@ -228,8 +226,7 @@ def _tell(
             found |= {"seed": best, "seeds": seeds, "means": means}
         print_json(json.loads(json.dumps(found)))
         return
-    title = f"{options.env}: returns of {len(e.returns)} new episodes"
-    title += f" (chance: {CHANCE})" * (len(e.returns) > CHANCE) + f", {e.spikes.mean():.3g} spikes per step"
+    title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes per step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
     print_conduct(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
@@ -265,14 +262,15 @@ def _spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Scores of the environment's own baselines on the same episodes, and of chance on the first of them."""
+    """Scores of chance and of the environment's own baselines on the same episodes."""
     import numpy as np
 
     from .episodes import Player, World
 
     player = Player(World(str(file), env, arguments))
-    played = {who: seeds[:CHANCE] if who == "chance" else seeds for who in player.others()}
-    return {who: _spread(np.array([player.play(who, int(s))["return"] for s in of])) for who, of in played.items()}
+    return {
+        who: _spread(np.array([player.play(who, int(seed))["return"] for seed in seeds])) for who in player.others()
+    }
 
 
 # a recipe --------------------------------------------------------------------------------------------------------

@@ -186,17 +186,7 @@ class Loop:
         self._write_settings(
             tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, most_missed, halt
         )
-        self._inputs = _rows_of_inputs(inputs)
-        self._rows = {
-            words.INPUTS: self._inputs,
-            words.OUTPUTS: _rows_of_ports("outputs", outputs),
-            words.OBSERVERS: _rows_of_ports("observers", observers),
-            words.SAFES: _rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
-        }
-        for word, rows in self._rows.items():
-            self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
-        if trigger is not None:
-            self._table[words.TRIGGER] = self._inputs[self.inputs.index(trigger)].ctypes.data
+        self._write_rows(inputs, outputs, observers, safe, trigger)
         self._thread: threading.Thread | None = None
         self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
         self._run = compile_function(cycle.run, "void(int64)")
@@ -208,6 +198,23 @@ class Loop:
         self._table[words.WARM] = 1
         self._run(self._address)
         self._table[words.WARM] = 0
+
+    def _write_rows(
+        self, inputs: Sequence[InputPort], outputs: Sequence[Port], observers: Sequence[Port],
+        safe: Sequence[tuple[int, int, int]], trigger: InputPort | None,
+    ) -> None:  # fmt: skip
+        """Lay out the ports, and write their addresses into the table."""
+        self._inputs = _rows_of_inputs(inputs)
+        self._rows = {
+            words.INPUTS: self._inputs,
+            words.OUTPUTS: _rows_of_ports("outputs", outputs),
+            words.OBSERVERS: _rows_of_ports("observers", observers),
+            words.SAFES: _rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
+        }
+        for word, rows in self._rows.items():
+            self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
+        if trigger is not None:
+            self._table[words.TRIGGER] = self._inputs[self.inputs.index(trigger)].ctypes.data
 
     def _write_settings(
         self, tick: int, table: int, phase: int, timeout: float, control: int, guard: int, ramps: bool, budget: float,

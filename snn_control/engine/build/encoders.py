@@ -121,8 +121,8 @@ def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[
     weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
     return {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
-        "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above, "of_on": cells * split, "weights": weights,
-        "counters": c.counters, "n": cells * (1 + split),
+        "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above,
+        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": cells * (1 + split),
     }  # fmt: skip
 
 
