@@ -227,7 +227,7 @@ def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks parity", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.parity", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help=f"{QUICK:,} control steps instead of {STEPS:,}")
     options = parser.parse_args(arguments)
     figures: dict[str, Any] = {"passed": True}

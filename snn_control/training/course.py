@@ -22,6 +22,7 @@ LATE = 0.65  # fraction of all phases after which a learner that cools does so i
 COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
 SAME = 8  # phases in a row in which every episode has the same return, at the threshold or above, end learning too
+ALIKE, FEW_SAME = 0.5, 3  # fewer are enough in a search in which, in the mean, so many of the candidates had it too
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
 SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
@@ -59,7 +60,8 @@ class Course:
     """The state of a run after each validation, and the decisions that follow from it.
 
     phases : largest number of phases
-    priced : spikes have a price
+    searches : a phase compares whole candidates: spikes have no price, and its row has the candidates' mean return
+        (training_return) and which share of them had the best one (alike)
 
     Attributes
     ----------
@@ -67,14 +69,19 @@ class Course:
     candidates : the best first
     """
 
-    def __init__(self, phases: int, priced: bool = True) -> None:
-        self.phases, self.priced = phases, priced
+    def __init__(self, phases: int, searches: bool = False) -> None:
+        self.phases, self.searches = phases, searches
         self.history: list[dict[str, Any]] = []
         self.candidates: list[Candidate] = []
 
     @property
     def is_over(self) -> bool:
         return len(self.history) >= self.phases
+
+    @property
+    def is_at_the_top(self) -> bool:
+        """Whether no validation has told episodes apart for so long that none will."""
+        return False
 
     @property
     def best(self) -> Candidate | None:
@@ -100,23 +107,28 @@ class Course:
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate unless another has a better score with as few spikes. If there are too many, the worst score
-        goes; if all scores are equal, as at the maximum of a task, see `_thinned`. Where spikes have no price, the
-        oldest of equal scores goes."""
+        goes; if all scores are equal, as at the maximum of a task, see `_thinned`. In a search, the oldest of equal
+        scores goes."""
         kept: list[Candidate] = []
-        for one in sorted([new, *self.candidates], key=lambda c: (-c.score, c.spikes * self.priced)):
+        for one in sorted([new, *self.candidates], key=lambda c: (-c.score, c.spikes * (not self.searches))):
             if not any(other.beats(one) for other in kept):
                 kept.append(one)
         if len(kept) > CANDIDATES:
-            kept = _thinned(kept) if self.priced and kept[-1].score == kept[0].score else kept[:-1]
+            kept = _thinned(kept) if not self.searches and kept[-1].score == kept[0].score else kept[:-1]
         self.candidates = kept
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
-        """Index of the selected candidate: the best one, or one that needs clearly fewer spikes and is as good.
+        """Index of the selected candidate: the best one, or one that needs clearly fewer spikes and is as good. In a
+        search, the first one whose episodes have all had the same return.
 
         returns : those of a candidate, by its index, in new episodes, the same for all
         price : of spikes; the higher, the lower may the score be
         """
-        of = [returns(k) for k in range(len(self.candidates))]
+        of = []
+        for k, one in enumerate(self.candidates):
+            of.append(returns(k))
+            if self.searches and (of[k] == one.score).all():
+                return k  # in no episode could another be better
         spikes, best = [one.spikes for one in self.candidates], int(np.argmax([one.mean() for one in of]))
         for k in np.argsort(spikes, kind="stable"):
             if spikes[k] <= FEWER * spikes[best] and _as_good(of[k], of[best], price):
@@ -152,9 +164,9 @@ class Learning(Course):
 
     def __init__(
         self, phases: int, threshold: float | None, patience: float, cools: bool, least: int = PATIENCE,
-        priced: bool = True,
+        searches: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(phases, priced)
+        super().__init__(phases, searches)
         self.threshold, self.cools = threshold, cools
         self.patience = max(PATIENCE if threshold is not None else least, int(phases * patience))
 
@@ -171,18 +183,21 @@ class Learning(Course):
     @property
     def is_over(self) -> bool:
         """Whether to stop: after the last phase, or when the task is learned and the score has converged."""
-        scores = self._scores()
         if super().is_over:
             return True
-        if self.threshold is not None and max(scores, default=-math.inf) < self.threshold:
+        if self.threshold is not None and max(self._scores(), default=-math.inf) < self.threshold:
             return False
-        return (not self.cools or self.cooled > COOLING) and (self._converged(scores) or self._at_the_top())
+        # of a search, the mean of all candidates says more than a few episodes of their mean
+        scores = [row["training_return"] for row in self.history] if self.searches else self._scores()
+        return (not self.cools or self.cooled > COOLING) and (self._converged(scores) or self.is_at_the_top)
 
-    def _at_the_top(self) -> bool:
-        """Whether no validation has told episodes apart for so long that none will."""
-        lately = self.history[-SAME:]
+    @property
+    def is_at_the_top(self) -> bool:
+        least = FEW_SAME if self.searches else SAME
+        lately = self.history[-least:]
         top = {row[key] for row in lately for key in ("score", "worst")}
-        return self.threshold is not None and len(lately) == SAME and len(top) == 1
+        alike = not self.searches or sum(row["alike"] for row in lately) >= ALIKE * least
+        return self.threshold is not None and len(lately) == least and len(top) == 1 and alike
 
     def _converged(self, scores: Sequence[float]) -> bool:
         if len(scores) <= self.patience:

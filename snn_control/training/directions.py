@@ -20,6 +20,7 @@ __all__ = ["contrasts", "directions"]
 DEVIATION = 0.6  # of the numbers that are tried, in units of half their limits
 WINDOWS, LENGTH = 160, 24  # sequences in which outputs are differentiated, and their steps
 POWER = 0.5  # 0: a unit step is as long along each direction; 1: it changes the outputs as much
+NONE = 1e-6  # along directions of smaller ones, such as those of silent neurons, nothing is searched
 SMALL = 1e-3  # singular values below this fraction of the largest count as this
 
 Policy = list[Choice | Gaussian]
@@ -41,7 +42,8 @@ def directions(
     unit = float(np.sqrt(np.mean(heads**2))) or 1.0
     sizes = np.pad(sizes, (0, max(0, n - sizes.size)))[:n]
     largest = float(sizes[0]) or 1.0
-    return ways[:n].T * (unit / largest * np.maximum(sizes / largest, SMALL) ** -POWER)
+    lengths = unit / largest * np.maximum(sizes / largest, SMALL) ** -POWER
+    return ways[:n].T * np.where(sizes > NONE * largest, lengths, 0)
 
 
 def _slopes(

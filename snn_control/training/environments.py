@@ -88,8 +88,11 @@ class Interface:
         check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
         self._parts = getattr(observation_space, "spaces", None)
         if not isinstance(self._parts, Mapping):
-            self._sizes = parts_of(facts, numbers_of(observation_space))
-        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._sizes)]
+            sizes = parts_of(facts, numbers_of(observation_space))
+            ends = np.cumsum([0, *sizes.values()]).tolist()
+            ends[-1] = None  # numbers that are too many are not lost, but found by the engine
+            self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
+        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
         self._action, self._space = action_space, observation_space
         self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
         self._scales = [self._scale(name) for name in self.given]
@@ -110,8 +113,7 @@ class Interface:
             return {name: self._part(name, observations) for name in self.given}
         flat = np.asarray(observations, np.float32)
         flat = flat.reshape(len(flat), -1)
-        cuts = np.cumsum(list(self._sizes.values()))[:-1]
-        return {n: np.ascontiguousarray(x) for n, x in zip(self._sizes, np.split(flat, cuts, axis=1), strict=True)}
+        return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
 
     def _part(self, name: str, observations: Sequence[Any]) -> Any:
         one = self.inputs[name]
@@ -208,15 +210,14 @@ class Environments:
         self.envs = [make() for _ in range(n)]
         self.n, first = n, self.envs[0]
         self.interface = Interface(spec, first.observation_space, first.action_space)
-        self.returns = np.zeros(n)
+        self.returns = [0.0] * n  # of the episodes that are being played
         self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
         self.keeps = False
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
         """Reset all copies, copy k with ``seed + k``."""
-        self.returns[:] = 0
-        self.finished, self._met = [], []
+        self.returns, self.finished, self._met = [0.0] * self.n, [], []
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
@@ -227,23 +228,25 @@ class Environments:
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
         """Step all copies; ``commands`` as `Interface.act` takes them."""
         actions = self.interface.act(commands)
-        reward, terminated, truncated = np.zeros(self.n, np.float32), np.zeros(self.n, bool), np.zeros(self.n, bool)
-        now, last = [], []
+        reward, terminated, truncated, now, last = [], [], [], [], []
         for k, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
-            observation, reward[k], terminated[k], truncated[k], info = step(env, action)
+            observation, gained, ended, cut, info = step(env, action)
+            reward.append(gained)
+            terminated.append(bool(ended))
+            truncated.append(bool(cut))
             last.append(observation)
-            self.returns[k] += reward[k]
-            if terminated[k] or truncated[k]:
-                self.finished.append(float(self.returns[k]))
-                self.returns[k] = 0
+            self.returns[k] += gained
+            if ended or cut:
+                self.finished.append(self.returns[k])
+                self.returns[k] = 0.0
                 observation, info = reset(env)
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)
         if self.keeps:
             self._met.append({name: x for name, x in inputs.items() if isinstance(x, np.ndarray)})
-        ends = self.interface.observe(last) if (terminated | truncated).any() else inputs
-        return Transition(inputs, ends, reward, terminated, truncated)
+        ends = self.interface.observe(last) if any(terminated) or any(truncated) else inputs
+        return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
         """Value inputs recorded since the last reset: name -> (steps of all copies, size)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from ..engine.program import Program
 from .environments import Interface, reset, step
 
 __all__ = ["Evaluation", "evaluate", "with_environments"]
+
+TOGETHER = 64  # steps whose inputs are counted together
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,23 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     watcher = Watcher(batch)
     batch.observers.append(watcher)
     observations = [reset(env, int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
-    plays, following = np.arange(n), n  # the episode that each environment plays, -1: none
-    returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
+    plays, following = dict(enumerate(range(n))), n  # the episode that each environment plays
+    returns, steps = [0.0] * episodes, [0] * episodes
     facts = program.facts
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
     conduct: list[Conduct] = [None] * episodes  # type: ignore[list-item]
     arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
-    while (plays >= 0).any():
+    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
+    while plays:
+        rows = list(plays)
         inputs = interface.observe(observations)
         for name in arrivals.keys() & inputs.keys():
-            arrivals[name].add(inputs[name][plays >= 0])
+            arrived[name].append(inputs[name][rows])
+            if len(arrived[name]) == TOGETHER:
+                arrivals[name].add(np.concatenate(arrived.pop(name)))
         commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
-        for k in np.flatnonzero(plays >= 0):
+        for k in rows:
             e = plays[k]
             observations[k], reward, terminated, truncated, _ = step(envs[k], actions[k])
             returns[e] += reward
@@ -84,17 +91,21 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
                 operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)]
                 for name, one in arrivals.items():
                     one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
-                conduct[e], plays[k] = watcher.take(k), -1
+                conduct[e] = watcher.take(k)
                 if following < episodes:
-                    batch.reset(int(k))
+                    batch.reset(k)
                     observations[k] = reset(envs[k], int(seeds[following]))[0]
                     plays[k], following = following, following + 1
-    spikes, operations = spikes / steps[:, None], operations / steps[:, None]
+                else:
+                    del plays[k]
+    for name, samples in arrived.items():
+        arrivals[name].add(np.concatenate(samples))
+    spikes, operations = spikes / np.array(steps)[:, None], operations / np.array(steps)[:, None]
     operations_of: dict[str, np.ndarray] = {}
     for fact, column in zip(facts.counted, operations.T, strict=True):
         operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # labels may repeat
     spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
-    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
+    return Evaluation(np.array(seeds), np.array(returns), np.array(steps), spikes_of, operations_of, conduct, arrivals)
 
 
 def with_environments(

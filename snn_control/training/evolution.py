@@ -3,8 +3,9 @@
 A candidate is scored by whole episodes in the engine. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 
-What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most; or a
-factor for each array, which adjusts what was trained otherwise. A search that has converged begins again elsewhere.
+What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most, found
+again after TURN generations, because a better controller comes to other states; or a factor for each array, which
+adjusts what was trained otherwise. A search that has converged begins again elsewhere.
 What is kept is the mean of the last generations' means, which their noise moves less.
 """
 
@@ -30,6 +31,7 @@ __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 MANY = 400  # numbers above which only the diagonal of the covariance is adapted
 FACTOR = 0.4  # change of a factor by one unit of the search
 AVERAGED = 6  # generations whose means are averaged
+TURN = 25  # generations along the same directions
 FLAT = 5  # generations of equal costs after which a search begins again
 
 
@@ -49,10 +51,10 @@ class EvolutionSettings(Settings):
     environments: int = 6
     population: int = 0
     factors: Flag = False
-    directions: Annotated[int, Whole(0)] = 16
+    directions: Annotated[int, Whole(0)] = 32
     deviation: float = 0.5
     longest: int = 500
-    budget: int = 3_000_000
+    budget: int = 4_000_000
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
@@ -72,8 +74,8 @@ class Evolution(Learner):
     """The learner for ``evolve``; a phase is one generation."""
 
     settings: EvolutionSettings
-    patience = 0.16
-    kept = ("ways", "told")
+    patience, searches = 0.25, True
+    kept = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
@@ -81,6 +83,7 @@ class Evolution(Learner):
         self.policy = _policy(parameters.spec)
         along = settings.directions * contrasts(self.policy)
         self.size = along if 0 < along < self.numbers else self.numbers  # of the search
+        self.turns = not settings.factors and self.size < self.numbers
         if settings.factors:
             self.size = len(parameters.parameters)
         self.population = settings.population or 4 + int(3 * np.log(self.size))
@@ -91,15 +94,20 @@ class Evolution(Learner):
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         parameters = self.parameters.parameters
-        self._start = np.concatenate([p.values.ravel() for p in parameters]).astype(np.float64)
-        self._draws = np.random.RandomState(int(rng.integers(1 << 31)))  # no draws but those of the search
+        start = np.concatenate([p.values.ravel() for p in parameters]).astype(np.float64)
+        self.origin = {"values": start, "seed": int(rng.integers(1 << 31))}
         if self.settings.factors:
             owners = np.repeat(np.arange(self.size), [p.values.size for p in parameters])
-            self.ways = FACTOR * self._start[:, None] * (owners[:, None] == np.arange(self.size))
-        elif self.size < self.numbers:
+            self.ways = FACTOR * start[:, None] * (owners[:, None] == np.arange(self.size))
+        elif self.turns:
             self.ways = directions(self.student, self.parameters, self.policy, envs, rng, self.size)
         else:
             self.ways = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in parameters])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin to search, from the origin along the ways."""
+        self._draws = np.random.RandomState(int(self.origin["seed"]))  # no draws but those of the search
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
         self._told: dict[str, np.ndarray] = {}
@@ -112,12 +120,16 @@ class Evolution(Learner):
         return cma.CMAEvolutionStrategy(mean, self.settings.deviation, options)
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        if self.turns and len(self._told.get("costs", ())) == TURN:
+            self.begin(envs, rng)
         candidates = np.array(self._search.ask())
         seeds = [seed + k for k in range(envs.n)]
         costs = np.array([self._cost(one, envs, seeds) for one in candidates])
         deviation = float(self._search.sigma)
         self._tell(candidates, costs)
-        return {"best_candidate": -float(costs.min()), "deviation": deviation}
+        envs.finished = (-costs).tolist()
+        alike = float((costs == costs.min()).mean())
+        return {"best_candidate": -float(costs.min()), "alike": alike, "deviation": deviation}
 
     def _cost(self, candidate: np.ndarray, envs: Environments, seeds: list[int]) -> float:
         self._put(candidate)
@@ -126,7 +138,7 @@ class Evolution(Learner):
 
     def _put(self, candidate: np.ndarray) -> None:
         change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate
-        values, first = self._start + change, 0
+        values, first = self.origin["values"] + change, 0
         for p in self.parameters.parameters:
             p.values[...] = values[first : first + p.values.size].reshape(p.values.shape)
             p.clip()
@@ -146,11 +158,12 @@ class Evolution(Learner):
 
     @property
     def told(self) -> dict[str, np.ndarray]:
-        """All candidates and their costs: a search is a function of its seed and of these."""
+        """All candidates since the search began, and their costs: it is a function of its seed and of these."""
         return dict(self._told)
 
     @told.setter
     def told(self, arrays: dict[str, np.ndarray]) -> None:
+        self._begin()
         for candidates, costs in zip(arrays["candidates"], arrays["costs"], strict=True):
             self._search.ask()
             self._tell(candidates, costs)

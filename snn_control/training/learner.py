@@ -63,6 +63,7 @@ class Learner:
     kept: tuple[str, ...] = ()
     #: see `snn_control.training.course.Learning`
     patience, cools, least = 0.25, False, PATIENCE
+    searches = False  # a phase compares whole candidates (`snn_control.training.course.Course`)
     spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
     surrogate = Surrogate()
 

@@ -52,7 +52,7 @@ class PPOSettings(Settings):
     environments: int = 16
     steps: int = 128
     length: int = 16
-    rows: int = 32
+    rows: int = 16
     epochs: int = 6
     discount: float = 0.99
     trace: float = 0.95
@@ -71,9 +71,10 @@ class PPOSettings(Settings):
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it."""
+        """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
+        also need more steps in an update."""
         if limit >= LONG:
-            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "budget": 650_000}
+            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "rows": 32, "budget": 650_000}
         return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 

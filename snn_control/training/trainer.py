@@ -281,7 +281,7 @@ class _Run:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.budget // learner.steps_of_a_phase)
-        rules = learner.patience, learner.cools, learner.least, hasattr(settings, "spike_price")
+        rules = learner.patience, learner.cools, learner.least, learner.searches
         self.course: Course = Learning(phases, self.threshold, *rules)
         self.before: list[dict[str, Any]] = []  # while spikes are saved: the history of learning
         self.budget = settings.budget
@@ -347,14 +347,21 @@ class _Run:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
         found = self.validate(self._program(), self.envs.interface)
-        score, spikes = found.score, float(found.spikes.mean())
-        error = float(found.returns.std() / math.sqrt(len(found.returns)))
-        self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
-        row = {"phase": len(self.history) + 1, "steps": self.steps + learner.steps_of_a_phase, "score": score}
-        row |= {"worst": float(found.returns.min()), "spikes_a_step": spikes, **report}
+        score, spikes, returns = found.score, float(found.spikes.mean()), found.returns
+        phase = len(self.history) + 1
+        row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
+        row |= {"worst": float(returns.min()), "spikes_a_step": spikes, **report}
         if self.before:
             row["saves"] = 1
         self.course.history.append(row)
+        if learner.searches and self.course.is_at_the_top:  # by few episodes
+            others = [VALIDATION + PHASE_SEEDS * phase + k for k in range(2 * self.long)]
+            more = with_environments(self.make, others)(learner.parameters.program, self.envs.interface)
+            returns = np.concatenate([returns, more.returns])
+            score = float(returns.mean())
+            row |= {"score": score, "worst": float(returns.min())}
+        error = float(returns.std() / math.sqrt(len(returns)))
+        self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun

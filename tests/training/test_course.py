@@ -7,6 +7,7 @@ from snn_control.training.course import (
     CANDIDATES,
     COOLING,
     FALL,
+    FEW_SAME,
     FIRST,
     GOAL,
     LEAST,
@@ -162,8 +163,15 @@ def test_of_equal_scores_those_with_few_and_many_spikes_are_kept():
     assert [c.spikes for c in one.candidates] == [20, 60, 90, 180]
 
 
-def test_where_spikes_have_no_price_the_newest_of_equal_scores_are_kept():
-    one = Learning(40, 475.0, 0.25, cools=False, priced=False)
+def search(rows):
+    one = Learning(40, 475.0, 0.25, cools=False, searches=True)
+    keys = "score", "worst", "training_return", "alike"
+    one.history = [dict(zip(keys, map(float, row), strict=True)) for row in rows]
+    return one
+
+
+def test_in_a_search_the_newest_of_equal_scores_are_kept():
+    one = search([])
     for spikes in (180, 170, 90, 80, 70, 60, 20):
         one.consider(Candidate(500.0, 0.0, float(spikes), {}))
     assert [c.spikes for c in one.candidates] == [20, 60, 70, 80]
@@ -182,6 +190,37 @@ def test_learning_ends_where_all_episodes_have_had_the_same_return_for_long(thre
         assert not one.is_over
     one.history.append({"score": float(last[0]), "worst": float(last[1])})
     assert one.is_over == over
+
+
+def test_a_search_ends_where_half_of_what_is_tried_is_at_the_top():
+    rows = [(500, 500, 400 + k, 0.5) for k in range(FEW_SAME)]
+    assert search(rows).is_over
+    assert not search(rows[1:]).is_over
+    assert not search([(500, 500, 400, 0.1), *rows[1:]]).is_over
+    assert not search([*rows[1:], (499, 460, 450, 0.9)]).is_over
+
+
+def test_a_search_has_converged_where_the_mean_of_the_candidates_has():
+    growing = [(480, 400, 300 + 10 * k, 0.1) for k in range(12)]
+    assert not search(growing).is_over
+    assert not search([(480, 400, 300, 0.1), *growing[:10]]).is_over
+    assert search([*growing, *[(490 + k, 450 + k, 410, 0.1) for k in range(10)]]).is_over
+
+
+def test_of_a_search_the_first_candidate_is_taken_that_never_fails():
+    one, seen = search([]), []
+    of = [np.full(4, 500.0), np.array([500.0, 500.0, 500.0, 90.0])]
+    for _ in of:
+        one.consider(Candidate(500.0, 0.0, 100.0, {}))
+
+    def returns(k):
+        seen.append(k)
+        return of[k]
+
+    assert one.choice(returns, 0.0) == 0
+    assert seen == [0]
+    of.reverse()
+    assert one.choice(returns, 0.0) == 1
 
 
 def test_what_saves_spikes_is_considered_beside_what_was_learned():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_control.controller_file import Limits
-from snn_control.training import directions, train, trainer
+from snn_control.training import directions, evolution, train, trainer
 from snn_control.training.environments import Environments
 from snn_control.training.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.parameters import DEFAULT, Parameters
@@ -133,8 +133,33 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
     assert (np.abs(means[1]) > 0).all()
     run(tmp_path / "parts", stop=12)
     again = run(tmp_path / "parts")
-    assert np.array_equal(begun, means)
+    assert np.array_equal(begun[1:], means)  # the first is of the run that then goes on from what was kept
     assert again.history == whole.history
+
+
+def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monkeypatch):
+    for name in ("SHORT", "MIDDLE", "LONG"):
+        monkeypatch.setattr(trainer, name, 2)
+    monkeypatch.setattr(evolution, "TURN", 2)
+    origins, begin = [], Evolution._begin
+    monkeypatch.setattr(Evolution, "_begin", lambda self: origins.append(self.origin["values"].copy()) or begin(self))
+    settings = {"environments": 2, "population": 4, "longest": 500, "budget": 5 * 8 * 500}
+
+    def run(folder, stop=0):
+        def progress(phase):
+            if phase.number == stop:
+                raise KeyboardInterrupt
+
+        return train(
+            small("CartPole-v1"), "CartPole-v1", how="evolve", settings=settings, run=folder, progress=progress
+        )
+
+    whole = run(tmp_path / "whole")
+    assert len(whole.history) == 5
+    assert len(origins) == 3
+    assert (origins[0] != origins[1]).any()
+    run(tmp_path / "parts", stop=3)
+    assert run(tmp_path / "parts").history == whole.history
 
 
 @pytest.mark.parametrize("searched", [16, 0])
