@@ -13,18 +13,28 @@ from typing import Any
 import numpy as np
 
 from ..batch import Batch
+from ..coding import ArgmaxDecoder
+from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from .environments import Environments
-from .imitation import Imitation
+from .imitation import Imitation, ImitationSettings
 from .policy import COLD, Choice, Gaussian
 from .student import heads_of
 
-__all__ = ["SelfImitation"]
+__all__ = ["SelfImitation", "sparing_settings"]
 
 #: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them,
 #: and an average over most updates, without which a controller falls once in a hundred episodes.
 CHANGED = {"environments": 16, "updates": 100, "average": 1.5}
+NUMBERS = 250  # updates where actions are numbers, of which small errors add up; those of a choice can be without error
 GROUP = 2  # environments that act alike
+
+
+def sparing_settings(spec: ControllerSpec, limit: int, price: float) -> ImitationSettings:
+    """The settings that suit a controller and episodes of at most ``limit`` steps."""
+    choices = all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)
+    changed = CHANGED | ({} if choices else {"updates": NUMBERS})
+    return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_price": price})
 
 
 class SelfImitation(Imitation):

@@ -38,7 +38,7 @@ from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
 from .readout import ReadOut
 from .sac import SAC, SACSettings
-from .sparing import CHANGED, SelfImitation
+from .sparing import SelfImitation, sparing_settings
 from .watch import Watch
 
 __all__ = ["LEARNERS", "Phase", "Trained", "train"]
@@ -401,8 +401,7 @@ class _Run:
         return not self.before and wanted and self._phases_of(self._sparing()) > 0
 
     def _sparing(self) -> ImitationSettings:
-        suited = ImitationSettings.suited(self.learner.parameters.spec, self.limit)
-        return ImitationSettings(**suited | CHANGED | {"spike_price": self.settings.spike_price})
+        return sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
 
     def _phases_of(self, sparing: ImitationSettings) -> int:
         """Phases in which spikes are saved: at most as many steps as learning may take."""

@@ -7,7 +7,7 @@ import pytest
 
 from snn_control.batch import Batch
 from snn_control.controller import build_program
-from snn_control.training import train, trainer
+from snn_control.training import sparing, train
 from snn_control.training.environments import Environments, make
 from snn_control.training.imitation import ImitationSettings
 from snn_control.training.parameters import DEFAULT, Parameters
@@ -68,7 +68,7 @@ def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
 
 @pytest.mark.usefixtures("few_episodes")
 def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
-    monkeypatch.setattr(trainer, "CHANGED", {"environments": 8, "updates": 20})
+    monkeypatch.setattr(sparing, "CHANGED", {"environments": 8, "updates": 20})
     phases = []
     settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
