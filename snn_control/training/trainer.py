@@ -29,7 +29,7 @@ from ..resources import controller_path
 from .adaptation import Adaptation, AdaptationSettings
 from .course import SPARING, Candidate, Course, Learning, Sparing
 from .environments import LIMIT, Environments, Interface, longest, make
-from .evaluation import Evaluation, with_environments
+from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings
 from .learner import Learner, Settings
@@ -356,7 +356,7 @@ class _Run:
         self.course.history.append(row)
         if learner.searches and self.course.is_at_the_top:  # by few episodes
             others = [VALIDATION + PHASE_SEEDS * phase + k for k in range(2 * self.long)]
-            more = with_environments(self.make, others)(learner.parameters.program, self.envs.interface)
+            more = evaluate(learner.parameters.program, self.envs.interface, self.envs.envs, others)
             returns = np.concatenate([returns, more.returns])
             score = float(returns.mean())
             row |= {"score": score, "worst": float(returns.min())}
