@@ -398,25 +398,23 @@ class _Run:
     def _can_save(self) -> bool:
         """Whether learning has ended and spikes are to be saved."""
         wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.student.trained_spikes)
-        return not self.before and wanted and self._phases_of(self._sparing()) > 0
+        return not self.before and wanted and self._saving()[1] > 0
 
-    def _sparing(self) -> ImitationSettings:
-        return sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
-
-    def _phases_of(self, sparing: ImitationSettings) -> int:
-        """Phases in which spikes are saved: at most as many steps as learning may take."""
-        return min(SPARING, self.settings.budget // (sparing.environments * sparing.steps))
+    def _saving(self) -> tuple[ImitationSettings, int]:
+        """Settings and phases in which spikes are saved: at most as many steps as learning may take."""
+        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
+        return found, min(SPARING, self.settings.budget // (found.environments * found.steps))
 
     def _save_spikes(self, learned: Candidate) -> None:
         """Begin to save spikes: the learner is now one that imitates ``learned``."""
         self._take(learned.values)
-        parameters, settings = self.learner.parameters, self._sparing()
+        parameters, (settings, phases) = self.learner.parameters, self._saving()
         learner = SelfImitation(parameters, settings)
         learner.learned, learner.surrogate = build_program(parameters.spec), self.learner.surrogate
         self.envs.close()
         self.envs = Environments(self.make, settings.environments, parameters.spec)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
-        self.learner, self.before, phases = learner, self.course.history, self._phases_of(settings)
+        self.learner, self.before = learner, self.course.history
         self.course = Sparing(learned, self.threshold, phases)
         self.budget = self.steps + phases * learner.steps_of_a_phase
 
