@@ -17,8 +17,10 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import traceback
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "how_to_install",
     "in_file",
     "nearest",
+    "raised",
+    "said",
     "within",
 ]
 
@@ -116,6 +120,18 @@ class RuntimeFault(SnnControlError, RuntimeError):
 
 class CacheWarning(UserWarning):
     """Compiled code could not be kept or read, and was compiled."""
+
+
+def said(error: BaseException) -> str:
+    """What any exception says, in one line; if nothing, its type and where it was raised."""
+    return " ".join(str(error).split()) or raised(error)
+
+
+def raised(error: BaseException) -> str:
+    """Type of any exception, what it says, and where it was raised, in one line."""
+    text, frames = " ".join(str(error).split())[:300], traceback.extract_tb(error.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}{text and ': '}{text}{where}"
 
 
 def how_to_install(extra: str) -> str:

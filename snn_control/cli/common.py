@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import importlib.util
 import json
 import math
 import os
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +24,8 @@ from ..spaces import check_action, check_observation
 if TYPE_CHECKING:
     from ..controller import Controller
 
+
+EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 
 #: arguments that several commands share
 SHARED: dict[str, dict[str, Any]] = {
@@ -132,7 +137,9 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
         if not mark or not key.isidentifier():
             raise DescriptionError(option, pair, "must look like key=value")
         try:
-            found[key] = yaml.safe_load(value)
+            read = yaml.safe_load(value)
+            # YAML 1.1 takes 1e-3, without a point, for a text
+            found[key] = float(read) if isinstance(read, str) and EXPONENT.fullmatch(read) else read
         except (yaml.YAMLError, ValueError, RecursionError):
             raise DescriptionError(option, pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
     return found
@@ -165,6 +172,21 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
     with in_file(file):
         check_action(outputs, env.action_space)
         check_observation(controller.inputs, env.observation_space)
+
+
+@contextmanager
+def our_output() -> Iterator[None]:
+    """Standard output is for our report: what environments print, from Python or C, goes to standard error."""
+    sys.stdout.flush()
+    ours, libc = os.dup(1), ctypes.CDLL(None)
+    try:
+        os.dup2(2, 1)
+        with redirect_stdout(sys.stderr):
+            yield
+    finally:
+        libc.fflush(None)
+        os.dup2(ours, 1)
+        os.close(ours)
 
 
 def print_json(value: Any) -> None:

@@ -18,7 +18,7 @@ from ..analysis.conduct import Conduct, Watcher, conduct_rows
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
-from ..errors import DescriptionError, RuntimeFault, SnnControlError
+from ..errors import DescriptionError, RuntimeFault, SnnControlError, raised
 from ..resources import controller_path
 from ..training.rollout import play
 from .common import make_environment, table
@@ -81,8 +81,7 @@ class Player:
         except SnnControlError:
             raise
         except Exception as error:  # environments raise any exception
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise DescriptionError("--env", self.world.environment, f"cannot be played: {reason}") from None
+            raise DescriptionError("--env", self.world.environment, f"cannot be played: {raised(error)}") from None
 
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:

@@ -9,8 +9,18 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from ..errors import DescriptionError
-from .common import add_command, add_shared, check_new, environment, keywords, make_environment, whole, write_new
+from ..errors import DescriptionError, raised
+from .common import (
+    add_command,
+    add_shared,
+    check_new,
+    environment,
+    keywords,
+    make_environment,
+    our_output,
+    whole,
+    write_new,
+)
 
 MORE = """\
 Each file works unchanged, and its first lines say what it does.
@@ -132,8 +142,7 @@ def for_environment(options: argparse.Namespace) -> str:
     except DescriptionError as error:
         raise error.within(f"--env {options.env}") from None
     except Exception as error:  # environments raise any exception
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError("--env", options.env, f"cannot be played: {reason}") from None
+        raise DescriptionError("--env", options.env, f"cannot be played: {raised(error)}") from None
     finally:
         env.close()
 
@@ -146,7 +155,8 @@ def run(options: argparse.Namespace) -> int:
     if options.robot is not None:
         text = for_robot(options.robot)
     else:
-        text = for_environment(options) if options.env is not None else template(options.events)
+        with our_output():
+            text = for_environment(options) if options.env is not None else template(options.events)
     if write_new(options.file, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"

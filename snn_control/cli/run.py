@@ -20,6 +20,7 @@ from .common import (
     environment,
     keywords,
     make_environment,
+    our_output,
     print_json,
     table,
     whole,
@@ -73,20 +74,21 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
     world = World(options.file, options.env, keywords(options.arg), options.steps, options.keep_learning)
-    player = Player(world)
-    _check(options, player)
-    others = () if options.alone else player.others()
-    seeds = range(options.seed, options.seed + options.episodes)
-    tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
-    rows: dict[Task, dict[str, Any]] = {}
-    notes: list[str] = []
-    try:
-        jobs = _play(options, player, tasks, rows, notes)
-    except KeyboardInterrupt:
-        if not rows:
-            raise
-        jobs = None
-    player.env.close()
+    with our_output():
+        player = Player(world)
+        _check(options, player)
+        others = () if options.alone else player.others()
+        seeds = range(options.seed, options.seed + options.episodes)
+        tasks = [(who, seed) for who in (CONTROLLER, *others) for seed in seeds]
+        rows: dict[Task, dict[str, Any]] = {}
+        notes: list[str] = []
+        try:
+            jobs = _play(options, player, tasks, rows, notes)
+        except KeyboardInterrupt:
+            if not rows:
+                raise
+            jobs = None
+        player.env.close()
     played = {who: [rows[who, seed] for seed in seeds if (who, seed) in rows] for who in (CONTROLLER, *others)}
     result = _result(options, player, played) | {"wall_time_s": time.perf_counter() - begin, "jobs": jobs}
     result["interrupted"] = jobs is None

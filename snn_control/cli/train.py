@@ -7,7 +7,6 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from .common import (
     keywords,
     make_environment,
     need_extra,
+    our_output,
     print_json,
     table,
     whole,
@@ -114,15 +114,17 @@ def _file(options: argparse.Namespace) -> int:
     if out.suffix not in (".yaml", ".yml"):
         raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
-    world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
-    if longest(world) is None:
+    with our_output():
+        world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
+        limit = longest(world)
+        world.close()
+    if limit is None:
         print(
             f"{options.env} names no limit of its episodes: they are cut after {LIMIT:,} steps; "
             "--arg max_episode_steps=N sets another",
             file=sys.stderr,
         )
         options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
-    world.close()
     arguments = keywords(options.arg)
     asked = {
         "controller": path,
@@ -136,18 +138,20 @@ def _file(options: argparse.Namespace) -> int:
     first = 1 if options.seed is None else options.seed
     if options.seeds > 1 or options.ray is not None:
         return _seeds(options, range(first, first + options.seeds), asked, folder, out)
-    with redirect_stdout(sys.stderr), display([path.stem]) as shown:  # environments may print
+    with our_output(), display([path.stem]) as shown:
         trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
-    if 0 < trained.steps == trained.resumed:
+    if not trained.history:
+        print(f"{out}: not trained: it ended before the first phase", file=sys.stderr)
+    elif trained.steps == trained.resumed:
         print(f"{folder}: {trained.steps:,} steps were trained before, and are all: only evaluated", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
     _tell(options, {first: trained}, first, folder, out, arguments)
-    return _ended(trained.ended)
+    return _ended(trained.ended, bool(trained.history))
 
 
-def _ended(early: bool) -> int:
+def _ended(early: bool, begun: bool = True) -> int:
     if early:
-        print("interrupted: the same command resumes it", file=sys.stderr)
+        print(f"interrupted: the same command {'resumes it' if begun else 'begins again'}", file=sys.stderr)
     return 130 if early else 0
 
 
@@ -156,8 +160,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
     from ..training.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
-    # Ray reports dead workers on standard output, which is for our report
-    with redirect_stdout(sys.stderr), display(names) as shown:
+    with our_output(), display(names) as shown:  # Ray reports dead workers on standard output
         where = {"run": folder, "workers": options.workers, "ray": options.ray}
         outcomes = train_seeds(seeds=seeds, **asked, **where, progress=shown.phase, died=shown.died)
     found = {seed: outcomes[name].trained for seed, name in zip(seeds, names, strict=True)}
@@ -206,13 +209,15 @@ def _tell(
     several = options.seeds > 1
     fixed = trained[best].fixed
     others = {} if fixed is None else {"learning off": _spread(fixed.returns)}
-    others |= _others(out, options.env, arguments, e.seeds)
+    with our_output():
+        others |= _others(out, options.env, arguments, e.seeds)
     means = _spread(np.array([one.evaluation.score for one in trained.values()]))
     names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
     rows = {name: _spread(trained[seed].evaluation.returns) for seed, name in names.items()}
     rows |= ({"means of the seeds": means} if several else {}) | others
     runs = {name: trained[seed] for seed, name in names.items()}
-    page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
+    with our_output():
+        page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
     if options.json:
         found = {
             "file": str(out), "env": options.env, "arguments": arguments, **_numbers(trained[best]), "compared": others,

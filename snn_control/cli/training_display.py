@@ -29,7 +29,7 @@ class Display:
 
     def __init__(self, bars: Any, names: Sequence[str]) -> None:
         self._bars = bars
-        self._lines = {name: bars.add_task(f"{name}: compiling", total=None) for name in names}
+        self._lines = {name: bars.add_task(f"{name}: first phase", total=None) for name in names}
 
     def phase(self, name: str, phase: Phase) -> None:
         """Show that a run has completed a phase."""

@@ -99,7 +99,10 @@ def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tup
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"
-    world = make_environment(env, arguments, render_mode="rgb_array")
+    try:
+        world = make_environment(env, arguments, render_mode="rgb_array")
+    except DescriptionError as error:
+        return plain, None, error.rule
     video = EpisodeVideo(path, world, FPS, PICTURES, WIDEST)
     world.reset(seed=seed)
     try:

@@ -26,7 +26,7 @@ from ..coding import EventsInput, ValueInput
 from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
-from ..errors import DescriptionError, RuntimeFault, counted, in_file
+from ..errors import DescriptionError, RuntimeFault, counted, in_file, said
 from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
@@ -106,9 +106,8 @@ class WorldNode(ProcessNode):
         try:
             return gymnasium.make(world, disable_env_checker=True, **keywords)
         except Exception as error:  # an environment may raise any exception
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
             given = f" with {keywords}" if keywords else ""
-            raise DescriptionError("world", world, f"cannot be made{given}: {reason}") from None
+            raise DescriptionError("world", world, f"cannot be made{given}: {said(error)}") from None
 
     def _check_spaces(self) -> None:
         """Check that the controller file's inputs and outputs are the environment's observation and action."""

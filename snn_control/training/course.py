@@ -23,6 +23,11 @@ COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
 SAME = 8  # phases in a row in which every episode has the same return, at the threshold or above, end learning too
 ALIKE, FEW_SAME = 0.5, 3  # fewer are enough in a search in which, in the mean, so many of the candidates had it too
+HELD, LONGER = (
+    0.1,
+    3,
+)  # it has not where the median lately is this fraction of that spread lower, for so many times that
+RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
 SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
@@ -160,14 +165,15 @@ class Learning(Course):
     cools : once the task is learned, COOLING phases with a small learning rate follow
     least : smallest number of such phases if there is no threshold to tell a converged score from one that has not yet
         begun to rise
+    chance : gives the score of random actions, for the same purpose
     """
 
     def __init__(
         self, phases: int, threshold: float | None, patience: float, cools: bool, least: int = PATIENCE,
-        searches: bool = False,
+        searches: bool = False, chance: Callable[[], float] = lambda: -math.inf,
     ) -> None:  # fmt: skip
         super().__init__(phases, searches)
-        self.threshold, self.cools = threshold, cools
+        self.threshold, self.cools, self.chance = threshold, cools, chance
         self.patience = max(PATIENCE if threshold is not None else least, int(phases * patience))
 
     @property
@@ -189,7 +195,14 @@ class Learning(Course):
             return False
         # of a search, the mean of all candidates says more than a few episodes of their mean
         scores = [row["training_return"] for row in self.history] if self.searches else self._scores()
-        return (not self.cools or self.cooled > COOLING) and (self._converged(scores) or self.is_at_the_top)
+        converged = self._converged(scores) and self.has_risen
+        return (not self.cools or self.cooled > COOLING) and (converged or self.is_at_the_top)
+
+    @property
+    def has_risen(self) -> bool:
+        """Whether anything was learned: the best score is above that of chance by more than luck in its episodes."""
+        best = max(self.history, key=lambda row: row["score"], default=None)
+        return best is not None and best["score"] > self.chance() + RISEN * best.get("error", 0.0)
 
     @property
     def is_at_the_top(self) -> bool:
@@ -200,10 +213,14 @@ class Learning(Course):
         return self.threshold is not None and len(lately) == least and len(top) == 1 and alike
 
     def _converged(self, scores: Sequence[float]) -> bool:
-        if len(scores) <= self.patience:
+        """Whether the score does not rise any more. A good validation that those after it do not come near was luck."""
+        n = self.patience
+        if len(scores) <= n:
             return False
-        before, spread = max(scores[: -self.patience]), max(scores) - min(scores)
-        return spread > 0 and max(scores[-self.patience :]) <= before + SMALL * spread
+        spread = max(scores) - min(scores)
+        if np.median(scores[-n:]) < max(scores) - HELD * spread:
+            n *= LONGER
+        return spread > 0 and len(scores) > n and max(scores[-n:]) <= max(scores[:-n]) + SMALL * spread
 
     def _learned(self) -> int | None:
         """Number of phases that it took to learn the task; None while it is not learned. The threshold may be reached

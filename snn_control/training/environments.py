@@ -11,7 +11,7 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, raised, said
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
 
 __all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "make", "reset", "step"]
@@ -28,8 +28,7 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     try:
         return gymnasium.make(identity, **arguments, **more)
     except Exception as error:  # environments raise any exception for a wrong argument
-        reason = " ".join(str(error).split()) or type(error).__name__
-        raise DescriptionError("--env", identity, f"cannot be made: {reason}") from None
+        raise DescriptionError("--env", identity, f"cannot be made: {said(error)}") from None
 
 
 def longest(env: Any) -> int | None:
@@ -59,8 +58,7 @@ def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
 
 
 def _trouble(env: Any, what: str, error: Exception) -> RuntimeFault:
-    said = " ".join(str(error).split()) or "nothing"
-    return RuntimeFault(f"{_name(env)}: its {what} raised {type(error).__name__}: {said[:300]}")
+    return RuntimeFault(f"{_name(env)}: its {what} raised {raised(error)}")
 
 
 def _name(env: Any) -> str:

@@ -19,7 +19,9 @@ RANDOM, HELD = 0.005, 0.1  # a range covers these quantiles, and 1 minus them, o
 ROOM = 0.05  # margin at each end, as a fraction of the width
 WIDE = 1.5  # a space's bounds are used unless they are more than this many times wider than the measured range
 MUCH = 7, 30  # bounds so many times wider widen the measured range, to the geometric mean of both widths
-COUNTS = 1000  # bounds of whole numbers that are at most so far apart are used in any case
+COUNTS = 1000  # so are bounds of whole numbers that are at most so far apart
+LITTLE = 20  # unless they are those of a byte, which say less, and more than this many times wider
+SAME = 1e-5  # relative difference of values that count as one
 BULK, FAR = 0.9, 1e4  # values larger than FAR times the magnitude of the BULK quantile are ignored
 
 
@@ -195,9 +197,11 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: Seen) -> tuple[np.ndarray, n
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
     with np.errstate(all="ignore"):
-        near = WIDE * (most - least)
-        measured = ~(high - low <= np.where(whole, np.maximum(near, COUNTS), near)) & (least < most)
-        least, most = _towards(least, most, low, high)
+        width, byte = most - least, whole & (high - low == 255)
+        counts = np.where(whole, np.where(byte, LITTLE * width, COUNTS), 0)
+        measured = ~(high - low <= np.maximum(WIDE * width, counts)) & (least < most)
+        wider = _towards(least, most, low, high)
+        least, most = (np.where(byte, *both) for both in zip((least, most), wider, strict=True))
     least, most = np.where(measured, least, low), np.where(measured, most, high)
     same = ~(least < most)  # a space of one number
     return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
@@ -220,7 +224,7 @@ def _around(seen: Seen) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     of the whole numbers."""
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
-    far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), low == high
+    far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), np.isclose(low, high, rtol=SAME, atol=0)
     low, high = np.where(both, -far, low), np.where(both, far, high)
     room = np.where(still, np.maximum(np.abs(low), 1.0), ROOM * (high - low))
     least = np.where((low >= 0) & ~still, np.maximum(low - room, 0.0), low - room)

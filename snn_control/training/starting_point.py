@@ -187,7 +187,7 @@ def _value(name: str, key: str | None, space: Any) -> _Input:
     else:
         dict_of = ", or a Dict of these" if key is None else ""
         rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
-        raise DescriptionError(path, space, rule, FLATTEN)
+        raise DescriptionError(path, space, rule, FLATTEN if space.is_np_flattenable else CHANGE)
     kind = "numbers" if isinstance(space, spaces.Box) else "choices"
     return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in (low, high)))
 

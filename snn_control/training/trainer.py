@@ -37,6 +37,7 @@ from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
 from .readout import ReadOut
+from .rollout import play
 from .sac import SAC, SACSettings
 from .sparing import SelfImitation, sparing_settings
 from .watch import Watch
@@ -282,7 +283,7 @@ class _Run:
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.budget // learner.steps_of_a_phase)
         rules = learner.patience, learner.cools, learner.least, learner.searches
-        self.course: Course = Learning(phases, self.threshold, *rules)
+        self.course: Course = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # while spikes are saved: the history of learning
         self.budget = settings.budget
         self.watch = Watch(self.threshold)
@@ -291,6 +292,15 @@ class _Run:
 
     def _episodes(self, most: int) -> int:
         return min(most, max(FEWEST, most * STEPS // self.limit))
+
+    @functools.cached_property
+    def chance(self) -> float:
+        """Mean return of random actions in the episodes of a validation."""
+        env = self.make()
+        env.action_space.seed(self.seed)
+        found = [play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)]
+        env.close()
+        return float(np.mean(found))
 
     @property
     def history(self) -> list[dict[str, Any]]:
@@ -350,7 +360,8 @@ class _Run:
         score, spikes, returns = found.score, float(found.spikes.mean()), found.returns
         phase = len(self.history) + 1
         row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
-        row |= {"worst": float(returns.min()), "spikes_a_step": spikes, **report}
+        error = float(returns.std() / math.sqrt(len(returns)))
+        row |= {"worst": float(returns.min()), "error": error, "spikes_a_step": spikes, **report}
         if self.before:
             row["saves"] = 1
         self.course.history.append(row)
@@ -359,8 +370,8 @@ class _Run:
             more = evaluate(learner.parameters.program, self.envs.interface, self.envs.envs, others)
             returns = np.concatenate([returns, more.returns])
             score = float(returns.mean())
-            row |= {"score": score, "worst": float(returns.min())}
-        error = float(returns.std() / math.sqrt(len(returns)))
+            error = float(returns.std() / math.sqrt(len(returns)))
+            row |= {"score": score, "worst": float(returns.min()), "error": error}
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
@@ -398,7 +409,8 @@ class _Run:
     def _can_save(self) -> bool:
         """Whether learning has ended and spikes are to be saved."""
         wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.student.trained_spikes)
-        return not self.before and wanted and self._saving()[1] > 0
+        ready = wanted and self._saving()[1] > 0
+        return ready and isinstance(self.course, Learning) and self.course.has_risen
 
     def _saving(self) -> tuple[ImitationSettings, int]:
         """Settings and phases in which spikes are saved: at most as many steps as learning may take."""

@@ -77,13 +77,13 @@ class Watch:
             )
 
     def _same(self, history: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-        """A finding if all episodes of all validations had the same return."""
-        returns = [row[key] for row in history for key in ("score", "worst")]
+        """A finding if all episodes had the same return."""
+        returns = [row[key] for row in history for key in ("score", "worst", "training_return") if key in row]
         if len(history) < PHASES or not np.allclose(returns, returns[0], rtol=1e-9, atol=1e-9):
             return
         if self.threshold is None or returns[0] < self.threshold:
             yield (
-                f"returns: each episode of {len(history)} validations gave {returns[0]:.6g}, so there is nothing to "
+                f"returns: each episode of {len(history)} phases gave {returns[0]:.6g}, so there is nothing to "
                 "learn from: rewards on the way (in a wrapper), a --teacher, --how evolve, or more --steps"
             )
 

@@ -16,6 +16,7 @@ from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.spaces import check_action
 from snn_control.training.rollout import Spread
+from snn_control.training.trainer import FINAL
 from tests.cli.common import call
 from tests.worlds.odd import Odd
 
@@ -118,7 +119,11 @@ def test_ctrl_c_keeps_the_episodes_that_are_over(tmp_path, capsys, jobs):
 @pytest.mark.parametrize(
     ("what", "kind", "says"),
     [
-        ("refuse", DescriptionError, "--env = 'tests.worlds:Odd-v0': cannot be played: a part is missing, install it$"),
+        (
+            "refuse",
+            DescriptionError,
+            r"Odd-v0': cannot be played: Dep\w+: a part is missing, install it \(odd.py:\d+\)$",
+        ),
         ("die", RuntimeFault, "played episodes of tests.worlds:Odd-v0 died; with '--jobs 1' it runs here"),
     ],
 )
@@ -294,3 +299,22 @@ def test_a_reset_can_leave_what_was_learned(tmp_path):
         assert controller.counters()["ticks"] == 0
         controller.reset()
         np.testing.assert_array_equal(controller.state(), fresh.state())
+
+
+def test_what_an_environment_prints_is_not_in_the_report(tmp_path, capfd):
+    chatty = ["--env", "tests.worlds:Odd-v0", "--arg", "what=print"]
+    code, out, err = call(capfd, "new", *chatty, "--arg", "at=0", "--steps", 100)
+    assert (code, "# Made by" in out[:12]) == (0, True)
+    assert yaml.safe_load(out)["version"] == 1
+    assert "a line of Python\n" in err
+    assert "a line of C\n" in err
+    path = tmp_path / "my.yaml"
+    path.write_text(out)
+    code, out, err = call(capfd, "run", *chatty, "--arg", "at=0", "--json", path)
+    assert (code, json.loads(out)["environment"]) == (0, "tests.worlds:Odd-v0")
+    assert "a line of C\n" in err
+    train = ["--steps", 20, "--out", tmp_path / "trained.yaml", "--run", tmp_path / "run", "--json"]
+    code, out, err = call(capfd, "train", path, *chatty, "--arg", f"at={FINAL}", "--how", "evolve", *train)
+    assert code == 0, err
+    assert json.loads(out)["env"] == "tests.worlds:Odd-v0"
+    assert "a line of C\n" in err

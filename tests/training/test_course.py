@@ -11,6 +11,7 @@ from snn_control.training.course import (
     FIRST,
     GOAL,
     LEAST,
+    LONGER,
     RISE,
     SAME,
     SLOW,
@@ -81,6 +82,24 @@ def test_without_a_threshold_a_score_that_has_not_begun_to_rise_has_not_converge
     ]
     assert not one.is_over
     assert Learning(30, 0.0, 0.08, cools=False, least=8).patience == 3
+
+
+def test_a_good_validation_that_the_next_ones_do_not_come_near_is_no_end():
+    free = {"threshold": None, "cools": False, "patience": 0.2}  # of 40 phases
+    assert learning([-50, -8, *[-17] * 8], **free).is_over is False
+    assert learning([-50, -8, *[-17] * (LONGER * 8 - 1)], **free).is_over is False
+    assert learning([-50, -8, *[-17] * (LONGER * 8)], **free).is_over is True
+    assert learning([-50, -8, *[-9] * 8], **free).is_over is True
+
+
+def test_what_is_not_above_chance_has_not_converged():
+    def found(chance, error):
+        one = Learning(40, None, 0.2, cools=False, chance=lambda: chance)
+        rows = [(-50.0, 0.0), *[(-47.0, error)] * 9]
+        one.history = [{"score": score, "worst": score, "error": of} for score, of in rows]
+        return one
+
+    assert [found(*given).is_over for given in ((-49, 3.0), (-49, 0.6), (-40, 0.0))] == [False, True, False]
 
 
 @pytest.mark.parametrize(

@@ -90,12 +90,26 @@ def test_a_number_that_runs_away_with_held_actions_leaves_the_range_narrow():
     assert high[0] > 1e4  # most of them see it
 
 
-@pytest.mark.parametrize(("space", "measured"), [((0, 9), False), ((0, 1000), False), ((0, 1001), True)])
+@pytest.mark.parametrize(
+    ("space", "measured"),
+    [((0, 9), False), ((0, 1000), False), ((0, 1001), True), ((0, 255), True), ((-128, 127), True)],
+)
 def test_whole_numbers_within_bounds_keep_them_however_few_were_seen(space, measured):
     seen = Seen(np.array([[0.0], [1], [2]]), np.array([[0.0], [3], [2]]))
     low, high, which = ranges(np.array([float(space[0])]), np.array([float(space[1])]), seen)
     assert which.tolist() == [measured]
     assert (low[0], high[0]) == ((0, pytest.approx(3.15, abs=0.06)) if measured else space)
+
+
+def test_the_bounds_of_a_byte_are_used_unless_hardly_any_of_them_is_seen():
+    seen = Seen(np.array([[0.0], [12], [5]]), np.array([[0.0], [13], [2]]))
+    assert not ranges(np.zeros(1), np.full(1, 255.0), seen)[2][0]
+
+
+def test_a_number_that_varies_by_rounding_alone_is_still():
+    ulp = Seen(np.array([[1.0], [1 - 1e-16]]), np.array([[1.0], [1 - 1e-7]]))
+    low, high, _ = ranges(np.full(1, -np.inf), np.full(1, np.inf), ulp)
+    assert (low[0], high[0]) == (pytest.approx(0, abs=0.1), pytest.approx(2, abs=0.1))
 
 
 def of(low, high):

@@ -275,7 +275,7 @@ def test_mistakes_on_the_command_line_are_one_line_and_write_nothing(tmp_path, c
         ([path, "--env", "CartPole-v1", "--steps", "0"], "must be at least 1"),
         ([path, "--arg", "g=1"], "--arg = ['g=1']: requires --env"),
         ([path, "--seed", "0"], "--seed = 0: requires --env"),
-        ([path, "--env", "tests.worlds:Odd-v0"], "'tests.worlds:Odd-v0': cannot be played: a part is missing, inst"),
+        ([path, "--env", "tests.worlds:Odd-v0"], "'tests.worlds:Odd-v0': cannot be played: Dependency"),
         ([there, "--env", "CartPole-v1"], "exists already; choose another name"),
         ([tmp_path / "no" / "mine.yaml", "--env", "CartPole-v1", "--steps", "1"], "cannot be written"),
     ):  # fmt: skip

@@ -82,7 +82,7 @@ def test_a_range_that_does_not_fit_is_said(scale, says):
 
 def test_returns_that_never_change_are_said_unless_the_task_is_solved():
     said = looked(small("MountainCar-v0"), "MountainCar-v0", threshold=-110.0, phases=4)
-    assert any("returns: each episode of 3 validations gave -200" in line for line in said[2])
+    assert any("returns: each episode of 3 phases gave -200" in line for line in said[2])
     assert not any("returns" in line for k in (0, 1, 3) for line in said[k])
     solved = looked(small("MountainCar-v0"), "MountainCar-v0", threshold=-200.0, phases=4)
     assert not any("returns" in line for some in solved for line in some)

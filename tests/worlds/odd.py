@@ -1,5 +1,6 @@
 """A world with given spaces, whose episodes end as a test requires."""
 
+import ctypes
 import multiprocessing
 import os
 import signal
@@ -16,7 +17,7 @@ class Odd(gymnasium.Env):
     action, observation : spaces; the default is one number in [-1, 1] each
     steps : of an episode
     at : seed of the episode that does what ``what`` says: ``interrupt`` (as Ctrl-C does, the process that began it
-        all), ``die`` or ``refuse``
+        all), ``die``, ``refuse`` or ``print``
     """
 
     metadata: ClassVar[dict] = {"render_modes": [], "render_fps": 100}
@@ -44,6 +45,10 @@ class Odd(gymnasium.Env):
             os._exit(1)
         if self.what == "refuse":
             raise gymnasium.error.DependencyNotInstalled("a part is missing,\n  install it")
+        if self.what == "print":
+            print("a line of Python")
+            ctypes.CDLL(None).puts(b"a line of C")
+            return
         parent = multiprocessing.parent_process()
         os.kill(parent.pid if parent else os.getpid(), signal.SIGINT)
         time.sleep(100)  # it is not waited for
