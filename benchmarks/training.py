@@ -33,9 +33,10 @@ import yaml
 
 from snn_control.training.environments import make
 from snn_control.training.places import ONE_THREAD
+from snn_control.training.result import FINAL
 from snn_control.training.rollout import play
 from snn_control.training.teachers import teacher_of
-from snn_control.training.trainer import FINAL, LONG
+from snn_control.training.trainer import LONG
 
 from .processes import ROOT, verdict
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
+import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,7 +29,8 @@ from .common import (
 from .training_display import display
 
 if TYPE_CHECKING:
-    from ..training.trainer import Trained
+    from ..training.recipes import Taught
+    from ..training.result import Trained
 
 MORE = """\
 A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
@@ -43,7 +46,8 @@ resumes it and gives the same bits. --seeds 5 trains with five seeds in parallel
 one with the best validation.
 'new FILE --env ID' writes a controller file to start from.
 
-A recipe (cartpole, pan_tilt, arm) is a family of controllers with a few numbers, which CMA-ES evolves.
+A recipe (cartpole, pan_tilt, arm) is a family of controllers with a few numbers, which CMA-ES evolves; event_tracker is
+taught by a procedure of its own.
 
 examples:
   snn_control new my.yaml --env CartPole-v1
@@ -52,6 +56,7 @@ examples:
   snn_control train my.yaml --env CartPole-v1 --seeds 5
   snn_control train cartpole --generations 30
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
+  snn_control train event_tracker --seed 2
 """
 LEARNED = ("rl", "ppo", "sac", "imitate", "evolve", "adapt")
 
@@ -297,13 +302,15 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     from ..controller_file import nearest
     from ..errors import DescriptionError
     from ..spaces import check_observation
-    from ..training.recipes import write_controller
+    from ..training.recipes import Taught, write_controller
 
     if options.file not in known:
         if Path(options.file).exists() or options.file.endswith((".yaml", ".yml")):
             raise DescriptionError("--env", None, "is needed to train a controller file", "give --env ID")
         raise DescriptionError("RECIPE", options.file, "is not known", nearest(options.file, known))
     recipe = known[options.file]
+    if isinstance(recipe, Taught):
+        return _taught(options, recipe)
     arguments = keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
@@ -336,4 +343,24 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     path = write_controller(recipe, values, options.out or folder, command_of(options))
     where = " ".join([recipe.environment, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     print(f"{path}: written. Next: snn_control run --env {where} {path}")
+    return 0
+
+
+def _taught(options: argparse.Namespace, recipe: Taught) -> int:
+    """Teach a controller by the recipe's own procedure."""
+    from ..errors import DescriptionError
+
+    if options.arg:
+        raise DescriptionError("--arg", options.arg, f"is not for {recipe.name}, which chooses its worlds itself")
+    need_extra("gymnasium", "sim")
+    folder, seed = Path(options.run or f"runs/train-{recipe.name}"), 1 if options.seed is None else options.seed
+    out = Path(options.out or folder)
+    for one in (folder, out):
+        one.mkdir(parents=True, exist_ok=True)
+    with our_output(), display([recipe.name]) as shown:
+        progress = functools.partial(shown.round, recipe.name)
+        spec = recipe.teach(seed, folder, options.workers or len(os.sched_getaffinity(0)), progress)
+    command = f"snn_control train {recipe.name}" + (f" --seed {seed}" if seed != 1 else "")
+    path = spec.save(out / f"{recipe.name}.yaml", f"{recipe.comment}\nMade by: {command}")
+    print(f"{path}: written. Next: snn_control run --env {recipe.environment} {path}")
     return 0

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..training.trainer import Phase
+    from ..training.result import Phase
 
 __all__ = ["Display", "display"]
 
@@ -41,6 +41,12 @@ class Display:
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)
         if self._bars.disable:
             self.say(f"{name}: {phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}")
+
+    def round(self, name: str, number: int, rounds: int, state: str) -> None:
+        """Show that a recipe has completed a round."""
+        self._bars.update(self._lines[name], description=f"{name}: {state}", total=rounds, completed=number)
+        if self._bars.disable:
+            self.say(f"{name}: {number} of {rounds} rounds: {state}")
 
     def died(self, name: str, why: str) -> None:
         """Show that a run's worker has died and will be replaced."""

@@ -21,7 +21,7 @@ from ..report.video_file import EpisodeVideo
 from .common import make_environment
 
 if TYPE_CHECKING:
-    from ..training.trainer import Trained
+    from ..training.result import Trained
 
 __all__ = ["make_page"]
 

@@ -4,8 +4,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .result import Trained
     from .seeds import Outcome, train_seeds, train_tasks
-    from .trainer import Trained, train
+    from .trainer import train
 
 __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 
@@ -13,6 +14,6 @@ __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 def __getattr__(name: str) -> Any:
     """Import a name of `__all__` when it is first used."""
     if name in __all__:
-        module = "trainer" if name in ("Trained", "train") else "seeds"
+        module = {"Trained": "result", "train": "trainer"}.get(name, "seeds")
         return getattr(importlib.import_module(f".{module}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,8 +20,9 @@ from ..errors import DescriptionError, RuntimeFault, SnnControlError, optional
 from ..files import reason, replace_files
 from .places import MOMENT, ONE_THREAD, Died, LastWord
 from .progress import FILES, read_progress
+from .result import Phase, Trained
 from .tensorboard import EventFile
-from .trainer import Phase, Trained, train
+from .trainer import train
 
 __all__ = ["Cluster"]
 

@@ -32,6 +32,7 @@ def evaluate(
     import gymnasium
 
     recipe, key = recipes()[name], (name, repr(settings))
+    assert isinstance(recipe, Recipe)
     if key not in _environments:
         _environments[key] = [
             gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in settings

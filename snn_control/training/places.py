@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ..errors import SnnControlError
-from .trainer import Phase, Trained
+from .result import Phase, Trained
 
 __all__ = ["MOMENT", "ONE_THREAD", "Died", "LastWord", "Place"]
 

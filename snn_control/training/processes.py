@@ -13,7 +13,8 @@ from typing import Any
 
 from ..errors import SnnControlError
 from .places import MOMENT, ONE_THREAD, Died, LastWord
-from .trainer import Phase, train
+from .result import Phase
+from .trainer import train
 
 __all__ = ["Processes"]
 

@@ -23,7 +23,8 @@ from typing import Any
 
 from ..errors import DescriptionError, SnnControlError
 from .places import LastWord, Place
-from .trainer import Phase, Trained, train
+from .result import Phase, Trained
+from .trainer import train
 
 __all__ = ["DEATHS", "Outcome", "train_seeds", "train_tasks"]
 

@@ -13,8 +13,8 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
 from ..errors import DescriptionError, in_file
 from ..resources import controller_path
-from .adaptation import Adaptation, AdaptationSettings
+from .adaptation import AdaptationSettings
+from .adapting import adapt
 from .course import SPARING, Candidate, Course, Learning, Sparing
-from .environments import LIMIT, Environments, Interface, longest, make
+from .environments import LIMIT, Environments, longest, make
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings
@@ -37,12 +38,13 @@ from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
 from .progress import Folder, arrays_of, restore
 from .readout import ReadOut
+from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .rollout import play
 from .sac import SAC, SACSettings
 from .sparing import SelfImitation, sparing_settings
 from .watch import Watch
 
-__all__ = ["LEARNERS", "Phase", "Trained", "train"]
+__all__ = ["LEARNERS", "train"]
 
 #: name -> (learner, settings)
 LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
@@ -51,64 +53,8 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
     "imitate": (Imitation, ImitationSettings),
     "evolve": (Evolution, EvolutionSettings),
 }
-#: Seeds of episodes. Those of the validation, which selects a candidate, and those of the evaluation at the end, which
-#: are used for nothing else; seeds of training count from 0.
-VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
-PHASE_SEEDS = 10_000  # reserved for one phase
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
 STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
-NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """A phase that has ended, for a callback that shows progress.
-
-    score, best : mean return of the validation, and the best so far
-    steps, budget : steps of the environment, of learning or of saving spikes
-    saves : spikes are being saved, after the task was learned
-    seconds : time since this call started
-    report : numbers of the learner
-    warnings : what was found in this phase that prevents learning, one line each (`Watch`)
-    """
-
-    number: int
-    steps: int
-    budget: int
-    score: float
-    best: float
-    spikes: float
-    seconds: float
-    report: Mapping[str, float]
-    warnings: Sequence[str] = ()
-    saves: bool = False
-
-
-@dataclass(frozen=True)
-class Trained:
-    """A trained controller.
-
-    how : a key of `LEARNERS`, or "adapt"
-    ended : training was stopped by Ctrl-C and can be resumed
-    evaluation : episodes on seeds that were used for neither training nor selection
-    validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
-        for "adapt", which selects nothing, the score of the last phase
-    history : one row for each phase
-    warnings : what was found that prevents learning, one line each
-    resumed : how many of ``steps`` were done by an earlier call
-    fixed : for "adapt", the evaluation repeated with learning switched off
-    """
-
-    spec: ControllerSpec
-    how: str
-    evaluation: Evaluation
-    history: list[dict[str, Any]] = field(default_factory=list)
-    steps: int = 0
-    ended: bool = False
-    validation: float = -math.inf
-    warnings: Sequence[str] = ()
-    resumed: int = 0
-    fixed: Evaluation | None = None
 
 
 def train(
@@ -153,16 +99,21 @@ def train(
         probe = made()
     with in_file(spec.path, "--", "settings", "trainable"):
         how = _way(how, teacher, spec.training.how, probe.action_space)
+        learner: Learner | None = None
         if how == "adapt":
-            probe.close()
-            return _adapt(spec, made, seed, settings or {}, {"env": env, "arguments": given}, run, progress)
-        learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
-    learner.surrogate = surrogate or spec.training.surrogate
-    asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
-    asked |= {"controller": _digest(spec), "teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
-    asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
+            chosen = _settings(how, AdaptationSettings, spec.training.settings, settings or {})
+        else:
+            learner, chosen = _learner(spec, how, probe, seed, trainable, settings or {}, teacher)
     probe.close()
+    asked = {"env": env, "arguments": given, "how": how, "seed": seed, "settings": asdict(chosen)}
+    asked["controller"] = _digest(spec)
+    if learner is not None:
+        learner.surrogate = surrogate or spec.training.surrogate
+        asked |= {"teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
+        asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     folder = Folder(run, asked) if run is not None else None
+    if learner is None:
+        return adapt(spec, made, chosen, seed, folder, LONG, progress)
     return _Run(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
@@ -216,55 +167,6 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
 
 def _digest(spec: ControllerSpec) -> str:
     return hashlib.sha256(build_program(spec).digest.encode()).hexdigest()[:16]
-
-
-def _episode(seed: int, number: int) -> int:
-    """The seed of the first episode of a phase."""
-    return (seed * 7919 + number) * PHASE_SEEDS % VALIDATION
-
-
-def _adapt(
-    spec: ControllerSpec, make: Any, seed: int, settings: Any, asked: dict[str, Any], run: Any, progress: Any
-) -> Trained:
-    """Learn online, phase after phase. The evaluation has as many new episodes as have ended, each of which starts from
-    what was learned."""
-    chosen = _settings("adapt", AdaptationSettings, spec.training.settings, settings)
-    loop = Adaptation(spec, make, lambda number: _episode(seed, 0) + number)
-    asked |= {"how": "adapt", "seed": seed, "settings": asdict(chosen), "controller": _digest(spec)}
-    folder = Folder(run, asked) if run is not None else None
-    history: list[dict[str, Any]] = []
-    warnings: list[str] = []
-    if folder is not None and (arrays := folder.load()) is not None:
-        loop.restore(arrays)
-        history = json.loads(str(arrays["history"]))
-    resumed = len(history) * chosen.steps
-    begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
-    try:
-        while len(history) < phases:
-            report = loop.phase(chosen.steps)
-            steps = (len(history) + 1) * chosen.steps
-            history.append({"phase": len(history) + 1, "steps": steps, **report})
-            if folder is not None:
-                folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
-            best, seconds = max(row["score"] for row in history), time.monotonic() - begun
-            spikes, new = report["spikes_a_step"], [] if report["learned"] or warnings else [NOTHING_LEARNED]
-            warnings += new
-            progress(Phase(len(history), steps, chosen.budget, report["score"], best, spikes, seconds, report, new))
-        evaluations = _adapted(loop, make, min(max(loop.episodes - 1, 1), LONG))
-    except KeyboardInterrupt:
-        ended = True
-        evaluations = _adapted(loop, make, 1)
-    final, fixed = evaluations
-    last = history[-1]["score"] if history else -math.inf
-    steps = len(history) * chosen.steps
-    return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
-
-
-def _adapted(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate what was learned in new episodes, first with learning on, then off."""
-    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space)
-    play = with_environments(make, [FINAL + k for k in range(episodes)])
-    return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)
 
 
 class _Run:
@@ -352,7 +254,7 @@ class _Run:
         learner.student.gradient.use(learner.surrogate.at(share))
         rng = np.random.default_rng([self.seed, 2, len(self.history)])
         self.envs.keeps = first and learner.fits_ranges
-        report = learner.phase(self.envs, _episode(self.seed, len(self.history)), rng, left)
+        report = learner.phase(self.envs, first_episode(self.seed, len(self.history)), rng, left)
         if self.envs.keeps:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}

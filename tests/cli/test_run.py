@@ -15,8 +15,8 @@ from snn_control.cli.episodes import Player, World, in_processes
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, RuntimeFault
 from snn_control.spaces import check_action
+from snn_control.training.result import FINAL
 from snn_control.training.rollout import Spread
-from snn_control.training.trainer import FINAL
 from tests.cli.common import call
 from tests.worlds.odd import Odd
 

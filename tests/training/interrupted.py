@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.parity import swing_up
 from snn_control.controller import build_program
 from snn_control.files import replace_text
-from snn_control.training import course, sparing, train, trainer
+from snn_control.training import course, result, sparing, train, trainer
 from snn_control.training.environments import Interface, make
 from snn_control.training.evaluation import with_environments
 from tests.training.test_train import small
@@ -52,7 +52,7 @@ def run(how: str, folder: Path) -> dict[str, Any]:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     world = make(env, arguments)
     interface = Interface(trained.spec, world.observation_space, world.action_space)
-    again = with_environments(lambda: make(env, arguments), [trainer.VALIDATION + k for k in range(EPISODES)])
+    again = with_environments(lambda: make(env, arguments), [result.VALIDATION + k for k in range(EPISODES)])
     return {
         "ended": trained.ended,
         "program": build_program(trained.spec).digest,

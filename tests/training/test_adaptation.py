@@ -17,7 +17,8 @@ from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, STDP, Normal, Threshold
 from snn_control.resources import shipped
-from snn_control.training import train, trainer
+from snn_control.training import adapting, train
+from snn_control.training.adaptation import Adaptation
 from tests.cli.common import call
 
 WORLD = "sim_worlds:ArmUnknownLoad-v0"
@@ -79,7 +80,7 @@ def test_the_file_goes_on_where_the_loop_was(tmp_path, connection):
     assert trained.history[0]["learned"] > 0
     assert 5 < trained.history[0]["score"] < 200
     assert trained.history[0]["episodes"] > 1
-    loop = trainer.Adaptation(spec, lambda: gymnasium.make("CartPole-v1"), lambda k: k)
+    loop = Adaptation(spec, lambda: gymnasium.make("CartPole-v1"), lambda k: k)
     loop.phase(300)
     loop.controller.reset(keep_learning=True)
     fresh = Controller.load(loop.learned().save(tmp_path / "x.yaml"))
@@ -116,8 +117,8 @@ def test_it_is_said_once_where_no_weight_changes():
     spec = replace(spec, network=replace(spec.network, projections=(*others, still)))
     phases = []
     trained = adapt(spec, settings={"steps": 200, "budget": 400}, progress=phases.append)
-    assert [list(phase.warnings) for phase in phases] == [[trainer.NOTHING_LEARNED], []]
-    assert list(trained.warnings) == [trainer.NOTHING_LEARNED]
+    assert [list(phase.warnings) for phase in phases] == [[adapting.NOTHING_LEARNED], []]
+    assert list(trained.warnings) == [adapting.NOTHING_LEARNED]
     assert (trained.evaluation.returns == trained.fixed.returns).all()
 
 

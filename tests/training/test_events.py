@@ -10,7 +10,7 @@ from gymnasium import spaces
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
-from snn_control.training import train, trainer
+from snn_control.training import result, train, trainer
 from snn_control.training.imitation import ImitationSettings
 from tests.cli.common import call
 
@@ -95,7 +95,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, file, how):
     assert (again.evaluation.returns == whole.evaluation.returns).all()
     controller, env = Controller.load(whole.spec.save(tmp_path / "trained.yaml")), gymnasium.make("Stripe-v0")
     for k, expected in enumerate(whole.evaluation.returns[:3]):  # the file does what the trainer saw
-        observation, _ = env.reset(seed=trainer.FINAL + k)
+        observation, _ = env.reset(seed=result.FINAL + k)
         controller.reset()
         total, over = 0.0, False
         while not over:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_control.controller_file import Limits
-from snn_control.training import directions, evolution, train, trainer
+from snn_control.training import directions, evolution, result, train, trainer
 from snn_control.training.environments import Environments
 from snn_control.training.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.parameters import DEFAULT, Parameters
@@ -113,7 +113,7 @@ class Sure(Indifferent):
         self.fails = fails
 
     def reset(self, *, seed=None, options=None):
-        self.confirms = seed is not None and trainer.VALIDATION + trainer.PHASE_SEEDS <= seed < trainer.FINAL
+        self.confirms = seed is not None and result.VALIDATION + result.PHASE_SEEDS <= seed < result.FINAL
         return super().reset(seed=seed, options=options)
 
     def step(self, action):

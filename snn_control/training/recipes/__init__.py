@@ -14,7 +14,7 @@ import numpy as np
 
 from ...controller_file import ControllerSpec
 
-__all__ = ["Recipe", "recipes", "write_controller"]
+__all__ = ["Recipe", "Taught", "recipes", "write_controller"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,22 @@ class Recipe:
     comment: str = ""
 
 
-def recipes() -> dict[str, Recipe]:
+@dataclass(frozen=True)
+class Taught:
+    """A controller that a procedure of its own teaches.
+
+    environment : Gymnasium id
+    teach : (seed, folder of its checkpoint, processes, progress) -> controller; it resumes from the checkpoint, and
+        calls ``progress`` with the number of a round, the number of all, and what it gave
+    """
+
+    name: str
+    comment: str
+    environment: str
+    teach: Callable[[int, Path, int, Callable[[int, int, str], object]], ControllerSpec]
+
+
+def recipes() -> dict[str, Recipe | Taught]:
     """The shipped recipes by name: the ``RECIPE`` of each module in this package."""
     found = [importlib.import_module(f"{__name__}.{module.name}").RECIPE for module in pkgutil.iter_modules(__path__)]
     return {recipe.name: recipe for recipe in found}

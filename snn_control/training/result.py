@@ -1,0 +1,74 @@
+"""What training gives, a phase at a time and in the end; and the seeds of its episodes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..controller_file import ControllerSpec
+from .evaluation import Evaluation
+
+__all__ = ["FINAL", "PHASE_SEEDS", "VALIDATION", "Phase", "Trained", "first_episode"]
+
+#: Seeds of episodes. Those of the validation, which selects a candidate, and those of the evaluation at the end, which
+#: are used for nothing else; seeds of training count from 0.
+VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
+PHASE_SEEDS = 10_000  # reserved for one phase
+
+
+def first_episode(seed: int, number: int) -> int:
+    """The seed of the first episode of a phase."""
+    return (seed * 7919 + number) * PHASE_SEEDS % VALIDATION
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase that has ended, for a callback that shows progress.
+
+    score, best : mean return of the validation, and the best so far
+    steps, budget : steps of the environment, of learning or of saving spikes
+    saves : spikes are being saved, after the task was learned
+    seconds : time since this call started
+    report : numbers of the learner
+    warnings : what was found in this phase that prevents learning, one line each (`Watch`)
+    """
+
+    number: int
+    steps: int
+    budget: int
+    score: float
+    best: float
+    spikes: float
+    seconds: float
+    report: Mapping[str, float]
+    warnings: Sequence[str] = ()
+    saves: bool = False
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained controller.
+
+    how : a key of `LEARNERS`, or "adapt"
+    ended : training was stopped by Ctrl-C and can be resumed
+    evaluation : episodes on seeds that were used for neither training nor selection
+    validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
+        for "adapt", which selects nothing, the score of the last phase
+    history : one row for each phase
+    warnings : what was found that prevents learning, one line each
+    resumed : how many of ``steps`` were done by an earlier call
+    fixed : for "adapt", the evaluation repeated with learning switched off
+    """
+
+    spec: ControllerSpec
+    how: str
+    evaluation: Evaluation
+    history: list[dict[str, Any]] = field(default_factory=list)
+    steps: int = 0
+    ended: bool = False
+    validation: float = -math.inf
+    warnings: Sequence[str] = ()
+    resumed: int = 0
+    fixed: Evaluation | None = None
