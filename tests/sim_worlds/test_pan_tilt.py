@@ -375,7 +375,7 @@ def test_the_trained_controller_tracks_a_dark_disc_a_fast_one_and_a_noisy_one(ma
     observation, info = world.reset(seed=6)
     while "score" not in info:
         observation, *_, info = world.step(controller.predict(observation)[0])
-    assert math.degrees(info["score"]["rms_error"]) < 2.0
+    assert math.degrees(info["score"]["rms_error"]) < 1.5
 
 
 def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):
