@@ -23,12 +23,10 @@ COOLING = 6  # number of phases that it takes
 SLOW = 0.15  # share of the learning rate in these phases
 SAME = 8  # phases in a row in which every episode has the same return, at the threshold or above, end learning too
 ALIKE, FEW_SAME = 0.5, 3  # fewer are enough in a search in which, in the mean, so many of the candidates had it too
-HELD, LONGER = (
-    0.1,
-    3,
-)  # it has not where the median lately is this fraction of that spread lower, for so many times that
-RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
+HELD = 0.1  # a score has not converged whose median lately is lower than the best by this fraction of that spread,
+LONGER = 3  # unless for so many times as many phases
+RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
 SPARING = 20  # largest number of phases in which spikes are saved
 FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
 RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, and after one whose score is not
