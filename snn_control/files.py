@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from .errors import DescriptionError
+from .errors import DescriptionError, said
 
 __all__ = [
     "DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text",
@@ -122,7 +122,7 @@ def reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, MemoryError):
         return "does not fit into this machine's memory"
-    return " ".join(str(error).split()) or type(error).__name__
+    return said(error)
 
 
 class Arrays(Mapping[str, np.ndarray]):

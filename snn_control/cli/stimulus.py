@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from contextlib import closing
 
 from ..analysis.stimulus import Stimulus, closed_loop, default_stimulus
 from ..analysis.stimulus_files import load_stimulus
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from .common import add_shared, check_fit, environment, keywords, make_environment, number, whole
+from .common import add_shared, check_fit, environment, keywords, make_environment, number, our_output, whole
 
 __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
@@ -53,10 +54,7 @@ def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
     if options.env is None:
         return default_stimulus(spec, 1.0 if options.seconds is None else options.seconds, options.seed)
     seconds = min(SECONDS, MOST_TICKS * spec.period) if options.seconds is None else options.seconds
-    env = make_environment(options.env, keywords(options.arg))
     controller = Controller.from_spec(spec)
-    try:
+    with our_output(), closing(make_environment(options.env, keywords(options.arg))) as env:
         check_fit(controller, env, spec.path)
         return closed_loop(env, controller, options.env, max(1, round(seconds / spec.period)), options.seed)
-    finally:
-        env.close()

@@ -58,6 +58,9 @@ examples:
   snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
   snn_control train event_tracker --seed 2
 """
+#: options that recipes, those that are evolved, and those that are taught have no use for
+OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json")
+OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
 LEARNED = ("rl", "ppo", "sac", "imitate", "evolve", "adapt")
 
 
@@ -95,6 +98,7 @@ def add_to(commands: Any) -> None:
         "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
     )
     evolve.add_argument("--episodes", type=whole(1), default=3, help="of each setting, a candidate (default 3)")
+    parser.set_defaults(usual=parser.get_default)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -221,8 +225,7 @@ def _tell(
     rows = {name: _spread(trained[seed].evaluation.returns) for seed, name in names.items()}
     rows |= ({"means of the seeds": means} if several else {}) | others
     runs = {name: trained[seed] for seed, name in names.items()}
-    with our_output():
-        page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
+    page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
     if options.json:
         found = {
             "file": str(out), "env": options.env, "arguments": arguments, **_numbers(trained[best]), "compared": others,
@@ -309,6 +312,11 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
             raise DescriptionError("--env", None, "is needed to train a controller file", "give --env ID")
         raise DescriptionError("RECIPE", options.file, "is not known", nearest(options.file, known))
     recipe = known[options.file]
+    taught = isinstance(recipe, Taught)
+    for one in OF_FILES + OF_WORKERS * (not taught) + OF_EVOLUTION * taught:
+        if (value := getattr(options, one)) != options.usual(one):
+            rule = "is for controller files" if one in OF_FILES else f"is not for {options.file}"
+            raise DescriptionError(f"--{one}", value, rule, "leave it out")
     if isinstance(recipe, Taught):
         return _taught(options, recipe)
     arguments = keywords(options.arg)
@@ -348,10 +356,6 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
 
 def _taught(options: argparse.Namespace, recipe: Taught) -> int:
     """Teach a controller by the recipe's own procedure."""
-    from ..errors import DescriptionError
-
-    if options.arg:
-        raise DescriptionError("--arg", options.arg, f"is not for {recipe.name}, which chooses its worlds itself")
     need_extra("gymnasium", "sim")
     folder, seed = Path(options.run or f"runs/train-{recipe.name}"), 1 if options.seed is None else options.seed
     out = Path(options.out or folder)

@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping
-from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ from ..files import reason
 from ..report.page import REPORT, Clip, Omitted
 from ..report.training_page import Training, write_training_page
 from ..report.video_file import EpisodeVideo
-from .common import make_environment
+from .common import make_environment, our_output
 
 if TYPE_CHECKING:
     from ..training.result import Trained
@@ -46,7 +45,7 @@ def make_page(
     e = kept.evaluation
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with redirect_stdout(sys.stderr):  # environments may print
+        with our_output():
             activity, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
         given = [f"{key} = {value}" for key, value in arguments.items()]
         training = Training(

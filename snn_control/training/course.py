@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -191,15 +191,16 @@ class Learning(Course):
             return True
         if self.threshold is not None and max(self._scores(), default=-math.inf) < self.threshold:
             return False
-        # of a search, the mean of all candidates says more than a few episodes of their mean
-        scores = [row["training_return"] for row in self.history] if self.searches else self._scores()
-        converged = self._converged(scores) and self.has_risen
-        return (not self.cools or self.cooled > COOLING) and (converged or self.is_at_the_top)
+        return (not self.cools or self.cooled > COOLING) and (self._converged(self.history) or self.is_at_the_top)
 
     @property
     def has_risen(self) -> bool:
-        """Whether anything was learned: the best score is above that of chance by more than luck in its episodes."""
-        best = max(self.history, key=lambda row: row["score"], default=None)
+        """Whether anything was learned."""
+        return self._risen(self.history)
+
+    def _risen(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the best score is above that of chance by more than luck in its episodes."""
+        best = max(rows, key=lambda row: row["score"], default=None)
         return best is not None and best["score"] > self.chance() + RISEN * best.get("error", 0.0)
 
     @property
@@ -210,15 +211,19 @@ class Learning(Course):
         alike = not self.searches or sum(row["alike"] for row in lately) >= ALIKE * least
         return self.threshold is not None and len(lately) == least and len(top) == 1 and alike
 
-    def _converged(self, scores: Sequence[float]) -> bool:
-        """Whether the score does not rise any more. A good validation that those after it do not come near was luck."""
+    def _converged(self, rows: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether the score has risen and does not any more. A good validation that those after it do not come near was
+        luck."""
         n = self.patience
-        if len(scores) <= n:
+        if len(rows) <= n:
             return False
+        # of a search, the mean of all candidates says more than a few episodes of their mean
+        scores = [row["training_return" if self.searches else "score"] for row in rows]
         spread = max(scores) - min(scores)
         if np.median(scores[-n:]) < max(scores) - HELD * spread:
             n *= LONGER
-        return spread > 0 and len(scores) > n and max(scores[-n:]) <= max(scores[:-n]) + SMALL * spread
+        stays = len(scores) > n and max(scores[-n:]) <= max(scores[:-n]) + SMALL * spread
+        return spread > 0 and stays and self._risen(rows)
 
     def _learned(self) -> int | None:
         """Number of phases that it took to learn the task; None while it is not learned. The threshold may be reached
@@ -227,7 +232,7 @@ class Learning(Course):
         returns = [max(row["score"], row.get("training_return", -math.inf)) for row in self.history]
         for k in range(1, len(scores) + 1):
             if self.threshold is None:
-                good = self._converged(scores[:k])
+                good = self._converged(self.history[:k])
             else:
                 good = k >= STEADY and min(returns[k - STEADY : k]) >= self.threshold
             if good or k >= LATE * self.phases:

@@ -313,6 +313,8 @@ def test_what_an_environment_prints_is_not_in_the_report(tmp_path, capfd):
     code, out, err = call(capfd, "run", *chatty, "--arg", "at=0", "--json", path)
     assert (code, json.loads(out)["environment"]) == (0, "tests.worlds:Odd-v0")
     assert "a line of C\n" in err
+    code, out, err = call(capfd, "check", path, *chatty, "--arg", "at=0", "--json")
+    assert (code, "a line" in out, "a line of C\n" in err) == (0, False, True)
     train = ["--steps", 20, "--out", tmp_path / "trained.yaml", "--run", tmp_path / "run", "--json"]
     code, out, err = call(capfd, "train", path, *chatty, "--arg", f"at={FINAL}", "--how", "evolve", *train)
     assert code == 0, err

@@ -6,10 +6,13 @@ import json
 
 import gymnasium
 import numpy as np
+import pytest
 
+from snn_control.cli.common import keywords
 from snn_control.controller import Controller
 from snn_control.resources import shipped
 from snn_control.training.recipes import recipes, write_controller
+from snn_control.training.result import first_episode
 from snn_control.training.rollout import episode
 from tests.cli.common import call
 
@@ -76,6 +79,42 @@ def test_train_goes_on_only_with_a_search_that_is_its_own(tmp_path, capsys):
     code, _, err = call(capsys, *common)
     assert code == 2
     assert "checkpoint.pkl': is from an older release and no longer supported: a pickle can run code" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["cartpole", "--how", "ppo"], "--how = 'ppo': is for controller files; leave it out"),
+        (["cartpole", "--json"], "--json = True: is for controller files; leave it out"),
+        (["pan_tilt", "--workers", 3], "--workers = 3: is not for pan_tilt; leave it out"),
+        (["event_tracker", "--steps", 10], "--steps = 10: is for controller files; leave it out"),
+        (["event_tracker", "--generations", 3], "--generations = 3: is not for event_tracker; leave it out"),
+        (
+            ["event_tracker", "--arg", "camera=noisy"],
+            "--arg = ['camera=noisy']: is not for event_tracker; leave it out",
+        ),
+    ],
+)
+def test_what_a_recipe_has_no_use_for_is_refused(tmp_path, capsys, arguments, says):
+    code, out, err = call(capsys, "train", *arguments, "--run", tmp_path / "run")
+    assert (code, out, err) == (2, "", f"snn_control: {says}\n")
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_before_the_first_phase_says_that_nothing_is_trained(tmp_path, capsys):
+    odd, file = ["--env", "tests.worlds:Odd-v0"], tmp_path / "my.yaml"
+    assert call(capsys, "new", file, *odd, "--steps", 50)[0] == 0
+    where = ["--out", tmp_path / "trained.yaml", "--run", tmp_path / "run", "--arg", f"at={first_episode(1, 0)}"]
+    code, _, err = call(capsys, "train", file, *odd, *where, "--arg", "what=interrupt", "--steps", 20)
+    assert code == 130
+    assert "trained.yaml: not trained: it ended before the first phase\n" in err
+    assert "interrupted: the same command begins again\n" in err
+    assert (tmp_path / "trained.yaml").exists()
+
+
+def test_values_of_arguments_are_what_they_look_like():
+    given = ["a=1e-3", "b=-2E5", "c=e3", "d=0.5", "e=[1, x]", "f=true", "g=1e"]
+    assert list(keywords(given).values()) == [1e-3, -2e5, "e3", 0.5, [1, "x"], True, "1e"]
 
 
 def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):

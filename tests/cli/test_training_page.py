@@ -26,7 +26,7 @@ __all__ = ["few_episodes"]
 class Drawn(gymnasium.Env):
     """A point that moves by the action, for 40 steps; its picture is larger than that of a page.
 
-    broken : it cannot be drawn
+    broken : it cannot be drawn; "made": not even made to be drawn
     """
 
     metadata: ClassVar[dict] = {"render_modes": ["rgb_array"], "render_fps": 20}
@@ -34,6 +34,8 @@ class Drawn(gymnasium.Env):
     action_space = gymnasium.spaces.Box(-1, 1, (1,))
 
     def __init__(self, render_mode=None, broken=False):
+        if render_mode and broken == "made":
+            raise TypeError("grid() got an unexpected keyword argument")
         self.render_mode, self.broken = render_mode, broken
 
     def reset(self, *, seed=None, options=None):
@@ -102,6 +104,8 @@ def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained):
     text = page_of(tmp_path, trained, broken=True)
     assert "<strong>Video</strong>: left out, cannot be drawn: a library &lt;is&gt; missing." in text
     assert len(Page(text).images) == 3
+    text = page_of(tmp_path, trained, broken="made")
+    assert "<strong>Video</strong>: left out, cannot be made: grid() got an unexpected keyword argument" in text
 
 
 @pytest.mark.usefixtures("few_episodes")

@@ -102,6 +102,13 @@ def test_what_is_not_above_chance_has_not_converged():
     assert [found(*given).is_over for given in ((-49, 3.0), (-49, 0.6), (-40, 0.0))] == [False, True, False]
 
 
+def test_what_is_not_above_chance_does_not_cool_before_it_is_late():
+    for chance, cooled in ((-40, 0), (-100, 1)):
+        one = learning([-50, *[-47] * 11], threshold=None)
+        one.chance = lambda chance=chance: chance
+        assert one.cooled == cooled
+
+
 @pytest.mark.parametrize(
     ("scores", "over", "more"),
     [

@@ -241,6 +241,7 @@ def test_one_arg_max_for_each_choice():
         ({"observation": S.Text(3)}, "observation_space = Text(1, 3, charset="),
         ({"observation": S.Dict({"a": S.Dict({"b": S.Discrete(2)})})},
          "observation_space['a'] = Dict('b': Discrete(2)): must be a Box, Discrete, MultiDiscrete or MultiBinary; "),
+        ({"observation": S.Sequence(S.Discrete(2))}, "; register one that is wrapped in gymnasium.wrappers.Tr"),
         ({"observation": S.Dict({"my key": S.Discrete(2)})}, "observation_space['my key']: names an input, so"),
         ({"observation": S.Dict({})}, "observation_space = Dict(): must have a number"),
         ({"observation": S.Box(0, 1, (0,))}, "must have a number"),

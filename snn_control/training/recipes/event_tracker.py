@@ -20,7 +20,6 @@ of processes.
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -34,12 +33,13 @@ import numpy as np
 
 from ... import Controller, Model
 from ...coding import MembraneDecoder, PoolEncoder, PopulationEncoder
-from ...controller_file import ControllerSpec, RosTopic
-from ...errors import DescriptionError
-from ...files import Arrays, reason, replace_file
+from ...controller import build_program
+from ...controller_file import ControllerSpec
 from ...network import IF, LIF, CubaLIF, Relay
 from ...network.convolution import Convolution
+from ..progress import Folder
 from . import Taught
+from .pan_tilt import COMMANDS, TOPICS
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 #: kinds of episodes: arguments of the world
@@ -117,15 +117,7 @@ def make(readout: np.ndarray) -> ControllerSpec:
     for axis, weight in zip(("pan", "tilt"), np.eye(2), strict=True):
         decoder = (MembraneDecoder("command", LIMIT * weight),)
         m.output(axis, decoder=decoder, unit="rad/s", limits=(-LIMIT, LIMIT))
-    topics = {
-        "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
-        "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
-    }
-    commands = {
-        axis: RosTopic("velocity_command", "std_msgs/msg/Float64MultiArray", f"data[{k}]", "reliable", 1)
-        for k, axis in enumerate(("pan", "tilt"))
-    }
-    return replace(m.spec(), ros_inputs=topics, ros_outputs=commands)
+    return replace(m.spec(), ros_inputs=TOPICS, ros_outputs=COMMANDS)
 
 
 # what is solved for --------------------------------------------------------------------------------------------
@@ -169,12 +161,11 @@ def louder(readout: np.ndarray, gain: float) -> np.ndarray:
 
 
 # teaching ------------------------------------------------------------------------------------------------------
-Sums = tuple[np.ndarray, np.ndarray, bool]
-
-
-def episode(readout: np.ndarray, share: float, kind: int, seed: Sequence[int]) -> Sums:
+def episode(
+    readout: np.ndarray, share: float, kind: int, seed: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Drive until the target is lost; returns sums of products of features, of features with the teacher's commands
-    [half limits], and whether it was lost."""
+    [half limits], and the number of steps and of targets lost."""
     rng, env = np.random.default_rng(seed), world(kind)
     controller = Controller.from_spec(make(readout))
     teacher = env.unwrapped.baselines()["TrueMotion"]
@@ -195,7 +186,7 @@ def episode(readout: np.ndarray, share: float, kind: int, seed: Sequence[int]) -
     worth = 1 / (1 + (errors[::4] / NEAR) ** 2)
     axes = [*zip(np.swapaxes(features(seen)[::4], 0, 1), worth.T, said[::4].T, strict=True)]  # a step of four
     square = sum((x * w[:, None]).T @ x for x, w, _ in axes)
-    return square, sum(x.T @ (w * y) for x, w, y in axes), bool(np.hypot(*errors[-1]) > LOST)
+    return square, sum(x.T @ (w * y) for x, w, y in axes), np.array([len(rows), np.hypot(*errors[-1]) > LOST], int)
 
 
 @functools.cache
@@ -212,44 +203,29 @@ def teach(
 
     progress : called after each round with its number, the number of all, and what it gave
     """
-    checkpoint = Path(folder) / "checkpoint.npz"
-    checkpoint.parent.mkdir(parents=True, exist_ok=True)
-    square, product, readouts = _resumed(checkpoint, seed)
+    n = len(FILTERS) * sum(PARTS)
+    first = np.zeros((len(FILTERS), CHANNELS))
+    asked = {"recipe": RECIPE.name, "seed": seed, "controller": build_program(make(first)).digest}
+    run = Folder(Path(folder), asked)
+    new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 2), int)}
+    there = run.load() or new
+    square, product, readouts, played = (there[name] for name in new)
     kinds = [*range(len(EPISODES))] * PLAYED
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for number in range(len(readouts) - 1, len(SHARES)):
+        for number in range(len(played), len(SHARES)):
             seeds = [(seed, number, k) for k in range(len(kinds))]
             play = functools.partial(episode, readouts[-1], SHARES[number])
-            squares, products, losses = zip(*pool.map(play, kinds, seeds), strict=True)
-            square, product, lost = KEPT * square + sum(squares), KEPT * product + sum(products), sum(losses)
-            readouts = [*readouts, louder(solved(square, product), GAIN)]
-            made = json.dumps({"recipe": "event_tracker", "seed": seed})
-            arrays = {"made": np.array(made), "square": square, "product": product, "readouts": np.array(readouts)}
-            replace_file(checkpoint, functools.partial(_write, arrays))
-            progress(number + 1, len(SHARES), f"the target was lost in {lost} of {len(kinds)} episodes")
+            squares, products, each = zip(*pool.map(play, kinds, seeds), strict=True)
+            square, product = KEPT * square + sum(squares), KEPT * product + sum(products)
+            readouts = np.append(readouts, [louder(solved(square, product), GAIN)], axis=0)
+            played = np.append(played, [sum(each)], axis=0)
+            rows = [
+                {"phase": k + 1, "steps": int(steps), "score": 1 - int(lost) / len(kinds)}
+                for k, (steps, lost) in enumerate(zip(np.cumsum(played[:, 0]), played[:, 1], strict=True))
+            ]
+            run.save(dict(zip(new, (square, product, readouts, played), strict=True)), rows)
+            progress(number + 1, len(SHARES), f"the target was lost in {played[-1, 1]} of {len(kinds)} episodes")
     return make(louder(np.mean(readouts[-MEAN:], axis=0), FINAL / GAIN))
-
-
-def _write(arrays: dict[str, np.ndarray], file: Any) -> None:
-    np.savez(file, **arrays)  # type: ignore[arg-type]
-
-
-def _resumed(checkpoint: Path, seed: int) -> tuple[np.ndarray, np.ndarray, list[np.ndarray]]:
-    """Sums and read-outs of all rounds so far, the first one 0. Raises DescriptionError for another file."""
-    n = len(FILTERS) * sum(PARTS)
-    try:
-        with Arrays(checkpoint) as file:
-            if (made := json.loads(str(file["made"]))) != {"recipe": "event_tracker", "seed": seed}:
-                raise ValueError(f"is of {made}, not of event_tracker with --seed {seed}")
-            square, product, readouts = file["square"], file["product"], file["readouts"]
-            if square.shape != (n, n) or readouts.shape[1:] != (len(FILTERS), CHANNELS):
-                raise ValueError("is of another version of this recipe")
-    except FileNotFoundError:
-        return np.zeros((n, n)), np.zeros(n), [np.zeros((len(FILTERS), CHANNELS))]
-    except (OSError, ValueError, KeyError) as error:
-        fix = "choose another folder, or remove it"
-        raise DescriptionError("--run", str(checkpoint), reason(error), fix) from None
-    return square, product, list(readouts)
 
 
 RECIPE = Taught(

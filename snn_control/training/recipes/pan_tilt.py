@@ -29,6 +29,16 @@ FOCAL = PIXELS / 2 / math.tan(math.radians(30.0))  # pixels
 FIELDS, FIELD_LIMIT, FIELD_WIDTH, FIELD_DRIVE, FIELD_TAU = 41, 6.5, 0.45, 4.0, 0.01  # velocity population
 SLOW_VELOCITY = 0.025  # s
 
+#: those of a pan-tilt head with an event camera
+TOPICS = {
+    "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
+    "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
+}
+COMMANDS = {
+    axis: RosTopic("velocity_command", "std_msgs/msg/Float64MultiArray", f"data[{k}]", "reliable", 1)
+    for k, axis in enumerate(("pan", "tilt"))
+}
+
 #: name -> (start, scale)
 PARAMETERS = {
     "tau_picture": (0.1913, 0.02),  # s
@@ -115,14 +125,8 @@ def make(p: Mapping[str, float]) -> ControllerSpec:
             output("pan", np.tile(place, GRID), np.concatenate([velocity, none])),
             output("tilt", np.repeat(place, GRID), np.concatenate([none, velocity])),
         ),
-        ros_inputs={
-            "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
-            "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
-        },
-        ros_outputs={
-            axis: RosTopic("velocity_command", "std_msgs/msg/Float64MultiArray", f"data[{k}]", "reliable", 1)
-            for k, axis in enumerate(("pan", "tilt"))
-        },
+        ros_inputs=TOPICS,
+        ros_outputs=COMMANDS,
     )  # fmt: skip
 
 
