@@ -156,15 +156,20 @@ def stood(live: Controller, change) -> tuple[list[float], list[int]]:
     return out.read()[2][:, 0].tolist(), cells.read()[2][:, 0].tolist()
 
 
+def reach(periods: int) -> float:
+    """How far a command comes from rest: a loop that a busy machine holds up moves by all the periods that passed."""
+    return ACCELERATION * (periods * PERIOD * 1e-9) ** 2
+
+
 def test_a_loop_goes_on_from_there():
-    commands, _ = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED], 0, 0.3))
-    assert commands[5] == pytest.approx(0.3, abs=1e-3)
-    assert 0.3 < commands[6] < commands[7] < 0.31
+    commands, cells = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED], 0, 0.3))
+    assert commands[5] == pytest.approx(0.3, abs=reach(cells[5] - cells[4]))
+    assert 0.3 < commands[6] < commands[7] < 0.3 + reach(cells[7] - cells[4])
 
 
 def test_a_motion_from_an_older_commit_was_not_published_and_is_ignored():
-    commands, _ = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED] - 1, 0, 0.3))
-    assert 0 < commands[4] < commands[5] < 0.1
+    commands, cells = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED] - 1, 0, 0.3))
+    assert 0 < commands[4] < commands[5] < min(reach(cells[5] - cells[0] + 1), 0.3)
 
 
 def test_a_period_has_one_command():
@@ -172,8 +177,9 @@ def test_a_period_has_one_command():
         claim(memory, memory[COMMITTED], table[words.LAST_CELL] + 50, 0.3)
 
     commands, cells = stood(controller(), claims)
-    assert cells[5] - cells[4] > 50
-    assert commands[5] == pytest.approx(0.3, abs=1e-3)
+    late = cells[5] - cells[4] - 50
+    assert late > 0
+    assert commands[5] == pytest.approx(0.3, abs=reach(late))
 
 
 def test_what_is_too_much_to_keep_is_left_out():
