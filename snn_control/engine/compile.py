@@ -9,11 +9,13 @@ compile; one does at a time, and code is never moved or freed.
 
 from __future__ import annotations
 
-import ast
 import ctypes
+import dis
 import functools
 import hashlib
+import importlib.machinery
 import importlib.util
+import inspect
 import os
 import sys
 import threading
@@ -69,26 +71,32 @@ def _imports(name: str) -> tuple[str, ...]:
     if not path or not path.endswith(".py"):
         return ()
     found: set[str] = set()
-    for node in _at_load(ast.parse(Path(path).read_bytes())):
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and (package or not node.level):
-            base = importlib.util.resolve_name("." * node.level + (node.module or ""), package)
-            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    for level, base, names in _at_load(importlib.machinery.SourceFileLoader(name, path).get_code(name)):
+        if package or not level:
+            base = importlib.util.resolve_name("." * level + base, package)
+            found |= {base} | {f"{base}.{one}" for one in names or ()}
     ours = {name.partition(".")[0], __name__.partition(".")[0]}
     return tuple(sorted(n for n in found if n in sys.modules and n.partition(".")[0] in ours))
 
 
-def _at_load(node: ast.AST) -> Iterator[ast.stmt]:
-    """Statements that run when a module is loaded; imports within functions depend on what the process did before."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING"):
-            yield from _at_load(ast.Module(child.orelse, []))
-        elif isinstance(child, ast.stmt) and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield child
-            yield from _at_load(child)
-        elif isinstance(child, ast.ExceptHandler | ast.match_case):
-            yield from _at_load(child)
+def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
+    """Imports that run when a module is loaded, as (level, module, names), from its bytecode, which is on disk and read
+    much faster than a syntax tree is made. Those within functions depend on what the process did before, and those for
+    type checkers do not run."""
+    constants: list[Any] = []
+    for_checkers, end = False, 0
+    for one in dis.get_instructions(code):
+        if one.offset < end:
+            continue
+        if one.opname == "IMPORT_NAME":
+            yield constants[-2], one.argval, constants[-1]
+        elif isinstance(one.argval, pytypes.CodeType) and not one.argval.co_flags & inspect.CO_OPTIMIZED:
+            yield from _at_load(one.argval)  # of a class
+        if for_checkers and one.opname.endswith("IF_FALSE"):
+            end = one.argval
+        for_checkers = one.argval == "TYPE_CHECKING"
+        if one.opname.startswith("LOAD_"):
+            constants.append(one.argval)
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
@@ -129,7 +137,8 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
             found = _made.get((function, signature))
             if found is None:
                 file = _code_file(function, f"code {signature}")
-                found = make(file)
+                with file.turn():
+                    found = make(file)
                 compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
                 _made[function, signature] = found
     return found
