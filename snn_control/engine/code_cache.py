@@ -3,18 +3,22 @@
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
 disk and renamed, and its digest is checked before the code is run. Any problem with the disk costs the time of a
 compilation and a `CacheWarning`, but never prevents the start of a controller. What is missing is copied from the
-folder ``$SNN_CONTROL_CACHE_SOURCE``, if there it is: a folder for a robot is filled in this way.
+folder ``$SNN_CONTROL_CACHE_SOURCE``, if there it is: a folder for a robot is filled in this way. Processes that miss
+the same code at the same time take turns, so that one compiles it for all.
 """
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import pickle
 import stat
 import tempfile
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +29,8 @@ from ..errors import CacheWarning
 from ..files import replace_file
 
 __all__ = ["CodeFile", "cache_folder", "usable_folder"]
+
+PATIENCE = 30.0  # s that a process waits for another one that compiles, which may have been stopped
 
 _said: set[str] = set()
 
@@ -78,6 +84,17 @@ def _make_private(folder: Path) -> None:
         raise PermissionError(f"{folder}: others can write to it")
 
 
+def _locked(folder: int) -> bool:
+    """Lock an open folder until it is closed; False if another process has locked it."""
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True  # without locks each compiles for itself
+    return True
+
+
 class CodeFile:
     """The code of one function on disk.
 
@@ -91,6 +108,25 @@ class CodeFile:
         machine = repr(cpu_target.target_context.codegen().magic_tuple())
         digest = hashlib.sha256((key + machine).encode()).hexdigest()[:16]
         self._path = folder and folder / f"{name}.{digest}.code"
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """While no other process does, unless the code is there: read and, if need be, write it in this context."""
+        if self._path is None or self._path.exists():
+            yield
+            return
+        folder = None
+        with suppress(OSError):  # of a disk that is full, is only read or knows no locks
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            end = time.monotonic() + PATIENCE
+            while folder is not None and not _locked(folder) and time.monotonic() < end:
+                time.sleep(0.01)
+            yield
+        finally:
+            if folder is not None:
+                os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
         """The result of ``make`` for the code that `write` has stored; None if there is none."""

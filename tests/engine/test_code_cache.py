@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import os
 import pickle
 import re
 import resource
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
+import time
 import warnings
+from pathlib import Path
 
 import pytest
 
-from snn_control.engine import calls, compile, memory
+from snn_control.engine import calls, code_cache, compile, memory
 from snn_control.engine.code_cache import _said, usable_folder
 from snn_control.errors import CacheWarning
 
@@ -29,6 +34,7 @@ def _plus(x, y):
 
 
 SIGNATURE, STARTED_WITH = "int64(int64)", []
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -227,3 +233,41 @@ def test_threads_that_compile_one_function_get_one_code(folder):
             thread.join()
         assert len({address for address, _ in found}) == 1
         assert len(found) == 4
+
+
+ONE_OF_SEVERAL = """
+import sys
+from tests.engine import test_code_cache as this
+print("ready", flush=True)
+sys.stdin.readline()
+this.compile.compile_callback(this._plus_three, this.SIGNATURE)
+print(*this.compile.compilations.values())
+"""
+
+
+def test_of_processes_that_miss_one_code_at_once_one_compiles_it(folder):
+    line = [sys.executable, "-c", ONE_OF_SEVERAL]
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    processes = [subprocess.Popen(line, text=True, cwd=ROOT, env=environment, **pipes) for _ in range(3)]
+    assert [process.stdout.readline() for process in processes] == ["ready\n"] * 3
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    assert sorted(process.communicate()[0].split() for process in processes) == [["cached"], ["cached"], ["compiled"]]
+
+
+def test_one_that_stands_still_is_not_waited_for(folder, monkeypatch):
+    assert start() == "compiled"
+    (entry,) = folder.rglob("*.code")
+    entry.unlink()
+    monkeypatch.setattr(code_cache, "PATIENCE", 0.2)
+    begin = time.monotonic()
+    other = os.open(entry.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        assert start() == "compiled"
+        assert time.monotonic() - begin > 0.2
+        assert entry.is_file()
+    finally:
+        os.close(other)
