@@ -28,7 +28,8 @@ from snn_control.controller import Controller, Stepped
 from snn_control.controller_file import ControllerSpec, load_spec
 from snn_control.training import Trained, train
 from snn_control.training.adaptation import Adaptation
-from snn_control.training.environments import Environments, make
+from snn_control.training.calls import make
+from snn_control.training.environments import Environments
 from snn_control.training.learner import Learner
 from snn_control.training.starting_point import starting_point
 

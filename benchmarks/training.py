@@ -31,7 +31,7 @@ import gymnasium
 import numpy as np
 import yaml
 
-from snn_control.training.environments import make
+from snn_control.training.calls import make
 from snn_control.training.places import ONE_THREAD
 from snn_control.training.result import FINAL
 from snn_control.training.rollout import play

@@ -161,7 +161,7 @@ def environment(identity: str) -> str:
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """``gymnasium.make`` with one-line errors."""
     need_extra("gymnasium", "sim")
-    from ..training.environments import make
+    from ..training.calls import make
 
     return make(identity, arguments, **more)
 

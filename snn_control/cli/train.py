@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 def _file(options: argparse.Namespace) -> int:
     from ..errors import DescriptionError
     from ..resources import controller_path
-    from ..training.environments import LIMIT, longest
+    from ..training.calls import LIMIT, longest
     from ..training.trainer import train
 
     need_extra("gymnasium", "sim")

@@ -18,7 +18,7 @@ from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network import Projection
 from ..spaces import check_action, check_observation
-from .environments import reset, step
+from .calls import reset, step
 from .learner import Settings
 
 __all__ = ["Adaptation", "AdaptationSettings"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,58 +10,15 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..errors import DescriptionError, RuntimeFault, raised, said
+from ..errors import RuntimeFault
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
+from .calls import reset
+from .stepping import stepper
 
-__all__ = ["LIMIT", "Environments", "Interface", "Transition", "longest", "make", "reset", "step"]
+__all__ = ["Environments", "Interface", "Transition"]
 
-LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
 FAR = 10.0  # a critic's inputs are clipped at so many times half the range
 MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
-
-
-def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``; raises DescriptionError, in one line, for any exception of it."""
-    import gymnasium
-
-    try:
-        return gymnasium.make(identity, **arguments, **more)
-    except Exception as error:  # environments raise any exception for a wrong argument
-        raise DescriptionError("--env", identity, f"cannot be made: {said(error)}") from None
-
-
-def longest(env: Any) -> int | None:
-    """The environment's ``max_episode_steps``, from its registration or an attribute; None: episodes may never end."""
-    return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
-
-
-def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
-    """Call ``env.reset``; raises RuntimeFault for any exception of the environment."""
-    try:
-        observation, info = env.reset(seed=seed)
-    except Exception as error:
-        raise _trouble(env, "reset", error) from error
-    return observation, info
-
-
-def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``; raises RuntimeFault for any exception of the environment, or a reward that is not finite."""
-    try:
-        observation, reward, terminated, truncated, info = env.step(action)
-        reward = float(reward)
-    except Exception as error:
-        raise _trouble(env, "step", error) from error
-    if not math.isfinite(reward):
-        raise RuntimeFault(f"{_name(env)}: gave a reward of {reward}: nothing can be learned from it")
-    return observation, reward, terminated, truncated, info
-
-
-def _trouble(env: Any, what: str, error: Exception) -> RuntimeFault:
-    return RuntimeFault(f"{_name(env)}: its {what} raised {raised(error)}")
-
-
-def _name(env: Any) -> str:
-    return getattr(env.spec, "id", type(env.unwrapped).__name__)
 
 
 class Interface:
@@ -211,6 +167,7 @@ class Environments:
         self.returns = [0.0] * n  # of the episodes that are being played
         self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
         self.keeps = False
+        self._step = stepper(self.envs)
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
@@ -227,8 +184,7 @@ class Environments:
         """Step all copies; ``commands`` as `Interface.act` takes them."""
         actions = self.interface.act(commands)
         reward, terminated, truncated, now, last = [], [], [], [], []
-        for k, (env, action) in enumerate(zip(self.envs, actions, strict=True)):
-            observation, gained, ended, cut, info = step(env, action)
+        for k, (observation, gained, ended, cut, info) in enumerate(self._step(range(self.n), actions)):
             reward.append(gained)
             terminated.append(bool(ended))
             truncated.append(bool(cut))
@@ -237,7 +193,7 @@ class Environments:
             if ended or cut:
                 self.finished.append(self.returns[k])
                 self.returns[k] = 0.0
-                observation, info = reset(env)
+                observation, info = reset(self.envs[k])
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)

@@ -15,7 +15,9 @@ from ..batch import Batch
 from ..coding import ValueInput
 from ..engine.kernels.encoders import REJECTED
 from ..engine.program import Program
-from .environments import Interface, reset, step
+from .calls import reset
+from .environments import Interface
+from .stepping import stepper
 
 __all__ = ["Evaluation", "evaluate", "with_environments"]
 
@@ -65,6 +67,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     watcher = Watcher(batch)
     batch.observers.append(watcher)
     observations = [reset(env, int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
+    moved = stepper(envs[:n])
     plays, following = dict(enumerate(range(n))), n  # the episode that each environment plays
     returns, steps = [0.0] * episodes, [0] * episodes
     facts = program.facts
@@ -81,9 +84,9 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
                 arrivals[name].add(np.concatenate(arrived.pop(name)))
         commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
-        for k in rows:
+        found = moved(rows, [actions[k] for k in rows])
+        for k, (observations[k], reward, terminated, truncated, _) in zip(rows, found, strict=True):
             e = plays[k]
-            observations[k], reward, terminated, truncated, _ = step(envs[k], actions[k])
             returns[e] += reward
             steps[e] += 1
             if terminated or truncated:

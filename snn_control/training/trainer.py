@@ -28,8 +28,9 @@ from ..errors import DescriptionError, in_file
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
+from .calls import LIMIT, longest, make
 from .course import SPARING, Candidate, Course, Learning, Sparing
-from .environments import LIMIT, Environments, longest, make
+from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
 from .imitation import Imitation, ImitationSettings

@@ -22,7 +22,8 @@ from benchmarks.parity import swing_up
 from snn_control.controller import build_program
 from snn_control.files import replace_text
 from snn_control.training import course, result, sparing, train, trainer
-from snn_control.training.environments import Interface, make
+from snn_control.training.calls import make
+from snn_control.training.environments import Interface
 from snn_control.training.evaluation import with_environments
 from tests.training.test_train import small
 

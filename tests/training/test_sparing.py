@@ -8,7 +8,8 @@ import pytest
 from snn_control.batch import Batch
 from snn_control.controller import build_program
 from snn_control.training import sparing, train
-from snn_control.training.environments import Environments, make
+from snn_control.training.calls import make
+from snn_control.training.environments import Environments
 from snn_control.training.imitation import ImitationSettings
 from snn_control.training.parameters import DEFAULT, Parameters
 from snn_control.training.policy import COLD

@@ -9,7 +9,8 @@ import numpy as np
 
 import sim_worlds.quadruped
 from snn_control.controller_file import load_spec
-from snn_control.training.environments import Environments, make
+from snn_control.training.calls import make
+from snn_control.training.environments import Environments
 from snn_control.training.imitation import Imitation, ImitationSettings
 from snn_control.training.parameters import DEFAULT, Parameters
 
