@@ -1,6 +1,7 @@
 """Which module may import which, read from the sources; and what `import snn_control` must not import."""
 
 import ast
+import functools
 import graphlib
 import importlib
 import importlib.util
@@ -51,8 +52,13 @@ def room_of(name):
     return rest.partition(".")[0] if first == "snn_control" else first
 
 
+@functools.cache
 def imports(path):
     """(module, line, at module level) for everything a file imports."""
+    return list(_imports(path))
+
+
+def _imports(path):
     tree = ast.parse(path.read_text())
     name = module_name(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
