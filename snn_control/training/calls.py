@@ -41,9 +41,13 @@ def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
     """Call ``env.step``; raises RuntimeFault for any exception of the environment, or a reward that is not finite."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
-        reward = float(reward)
     except Exception as error:
         raise _trouble(env, "step", error) from error
+    try:
+        reward = float(reward)
+    except (TypeError, ValueError):
+        rule = f"gave a reward of {reward!r}: must be one number; add up what it consists of in a wrapper"
+        raise RuntimeFault(f"{_name(env)}: {rule}") from None
     if not math.isfinite(reward):
         raise RuntimeFault(f"{_name(env)}: gave a reward of {reward}: nothing can be learned from it")
     return observation, reward, terminated, truncated, info

@@ -32,7 +32,8 @@ from .yaml_text import comment, flow, pair, wrapped
 __all__ = ["STEPS", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges in, and again with held ones
-MOST = 1024  # largest number of numbers in an observation, and of actions of an output
+MOST = 1024  # largest number of numbers in an observation
+MOST_ACTIONS = 512  # of numbers or choices: a decoder has a row of weights for each
 TICKS, LAYER, BIAS = 4, 64, 0.15  # steps in a period, neurons of a layer and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # periods that the past comes later, where it is needed
@@ -390,16 +391,16 @@ def _outputs(space: Any) -> list[_Output]:
         raise DescriptionError(
             "action_space", space, "must be a Box, Discrete, MultiDiscrete or MultiBinary", CHANGE_ACTION
         )
-    if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST:
-        rule = f"must be choices among 2 actions or more, at most {MOST:,} in all"
+    if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST_ACTIONS:
+        rule = f"must be choices among 2 actions or more, at most {MOST_ACTIONS} in all"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
     return [_Output(name, n) for name, n in choices.items()]
 
 
 def _numbers(space: Any) -> _Output:
     low, high = (np.array(side, np.float64).reshape(-1) for side in (space.low, space.high))
-    if not 0 < low.size <= MOST:
-        rule = f"must be 1 to {MOST:,} numbers"
+    if not 0 < low.size <= MOST_ACTIONS:
+        rule = f"must be 1 to {MOST_ACTIONS} numbers"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
     bounded = [np.abs(side) < UNBOUNDED for side in (low, high)]
     limits = np.where(bounded[0], low, np.minimum(-1.0, high - 2)), np.where(bounded[1], high, np.maximum(1.0, low + 2))

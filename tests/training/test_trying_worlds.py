@@ -10,7 +10,7 @@ import yaml
 
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
-from snn_control.training import environments, trainer
+from snn_control.training import calls, environments, trainer
 from snn_control.training.starting_point import starting_point
 from tests.cli.common import call
 from tests.worlds.trying import Corners, Mixed
@@ -22,7 +22,7 @@ def _short(monkeypatch):
         (trainer, "SHORT", 3),
         (trainer, "MIDDLE", 4),
         (trainer, "LONG", 4),
-        (environments, "LIMIT", 30),
+        (calls, "LIMIT", 30),
     ):
         monkeypatch.setattr(module, name, value)
     monkeypatch.setattr(trainer, "LIMIT", 30)
@@ -75,6 +75,7 @@ def test_an_episode_without_an_end_is_cut_and_that_is_said(tmp_path, capsys):
     [
         ("raise", "Mixed-v0: its step raised ValueError: the simulator lost contact"),
         ("reward", "Mixed-v0: gave a reward of nan"),
+        ("rewards", "Mixed-v0: gave a reward of array([1., 2.]): must be one number; add up"),
         ("old", "Mixed-v0: its step raised ValueError: not enough values to unpack"),
     ],
 )

@@ -11,7 +11,7 @@ class Trying(gymnasium.Env):
     """Draws an observation in each step, and rewards the action that it asks for.
 
     steps : of an episode; 0: it never ends
-    fault : ``raise``, ``reward`` or ``old``: what goes wrong in the 100th step of this copy
+    fault : ``raise``, ``reward``, ``rewards`` or ``old``: what goes wrong in the 100th step of this copy
     """
 
     def __init__(self, steps: int = 20, fault: str = "") -> None:
@@ -30,6 +30,8 @@ class Trying(gymnasium.Env):
             raise ValueError("the simulator\nlost contact")
         if self.done == 100 and self.fault == "reward":
             reward = float("nan")
+        if self.done == 100 and self.fault == "rewards":
+            reward = np.array([1.0, 2.0])
         found = self.draw(), reward, self.k == self.steps, False, {}
         return found[:4] if self.fault == "old" else found
 
