@@ -147,7 +147,7 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
         "rows": 16,
         "budget": 200_000,
     }
-    settings = {"environments": 2, "steps": 400, "updates": 6, "budget": 1600}
+    settings = {"environments": 2, "steps": 400, "updates": 20, "rows": 6, "budget": 1600}
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]
     assert losses[1] < losses[0]
