@@ -1,4 +1,4 @@
-"""``snn_control train event_tracker``: a pan-tilt controller for bright and dark targets.
+"""``snn_control train event_tracker``: a pan-tilt controller for bright and dark targets, before any wall.
 
 **Front end**, by hand. Events are pooled to 32 x 32 cells and drive three layers, `slow`, `fast` and `edge`, of ON and
 OFF neurons through a synaptic current of 190, 30 and 30 ms: leaky pictures, in which the passing wall cancels and the
@@ -8,13 +8,13 @@ sixteen. Two slow votes of ON and of OFF compete: whichever polarity has the lar
 the other one in `slow` and `fast`, not in `edge`. `seen` counts, step by step, the spikes in each column (for pan) and
 row (for tilt) of the pictures, and of the fields of the joints' velocities.
 
-**Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with four
-time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike. It
-is solved anew in each round on all rounds so far, in which first the teacher and then more and more the controller
-drives (DAgger, Ross et al. 2011, arXiv:1011.0686). Half of the episodes are short and begin with a fast target, since
-that is where targets are lost. What is noisy least squares trust too little (regression dilution): the pictures count
-GAIN times as much, in the end FINAL times. The result is the mean of the last rounds, and does not depend on the number
-of processes.
+**Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with five
+time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike.
+Weights of neighbouring columns are kept alike. It is solved anew in each round on all rounds so far, in which first the
+teacher and then more and more the controller drives (DAgger, Ross et al. 2011, arXiv:1011.0686). Many episodes are
+short and begin with a fast target, since that is where targets are lost; others are long, since some offsets grow for
+seconds. What is noisy least squares trust too little (regression dilution): the pictures count GAIN times as much, in
+the end FINAL times. The result is the mean of the last rounds, and does not depend on the number of processes.
 """
 
 from __future__ import annotations
@@ -42,26 +42,37 @@ from . import Taught
 from .pan_tilt import COMMANDS, TOPICS
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
-#: kinds of episodes: arguments of the world
-EPISODES: tuple[dict[str, Any], ...] = (
-    {"frequency": 0.65, "duration": 2.4, "randomize": 1.0},
-    {"frequency": 1.2, "duration": 0.8},
+#: episodes of a round: how many, and arguments of the world
+EPISODES: tuple[tuple[int, dict[str, Any]], ...] = (
+    (6, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
+    (26, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
+    (26, {"frequency": 0.65, "duration": 6.0, "randomize": 0.6, "background": 0.035}),
+    (24, {"frequency": 1.2, "duration": 0.8}),
+    (32, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0}),
+    (10, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
+    (16, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0, "camera": "noisy"}),
+    (
+        16,
+        {"frequency": 1.0, "duration": 0.8, "contrast": -1.1, "background": 0.085, "camera": "noisy", "randomize": 0.2},
+    ),
+    (16, {"frequency": 1.05, "duration": 2.5, "randomize": 0.25}),
+    (8, {"frequency": 0.65, "duration": 2.4, "background": 0.1}),
+    (8, {"frequency": 1.2, "duration": 0.8, "background": 0.1, "randomize": 0.3}),
 )
-PLAYED = 40  # episodes of each kind in a round
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 SIZE, CELLS = (128, 128), GRID * GRID
 #: time constant [s], threshold [events], and how much of it a spike of `busy_active` adds
-PICTURES = {"slow": (0.19, 4.26, 0.06), "fast": (0.03, 4.4, 0.38), "edge": (0.03, 3.5, 0.5)}
+PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
 SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
 BUSY, BUSY_TAU, BUSY_LASTS = 18, 0.05, 0.2  # cells within BUSY_TAU [s] for a spike of `busy_active`; its effect [s]
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
-RIDGE = 2e-5  # of the mean square of a feature
-GAIN, FINAL = 2.0, 2.57  # of the pictures, while taught and in the end
-FILTERS = (0.0025, 0.008, 0.025, 0.08)  # s
-SHARES = (1.0, 0.5, 0.2, 0.1, 0.0, 0.0, 0.0, 0.0)  # of the teacher in driving, a round each
-KEPT, MEAN = 0.9, 4  # share of earlier rounds; rounds that are averaged
+RIDGE, SMOOTH = 2e-5, 0.1  # of the mean square of a feature: for weights, and for their second differences
+GAIN, FINAL = 2.0, 2.5  # of the pictures, while taught and in the end
+FILTERS = (0.0025, 0.008, 0.025, 0.08, 0.25)  # s
+SHARES = (1.0, 0.5, 0.2, 0.1, *[0.0] * 6)  # of the teacher in driving, a round each
+KEPT, MEAN = 0.9, 5  # share of earlier rounds; rounds that are averaged
 HELD, NOISE = 100, 0.06  # steps; of the teacher when it drives [rad/s a step]
 NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
 
@@ -102,10 +113,10 @@ def front_end(m: Model) -> None:
         m.connect(name, "seen", 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
 
 
-def make(readout: np.ndarray) -> ControllerSpec:
-    """The controller of a read-out, (filters, channels) in half limits a count."""
+def make(readout: np.ndarray, size: tuple[int, int] = SIZE) -> ControllerSpec:
+    """The controller of a read-out, (filters, channels) in half limits a count, for a camera of this size."""
     m = Model(dt=DT)
-    m.events("camera", SIZE, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
+    m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
     m.input("joint_velocity", 2, unit="rad/s", range=(-6.5, 6.5), plausible=(-20.0, 20.0), stale=0.02, encoder=turning)
     front_end(m)
@@ -148,8 +159,13 @@ def features(seen: np.ndarray) -> np.ndarray:
 
 def solved(square: np.ndarray, product: np.ndarray) -> np.ndarray:
     """(filters, channels) by least squares; ``square``, ``product``: sums of what `episode` gives."""
-    size = len(product)
-    found = np.linalg.solve(square + RIDGE * np.trace(square) / size * np.eye(size), product)
+    rough, first = np.zeros((sum(PARTS), sum(PARTS))), 0
+    for n in PARTS:
+        bend = np.diff(np.eye(n), 2, axis=0)
+        rough[first : first + n, first : first + n] = bend.T @ bend
+        first += n
+    penalty = RIDGE * np.eye(len(product)) + SMOOTH * np.kron(np.eye(len(FILTERS)), rough)
+    found = np.linalg.solve(square + np.diag(square).mean() * penalty, product)
     return found.reshape(len(FILTERS), -1) @ odd().T
 
 
@@ -167,7 +183,7 @@ def episode(
     """Drive until the target is lost; returns sums of products of features, of features with the teacher's commands
     [half limits], and the number of steps and of targets lost."""
     rng, env = np.random.default_rng(seed), world(kind)
-    controller = Controller.from_spec(make(readout))
+    controller = Controller.from_spec(make(readout, EPISODES[kind][1].get("size", SIZE)))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
     rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
@@ -193,7 +209,7 @@ def episode(
 def world(kind: int) -> Any:
     import gymnasium
 
-    return gymnasium.make(WORLD, **EPISODES[kind], disable_env_checker=True)
+    return gymnasium.make(WORLD, **EPISODES[kind][1], disable_env_checker=True)
 
 
 def teach(
@@ -210,7 +226,7 @@ def teach(
     new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 2), int)}
     there = run.load() or new
     square, product, readouts, played = (there[name] for name in new)
-    kinds = [*range(len(EPISODES))] * PLAYED
+    kinds = [kind for kind, (times, _) in enumerate(EPISODES) for _ in range(times)]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for number in range(len(played), len(SHARES)):
             seeds = [(seed, number, k) for k in range(len(kinds))]
