@@ -57,7 +57,12 @@ def group(env: dict[str, str], *arguments: str, **options: Any) -> Iterator[subp
     line = [sys.executable, "-m", *arguments]
     # a signal while the process is being made would leave a process behind that is not registered
     before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
-    options["preexec_fn"] = lambda: signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    def begin() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell that starts this in the background has it ignored
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+    options["preexec_fn"] = begin
     with subprocess.Popen(line, cwd=ROOT, env=env, start_new_session=True, **options) as process:
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
