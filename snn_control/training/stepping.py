@@ -62,8 +62,9 @@ def _is_plain(env: Any) -> bool:
     pole = env.unwrapped
     if [type(env), type(getattr(env, "env", None)), type(pole)] != [TimeLimit, OrderEnforcing, CartPoleEnv]:
         return False
-    plain = pole.kinematics_integrator == "euler" and not pole._sutton_barto_reward and pole.render_mode is None
-    return plain and env.env.env is pole
+    known = {"_elapsed_steps", "_max_episode_steps"} <= vars(env).keys()  # names that are Gymnasium's own affair
+    rules = pole.kinematics_integrator, getattr(pole, "_sutton_barto_reward", None), pole.render_mode
+    return known and rules == ("euler", False, None) and env.env.env is pole
 
 
 class _CartPoles:
