@@ -1,4 +1,4 @@
-"""Calls of a Gymnasium environment; whatever it raises is told in one line."""
+"""Make, reset and step a Gymnasium environment; what it raises becomes an error of this project, told in one line."""
 
 from __future__ import annotations
 
