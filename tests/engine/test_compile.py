@@ -1,4 +1,4 @@
-"""What is compiled, when, and that stale code is never run. Each case is a separate process."""
+"""What is compiled, when, and that stale code is never run. What compiles does so in a separate process."""
 
 import os
 import shutil
@@ -6,6 +6,8 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+
+from snn_control.engine.compile import _at_load
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -220,3 +222,33 @@ def test_an_edit_in_a_running_process_does_not_name_old_code(tmp_path, monkeypat
     assert "got 2 ['compiled']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path, EDIT="1")
     assert "got 3 ['compiled']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path)
     assert "got 3 ['cached']" in python(EDITED_WHILE_RUNNING, cache, PYTHONPATH=path)
+
+
+LOADED = """
+import a.b as c, d
+from typing import TYPE_CHECKING
+from .. import e
+if TYPE_CHECKING:
+    from never import f
+else:
+    from .g import h, i as j
+try:
+    import k
+except ImportError:
+    from l import m
+class C:
+    import n
+    def f(self):
+        import never
+    later = lambda: __import__("never")
+def g():
+    from never import o
+from p import *
+"""
+
+
+def test_what_a_module_imports_when_it_is_loaded_is_read_from_its_bytecode():
+    assert list(_at_load(compile(LOADED, "loaded", "exec"))) == [
+        (0, "a.b", None), (0, "d", None), (0, "typing", ("TYPE_CHECKING",)), (2, "", ("e",)), (1, "g", ("h", "i")),
+        (0, "k", None), (0, "l", ("m",)), (0, "n", None), (0, "p", ("*",)),
+    ]  # fmt: skip
