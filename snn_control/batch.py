@@ -45,6 +45,7 @@ class Batch(Stepped):
     program : what to run; its constants are shared, not copied
     n : number of rows
     repeat : ticks in one `step`; the inputs are given to the first
+    own_numbers : each row has constants and an initial state of its own, see `snn_control.engine.bound.Bound`
 
     Threads may share a batch: its calls are serialised.
 
@@ -53,10 +54,10 @@ class Batch(Stepped):
     encoded : events input -> place of its encoder's output in a tick, (cells,) float32
     """
 
-    def __init__(self, program: Program, n: int, repeat: int = 1) -> None:
+    def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
         if n < 1:
             raise ProgramError(f"n = {n}: must be at least one row")
-        super().__init__(program, repeat, n)
+        super().__init__(program, repeat, n, own_numbers=own_numbers)
         self.n = n
         blocks = list(zip(self.bound.io, self.bound.state, strict=True))
         self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
@@ -191,5 +192,6 @@ class Batch(Stepped):
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """A live view of the named array of every row, (n, ...); a constant is shared by all rows and read-only."""
+        """A live view of the named array of every row, (n, ...); a constant that is shared by all rows has no
+        rows and is read-only."""
         return self.bound.array(name)

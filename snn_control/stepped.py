@@ -40,9 +40,12 @@ class Stepped:
     observers : called after each tick of a step, as recorders of `snn_control.record` are
     """
 
-    def __init__(self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None) -> None:
+    def __init__(
+        self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None,
+        own_numbers: bool = False,
+    ) -> None:  # fmt: skip
         self.program, self.repeat = program, repeat
-        self.bound = Bound(program, rows, tuning)
+        self.bound = Bound(program, rows, tuning, own_numbers)
         self.period_ns = program.facts.period_ns
         self.inputs: dict[str, InputFacts] = {i.name: i for i in program.facts.inputs}
         self._slots = {name: self.bound.array(f"{name}.slot") for name in self.inputs}

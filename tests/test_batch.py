@@ -1,5 +1,6 @@
 """Batch: each row has the bits of a Controller of its own."""
 
+import copy
 import threading
 
 import numpy as np
@@ -10,17 +11,18 @@ from hypothesis import strategies as st
 from snn_control.batch import Batch
 from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder, SpikeDecoder, ValueInput
 from snn_control.controller import Controller
+from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.errors import InputError, ProgramError
 from snn_control.network import LI, CubaLIF, Network, Population, Projection
 from tests.engine.random_controllers import descriptions, observation
 
 
-def program(size=2, name="u"):
+def program(size=2, name="u", seed=0, bias=0.9):
     network = Network(
-        (Population("a", 30, CubaLIF(tau_mem=0.01), bias=0.9), Population("slow", 2, LI())),
+        (Population("a", 30, CubaLIF(tau_mem=0.01), bias=bias), Population("slow", 2, LI())),
         (
-            Projection("x", "a", np.random.default_rng(0).normal(1, 1, (size, 30))),
+            Projection("x", "a", np.random.default_rng(seed).normal(1, 1, (size, 30))),
             Projection("camera", "a", 0.1),
             Projection("a", "a", 0.2, delay=2e-3),
             Projection("a", "slow", 0.5),
@@ -70,6 +72,39 @@ def test_a_row_of_a_random_controller_has_the_bits_that_it_has_alone(description
         for name in one.names:
             if f"{name}" not in ("safe",) and one.names[name].kind != 1:
                 assert batch.array(name)[k].tobytes() == controller.bound.array(name).tobytes(), name
+
+
+def test_rows_with_numbers_of_their_own_have_the_bits_of_their_controllers():
+    programs = [program(seed=k, bias=0.5 + 0.2 * k) for k in range(3)]
+    batch, alone = Batch(programs[0], 3, own_numbers=True), [Controller(one) for one in programs]
+    for k, one in enumerate(programs):
+        batch.bound.constants[k], batch.bound.initial[k] = one.constants, one.initial_state
+    batch.reset()
+    drive(batch, alone, 40)
+    assert len({one.state().tobytes() for one in alone}) == 3
+    batch.reset([1])
+    alone[1].reset()
+    drive(batch, alone, 10, seed=1)
+    rng, starts = np.random.default_rng(2), np.zeros((20, 3), bool)
+    starts[[0, 0, 0, 7], [0, 1, 2, 1]] = True
+    x = rng.normal(size=(20, 3, 2))
+    found = batch.run({"x": x}, starts)["u"]
+    for t in range(20):
+        for k in range(3):
+            if starts[t, k]:
+                alone[k].reset()
+            assert found[t, k].tobytes() == alone[k].step({"x": x[t, k]})["u"].tobytes()
+
+
+def test_numbers_of_rows_are_copied_with_them():
+    one, other = Bound(program(), 2, own_numbers=True), program(seed=1)
+    one.constants[1], one.initial[1] = other.constants, other.initial_state
+    again = copy.deepcopy(one)
+    assert again.constants is not one.constants
+    assert np.array_equal(again.constants, one.constants)
+    assert np.array_equal(again.initial, one.initial)
+    assert again.array("x->a.weights").shape == (2, *program().names["x->a.weights"].shape)
+    assert again.array("x->a.weights").flags.writeable
 
 
 def test_values_come_as_an_array_and_nothing_comes_as_none():

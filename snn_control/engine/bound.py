@@ -173,9 +173,11 @@ class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
     rows : None, or the number of states and io blocks, each with a table of its own
+    own_numbers : each row also has constants and an initial state of its own
 
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
     constants : the Program's own, read-only; a copy if numbers can be tuned
+    constants, initial : with ``own_numbers`` (rows, bytes), writable; only numbers may be changed, no indices
     tuning : what can be tuned, or None
     tables : (1 or rows, 1 + operations, WORDS) int64
     table : address of the first table, which `tick` and steppers run
@@ -187,39 +189,43 @@ class Bound:
     not: use a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
     """
 
-    def __init__(self, program: Program, rows: int | None = None, tuning: Tuning | None = None) -> None:
+    def __init__(
+        self, program: Program, rows: int | None = None, tuning: Tuning | None = None, own_numbers: bool = False
+    ) -> None:
         self.program, self.rows = program, rows
         self.tuning = tuning if rows is None else None  # rows share the constants
-        self.constants, self._initial = program.constants, program.initial_state
-        if self.tuning is not None:
-            self.constants, self._initial = (_copied(block) for block in (self.constants, self._initial))
-            self._changed = np.zeros((self.constants.size + self._initial.size) // 4, bool)  # words, at any time
+        self.constants, self.initial = program.constants, program.initial_state
         shape = () if rows is None else (rows,)
+        if own_numbers or self.tuning is not None:
+            self.constants, self.initial = (_copied(block, shape) for block in (self.constants, self.initial))
+        if self.tuning is not None:
+            self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words, at any time
         self.state = aligned(program.initial_state.size, *shape)
         self.state[:] = program.initial_state
         if not 0 <= program.io_bytes < 1 << 40:
             raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
         self.io = aligned(program.io_bytes, *shape)
-        first = {PROGRAM: self.constants, STATE: np.atleast_2d(self.state)[0], IO: np.atleast_2d(self.io)[0]}
+        blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
+        first = {kind: block.reshape(-1, block.shape[-1])[0] for kind, block in blocks.items()}
         table, kinds = bind(program, first)
-        n, step = rows or 1, (kinds == STATE) * self.state.strides[0] + (kinds == IO) * self.io.strides[0]
+        n, step = rows or 1, sum((kinds == kind) * _stride(block) for kind, block in blocks.items())
         self.tables = aligned(n * table.nbytes).view(np.int64).reshape(n, *table.shape)
         self.tables[:] = table + np.arange(n)[:, None, None] * step
         self._blocks = first
         self.table = int(self.tables.ctypes.data)
-        self._kept = program.initial_state, self._initial, self.constants, self.state, self.io
+        self._kept = program.initial_state, self.initial, self.constants, self.state, self.io
         learned = [program.names[f"{rule.title}.weights"] for rule in program.facts.learning]
         self._learned = np.array([(one.offset, one.n_bytes) for one in learned], np.int64)
         self.tables[:, 0, [FORGETS, N_FORGETS]] = self._learned.ctypes.data, len(learned)
         self._settings: list[np.ndarray] = []  # the newest ones, of which a tick may be taking one
-        if self.tuning is not None:
-            self.tables[0, 0, INITIAL] = self._initial.ctypes.data
+        self.tables[:, 0, INITIAL] = self.initial.ctypes.data + np.arange(n) * _stride(self.initial)
         self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or an unpickled object gets a new table, because addresses are valid for one object's blocks only."""
-        return _again, (self.program, self.rows, self.tuning, self.snapshot(), self.io)
+        own = (self.constants, self.initial) if self.constants.ndim > 1 else None
+        return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
         """``step(x)``: give the value input ``name`` a sample that arrives now, then run one tick.
@@ -237,8 +243,8 @@ class Bound:
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """A live view of the array with that name, or at that place; with rows (rows, ...). Constants are shared and
-        read-only."""
+        """A live view of the array with that name, or at that place; with rows (rows, ...). Constants that are shared
+        have no rows and are read-only."""
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
@@ -250,7 +256,7 @@ class Bound:
         tuned = None if self.tuning is None else self._newest_setting()
         if tuned is not None:
             self._take(tuned)
-        self.state[rows] = self._initial
+        self.state[rows] = np.broadcast_to(self.initial, self.state.shape)[rows]
         self.io[rows] = 0
         self._ask_for_nothing(rows)
         if tuned is not None:
@@ -312,14 +318,14 @@ class Bound:
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
         blocks = [(self.constants, other.constants, self.program.constants)]
-        blocks += [(self._initial, other.initial_state, self.program.initial_state)]
+        blocks += [(self.initial, other.initial_state, self.program.initial_state)]
         words = np.concatenate([theirs.view(np.uint32) for _, theirs, _ in blocks])
         self._changed |= words != np.concatenate([own.view(np.uint32) for _, _, own in blocks])
         first = self.constants.size // 4
         begin = first + control.offset // 4
         self._changed[begin : begin + control.n_bytes // 4] = False  # the values are told otherwise
         index = np.flatnonzero(self._changed)
-        starts = np.where(index < first, self.constants.ctypes.data, self._initial.ctypes.data - 4 * first)
+        starts = np.where(index < first, self.constants.ctypes.data, self.initial.ctypes.data - 4 * first)
         return starts + 4 * index, words[index]
 
     @property
@@ -354,8 +360,8 @@ class Bound:
         values, control = tuned[1:].view(np.float64).copy(), self.program.names["controlled"]
         self._changes(values)
         other = self.tuning.program(values)
-        self.constants[:], self._initial[:] = other.constants, other.initial_state
-        control.view(self._initial)[:] = control.view(self.program.initial_state)
+        self.constants[:], self.initial[:] = other.constants, other.initial_state
+        control.view(self.initial)[:] = control.view(self.program.initial_state)
 
     def snapshot(self, rows: Any = ...) -> np.ndarray:
         """A copy of the state, with the setting that the next tick uses."""
@@ -366,14 +372,24 @@ class Bound:
         return state
 
 
-def _copied(block: np.ndarray) -> np.ndarray:
-    copy = aligned(block.size)
+def _copied(block: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
+    copy = aligned(block.size, *rows)
     copy[:] = block
     return copy
 
 
-def _again(program: Program, rows: int | None, tuning: Tuning | None, state: np.ndarray, io: np.ndarray) -> Bound:
-    bound = Bound(program, rows, tuning)
+def _stride(block: np.ndarray) -> int:
+    """Bytes from row to row of a block; 0 if it has none."""
+    return block.strides[0] if block.ndim > 1 else 0
+
+
+def _again(
+    program: Program, rows: int | None, tuning: Tuning | None, own: tuple[np.ndarray, np.ndarray] | None,
+    state: np.ndarray, io: np.ndarray,
+) -> Bound:  # fmt: skip
+    bound = Bound(program, rows, tuning, own is not None)
+    if own is not None:
+        bound.constants[:], bound.initial[:] = own
     bound.restore(state)
     bound.io[:] = io
     return bound

@@ -63,11 +63,11 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
     """See `run`, which prepares the words; a table has ``stride`` bytes and a ``period`` [ns].
 
     blocks : for state and io block: address in the first row, bytes from row to row, size in bytes, address of the
-        initial content
+        initial content of the first row, bytes from row to row of that
     counts : number of entries in ``lists`` for inputs, for arrays that are set before the steps, for arrays recorded
         before the steps, for arrays recorded after the tick, and for rings, with 4, 4, 4, 4 and 6 words
     """
-    block, n = i64(blocks, 4 * n_blocks), i64(counts, 5)
+    block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
     early_at = put_at + 32 * n[1]
     keep_at = early_at + 32 * n[2]
@@ -77,15 +77,16 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
         for r in range(rows):
             if given >= 0 and starts != 0 and u8(starts + given * rows, rows)[r] != 0:
                 for k in range(n_blocks):
-                    copy_bytes(block[4 * k] + r * block[4 * k + 1], block[4 * k + 3], block[4 * k + 2])
+                    to, initial = block[5 * k] + r * block[5 * k + 1], block[5 * k + 3] + r * block[5 * k + 4]
+                    copy_bytes(to, initial, block[5 * k + 2])
             for k in range(n[0]):
                 give = i64(lists + 32 * k, 4)
-                slot = i64(give[0] + r * block[5], SLOT_WORDS)
+                slot = i64(give[0] + r * block[6], SLOT_WORDS)
                 clear_marks(slot)
                 if given >= 0 and give[3] != 0:
                     slot[FRESH], slot[AGE] = 1, 0
                     size = 8 * give[2]
-                    copy_bytes(give[1] + r * block[5], give[3] + size * (given * rows + r), size)
+                    copy_bytes(give[1] + r * block[6], give[3] + size * (given * rows + r), size)
                 elif slot[AGE] >= 0:
                     slot[AGE] += period
             first_step = encode(tables + r * stride)
@@ -152,11 +153,14 @@ def run(
         lists += [ring, p.stride, p.slots, p.multiplicity, p.size, found[p.name].ctypes.data]
     words = np.array([*gives, *puts, *early, *late, *lists], np.int64)
     counts = np.array([*(len(rows_of) // 4 for rows_of in (gives, puts, early, late)), len(lists) // 6], np.int64)
-    whole = ((bound.state, program.initial_state), (bound.io, first_io))
-    blocks = np.array([(a.ctypes.data, a.strides[0], a.shape[1], start.ctypes.data) for a, start in whole], np.int64)
+    blocks = []
+    for block, initial in ((bound.state, np.atleast_2d(bound.initial)), (bound.io, np.atleast_2d(first_io))):
+        step = initial.strides[0] if len(initial) > 1 else 0
+        blocks += [block.ctypes.data, block.strides[0], block.shape[1], initial.ctypes.data, step]
+    whole = np.array(blocks, np.int64)
     compile_function(run_sequences, SIGNATURE)(
         bound.table, bound.tables.strides[0], rows, ticks, program.steps, repeat, program.facts.period_ns,
-        bound.address("clock"), 0 if starts is None else starts.ctypes.data, blocks.ctypes.data, len(blocks),
+        bound.address("clock"), 0 if starts is None else starts.ctypes.data, whole.ctypes.data, len(whole) // 5,
         counts.ctypes.data, words.ctypes.data,
     )  # fmt: skip
     return found

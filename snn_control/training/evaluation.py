@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from .calls import reset
 from .environments import Interface
 from .stepping import stepper
 
-__all__ = ["Evaluation", "evaluate", "with_environments"]
+__all__ = ["Evaluation", "evaluate", "played", "with_environments"]
 
 TOGETHER = 64  # steps whose inputs are counted together
 
@@ -59,29 +59,46 @@ class Evaluation:
         return sum(self.operations_of.values(), np.zeros(len(self.seeds)))
 
 
-def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
+def played(
+    batch: Batch,
+    interface: Interface,
+    envs: Sequence[Any],
+    seeds: Sequence[int],
+    *,
+    begins: Callable[[int, int], object] = lambda row, episode: None,
+    sees: Callable[[Mapping[str, Any], list[int]], object] = lambda inputs, rows: None,
+) -> Iterator[tuple[int, int, float, int]]:
     """Play one episode for each seed, in parallel: an environment that is free takes the next seed. The engine's own
-    commands act."""
-    n, episodes = min(len(envs), len(seeds)), len(seeds)
-    batch = Batch(program, n, program.facts.repeat)
-    watcher = Watcher(batch)
-    batch.observers.append(watcher)
-    observations = [reset(env, int(seed))[0] for env, seed in zip(envs[:n], seeds, strict=False)]
-    moved = stepper(envs[:n])
-    plays, following = dict(enumerate(range(n))), n  # the episode that each environment plays
-    returns, steps = [0.0] * episodes, [0] * episodes
-    facts = program.facts
-    spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
-    conduct: list[Conduct] = [None] * episodes  # type: ignore[list-item]
-    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
-    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
+    commands act.
+
+    batch : a row for each environment that plays
+    begins : called with the row and the number of an episode before the row is reset for it
+    sees : called in each step with the inputs of all rows, and which rows play
+
+    Yields row, episode, return and steps of each episode when it has ended.
+    """
+    plays: dict[int, int] = {}  # the episode that each environment plays
+    following = iter(enumerate(seeds))
+    observations: list[Any] = [None] * batch.n
+    returns, steps = [0.0] * len(seeds), [0] * len(seeds)
+
+    def begin(k: int) -> None:
+        episode, seed = next(following, (None, 0))
+        if episode is None:
+            plays.pop(k, None)
+            return
+        plays[k] = episode
+        begins(k, episode)
+        batch.reset(k)
+        observations[k] = reset(envs[k], int(seed))[0]
+
+    for k in range(batch.n):
+        begin(k)
+    moved = stepper(envs[: batch.n])
     while plays:
         rows = list(plays)
         inputs = interface.observe(observations)
-        for name in arrivals.keys() & inputs.keys():
-            arrived[name].append(inputs[name][rows])
-            if len(arrived[name]) == TOGETHER:
-                arrivals[name].add(np.concatenate(arrived.pop(name)))
+        sees(inputs, rows)
         commands = batch.step(inputs)
         actions = interface.act([commands[one.name] for one in interface.outputs])
         found = moved(rows, [actions[k] for k in rows])
@@ -90,25 +107,41 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
             returns[e] += reward
             steps[e] += 1
             if terminated or truncated:
-                spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)]
-                operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)]
-                for name, one in arrivals.items():
-                    one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
-                conduct[e] = watcher.take(k)
-                if following < episodes:
-                    batch.reset(k)
-                    observations[k] = reset(envs[k], int(seeds[following]))[0]
-                    plays[k], following = following, following + 1
-                else:
-                    del plays[k]
+                yield k, e, returns[e], steps[e]
+                begin(k)
+
+
+def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
+    """Play one episode for each seed, see `played`."""
+    episodes, facts = len(seeds), program.facts
+    batch = Batch(program, min(len(envs), episodes), facts.repeat)
+    watcher = Watcher(batch)
+    batch.observers.append(watcher)
+    returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
+    spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
+    conduct: list[Conduct] = [None] * episodes  # type: ignore[list-item]
+    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
+    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
+
+    def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
+        for name in arrivals.keys() & inputs.keys():
+            arrived[name].append(inputs[name][rows])
+            if len(arrived[name]) == TOGETHER:
+                arrivals[name].add(np.concatenate(arrived.pop(name)))
+
+    for k, e, returns[e], steps[e] in played(batch, interface, envs, seeds, sees=sees):
+        spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)] / steps[e]
+        operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)] / steps[e]
+        for name, one in arrivals.items():
+            one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
+        conduct[e] = watcher.take(k)
     for name, samples in arrived.items():
         arrivals[name].add(np.concatenate(samples))
-    spikes, operations = spikes / np.array(steps)[:, None], operations / np.array(steps)[:, None]
     operations_of: dict[str, np.ndarray] = {}
     for fact, column in zip(facts.counted, operations.T, strict=True):
         operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # labels may repeat
     spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
-    return Evaluation(np.array(seeds), np.array(returns), np.array(steps), spikes_of, operations_of, conduct, arrivals)
+    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
 
 
 def with_environments(

@@ -16,12 +16,13 @@ from typing import Annotated, Any
 
 import numpy as np
 
+from ..batch import Batch
 from ..controller_file import ControllerSpec, Limits
 from ..errors import DescriptionError
 from ..network.checks import Flag, Whole
 from .directions import DEVIATION, contrasts, directions
 from .environments import Environments
-from .evaluation import evaluate
+from .evaluation import played
 from .learner import Learner, Settings
 from .parameters import Parameters
 from .policy import Choice, Gaussian, distributions
@@ -39,7 +40,8 @@ FLAT = 5  # generations of equal costs after which a search begins again
 class EvolutionSettings(Settings):
     """Settings of `Evolution`; ``budget`` is the largest number of steps of the environment.
 
-    environments : episodes of a candidate, new ones in every generation
+    environments : episodes that are played at once
+    episodes : of a candidate, new ones in every generation
     population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
     factors : search one factor for each array that is trained, in place of its numbers
     directions : searched for each value that the outputs consist of; 0 searches each number for itself
@@ -48,7 +50,8 @@ class EvolutionSettings(Settings):
     longest : steps that an episode is counted as, for the budget
     """
 
-    environments: int = 6
+    environments: int = 20
+    episodes: int = 6
     population: int = 0
     factors: Flag = False
     directions: Annotated[int, Whole(0)] = 32
@@ -90,7 +93,7 @@ class Evolution(Learner):
 
     @property
     def steps_of_a_phase(self) -> int:
-        return self.population * self.settings.environments * self.settings.longest
+        return self.population * self.settings.episodes * self.settings.longest
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         parameters = self.parameters.parameters
@@ -123,18 +126,30 @@ class Evolution(Learner):
         if self.turns and len(self._told.get("costs", ())) == TURN:
             self.begin(envs, rng)
         candidates = np.array(self._search.ask())
-        seeds = [seed + k for k in range(envs.n)]
-        costs = np.array([self._cost(one, envs, seeds) for one in candidates])
+        costs = -self._returns(candidates, envs, seed).mean(axis=1)
         deviation = float(self._search.sigma)
         self._tell(candidates, costs)
         envs.finished = (-costs).tolist()
         alike = float((costs == costs.min()).mean())
         return {"best_candidate": -float(costs.min()), "alike": alike, "deviation": deviation}
 
-    def _cost(self, candidate: np.ndarray, envs: Environments, seeds: list[int]) -> float:
-        self._put(candidate)
-        self.student.refresh(self.student.batch(1))
-        return -evaluate(self.parameters.program, envs.interface, envs.envs, seeds).score
+    def _returns(self, candidates: np.ndarray, envs: Environments, seed: int) -> np.ndarray:
+        """(candidates, episodes), all of them in the same episodes: side by side, each row with its candidate's
+        numbers."""
+        program, n, numbers = self.parameters.program, self.settings.episodes, []
+        for one in candidates:
+            self._put(one)
+            self.student.settle()
+            numbers.append((program.constants.copy(), program.initial_state.copy()))
+        seeds, returns = [seed + k for k in range(n)] * len(candidates), np.zeros((len(candidates), n))
+        batch = Batch(program, min(envs.n, len(seeds)), program.facts.repeat, own_numbers=True)
+
+        def begins(row: int, episode: int) -> None:
+            batch.bound.constants[row], batch.bound.initial[row] = numbers[episode // n]
+
+        for _, episode, gained, _ in played(batch, envs.interface, envs.envs, seeds, begins=begins):
+            returns.flat[episode] = gained
+        return returns
 
     def _put(self, candidate: np.ndarray) -> None:
         change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate

@@ -119,13 +119,17 @@ class Student:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
-    def refresh(self, batch: Batch) -> None:
-        """Call after constants have changed: sets the batch's currents, and those after a reset, to the new bias."""
-        states, start = batch.bound.state, self.program.initial_state
+    def settle(self) -> None:
+        """Call after constants have changed: sets the currents after a reset to the new bias."""
         for current, bias in self._currents:
-            values = bias.view(self.program.constants)
-            current.view(start)[:] = values
-            states[:, current.offset : current.offset + current.n_bytes].view(np.float32)[:] = values
+            current.view(self.program.initial_state)[:] = bias.view(self.program.constants)
+
+    def refresh(self, batch: Batch) -> None:
+        """`settle`, and set the currents of a batch."""
+        self.settle()
+        for current, bias in self._currents:
+            part = batch.bound.state[:, current.offset : current.offset + current.n_bytes]
+            part.view(np.float32)[:] = bias.view(self.program.constants)
 
     def remember(self, batch: Batch) -> np.ndarray:
         """(rows, bytes) uint8, the state from which `recall` and `run` can continue."""

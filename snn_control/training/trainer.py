@@ -13,7 +13,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
     "evolve": (Evolution, EvolutionSettings),
 }
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
+SURE = 10  # times LONG: largest number of episodes that confirm the end of a search
 STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
 
 
@@ -269,9 +270,7 @@ class _Run:
             row["saves"] = 1
         self.course.history.append(row)
         if learner.searches and self.course.is_at_the_top:  # by few episodes
-            others = [VALIDATION + PHASE_SEEDS * phase + k for k in range(2 * self.long)]
-            more = evaluate(learner.parameters.program, self.envs.interface, self.envs.envs, others)
-            returns = np.concatenate([returns, more.returns])
+            returns = np.concatenate([returns, *self._confirming(phase, score)])
             score = float(returns.mean())
             error = float(returns.std() / math.sqrt(len(returns)))
             row |= {"score": score, "worst": float(returns.min()), "error": error}
@@ -282,8 +281,17 @@ class _Run:
         done = len(self.history), self.steps, self.budget
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, bool(self.before)))
 
+    def _confirming(self, phase: int, top: float) -> Iterator[np.ndarray]:
+        """Returns in other episodes, until one of them differs from the ``top``."""
+        program, envs, n = self.learner.parameters.program, self.envs, self.long
+        for first in range(0, SURE * n, n):
+            seeds = [VALIDATION + PHASE_SEEDS * phase + first + k for k in range(n)]
+            yield (found := evaluate(program, envs.interface, envs.envs, seeds).returns)
+            if (found != top).any():
+                return
+
     def _program(self) -> Program:
-        self.learner.student.refresh(self.learner.student.batch(1))
+        self.learner.student.settle()
         return self.learner.parameters.program
 
     def _best_so_far(self) -> Candidate:

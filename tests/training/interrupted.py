@@ -34,7 +34,7 @@ RUNS: dict[str, tuple[str, dict[str, Any]]] = {
     "saving": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 4, "budget": 3 * 1024}),
     "sac": ("Pendulum-v1", {"environments": 2, "steps": 80, "random": 80, "rows": 8, "every": 4.0, "budget": 5 * 80}),
     "imitate": ("Pendulum-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 5 * 128}),
-    "evolve": ("CartPole-v1", {"environments": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
+    "evolve": ("CartPole-v1", {"environments": 2, "episodes": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
 }
 
 

@@ -72,7 +72,7 @@ SETTINGS = {
     "ppo": {"environments": 4, "steps": 64, "rounds": 1, "budget": 512},
     "sac": {"steps": 40, "random": 40, "budget": 120},
     "imitate": {"environments": 4, "steps": 64, "updates": 5, "budget": 768},
-    "evolve": {"environments": 2, "population": 3, "longest": 40, "budget": 480},
+    "evolve": {"environments": 2, "episodes": 2, "population": 3, "longest": 40, "budget": 480},
 }
 
 

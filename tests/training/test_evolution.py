@@ -9,6 +9,7 @@ import pytest
 from snn_control.controller_file import Limits
 from snn_control.training import directions, evolution, result, train, trainer
 from snn_control.training.environments import Environments
+from snn_control.training.evaluation import evaluate
 from snn_control.training.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.parameters import DEFAULT, Parameters
 from tests.training.test_train import small
@@ -54,6 +55,18 @@ def test_a_step_along_a_direction_changes_the_outputs_as_promised(env_id):
     assert sizes[5] > 0.02
 
 
+def test_candidates_side_by_side_have_the_returns_that_each_has_alone():
+    learner, envs = learner_of("Pendulum-v1", episodes=3)
+    candidates, found = np.random.default_rng(3).normal(size=(4, learner.size)), []
+    side_by_side = learner._returns(candidates, envs, seed=5)
+    for one in candidates:
+        learner._put(one)
+        learner.student.settle()
+        found.append(evaluate(learner.parameters.program, envs.interface, envs.envs, [5, 6, 7]).returns)
+    assert side_by_side.tolist() == np.array(found).tolist()
+    assert len(set(side_by_side.ravel())) == 12
+
+
 def test_scores_change_in_their_differences_only():
     learner, _ = learner_of("Acrobot-v1")
     weights, bias = (p.values for p in learner.parameters.parameters)
@@ -80,7 +93,10 @@ def test_few_numbers_are_searched_each_for_itself():
 def test_a_factor_for_each_array_adjusts_what_was_trained(monkeypatch):
     for name in ("SHORT", "MIDDLE", "LONG"):
         monkeypatch.setattr(trainer, name, 2)
-    before, settings = small("CartPole-v1"), {"environments": 1, "population": 4, "factors": True, "budget": 6_000}
+    before, settings = (
+        small("CartPole-v1"),
+        {"environments": 1, "episodes": 1, "population": 4, "factors": True, "budget": 6_000},
+    )
     start = Parameters(before, DEFAULT, np.random.default_rng([2, 0])).values()
     after = train(before, "CartPole-v1", how="evolve", seed=2, settings=settings).spec
     factors = []
@@ -129,7 +145,7 @@ gymnasium.register("Sure-v0", Sure, max_episode_steps=5, reward_threshold=5.0)
 def test_a_search_ends_when_more_episodes_confirm_it(monkeypatch, fails):
     for name in ("SHORT", "MIDDLE", "LONG"):
         monkeypatch.setattr(trainer, name, 2)
-    settings = {"environments": 2, "population": 4, "longest": 5, "budget": 6 * 40}
+    settings = {"environments": 2, "episodes": 2, "population": 4, "longest": 5, "budget": 6 * 40}
     found = train(small("Sure-v0"), "Sure-v0", arguments={"fails": fails}, how="evolve", settings=settings)
     worst = [row["worst"] for row in found.history]
     assert worst == [5, 5, 0, 5, 5, 0] if fails else worst == [5, 5, 5]
@@ -140,7 +156,7 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
         monkeypatch.setattr(trainer, name, 2)
     begun, new = [], Evolution._new_search
     monkeypatch.setattr(Evolution, "_new_search", lambda self, mean: begun.append(mean.copy()) or new(self, mean))
-    settings = {"environments": 1, "population": 4, "longest": 5, "budget": 20 * 20}
+    settings = {"environments": 1, "episodes": 1, "population": 4, "longest": 5, "budget": 20 * 20}
 
     def run(folder, stop=0):
         def progress(phase):
@@ -169,7 +185,7 @@ def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monke
     monkeypatch.setattr(evolution, "TURN", 2)
     origins, begin = [], Evolution._begin
     monkeypatch.setattr(Evolution, "_begin", lambda self: origins.append(self.origin["values"].copy()) or begin(self))
-    settings = {"environments": 2, "population": 4, "longest": 500, "budget": 5 * 8 * 500}
+    settings = {"environments": 2, "episodes": 2, "population": 4, "longest": 500, "budget": 5 * 8 * 500}
 
     def run(folder, stop=0):
         def progress(phase):

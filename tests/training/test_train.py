@@ -68,7 +68,7 @@ def test_a_cart_pole_is_balanced_for_longer():
         ("Pendulum-v1", "ppo", QUICK),
         ("Pendulum-v1", "sac", {"steps": 40, "random": 40, "budget": 120}),
         ("CartPole-v1", "imitate", {"environments": 4, "steps": 64, "updates": 5, "budget": 768}),
-        ("CartPole-v1", "evolve", {"environments": 2, "population": 3, "budget": 9_000}),
+        ("CartPole-v1", "evolve", {"environments": 2, "episodes": 2, "population": 3, "budget": 9_000}),
     ],
 )
 @pytest.mark.usefixtures("few_episodes")
