@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import DescriptionError, InputError, counted
+from .flat import flattened
 
 __all__ = [
     "as_action",
@@ -85,15 +86,22 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """
     if type(observation) is not dict and not isinstance(observation, Mapping):
         return _cut(observation, inputs)
+    given = _given(observation, inputs)
+    if len(given) < len(inputs):
+        given = _given(flattened(observation), inputs)
+    for name, one in inputs.items() if len(given) < len(inputs) else ():
+        if name not in given and (one.required or not given):
+            raise InputError(f"observation has {list(observation)}: no '{name}'; the inputs are {', '.join(inputs)}")
+    return given
+
+
+def _given(observation: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[str, Any]:
     given = {}
     for name, one in inputs.items():
         if name in observation:
             given[name] = observation[name]
             if one.kind == "events" and f"{name}_count" in observation:
                 given[name] = given[name][: int(np.asarray(observation[f"{name}_count"]).reshape(-1)[0])]
-    for name, one in inputs.items() if len(given) < len(inputs) else ():
-        if name not in given and (one.required or not given):
-            raise InputError(f"observation has {list(observation)}: no '{name}'; the inputs are {', '.join(inputs)}")
     return given
 
 

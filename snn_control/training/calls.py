@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..errors import DescriptionError, RuntimeFault, raised, said
+from ..flat import flat_environment
 
 __all__ = ["LIMIT", "longest", "make", "reset", "step"]
 
@@ -14,11 +15,14 @@ LIMIT = 1000  # steps after which an episode is cut, if the environment names no
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``; raises DescriptionError, in one line, for any exception of it."""
+    """Call ``gymnasium.make``, and give the environment's observations by name (`snn_control.flat`); raises
+    DescriptionError, in one line, for any exception."""
     import gymnasium
 
     try:
-        return gymnasium.make(identity, **arguments, **more)
+        return flat_environment(gymnasium.make(identity, **arguments, **more))
+    except DescriptionError as error:
+        raise error.within(f"--env {identity}") from None
     except Exception as error:  # environments raise any exception for a wrong argument
         raise DescriptionError("--env", identity, f"cannot be made: {said(error)}") from None
 

@@ -6,6 +6,9 @@
 | Discrete, MultiDiscrete, MultiBinary | one field for each value | a read-out neuron for each, the largest wins |
 | Tuple of Discrete | one field for each value | |
 | Dict of these | one input for each key; rows of events (KEY and KEY_count) drive cells | |
+
+Parts in parts, and keys that are no names, have names of their own (`snn_control.flat`). Parts of other kinds, such as
+text, are not seen.
 """
 
 from __future__ import annotations
@@ -22,8 +25,8 @@ import yaml
 from ..controller import build_program
 from ..controller_file import parse_spec
 from ..controller_file.reader import Loader
-from ..errors import NO_VALUE, DescriptionError
-from ..network.checks import NAME
+from ..errors import DescriptionError
+from ..flat import flat_environment
 from . import starting_pictures
 from .past import past_helps
 from .seen import actions_of, ranges, seen_in
@@ -101,7 +104,8 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
 
     Raises DescriptionError if a controller cannot have one of the environment's spaces.
     """
-    inputs, outputs = _inputs(env.observation_space), _outputs(env.action_space)
+    env = flat_environment(env)
+    (inputs, unseen), outputs = _inputs(env.observation_space), _outputs(env.action_space)
     period, says = _period(env)
     short = period <= starting_pictures.SHORT and any(one.kind == "events" for one in inputs)
     ticks = 1 if short else TICKS
@@ -115,6 +119,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
         f"period: {period:.12g} # s, one step of the environment: {says}",
         f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} a period",
         *_inputs_text(inputs, measured, period, short),
+        *(f"  # not seen: {key}: {_short(part)}" for key, part in unseen.items()),
         *(
             _pictures_text(inputs, outputs, period / ticks, seed)
             if short
@@ -144,19 +149,21 @@ def _is_time(value: Any) -> bool:
 
 
 # what comes in -----------------------------------------------------------------------------------------------
-def _inputs(space: Any) -> list[_Input]:
+def _inputs(space: Any) -> tuple[list[_Input], dict[str, Any]]:
+    """The inputs, and parts of a Dict that cannot be one."""
     from gymnasium import spaces
 
+    unseen = {}
     if not isinstance(space, spaces.Dict):
         found = [_value("observation", None, space)]
     else:
         cameras = [key for key, part in space.spaces.items() if _is_events(part) and f"{key}_count" in space.spaces]
-        counts = [f"{key}_count" for key in cameras]
-        found = [
-            _camera(key, part) if key in cameras else _value(key, key, part)
-            for key, part in space.spaces.items()
-            if key not in counts
-        ]
+        others = {key: part for key, part in space.spaces.items() if key.removesuffix("_count") not in cameras}
+        unseen = {key: part for key, part in others.items() if _bounds(part) is None}
+        if unseen and not cameras and len(unseen) == len(others):
+            unseen.popitem()  # and is told what is wrong with it
+        found = [_camera(key, space[key]) for key in cameras]
+        found += [_value(key, key, part) for key, part in others.items() if key not in unseen]
     numbers = [one for one in found if one.kind != "events"]
     size = sum(one.size for one in numbers)
     if len(found) == len(numbers) and size == 0:
@@ -165,32 +172,35 @@ def _inputs(space: Any) -> list[_Input]:
         pictures = any(one.space.dtype == np.uint8 and len(one.space.shape) > 1 for one in numbers)
         rule = f"must be at most {MOST:,} numbers, and has {size:,}"
         raise DescriptionError("observation_space", space, rule, SHRINK if pictures else CHANGE)
-    return found
+    return found, unseen
+
+
+def _bounds(space: Any) -> tuple[Any, Any] | None:
+    """Low and high ends of the numbers of a space; None if it does not consist of numbers."""
+    from gymnasium import spaces
+
+    if isinstance(space, spaces.Box):
+        return space.low, space.high
+    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
+        return space.start, space.start + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
+    if isinstance(space, spaces.MultiBinary):
+        return np.zeros(space.shape), np.ones(space.shape)
+    if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
+        low = np.array([part.start for part in space])
+        return low, low + [part.n - 1 for part in space]
+    return None
 
 
 def _value(name: str, key: str | None, space: Any) -> _Input:
     from gymnasium import spaces
 
-    path = "observation_space" if key is None else f"observation_space[{key!r}]"
-    if not NAME.fullmatch(str(name)):
-        rule = "names an input, so it must be a letter, then letters, digits and underscores"
-        raise DescriptionError(path, NO_VALUE, rule, f"{CHANGE} with another key")
-    if isinstance(space, spaces.Box):
-        low, high = space.low, space.high
-    elif isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        low = space.start
-        high = low + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
-    elif isinstance(space, spaces.MultiBinary):
-        low, high = np.zeros(space.shape), np.ones(space.shape)
-    elif isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
-        low = np.array([part.start for part in space])
-        high = low + [part.n - 1 for part in space]
-    else:
+    if (bounds := _bounds(space)) is None:
+        path = "observation_space" if key is None else f"observation_space[{key!r}]"
         dict_of = ", or a Dict of these" if key is None else ""
         rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
         raise DescriptionError(path, space, rule, FLATTEN if space.is_np_flattenable else CHANGE)
     kind = "numbers" if isinstance(space, spaces.Box) else "choices"
-    return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in (low, high)))
+    return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in bounds))
 
 
 def _is_events(space: Any) -> bool:
@@ -241,8 +251,7 @@ def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, s
     head = comment(measured.says, 2) if any(one[2].any() for one in found.values()) else []
     lines = ["", "inputs:", *head]
     for one in inputs:
-        space = str(one.space).replace("[ ", "[").replace(" ]", "]")
-        lines.append(f"  {one.name}: # {textwrap.shorten(space, 90, placeholder=' ...')}")
+        lines.append(f"  {one.name}: # {_short(one.space)}")
         if one.kind == "events":
             lines += _camera_text(one, period, short)
         elif one.kind == "choices":
@@ -250,6 +259,10 @@ def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, s
         else:
             lines += _numbers_text(one, *found[one.key])
     return lines
+
+
+def _short(space: Any) -> str:
+    return textwrap.shorten(str(space).replace("[ ", "[").replace(" ]", "]"), 90, placeholder=" ...")
 
 
 def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:

@@ -1,0 +1,80 @@
+"""Observations with parts in parts, or with keys that are no names, as one dictionary from names to arrays.
+
+The name of a part is its keys, joined by ``_``, with ``_`` for each character that a name cannot have:
+``{"arm": {"joint pos": x}}`` is ``{"arm_joint_pos": x}``. What begins with no letter follows ``observation_``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .errors import NO_VALUE, DescriptionError
+from .network.checks import NAME
+
+__all__ = ["flat_environment", "flattened"]
+
+Path = tuple[Any, ...]
+
+
+def _name(path: Path) -> str:
+    text = re.sub("[^A-Za-z0-9_]", "_", "_".join(map(str, path)))
+    return text if NAME.fullmatch(text) else f"observation_{text}"
+
+
+def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    for key, part in whole.items():
+        if isinstance(part, Mapping):
+            yield from _leaves(part, (*path, key))
+        else:
+            yield (*path, key), part
+
+
+def flattened(observation: Mapping[Any, Any]) -> dict[str, Any]:
+    """The parts of an observation, and their parts, by name."""
+    return {_name(path): part for path, part in _leaves(observation)}
+
+
+def flat_environment(env: Any) -> Any:
+    """``env``, or where its observations have parts in parts or keys that are no names, a wrapper that gives them by
+    name. Raises DescriptionError if two parts would have the same name."""
+    from gymnasium import ObservationWrapper, spaces
+
+    def parts_in(space: Any) -> Iterator[tuple[Any, Any]]:
+        if isinstance(space, spaces.Dict):
+            yield from space.spaces.items()
+        elif isinstance(space, spaces.Tuple):
+            shapes = {part.shape for part in space.spaces}
+            if len(shapes) > 1 or None in shapes:  # no array can hold it
+                yield from enumerate(space.spaces)
+
+    def ends(space: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+        for key, part in parts_in(space):
+            inner = list(ends(part, (*path, key)))
+            yield from inner or [((*path, key), part)]
+
+    found = list(ends(env.observation_space, ()))
+    if all(len(path) == 1 and isinstance(path[0], str) and NAME.fullmatch(path[0]) for path, _ in found):
+        return env
+    paths: dict[str, Path] = {}
+    for path, _ in found:
+        if (other := paths.setdefault(_name(path), path)) != path:
+            rule = f"has the parts {other} and {path}, which would both be called {_name(path)}"
+            raise DescriptionError("observation_space", NO_VALUE, rule, "wrap it, with other keys")
+
+    class Flat(ObservationWrapper):
+        def __init__(self) -> None:
+            super().__init__(env)
+            self.observation_space = spaces.Dict({_name(path): part for path, part in found})
+
+        def observation(self, observation: Any) -> dict[str, Any]:
+            given = {}
+            for name, path in paths.items():
+                part = observation
+                for key in path:
+                    part = part[key]
+                given[name] = part
+            return given
+
+    return Flat()
