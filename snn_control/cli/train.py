@@ -305,7 +305,7 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     from ..controller_file import nearest
     from ..errors import DescriptionError
     from ..spaces import check_observation
-    from ..training.recipes import Taught, write_controller
+    from ..training.recipes import Taught, file_of, write_controller
 
     if options.file not in known:
         if Path(options.file).exists() or options.file.endswith((".yaml", ".yml")):
@@ -322,7 +322,8 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     arguments = keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
-    Path(options.out or folder).mkdir(parents=True, exist_ok=True)  # fails now rather than after the search
+    out = file_of(recipe.name, options.out or folder)
+    out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the search
     values = {name: start for name, (start, _) in recipe.parameters.items()}
     if options.generations > 0:
         need_extra("cma", "training")
@@ -348,7 +349,7 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
                 seed=options.seed,
                 progress=show,
             )
-    path = write_controller(recipe, values, options.out or folder, command_of(options))
+    path = write_controller(recipe, values, out, command_of(options))
     where = " ".join([recipe.environment, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     print(f"{path}: written. Next: snn_control run --env {where} {path}")
     return 0
@@ -356,15 +357,17 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
 
 def _taught(options: argparse.Namespace, recipe: Taught) -> int:
     """Teach a controller by the recipe's own procedure."""
+    from ..training.recipes import file_of
+
     need_extra("gymnasium", "sim")
     folder, seed = Path(options.run or f"runs/train-{recipe.name}"), 1 if options.seed is None else options.seed
-    out = Path(options.out or folder)
-    for one in (folder, out):
+    out = file_of(recipe.name, options.out or folder)
+    for one in (folder, out.parent):
         one.mkdir(parents=True, exist_ok=True)
     with our_output(), display([recipe.name]) as shown:
         progress = functools.partial(shown.round, recipe.name)
         spec = recipe.teach(seed, folder, options.workers or len(os.sched_getaffinity(0)), progress)
     command = f"snn_control train {recipe.name}" + (f" --seed {seed}" if seed != 1 else "")
-    path = spec.save(out / f"{recipe.name}.yaml", f"{recipe.comment}\nMade by: {command}")
+    path = spec.save(out, f"{recipe.comment}\nMade by: {command}")
     print(f"{path}: written. Next: snn_control run --env {recipe.environment} {path}")
     return 0

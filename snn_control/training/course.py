@@ -1,7 +1,8 @@
 """Decisions during a training run: when the task is learned, when to stop, what spikes cost, which values to keep.
 
 A price of spikes can hide a reward that is rare or noisy. Reinforcement learning therefore pays none; it is followed by
-`Sparing`, in which the controller imitates itself with fewer and fewer spikes.
+`Sparing`, in which the controller imitates itself with fewer and fewer spikes. Where few are left it is polished:
+trained by reward again, at a price that keeps them few.
 """
 
 from __future__ import annotations
@@ -27,9 +28,11 @@ SMALL = 0.01  # fraction of the spread of all scores below which an improvement 
 HELD = 0.1  # a score has not converged whose median lately is lower than the best by this fraction of that spread,
 LONGER = 3  # unless for so many times as many phases
 RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
-SPARING = 20  # largest number of phases in which spikes are saved
-FIRST, LEAST = 4.0, 0.1  # factor of the price in the first of these phases, and its lower limit
-RISE, FALL = 1.6, 0.5  # its change after a phase whose score is good enough, and after one whose score is not
+SPARING = 20  # largest number of phases in which spikes are saved by imitation
+FIRST, RISE, FALL = 3.0, 1.3, 0.8  # factor of the price in the first of them; its change while spikes are many, and few
+BEFORE, REACHED = 14, 3  # fewer of them precede polishing: at most so many, or until so many are at the goal
+POLISHING, LEAST, SHARE = 16, 4, 0.75  # most and fewest phases of polishing; their steps, as a share of learning's
+POLISHED, GENTLE = 1.6, 0.2  # factor of the price, and share of the learning rate, in the first of these
 SLACK = 0.4  # in these phases a score may be lower by this fraction of what is above the environment's threshold
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
 GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
@@ -37,7 +40,7 @@ FEW = 1.6  # near the goal is what has at most so many times its spikes
 THERE = 8  # these phases end when so many in a row are within CLOSE of that; the learning rate falls until then
 CANDIDATES = 4  # largest number of candidates that are compared at the end
 WORTH = 0.15  # as good is what is lower by at most this fraction of the spread of the episodes, times the price
-MARGIN = 0.5  # where spikes are saved, also by this fraction of what is above the threshold, or the spread if smaller
+MARGIN, MOST = 1.0, 2.0  # where spikes are saved, by these fractions of what is above the threshold, or of the spread
 ERRORS = 0.9  # so is what is lower by at most so many standard errors
 FEWER = 0.8  # such a candidate is preferred if it needs at most this many times the spikes of the best
 
@@ -142,7 +145,7 @@ class Course:
 def _as_good(returns: np.ndarray, best: np.ndarray, price: float, threshold: float = math.inf) -> bool:
     """Whether returns are as high as others in the same episodes, or near enough."""
     behind, spread = best - returns, best.std()
-    worth = price * max(WORTH * spread, min(MARGIN * (best.mean() - threshold), spread))
+    worth = price * max(WORTH * spread, min(MARGIN * (best.mean() - threshold), MOST * spread))
     return bool(behind.mean() <= max(worth, ERRORS * behind.std() / math.sqrt(len(behind))))
 
 
@@ -241,16 +244,20 @@ class Learning(Course):
 
 
 class Sparing(Course):
-    """The course of a controller that has learned its task and saves spikes. Their price rises after each phase whose
-    score is good enough, and falls otherwise.
+    """The course of a controller that has learned its task and saves spikes. Their price rises until they are few,
+    whatever the score is meanwhile: it returns where they stay few.
 
     learned : what it begins with, and at the end chooses if nothing else is as good
     threshold : score at which the environment counts as solved; None if it names none. A score is good enough if it is
         near that of ``learned``, or lower by a fraction of what that is above the threshold
+    imitating, polishing : largest numbers of phases. A row of the latter has ``polishes``
     """
 
-    def __init__(self, learned: Candidate, threshold: float | None, phases: int = SPARING) -> None:
-        super().__init__(phases)
+    def __init__(
+        self, learned: Candidate, threshold: float | None, imitating: int = SPARING, polishing: int = 0
+    ) -> None:
+        super().__init__(imitating + polishing)
+        self.imitating, self.polishing = imitating, polishing
         self.threshold = math.inf if threshold is None else threshold
         self.candidates = [learned]
         self.near = learned.score - TOLERANCE * learned.error
@@ -262,23 +269,42 @@ class Sparing(Course):
         return min((c for c in self.candidates if c.score >= self.near), key=lambda c: c.spikes)
 
     @property
+    def polished(self) -> int:
+        """Number of phases of polishing so far."""
+        return sum("polishes" in row for row in self.history)
+
+    @property
+    def polishes(self) -> bool:
+        """Whether the next phase polishes: where imitation has made spikes few, but not without loss."""
+        if self.polishing == 0 or self.polished:
+            return self.polishing > 0
+        at_goal = [row["score"] for row in self.history if row["spikes_a_step"] <= CLOSE * self.goal]
+        ready = len(at_goal) >= REACHED or len(self.history) >= self.imitating
+        return ready and (not at_goal or np.mean(at_goal) < self.near)
+
+    @property
+    def cooled(self) -> int:
+        return COOLING + self.polished // 2 if self.polishes else 0
+
+    @property
     def price_share(self) -> float:
-        share = FIRST
-        for row in self.history:
-            if row["score"] < self.enough:
-                share = max(LEAST, share * FALL)
-            else:
-                share *= RISE if row["spikes_a_step"] > self.goal else FALL
+        share, rows = FIRST, self.history
+        if self.polishes:
+            share, rows = POLISHED, rows[len(rows) - self.polished :]
+        for row in rows:
+            share *= RISE if row["spikes_a_step"] > self.goal else FALL
         return share
 
     @property
     def is_over(self) -> bool:
-        """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or when a
-        good score with FEW times as many spikes has not come with fewer for THERE phases."""
+        """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or, in
+        imitation, when a good score with FEW times as many spikes has not come with fewer for THERE phases."""
         spikes = self._good_spikes
         before, lately = min(spikes[:-THERE], default=math.inf), min(spikes[-THERE:], default=math.inf)
         settled = before <= FEW * self.goal and before <= CLOSE * lately
-        return super().is_over or self._there >= THERE or settled
+        if self.polishes:
+            return self.polished >= self.polishing or self._there >= THERE
+        return len(self.history) >= self.imitating or self._there >= THERE or settled
 
     @property
     def _good_spikes(self) -> list[float]:
@@ -293,7 +319,9 @@ class Sparing(Course):
 
     def left(self, number: int) -> float:
         """See `Course.left`. It is smaller, the longer the goal has been reached."""
-        return min(super().left(number), 1 - self._there / THERE)
+        if self.polishes:
+            return GENTLE * (1 - (self.polished + number - len(self.history)) / (1 + self.polishing))
+        return min(1 - number / self.imitating, 1 - self._there / THERE)
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate whose score is good enough, unless there is one with a better score and as few spikes."""

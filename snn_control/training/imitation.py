@@ -18,7 +18,6 @@ from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag
 from ..spaces import as_command
-from .adjoints.tape import Tape
 from .environments import Environments
 from .frozen import Rest, rest_of
 from .learner import Learner, Settings
@@ -242,16 +241,7 @@ class Imitation(Learner):
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
-        rate = self.price_spikes(tape, s.spike_price)
+        rate = student.price_spikes(tape, s.spike_price * self.price_share)
         self.actor.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
         self.inner.parameters.write()
         return loss, rate
-
-    def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add the phase's share of ``price``, times the mean number of spikes of a neuron in a step, to the loss;
-        returns that mean."""
-        spikes, price = self.inner.student.trained_spikes, price * self.price_share
-        for one in spikes:
-            value = tape.values[one]
-            tape.gradient(one)[:] += np.float32(price / (value.size * len(spikes)))
-        return float(np.mean([tape.values[one].mean() for one in spikes])) if spikes else 0.0

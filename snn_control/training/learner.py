@@ -64,7 +64,8 @@ class Learner:
     #: see `snn_control.training.course.Learning`
     patience, cools, least = 0.25, False, PATIENCE
     searches = False  # a phase compares whole candidates (`snn_control.training.course.Course`)
-    spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
+    # spikes are saved after learning, and it can polish what they were saved of (`snn_control.training.course.Sparing`)
+    spares, polishes = False, False
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
@@ -72,7 +73,12 @@ class Learner:
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
         self.price_share = 1.0  # factor of the price of spikes in this phase
+        self.polishing = False
         self.cooled = 0  # `Learning.cooled` of this phase
+
+    def polish(self) -> None:
+        """Go on after spikes were saved, if it `polishes`; sets `polishing`."""
+        raise NotImplementedError
 
     @property
     def steps_of_a_phase(self) -> int:

@@ -22,8 +22,10 @@ from .policy import COLD, Choice, distributions
 __all__ = ["PPO", "PPOSettings"]
 
 #: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
-#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
-COOLING = np.float32(0.8)
+#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD, or COLDER in polishing.
+COOLING, COLDER = np.float32(0.8), np.float32(0.1)
+#: In polishing: what the average forgets of itself in a round, and share of the critic's learning rate
+MEAN, CRITIC = np.float32(0.15), 0.5
 
 
 @dataclass(frozen=True)
@@ -85,22 +87,36 @@ def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
 
 
 class PPO(Learner):
-    """The learner for ``ppo``."""
+    """The learner for ``ppo``.
+
+    In polishing the controller that is validated and saved has averages of the values over the last rounds. In its
+    first phase only the critic learns, which does not know this controller yet.
+    """
 
     settings: PPOSettings
-    patience, cools, least, spares = 0.15, True, 8, True
-    kept = ("policy", "actor", "critic", "judge", "spread")
+    patience, cools, least, spares, polishes = 0.15, True, 8, True, True
+    kept = ("policy", "actor", "critic", "judge", "spread", "raw", "polished")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         s = self.settings
+        self.raw: list[np.ndarray] = []  # in polishing, the values before averaging
+        self.polished = 0  # phases of it
         self.policy = distributions(self.parameters.spec.outputs, s.deviation)
-        own = [value for one in self.policy for value in one.parameters]
-        self.actor = Adam([p.values for p in self.parameters.parameters] + own, s.rate, s.norm)
+        self.actor = self._adam()
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         k = envs.interface.features(nothing).shape[1]
         self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
         self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
         self.spread = Variance()  # of discounted returns; rewards are divided by its deviation
+
+    def _adam(self) -> Adam:
+        own = [value for one in self.policy for value in one.parameters]
+        return Adam([p.values for p in self.parameters.parameters] + own, self.settings.rate, self.settings.norm)
+
+    def polish(self) -> None:
+        """Go on with other values, with the critic as it is, and spikes that have a price."""
+        self.polishing, self.actor = True, self._adam()
+        self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -114,6 +130,11 @@ class PPO(Learner):
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
+        values = [p.values for p in self.parameters.parameters]
+        means = [value.copy() for value in values]
+        for value, raw in zip(values, self.raw, strict=False):
+            value[...] = raw
+        self.parameters.write()
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
         self.batch = self.student.batch(envs.n)
         self.student.refresh(self.batch)
@@ -122,12 +143,19 @@ class PPO(Learner):
         self.frames = Frames(s.frames)
         for one in self.policy:
             if isinstance(one, Choice):
-                one.temperature = max(COLD, COOLING**self.cooled)
+                one.temperature = max(COLDER if self.polishing else COLD, COOLING**self.cooled)
         for k in range(self.rounds):
             here = left - (left - self.left_after) * k / self.rounds
-            for adam, rate in ((self.actor, s.rate), (self.judge, s.critic_rate)):
-                adam.rate = rate * here
+            self.actor.rate, self.judge.rate = s.rate * here, s.critic_rate * (CRITIC if self.polishing else here)
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)
+            for mean, value in zip(means, values, strict=True):
+                mean += (value - mean) * MEAN
+        if self.polishing:
+            self.polished += 1
+            self.raw = [value.copy() for value in values]
+            for value, mean in zip(values, means, strict=True):
+                value[...] = mean
+            self.parameters.write()
         return report
 
     def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -198,7 +226,8 @@ class PPO(Learner):
             order = rng.permutation(parts * n)
             for first in range(0, parts * n, s.rows):
                 rows = order[first : first + s.rows]
-                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
+                if self.polished or not self.polishing:
+                    report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
                 self.update_critic(features, target, rng.integers(0, target.size, rows.size * s.length))
                 if report["divergence"] > s.divergence:
                     return report
@@ -220,6 +249,8 @@ class PPO(Learner):
         for one in self.policy:
             by_head[one.name], more = one.gradients(g, entropy / ratio.size)
             own += more
+        if self.polishing:
+            self.student.price_spikes(tape, s.spike_price * self.price_share)
         found = self.parameters.gradients(self.student.backward(tape, by_head))
         self.actor.step([*found, *own])
         self.parameters.write()

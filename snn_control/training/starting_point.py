@@ -14,6 +14,7 @@ text, are not seen.
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -262,7 +263,8 @@ def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, s
 
 
 def _short(space: Any) -> str:
-    return textwrap.shorten(str(space).replace("[ ", "[").replace(" ]", "]"), 90, placeholder=" ...")
+    text = re.sub(" at 0x[0-9a-f]+", "", str(space))  # the same in each process
+    return textwrap.shorten(text.replace("[ ", "[").replace(" ]", "]"), 90, placeholder=" ...")
 
 
 def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:

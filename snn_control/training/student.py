@@ -233,6 +233,13 @@ class Student:
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
         return found
 
+    def price_spikes(self, tape: Tape, price: float) -> float:
+        """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
+        for one in self.trained_spikes:
+            value = tape.values[one]
+            tape.gradient(one)[:] += np.float32(price / (value.size * len(self.trained_spikes)))
+        return float(np.mean([tape.values[one].mean() for one in self.trained_spikes] or [0.0]))
+
     def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Gradients of a loss with respect to the trained constants.
 

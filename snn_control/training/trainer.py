@@ -29,7 +29,7 @@ from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
 from .calls import LIMIT, longest, make
-from .course import SPARING, Candidate, Course, Learning, Sparing
+from .course import BEFORE, LEAST, POLISHING, SHARE, SPARING, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
@@ -171,14 +171,20 @@ def _digest(spec: ControllerSpec) -> str:
     return hashlib.sha256(build_program(spec).digest.encode()).hexdigest()[:16]
 
 
+def _error(returns: np.ndarray) -> float:
+    """Standard error of the mean."""
+    return float(returns.std() / math.sqrt(len(returns)))
+
+
 class _Run:
     """A training run: phase after phase, each with a validation and a checkpoint. After reinforcement learning the
-    controller imitates itself, to save spikes."""
+    controller imitates itself, to save spikes, and then its learner may polish it."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
     ) -> None:
-        self.learner, self.settings, self.make, self.folder = learner, settings, make, folder
+        self.first = self.learner = learner
+        self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
         self.limit = longest(self.envs.envs[0]) or LIMIT
@@ -224,8 +230,7 @@ class _Run:
                     self._phase()
                 chosen, validation = self._best()
                 if self._can_save():
-                    # the lower of both scores: that of the best of many phases is luck in part
-                    self._save_spikes(replace(chosen, score=min(chosen.score, validation)))
+                    self._save_spikes(chosen)
                     chosen = None
             final = self._evaluated(chosen, self.long)
         except KeyboardInterrupt:
@@ -248,6 +253,8 @@ class _Run:
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
 
     def _phase(self) -> None:
+        if isinstance(self.course, Sparing) and self.course.polishes and not self.first.polishing:
+            self._polish()
         learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
         learner.price_share, learner.cooled = self.course.price_share, self.course.cooled
         left = self.course.left(number)
@@ -264,15 +271,16 @@ class _Run:
         score, spikes, returns = found.score, float(found.spikes.mean()), found.returns
         phase = len(self.history) + 1
         row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
-        error = float(returns.std() / math.sqrt(len(returns)))
+        error = _error(returns)
         row |= {"worst": float(returns.min()), "error": error, "spikes_a_step": spikes, **report}
         if self.before:
             row["saves"] = 1
+        if learner.polishing:
+            row["polishes"] = 1
         self.course.history.append(row)
         if learner.searches and self.course.is_at_the_top:  # by few episodes
             returns = np.concatenate([returns, *self._confirming(phase, score)])
-            score = float(returns.mean())
-            error = float(returns.std() / math.sqrt(len(returns)))
+            score, error = float(returns.mean()), _error(returns)
             row |= {"score": score, "worst": float(returns.min()), "error": error}
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
@@ -323,23 +331,45 @@ class _Run:
         ready = wanted and self._saving()[1] > 0
         return ready and isinstance(self.course, Learning) and self.course.has_risen
 
-    def _saving(self) -> tuple[ImitationSettings, int]:
-        """Settings and phases in which spikes are saved: at most as many steps as learning may take."""
-        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
-        return found, min(SPARING, self.settings.budget // (found.environments * found.steps))
+    def _saving(self) -> tuple[ImitationSettings, int, int]:
+        """Settings of the imitation that saves spikes, its phases, with at most as many steps as learning may take, and
+        those of polishing."""
+        first = self.first
+        found = sparing_settings(first.parameters.spec, self.limit, self.settings.spike_price)
+        steps, budget, polishing = first.steps_of_a_phase, self.settings.budget, 0
+        if first.polishes:
+            polishing = min(POLISHING, max(LEAST, math.ceil(SHARE * self.steps / steps)), budget // steps)
+        imitating = min(BEFORE if polishing else SPARING, budget // (found.environments * found.steps))
+        return found, imitating, polishing
 
     def _save_spikes(self, learned: Candidate) -> None:
         """Begin to save spikes: the learner is now one that imitates ``learned``."""
         self._take(learned.values)
-        parameters, (settings, phases) = self.learner.parameters, self._saving()
+        # twice as many episodes, in which it was not selected, tell more: the score of the best of many is luck in part
+        first, n = VALIDATION + self.short + self.middle + self.long, 2 * self.short
+        self.validate = with_environments(self.make, [first + k for k in range(n)])
+        found = self.validate(self._program(), self.envs.interface)
+        learned = replace(learned, score=found.score, error=_error(found.returns), spikes=float(found.spikes.mean()))
+        parameters, (settings, imitating, polishing) = self.learner.parameters, self._saving()
         learner = SelfImitation(parameters, settings)
         learner.learned, learner.surrogate = build_program(parameters.spec), self.learner.surrogate
-        self.envs.close()
-        self.envs = Environments(self.make, settings.environments, parameters.spec)
+        self._meet(settings.environments)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         self.learner, self.before = learner, self.course.history
-        self.course = Sparing(learned, self.threshold, phases)
-        self.budget = self.steps + phases * learner.steps_of_a_phase
+        self.course = Sparing(learned, self.threshold, imitating, polishing)
+        most = imitating * learner.steps_of_a_phase + polishing * self.first.steps_of_a_phase
+        self.budget = self.steps + most
+
+    def _polish(self) -> None:
+        """Begin to polish: the learner is the first one again."""
+        self._meet(self.settings.environments)
+        self.learner = self.first
+        self.learner.polish()
+
+    def _meet(self, environments: int) -> None:
+        """Go on in so many new environments."""
+        self.envs.close()
+        self.envs = Environments(self.make, environments, self.learner.parameters.spec)
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
@@ -347,8 +377,8 @@ class _Run:
             return
         learner = self.learner
         arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
-        for name in learner.kept:
-            arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
+        for start, owner, name in self._kept():
+            arrays |= {start + rest: a for rest, a in arrays_of(getattr(owner, name)).items()}
         for k, one in enumerate(self.course.candidates):
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
@@ -356,6 +386,13 @@ class _Run:
         arrays["learning"] = np.array(len(self.before))  # phases of the history before spikes were saved
         arrays["said"] = np.array(json.dumps(self.watch.said))
         self.folder.save(arrays, self.history)
+
+    def _kept(self) -> list[tuple[str, Learner, str]]:
+        """Of what a checkpoint holds of learners: name in it, the learner, and name of the attribute."""
+        found = [(f"learner/{name}", self.learner, name) for name in self.learner.kept]
+        if self.learner is not self.first and self.first.polishes:  # later
+            found += [(f"first/{name}", self.first, name) for name in self.first.kept]
+        return found
 
     def _resume(self) -> None:
         arrays = self.folder.load() if self.folder is not None else None
@@ -372,9 +409,10 @@ class _Run:
             self.course.history = history[:learning]
             self._save_spikes(candidates[0])
         self.course.history, self.course.candidates = history[learning:], candidates
+        if any("polishes" in row for row in self.course.history):
+            self._polish()
         self._take({name: arrays[f"parameter/{name}"] for name in names})
-        for name in self.learner.kept:
-            start = f"learner/{name}"
+        for start, owner, name in self._kept():
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
-            setattr(self.learner, name, restore(getattr(self.learner, name), inner))
+            setattr(owner, name, restore(getattr(owner, name), inner))
         self.watch.said = json.loads(str(arrays["said"]))

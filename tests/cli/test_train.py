@@ -129,6 +129,8 @@ def test_the_shipped_pan_tilt_controller_names_the_command_that_makes_it(tmp_pat
     (command,) = [line.partition(": ")[2] for line in head.splitlines() if line.startswith("# Made by: ")]
     assert call(capsys, *command.split()[1:], "--out", tmp_path)[0] == 0
     assert (tmp_path / "pan_tilt.yaml").read_text() == head
+    assert call(capsys, *command.split()[1:], "--out", tmp_path / "new" / "pan_tilt.yaml")[0] == 0
+    assert (tmp_path / "new" / "pan_tilt.yaml").read_text() == head
 
 
 def test_the_shipped_pan_tilt_controller_tracks():

@@ -4,14 +4,18 @@ import numpy as np
 import pytest
 
 from snn_control.training.course import (
+    BEFORE,
     CANDIDATES,
     COOLING,
     FALL,
     FEW_SAME,
     FIRST,
+    GENTLE,
     GOAL,
-    LEAST,
     LONGER,
+    POLISHED,
+    POLISHING,
+    REACHED,
     RISE,
     SAME,
     SLOW,
@@ -32,9 +36,12 @@ def learning(scores, phases=40, threshold=475.0, patience=0.25, cools=True):
     return one
 
 
-def sparing(rows, threshold=200.0):
-    one = Sparing(LEARNED, threshold)
-    one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in rows]
+def sparing(rows, threshold=200.0, polished=()):
+    """The rows of imitation, and those of polishing, if it may follow."""
+    one = Sparing(LEARNED, threshold) if polished == () else Sparing(LEARNED, threshold, BEFORE, POLISHING)
+    one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in [*rows, *polished]]
+    for row in one.history[len(rows) :]:
+        row["polishes"] = 1
     return one
 
 
@@ -130,19 +137,34 @@ def test_learning_is_over_when_the_score_has_converged(scores, over, more):
     assert learning(scores, **more).is_over is over
 
 
-def test_the_price_rises_while_the_score_is_good_enough():
+def test_the_price_rises_until_spikes_are_few_whatever_the_score():
+    few = LEARNED.spikes / GOAL - 1
     assert learning(SOLVED).price_share == 1
     assert sparing([]).price_share == FIRST
-    assert sparing([(270, 90), (265, 60)]).price_share == pytest.approx(FIRST * RISE**2)
-    assert sparing([(270, 90), (250, 60)]).price_share == pytest.approx(FIRST * RISE * FALL)
-    assert sparing([(270, 90), (250, 60)], threshold=310).price_share == pytest.approx(FIRST * FALL**2)
-    assert sparing([(250, 90)], threshold=None).price_share == pytest.approx(FIRST * FALL)
-    assert sparing([(299, 90)], threshold=None).price_share == pytest.approx(FIRST * RISE)
-    assert sparing([(0, 60)] * 9).price_share == LEAST
+    assert sparing([(270, 90), (0, 60)]).price_share == pytest.approx(FIRST * RISE**2)
+    assert sparing([(270, 90), (300, few)]).price_share == pytest.approx(FIRST * RISE * FALL)
+    assert sparing([(0, 60)], polished=[(0, 60), (0, 60), (300, few)]).price_share == pytest.approx(
+        POLISHED * RISE**2 * FALL
+    )
 
 
-def test_the_price_falls_beyond_the_goal():
-    assert sparing([(300, LEARNED.spikes / GOAL - 1)]).price_share == pytest.approx(FIRST * FALL)
+def test_polishing_follows_where_spikes_are_few_or_after_enough_imitation():
+    few, may = (0, LEARNED.spikes / GOAL), []
+    assert not sparing([(300, few[1])] * REACHED, polished=may).polishes
+    assert not sparing([(300, few[1])] * BEFORE, polished=may).polishes
+    assert sparing([(300, 60)] * (BEFORE - REACHED) + [(300, few[1])] * REACHED, polished=may).is_over
+    assert not sparing([few] * REACHED).polishes
+    assert sparing([few] * REACHED, polished=may).polishes
+    assert not sparing([few] * (REACHED - 1), polished=may).polishes
+    assert sparing([(0, 60)] * BEFORE, polished=may).polishes
+    assert not sparing([(0, 60)] * (BEFORE - 1), polished=may).polishes
+    one = sparing([few] * REACHED, polished=[(0, 60)] * 5)
+    assert (one.polishes, one.polished, one.cooled) == (True, 5, COOLING + 2)
+    assert one.left(8) == pytest.approx(GENTLE * (1 - 5 / (1 + POLISHING)))
+    assert one.left(9) == pytest.approx(GENTLE * (1 - 6 / (1 + POLISHING)))
+    assert not one.is_over
+    assert sparing([few] * REACHED, polished=[(0, 60)] * POLISHING).is_over
+    assert sparing([few] * REACHED, polished=[(300, few[1])] * THERE).is_over
 
 
 def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():
@@ -285,8 +307,8 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     assert choice(90, 93, 91, course=saving) == 1  # better, and has hardly more spikes
     saving = sparing([], threshold=80)
     saving.candidates = [*one.candidates[:1], Candidate(8.0, 0, 20.0, {})]
-    assert choice(100, 95, price=0.6, course=saving) == 1  # half of what is above the threshold, and of the spread
-    assert choice(100, 93.5, price=0.6, course=saving) == 0
-    assert choice(90, 87.1, price=0.6, course=saving) == 1
-    assert choice(90, 86.8, price=0.6, course=saving) == 0
-    assert choice(70, 67, price=0.6, course=saving) == 0
+    assert choice(100, 95, price=0.3, course=saving) == 1  # by a part of what is above the threshold, and of the spread
+    assert choice(100, 93.5, price=0.3, course=saving) == 0
+    assert choice(90, 87.1, price=0.3, course=saving) == 1
+    assert choice(90, 86.8, price=0.3, course=saving) == 0
+    assert choice(70, 67, price=0.3, course=saving) == 0

@@ -14,7 +14,7 @@ import numpy as np
 
 from ...controller_file import ControllerSpec
 
-__all__ = ["Recipe", "Taught", "recipes", "write_controller"]
+__all__ = ["Recipe", "Taught", "file_of", "recipes", "write_controller"]
 
 
 @dataclass(frozen=True)
@@ -60,12 +60,19 @@ def recipes() -> dict[str, Recipe | Taught]:
     return {recipe.name: recipe for recipe in found}
 
 
-def write_controller(recipe: Recipe, values: Mapping[str, float], folder: str | os.PathLike, command: str = "") -> Path:
-    """Write ``NAME.yaml`` (and ``NAME.npz``, if it has arrays) atomically; returns the path of the controller file.
+def file_of(name: str, out: str | os.PathLike) -> Path:
+    """The controller file ``out``, or ``NAME.yaml`` in the folder ``out``."""
+    path = Path(out)
+    return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
 
+
+def write_controller(recipe: Recipe, values: Mapping[str, float], out: str | os.PathLike, command: str = "") -> Path:
+    """Write a controller file (and its ``.npz``, if it has arrays) atomically; returns its path.
+
+    out : see `file_of`
     command : the command that made it, for the head of the file
     """
     head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
     if len(values) <= 24:
         head.append("Parameters: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
-    return recipe.make(values).save(Path(folder) / f"{recipe.name}.yaml", "\n".join(head))
+    return recipe.make(values).save(file_of(recipe.name, out), "\n".join(head))
