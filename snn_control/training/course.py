@@ -31,7 +31,8 @@ RISEN = 3.0  # standard errors of the best score by which it must be above chanc
 SPARING = 20  # largest number of phases in which spikes are saved by imitation
 FIRST, RISE, FALL = 3.0, 1.3, 0.8  # factor of the price in the first of them; its change while spikes are many, and few
 BEFORE, REACHED = 14, 3  # fewer of them precede polishing: at most so many, or until so many are at the goal
-POLISHING, LEAST, SHARE = 16, 4, 0.75  # most and fewest phases of polishing; their steps, as a share of learning's
+POLISHING, LEAST, SHARE = 16, 4, 0.4  # most and fewest phases of polishing; their steps, as a share of learning's
+FINE = 0.1  # no polishing where the score is lower by less than this fraction of what is above the threshold
 POLISHED, GENTLE = 1.6, 0.2  # factor of the price, and share of the learning rate, in the first of these
 SLACK = 0.4  # in these phases a score may be lower by this fraction of what is above the environment's threshold
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
@@ -262,7 +263,7 @@ class Sparing(Course):
         self.candidates = [learned]
         self.near = learned.score - TOLERANCE * learned.error
         self.goal = learned.spikes / GOAL
-        self.enough = self.near - SLACK * max(0.0, self.near - self.threshold)
+        self.enough, self.fine = (self.near - part * max(0.0, self.near - self.threshold) for part in (SLACK, FINE))
 
     @property
     def best(self) -> Candidate:
@@ -280,7 +281,7 @@ class Sparing(Course):
             return self.polishing > 0
         at_goal = [row["score"] for row in self.history if row["spikes_a_step"] <= CLOSE * self.goal]
         ready = len(at_goal) >= REACHED or len(self.history) >= self.imitating
-        return ready and (not at_goal or np.mean(at_goal) < self.near)
+        return ready and (not at_goal or np.mean(at_goal) < self.fine)
 
     @property
     def cooled(self) -> int:
