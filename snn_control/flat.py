@@ -1,7 +1,8 @@
 """Observations with parts in parts, or with keys that are no names, as one dictionary from names to arrays.
 
 The name of a part is its keys, joined by ``_``, with ``_`` for each character that a name cannot have:
-``{"arm": {"joint pos": x}}`` is ``{"arm_joint_pos": x}``. What begins with no letter follows ``observation_``.
+``{"arm": {"joint pos": x}}`` is ``{"arm_joint_pos": x}``. What begins with no letter follows ``observation_``. Parts of
+a tuple that no array can hold are counted from 0.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
 from .errors import NO_VALUE, DescriptionError
 from .network.checks import NAME
 
-__all__ = ["flat_environment", "flattened"]
+__all__ = ["flat_environment", "flattened", "unflattened"]
 
 Path = tuple[Any, ...]
 
@@ -23,17 +26,38 @@ def _name(path: Path) -> str:
     return text if NAME.fullmatch(text) else f"observation_{text}"
 
 
+def _parts(whole: Any) -> Iterator[tuple[Any, Any]] | None:
+    if isinstance(whole, Mapping):
+        return iter(whole.items())
+    if isinstance(whole, tuple) and (
+        any(isinstance(part, Mapping | tuple) for part in whole) or len({np.shape(part) for part in whole}) > 1
+    ):
+        return enumerate(whole)
+    return None
+
+
 def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    for key, part in whole.items():
-        if isinstance(part, Mapping):
-            yield from _leaves(part, (*path, key))
-        else:
-            yield (*path, key), part
+    if (parts := _parts(whole)) is None:
+        yield path, whole
+        return
+    for key, part in parts:
+        yield from _leaves(part, (*path, key))
 
 
-def flattened(observation: Mapping[Any, Any]) -> dict[str, Any]:
-    """The parts of an observation, and their parts, by name."""
-    return {_name(path): part for path, part in _leaves(observation)}
+def flattened(observation: Any) -> dict[str, Any]:
+    """The parts of an observation, and their parts, by name; what has a name already, by that in any case. Empty if the
+    observation has no parts."""
+    if _parts(observation) is None:
+        return {}
+    own = observation if isinstance(observation, Mapping) else {}
+    if own and not any(isinstance(part, Mapping | tuple) or not NAME.fullmatch(str(key)) for key, part in own.items()):
+        return dict(own)
+    return {_name(path): part for path, part in _leaves(observation)} | dict(own)
+
+
+def unflattened(env: Any, observation: Any) -> Any:
+    """The last observation of an environment as it was before `flat_environment` named its parts."""
+    return getattr(env, "unflattened", observation)
 
 
 def flat_environment(env: Any) -> Any:
@@ -69,7 +93,7 @@ def flat_environment(env: Any) -> Any:
             self.observation_space = spaces.Dict({_name(path): part for path, part in found})
 
         def observation(self, observation: Any) -> dict[str, Any]:
-            given = {}
+            self.unflattened, given = observation, {}
             for name, path in paths.items():
                 part = observation
                 for key in path:

@@ -84,6 +84,8 @@ def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
 
     inputs : as in `check_observation`
     """
+    if type(observation) is tuple and (parts := flattened(observation)):
+        observation = parts
     if type(observation) is not dict and not isinstance(observation, Mapping):
         return _cut(observation, inputs)
     given = _given(observation, inputs)

@@ -96,6 +96,23 @@ def test_rows_with_numbers_of_their_own_have_the_bits_of_their_controllers():
             assert found[t, k].tobytes() == alone[k].step({"x": x[t, k]})["u"].tobytes()
 
 
+@pytest.mark.parametrize("own", [False, True])
+def test_a_constant_can_be_recorded(own):
+    one = program()
+    batch, name = Batch(one, 3, own_numbers=own), "x->a.weights"
+    found = batch.run({"x": np.zeros((2, 3, 2))}, keep=[name])[name]
+    assert found.tobytes() == np.broadcast_to(one.names[name].view(one.constants), found.shape).tobytes()
+    if own:
+        batch.array(name)[1] += 1
+        found = batch.run({"x": np.zeros((2, 3, 2))}, keep=[name])[name]
+        assert np.array_equal(found[:, 1], found[:, 0] + 1)
+
+
+def test_numbers_of_their_own_need_rows():
+    with pytest.raises(ProgramError, match="needs rows"):
+        Bound(program(), own_numbers=True)
+
+
 def test_numbers_of_rows_are_copied_with_them():
     one, other = Bound(program(), 2, own_numbers=True), program(seed=1)
     one.constants[1], one.initial[1] = other.constants, other.initial_state

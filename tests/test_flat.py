@@ -10,7 +10,9 @@ from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError, InputError
-from snn_control.flat import flat_environment, flattened
+from snn_control.flat import flat_environment, flattened, unflattened
+from snn_control.training import train
+from snn_control.training.calls import make
 from snn_control.training.starting_point import starting_point
 from tests.cli.common import call
 from tests.training.test_starting_point import made
@@ -69,6 +71,44 @@ def test_a_controller_takes_what_the_environment_itself_gives():
     assert raw.state().tobytes() == flat.state().tobytes()
     with pytest.raises(InputError, match="no 'arm_joint_pos'"):
         raw.predict({"x": np.array([0.5])})
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [(S.Box(-1, 1, (2,)), S.Discrete(3)), (S.Box(-1, 1, (2,)),) * 2, (S.MultiBinary(3),) * 2, (S.Discrete(2),) * 3],
+)
+@pytest.mark.parametrize("key", [None, "both"])
+def test_a_tuple_is_seen_whole_and_taken_as_it_is(parts, key):
+    space = S.Tuple(parts) if key is None else S.Dict({key: S.Tuple(parts)})
+    text, spec = made(Odd(observation=space))
+    assert "not seen" not in text
+    assert sum(one.size for one in spec.inputs) == sum(int(np.prod(part.shape)) for part in parts)
+    raw, env = Controller.from_spec(spec), flat_environment(Odd(observation=space))
+    flat, (given, _) = Controller.from_spec(spec), env.reset(seed=1)
+    own = unflattened(env, given)
+    assert space.contains(own)
+    assert raw.predict(own)[0].tobytes() == flat.predict(given)[0].tobytes()
+
+
+def test_a_part_that_has_the_name_itself_is_the_one():
+    _, spec = made(Odd(observation=S.Dict({"a_b": S.Box(-1, 1, (1,))})))
+    one = Controller.from_spec(spec)
+    one.predict({"a_b": np.array([0.5]), "a": {"b": np.array([-0.5])}})
+    assert flattened({"a_b": 1, "a": {"b": 2}}) == {"a_b": 1, "a": {"b": 2}}
+
+
+def test_a_teacher_sees_what_the_environment_gives(tmp_path):
+    seen = []
+
+    def teacher(observation):
+        seen.append(observation["arm"]["joint pos"])
+        return np.zeros(1, np.float32)
+
+    env = "tests.test_flat:Nested-v0"
+    _, spec = made(make(env, {}))
+    settings = {"environments": 2, "steps": 16, "updates": 1, "budget": 32}
+    train(spec, env, how="imitate", teacher=teacher, settings=settings)
+    assert len(seen) == 32
 
 
 def test_parts_that_are_no_numbers_are_not_seen_and_the_file_says_so():

@@ -19,6 +19,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, raised
+from ..flat import unflattened
 from ..resources import controller_path
 from ..training.rollout import play
 from .common import make_environment, table
@@ -89,7 +90,7 @@ class Player:
             space.seed(seed + 1_000_003)  # with the same seed it would repeat the environment's own draws
             return lambda observation, info: space.sample()
         baseline = baselines_of(self.env)[who]
-        return lambda observation, info: baseline.predict(observation, info)[0]
+        return lambda observation, info: baseline.predict(unflattened(self.env, observation), info)[0]
 
     def _controller(self, seed: int, before_step: Callable[[], object] | None) -> dict[str, Any]:
         controller, space, observing = self.controller, self.env.action_space, 0.0

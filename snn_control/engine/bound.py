@@ -26,7 +26,7 @@ from .take_events import taker
 from .tick import FORGETS, HEADER, INITIAL, N_FORGETS, SETTING
 from .tuning import Tuning
 
-__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker"]
+__all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker", "stride_of"]
 
 KEPT = ("clock", "controlled", "guard", "previous", "smoothed", "step", "stops")  # what a restart of the network keeps
 
@@ -192,6 +192,8 @@ class Bound:
     def __init__(
         self, program: Program, rows: int | None = None, tuning: Tuning | None = None, own_numbers: bool = False
     ) -> None:
+        if own_numbers and rows is None:
+            raise ProgramError("own_numbers: needs rows")
         self.program, self.rows = program, rows
         self.tuning = tuning if rows is None else None  # rows share the constants
         self.constants, self.initial = program.constants, program.initial_state
@@ -206,9 +208,9 @@ class Bound:
             raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
         self.io = aligned(program.io_bytes, *shape)
         blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
-        first = {kind: block.reshape(-1, block.shape[-1])[0] for kind, block in blocks.items()}
+        first = {kind: np.atleast_2d(block)[0] for kind, block in blocks.items()}
         table, kinds = bind(program, first)
-        n, step = rows or 1, sum((kinds == kind) * _stride(block) for kind, block in blocks.items())
+        n, step = rows or 1, sum((kinds == kind) * stride_of(block) for kind, block in blocks.items())
         self.tables = aligned(n * table.nbytes).view(np.int64).reshape(n, *table.shape)
         self.tables[:] = table + np.arange(n)[:, None, None] * step
         self._blocks = first
@@ -218,7 +220,7 @@ class Bound:
         self._learned = np.array([(one.offset, one.n_bytes) for one in learned], np.int64)
         self.tables[:, 0, [FORGETS, N_FORGETS]] = self._learned.ctypes.data, len(learned)
         self._settings: list[np.ndarray] = []  # the newest ones, of which a tick may be taking one
-        self.tables[:, 0, INITIAL] = self.initial.ctypes.data + np.arange(n) * _stride(self.initial)
+        self.tables[:, 0, INITIAL] = self.initial.ctypes.data + np.arange(n) * stride_of(self.initial)
         self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
@@ -378,7 +380,7 @@ def _copied(block: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
     return copy
 
 
-def _stride(block: np.ndarray) -> int:
+def stride_of(block: np.ndarray) -> int:
     """Bytes from row to row of a block; 0 if it has none."""
     return block.strides[0] if block.ndim > 1 else 0
 

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numba.extending import register_jitable
 
-from .bound import Bound
+from .bound import Bound, stride_of
 from .compile import compile_function
 from .facts import PopulationFacts
 from .memory import f32, i64, u8
-from .program import STATE, Place
+from .program import IO, PROGRAM, STATE, Place
 from .slots import AGE, FRESH, SLOT_WORDS, clear_marks
 from .spike_ring import spikes_in_ring, times_fired
 from .tick import encode, run_steps
@@ -144,9 +144,9 @@ def run(
         puts += [bound.address(place), bound.state.strides[0], place.n_bytes, values.ctypes.data]
     for places, into in ((encoded, early), (kept, late)):
         for place in places:  # array of the first row, bytes to that of the next, its size, and its destination
-            block = bound.state if place.kind == STATE else bound.io
+            block = {PROGRAM: bound.constants, STATE: bound.state, IO: bound.io}[place.kind]
             found[place] = np.empty((ticks, rows, *place.shape), place.dtype)
-            into += [bound.address(place), block.strides[0], place.n_bytes, found[place].ctypes.data]
+            into += [bound.address(place), stride_of(block), place.n_bytes, found[place].ctypes.data]
     for p in rings:  # ring of the first row, bytes of a slot, slots, offset of multiplicities, neurons, destination
         found[p.name] = np.empty((ticks, program.steps, rows, p.size), np.float32)
         ring = bound.address(f"{p.name}.spikes")
@@ -154,9 +154,8 @@ def run(
     words = np.array([*gives, *puts, *early, *late, *lists], np.int64)
     counts = np.array([*(len(rows_of) // 4 for rows_of in (gives, puts, early, late)), len(lists) // 6], np.int64)
     blocks = []
-    for block, initial in ((bound.state, np.atleast_2d(bound.initial)), (bound.io, np.atleast_2d(first_io))):
-        step = initial.strides[0] if len(initial) > 1 else 0
-        blocks += [block.ctypes.data, block.strides[0], block.shape[1], initial.ctypes.data, step]
+    for block, initial in ((bound.state, bound.initial), (bound.io, first_io)):
+        blocks += [block.ctypes.data, stride_of(block), block.shape[1], initial.ctypes.data, stride_of(initial)]
     whole = np.array(blocks, np.int64)
     compile_function(run_sequences, SIGNATURE)(
         bound.table, bound.tables.strides[0], rows, ticks, program.steps, repeat, program.facts.period_ns,

@@ -27,6 +27,7 @@ from ..controller_file import load_spec, nearest
 from ..engine.compile import compile_function
 from ..engine.slots import ARRIVAL, FRESH, STAMP
 from ..errors import DescriptionError, RuntimeFault, counted, in_file, said
+from ..flat import flat_environment
 from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
@@ -104,7 +105,7 @@ class WorldNode(ProcessNode):
         if not isinstance(keywords, dict):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
         try:
-            return gymnasium.make(world, disable_env_checker=True, **keywords)
+            return flat_environment(gymnasium.make(world, disable_env_checker=True, **keywords))
         except Exception as error:  # an environment may raise any exception
             given = f" with {keywords}" if keywords else ""
             raise DescriptionError("world", world, f"cannot be made{given}: {said(error)}") from None

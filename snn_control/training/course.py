@@ -276,7 +276,7 @@ class Sparing(Course):
 
     @property
     def polishes(self) -> bool:
-        """Whether the next phase polishes: where imitation has made spikes few, but not without loss."""
+        """Whether the next phase polishes: where imitation has not made spikes few without loss."""
         if self.polishing == 0 or self.polished:
             return self.polishing > 0
         at_goal = [row["score"] for row in self.history if row["spikes_a_step"] <= CLOSE * self.goal]

@@ -11,6 +11,7 @@ import numpy as np
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
 from ..errors import RuntimeFault
+from ..flat import unflattened
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
 from .calls import reset
 from .stepping import stepper
@@ -49,7 +50,7 @@ class Interface:
         self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
         self._action, self._space = action_space, observation_space
         self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
-        self._scales = [self._scale(name) for name in self.given]
+        self.scales = [self._scale(name) for name in self.given]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
@@ -99,7 +100,7 @@ class Interface:
         cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
-        for name, scale in zip(self.given, self._scales, strict=True):
+        for name, scale in zip(self.given, self.scales, strict=True):
             x = seen[name]
             if scale is None:
                 cells = x[..., -1, :]
@@ -177,8 +178,9 @@ class Environments:
         return self.interface.observe([observation for observation, _ in self._now])
 
     def before(self, k: int) -> tuple[Any, Any, Any]:
-        """Environment, observation and info of copy k, before its next step."""
-        return self.envs[k], *self._now[k]
+        """Environment, its own observation, and info of copy k, before its next step."""
+        observation, info = self._now[k]
+        return self.envs[k], unflattened(self.envs[k], observation), info
 
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
         """Step all copies; ``commands`` as `Interface.act` takes them."""

@@ -4,7 +4,7 @@
 |---|---|---|
 | Box | eight Gaussian fields over the range of each number | a read-out neuron for each, squashed to the limits |
 | Discrete, MultiDiscrete, MultiBinary | one field for each value | a read-out neuron for each, the largest wins |
-| Tuple of Discrete | one field for each value | |
+| Tuple of these, of one shape | as these | |
 | Dict of these | one input for each key; rows of events (KEY and KEY_count) drive cells | |
 
 Parts in parts, and keys that are no names, have names of their own (`snn_control.flat`). Parts of other kinds, such as
@@ -186,9 +186,10 @@ def _bounds(space: Any) -> tuple[Any, Any] | None:
         return space.start, space.start + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
     if isinstance(space, spaces.MultiBinary):
         return np.zeros(space.shape), np.ones(space.shape)
-    if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
-        low = np.array([part.start for part in space])
-        return low, low + [part.n - 1 for part in space]
+    if isinstance(space, spaces.Tuple):
+        parts = [found for part in space if (found := _bounds(part)) is not None]
+        if len(parts) == len(space.spaces) > 0:
+            return np.concatenate([np.ravel(low) for low, _ in parts]), np.concatenate([np.ravel(h) for _, h in parts])
     return None
 
 
@@ -200,7 +201,8 @@ def _value(name: str, key: str | None, space: Any) -> _Input:
         dict_of = ", or a Dict of these" if key is None else ""
         rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
         raise DescriptionError(path, space, rule, FLATTEN if space.is_np_flattenable else CHANGE)
-    kind = "numbers" if isinstance(space, spaces.Box) else "choices"
+    parts = space.spaces if isinstance(space, spaces.Tuple) else [space]
+    kind = "numbers" if any(isinstance(part, spaces.Box) for part in parts) else "choices"
     return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in bounds))
 
 

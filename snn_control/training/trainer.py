@@ -280,8 +280,9 @@ class _Run:
         self.course.history.append(row)
         if learner.searches and self.course.is_at_the_top:  # by few episodes
             returns = np.concatenate([returns, *self._confirming(phase, score)])
-            score, error = float(returns.mean()), _error(returns)
-            row |= {"score": score, "worst": float(returns.min()), "error": error}
+            if (returns != score).any():
+                score, error = float(returns.mean()), _error(returns)
+                row |= {"score": score, "worst": float(returns.min()), "error": error}
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
@@ -338,7 +339,8 @@ class _Run:
         found = sparing_settings(first.parameters.spec, self.limit, self.settings.spike_price)
         steps, budget, polishing = first.steps_of_a_phase, self.settings.budget, 0
         if first.polishes:
-            polishing = min(POLISHING, max(LEAST, math.ceil(SHARE * self.steps / steps)), budget // steps)
+            most = min(POLISHING, max(LEAST, math.ceil(SHARE * self.steps / steps)), budget // steps)
+            polishing = most if most > 1 else 0  # in the first one only the critic learns
         imitating = min(BEFORE if polishing else SPARING, budget // (found.environments * found.steps))
         return found, imitating, polishing
 
@@ -367,9 +369,11 @@ class _Run:
         self.learner.polish()
 
     def _meet(self, environments: int) -> None:
-        """Go on in so many new environments."""
+        """Go on in so many new environments, seen by a critic as before, though ranges may have been fitted since."""
         self.envs.close()
+        scales = self.envs.interface.scales
         self.envs = Environments(self.make, environments, self.learner.parameters.spec)
+        self.envs.interface.scales = scales
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
