@@ -236,7 +236,7 @@ def test_one_arg_max_for_each_choice():
     ("spaces", "says"),
     [
         ({"observation": S.Graph(S.Discrete(2), None)},
-         "): must be a Box, Discrete, MultiDiscrete or MultiBinary, or a Dict of these; register one that is wrapped in"),
+         "): must be a Box, Discrete, MultiDiscrete or MultiBinary, or a Dict of these; register one that is wrapped"),
         ({"observation": S.Text(3)}, "observation_space = Text(1, 3, charset="),
         ({"observation": S.Dict({"a": S.Dict({"b": S.Text(2)})})},
          "observation_space['a_b'] = Text(1, 2, charset="),
