@@ -325,12 +325,17 @@ class Sparing(Course):
         return min(1 - number / self.imitating, 1 - self._there / THERE)
 
     def consider(self, new: Candidate) -> None:
-        """Add a candidate whose score is good enough, unless there is one with a better score and as few spikes."""
-        if new.score >= self.enough and not any(one.beats(new) for one in self.candidates):
-            learned, *others = self.candidates
-            kept = [new, *(one for one in others if not new.beats(one))]
-            kept = [learned, *sorted(kept, key=lambda one: -one.spikes)]
-            self.candidates = _thinned(kept) if len(kept) > 1 + CANDIDATES else kept
+        """Add a candidate whose score is good enough. At the goal those with the best scores are kept, because few
+        episodes tell little; with more spikes those that no other beats, with various numbers of spikes."""
+        if new.score < self.enough:
+            return
+        learned, *others = every = [*self.candidates, new]
+        few, more = ([one for one in others if (one.spikes <= CLOSE * self.goal) is at] for at in (True, False))
+        few = sorted(few, key=lambda one: -one.score)[:CANDIDATES]
+        more = [one for one in more if not any(other.beats(one) for other in every)]
+        more.sort(key=lambda one: -one.spikes)
+        more = _thinned(more) if len(more) >= CANDIDATES else more
+        self.candidates = [learned, *more, *sorted(few, key=lambda one: -one.spikes)]
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
         """Index of the one with the fewest spikes that is as good as what was learned, or of a better one with hardly

@@ -282,6 +282,9 @@ def test_what_saves_spikes_is_considered_beside_what_was_learned():
     for spikes in (30, 25, 12):
         one.consider(Candidate(297.0, 0.0, float(spikes), {}))
     assert [c.spikes for c in one.candidates] == [110, 40, 25, 12, 10]
+    for score, spikes in [(298, 8), (299, 10.5), (296, 9), (295, 11), (294, 8)]:
+        one.consider(Candidate(float(score), 0.0, float(spikes), {"w": np.zeros(2)}))
+    assert [(c.score, c.spikes) for c in one.candidates[1:]] == [(295, 11), (299, 10.5), (296, 9), (298, 8)]
 
 
 def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
