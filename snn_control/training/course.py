@@ -25,8 +25,8 @@ SLOW = 0.15  # share of the learning rate in these phases
 SAME = 8  # phases in a row in which every episode has the same return, at the threshold or above, end learning too
 ALIKE, FEW_SAME = 0.5, 3  # fewer are enough in a search in which, in the mean, so many of the candidates had it too
 SMALL = 0.01  # fraction of the spread of all scores below which an improvement is ignored
-HELD = 0.1  # a score has not converged whose median lately is lower than the best by this fraction of that spread,
-LONGER = 3  # unless for so many times as many phases
+HELD = 0.1  # a score below the threshold has not converged whose median lately is lower than the best by this fraction
+LONGER = 3  # of that spread, unless for so many times as many phases
 RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
 SPARING = 20  # largest number of phases in which spikes are saved by imitation
 FIRST, RISE, FALL = 3.0, 1.3, 0.8  # factor of the price in the first of them; its change while spikes are many, and few
@@ -224,7 +224,8 @@ class Learning(Course):
         # of a search, the mean of all candidates says more than a few episodes of their mean
         scores = [row["training_return" if self.searches else "score"] for row in rows]
         spread = max(scores) - min(scores)
-        if np.median(scores[-n:]) < max(scores) - HELD * spread:
+        enough = max(scores) - HELD * spread
+        if np.median(scores[-n:]) < (enough if self.threshold is None else min(enough, self.threshold)):
             n *= LONGER
         stays = len(scores) > n and max(scores[-n:]) <= max(scores[:-n]) + SMALL * spread
         return spread > 0 and stays and self._risen(rows)

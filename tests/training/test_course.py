@@ -97,6 +97,9 @@ def test_a_good_validation_that_the_next_ones_do_not_come_near_is_no_end():
     assert learning([-50, -8, *[-17] * (LONGER * 8 - 1)], **free).is_over is False
     assert learning([-50, -8, *[-17] * (LONGER * 8)], **free).is_over is True
     assert learning([-50, -8, *[-9] * 8], **free).is_over is True
+    solved = {"threshold": -20, "cools": False, "patience": 0.2}
+    assert learning([-50, -8, *[-17] * 8], **solved).is_over is True
+    assert learning([-50, -8, *[-21] * 8], **solved).is_over is False
 
 
 def test_what_is_not_above_chance_has_not_converged():
