@@ -149,7 +149,8 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
                 else:
                     _check_sensor(where, one.size, parts[name])
             elif one.required:
-                raise DescriptionError(f"inputs.{name}", None, f"is not in the observation, which has {list(parts)}")
+                rule = f"is not in the observation, which has {list(parts)}"
+                raise DescriptionError(f"inputs.{name}", None, rule, "call inputs as its parts")
         return
     if parts_of(inputs, numbers_of(space)):
         return
