@@ -7,6 +7,8 @@ a tuple that no array can hold are counted from 0.
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -93,12 +95,7 @@ def flat_environment(env: Any) -> Any:
             self.observation_space = spaces.Dict({_name(path): part for path, part in found})
 
         def observation(self, observation: Any) -> dict[str, Any]:
-            self.unflattened, given = observation, {}
-            for name, path in paths.items():
-                part = observation
-                for key in path:
-                    part = part[key]
-                given[name] = part
-            return given
+            self.unflattened = observation
+            return {name: functools.reduce(operator.getitem, path, observation) for name, path in paths.items()}
 
     return Flat()

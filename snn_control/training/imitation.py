@@ -128,7 +128,7 @@ class Imitation(Learner):
         self.meet(envs)
         self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
         self.data: dict[str, np.ndarray] = {}
-        self.raw = [p.values.copy() for p in self.parameters.parameters]  # the values before averaging
+        self.keep_raw()
         self.rest = rest_of(self.parameters)
         self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
 
@@ -138,22 +138,15 @@ class Imitation(Learner):
         if envs.keeps:  # before anything is learned
             self.fit_ranges(envs)
         self.actor.rate = s.rate * max(left, 0.05)
-        losses, rates, values = [], [], [p.values for p in self.parameters.parameters]
-        means = [value.copy() for value in values]
-        for value, raw in zip(values, self.raw, strict=True):
-            value[...] = raw
-        self.inner.parameters.write()
+        losses, rates = [], []
         self.inner.student.gradient.use(self.student.gradient.surrogate)
-        for _ in range(s.updates):
-            loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
-            losses.append(loss)
-            rates.append(rate)
-            for mean, value in zip(means, values, strict=True):
-                mean += (value - mean) * value.dtype.type(s.average / s.updates)
-        self.raw = [value.copy() for value in values]
-        for value, mean in zip(values, means, strict=True):
-            value[...] = mean
-        self.parameters.write()
+        with self.averaged() as add:
+            self.inner.parameters.write()
+            for _ in range(s.updates):
+                loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
+                losses.append(loss)
+                rates.append(rate)
+                add(s.average / s.updates)
         self.rounds += 1
         return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
 

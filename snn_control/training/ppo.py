@@ -7,6 +7,7 @@ weights. The critic is a perceptron that exists in training only.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,7 +26,7 @@ __all__ = ["PPO", "PPOSettings"]
 #: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD, or COLDER in polishing.
 COOLING, COLDER = np.float32(0.8), np.float32(0.1)
 #: In polishing: what the average forgets of itself in a round, and share of the critic's learning rate
-MEAN, CRITIC = np.float32(0.15), 0.5
+MEAN, CRITIC = 0.15, 0.5
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class PPO(Learner):
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         s = self.settings
-        self.raw: list[np.ndarray] = []  # in polishing, the values before averaging
+        self.raw = []  # until polishing
         self.polished = 0  # phases of it
         self.policy = distributions(self.parameters.spec.outputs, s.deviation)
         self.actor = self._adam()
@@ -116,7 +117,7 @@ class PPO(Learner):
     def polish(self) -> None:
         """Go on with other values, with the critic as it is, and spikes that have a price."""
         self.polishing, self.actor = True, self._adam()
-        self.raw = [p.values.copy() for p in self.parameters.parameters]
+        self.keep_raw()
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -129,12 +130,23 @@ class PPO(Learner):
         return min(s.rounds, max(1, s.budget // (s.environments * s.steps)))
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        if not self.polishing:
+            return self.play(envs, seed, rng, left)
+        with self.averaged() as add:
+            report = self.play(envs, seed, rng, left, add)
+        self.polished += 1
+        return report
+
+    def play(
+        self,
+        envs: Environments,
+        seed: int,
+        rng: np.random.Generator,
+        left: float,
+        ends: Callable[[float], object] = lambda share: None,
+    ) -> dict[str, float]:
+        """The rounds of a phase; after each, ``ends`` is called with MEAN."""
         s = self.settings
-        values = [p.values for p in self.parameters.parameters]
-        means = [value.copy() for value in values]
-        for value, raw in zip(values, self.raw, strict=False):
-            value[...] = raw
-        self.parameters.write()
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
         self.batch = self.student.batch(envs.n)
         self.student.refresh(self.batch)
@@ -148,14 +160,7 @@ class PPO(Learner):
             here = left - (left - self.left_after) * k / self.rounds
             self.actor.rate, self.judge.rate = s.rate * here, s.critic_rate * (CRITIC if self.polishing else here)
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)
-            for mean, value in zip(means, values, strict=True):
-                mean += (value - mean) * MEAN
-        if self.polishing:
-            self.polished += 1
-            self.raw = [value.copy() for value in values]
-            for value, mean in zip(values, means, strict=True):
-                value[...] = mean
-            self.parameters.write()
+            ends(MEAN)
         return report
 
     def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -161,10 +161,10 @@ def _inputs(space: Any) -> tuple[list[_Input], dict[str, Any]]:
         cameras = [key for key, part in space.spaces.items() if _is_events(part) and f"{key}_count" in space.spaces]
         others = {key: part for key, part in space.spaces.items() if key.removesuffix("_count") not in cameras}
         unseen = {key: part for key, part in others.items() if _bounds(part) is None}
-        if unseen and not cameras and len(unseen) == len(others):
-            unseen.popitem()  # and is told what is wrong with it
-        found = [_camera(key, space[key]) for key in cameras]
-        found += [_value(key, key, part) for key, part in others.items() if key not in unseen]
+        if not cameras and len(unseen) == len(others):
+            unseen = {}  # without anything to see, `_value` refuses the first part and names what is wrong
+        kept = [key for key in space.spaces if key in cameras or (key in others and key not in unseen)]
+        found = [_camera(key, space[key]) if key in cameras else _value(key, key, space[key]) for key in kept]
     numbers = [one for one in found if one.kind != "events"]
     size = sum(one.size for one in numbers)
     if len(found) == len(numbers) and size == 0:
