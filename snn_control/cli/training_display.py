@@ -35,7 +35,7 @@ class Display:
         """Show that a run has completed a phase."""
         for line in phase.warnings:
             self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
-        state = "saving spikes, " if phase.saves else ""
+        state = "" if phase.stage == "learning" else f"{phase.stage}, "
         state += f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes per step"
         done = {"total": phase.budget, "completed": phase.steps}
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)

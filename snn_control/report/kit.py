@@ -211,11 +211,14 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
     files = {}
     with matplotlib.rc_context(STYLE):
         figure = Figure(layout="constrained", dpi=150)
-        FigureCanvasAgg(figure)
+        canvas = FigureCanvasAgg(figure)
         caption, alt = fill(figure)
         for suffix in dict.fromkeys(("png", also)):
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=suffix, metadata=FORMATS[suffix])
+            if suffix == "png":  # `savefig` would lay it out and draw it once more
+                canvas.print_png(buffer, metadata=FORMATS[suffix])
+            else:
+                figure.savefig(buffer, format=suffix, metadata=FORMATS[suffix])
             files[suffix] = buffer.getvalue()
         axes = pointer_values(figure)
         figure.clear()

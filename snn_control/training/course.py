@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["Candidate", "Course", "Learning", "Sparing"]
+__all__ = ["Adjusting", "Candidate", "Course", "Learning", "Sparing"]
 
 PATIENCE = 3  # smallest number of phases without improvement after which the score has converged
 STEADY = 3  # the task is learned when so many phases in a row reach the environment's threshold
@@ -243,6 +243,30 @@ class Learning(Course):
             if good or k >= LATE * self.phases:
                 return k
         return None
+
+
+class Adjusting(Course):
+    """The course of a controller that has learned its task as far as it could, and whose gains are searched.
+
+    learned : what it begins with; the other candidate is the mean of the search
+    """
+
+    def __init__(self, learned: Candidate, generations: int) -> None:
+        super().__init__(generations, searches=True)
+        self.candidates = [learned]
+
+    @property
+    def best(self) -> Candidate:
+        return max(self.candidates, key=lambda one: one.score)
+
+    def consider(self, new: Candidate) -> None:
+        """Take the newest mean: it says more than a few episodes do."""
+        self.candidates = [self.candidates[0], new]
+
+    def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
+        """Index of the mean, for which the episodes of the search speak, unless it is clearly worse."""
+        behind = returns(0) - returns(1)
+        return int(behind.mean() <= ERRORS * behind.std() / math.sqrt(len(behind)))
 
 
 class Sparing(Course):

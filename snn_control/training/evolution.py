@@ -4,8 +4,9 @@ A candidate is scored by whole episodes in the engine. For many numbers only the
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 
 What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most, found
-again after TURN generations, because a better controller comes to other states; or a factor for each array, which
-adjusts what was trained otherwise. A search that has converged begins again elsewhere.
+again after TURN generations, because a better controller comes to other states; or a factor for each array, or a gain
+for each number of an input (`snn_control.training.gains`), which adjust what was trained otherwise. A search that has
+converged begins again elsewhere.
 What is kept is the mean of the last generations' means, which their noise moves less.
 """
 
@@ -44,9 +45,10 @@ class EvolutionSettings(Settings):
     episodes : of a candidate, new ones in every generation
     population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
     factors : search one factor for each array that is trained, in place of its numbers
+    gains : search one gain for each number of the inputs that have receptive fields, and nothing else
     directions : searched for each value that the outputs consist of; 0 searches each number for itself
     deviation : of the first candidates, in units of the present outputs; where each number is searched for itself, of
-        the standard deviation of its array; of factors, in units of FACTOR
+        the standard deviation of its array; of factors and gains, in units of FACTOR
     longest : steps that an episode is counted as, for the budget
     """
 
@@ -54,6 +56,7 @@ class EvolutionSettings(Settings):
     episodes: int = 6
     population: int = 0
     factors: Flag = False
+    gains: Flag = False
     directions: Annotated[int, Whole(0)] = 32
     deviation: float = 0.5
     longest: int = 500
@@ -82,14 +85,18 @@ class Evolution(Learner):
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
-        self.numbers = sum(p.values.size for p in parameters.parameters)
         self.policy = _policy(parameters.spec)
-        along = settings.directions * contrasts(self.policy)
-        self.size = along if 0 < along < self.numbers else self.numbers  # of the search
-        self.turns = not settings.factors and self.size < self.numbers
-        if settings.factors:
-            self.size = len(parameters.parameters)
+        self.size, self.turns = self._space()
         self.population = settings.population or 4 + int(3 * np.log(self.size))
+
+    def _space(self) -> tuple[int, bool]:
+        """How many numbers are searched, and whether along directions that are found again."""
+        if self.settings.factors:
+            return len(self.parameters.parameters), False
+        numbers = sum(p.values.size for p in self.parameters.parameters)
+        along = self.settings.directions * contrasts(self.policy)
+        turns = 0 < along < numbers
+        return along if turns else numbers, turns
 
     @property
     def steps_of_a_phase(self) -> int:

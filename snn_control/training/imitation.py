@@ -9,14 +9,15 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..batch import Batch
+from ..coding import ArgmaxDecoder
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from ..network.checks import Flag
+from ..network.checks import Flag, Whole
 from ..spaces import as_command
 from .environments import Environments
 from .frozen import Rest, rest_of
@@ -48,6 +49,8 @@ class ImitationSettings(Settings):
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     solve : solve for the weights of a linear read-out by ridge regression, see `snn_control.training.readout.ReadOut`
     ridge : of that, in mean squares of what a weight is multiplied with
+    adjust : generations in which gains are searched by reward after imitation (`snn_control.training.gains`), where the
+        environment names a reward threshold that not every episode reaches; 0: none
     """
 
     fit_ranges: Flag = False
@@ -65,15 +68,17 @@ class ImitationSettings(Settings):
     norm: float = 1.0
     spike_price: float = 0.5
     budget: int = 25_000
+    adjust: Annotated[int, Whole(0)] = 4
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
-        because reactions then take less time too."""
+        because reactions then take less time too. Choices take fewer: small errors of numbers add up."""
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         rows = max(16, 32 * 16 // length)
-        return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": 100 * steps}
+        budget = steps * (64 if all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs) else 100)
+        return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": budget}
 
 
 def compact(array: np.ndarray) -> np.ndarray:
@@ -105,7 +110,7 @@ class Imitation(Learner):
     """
 
     settings: ImitationSettings
-    patience = 0.4
+    patience, adjusts = 0.4, True
     kept: tuple[str, ...] = ("actor", "data", "rounds", "raw")
     teacher: Any = None
     rest: Rest | None = None

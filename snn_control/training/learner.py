@@ -68,6 +68,7 @@ class Learner:
     searches = False  # a phase compares whole candidates (`snn_control.training.course.Course`)
     # spikes are saved after learning, and it can polish what they were saved of (`snn_control.training.course.Sparing`)
     spares, polishes = False, False
+    adjusts = False  # gains are searched after learning (`snn_control.training.course.Adjusting`)
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:

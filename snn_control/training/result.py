@@ -28,8 +28,8 @@ class Phase:
     """A phase that has ended, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
-    steps, budget : steps of the environment, of learning or of saving spikes
-    saves : spikes are being saved, after the task was learned
+    steps, budget : steps of the environment, of learning or of the stage that follows
+    stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call started
     report : numbers of the learner
     warnings : what was found in this phase that prevents learning, one line each (`Watch`)
@@ -44,7 +44,7 @@ class Phase:
     seconds: float
     report: Mapping[str, float]
     warnings: Sequence[str] = ()
-    saves: bool = False
+    stage: str = "learning"
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
 from .calls import LIMIT, longest, make
-from .course import BEFORE, LEAST, POLISHING, SHARE, SPARING, Candidate, Course, Learning, Sparing
+from .course import BEFORE, LEAST, POLISHING, SHARE, SPARING, Adjusting, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
+from .gains import MOST, Gains, gains_of
 from .imitation import Imitation, ImitationSettings
 from .learner import Learner, Settings
 from .parameters import DEFAULT, Parameters
@@ -142,7 +143,7 @@ def _learner(
     chosen = _settings(how, kind, {**suited, **own}, given)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
-    cls = ReadOut if getattr(chosen, "solve", False) else cls
+    cls = ReadOut if getattr(chosen, "solve", False) else Gains if getattr(chosen, "gains", False) else cls
     made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher
@@ -228,6 +229,9 @@ class _Run:
             while chosen is None:
                 while not self.course.is_over:
                     self._phase()
+                if self._can_adjust():
+                    self._adjust()
+                    continue
                 chosen, validation = self._best()
                 if self._can_save():
                     self._save_spikes(chosen)
@@ -274,7 +278,7 @@ class _Run:
         error = _error(returns)
         row |= {"worst": float(returns.min()), "error": error, "spikes_a_step": spikes, **report}
         if self.before:
-            row["saves"] = 1
+            row["saves" if self.first.spares else "adjusts"] = 1
         if learner.polishing:
             row["polishes"] = 1
         self.course.history.append(row)
@@ -288,7 +292,8 @@ class _Run:
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.budget
-        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, bool(self.before)))
+        stage = "learning" if not self.before else "saving spikes" if self.first.spares else "adjusting gains"
+        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, stage))
 
     def _confirming(self, phase: int, top: float) -> Iterator[np.ndarray]:
         """Returns in other episodes, until one of them differs from the ``top``."""
@@ -314,7 +319,7 @@ class _Run:
             return best, best.score
         first, n = VALIDATION + self.short, self.middle
         if self.before:  # other episodes than those that selected what was learned
-            first, n = first + n, self.long
+            first, n = first + n, self.long if self.first.spares else n
         look = with_environments(self.make, [first + k for k in range(n)])
 
         @functools.cache
@@ -324,6 +329,34 @@ class _Run:
 
         chosen = self.course.choice(returns, getattr(self.settings, "spike_price", 0.0))
         return candidates[chosen], float(returns(chosen).mean())
+
+    # adjusting gains -----------------------------------------------------------------------------------------
+    def _can_adjust(self) -> bool:
+        """Whether learning has ended and gains are to be searched, because some episodes stay below the threshold."""
+        if not self.learner.adjusts or self.threshold is None or not isinstance(self.course, Learning):
+            return False
+        wanted = self.settings.adjust > 0 and 0 < gains_of(self.learner.parameters) <= MOST
+        if not wanted or not self.course.has_risen:
+            return False
+        return bool(self._learned.returns.min() < self.threshold)
+
+    @functools.cached_property
+    def _learned(self) -> Evaluation:
+        """Evaluation of what was learned, when learning has ended."""
+        self._take(self._best_so_far().values)
+        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
+        return look(self._program(), self.envs.interface)
+
+    def _adjust(self) -> None:
+        """Begin to search gains for what was learned."""
+        learned, settings = self._best_so_far(), EvolutionSettings(gains=True, longest=int(self._learned.steps.mean()))
+        learner = Gains(self.learner.parameters, settings)
+        learner.surrogate = self.learner.surrogate
+        self._meet(settings.environments)
+        learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
+        self.learner, self.before = learner, self.course.history
+        self.course = Adjusting(learned, self.settings.adjust)
+        self.budget = self.steps + self.settings.adjust * learner.steps_of_a_phase
 
     # saving spikes -------------------------------------------------------------------------------------------
     def _can_save(self) -> bool:
@@ -411,7 +444,11 @@ class _Run:
         history, learning = json.loads(str(arrays["history"])), int(arrays["learning"])
         if learning:
             self.course.history = history[:learning]
-            self._save_spikes(candidates[0])
+            self.course.candidates = candidates[:1]
+            if self.first.spares:
+                self._save_spikes(candidates[0])
+            else:
+                self._adjust()
         self.course.history, self.course.candidates = history[learning:], candidates
         if any("polishes" in row for row in self.course.history):
             self._polish()

@@ -81,7 +81,7 @@ def test_scores_change_in_their_differences_only():
 
 def test_few_numbers_are_searched_each_for_itself():
     learner, _ = learner_of("Pendulum-v1", directions=0)
-    assert learner.size == learner.numbers == 25
+    assert learner.size == 25
     (weights, bias), step = (p.values for p in learner.parameters.parameters), np.zeros(25)
     before, spread = weights.copy(), weights.std()
     step[3] = 2

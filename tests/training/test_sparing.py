@@ -98,9 +98,9 @@ def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
     assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 4
     assert ["polishes" in row for row in trained.history] == [False] * 4 + [True] * 2
-    assert [phase.saves for phase in phases] == [False] * 2 + [True] * 4
+    assert [phase.stage for phase in phases] == ["learning"] * 2 + ["saving spikes"] * 4
     assert phases[3].spikes < 0.9 * phases[1].spikes
     assert phases[-1].steps == phases[-1].budget == 6 * 2048
     phases.clear()
     train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"spike_price": 0.0}, progress=phases.append)
-    assert [phase.saves for phase in phases] == [False] * 2
+    assert [phase.stage for phase in phases] == ["learning"] * 2

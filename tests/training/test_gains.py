@@ -1,0 +1,65 @@
+"""Gains of what a controller sees, searched by reward: by themselves, and after imitation."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from snn_control import Model
+from snn_control.controller import build_program
+from snn_control.errors import DescriptionError
+from snn_control.training import train
+from snn_control.training.course import Adjusting, Candidate
+from snn_control.training.evolution import near_the_output
+from snn_control.training.parameters import Parameters
+from tests.training.interrupted import upright
+from tests.training.test_train import DT, few_episodes, small  # noqa: F401
+
+
+def test_gains_divide_ranges_and_change_nothing_else():
+    spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "budget": 6_000}
+    trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"environments": 2} | settings)
+    (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
+    gains = np.asarray(high) / high_then
+    assert len(set(gains)) == 3
+    assert np.all((gains > 0.2) & (gains < 5) & (gains != 1))
+    assert np.asarray(low) / gains == pytest.approx(low_then, rel=1e-12)
+    changed = replace(trained.spec, inputs=(replace(trained.spec.inputs[0], range=(low, high)),))
+    drawn = Parameters(spec, near_the_output(spec), np.random.default_rng([2, 0])).spec
+    assert build_program(changed).digest == build_program(drawn).digest
+
+
+def test_gains_need_an_input_that_has_receptive_fields():
+    m = Model(dt=DT, period=DT)
+    x = m.input("x", 3, range=(-2, 2))
+    m.output("u", x, np.ones((3, 1)), size=1, limits=(-2, 2))
+    with pytest.raises(DescriptionError, match=r"settings\.gains = True: needs a value input with receptive fields"):
+        train(m.spec(), "Pendulum-v1", how="evolve", settings={"gains": True})
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_threshold():
+    phases = []
+    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256, "adjust": 4}
+    given = {"teacher": upright, "seed": 1, "progress": phases.append}
+    trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)
+    assert [phase.stage for phase in phases] == ["learning"] * 4 + ["adjusting gains"] * 4
+    assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 4
+    assert phases[-1].steps == phases[-1].budget
+    assert trained.validation > max(row["score"] for row in trained.history[:4])
+    phases.clear()
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"adjust": 0}, **given)
+    assert [phase.stage for phase in phases] == ["learning"] * 4
+
+
+def test_the_mean_of_a_search_is_taken_unless_it_is_clearly_worse():
+    learned, new = Candidate(200.0, 20.0, 90.0, {}), Candidate(190.0, 20.0, 90.0, {})
+    course = Adjusting(learned, 2)
+    assert course.best is learned
+    for one in (Candidate(150.0, 20.0, 90.0, {}), new):
+        course.consider(one)
+    assert course.candidates == [learned, new]
+    assert course.best is learned
+    before, noise = np.full(40, 250.0), np.tile([-40.0, 40.0], 20)
+    assert course.choice([before, before + noise - 5].__getitem__, 0.5) == 1
+    assert course.choice([before, before + noise - 7].__getitem__, 0.5) == 0
