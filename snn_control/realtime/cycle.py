@@ -1,8 +1,8 @@
-"""The compiled part of the control loop: one tick, and the ways to wait for the next.
+"""The compiled part of the control loop: the ways to wait for a tick, and what each of them does around it.
 
 ``run`` is one nogil function on one int64 table. Python writes the settings before the start; afterwards it only writes
-STOP. The loop's counters are in the same table and can be read at any time. The words are defined in `table`, the rules
-of the modes in `loop`, those of ports in `port`.
+STOP. The loop's counters are in the same table and can be read at any time. The words are defined in `table`, the parts
+of a tick in `parts`, the rules of the modes in `loop`, those of ports in `port`.
 """
 
 from __future__ import annotations
@@ -10,16 +10,32 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.atomics import load_acquire, store_release
+from ..engine.atomics import store_release
 from ..engine.control import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.outputs import FAULTED, LATE, OVERLOADED, STOPPED
-from ..engine.memory import call3, call_kernel, load_f64
-from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
+from ..engine.memory import load_f64
+from ..engine.slots import AGE
 from . import table as words
-from .clock import now_boottime, now_monotonic, now_realtime, semaphore_drain, semaphore_wait, sleep_until
+from .clock import now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .handover import commit, take_over
 from .histogram import record, record_since
-from .port import FINAL, LOCKSTEP, REALTIME, WITHHELD
+from .parts import (
+    ages_by_clock,
+    ages_by_count,
+    call_all,
+    check_stamps,
+    clock,
+    count_sleep,
+    finished,
+    newest_stamp,
+    publish_final,
+    stopping,
+    take,
+    take_all,
+    tick,
+    ticked,
+)
+from .port import LOCKSTEP, REALTIME, WITHHELD
 from .table import add, get, input_row, put, row_of, slot_of
 
 __all__ = ["run"]
@@ -31,154 +47,6 @@ RAMP_NS = 1_000_000_000
 #: how long before a deadline the sleep ends, so that the usual delay of a wake-up is over at the deadline. It costs at
 #: most this much computing time in each period (a tenth of the period, if that is shorter)
 EARLY_NS = 30_000
-#: shorter suspensions of the machine are ignored
-SLEPT_NS = 1_000_000
-
-
-@register_jitable
-def _clock(table):
-    return now_monotonic(table + 8 * words.TIMESPEC)
-
-
-@register_jitable
-def _stopping(table):
-    halt = get(table, words.HALT)
-    return load_acquire(table + 8 * words.STOP) != 0 or (halt != 0 and load_acquire(halt) != 0)
-
-
-@register_jitable
-def _finished(table):
-    limit = get(table, words.TICK_LIMIT)
-    return _stopping(table) or (limit > 0 and get(table, words.TICKS) >= limit)
-
-
-# ---------------------------------------------------------------- one tick, the same in every mode
-
-
-@register_jitable
-def _take(table, row, now):
-    """Take from one input; returns the number of messages, 0 after an error."""
-    taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
-    if taken < 0:
-        add(row, words.IN_ERRORS, 1)
-        put(table, words.LAST_TAKE_ERROR, taken)
-    if taken <= 0:  # a port that failed must not leave the marks of the last tick
-        clear_marks(slot_of(row))
-        taken = 0
-    add(row, words.IN_TAKEN, taken)
-    return taken
-
-
-@register_jitable
-def _take_all(table, now):
-    """Take from all inputs, except those that were taken from already."""
-    for k in range(get(table, words.N_INPUTS)):
-        row = input_row(table, k)
-        if get(row, words.IN_GOT) == 0:
-            _take(table, row, now)
-        put(row, words.IN_GOT, 0)
-
-
-@register_jitable
-def _count_sleep(table):
-    """If the machine was suspended, move the arrivals back by that time, which CLOCK_MONOTONIC does not count."""
-    asleep = now_boottime(table + 8 * words.TIMESPEC) - _clock(table)
-    longer = asleep - get(table, words.ASLEEP)
-    if longer > SLEPT_NS:
-        for k in range(get(table, words.N_INPUTS)):
-            slot = slot_of(input_row(table, k))
-            if slot[ARRIVAL] >= 0:
-                slot[ARRIVAL] = max(slot[ARRIVAL] - longer, 0)
-    if abs(longer) > SLEPT_NS:
-        put(table, words.ASLEEP, asleep)
-
-
-@register_jitable
-def _ages_by_clock(table, now):
-    for k in range(get(table, words.N_INPUTS)):
-        row = input_row(table, k)
-        if get(row, words.IN_OWN_AGE) == 0:
-            slot = slot_of(row)
-            slot[AGE] = max(now - slot[ARRIVAL], 0) if slot[ARRIVAL] >= 0 else -1
-
-
-@register_jitable
-def _ages_by_count(table, newest):
-    """Set the ages without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
-    for k in range(get(table, words.N_INPUTS)):
-        row = input_row(table, k)
-        if get(row, words.IN_OWN_AGE) == 0:
-            slot = slot_of(row)
-            count_age(slot, get(table, words.PERIOD), newest - slot[STAMP] if newest >= 0 and slot[STAMP] >= 0 else 0)
-
-
-@register_jitable
-def _newest_stamp(table):
-    """Newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
-    newest = -1
-    for k in range(get(table, words.N_INPUTS)):
-        slot = slot_of(input_row(table, k))
-        if slot[FRESH] > 0:
-            newest = max(newest, slot[STAMP])
-    return newest
-
-
-@register_jitable
-def _check_stamps(table, newest):
-    """Count a tick whose messages have different stamps, and a tick that is older than the one before."""
-    for k in range(get(table, words.N_INPUTS)):
-        slot = slot_of(input_row(table, k))
-        if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
-            add(table, words.STAMP_MISMATCH, 1)
-            break
-    if 0 <= newest < get(table, words.TICK_STAMP):
-        add(table, words.STAMP_BACKWARDS, 1)
-
-
-@register_jitable
-def _call_all(table, rows, stamp, now):
-    """Call the outputs or the observers; ``rows``: the word that has the address of their rows."""
-    for k in range(get(table, rows + 1)):
-        row = row_of(table, rows, words.OUT_WORDS, k)
-        code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
-        if code != 0:
-            add(table, words.PUBLISH_ERRORS, 1)
-            put(table, words.LAST_PUBLISH_ERROR, code)
-        else:
-            add(table, words.PUBLISHED, 1)
-
-
-@register_jitable
-def _tick(table):
-    """Run one tick and record how long it took; returns CLOCK_MONOTONIC [ns] at its end."""
-    begin = _clock(table)
-    call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
-    end = _clock(table)
-    record(get(table, words.TICK_HISTOGRAM), end - begin)
-    return end
-
-
-@register_jitable
-def _ticked(table):
-    now = _clock(table)
-    put(table, words.LAST_TICK, now)
-    store_release(table + 8 * words.TICKS, get(table, words.TICKS) + 1)
-    store_release(table + 8 * words.HEARTBEAT, now)
-
-
-@register_jitable
-def _publish_final(table):
-    """Publish the final safe command: set the commands to the safe values and publish them once."""
-    for k in range(get(table, words.N_SAFES)):
-        row = row_of(table, words.SAFES, words.SAFE_WORDS, k)
-        for i in range(get(row, words.SAFE_LENGTH)):
-            put(get(row, words.SAFE_COMMAND), i, get(get(row, words.SAFE_VALUE), i))
-    stamp = max(get(table, words.TICK_STAMP), 0)
-    if get(table, words.MODE) == REALTIME:
-        stamp = now_realtime(table + 8 * words.TIMESPEC)
-    put(table, words.PUBLISHING, 1)
-    _call_all(table, words.OUTPUTS, stamp, np.int64(FINAL))
-    put(table, words.PUBLISHING, 0)
 
 
 # ---------------------------------------------------------------- realtime
@@ -191,8 +59,8 @@ def _wait_deadline(table, deadline, stops):
     stops : return -1 as soon as the loop has to stop
     """
     wake = deadline - min(EARLY_NS, get(table, words.PERIOD) // 10)
-    while not (stops and _stopping(table)):
-        now = _clock(table)
+    while not (stops and stopping(table)):
+        now = clock(table)
         if now >= deadline:
             return now
         store_release(table + 8 * words.HEARTBEAT, now)
@@ -285,10 +153,10 @@ def _realtime_tick(table, now, deadline):
     if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, moment, commanded)
-    _count_sleep(table)
-    _take_all(table, now)
-    _ages_by_clock(table, now)
-    end = _tick(table)
+    count_sleep(table)
+    take_all(table, now)
+    ages_by_clock(table, now)
+    end = tick(table)
     withheld = _too_late(table, end - now)
     put(table, words.PUBLISHING, 1)
     if handover != 0:
@@ -296,13 +164,13 @@ def _realtime_tick(table, now, deadline):
         withheld |= not commit(handover, moment)
     add(table, words.WITHHELD_TICKS, withheld)
     stamp = now_realtime(table + 8 * words.TIMESPEC)
-    _call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
+    call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
     put(table, words.PUBLISHING, 0)
-    _call_all(table, words.OBSERVERS, stamp, end)
-    newest = _newest_stamp(table)
+    call_all(table, words.OBSERVERS, stamp, end)
+    newest = newest_stamp(table)
     if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
         add(table, words.STAMPS_UNRELATED, 1)
-    _ticked(table)
+    ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
     return _next_deadline(table, deadline, now, get(table, words.LAST_TICK))
 
@@ -321,7 +189,7 @@ def _all_safe(table):
 @register_jitable
 def _go_safe(table, deadline):
     """Continue ticking in fault until every command is the safe one, so that ramping outputs keep their slew."""
-    last = _clock(table) + RAMP_NS
+    last = clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
         put(get(table, words.CONTROL), DRIVER, STOPPED)
@@ -337,10 +205,10 @@ def _wait_message(table, last):
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
-    while not _stopping(table):
+    while not stopping(table):
         semaphore_drain(get(table, words.SEMAPHORE))  # a post from here on ends the wait below
-        now = _clock(table)
-        if _take(table, row, now) > 0:
+        now = clock(table)
+        if take(table, row, now) > 0:
             put(row, words.IN_GOT, 1)
             return _wait_deadline(table, last + period // 2, True) if now < last + period // 2 else now
         if now >= latest:
@@ -355,8 +223,8 @@ def _wait_message(table, last):
 
 @register_jitable
 def _run_by_messages(table):
-    now = _clock(table)
-    while not _finished(table):
+    now = clock(table)
+    while not finished(table):
         now = _wait_message(table, now)
         if now < 0:
             break
@@ -368,8 +236,8 @@ def _run_by_messages(table):
 @register_jitable
 def _run_realtime(table):
     period, phase = get(table, words.PERIOD), get(table, words.PHASE)
-    deadline = ((_clock(table) - phase) // period + 1) * period + phase
-    while not _finished(table):
+    deadline = ((clock(table) - phase) // period + 1) * period + phase
+    while not finished(table):
         now = _wait_deadline(table, deadline, True)
         if now < 0:
             break
@@ -384,16 +252,16 @@ def _run_realtime(table):
 @register_jitable
 def _gather(table):
     """Wait until every input has returned one message; False if the loop has to stop."""
-    since = _clock(table)
-    while not _stopping(table):
+    since = clock(table)
+    while not stopping(table):
         # drain first: a post from here on ends the wait below
         semaphore_drain(get(table, words.SEMAPHORE))
-        now = _clock(table)
+        now = clock(table)
         missing = 0
         for k in range(get(table, words.N_INPUTS)):
             row = input_row(table, k)
             if get(row, words.IN_GOT) == 0:
-                if _take(table, row, now) > 0:
+                if take(table, row, now) > 0:
                     put(row, words.IN_GOT, 1)
                     since = now
                 else:
@@ -417,32 +285,32 @@ def _gather(table):
 def _run_without_clock(table):
     """Lockstep and free mode: ages and stamps come from messages and ticks."""
     lockstep = get(table, words.MODE) == LOCKSTEP
-    while not _finished(table):
+    while not finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
         if not lockstep:
-            _take_all(table, now)
+            take_all(table, now)
         elif not _gather(table):
             break
-        newest = _newest_stamp(table)
+        newest = newest_stamp(table)
         if lockstep:
-            _check_stamps(table, newest)
-        _ages_by_count(table, newest if lockstep else -1)
+            check_stamps(table, newest)
+        ages_by_count(table, newest if lockstep else -1)
         stamp = newest if newest >= 0 else get(table, words.TICK_STAMP) + get(table, words.PERIOD)
         put(table, words.TICK_STAMP, stamp)
-        end = _tick(table)
+        end = tick(table)
         if lockstep:
             now = end
         for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer it
             put(input_row(table, k), words.IN_GOT, 0)
-        _call_all(table, words.OUTPUTS, stamp, now)
-        _call_all(table, words.OBSERVERS, stamp, now)
-        _ticked(table)
+        call_all(table, words.OUTPUTS, stamp, now)
+        call_all(table, words.OBSERVERS, stamp, now)
+        ticked(table)
 
 
 def run(table):
     """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
     if get(table, words.WARM) != 0:  # the first call: touches the memory that the loop uses, calls no port
-        store_release(table + 8 * words.HEARTBEAT, _clock(table))
+        store_release(table + 8 * words.HEARTBEAT, clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return
     store_release(table + 8 * words.RUNNING, 1)
@@ -454,5 +322,5 @@ def run(table):
     else:
         _run_without_clock(table)
     if get(table, words.FINAL_COMMAND) != 0:
-        _publish_final(table)
+        publish_final(table)
     store_release(table + 8 * words.RUNNING, 0)

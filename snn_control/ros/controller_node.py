@@ -12,7 +12,7 @@ import dataclasses
 import sys
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from ..analysis.lint import lint
 from ..controller import Controller
-from ..controller_file import ControllerSpec, RosTopic, load_spec
+from ..controller_file import ControllerSpec, load_spec
 from ..engine.kernels import outputs as guard_words
 from ..engine.tick import tick_address
 from ..errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, close_match, in_file
@@ -36,10 +36,9 @@ from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
 from .life_sign import LifeSign
-from .ports import CommandOutput
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
-from .safe_messages import messages_of
+from .safe_messages import heard_in_faults, messages_of
 from .service_manager import notify
 from .services import offer_services
 from .supervisor import Supervisor
@@ -192,7 +191,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
         handover = None
         if supervise := self._supervised(controller):
-            heard = [port for port, _ in self._heard(spec)]
+            heard = [port for port, _ in heard_in_faults(spec, self.outputs)]
             numbers = [port.n_rows for port in heard]
             self.supervisor = Supervisor(loop_words.TABLE_WORDS, Handover.words_of(bound), numbers)
             handover = Handover(bound, self.supervisor.motion)
@@ -228,7 +227,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.supervisor is not None and handover is not None:
             priority = self.given.priority + 1 if self.given.priority else 0
             motion = handover.told() | self.loop.grid
-            messages = self._safe_messages(controller, self._heard(spec)) | {"motion": motion}
+            messages = messages_of(self, controller, heard_in_faults(spec, self.outputs)) | {"motion": motion}
             found = {name: getattr(loop_words, name.upper()) for name in ("heartbeat", "running", "publishing")}
             self.supervisor.start(messages, found, supervise, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
@@ -340,29 +339,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
-    def _heard(self, spec: ControllerSpec) -> list[tuple[CommandOutput, RosTopic]]:
-        """The ports, and their topics, that publish something while a fault lasts."""
-        silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
-        names = [port.name.split(",") for port in self.outputs]
-        return [(p, spec.ros_outputs[n[0]]) for p, n in zip(self.outputs, names, strict=True) if silent.isdisjoint(n)]
-
-    def _safe_messages(self, controller: Controller, heard: Sequence[tuple[CommandOutput, RosTopic]]) -> dict[str, Any]:
-        """What another process needs to publish the safe commands. Not while the loop runs."""
-        commands = controller.bound.array("command")
-        before = commands.copy()
-        commands[:] = controller.bound.array("safe")
-        found = messages_of(self, [p for p, _ in heard], [t for _, t in heard], controller.bound.address("command"))
-        commands[:] = before
-        return found
-
     def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
         """The command line of the program that publishes the safe command if this process hangs; empty if a supervisor
         does."""
         if self.supervisor is not None:
             return []
         stays = {o.name for o in spec.outputs if o.stays}  # that process does not know where these are
-        known = [(p, t) for p, t in self._heard(spec) if stays.isdisjoint(p.name.split(","))]
-        program = last_resort.program(self._safe_messages(controller, known))
+        known = [(p, t) for p, t in heard_in_faults(spec, self.outputs) if stays.isdisjoint(p.name.split(","))]
+        program = last_resort.program(messages_of(self, controller, known))
         if len(program[-1]) > LONGEST_ARGUMENT:
             self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")
             return []

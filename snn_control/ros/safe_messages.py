@@ -7,21 +7,36 @@ import importlib
 import struct
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["SafeMessages", "messages_of"]
+if TYPE_CHECKING:
+    from ..controller import Controller
+    from ..controller_file import ControllerSpec, RosTopic
+    from .ports import CommandOutput
+
+    Heard = tuple[CommandOutput, RosTopic]
+
+__all__ = ["SafeMessages", "heard_in_faults", "messages_of"]
 
 
-def messages_of(node: Any, ports: Sequence[Any], topics: Sequence[Any], command: int) -> dict[str, Any]:
-    """What `SafeMessages` takes, as JSON allows it: of the ``ports`` of a node with their RosTopic; call it while the
-    commands are the safe values.
+def heard_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
+    """The ports of ``outputs``, and their topics, that publish something while a fault lasts."""
+    silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
+    names = [port.name.split(",") for port in outputs]
+    return [(p, spec.ros_outputs[n[0]]) for p, n in zip(outputs, names, strict=True) if silent.isdisjoint(n)]
 
-    command : address of the first of all commands
-    """
+
+def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
+    """What `SafeMessages` takes, as JSON allows it: the safe commands of a node's ports. Not while the loop runs."""
+    commands = controller.bound.array("command")
+    before = commands.copy()
+    commands[:] = controller.bound.array("safe")
+    address = controller.bound.address("command")
     messages = [
-        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.told(command)}
-        for port, topic in zip(ports, topics, strict=True)
+        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.told(address)}
+        for port, topic in heard
     ]
+    commands[:] = before
     return {"name": node.get_name(), "namespace": node.get_namespace(), "messages": messages}
 
 

@@ -1,0 +1,181 @@
+"""The parts of a tick that are the same in every mode of the loop: inputs, ages, the program, outputs, counters.
+
+All read and write the loop's table (`table`) and are compiled into `cycle.run`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ..engine.atomics import load_acquire, store_release
+from ..engine.memory import call3, call_kernel
+from ..engine.slots import AGE, ARRIVAL, FRESH, STAMP, clear_marks, count_age
+from . import table as words
+from .clock import now_boottime, now_monotonic, now_realtime
+from .histogram import record
+from .port import FINAL, REALTIME
+from .table import add, get, input_row, put, row_of, slot_of
+
+__all__ = [
+    "ages_by_clock",
+    "ages_by_count",
+    "call_all",
+    "check_stamps",
+    "clock",
+    "count_sleep",
+    "finished",
+    "newest_stamp",
+    "publish_final",
+    "stopping",
+    "take",
+    "take_all",
+    "tick",
+    "ticked",
+]
+
+#: shorter suspensions of the machine are ignored
+SLEPT_NS = 1_000_000
+
+
+@register_jitable
+def clock(table):
+    return now_monotonic(table + 8 * words.TIMESPEC)
+
+
+@register_jitable
+def stopping(table):
+    halt = get(table, words.HALT)
+    return load_acquire(table + 8 * words.STOP) != 0 or (halt != 0 and load_acquire(halt) != 0)
+
+
+@register_jitable
+def finished(table):
+    limit = get(table, words.TICK_LIMIT)
+    return stopping(table) or (limit > 0 and get(table, words.TICKS) >= limit)
+
+
+@register_jitable
+def take(table, row, now):
+    """Take from one input; returns the number of messages, 0 after an error."""
+    taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
+    if taken < 0:
+        add(row, words.IN_ERRORS, 1)
+        put(table, words.LAST_TAKE_ERROR, taken)
+    if taken <= 0:  # a port that failed must not leave the marks of the last tick
+        clear_marks(slot_of(row))
+        taken = 0
+    add(row, words.IN_TAKEN, taken)
+    return taken
+
+
+@register_jitable
+def take_all(table, now):
+    """Take from all inputs, except those that were taken from already."""
+    for k in range(get(table, words.N_INPUTS)):
+        row = input_row(table, k)
+        if get(row, words.IN_GOT) == 0:
+            take(table, row, now)
+        put(row, words.IN_GOT, 0)
+
+
+@register_jitable
+def count_sleep(table):
+    """If the machine was suspended, move the arrivals back by that time, which CLOCK_MONOTONIC does not count."""
+    asleep = now_boottime(table + 8 * words.TIMESPEC) - clock(table)
+    longer = asleep - get(table, words.ASLEEP)
+    if longer > SLEPT_NS:
+        for k in range(get(table, words.N_INPUTS)):
+            slot = slot_of(input_row(table, k))
+            if slot[ARRIVAL] >= 0:
+                slot[ARRIVAL] = max(slot[ARRIVAL] - longer, 0)
+    if abs(longer) > SLEPT_NS:
+        put(table, words.ASLEEP, asleep)
+
+
+@register_jitable
+def ages_by_clock(table, now):
+    for k in range(get(table, words.N_INPUTS)):
+        row = input_row(table, k)
+        if get(row, words.IN_OWN_AGE) == 0:
+            slot = slot_of(row)
+            slot[AGE] = max(now - slot[ARRIVAL], 0) if slot[ARRIVAL] >= 0 else -1
+
+
+@register_jitable
+def ages_by_count(table, newest):
+    """Set the ages without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
+    for k in range(get(table, words.N_INPUTS)):
+        row = input_row(table, k)
+        if get(row, words.IN_OWN_AGE) == 0:
+            slot = slot_of(row)
+            count_age(slot, get(table, words.PERIOD), newest - slot[STAMP] if newest >= 0 and slot[STAMP] >= 0 else 0)
+
+
+@register_jitable
+def newest_stamp(table):
+    """Newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
+    newest = -1
+    for k in range(get(table, words.N_INPUTS)):
+        slot = slot_of(input_row(table, k))
+        if slot[FRESH] > 0:
+            newest = max(newest, slot[STAMP])
+    return newest
+
+
+@register_jitable
+def check_stamps(table, newest):
+    """Count a tick whose messages have different stamps, and a tick that is older than the one before."""
+    for k in range(get(table, words.N_INPUTS)):
+        slot = slot_of(input_row(table, k))
+        if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
+            add(table, words.STAMP_MISMATCH, 1)
+            break
+    if 0 <= newest < get(table, words.TICK_STAMP):
+        add(table, words.STAMP_BACKWARDS, 1)
+
+
+@register_jitable
+def call_all(table, rows, stamp, now):
+    """Call the outputs or the observers; ``rows``: the word that has the address of their rows."""
+    for k in range(get(table, rows + 1)):
+        row = row_of(table, rows, words.OUT_WORDS, k)
+        code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
+        if code != 0:
+            add(table, words.PUBLISH_ERRORS, 1)
+            put(table, words.LAST_PUBLISH_ERROR, code)
+        else:
+            add(table, words.PUBLISHED, 1)
+
+
+@register_jitable
+def tick(table):
+    """Run one tick and record how long it took; returns CLOCK_MONOTONIC [ns] at its end."""
+    begin = clock(table)
+    call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
+    end = clock(table)
+    record(get(table, words.TICK_HISTOGRAM), end - begin)
+    return end
+
+
+@register_jitable
+def ticked(table):
+    now = clock(table)
+    put(table, words.LAST_TICK, now)
+    store_release(table + 8 * words.TICKS, get(table, words.TICKS) + 1)
+    store_release(table + 8 * words.HEARTBEAT, now)
+
+
+@register_jitable
+def publish_final(table):
+    """Publish the final safe command: set the commands to the safe values and publish them once."""
+    for k in range(get(table, words.N_SAFES)):
+        row = row_of(table, words.SAFES, words.SAFE_WORDS, k)
+        for i in range(get(row, words.SAFE_LENGTH)):
+            put(get(row, words.SAFE_COMMAND), i, get(get(row, words.SAFE_VALUE), i))
+    stamp = max(get(table, words.TICK_STAMP), 0)
+    if get(table, words.MODE) == REALTIME:
+        stamp = now_realtime(table + 8 * words.TIMESPEC)
+    put(table, words.PUBLISHING, 1)
+    call_all(table, words.OUTPUTS, stamp, np.int64(FINAL))
+    put(table, words.PUBLISHING, 0)
