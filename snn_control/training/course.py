@@ -1,8 +1,8 @@
 """Decisions during a training run: when the task is learned, when to stop, what spikes cost, which values to keep.
 
 A price of spikes can hide a reward that is rare or noisy. Reinforcement learning therefore pays none; it is followed by
-`Sparing`, in which the controller imitates itself with fewer and fewer spikes. Where few are left it is polished:
-trained by reward again, at a price that keeps them few.
+`Sparing`, in which the controller imitates itself with fewer and fewer spikes. What some episodes still miss may be a
+matter of a few gains: `Adjusting`.
 """
 
 from __future__ import annotations
@@ -30,10 +30,6 @@ LONGER = 3  # of that spread, unless for so many times as many phases
 RISEN = 3.0  # standard errors of the best score by which it must be above chance for anything to be learned
 SPARING = 20  # largest number of phases in which spikes are saved by imitation
 FIRST, RISE, FALL = 3.0, 1.3, 0.8  # factor of the price in the first of them; its change while spikes are many, and few
-BEFORE, REACHED = 14, 3  # fewer of them precede polishing: at most so many, or until so many are at the goal
-POLISHING, LEAST, SHARE = 16, 4, 0.4  # most and fewest phases of polishing; their steps, as a share of learning's
-FINE = 0.25  # no polishing where the score is lower by less than this fraction of what is above the threshold
-POLISHED, GENTLE = 1.6, 0.2  # factor of the price, and share of the learning rate, when polishing begins
 SLACK = 0.4  # while spikes are saved a score may be lower by this fraction of what is above the environment's threshold
 TOLERANCE = 0.3  # standard errors of what was learned by which a score may be lower in these phases
 GOAL, CLOSE = 11, 1.1  # it falls where there are GOAL times fewer spikes
@@ -76,6 +72,8 @@ class Course:
     candidates : the best first
     """
 
+    stage, mark = "learning", ""  # as `Phase` names it; the key of its rows in the history
+
     def __init__(self, phases: int, searches: bool = False) -> None:
         self.phases, self.searches = phases, searches
         self.history: list[dict[str, Any]] = []
@@ -94,6 +92,11 @@ class Course:
     def best(self) -> Candidate | None:
         """The candidate to be kept if the run ended now."""
         return self.candidates[0] if self.candidates else None
+
+    @property
+    def to_adjust(self) -> Candidate:
+        """The candidate whose gains are searched."""
+        return self.candidates[0]
 
     @property
     def price_share(self) -> float:
@@ -246,27 +249,36 @@ class Learning(Course):
 
 
 class Adjusting(Course):
-    """The course of a controller that has learned its task as far as it could, and whose gains are searched.
+    """The course of a controller whose gains are searched.
 
-    learned : what it begins with; the other candidate is the mean of the search
+    before : the course that has ended, of which all candidates stay; the last one is the mean of the search
     """
 
-    def __init__(self, learned: Candidate, generations: int) -> None:
+    stage, mark = "adjusting gains", "adjusts"
+
+    def __init__(self, before: Course, generations: int) -> None:
         super().__init__(generations, searches=True)
-        self.candidates = [learned]
+        self.before, self.candidates = before, list(before.candidates)
+        self.origin = next(k for k, one in enumerate(before.candidates) if one is before.to_adjust)
 
     @property
-    def best(self) -> Candidate:
-        return max(self.candidates, key=lambda one: one.score)
+    def best(self) -> Candidate | None:
+        new, origin = self.candidates[-1], self.before.candidates[self.origin]
+        return new if new.score > origin.score else self.before.best
 
     def consider(self, new: Candidate) -> None:
         """Take the newest mean: it says more than a few episodes do."""
-        self.candidates = [self.candidates[0], new]
+        self.candidates = [*self.before.candidates, new]
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
-        """Index of the mean, for which the episodes of the search speak, unless it is clearly worse."""
-        behind = returns(0) - returns(1)
-        return int(behind.mean() <= ERRORS * behind.std() / math.sqrt(len(behind)))
+        """That of the course before, in which the mean of the search, for which its episodes speak, takes the place of
+        what it began with, unless it is clearly worse."""
+        new, origin = len(self.candidates) - 1, self.origin
+        behind = returns(origin) - returns(new)
+        if behind.mean() > ERRORS * behind.std() / math.sqrt(len(behind)):
+            new = origin
+        chosen = self.before.choice(lambda k: returns(new if k == origin else k), price)
+        return new if chosen == origin else chosen
 
 
 class Sparing(Course):
@@ -276,61 +288,43 @@ class Sparing(Course):
     learned : what it begins with, and at the end chooses if nothing else is as good
     threshold : score at which the environment counts as solved; None if it names none. A score is good enough if it is
         near that of ``learned``, or lower by a fraction of what that is above the threshold
-    imitating, polishing : largest numbers of phases. A row of the latter has ``polishes``
     """
 
-    def __init__(
-        self, learned: Candidate, threshold: float | None, imitating: int = SPARING, polishing: int = 0
-    ) -> None:
-        super().__init__(imitating + polishing)
-        self.imitating, self.polishing = imitating, polishing
+    stage, mark = "saving spikes", "saves"
+
+    def __init__(self, learned: Candidate, threshold: float | None, phases: int = SPARING) -> None:
+        super().__init__(phases)
         self.threshold = math.inf if threshold is None else threshold
         self.candidates = [learned]
         self.near = learned.score - TOLERANCE * learned.error
         self.goal = learned.spikes / GOAL
-        self.enough, self.fine = (self.near - part * max(0.0, self.near - self.threshold) for part in (SLACK, FINE))
+        self.enough = self.near - SLACK * max(0.0, self.near - self.threshold)
 
     @property
     def best(self) -> Candidate:
         return min((c for c in self.candidates if c.score >= self.near), key=lambda c: c.spikes)
 
     @property
-    def polished(self) -> int:
-        """Number of phases of polishing so far."""
-        return sum("polishes" in row for row in self.history)
-
-    @property
-    def polishes(self) -> bool:
-        """Whether the next phase polishes: where imitation has not made spikes few without loss."""
-        if self.polishing == 0 or self.polished:
-            return self.polishing > 0
-        at_goal = [row["score"] for row in self.history if row["spikes_a_step"] <= CLOSE * self.goal]
-        ready = len(at_goal) >= REACHED or len(self.history) >= self.imitating
-        return ready and (not at_goal or np.mean(at_goal) < self.fine)
-
-    @property
-    def cooled(self) -> int:
-        return COOLING + self.polished // 2 if self.polishes else 0
+    def to_adjust(self) -> Candidate:
+        """The best one at the goal, or that with the fewest spikes."""
+        at_goal = [one for one in self.candidates if one.spikes <= CLOSE * self.goal]
+        return max(at_goal, key=lambda one: one.score) if at_goal else self.candidates[-1]
 
     @property
     def price_share(self) -> float:
-        share, rows = FIRST, self.history
-        if self.polishes:
-            share, rows = POLISHED, rows[len(rows) - self.polished :]
-        for row in rows:
+        share = FIRST
+        for row in self.history:
             share *= RISE if row["spikes_a_step"] > self.goal else FALL
         return share
 
     @property
     def is_over(self) -> bool:
-        """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or, in
-        imitation, when a good score with FEW times as many spikes has not come with fewer for THERE phases."""
+        """Whether to stop: after the last phase; when the goal has been reached for THERE phases in a row; or when a
+        good score with FEW times as many spikes has not come with fewer for THERE phases."""
         spikes = self._good_spikes
         before, lately = min(spikes[:-THERE], default=math.inf), min(spikes[-THERE:], default=math.inf)
         settled = before <= FEW * self.goal and before <= CLOSE * lately
-        if self.polishes:
-            return self.polished >= self.polishing or self._there >= THERE
-        return len(self.history) >= self.imitating or self._there >= THERE or settled
+        return super().is_over or self._there >= THERE or settled
 
     @property
     def _good_spikes(self) -> list[float]:
@@ -345,9 +339,7 @@ class Sparing(Course):
 
     def left(self, number: int) -> float:
         """See `Course.left`. It is smaller, the longer the goal has been reached."""
-        if self.polishes:
-            return GENTLE * (1 - (self.polished + number - len(self.history)) / (1 + self.polishing))
-        return min(1 - number / self.imitating, 1 - self._there / THERE)
+        return min(super().left(number), 1 - self._there / THERE)
 
     def consider(self, new: Candidate) -> None:
         """Add a candidate whose score is good enough. At the goal those with the best scores are kept, because few

@@ -133,30 +133,36 @@ class Evolution(Learner):
         if self.turns and len(self._told.get("costs", ())) == TURN:
             self.begin(envs, rng)
         candidates = np.array(self._search.ask())
-        costs = -self._returns(candidates, envs, seed).mean(axis=1)
+        returns, spikes = (found.mean(axis=1) for found in self._played(candidates, envs, seed))
         deviation = float(self._search.sigma)
-        self._tell(candidates, costs)
-        envs.finished = (-costs).tolist()
-        alike = float((costs == costs.min()).mean())
-        return {"best_candidate": -float(costs.min()), "alike": alike, "deviation": deviation}
+        self._tell(candidates, self._costs(returns, spikes))
+        envs.finished = returns.tolist()
+        alike = float((returns == returns.max()).mean())
+        return {"best_candidate": float(returns.max()), "alike": alike, "deviation": deviation}
 
-    def _returns(self, candidates: np.ndarray, envs: Environments, seed: int) -> np.ndarray:
-        """(candidates, episodes), all of them in the same episodes: side by side, each row with its candidate's
-        numbers."""
+    def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+        """What the search minimises, of each candidate's mean return and mean spikes in a step."""
+        return -returns
+
+    def _played(self, candidates: np.ndarray, envs: Environments, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns, and spikes in a step, (candidates, episodes), all of them in the same episodes: side by side, each
+        row with its candidate's numbers."""
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
             self._put(one)
             self.student.settle()
             numbers.append((program.constants.copy(), program.initial_state.copy()))
-        seeds, returns = [seed + k for k in range(n)] * len(candidates), np.zeros((len(candidates), n))
+        seeds = [seed + k for k in range(n)] * len(candidates)
+        returns, spikes = np.zeros((len(candidates), n)), np.zeros((len(candidates), n))
         batch = Batch(program, min(envs.n, len(seeds)), program.facts.repeat, own_numbers=True)
 
         def begins(row: int, episode: int) -> None:
             batch.bound.constants[row], batch.bound.initial[row] = numbers[episode // n]
 
-        for _, episode, gained, _ in played(batch, envs.interface, envs.envs, seeds, begins=begins):
+        for row, episode, gained, steps in played(batch, envs.interface, envs.envs, seeds, begins=begins):
             returns.flat[episode] = gained
-        return returns
+            spikes.flat[episode] = batch.array("spike_counts")[row, : len(program.facts.spiking)].sum() / steps
+        return returns, spikes
 
     def _put(self, candidate: np.ndarray) -> None:
         change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate

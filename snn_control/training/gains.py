@@ -16,7 +16,8 @@ from .parameters import Parameters
 
 __all__ = ["MOST", "Gains", "gains_of"]
 
-MOST = 32  # gains that a search after imitation may have: it is short
+MOST = 32  # gains that a search at the end may have: it is short
+SHARE = 0.6  # what fewer spikes count, where they do, if the return counts 1; both in deviations of a generation
 
 
 def gains_of(parameters: Parameters) -> int:
@@ -25,7 +26,12 @@ def gains_of(parameters: Parameters) -> int:
 
 
 class Gains(Evolution):
-    """The learner for ``evolve`` with ``gains: true``, and for what follows imitation."""
+    """The learner for ``evolve`` with ``gains: true``, and for the end of other ways.
+
+    keeps_few : more spikes count against a candidate, whose number was saved before
+    """
+
+    keeps_few = False
 
     def _space(self) -> tuple[int, bool]:
         n = gains_of(self.parameters)
@@ -39,6 +45,11 @@ class Gains(Evolution):
         self.origin, self.ways = {"values": ends, "seed": int(rng.integers(1 << 31))}, np.ones(0)
         self._begin()
 
+    def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+        if not self.keeps_few:
+            return super()._costs(returns, spikes)
+        return SHARE * _standard(spikes) - _standard(returns)
+
     def _put(self, candidate: np.ndarray) -> None:
         ranges, first = self.origin["values"] / np.exp(FACTOR * candidate), 0
         found = {}
@@ -46,3 +57,7 @@ class Gains(Evolution):
             found[name] = ranges[:, first : first + ends.shape[1]]
             first += ends.shape[1]
         self.parameters.ranges.take(found)
+
+
+def _standard(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean()) / (x.std() + 1e-9)

@@ -49,7 +49,7 @@ class ImitationSettings(Settings):
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     solve : solve for the weights of a linear read-out by ridge regression, see `snn_control.training.readout.ReadOut`
     ridge : of that, in mean squares of what a weight is multiplied with
-    adjust : generations in which gains are searched by reward after imitation (`snn_control.training.gains`), where the
+    adjust : generations in which gains are searched by reward at the end (`snn_control.training.gains`), where the
         environment names a reward threshold that not every episode reaches; 0: none
     """
 
@@ -110,7 +110,7 @@ class Imitation(Learner):
     """
 
     settings: ImitationSettings
-    patience, adjusts = 0.4, True
+    patience = 0.4
     kept: tuple[str, ...] = ("actor", "data", "rounds", "raw")
     teacher: Any = None
     rest: Rest | None = None

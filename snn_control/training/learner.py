@@ -66,9 +66,7 @@ class Learner:
     #: see `snn_control.training.course.Learning`
     patience, cools, least = 0.25, False, PATIENCE
     searches = False  # a phase compares whole candidates (`snn_control.training.course.Course`)
-    # spikes are saved after learning, and it can polish what they were saved of (`snn_control.training.course.Sparing`)
-    spares, polishes = False, False
-    adjusts = False  # gains are searched after learning (`snn_control.training.course.Adjusting`)
+    spares = False  # spikes are saved after learning (`snn_control.training.course.Sparing`)
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
@@ -76,13 +74,8 @@ class Learner:
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
         self.price_share = 1.0  # factor of the price of spikes in this phase
-        self.polishing = False
         self.raw: list[np.ndarray] = []  # what `averaged` goes on with
         self.cooled = 0  # `Learning.cooled` of this phase
-
-    def polish(self) -> None:
-        """Go on after spikes were saved, if it `polishes`; sets `polishing`."""
-        raise NotImplementedError
 
     @property
     def steps_of_a_phase(self) -> int:

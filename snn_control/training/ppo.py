@@ -7,14 +7,13 @@ weights. The critic is a perceptron that exists in training only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..controller_file import ControllerSpec
-from ..network.checks import Flag
+from ..network.checks import Flag, Whole
 from .environments import Environments
 from .learner import LONG, Learner, Settings
 from .networks import Adam, Frames, Perceptron, Variance
@@ -23,10 +22,8 @@ from .policy import COLD, Choice, distributions
 __all__ = ["PPO", "PPOSettings"]
 
 #: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
-#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD, or COLDER in polishing.
-COOLING, COLDER = np.float32(0.8), np.float32(0.1)
-#: In polishing: what the average forgets of itself in a round, and share of the critic's learning rate
-MEAN, CRITIC = 0.15, 0.5
+#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
+COOLING = np.float32(0.8)
 
 
 @dataclass(frozen=True)
@@ -48,10 +45,12 @@ class PPOSettings(Settings):
     spike_price : price of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
     critic : sizes of the critic's hidden layers
     frames : number of newest observations that the critic sees
+    adjust : as in `snn_control.training.imitation.ImitationSettings`
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
+    adjust: Annotated[int, Whole(0)] = 8
     environments: int = 16
     steps: int = 128
     length: int = 16
@@ -88,36 +87,22 @@ def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
 
 
 class PPO(Learner):
-    """The learner for ``ppo``.
-
-    In polishing the controller that is validated and saved has averages of the values over the last rounds. In its
-    first phase only the critic learns, which does not know this controller yet.
-    """
+    """The learner for ``ppo``."""
 
     settings: PPOSettings
-    patience, cools, least, spares, polishes = 0.15, True, 8, True, True
-    kept = ("policy", "actor", "critic", "judge", "spread", "raw", "polished")
+    patience, cools, least, spares = 0.15, True, 8, True
+    kept = ("policy", "actor", "critic", "judge", "spread")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         s = self.settings
-        self.raw = []  # until polishing
-        self.polished = 0  # phases of it
         self.policy = distributions(self.parameters.spec.outputs, s.deviation)
-        self.actor = self._adam()
+        own = [value for one in self.policy for value in one.parameters]
+        self.actor = Adam([p.values for p in self.parameters.parameters] + own, s.rate, s.norm)
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         k = envs.interface.features(nothing).shape[1]
         self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
         self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
         self.spread = Variance()  # of discounted returns; rewards are divided by its deviation
-
-    def _adam(self) -> Adam:
-        own = [value for one in self.policy for value in one.parameters]
-        return Adam([p.values for p in self.parameters.parameters] + own, self.settings.rate, self.settings.norm)
-
-    def polish(self) -> None:
-        """Go on with other values, with the critic as it is, and spikes that have a price."""
-        self.polishing, self.actor = True, self._adam()
-        self.keep_raw()
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -130,22 +115,6 @@ class PPO(Learner):
         return min(s.rounds, max(1, s.budget // (s.environments * s.steps)))
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
-        if not self.polishing:
-            return self.play(envs, seed, rng, left)
-        with self.averaged() as add:
-            report = self.play(envs, seed, rng, left, add)
-        self.polished += 1
-        return report
-
-    def play(
-        self,
-        envs: Environments,
-        seed: int,
-        rng: np.random.Generator,
-        left: float,
-        ends: Callable[[float], object] = lambda share: None,
-    ) -> dict[str, float]:
-        """The rounds of a phase; after each, ``ends`` is called with MEAN."""
         s = self.settings
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
         self.batch = self.student.batch(envs.n)
@@ -155,12 +124,11 @@ class PPO(Learner):
         self.frames = Frames(s.frames)
         for one in self.policy:
             if isinstance(one, Choice):
-                one.temperature = max(COLDER if self.polishing else COLD, COOLING**self.cooled)
+                one.temperature = max(COLD, COOLING**self.cooled)
         for k in range(self.rounds):
             here = left - (left - self.left_after) * k / self.rounds
-            self.actor.rate, self.judge.rate = s.rate * here, s.critic_rate * (CRITIC if self.polishing else here)
+            self.actor.rate, self.judge.rate = s.rate * here, s.critic_rate * here
             report = self.update(self.collect(envs, rng), rng, s.entropy * here)
-            ends(MEAN)
         return report
 
     def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -231,8 +199,7 @@ class PPO(Learner):
             order = rng.permutation(parts * n)
             for first in range(0, parts * n, s.rows):
                 rows = order[first : first + s.rows]
-                if self.polished or not self.polishing:
-                    report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
+                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
                 self.update_critic(features, target, rng.integers(0, target.size, rows.size * s.length))
                 if report["divergence"] > s.divergence:
                     return report
@@ -254,8 +221,6 @@ class PPO(Learner):
         for one in self.policy:
             by_head[one.name], more = one.gradients(g, entropy / ratio.size)
             own += more
-        if self.polishing:
-            self.student.price_spikes(tape, s.spike_price * self.price_share)
         found = self.parameters.gradients(self.student.backward(tape, by_head))
         self.actor.step([*found, *own])
         self.parameters.write()

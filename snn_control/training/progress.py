@@ -25,7 +25,7 @@ from .tensorboard import EventFile
 __all__ = ["FILES", "Folder", "arrays_of", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
-FORMAT = "snn_control training 2"
+FORMAT = "snn_control training 3"
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:

@@ -8,13 +8,13 @@ sampled actions, are perceptrons that exist in training only.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
-from ..network.checks import Flag, Positive
+from ..network.checks import Flag, Positive, Whole
 from .environments import Environments
 from .learner import LONG, Learner, Settings
 from .networks import Adam, Frames, Perceptron, Variance
@@ -46,10 +46,12 @@ class SACSettings(Settings):
     critic : sizes of the critics' hidden layers
     frames : number of newest observations that the critics see
     capacity : size of the memory, in steps
+    adjust : as in `snn_control.training.imitation.ImitationSettings`
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
+    adjust: Annotated[int, Whole(0)] = 8
     environments: int = 4
     length: int = 4
     rows: int = 32

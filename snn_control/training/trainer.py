@@ -29,7 +29,7 @@ from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
 from .calls import LIMIT, longest, make
-from .course import BEFORE, LEAST, POLISHING, SHARE, SPARING, Adjusting, Candidate, Course, Learning, Sparing
+from .course import SPARING, Adjusting, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
@@ -178,13 +178,13 @@ def _error(returns: np.ndarray) -> float:
 
 
 class _Run:
-    """A training run: phase after phase, each with a validation and a checkpoint. After reinforcement learning the
-    controller imitates itself, to save spikes, and then its learner may polish it."""
+    """A training run: phase after phase, each with a validation and a checkpoint, in up to three stages. After
+    reinforcement learning the controller imitates itself, to save spikes; at last its gains may be searched."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
     ) -> None:
-        self.first = self.learner = learner
+        self.learner, self.spares = learner, learner.spares
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.environments, learner.parameters.spec)
@@ -195,7 +195,7 @@ class _Run:
         phases = max(1, settings.budget // learner.steps_of_a_phase)
         rules = learner.patience, learner.cools, learner.least, learner.searches
         self.course: Course = Learning(phases, self.threshold, *rules, lambda: self.chance)
-        self.before: list[dict[str, Any]] = []  # while spikes are saved: the history of learning
+        self.before: list[dict[str, Any]] = []  # the history of the stages before
         self.budget = settings.budget
         self.watch = Watch(self.threshold)
         self.untrained = learner.parameters.values()
@@ -229,13 +229,12 @@ class _Run:
             while chosen is None:
                 while not self.course.is_over:
                     self._phase()
-                if self._can_adjust():
-                    self._adjust()
-                    continue
-                chosen, validation = self._best()
                 if self._can_save():
-                    self._save_spikes(chosen)
-                    chosen = None
+                    self._save_spikes(self._best()[0])
+                elif self._can_adjust():
+                    self._adjust()
+                else:
+                    chosen, validation = self._best()
             final = self._evaluated(chosen, self.long)
         except KeyboardInterrupt:
             ended = True
@@ -257,8 +256,6 @@ class _Run:
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
 
     def _phase(self) -> None:
-        if isinstance(self.course, Sparing) and self.course.polishes and not self.first.polishing:
-            self._polish()
         learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
         learner.price_share, learner.cooled = self.course.price_share, self.course.cooled
         left = self.course.left(number)
@@ -277,10 +274,8 @@ class _Run:
         row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
         error = _error(returns)
         row |= {"worst": float(returns.min()), "error": error, "spikes_a_step": spikes, **report}
-        if self.before:
-            row["saves" if self.first.spares else "adjusts"] = 1
-        if learner.polishing:
-            row["polishes"] = 1
+        if self.course.mark:
+            row[self.course.mark] = 1
         self.course.history.append(row)
         if learner.searches and self.course.is_at_the_top:  # by few episodes
             returns = np.concatenate([returns, *self._confirming(phase, score)])
@@ -292,8 +287,7 @@ class _Run:
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.budget
-        stage = "learning" if not self.before else "saving spikes" if self.first.spares else "adjusting gains"
-        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, stage))
+        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.course.stage))
 
     def _confirming(self, phase: int, top: float) -> Iterator[np.ndarray]:
         """Returns in other episodes, until one of them differs from the ``top``."""
@@ -319,7 +313,7 @@ class _Run:
             return best, best.score
         first, n = VALIDATION + self.short, self.middle
         if self.before:  # other episodes than those that selected what was learned
-            first, n = first + n, self.long if self.first.spares else n
+            first, n = first + n, self.long if self.spares else n
         look = with_environments(self.make, [first + k for k in range(n)])
 
         @functools.cache
@@ -330,34 +324,6 @@ class _Run:
         chosen = self.course.choice(returns, getattr(self.settings, "spike_price", 0.0))
         return candidates[chosen], float(returns(chosen).mean())
 
-    # adjusting gains -----------------------------------------------------------------------------------------
-    def _can_adjust(self) -> bool:
-        """Whether learning has ended and gains are to be searched, because some episodes stay below the threshold."""
-        if not self.learner.adjusts or self.threshold is None or not isinstance(self.course, Learning):
-            return False
-        wanted = self.settings.adjust > 0 and 0 < gains_of(self.learner.parameters) <= MOST
-        if not wanted or not self.course.has_risen:
-            return False
-        return bool(self._learned.returns.min() < self.threshold)
-
-    @functools.cached_property
-    def _learned(self) -> Evaluation:
-        """Evaluation of what was learned, when learning has ended."""
-        self._take(self._best_so_far().values)
-        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
-        return look(self._program(), self.envs.interface)
-
-    def _adjust(self) -> None:
-        """Begin to search gains for what was learned."""
-        learned, settings = self._best_so_far(), EvolutionSettings(gains=True, longest=int(self._learned.steps.mean()))
-        learner = Gains(self.learner.parameters, settings)
-        learner.surrogate = self.learner.surrogate
-        self._meet(settings.environments)
-        learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
-        self.learner, self.before = learner, self.course.history
-        self.course = Adjusting(learned, self.settings.adjust)
-        self.budget = self.steps + self.settings.adjust * learner.steps_of_a_phase
-
     # saving spikes -------------------------------------------------------------------------------------------
     def _can_save(self) -> bool:
         """Whether learning has ended and spikes are to be saved."""
@@ -365,17 +331,11 @@ class _Run:
         ready = wanted and self._saving()[1] > 0
         return ready and isinstance(self.course, Learning) and self.course.has_risen
 
-    def _saving(self) -> tuple[ImitationSettings, int, int]:
-        """Settings of the imitation that saves spikes, its phases, with at most as many steps as learning may take, and
-        those of polishing."""
-        first = self.first
-        found = sparing_settings(first.parameters.spec, self.limit, self.settings.spike_price)
-        steps, budget, polishing = first.steps_of_a_phase, self.settings.budget, 0
-        if first.polishes:
-            most = min(POLISHING, max(LEAST, math.ceil(SHARE * self.steps / steps)), budget // steps)
-            polishing = most if most > 1 else 0  # in the first one only the critic learns
-        imitating = min(BEFORE if polishing else SPARING, budget // (found.environments * found.steps))
-        return found, imitating, polishing
+    def _saving(self) -> tuple[ImitationSettings, int]:
+        """Settings of the imitation that saves spikes, and its phases, with at most as many steps as learning may
+        take."""
+        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
+        return found, min(SPARING, self.settings.budget // (found.environments * found.steps))
 
     def _save_spikes(self, learned: Candidate) -> None:
         """Begin to save spikes: the learner is now one that imitates ``learned``."""
@@ -385,28 +345,47 @@ class _Run:
         self.validate = with_environments(self.make, [first + k for k in range(n)])
         found = self.validate(self._program(), self.envs.interface)
         learned = replace(learned, score=found.score, error=_error(found.returns), spikes=float(found.spikes.mean()))
-        parameters, (settings, imitating, polishing) = self.learner.parameters, self._saving()
-        learner = SelfImitation(parameters, settings)
-        learner.learned, learner.surrogate = build_program(parameters.spec), self.learner.surrogate
-        self._meet(settings.environments)
-        learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
-        self.learner, self.before = learner, self.course.history
-        self.course = Sparing(learned, self.threshold, imitating, polishing)
-        most = imitating * learner.steps_of_a_phase + polishing * self.first.steps_of_a_phase
-        self.budget = self.steps + most
+        settings, phases = self._saving()
+        learner = SelfImitation(self.learner.parameters, settings)
+        learner.learned = build_program(self.learner.parameters.spec)
+        self._go_on(learner, Sparing(learned, self.threshold, phases))
 
-    def _polish(self) -> None:
-        """Begin to polish: the learner is the first one again."""
-        self._meet(self.settings.environments)
-        self.learner = self.first
-        self.learner.polish()
+    # adjusting gains -----------------------------------------------------------------------------------------
+    def _can_adjust(self) -> bool:
+        """Whether gains are to be searched now, because some episodes stay below the threshold."""
+        gains, most = gains_of(self.learner.parameters), getattr(self.settings, "adjust", 0)
+        if self.threshold is None or not (0 < gains <= MOST and most > 0) or isinstance(self.course, Adjusting):
+            return False
+        if isinstance(self.course, Learning) and not self.course.has_risen:
+            return False
+        return bool(self._to_adjust.returns.min() < self.threshold)
 
-    def _meet(self, environments: int) -> None:
-        """Go on in so many new environments, seen by a critic as before, though ranges may have been fitted since."""
+    @functools.cached_property
+    def _to_adjust(self) -> Evaluation:
+        """Evaluation of what gains are searched for."""
+        self._take(self.course.to_adjust.values)
+        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
+        return look(self._program(), self.envs.interface)
+
+    def _adjust(self) -> None:
+        """Begin to search gains."""
+        if isinstance(self.course, Learning):  # the others were worse, in a few episodes, and more tell little else
+            self.course.candidates = self.course.candidates[:1]
+        steps = int(self._to_adjust.steps.mean())
+        self._take(self.course.to_adjust.values)
+        learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, longest=steps))
+        learner.keeps_few = isinstance(self.course, Sparing)
+        self._go_on(learner, Adjusting(self.course, self.settings.adjust))
+
+    def _go_on(self, learner: Learner, course: Course) -> None:
+        """Begin the next stage, in new environments."""
+        learner.surrogate = self.learner.surrogate
         self.envs.close()
-        scales = self.envs.interface.scales
-        self.envs = Environments(self.make, environments, self.learner.parameters.spec)
-        self.envs.interface.scales = scales
+        self.envs = Environments(self.make, learner.settings.environments, self.learner.parameters.spec)
+        learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
+        history = self.history
+        self.learner, self.before, self.course = learner, history, course  # nothing interrupts this
+        self.budget = self.steps + course.phases * learner.steps_of_a_phase
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
@@ -414,22 +393,14 @@ class _Run:
             return
         learner = self.learner
         arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
-        for start, owner, name in self._kept():
-            arrays |= {start + rest: a for rest, a in arrays_of(getattr(owner, name)).items()}
+        for name in learner.kept:
+            arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
         for k, one in enumerate(self.course.candidates):
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
-        arrays["learning"] = np.array(len(self.before))  # phases of the history before spikes were saved
         arrays["said"] = np.array(json.dumps(self.watch.said))
         self.folder.save(arrays, self.history)
-
-    def _kept(self) -> list[tuple[str, Learner, str]]:
-        """Of what a checkpoint holds of learners: name in it, the learner, and name of the attribute."""
-        found = [(f"learner/{name}", self.learner, name) for name in self.learner.kept]
-        if self.learner is not self.first and self.first.polishes:  # later
-            found += [(f"first/{name}", self.first, name) for name in self.first.kept]
-        return found
 
     def _resume(self) -> None:
         arrays = self.folder.load() if self.folder is not None else None
@@ -441,19 +412,19 @@ class _Run:
             values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
             score, error, spikes = arrays[f"candidate/{k}"].tolist()
             candidates.append(Candidate(score, error, spikes, values))
-        history, learning = json.loads(str(arrays["history"])), int(arrays["learning"])
-        if learning:
-            self.course.history = history[:learning]
-            self.course.candidates = candidates[:1]
-            if self.first.spares:
-                self._save_spikes(candidates[0])
-            else:
-                self._adjust()
-        self.course.history, self.course.candidates = history[learning:], candidates
-        if any("polishes" in row for row in self.course.history):
-            self._polish()
+        history = json.loads(str(arrays["history"]))
+        saving, adjusting = ([row for row in history if mark in row] for mark in (Sparing.mark, Adjusting.mark))
+        self.course.history, self.course.candidates = history[: len(history) - len(saving) - len(adjusting)], candidates
+        if saving:
+            self._save_spikes(candidates[0])
+            self.course.history, self.course.candidates = saving, candidates
+        if adjusting:
+            self.course.candidates = candidates[:-1]
+            self._adjust()
+            self.course.history, self.course.candidates = adjusting, candidates
         self._take({name: arrays[f"parameter/{name}"] for name in names})
-        for start, owner, name in self._kept():
+        for name in self.learner.kept:
+            start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
-            setattr(owner, name, restore(getattr(owner, name), inner))
+            setattr(self.learner, name, restore(getattr(self.learner, name), inner))
         self.watch.said = json.loads(str(arrays["said"]))

@@ -28,14 +28,14 @@ from snn_control.training.evaluation import with_environments
 from tests.training.test_train import small
 
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
-#: way to train -> environment, and settings of five phases; "saving": three of ppo, then three of imitation that saves
-#: spikes, and three of polishing
+ALONE = {"spike_price": 0, "adjust": 0}  # nothing follows
+#: way to train -> environment, and settings of five phases; "saving": three of ppo, three of imitation that saves
+#: spikes, and two of a search for gains; "adjusting": three of imitation, and these
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256, "spike_price": 0}),
-    "saving": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 4, "budget": 3 * 1024}),
+    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256} | ALONE),
+    "saving": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 4, "budget": 3 * 1024, "adjust": 2}),
     "sac": ("Pendulum-v1", {"environments": 2, "steps": 80, "random": 80, "rows": 8, "every": 4.0, "budget": 5 * 80}),
     "imitate": ("Pendulum-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 5 * 128}),
-    # then two generations of a search for gains
     "adjusting": ("CartPole-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 3 * 128, "adjust": 2}),
     "evolve": ("CartPole-v1", {"environments": 2, "episodes": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
 }

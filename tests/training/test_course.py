@@ -4,23 +4,19 @@ import numpy as np
 import pytest
 
 from snn_control.training.course import (
-    BEFORE,
     CANDIDATES,
     COOLING,
     FALL,
     FEW_SAME,
     FIRST,
-    GENTLE,
     GOAL,
     LONGER,
-    POLISHED,
-    POLISHING,
-    REACHED,
     RISE,
     SAME,
     SLOW,
     SPARING,
     THERE,
+    Adjusting,
     Candidate,
     Learning,
     Sparing,
@@ -36,12 +32,9 @@ def learning(scores, phases=40, threshold=475.0, patience=0.25, cools=True):
     return one
 
 
-def sparing(rows, threshold=200.0, polished=()):
-    """The rows of imitation, and those of polishing, if it may follow."""
-    one = Sparing(LEARNED, threshold) if polished == () else Sparing(LEARNED, threshold, BEFORE, POLISHING)
-    one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in [*rows, *polished]]
-    for row in one.history[len(rows) :]:
-        row["polishes"] = 1
+def sparing(rows, threshold=200.0):
+    one = Sparing(LEARNED, threshold)
+    one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in rows]
     return one
 
 
@@ -146,28 +139,6 @@ def test_the_price_rises_until_spikes_are_few_whatever_the_score():
     assert sparing([]).price_share == FIRST
     assert sparing([(270, 90), (0, 60)]).price_share == pytest.approx(FIRST * RISE**2)
     assert sparing([(270, 90), (300, few)]).price_share == pytest.approx(FIRST * RISE * FALL)
-    assert sparing([(0, 60)], polished=[(0, 60), (0, 60), (300, few)]).price_share == pytest.approx(
-        POLISHED * RISE**2 * FALL
-    )
-
-
-def test_polishing_follows_where_spikes_are_few_or_after_enough_imitation():
-    few, may = (0, LEARNED.spikes / GOAL), []
-    assert not sparing([(300, few[1])] * REACHED, polished=may).polishes
-    assert not sparing([(300, few[1])] * BEFORE, polished=may).polishes
-    assert sparing([(300, 60)] * (BEFORE - REACHED) + [(300, few[1])] * REACHED, polished=may).is_over
-    assert not sparing([few] * REACHED).polishes
-    assert sparing([few] * REACHED, polished=may).polishes
-    assert not sparing([few] * (REACHED - 1), polished=may).polishes
-    assert sparing([(0, 60)] * BEFORE, polished=may).polishes
-    assert not sparing([(0, 60)] * (BEFORE - 1), polished=may).polishes
-    one = sparing([few] * REACHED, polished=[(0, 60)] * 5)
-    assert (one.polishes, one.polished, one.cooled) == (True, 5, COOLING + 2)
-    assert one.left(8) == pytest.approx(GENTLE * (1 - 5 / (1 + POLISHING)))
-    assert one.left(9) == pytest.approx(GENTLE * (1 - 6 / (1 + POLISHING)))
-    assert not one.is_over
-    assert sparing([few] * REACHED, polished=[(0, 60)] * POLISHING).is_over
-    assert sparing([few] * REACHED, polished=[(300, few[1])] * THERE).is_over
 
 
 def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():
@@ -318,3 +289,36 @@ def test_fewer_spikes_are_chosen_where_the_score_is_as_good():
     assert choice(90, 87.1, price=0.3, course=saving) == 1
     assert choice(90, 86.8, price=0.3, course=saving) == 0
     assert choice(70, 67, price=0.3, course=saving) == 0
+
+
+def test_gains_are_searched_of_the_best_with_few_spikes():
+    one = sparing([])
+    assert one.to_adjust is LEARNED
+    one.consider(Candidate(298.0, 0.0, 40.0, {}))
+    assert one.to_adjust.spikes == 40
+    for score, spikes in [(270, 10), (290, 9), (280, 8)]:
+        one.consider(Candidate(float(score), 0.0, float(spikes), {}))
+    assert one.to_adjust.score == 290
+
+
+def test_the_mean_of_a_search_takes_the_place_of_what_it_began_with_unless_it_is_clearly_worse():
+    before = sparing([])
+    for score, spikes in [(270, 10), (290, 9)]:
+        before.consider(Candidate(float(score), 0.0, float(spikes), {}))
+    one = Adjusting(before, 2)
+    assert [c.spikes for c in one.candidates] == [110, 10, 9]
+    assert one.best is LEARNED
+    for score in (150.0, 301.0):
+        one.consider(Candidate(score, 0.0, 9.5, {}))
+    assert [c.score for c in one.candidates] == [300, 270, 290, 301]
+    assert one.best.score == 301
+    noise = np.tile([-40.0, 40.0], 20)
+
+    def choice(*means):
+        return one.choice(lambda k: means[k] + (k == 3) * noise, 0.0)
+
+    assert choice(300, 270, 270, 305) == 3
+    assert choice(300, 270, 304, 299) == 3  # not clearly worse, and as good as what was learned
+    assert choice(300, 270, 305, 298) == 2
+    assert choice(300, 300, 290, 290) == 1  # both cost too much
+    assert choice(300, 270, 290, 290) == 0

@@ -55,16 +55,17 @@ def test_a_step_along_a_direction_changes_the_outputs_as_promised(env_id):
     assert sizes[5] > 0.02
 
 
-def test_candidates_side_by_side_have_the_returns_that_each_has_alone():
+def test_candidates_side_by_side_have_the_returns_and_spikes_that_each_has_alone():
     learner, envs = learner_of("Pendulum-v1", episodes=3)
     candidates, found = np.random.default_rng(3).normal(size=(4, learner.size)), []
-    side_by_side = learner._returns(candidates, envs, seed=5)
+    returns, spikes = learner._played(candidates, envs, seed=5)
     for one in candidates:
         learner._put(one)
         learner.student.settle()
-        found.append(evaluate(learner.parameters.program, envs.interface, envs.envs, [5, 6, 7]).returns)
-    assert side_by_side.tolist() == np.array(found).tolist()
-    assert len(set(side_by_side.ravel())) == 12
+        found.append(evaluate(learner.parameters.program, envs.interface, envs.envs, [5, 6, 7]))
+    assert returns.tolist() == [one.returns.tolist() for one in found]
+    assert spikes.tolist() == [one.spikes.tolist() for one in found]
+    assert len(set(returns.ravel())) == 12
 
 
 def test_scores_change_in_their_differences_only():

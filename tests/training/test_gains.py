@@ -9,8 +9,8 @@ from snn_control import Model
 from snn_control.controller import build_program
 from snn_control.errors import DescriptionError
 from snn_control.training import train
-from snn_control.training.course import Adjusting, Candidate
-from snn_control.training.evolution import near_the_output
+from snn_control.training.evolution import EvolutionSettings, near_the_output
+from snn_control.training.gains import Gains
 from snn_control.training.parameters import Parameters
 from tests.training.interrupted import upright
 from tests.training.test_train import DT, few_episodes, small  # noqa: F401
@@ -52,14 +52,12 @@ def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_thresh
     assert [phase.stage for phase in phases] == ["learning"] * 4
 
 
-def test_the_mean_of_a_search_is_taken_unless_it_is_clearly_worse():
-    learned, new = Candidate(200.0, 20.0, 90.0, {}), Candidate(190.0, 20.0, 90.0, {})
-    course = Adjusting(learned, 2)
-    assert course.best is learned
-    for one in (Candidate(150.0, 20.0, 90.0, {}), new):
-        course.consider(one)
-    assert course.candidates == [learned, new]
-    assert course.best is learned
-    before, noise = np.full(40, 250.0), np.tile([-40.0, 40.0], 20)
-    assert course.choice([before, before + noise - 5].__getitem__, 0.5) == 1
-    assert course.choice([before, before + noise - 7].__getitem__, 0.5) == 0
+def test_more_spikes_count_against_a_candidate_where_their_number_was_saved():
+    spec = small("CartPole-v1")
+    learner = Gains(Parameters(spec, near_the_output(spec), np.random.default_rng(0)), EvolutionSettings(gains=True))
+    returns, spikes = np.array([10.0, 20.0, 20.0, 30.0]), np.array([5.0, 4.0, 6.0, 9.0])
+    assert np.argsort(learner._costs(returns, spikes), kind="stable").tolist() == [3, 1, 2, 0]
+    learner.keeps_few = True
+    costs = learner._costs(returns, spikes)
+    assert costs[1] < costs[2]
+    assert costs == pytest.approx(learner._costs(7 * returns - 3, spikes / 5))

@@ -10,11 +10,9 @@ from snn_control.controller import build_program
 from snn_control.training import sparing, train
 from snn_control.training.calls import make
 from snn_control.training.environments import Environments
-from snn_control.training.evaluation import with_environments
 from snn_control.training.imitation import ImitationSettings
 from snn_control.training.parameters import DEFAULT, Parameters
 from snn_control.training.policy import COLD
-from snn_control.training.ppo import PPO, PPOSettings
 from snn_control.training.sparing import SelfImitation
 from snn_control.training.student import heads_of
 from tests.training.test_train import few_episodes, small
@@ -69,38 +67,19 @@ def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
     assert after["rate"] < 0.7 * before["rate"]
 
 
-def test_polishing_begins_with_the_critic_and_has_a_price_of_spikes():
-    spec, rates = small("CartPole-v1"), []
-    for price in (0.0, 1e3):
-        envs = Environments(functools.partial(make, "CartPole-v1", {}), 4, spec)
-        settings = PPOSettings(environments=4, steps=64, rounds=16)
-        learner = PPO(Parameters(spec, DEFAULT, np.random.default_rng(0)), settings)
-        learner.begin(envs, np.random.default_rng(0))
-        critic = learner.critic.weights[0].copy()
-        learner.polish()
-        learner.price_share, before = price, learner.parameters.values()
-        assert np.array_equal(learner.critic.weights[0], critic)
-        learner.phase(envs, 3, np.random.default_rng(1), 1.0)
-        assert not np.array_equal(learner.critic.weights[0], critic)
-        assert all(np.array_equal(learner.parameters.values()[name], value) for name, value in before.items())
-        learner.phase(envs, 4, np.random.default_rng(2), 1.0)
-        found = with_environments(lambda: make("CartPole-v1", {}), range(4))(learner.parameters.program, envs.interface)
-        rates.append(found.spikes.mean())
-        envs.close()
-    assert rates[1] < 0.8 * rates[0]
-
-
 @pytest.mark.usefixtures("few_episodes")
 def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
     monkeypatch.setattr(sparing, "CHANGED", {"environments": 8, "updates": 20})
     phases = []
-    settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048}
+    settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048, "adjust": 2}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
-    assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 4
-    assert ["polishes" in row for row in trained.history] == [False] * 4 + [True] * 2
-    assert [phase.stage for phase in phases] == ["learning"] * 2 + ["saving spikes"] * 4
+    assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 2 + [False] * 2
+    assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
+    assert [phase.stage for phase in phases] == ["learning"] * 2 + ["saving spikes"] * 2 + ["adjusting gains"] * 2
     assert phases[3].spikes < 0.9 * phases[1].spikes
-    assert phases[-1].steps == phases[-1].budget == 6 * 2048
+    assert phases[3].steps == phases[3].budget == 4 * 2048
+    assert phases[-1].steps == phases[-1].budget
     phases.clear()
-    train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"spike_price": 0.0}, progress=phases.append)
+    settings |= {"spike_price": 0.0, "adjust": 0}
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
     assert [phase.stage for phase in phases] == ["learning"] * 2
