@@ -132,9 +132,10 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
             worst = [row["worst"] for row in history]
             dotted = (0, (1, 1.5))
             returns.plot(steps, worst, marker=mark, ms=2.5, color=colour, lw=1.2, ls=dotted, label="worst episode")
-            for key, what in (("saves", "spikes are saved"), ("adjusts", "gains are searched")):
+            stages = ("saves", "spikes are saved", MUTED), ("adjusts", "gains are searched", PALETTE[1])
+            for key, what, shade in stages:
                 if then := [row["steps"] for row in history if row.get(key)]:
-                    spikes.axvspan(then[0], then[-1], color=MUTED, alpha=0.15, lw=0, label=what)
+                    spikes.axvspan(then[0], then[-1], color=shade, alpha=0.15, lw=0, label=what)
                     spikes.legend(loc="upper right")
         spikes.plot(steps, [row["spikes_a_step"] for row in history], marker=mark, ms=3.5, color=colour)
     for (who, mean), colour in zip(others.items() if validated else (), (MUTED, *PALETTE[1:])):

@@ -251,7 +251,7 @@ class Learning(Course):
 class Adjusting(Course):
     """The course of a controller whose gains are searched.
 
-    before : the course that has ended, of which all candidates stay; the last one is the mean of the search
+    before : the course that has ended, of which all candidates stay; the last one is the newest mean of the search
     """
 
     stage, mark = "adjusting gains", "adjusts"
@@ -262,7 +262,13 @@ class Adjusting(Course):
         self.origin = next(k for k, one in enumerate(before.candidates) if one is before.to_adjust)
 
     @property
+    def is_over(self) -> bool:
+        """Whether to stop: after the last phase, or when all that was tried had the same return."""
+        return super().is_over or bool(self.history and self.history[-1]["alike"] == 1)
+
+    @property
     def best(self) -> Candidate | None:
+        """The newest mean, or what would have been kept before, whichever was better."""
         new, origin = self.candidates[-1], self.before.candidates[self.origin]
         return new if new.score > origin.score else self.before.best
 
@@ -272,10 +278,12 @@ class Adjusting(Course):
 
     def choice(self, returns: Callable[[int], np.ndarray], price: float) -> int:
         """That of the course before, in which the mean of the search, for which its episodes speak, takes the place of
-        what it began with, unless it is clearly worse."""
+        what it began with, unless it is clearly worse, or has more of the spikes that were saved."""
         new, origin = len(self.candidates) - 1, self.origin
         behind = returns(origin) - returns(new)
-        if behind.mean() > ERRORS * behind.std() / math.sqrt(len(behind)):
+        worse = behind.mean() > ERRORS * behind.std() / math.sqrt(len(behind))
+        more = self.candidates[new].spikes > self.candidates[origin].spikes / FEWER
+        if worse or (more and isinstance(self.before, Sparing)):
             new = origin
         chosen = self.before.choice(lambda k: returns(new if k == origin else k), price)
         return new if chosen == origin else chosen

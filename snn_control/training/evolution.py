@@ -19,7 +19,7 @@ import numpy as np
 
 from ..batch import Batch
 from ..controller_file import ControllerSpec, Limits
-from ..errors import DescriptionError
+from ..errors import DescriptionError, optional
 from ..network.checks import Flag, Whole
 from .directions import DEVIATION, contrasts, directions
 from .environments import Environments
@@ -81,7 +81,7 @@ class Evolution(Learner):
 
     settings: EvolutionSettings
     patience, searches = 0.25, True
-    kept = ("origin", "ways", "told")
+    kept: tuple[str, ...] = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
@@ -97,6 +97,10 @@ class Evolution(Learner):
         along = self.settings.directions * contrasts(self.policy)
         turns = 0 < along < numbers
         return along if turns else numbers, turns
+
+    @property
+    def improves(self) -> bool:
+        return self.settings.factors or self.settings.gains
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -123,8 +127,7 @@ class Evolution(Learner):
         self._told: dict[str, np.ndarray] = {}
 
     def _new_search(self, mean: np.ndarray) -> Any:
-        import cma
-
+        cma = optional("cma", "evolution needs cma", "training")
         options = {"popsize": self.population, "randn": self._draws.randn, "seed": np.nan, "verbose": -9}
         options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
         return cma.CMAEvolutionStrategy(mean, self.settings.deviation, options)

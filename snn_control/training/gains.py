@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..coding import ValueInput
 from ..errors import DescriptionError
 from .environments import Environments
 from .evolution import FACTOR, Evolution
 from .parameters import Parameters
 
-__all__ = ["MOST", "Gains", "gains_of"]
+__all__ = ["MOST_GAINS", "Gains", "gains_of"]
 
-MOST = 32  # gains that a search at the end may have: it is short
-SHARE = 0.6  # what fewer spikes count, where they do, if the return counts 1; both in deviations of a generation
+MOST_GAINS = 32  # that a search at the end of training may have: it is short
+SPIKES_COUNT = 0.6  # of fewer spikes, where they count, if the return counts 1; in deviations of a generation
 
 
 def gains_of(parameters: Parameters) -> int:
@@ -28,34 +29,48 @@ def gains_of(parameters: Parameters) -> int:
 class Gains(Evolution):
     """The learner for ``evolve`` with ``gains: true``, and for the end of other ways.
 
+    A gain divides the distances of both ends of a range from 0 or, where the range does not hold 0, from its middle. A
+    range does not exceed what is plausible.
+
     keeps_few : more spikes count against a candidate, whose number was saved before
     """
 
+    kept = ("origin", "told")
     keeps_few = False
 
     def _space(self) -> tuple[int, bool]:
         n = gains_of(self.parameters)
+        if self.settings.factors:
+            raise DescriptionError("settings.factors", True, "cannot go with gains", "search one after the other")
         if n == 0:
             rule = "needs a value input with receptive fields over its range"
             raise DescriptionError("settings.gains", True, rule, "encoder: {type: population, ...}")
         return n, False
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
-        ends = np.concatenate(list(self.parameters.ranges.values.values()), axis=1)
-        self.origin, self.ways = {"values": ends, "seed": int(rng.integers(1 << 31))}, np.ones(0)
+        inputs = {one.name: one for one in self.parameters.spec.inputs if isinstance(one, ValueInput)}
+        ends, limits = [], []
+        for name, both in self.parameters.ranges.values.items():
+            ends.append(both)
+            limits.append([np.broadcast_to(side, both.shape[1]) for side in inputs[name].plausible])
+        self.origin = {"ends": np.concatenate(ends, axis=1), "limits": np.concatenate(limits, axis=1)}
+        self.origin["seed"] = int(rng.integers(1 << 31))
         self._begin()
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         if not self.keeps_few:
             return super()._costs(returns, spikes)
-        return SHARE * _standard(spikes) - _standard(returns)
+        return SPIKES_COUNT * _standard(spikes) - _standard(returns)
 
     def _put(self, candidate: np.ndarray) -> None:
-        ranges, first = self.origin["values"] / np.exp(FACTOR * candidate), 0
-        found = {}
-        for name, ends in self.parameters.ranges.values.items():
-            found[name] = ranges[:, first : first + ends.shape[1]]
-            first += ends.shape[1]
+        low, high = self.origin["ends"]
+        centre = np.where((low <= 0) & (high >= 0), 0.0, (low + high) / 2)
+        ends = centre + (self.origin["ends"] - centre) / np.exp(FACTOR * candidate)
+        ends = np.clip(ends, *self.origin["limits"])
+        found, first = {}, 0
+        for name, both in self.parameters.ranges.values.items():
+            found[name] = ends[:, first : first + both.shape[1]]
+            first += both.shape[1]
         self.parameters.ranges.take(found)
 
 

@@ -14,7 +14,6 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..batch import Batch
-from ..coding import ArgmaxDecoder
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag, Whole
@@ -23,7 +22,7 @@ from .environments import Environments
 from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
-from .policy import Choice, Gaussian, distributions
+from .policy import Choice, Gaussian, distributions, only_chooses
 from .student import Seen, Student
 from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
 
@@ -73,11 +72,12 @@ class ImitationSettings(Settings):
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
-        because reactions then take less time too. Choices take fewer: small errors of numbers add up."""
+        because reactions then take less time too. Numbers take more rounds than choices, because their small errors add
+        up, while a choice can be without error."""
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         rows = max(16, 32 * 16 // length)
-        budget = steps * (64 if all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs) else 100)
+        budget = steps * (64 if only_chooses(spec) else 100)
         return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": budget}
 
 

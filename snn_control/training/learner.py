@@ -78,6 +78,11 @@ class Learner:
         self.cooled = 0  # `Learning.cooled` of this phase
 
     @property
+    def improves(self) -> bool:
+        """Whether it begins with a controller that was trained otherwise, and may have to be kept."""
+        return False
+
+    @property
     def steps_of_a_phase(self) -> int:
         """Steps of the environment in a phase."""
         raise NotImplementedError

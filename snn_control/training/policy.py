@@ -11,9 +11,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..coding import ArgmaxDecoder, Output
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 
-__all__ = ["Choice", "Gaussian", "distributions"]
+__all__ = ["Choice", "Gaussian", "distributions", "only_chooses"]
 
 COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
 TINY = np.float32(1e-12)  # keeps a logarithm finite
@@ -142,3 +143,8 @@ class Gaussian:
 def distributions(outputs: Sequence[Output], deviation: float) -> list[Choice | Gaussian]:
     """One distribution for each output; raises DescriptionError for an output of numbers without limits."""
     return [Choice(o) if isinstance(o.decoder, ArgmaxDecoder) else Gaussian(o, deviation) for o in outputs]
+
+
+def only_chooses(spec: ControllerSpec) -> bool:
+    """Whether all outputs of a controller are choices, and none gives numbers."""
+    return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

@@ -13,12 +13,11 @@ from typing import Any
 import numpy as np
 
 from ..batch import Batch
-from ..coding import ArgmaxDecoder
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from .environments import Environments
 from .imitation import Imitation, ImitationSettings
-from .policy import COLD, Choice, Gaussian
+from .policy import COLD, Choice, Gaussian, only_chooses
 from .student import heads_of
 
 __all__ = ["SelfImitation", "sparing_settings"]
@@ -32,8 +31,7 @@ GROUP = 2  # environments that act alike
 
 def sparing_settings(spec: ControllerSpec, limit: int, price: float) -> ImitationSettings:
     """The settings that suit a controller and episodes of at most ``limit`` steps."""
-    choices = all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)
-    changed = CHANGED | ({} if choices else {"updates": NUMBERS})
+    changed = CHANGED | ({} if only_chooses(spec) else {"updates": NUMBERS})
     return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_price": price})
 
 

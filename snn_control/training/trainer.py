@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import importlib.util
 import itertools
 import json
 import math
@@ -24,7 +25,7 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError, in_file
+from ..errors import DescriptionError, how_to_install, in_file
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
@@ -33,7 +34,7 @@ from .course import SPARING, Adjusting, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
 from .evolution import Evolution, EvolutionSettings, near_the_output
-from .gains import MOST, Gains, gains_of
+from .gains import MOST_GAINS, Gains, gains_of
 from .imitation import Imitation, ImitationSettings
 from .learner import Learner, Settings
 from .parameters import DEFAULT, Parameters
@@ -57,6 +58,7 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
 }
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
 SURE = 10  # times LONG: largest number of episodes that confirm the end of a search
+TIMES = 10  # times the budget of steps: what a search for gains may take
 STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
 
 
@@ -141,10 +143,11 @@ def _learner(
     suited = kind.suited(spec, longest(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # those of another way are not its
     chosen = _settings(how, kind, {**suited, **own}, given)
+    gains = getattr(chosen, "gains", False)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
-    cls = ReadOut if getattr(chosen, "solve", False) else Gains if getattr(chosen, "gains", False) else cls
-    made = cls(Parameters(spec, limits, np.random.default_rng([seed, 0])), chosen)
+    cls = ReadOut if getattr(chosen, "solve", False) else Gains if gains else cls
+    made = cls(Parameters(spec, {} if gains else limits, np.random.default_rng([seed, 0])), chosen)
     if isinstance(made, Imitation):
         made.teacher = teacher
     return made, chosen
@@ -226,6 +229,9 @@ class _Run:
         self._resume()
         resumed, ended, chosen = self.steps, False, None
         try:
+            if self.learner.improves and not self.history:
+                found = self.validate(self._program(), self.envs.interface)
+                self.course.consider(self._candidate(found))
             while chosen is None:
                 while not self.course.is_over:
                     self._phase()
@@ -251,9 +257,14 @@ class _Run:
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
         return play(build_program(self.learner.parameters.spec), self.envs.interface)
 
+    def _candidate(self, found: Evaluation) -> Candidate:
+        """The present values, with their validation."""
+        spikes = float(found.spikes.mean())
+        return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
+
     def _take(self, values: dict[str, np.ndarray]) -> None:
         self.learner.parameters.take(values)
-        self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
+        self._program()
 
     def _phase(self) -> None:
         learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
@@ -299,7 +310,9 @@ class _Run:
                 return
 
     def _program(self) -> Program:
+        """The Program with the present values, and ranges."""
         self.learner.student.settle()
+        self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
         return self.learner.parameters.program
 
     def _best_so_far(self) -> Candidate:
@@ -354,9 +367,12 @@ class _Run:
     def _can_adjust(self) -> bool:
         """Whether gains are to be searched now, because some episodes stay below the threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "adjust", 0)
-        if self.threshold is None or not (0 < gains <= MOST and most > 0) or isinstance(self.course, Adjusting):
+        if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.course, Adjusting):
             return False
         if isinstance(self.course, Learning) and not self.course.has_risen:
+            return False
+        if importlib.util.find_spec("cma") is None:
+            self.watch.said["gains"] = f"gains were not searched, which needs cma: {how_to_install('training')}"
             return False
         return bool(self._to_adjust.returns.min() < self.threshold)
 
@@ -375,7 +391,8 @@ class _Run:
         self._take(self.course.to_adjust.values)
         learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, longest=steps))
         learner.keeps_few = isinstance(self.course, Sparing)
-        self._go_on(learner, Adjusting(self.course, self.settings.adjust))
+        most = TIMES * self.settings.budget // learner.steps_of_a_phase
+        self._go_on(learner, Adjusting(self.course, min(self.settings.adjust, max(1, most))))
 
     def _go_on(self, learner: Learner, course: Course) -> None:
         """Begin the next stage, in new environments."""
@@ -384,7 +401,8 @@ class _Run:
         self.envs = Environments(self.make, learner.settings.environments, self.learner.parameters.spec)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         history = self.history
-        self.learner, self.before, self.course = learner, history, course  # nothing interrupts this
+        # Python looks for signals at calls and jumps: Ctrl-C cannot come between these
+        self.learner, self.before, self.course = learner, history, course
         self.budget = self.steps + course.phases * learner.steps_of_a_phase
 
     # checkpoints ---------------------------------------------------------------------------------------------

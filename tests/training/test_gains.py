@@ -6,18 +6,20 @@ import numpy as np
 import pytest
 
 from snn_control import Model
+from snn_control.coding import PopulationEncoder
 from snn_control.controller import build_program
 from snn_control.errors import DescriptionError
-from snn_control.training import train
-from snn_control.training.evolution import EvolutionSettings, near_the_output
+from snn_control.training import train, trainer
+from snn_control.training.evolution import FACTOR, EvolutionSettings, near_the_output
 from snn_control.training.gains import Gains
 from snn_control.training.parameters import Parameters
 from tests.training.interrupted import upright
 from tests.training.test_train import DT, few_episodes, small  # noqa: F401
 
 
-def test_gains_divide_ranges_and_change_nothing_else():
+def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):
     spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "budget": 6_000}
+    monkeypatch.setattr(trainer._Run, "_best", lambda run: (run.course.candidates[-1], 0.0))
     trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"environments": 2} | settings)
     (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
     gains = np.asarray(high) / high_then
@@ -25,8 +27,23 @@ def test_gains_divide_ranges_and_change_nothing_else():
     assert np.all((gains > 0.2) & (gains < 5) & (gains != 1))
     assert np.asarray(low) / gains == pytest.approx(low_then, rel=1e-12)
     changed = replace(trained.spec, inputs=(replace(trained.spec.inputs[0], range=(low, high)),))
-    drawn = Parameters(spec, near_the_output(spec), np.random.default_rng([2, 0])).spec
-    assert build_program(changed).digest == build_program(drawn).digest
+    assert build_program(changed).digest == build_program(spec).digest
+
+
+def test_a_range_that_does_not_hold_0_keeps_its_middle_and_none_exceeds_what_is_plausible():
+    m = Model(dt=DT, period=DT)
+    fields = PopulationEncoder(neurons=4, drive=1.0)
+    x = m.input("x", 2, range=([-2, 10], [1, 14]), encoder=fields)
+    y = m.input("y", 2, range=(-3, 3), plausible=(-4, 3.5), not_finite="high", encoder=fields)
+    for one in (x, y):
+        m.output(f"u_{one.name}", one, np.full((8, 1), 0.1), limits=(-2, 2))
+    learner = Gains(Parameters(m.spec(), {}, np.random.default_rng(0)), EvolutionSettings(gains=True))
+    learner.begin(None, np.random.default_rng(0))
+    learner._put(np.log([2.0, 0.5, 0.5, 2.0]) / FACTOR)
+    found = learner.parameters.ranges.values
+    assert found["x"] == pytest.approx(np.array([[-1, 8], [0.5, 16]]))
+    assert found["y"] == pytest.approx(np.array([[-4, -1.5], [3.5, 1.5]]))
+    assert build_program(learner.parameters.spec).constants.tolist() == learner.parameters.program.constants.tolist()
 
 
 def test_gains_need_an_input_that_has_receptive_fields():
@@ -38,15 +55,19 @@ def test_gains_need_an_input_that_has_receptive_fields():
 
 
 @pytest.mark.usefixtures("few_episodes")
-def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_threshold():
+def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_threshold(monkeypatch):
     phases = []
-    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256, "adjust": 4}
+    monkeypatch.setattr(trainer, "TIMES", 100)
+    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256, "adjust": 2}
     given = {"teacher": upright, "seed": 1, "progress": phases.append}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)
-    assert [phase.stage for phase in phases] == ["learning"] * 4 + ["adjusting gains"] * 4
-    assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 4
+    assert [phase.stage for phase in phases] == ["learning"] * 4 + ["adjusting gains"] * 2
+    assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
     assert phases[-1].steps == phases[-1].budget
     assert trained.validation > max(row["score"] for row in trained.history[:4])
+    far = {"gains": True, "deviation": 20.0, "population": 4, "episodes": 2, "budget": 8_000}
+    kept = train(trained.spec, "CartPole-v1", how="evolve", settings=far)
+    assert build_program(kept.spec).digest == build_program(trained.spec).digest
     phases.clear()
     train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"adjust": 0}, **given)
     assert [phase.stage for phase in phases] == ["learning"] * 4
