@@ -295,6 +295,6 @@ def test_a_message_is_one_line_even_for_an_array():
 
 
 def test_the_module_runs_as_a_program():
-    done = subprocess.run([sys.executable, "-m", "snn_control.cli", "--version"], capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "snn_control", "--version"], capture_output=True, text=True)
     assert done.returncode == 0
     assert done.stdout.startswith("snn_control ")

@@ -77,7 +77,7 @@ def test_the_command_prints_what_to_paste(tmp_path):
     )
 
     def run(*more):
-        words = [sys.executable, "-m", "snn_control.cli", "events", "hot-pixels", "dark.npz", *more]
+        words = [sys.executable, "-m", "snn_control", "events", "hot-pixels", "dark.npz", *more]
         return subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120)
 
     done = run("--out", "mask.npz")

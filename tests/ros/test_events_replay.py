@@ -78,7 +78,7 @@ def test_real_time_over_topics_takes_its_time(tmp_path, capsys, recording):
 
 @pytest.mark.parametrize("name", ["controller_node", "world_node"])
 def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name, robot):
-    line = [sys.executable, "-m", "snn_control.cli", "events", "replay", str(recording), "--controller", "motion",
+    line = [sys.executable, "-m", "snn_control", "events", "replay", str(recording), "--controller", "motion",
             "--ros", "--real-time", "--speed", "0.01", "--out", str(tmp_path / "run")]  # fmt: skip
     commands = robot.commands("cmd_vel")
     root = Path(__file__).resolve().parents[2]

@@ -172,7 +172,7 @@ def children(pid: int) -> dict[str, int]:
 def test_the_demo_fails_when_the_loop_is_not_closed(tmp_path, name):
     for module in ("pybullet", "gymnasium", "matplotlib"):
         pytest.importorskip(module)
-    line = [sys.executable, "-m", "snn_control.cli", "demo", "--out", str(tmp_path), "--no-baselines"]
+    line = [sys.executable, "-m", "snn_control", "demo", "--out", str(tmp_path), "--no-baselines"]
     demo = subprocess.Popen(
         line, env=child_environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

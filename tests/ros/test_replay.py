@@ -38,7 +38,7 @@ VALUES = changed(LEARNING, "guard.release", 0)  # an operator's release ends a f
 
 def replayed(file, **environment):
     """Exit code and what ``replay --json`` printed, in a process of its own."""
-    line = [sys.executable, "-m", "snn_control.cli", "replay", str(file), "--json"]
+    line = [sys.executable, "-m", "snn_control", "replay", str(file), "--json"]
     environment = os.environ | {"PYTHONPATH": str(CHECKOUT)} | environment
     done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
     assert done.stdout, done.stderr

@@ -1,5 +1,6 @@
 """Gains of what a controller sees, searched by reward: by themselves, and after imitation."""
 
+import importlib.util
 from dataclasses import replace
 
 import numpy as np
@@ -44,6 +45,17 @@ def test_a_range_that_does_not_hold_0_keeps_its_middle_and_none_exceeds_what_is_
     assert found["x"] == pytest.approx(np.array([[-1, 8], [0.5, 16]]))
     assert found["y"] == pytest.approx(np.array([[-4, -1.5], [3.5, 1.5]]))
     assert build_program(learner.parameters.spec).constants.tolist() == learner.parameters.program.constants.tolist()
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_training_without_cma_ends_without_gains_and_says_so(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cma" else found(name))
+    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256}
+    trained = train(small("CartPole-v1"), "CartPole-v1", teacher=upright, seed=1, settings=settings)
+    assert not any("adjusts" in row for row in trained.history)
+    (said,) = (line for line in trained.warnings if "cma" in line)
+    assert said.startswith("gains were not searched, which needs cma: pip install ")
 
 
 def test_gains_need_an_input_that_has_receptive_fields():

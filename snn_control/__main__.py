@@ -1,0 +1,12 @@
+"""``python -m snn_control`` is the command ``snn_control``, also where the folder of commands is not in PATH."""
+
+import sys
+
+try:
+    from .cli import main
+except KeyboardInterrupt:
+    print("snn_control: interrupted", file=sys.stderr)
+    sys.exit(130)
+
+if __name__ == "__main__":
+    sys.exit(main())
