@@ -98,6 +98,10 @@ class Course:
         """The candidate whose gains are searched."""
         return self.candidates[0]
 
+    def is_improved_by(self, adjusted: Candidate) -> bool:
+        """Whether `to_adjust` with other gains is to be kept if the run ended now."""
+        return adjusted.score > self.to_adjust.score
+
     @property
     def price_share(self) -> float:
         """Factor of the price of spikes in the next phase."""
@@ -268,9 +272,9 @@ class Adjusting(Course):
 
     @property
     def best(self) -> Candidate | None:
-        """The newest mean, or what would have been kept before, whichever was better."""
-        new, origin = self.candidates[-1], self.before.candidates[self.origin]
-        return new if new.score > origin.score else self.before.best
+        """The newest mean, or what would have been kept before."""
+        new = self.candidates[len(self.before.candidates) :]
+        return new[0] if new and self.before.is_improved_by(new[0]) else self.before.best
 
     def consider(self, new: Candidate) -> None:
         """Take the newest mean: it says more than a few episodes do."""
@@ -317,6 +321,9 @@ class Sparing(Course):
         """The best one at the goal, or that with the fewest spikes."""
         at_goal = [one for one in self.candidates if one.spikes <= CLOSE * self.goal]
         return max(at_goal, key=lambda one: one.score) if at_goal else self.candidates[-1]
+
+    def is_improved_by(self, adjusted: Candidate) -> bool:
+        return adjusted.score >= self.near
 
     @property
     def price_share(self) -> float:
