@@ -40,7 +40,7 @@ def example(tmp_path):
 
 def test_the_example_passes_its_own_tests(example):
     options = ["-q", "-p", "no:cacheprovider", "-c", ROOT / "pyproject.toml"]
-    out = run(["-m", "pytest", *options, EXAMPLE / "tests"], *example)
+    out = run(["-m", "pytest", *options, EXAMPLE / "tests"], *example, PYTEST_ADDOPTS="")  # colcon's are for this run
     assert " passed" in out
     assert "skipped" not in out
 
