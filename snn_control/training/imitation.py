@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -154,6 +155,32 @@ class Imitation(Learner):
                 add(s.average / s.updates)
         self.rounds += 1
         return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
+
+    @contextmanager
+    def averaged(self) -> Iterator[Callable[[float], None]]:
+        """A phase whose result is an average: it begins with the values that the last one ended with before averaging.
+
+        Yields a function, to be called after updates with the share of itself that the average forgets.
+        """
+        values = [p.values for p in self.parameters.parameters]
+        means = [value.copy() for value in values]
+        for value, raw in zip(values, self.raw, strict=True):
+            value[...] = raw
+        self.parameters.write()
+
+        def add(share: float) -> None:
+            for mean, value in zip(means, values, strict=True):
+                mean += (value - mean) * value.dtype.type(share)
+
+        yield add
+        self.keep_raw()
+        for value, mean in zip(values, means, strict=True):
+            value[...] = mean
+        self.parameters.write()
+
+    def keep_raw(self) -> None:
+        """Let the next `averaged` phase go on with the values as they are."""
+        self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
         self,

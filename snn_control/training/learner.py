@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any
 
@@ -74,7 +72,6 @@ class Learner:
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
         self.price_share = 1.0  # factor of the price of spikes in this phase
-        self.raw: list[np.ndarray] = []  # what `averaged` goes on with
         self.cooled = 0  # `Learning.cooled` of this phase
 
     @property
@@ -98,32 +95,6 @@ class Learner:
         Returns numbers for a report.
         """
         raise NotImplementedError
-
-    @contextmanager
-    def averaged(self) -> Iterator[Callable[[float], None]]:
-        """A phase whose result is an average: it begins with the values that the last one ended with before averaging.
-
-        Yields a function, to be called after updates with the share of itself that the average forgets.
-        """
-        values = [p.values for p in self.parameters.parameters]
-        means = [value.copy() for value in values]
-        for value, raw in zip(values, self.raw, strict=True):
-            value[...] = raw
-        self.parameters.write()
-
-        def add(share: float) -> None:
-            for mean, value in zip(means, values, strict=True):
-                mean += (value - mean) * value.dtype.type(share)
-
-        yield add
-        self.keep_raw()
-        for value, mean in zip(values, means, strict=True):
-            value[...] = mean
-        self.parameters.write()
-
-    def keep_raw(self) -> None:
-        """Let the next `averaged` phase go on with the values as they are."""
-        self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     @property
     def fits_ranges(self) -> bool:

@@ -15,7 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -262,9 +262,10 @@ class _Run:
         spikes = float(found.spikes.mean())
         return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
 
-    def _take(self, values: dict[str, np.ndarray]) -> None:
+    def _take(self, values: dict[str, np.ndarray]) -> Program:
+        """Set values; the Program with them."""
         self.learner.parameters.take(values)
-        self._program()
+        return self._program()
 
     def _phase(self) -> None:
         learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
@@ -331,8 +332,7 @@ class _Run:
 
         @functools.cache
         def returns(k: int) -> np.ndarray:
-            self._take(candidates[k].values)
-            return look(self._program(), self.envs.interface).returns
+            return look(self._take(candidates[k].values), self.envs.interface).returns
 
         chosen = self.course.choice(returns, getattr(self.settings, "spike_price", 0.0))
         return candidates[chosen], float(returns(chosen).mean())
@@ -352,12 +352,11 @@ class _Run:
 
     def _save_spikes(self, learned: Candidate) -> None:
         """Begin to save spikes: the learner is now one that imitates ``learned``."""
-        self._take(learned.values)
+        program = self._take(learned.values)
         # twice as many episodes, in which it was not selected, tell more: the score of the best of many is luck in part
         first, n = VALIDATION + self.short + self.middle + self.long, 2 * self.short
         self.validate = with_environments(self.make, [first + k for k in range(n)])
-        found = self.validate(self._program(), self.envs.interface)
-        learned = replace(learned, score=found.score, error=_error(found.returns), spikes=float(found.spikes.mean()))
+        learned = self._candidate(self.validate(program, self.envs.interface))
         settings, phases = self._saving()
         learner = SelfImitation(self.learner.parameters, settings)
         learner.learned = build_program(self.learner.parameters.spec)
@@ -379,9 +378,8 @@ class _Run:
     @functools.cached_property
     def _to_adjust(self) -> Evaluation:
         """Evaluation of what gains are searched for."""
-        self._take(self.course.to_adjust.values)
         look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
-        return look(self._program(), self.envs.interface)
+        return look(self._take(self.course.to_adjust.values), self.envs.interface)
 
     def _adjust(self) -> None:
         """Begin to search gains."""
