@@ -32,7 +32,6 @@ from ..realtime.faults import FaultLog
 from ..realtime.handover import Handover
 from ..realtime.loop import Loop
 from ..record.state_copy import StateCopy
-from . import last_resort
 from .console import Console
 from .diagnostics import Reporter
 from .life_sign import LifeSign
@@ -52,7 +51,6 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
-LONGEST_ARGUMENT = 120_000  # approximate limit of the bytes in one argument of a process: MAX_ARG_STRLEN
 ACKNOWLEDGED = Duration(seconds=0.2)  # time for readers to acknowledge the final safe command
 
 
@@ -113,6 +111,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.supervisor: Supervisor | None = None
+        self._last_resort: list[str] = []  # what goes on in place of a process that hangs, without one beside it
         self.held_up = ""  # why the loop of an active controller does not run yet
         self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
@@ -189,13 +188,13 @@ class ControllerNode(ProcessNode, LifecycleNode):
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
         """Make the loop between the ports, and the supervisor; raises DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
-        handover = None
-        if supervise := self._supervised(controller):
-            heard = [port for port, _ in heard_in_faults(spec, self.outputs)]
-            numbers = [port.n_rows for port in heard]
+        handover, supervise = None, self._supervised(controller)
+        heard = heard_in_faults(spec, self.outputs)
+        if not lockstep:
+            numbers = [port.n_rows for port, _ in heard]
             self.supervisor = Supervisor(loop_words.TABLE_WORDS, Handover.words_of(bound), numbers)
             handover = Handover(bound, self.supervisor.motion)
-            for port, rows in zip(heard, self.supervisor.rows, strict=True):
+            for (port, _), rows in zip(heard, self.supervisor.rows, strict=True):
                 port.share(rows)
             if self.recording is not None:
                 self.recording.recorders[1].follow(handover)
@@ -226,10 +225,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
         )
         if self.supervisor is not None and handover is not None:
             priority = self.given.priority + 1 if self.given.priority else 0
-            motion = handover.told() | self.loop.grid
-            messages = messages_of(self, controller, heard_in_faults(spec, self.outputs)) | {"motion": motion}
-            found = {name: getattr(loop_words, name.upper()) for name in ("heartbeat", "running", "publishing")}
-            self.supervisor.start(messages, found, supervise, priority)
+            told = messages_of(self, controller, heard) | {"motion": handover.told() | self.loop.grid}
+            told |= {name: getattr(loop_words, name.upper()) for name in ("heartbeat", "running", "publishing")}
+            if supervise:
+                self.supervisor.start(told, supervise, priority)
+            else:
+                self._last_resort = self.supervisor.program(told, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
 
@@ -301,13 +302,12 @@ class ControllerNode(ProcessNode, LifecycleNode):
                 port.clear()
             self.faults.restart()
             if self.mode != "lockstep":
-                program = self._last_resort(self.controller, self.spec)
-                if self.supervisor is not None and not self.supervisor.alive:
+                if self.supervisor is not None and self.supervisor.beside and not self.supervisor.alive:
                     raise RuntimeFault("the supervisor is gone: configure the node anew")
                 self._stop.begins()
                 rights = self.loop.start()
                 self._learned = True
-                self._stop.guard(self.loop.table, self._hangs, program, self.get_name())
+                self._stop.guard(self.loop.table, self._hangs, self._last_resort, self.get_name())
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:
@@ -338,19 +338,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         """Time without a heartbeat after which the loop counts as hanging [s]."""
         assert self.loop is not None
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
-
-    def _last_resort(self, controller: Controller, spec: ControllerSpec) -> list[str]:
-        """The command line of the program that publishes the safe command if this process hangs; empty if a supervisor
-        does."""
-        if self.supervisor is not None:
-            return []
-        stays = {o.name for o in spec.outputs if o.stays}  # that process does not know where these are
-        known = [(p, t) for p, t in heard_in_faults(spec, self.outputs) if stays.isdisjoint(p.name.split(","))]
-        program = last_resort.program(messages_of(self, controller, known))
-        if len(program[-1]) > LONGEST_ARGUMENT:
-            self.get_logger().warning("the commands' messages are too long for a last resort: see docs/safety.md")
-            return []
-        return program
 
     def _start_when_matched(self) -> None:
         """In lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first one was."""

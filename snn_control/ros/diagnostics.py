@@ -313,7 +313,7 @@ def _output(report: Reporter, port: Any) -> DiagnosticStatus:
 
 
 def _supervisor(node: Any) -> list[DiagnosticStatus]:
-    if node.supervisor is None:
+    if node.supervisor is None or not node.supervisor.beside:
         return []
     if not node.supervisor.alive:
         return [status(node, "supervisor", ERROR, "is gone", {})]

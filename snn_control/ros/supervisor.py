@@ -7,9 +7,13 @@ commands in memory that both share. When the heartbeat is older than ``supervise
 to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
 `SECONDS` after its process is gone. A loop that is back goes on from there.
 
-``Supervisor`` is its end in the controller's process; ``python -m snn_control.ros.supervisor JSON`` is the process. It
+``Supervisor`` is its end in the controller's process; ``python -m snn_control.ros.supervisor FILE`` is the process. It
 ends when the pipe from the controller is closed while no loop runs. SIGINT from the terminal does not end it: the loop
 needs it until its own end.
+
+Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs
+(`Supervisor.program`) and ends its own: it needs a second to begin, and is not there after SIGKILL. It inherits the
+watchdog's blocked signals. An actuator needs a time-out of its own in any case: nothing helps if the machine fails.
 """
 
 from __future__ import annotations
@@ -23,13 +27,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
-from ..errors import RuntimeFault
+from ..errors import DescriptionError, RuntimeFault
 from ..realtime.rights import lock_memory, set_fifo
 from .continued import Continued, Numbers
 from .rounding import ROW
@@ -41,8 +45,11 @@ SECONDS = 5.0  # for which they are published after the end of the process
 READY_WITHIN = 10.0  # s for the start of the process
 IDLE = 0.05  # s between looks at a loop that does not run
 LOOK = 0.2  # s between looks at who hears it
-DIED, SILENT, BACK, ENDED = (
+HEARD_WITHIN = 1.0  # s in which somebody should hear a process that starts late; then it commands all the same
+NOBODY = -1  # in place of a pipe: there is no process at its other end
+DIED, HUNG, SILENT, BACK, ENDED = (
     "the control loop's process is gone: this is the safe command of its supervisor",
+    "the control loop hung and its process was ended; this is the safe command of a process of its own",
     "the control loop gives no sign of life: this is the safe command of its supervisor",
     "the control loop is back: its supervisor is silent again",
     "the control loop's process was stopped while it published, and would go on with an old command: it is ended",
@@ -61,40 +68,60 @@ class Supervisor:
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
         self._sizes = [words, motion, *(ROW * n for n in numbers), 1]
-        self._file = os.memfd_create("snn_control_loop", os.MFD_CLOEXEC)
-        os.ftruncate(self._file, 8 * sum(self._sizes))
-        self.table, self.motion, *rows, self._matched = _parts(self._file, self._sizes)
+        self._files = [os.memfd_create(f"snn_control_{name}", os.MFD_CLOEXEC) for name in ("loop", "supervisor")]
+        os.ftruncate(self._files[0], 8 * sum(self._sizes))
+        self.table, self.motion, *rows, self._matched = _parts(self._files[0], self._sizes)
         self.rows = [part.reshape(-1, ROW) for part in rows]
         self._process: subprocess.Popen | None = None
-        self._pipe = -1
+        self._pipe = NOBODY
 
-    def start(self, given: dict[str, Any], words: Mapping[str, int], limit: float, priority: int) -> None:
-        """Start the process; raises RuntimeFault if it is not ready within `READY_WITHIN`.
+    def program(self, given: dict[str, Any], priority: int) -> list[str]:
+        """The command line of the process, for a loop that hangs and whose process is being ended. It inherits files.
 
-        given : of `safe_messages.messages_of`, for the ports in their order, and ``motion``, what `Continued` takes
-        words : heartbeat, running, publishing, of the table
-        limit : age of the heartbeat beyond which it commands [s]
+        given : of `safe_messages.messages_of`, for the ports in their order; ``motion``, what `Continued` takes; and
+            heartbeat, running, publishing: words of the table
         priority : SCHED_FIFO; 0: ordinary
+        """
+        for file in self._files:
+            os.set_inheritable(file, True)
+        return self._line(given, 0.0, priority, NOBODY, NOBODY)
+
+    def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
+        """Start the process beside the loop; raises RuntimeFault if it is not ready within `READY_WITHIN`.
+
+        given, priority : as in `program`
+        limit : age of the heartbeat beyond which it commands [s]
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
-        more = {
-            "memory": self._file, "sizes": self._sizes, "alive": theirs, "ready": told, "process": os.getpid(),
-            "limit_ns": round(limit * 1e9), "priority": priority, **words,
-        }  # fmt: skip
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, json.dumps(given | more)],
-            pass_fds=(self._file, theirs, told), start_new_session=True, stdin=subprocess.DEVNULL,
+            self._line(given, limit, priority, theirs, told), pass_fds=(*self._files, theirs, told),
+            start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
-        for end in (theirs, told, self._file):  # the mapping stays
+        for end in (theirs, told, *self._files):  # the mapping stays
             os.close(end)
-        self._file = -1
+        self._files = []
         answered = select.select([ready], [], [], READY_WITHIN)[0] and os.read(ready, 1)
         os.close(ready)
         if not answered:
             self._process.kill()
             self.close()
             raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
+
+    def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
+        """The process's command line; what it is given lies in a file, since it may be long."""
+        memory, file = self._files
+        more = {
+            "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
+            "limit_ns": round(limit * 1e9), "priority": priority,
+        }  # fmt: skip
+        os.pwrite(file, json.dumps(given | more).encode(), 0)
+        return [sys.executable, "-m", __name__, str(file)]
+
+    @property
+    def beside(self) -> bool:
+        """Whether its process was started beside the loop."""
+        return self._process is not None
 
     @property
     def matched(self) -> bool:
@@ -107,10 +134,10 @@ class Supervisor:
 
     def close(self) -> None:
         """End the process; not while the loop runs."""
-        for end in (self._pipe, self._file):
-            if end >= 0:
+        for end in (self._pipe, *self._files):
+            if end != NOBODY:
                 os.close(end)
-        self._pipe = self._file = -1
+        self._pipe, self._files = NOBODY, []
         if self._process is not None:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(2 * IDLE + 1.0)
@@ -136,13 +163,13 @@ def _rights(priority: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Supervise until the controller's process is gone, or closes its pipe while no loop runs."""
     from .safe_messages import SafeMessages
-    from .transport import use_udp
 
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent process has blocked some signals
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    given = json.loads((sys.argv[1:] if arguments is None else arguments)[0])
-    use_udp()
+    file = int((sys.argv[1:] if arguments is None else arguments)[0])
+    given = json.loads(os.pread(file, os.fstat(file).st_size, 0))
+    _use_udp()
 
     import rclpy
 
@@ -151,10 +178,23 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.freeze()
     gc.disable()
     _rights(given["priority"])
-    os.write(given["ready"], b"r")
-    os.close(given["ready"])
+    if given["ready"] != NOBODY:
+        os.write(given["ready"], b"r")
+        os.close(given["ready"])
     supervision.run()
     rclpy.try_shutdown()
+
+
+def _use_udp() -> None:
+    """As the node does; its profile may have been in a folder of temporary files that is gone."""
+    from .transport import VARIABLES, use_udp
+
+    try:
+        use_udp()
+    except DescriptionError:
+        for name in VARIABLES:
+            os.environ.pop(name, None)
+        use_udp()
 
 
 def _is_stopped(process: int) -> bool:
@@ -175,6 +215,7 @@ class _Supervision:
         ends = zip(given["messages"], rows, commands.data, strict=True)
         self._numbers = [Numbers(one, part.reshape(-1, ROW), data) for one, part, data in ends]
         self._gone, self._silent, self._looked, self._reported = 0, True, 0, 0
+        self._cause_gone = HUNG if self._alive == NOBODY else DIED
         self._say("")
 
     def _say(self, cause: str) -> None:
@@ -186,6 +227,10 @@ class _Supervision:
         return now - int(self._table[self._heartbeat]) - self._limit
 
     def run(self) -> None:
+        if self._alive == NOBODY:  # what nobody hears yet would be missing in the motion
+            self._gone = time.monotonic_ns()
+            while not self._commands.matched and time.monotonic_ns() - self._gone < HEARD_WITHIN * 1e9:
+                time.sleep(EVERY)
         while True:
             now = time.monotonic_ns()
             if now - self._looked > LOOK * 1e9:
@@ -223,7 +268,7 @@ class _Supervision:
             return True
         moves = [one.put(motion.command, motion.periods) for one in self._numbers]
         self._commands.publish(motion.begun)
-        cause = DIED if self._gone else SILENT
+        cause = self._cause_gone if self._gone else SILENT
         if self._silent:
             self._say(cause)
         if self._silent or now - self._reported >= EVERY * 1e9:
