@@ -38,7 +38,7 @@ from .parts import (
 from .port import LOCKSTEP, REALTIME, WITHHELD
 from .table import add, get, input_row, put, row_of, slot_of
 
-__all__ = ["run"]
+__all__ = ["next_deadline", "run"]
 
 #: longest sleep, and so the longest delay until a stop is noticed
 CHUNK_NS = 20_000_000
@@ -125,18 +125,21 @@ def _judge_publication(table, took, withheld):
 
 
 @register_jitable
-def _next_deadline(table, deadline, begin, end):
+def next_deadline(table, deadline, begin, end):
     """The deadline after that of a tick, which went from ``begin`` to ``end``; counts those that are skipped."""
     period = get(table, words.PERIOD)
-    # the tick of a period that has begun follows at once, but not time after time where ticks are too slow
-    at_once = begin - deadline <= period // 4 or (begin - deadline < period and end - begin <= period // 2)
-    deadline += period
+    if end > deadline + period:
+        add(table, words.OVERRUNS, 1)
+    skipped = (begin - deadline) // period  # periods that were over before it began
+    deadline += (skipped + 1) * period
     late = end - deadline
     if late > 0:
-        skipped = late // period if at_once else (late + period - 1) // period
-        deadline += skipped * period
-        add(table, words.MISSED, skipped)
-        add(table, words.OVERRUNS, 1)
+        # the tick of a period that has begun follows at once, but not time after time where ticks are too slow
+        at_once = begin - (deadline - period) <= period // 4 or end - begin <= period // 2
+        over = late // period if at_once else (late + period - 1) // period
+        deadline += over * period
+        skipped += over
+    add(table, words.MISSED, skipped)
     return deadline
 
 
@@ -149,7 +152,7 @@ def _realtime_tick(table, now, deadline):
         store_release(table + 8 * words.HEARTBEAT, now)
         commanded = take_over(handover)
         if commanded >= moment:  # this period has its command
-            return _next_deadline(table, deadline, now, now)
+            return next_deadline(table, deadline, now, now)
     if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, moment, commanded)
@@ -172,7 +175,7 @@ def _realtime_tick(table, now, deadline):
         add(table, words.STAMPS_UNRELATED, 1)
     ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
-    return _next_deadline(table, deadline, now, get(table, words.LAST_TICK))
+    return next_deadline(table, deadline, now, get(table, words.LAST_TICK))
 
 
 @register_jitable

@@ -15,16 +15,22 @@ import weakref
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from numba import njit
 from numba.core.runtime import _nrt_python, rtsys
 
 from snn_control.engine.slots import ARRIVAL, SLOT_WORDS
 from snn_control.errors import DescriptionError, RuntimeFault
+from snn_control.realtime.cycle import next_deadline
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.port import MODES
+from snn_control.realtime.table import MISSED, OVERRUNS, PERIOD, TABLE_WORDS
 from tests.realtime import ticks
 from tests.realtime.record_output import RecordOutput
 from tests.realtime.rig import MS, ROOT, Rig, tried_again, until, value_input
+
+compiled_next_deadline = njit(next_deadline)
 
 
 def hog(stop: threading.Event) -> None:
@@ -94,6 +100,26 @@ def test_after_a_tick_that_ends_late_the_next_begins_at_once_but_not_time_after_
     assert np.median(between[between < 1.5]) == pytest.approx(1.3, abs=0.1)
     assert np.median(between[between > 1.5]) == pytest.approx(1.7, abs=0.1)
     assert abs(np.sum(between < 1.5) - np.sum(between > 1.5)) <= 0.2 * len(between)
+
+
+@given(late=st.integers(0, 6 * MS), took=st.integers(0, 4 * MS))
+@example(late=7 * MS // 2, took=MS // 10)  # a stall, within a period
+@example(late=79 * MS // 20, took=MS // 10)  # the tick after it ends in the next
+@example(late=0, took=7 * MS // 2)  # a stall in a publication
+def test_each_period_has_one_tick_or_was_missed_and_none_is_made_up_for(late, took):
+    deadline, table = 30 * MS, np.zeros(TABLE_WORDS, np.int64)
+    table[PERIOD] = MS
+    after = compiled_next_deadline(table.ctypes.data, deadline, deadline + late, deadline + late + took)
+    ticked, end, chosen = late // MS, late + took, (after - deadline) // MS  # periods after that of `deadline`
+    assert after == deadline + chosen * MS
+    assert chosen > ticked
+    assert table[MISSED] == chosen - 1
+    assert table[OVERRUNS] == (end > MS)
+    begun = max(end // MS, ticked + 1)  # the period that the end lies in, if it is another one
+    if late % MS <= MS // 4 or took <= MS // 2:
+        assert chosen == begun
+    else:
+        assert chosen == max(-(-end // MS), ticked + 1)
 
 
 STOPPED = """
