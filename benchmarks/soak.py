@@ -126,9 +126,12 @@ def watch(pid: int, seconds: float, cpu: int, told: Told) -> tuple[list[tuple[in
     """What is seen of a process each second; what cyclictest printed meanwhile, if it is there; and how many periods
     the controller has missed meanwhile."""
     time.sleep(8.0)  # it starts
-    told.wait()
-    before, test, samples = told.missed, cyclictest(seconds, cpu), []
-    end, shown = time.monotonic() + seconds, time.monotonic()
+    time.sleep(1.2 - time.monotonic() % 1.0)
+    test, samples = cyclictest(seconds, cpu), []
+    time.sleep(1.0 - time.monotonic() % 1.0)  # cyclictest begins at a full second
+    begin = shown = time.monotonic()
+    told.wait()  # the next report after its begin, and after its end: both are counted for as long
+    before, end = told.missed, begin + seconds - 2.0
     while time.monotonic() < end:
         samples.append(seen(pid))
         if time.monotonic() > shown + 60:
