@@ -307,7 +307,8 @@ class Controller(Stepped):
 
     @alone
     def spikes(self, population: str) -> np.ndarray:
-        """(k,) uint32 ascending: neurons that fired in the last network step; `raster` has all steps of the tick.
+        """(k,) uint32 ascending: neurons that fired in the last network step, each once; `raster` has all steps of the
+        tick, and how often a neuron fired.
 
         population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for any
             other.

@@ -15,6 +15,11 @@ teacher and then more and more the controller drives (DAgger, Ross et al. 2011, 
 short and begin with a fast target, since that is where targets are lost; others are long, since some offsets grow for
 seconds. What is noisy least squares trust too little (regression dilution): the pictures count GAIN times as much, in
 the end FINAL times. The result is the mean of the last rounds, and does not depend on the number of processes.
+
+**Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first, when
+that is done and in the same way. `seen_busy` fires as often as `seen` counts, but not while `calm` fires, which
+`busy_long` silences after half a second or more: read-outs that take turns while the target is searched for lose it.
+With all of it more targets are lost while it sets in, so it counts a little less.
 """
 
 from __future__ import annotations
@@ -42,22 +47,33 @@ from . import Taught
 from .pan_tilt import COMMANDS, TOPICS
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
-#: episodes of a round: how many, and arguments of the world
-EPISODES: tuple[tuple[int, dict[str, Any]], ...] = (
-    (6, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
-    (26, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
-    (26, {"frequency": 0.65, "duration": 6.0, "randomize": 0.6, "background": 0.035}),
-    (24, {"frequency": 1.2, "duration": 0.8}),
-    (32, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0}),
-    (10, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
-    (16, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0, "camera": "noisy"}),
+HARD = {"contrast": -1.1, "background": 0.085, "camera": "noisy", "randomize": 0.2}
+#: episodes of a round, for each read-out: how many, and arguments of the world
+EPISODES: tuple[tuple[tuple[int, dict[str, Any]], ...], ...] = (
     (
-        16,
-        {"frequency": 1.0, "duration": 0.8, "contrast": -1.1, "background": 0.085, "camera": "noisy", "randomize": 0.2},
+        (6, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
+        (26, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
+        (26, {"frequency": 0.65, "duration": 6.0, "randomize": 0.6, "background": 0.035}),
+        (24, {"frequency": 1.2, "duration": 0.8}),
+        (32, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0}),
+        (10, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
+        (16, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0, "camera": "noisy"}),
+        (16, {"frequency": 1.0, "duration": 0.8, **HARD}),
+        (16, {"frequency": 1.05, "duration": 2.5, "randomize": 0.25}),
+        (8, {"frequency": 0.65, "duration": 2.4, "background": 0.1}),
+        (8, {"frequency": 1.2, "duration": 0.8, "background": 0.1, "randomize": 0.3}),
     ),
-    (16, {"frequency": 1.05, "duration": 2.5, "randomize": 0.25}),
-    (8, {"frequency": 0.65, "duration": 2.4, "background": 0.1}),
-    (8, {"frequency": 1.2, "duration": 0.8, "background": 0.1, "randomize": 0.3}),
+    (
+        (16, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
+        (10, {"frequency": 0.8, "duration": 5.0, "randomize": 0.15, "camera": "noisy"}),
+        (16, {"frequency": 0.65, "duration": 4.0, "randomize": 1.0, "camera": "noisy"}),
+        (8, {"frequency": 1.1, "duration": 3.0, "randomize": 0.3, "camera": "noisy"}),
+        (12, {"frequency": 1.0, "duration": 3.0, **HARD}),
+        (6, {"frequency": 0.65, "duration": 5.0, "background": 0.1, "randomize": 0.2}),
+        (6, {"frequency": 1.1, "duration": 3.0, "background": 0.1, "randomize": 0.2}),
+        (12, {"frequency": 1.05, "duration": 3.0, "background": 0.075, "randomize": 0.3}),
+        (6, {"frequency": 1.05, "duration": 3.0, "background": 0.075, "contrast": -1.3, "randomize": 0.3}),
+    ),
 )
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 SIZE, CELLS = (128, 128), GRID * GRID
@@ -65,13 +81,19 @@ SIZE, CELLS = (128, 128), GRID * GRID
 PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
 SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
 BUSY, BUSY_TAU, BUSY_LASTS = 18, 0.05, 0.2  # cells within BUSY_TAU [s] for a spike of `busy_active`; its effect [s]
+PACE = 0.05  # s between spikes of `busy_active` that `busy_long` hears, so that it takes as long whatever their rate
+LONG, LONG_TAU, LONG_LASTS = 6.0, 1.0, 0.4  # of these within LONG_TAU [s] for one of `busy_long`; its effect [s]
+CALM_TAU, SILENCE = 0.02, 100.0  # s between spikes of `calm`, and of their effect; what a gate takes from a neuron
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
-RIDGE, SMOOTH = 2e-5, 0.1  # of the mean square of a feature: for weights, and for their second differences
+SEEN = "seen", "seen_busy"  # what the read-outs read
+#: of the mean square of a feature: for the weights of each read-out, and for their second differences
+RIDGE, SMOOTH = (2e-5, 5e-4), 0.1
 GAIN, FINAL = 2.0, 2.5  # of the pictures, while taught and in the end
+ADDED, FINALLY_ADDED = 0.7, 0.85  # of the second read-out, while taught and in the end
 FILTERS = (0.0025, 0.008, 0.025, 0.08, 0.25)  # s
-SHARES = (1.0, 0.5, 0.2, 0.1, *[0.0] * 6)  # of the teacher in driving, a round each
+SHARES = (1.0, 0.5, 0.2, 0.1, *[0.0] * 6), [0.0] * 8  # of the teacher in driving, a round of each read-out
 KEPT, MEAN = 0.9, 5  # share of earlier rounds; rounds that are averaged
 HELD, NOISE = 100, 0.06  # steps; of the teacher when it drives [rad/s a step]
 NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
@@ -79,7 +101,7 @@ NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
 
 # the controller ------------------------------------------------------------------------------------------------
 def front_end(m: Model) -> None:
-    """Everything up to `seen`."""
+    """Everything up to `seen` and `seen_busy`."""
     cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
     _, row, column = (a.reshape(-1) for a in np.indices((2, GRID, GRID)))
     m.population("busy", CELLS // 16, IF(r=1 / DT, v_threshold=1.0, v_min=0.0, refractory=0.05))
@@ -87,6 +109,13 @@ def front_end(m: Model) -> None:
     together = LIF(tau_mem=BUSY_TAU, r=BUSY_TAU / DT, integration="exponential_euler", reset="subtract")
     m.population("busy_active", 1, together)
     m.connect("busy", "busy_active", 1 / BUSY, delay=DT)
+    m.population("busy_paced", 1, IF(r=1 / DT, v_threshold=1.0, refractory=PACE))
+    m.connect("busy_active", "busy_paced", 1.0, delay=DT)
+    long = LIF(tau_mem=LONG_TAU, r=LONG_TAU / DT, integration="exponential_euler", v_threshold=LONG)
+    m.population("busy_long", 1, long)
+    m.connect("busy_paced", "busy_long", 1.0, delay=DT)
+    m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / CALM_TAU, v_init=1.0)
+    m.connect("busy_long", "calm", -SILENCE, tau_syn=LONG_LASTS, delay=DT)
     seen = []
     for k, (name, (tau, threshold, raised)) in enumerate(PICTURES.items()):
         m.population(name, 2 * CELLS, replace(cell, tau_syn=tau))
@@ -109,12 +138,16 @@ def front_end(m: Model) -> None:
     fields = 2 * (GRID * len(PICTURES) + np.arange(FIELDS)) + np.arange(2)[:, None]
     seen.append(("joint_velocity", np.arange(2 * FIELDS), fields))
     m.population("seen", 2 * CHANNELS, Relay())
-    for name, pre, post in seen:
-        m.connect(name, "seen", 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
+    m.population("seen_busy", 2 * CHANNELS, IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True))
+    m.connect("calm", "seen_busy", -SILENCE, tau_syn=CALM_TAU, delay=DT)
+    for all_seen in SEEN:
+        for name, pre, post in seen:
+            m.connect(name, all_seen, 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
 
 
-def make(readout: np.ndarray, size: tuple[int, int] = SIZE) -> ControllerSpec:
-    """The controller of a read-out, (filters, channels) in half limits a count, for a camera of this size."""
+def make(readouts: np.ndarray, size: tuple[int, int] = SIZE) -> ControllerSpec:
+    """The controller of the read-outs of `SEEN`, (2, filters, channels) in half limits a count, for a camera of this
+    size."""
     m = Model(dt=DT)
     m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
@@ -122,9 +155,10 @@ def make(readout: np.ndarray, size: tuple[int, int] = SIZE) -> ControllerSpec:
     front_end(m)
     m.population("command", 2, Relay())
     both = Convolution((CHANNELS, 2, 1))  # the same weights for each axis
-    for tau, weights in zip(FILTERS, readout, strict=True):
-        shared = (weights * -math.expm1(-DT / tau)).astype(np.float32)[None, :, None, None]
-        m.connect("seen", "command", shared, both, tau_syn=tau)
+    for all_seen, readout in zip(SEEN, readouts, strict=True):
+        for tau, weights in zip(FILTERS, readout, strict=True):
+            shared = (weights * -math.expm1(-DT / tau)).astype(np.float32)[None, :, None, None]
+            m.connect(all_seen, "command", shared, both, tau_syn=tau)
     for axis, weight in zip(("pan", "tilt"), np.eye(2), strict=True):
         decoder = (MembraneDecoder("command", LIMIT * weight),)
         m.output(axis, decoder=decoder, unit="rad/s", limits=(-LIMIT, LIMIT))
@@ -157,14 +191,14 @@ def features(seen: np.ndarray) -> np.ndarray:
     return found.reshape(len(x), 2, -1)
 
 
-def solved(square: np.ndarray, product: np.ndarray) -> np.ndarray:
+def solved(square: np.ndarray, product: np.ndarray, ridge: float) -> np.ndarray:
     """(filters, channels) by least squares; ``square``, ``product``: sums of what `episode` gives."""
     rough, first = np.zeros((sum(PARTS), sum(PARTS))), 0
     for n in PARTS:
         bend = np.diff(np.eye(n), 2, axis=0)
         rough[first : first + n, first : first + n] = bend.T @ bend
         first += n
-    penalty = RIDGE * np.eye(len(product)) + SMOOTH * np.kron(np.eye(len(FILTERS)), rough)
+    penalty = ridge * np.eye(len(product)) + SMOOTH * np.kron(np.eye(len(FILTERS)), rough)
     found = np.linalg.solve(square + np.diag(square).mean() * penalty, product)
     return found.reshape(len(FILTERS), -1) @ odd().T
 
@@ -178,38 +212,50 @@ def louder(readout: np.ndarray, gain: float) -> np.ndarray:
 
 # teaching ------------------------------------------------------------------------------------------------------
 def episode(
-    readout: np.ndarray, share: float, kind: int, seed: Sequence[int]
+    readouts: np.ndarray, share: float, stage: int, kind: int, seed: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Drive until the target is lost; returns sums of products of features, of features with the teacher's commands
-    [half limits], and the number of steps and of targets lost."""
-    rng, env = np.random.default_rng(seed), world(kind)
-    controller = Controller.from_spec(make(readout, EPISODES[kind][1].get("size", SIZE)))
+    """Drive until the target is lost; returns sums of products of features, of features with what is wanted of the
+    read-out of this stage [half limits], and the number of steps and of targets lost. Wanted is what the teacher
+    commands without what earlier read-outs do."""
+    rng, env = np.random.default_rng(seed), world(stage, kind)
+    controller = Controller.from_spec(make(readouts, EPISODES[stage][kind][1].get("size", SIZE)))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
-    rows: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+    rows: list[tuple[np.ndarray, ...]] = []
     over, noise, drives = False, np.zeros(2), False
     while not over:
         own, said = np.ravel(controller.predict(observation)[0]), teacher.predict(observation, info)[0]
         error = info["target"] - observation["joint_position"]
         if len(rows) % HELD == 0:
             drives = rng.random() < share
-        rows.append((controller.bound.array("seen.v").copy(), said / LIMIT, error))
+        busy = np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS)
+        rows.append((said / LIMIT, error, controller.bound.array("seen.v").copy(), busy))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
         observation, _, _, over, info = env.step((said + noise if drives else own).astype(np.float32))
         over = over or np.hypot(*error) > LOST
-    seen, said, errors = (np.array(column) for column in zip(*rows, strict=True))
+    said, errors, *seen = (np.array(column) for column in zip(*rows, strict=True))
+    wanted = said[::4]  # a step of four
+    for k in range(stage):
+        wanted = wanted - features(seen[k])[::4] @ (readouts[k] @ odd()).reshape(-1) / 2
     worth = 1 / (1 + (errors[::4] / NEAR) ** 2)
-    axes = [*zip(np.swapaxes(features(seen)[::4], 0, 1), worth.T, said[::4].T, strict=True)]  # a step of four
+    axes = [*zip(np.swapaxes(features(seen[stage])[::4], 0, 1), worth.T, wanted.T, strict=True)]
     square = sum((x * w[:, None]).T @ x for x, w, _ in axes)
     return square, sum(x.T @ (w * y) for x, w, y in axes), np.array([len(rows), np.hypot(*errors[-1]) > LOST], int)
 
 
 @functools.cache
-def world(kind: int) -> Any:
+def world(stage: int, kind: int) -> Any:
     import gymnasium
 
-    return gymnasium.make(WORLD, **EPISODES[kind][1], disable_env_checker=True)
+    return gymnasium.make(WORLD, **EPISODES[stage][kind][1], disable_env_checker=True)
+
+
+def settled(readouts: np.ndarray, added: float) -> np.ndarray:
+    """The read-outs of `SEEN` after so many rounds, of which the newest are averaged: what drives while the second one
+    is taught, and the result. ``added``: how much of the second one counts."""
+    calm = louder(np.mean(readouts[: len(SHARES[0]) + 1, 0][-MEAN:], axis=0), FINAL / GAIN)
+    return np.stack([calm, added * np.mean(readouts[-MEAN:, 1], axis=0)])
 
 
 def teach(
@@ -220,28 +266,35 @@ def teach(
     progress : called after each round with its number, the number of all, and what it gave
     """
     n = len(FILTERS) * sum(PARTS)
-    first = np.zeros((len(FILTERS), CHANNELS))
+    first = np.zeros((len(SEEN), len(FILTERS), CHANNELS))
     asked = {"recipe": RECIPE.name, "seed": seed, "controller": build_program(make(first)).digest}
     run = Folder(Path(folder), asked)
-    new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 2), int)}
+    new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 3), int)}
     there = run.load() or new
     square, product, readouts, played = (there[name] for name in new)
-    kinds = [kind for kind, (times, _) in enumerate(EPISODES) for _ in range(times)]
+    rounds = [(stage, share) for stage, shares in enumerate(SHARES) for share in shares]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
-        for number in range(len(played), len(SHARES)):
+        for number in range(len(played), len(rounds)):
+            stage, share = rounds[number]
+            if number == len(SHARES[0]):
+                square, product = new["square"], new["product"]
+            kinds = [kind for kind, (times, _) in enumerate(EPISODES[stage]) for _ in range(times)]
             seeds = [(seed, number, k) for k in range(len(kinds))]
-            play = functools.partial(episode, readouts[-1], SHARES[number])
+            drives = settled(readouts, ADDED) if stage else readouts[-1]
+            play = functools.partial(episode, drives, share, stage)
             squares, products, each = zip(*pool.map(play, kinds, seeds), strict=True)
             square, product = KEPT * square + sum(squares), KEPT * product + sum(products)
-            readouts = np.append(readouts, [louder(solved(square, product), GAIN)], axis=0)
-            played = np.append(played, [sum(each)], axis=0)
+            now, found = readouts[-1].copy(), solved(square, product, RIDGE[stage])
+            now[stage] = found if stage else louder(found, GAIN)
+            readouts = np.append(readouts, [now], axis=0)
+            played = np.append(played, [[*np.sum(each, axis=0), len(kinds)]], axis=0)
             rows = [
-                {"phase": k + 1, "steps": int(steps), "score": 1 - int(lost) / len(kinds)}
-                for k, (steps, lost) in enumerate(zip(np.cumsum(played[:, 0]), played[:, 1], strict=True))
+                {"phase": k + 1, "steps": int(steps), "score": 1 - int(lost) / int(times)}
+                for k, (steps, (_, lost, times)) in enumerate(zip(np.cumsum(played[:, 0]), played, strict=True))
             ]
             run.save(dict(zip(new, (square, product, readouts, played), strict=True)), rows)
-            progress(number + 1, len(SHARES), f"the target was lost in {played[-1, 1]} of {len(kinds)} episodes")
-    return make(louder(np.mean(readouts[-MEAN:], axis=0), FINAL / GAIN))
+            progress(number + 1, len(rounds), f"the target was lost in {played[-1, 1]} of {len(kinds)} episodes")
+    return make(settled(readouts, FINALLY_ADDED))
 
 
 RECIPE = Taught(
