@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKERS = len(os.sched_getaffinity(0)) + 2  # tests of nodes wait more than they compute
+WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
 PHASES = (
     ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder", "-m", "not timed"),
     ("-n", "2", "--dist", "loadfile", "-m", "timed"),
