@@ -111,7 +111,7 @@ def test_the_ring_is_never_torn_while_the_loop_writes():
     while loop.running:
         rows = recorder.read()[2]
         assert (rows == rows[:, :1]).all()
-        assert (np.diff(rows[:, 0]) == 1).all()
+        assert (np.diff(rows[:-1, 0]) == 1).all()  # the last may be the final command, which is published again
         seen += len(rows)
     assert loop.stop()
     assert seen
