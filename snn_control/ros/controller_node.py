@@ -111,7 +111,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.faults: FaultLog | None = None
         self._io: Any = None
         self.supervisor: Supervisor | None = None
-        self._last_resort: list[str] = []  # what goes on in place of a process that hangs, without one beside it
         self.held_up = ""  # why the loop of an active controller does not run yet
         self._first_matched = 0.0
         self.spec: ControllerSpec | None = None
@@ -230,7 +229,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             if supervise:
                 self.supervisor.start(told, supervise, priority)
             else:
-                self._last_resort = self.supervisor.program(told, priority)
+                self.supervisor.wait_for_a_hang(told, priority)
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
 
@@ -301,13 +300,13 @@ class ControllerNode(ProcessNode, LifecycleNode):
             for port in self.inputs:
                 port.clear()
             self.faults.restart()
-            if self.mode != "lockstep":
-                if self.supervisor is not None and self.supervisor.beside and not self.supervisor.alive:
+            if (supervisor := self.supervisor) is not None:  # not in lockstep
+                if supervisor.beside and not supervisor.alive:
                     raise RuntimeFault("the supervisor is gone: configure the node anew")
                 self._stop.begins()
                 rights = self.loop.start()
                 self._learned = True
-                self._stop.guard(self.loop.table, self._hangs, self._last_resort, self.get_name())
+                self._stop.guard(self.loop.table, self._hangs, supervisor.program, self.get_name())
                 rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
                 granted = rights.priority
                 if rights.missing:

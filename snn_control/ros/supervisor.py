@@ -11,9 +11,9 @@ to the safe commands, as the guard would (`continued`), then repeats them every 
 ends when the pipe from the controller is closed while no loop runs. SIGINT from the terminal does not end it: the loop
 needs it until its own end.
 
-Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs
-(`Supervisor.program`) and ends its own: it needs a second to begin, and is not there after SIGKILL. It inherits the
-watchdog's blocked signals. An actuator needs a time-out of its own in any case: nothing helps if the machine fails.
+Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs, and
+ends its own (`Supervisor.wait_for_a_hang`): it needs a second to begin, and is not there after SIGKILL. An actuator
+needs a time-out of its own in any case: nothing helps if the machine fails.
 """
 
 from __future__ import annotations
@@ -64,6 +64,7 @@ class Supervisor:
 
     table, motion : these words, int64
     rows : for each port (numbers, ROW) int64, see `rounding`
+    program : the command line of a process for a loop that hangs, path and arguments; empty if there is one beside it
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -74,9 +75,10 @@ class Supervisor:
         self.rows = [part.reshape(-1, ROW) for part in rows]
         self._process: subprocess.Popen | None = None
         self._pipe = NOBODY
+        self.program: list[str] = []
 
-    def program(self, given: dict[str, Any], priority: int) -> list[str]:
-        """The command line of the process, for a loop that hangs and whose process is being ended. It inherits files.
+    def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
+        """Make the `program`, which inherits files of this process.
 
         given : of `safe_messages.messages_of`, for the ports in their order; ``motion``, what `Continued` takes; and
             heartbeat, running, publishing: words of the table
@@ -84,12 +86,12 @@ class Supervisor:
         """
         for file in self._files:
             os.set_inheritable(file, True)
-        return self._line(given, 0.0, priority, NOBODY, NOBODY)
+        self.program = self._line(given, 0.0, priority, NOBODY, NOBODY)
 
     def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
         """Start the process beside the loop; raises RuntimeFault if it is not ready within `READY_WITHIN`.
 
-        given, priority : as in `program`
+        given, priority : as in `wait_for_a_hang`
         limit : age of the heartbeat beyond which it commands [s]
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)

@@ -2,43 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-from contextlib import contextmanager
 
 import pytest
 
-from snn_control.ros.launching import NodeProcess, command_line
-from tests.ros.robot import CONTROLLER, ERROR, SAFE, changed, child_environment, die_with_the_parent, wait, write
+from tests.ros.hanging import hanging
+from tests.ros.robot import CONTROLLER, ERROR, SAFE, changed, wait
 from tests.ros.test_supervisor import MOTIONS, is_one_motion
 
 SAID = "the loop's heartbeat stopped for 0.5 s: ended"
 
 
-@contextmanager
-def hanging(folder, robot, values=CONTROLLER):
-    """A node whose 100th publication never returns, and what is heard."""
-    line = command_line(NodeProcess("controller_node", "controller", {"controller_file": str(write(folder, values))}))
-    line[line.index("snn_control.ros.controller_node")] = "tests.ros.hanging_node"
-    answers = robot.commands()
-    robot.feed(robot.publisher(), 1.0, 0.0)
-    environment = child_environment() | {"TMPDIR": str(folder)}
-    with (folder / "log").open("w+") as log:
-        process = subprocess.Popen(
-            line, env=environment, cwd=folder, stderr=log, preexec_fn=die_with_the_parent, start_new_session=True
-        )
-        try:
-            wait(lambda: len(answers) >= 99, what="the command before the hang")
-            yield process, answers
-        finally:
-            os.killpg(process.pid, signal.SIGKILL)  # the last resort too
-            process.wait()
+def hangs(answers):
+    """Wait for the 100th publication, which hangs."""
+    wait(lambda: len(answers) >= 99, what="the command before the hang")
 
 
 @pytest.mark.parametrize("signalled", [False, True])
 def test_a_hanging_publication_ends_in_the_safe_command_of_another_process(tmp_path, robot, signalled):
-    with hanging(tmp_path, robot) as (process, answers):
+    with hanging(tmp_path, robot, CONTROLLER) as (process, answers):
+        hangs(answers)
         if signalled:
             for profile in tmp_path.glob("snn_control-*.xml"):  # as a cleaner of old files does
                 profile.unlink()
@@ -58,6 +41,7 @@ def test_it_passes_no_limit_of_motion(name, tmp_path, robot):
     motion = MOTIONS[name]
     values = changed(CONTROLLER, "outputs.drive", CONTROLLER["outputs"]["drive"] | motion)
     with hanging(tmp_path, robot, values) as (process, answers):
+        hangs(answers)
         assert process.wait(20) == 1
         before, last = len(answers), answers[-1][1]
         wait(lambda: len({value for _, value in answers[before:][-40:]}) == 1 and len(answers) > before + 50)

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from snn_control.record.input_log import InputLog
-from snn_control.ros.launching import NodeProcess, command_line
 from tests.motion_judge import heard_beyond
+from tests.ros.hanging import hanging
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, child_environment, die_with_the_parent, wait, write
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, wait, write
 from tests.ros.test_replay import replayed
 
 LIMIT, PERIOD = 0.05, CONTROLLER["period"]
@@ -117,7 +117,7 @@ def test_a_record_that_ends_has_what_was_handed_over(tmp_path, start, robot):
 
 def test_a_process_that_is_stopped_while_it_publishes_is_ended(tmp_path, robot):
     """It would go on with an old command."""
-    with hanging(tmp_path, robot) as (process, commands):
+    with hanging_later(tmp_path, robot) as (process, commands):
         (tmp_path / "hang").touch()
         for _ in range(20):  # the first times it may not hang yet
             process.send_signal(signal.SIGSTOP)
@@ -189,30 +189,17 @@ def supervisor_of(process):
 
 
 @contextmanager
-def hanging(folder, robot):
+def hanging_later(folder, robot):
     """A supervised node whose publication hangs as soon as a file ``hang`` is there, and what is heard."""
-    parameters = {"controller_file": str(write(folder, VALUES)), "supervise": LIMIT}
-    environment = child_environment() | {"HANGS_WITH": str(folder / "hang")}
-    line = command_line(NodeProcess("controller_node", "controller", parameters))
-    line[line.index("snn_control.ros.controller_node")] = "tests.ros.hanging_node"
-    answers = robot.commands()
-    robot.feed(robot.publisher(), 1.0, 0.0)
-    with (folder / "log").open("w+") as log:
-        process = subprocess.Popen(
-            line, env=environment, cwd=folder, stderr=log, preexec_fn=die_with_the_parent,
-            start_new_session=True,
-        )  # fmt: skip
-        try:
-            robot.status("/controller: supervisor", level=OK, text="commands what is safe")
-            wait(lambda: answers and answers[-1][1] != SAFE)
-            yield process, answers
-        finally:
-            process.kill()
-            process.wait()
+    variables = {"HANGS_WITH": str(folder / "hang")}
+    with hanging(folder, robot, VALUES, variables, supervise=LIMIT) as (process, answers):
+        robot.status("/controller: supervisor", level=OK, text="commands what is safe")
+        wait(lambda: answers and answers[-1][1] != SAFE)
+        yield process, answers
 
 
 def test_a_publication_that_stands_is_safe_before_the_process_is_ended(tmp_path, robot):
-    with hanging(tmp_path, robot) as (process, answers):
+    with hanging_later(tmp_path, robot) as (process, answers):
         (tmp_path / "hang").touch()
         assert process.wait(20) == 1
         wait(lambda: answers[-1][1] == SAFE)

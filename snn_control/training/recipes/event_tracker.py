@@ -228,8 +228,10 @@ def episode(
         error = info["target"] - observation["joint_position"]
         if len(rows) % HELD == 0:
             drives = rng.random() < share
-        busy = np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS)
-        rows.append((said / LIMIT, error, controller.bound.array("seen.v").copy(), busy))
+        counts = [controller.bound.array("seen.v").copy()]
+        if stage:
+            counts.append(np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS))
+        rows.append((said / LIMIT, error, *counts))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
         observation, _, _, over, info = env.step((said + noise if drives else own).astype(np.float32))
