@@ -8,7 +8,11 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
+
 from snn_control.files import replace_text
+
+from .processes import exit_code
 
 NAMES = (
     "engine", "calls", "peers", "build", "plasticity", "plugins", "events_decode", "events_filters", "event_camera",
@@ -22,17 +26,17 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[*NAMES, []], metavar="NAME", help=f"some of {', '.join(NAMES)}")
     parser.add_argument("--quick", action="store_true", help="short runs, for a first look")
     options = parser.parse_args()
-    figures, passed = {}, True
+    figures, code = {}, 0
     for name in options.names or NAMES:
         print(f"\n== {name}", flush=True)
         module = importlib.import_module(f"benchmarks.{name}")
         figures[name] = module.main(["--quick"] if options.quick else [])
-        passed &= figures[name].get("passed") is not False
+        code = max(code, exit_code(figures[name]))
     path = Path("runs/bench.json")
     path.parent.mkdir(exist_ok=True)
-    replace_text(path, json.dumps(figures, indent=1))
+    replace_text(path, json.dumps(figures, indent=1, default=np.generic.item))
     print(f"\nfigures: {path}")
-    return 0 if passed else 1
+    return code
 
 
 if __name__ == "__main__":
