@@ -66,7 +66,11 @@ class Encoder(Checked):
 
 
 class _GridEncoder(Encoder):
-    """Base of the encoders that pool the events of a sensor over the cells of a grid."""
+    """Base of the encoders that pool the events of a sensor over the cells of a grid.
+
+    An event is in the cell in which the middle of its pixel lies; on the boundary of two cells, in the outer one, so
+    that a mirrored picture has mirrored cells whatever the size of the camera.
+    """
 
     grid: Cells
     made_for: Cells | None
@@ -90,11 +94,11 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows of a camera's pixels that the grid covers, and how many of them lie above its picture."""
+        """Rows of a camera's pixels that the grid covers, and how many halves of them lie above its picture."""
         if self.made_for is None:
             return size[1], 0
         lines = round(size[0] * self.made_for[1] / self.made_for[0])
-        return lines, max(lines - size[1], 0) // 2
+        return lines, max(lines - size[1], 0)
 
     def share(self, size: tuple[int, int]) -> float:
         """How much an event of a camera counts: less where more pixels see the same."""

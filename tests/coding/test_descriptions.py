@@ -103,7 +103,7 @@ def test_pooling_keeps_every_event():
     x, y = rng.integers(0, 50, 1000), rng.integers(0, 31, 1000)
     one.step({"camera": (np.zeros(1000), x, y, np.ones(1000))})
     expected = np.zeros((4, 7))
-    np.add.at(expected, (y * 4 // 31, x * 7 // 50), 1)
+    np.add.at(expected, ((2 * y + 1) * 4 // 62, (2 * x + 1) * 7 // 100), 1)  # of the middles of pixels
     assert (one.bound.array("camera.pooled").reshape(4, 7) == expected).all()
 
 

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from snn_control.coding import (
     BackgroundActivity,
@@ -26,11 +28,13 @@ from snn_control.controller_file import ControllerSpec, load_spec, parse_spec
 from snn_control.engine import registry
 from snn_control.engine.build import build
 from snn_control.engine.build.encoders import _cells
+from snn_control.engine.kernels.encoders import cell_along
 from snn_control.engine.lowering import EncoderLowering, FilterLowering, Plugin
 from snn_control.engine.program import PRE
 from snn_control.errors import BuildError, DescriptionError
 from snn_control.network import LI, LIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
+from tests.reference.filters import cell_along as exact_cell_along
 
 SIZE = (16, 12)
 MS = 1_000_000  # ns
@@ -204,7 +208,13 @@ def test_responses_of_a_pool(filters, values, expected):
     assert one.bound.array("camera.pooled").tolist() == expected
 
 
-@pytest.mark.parametrize("size", [(24, 18), (24, 24), (8, 5), (13, 3)])
+def cell_of(pixel: np.ndarray, pixels: int, size: int, cells: int) -> np.ndarray:
+    """The cell of each of ``pixels``, which lie in the middle of ``size``, from its distance to the middle."""
+    away = (2 * pixel + 1 - pixels) * cells / (2 * size)
+    return cells // 2 + np.where(away < 0, -1 - np.floor(-away), np.floor(away)).astype(int)
+
+
+@pytest.mark.parametrize("size", [(24, 18), (24, 24), (8, 5), (13, 3), (30, 21), (10, 4)])
 @pytest.mark.parametrize("polarity", ["signed", "merge", "split"])
 def test_another_camera_is_seen_through_the_cells_of_the_one_that_they_were_made_for(size, polarity):
     """Its pixels lie in the middle of a picture of the same angle, and as much is summed from more or fewer of them."""
@@ -213,9 +223,34 @@ def test_another_camera_is_seen_through_the_cells_of_the_one_that_they_were_made
     x, y, p = rng.integers(0, width, 200), rng.integers(0, height, 200), rng.integers(0, 2, 200)
     one.step({"camera": (np.zeros(200), x, y, p)})
     expected = np.zeros((2, 4, 4))
-    np.add.at(expected, (p, (y + (width - height) // 2) * 4 // width, x * 4 // width), (16 / width) ** 2)
+    np.add.at(expected, (p, cell_of(y, height, width, 4), cell_of(x, width, width, 4)), (16 / width) ** 2)
     expected = {"signed": expected[1] - expected[0], "merge": expected.sum(0), "split": expected}[polarity]
     np.testing.assert_allclose(one.bound.array("camera.pooled"), expected.reshape(-1), atol=1e-4)
+
+
+@settings(max_examples=500)
+@given(size=st.integers(1, 65536), data=st.data())
+def test_a_cell_along_a_camera_is_exact(size, data):
+    cells, pixel = data.draw(st.integers(1, size)), data.draw(st.integers(0, size - 1))
+    scale = 1 << 39
+    words = (2 * pixel + 1, size, -(-scale * cells // size), scale // size)
+    assert cell_along(*np.array(words, np.uint64)[:, None]) == exact_cell_along(2 * pixel + 1, size, cells)
+
+
+@settings(max_examples=100)
+@given(width=st.integers(2, 700), height=st.integers(2, 700), data=st.data())
+def test_a_mirrored_picture_has_mirrored_cells(width, height, data):
+    """Grids of even numbers of cells, over cameras that they do not divide: 7 and 8 columns in turn, say."""
+    columns, rows = (2 * data.draw(st.integers(1, min(size // 2, 40))) for size in (width, height))
+    one = camera((), PoolEncoder((columns, rows), "merge"), (width, height))
+    x, y = np.arange(0, width, 1 + width // 60), np.arange(0, height, 1 + height // 60)
+    x, y = (a.reshape(-1)[:4000] for a in np.meshgrid(x, y))
+    pictures = []
+    for there in ((x, y), (width - 1 - x, height - 1 - y)):
+        keep = (2 * x + 1 != width) & (2 * y + 1 != height)  # not a line through the middle
+        one.step({"camera": (np.zeros(keep.sum()), *(a[keep] for a in there), np.ones(keep.sum()))})
+        pictures.append(one.bound.array("camera.pooled").reshape(rows, columns).copy())
+    np.testing.assert_array_equal(pictures[1], pictures[0][::-1, ::-1])
 
 
 def test_a_surface_of_another_camera():

@@ -35,7 +35,7 @@ from snn_control.network import Network, Population
 from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
 from tests.reference.coding import changes, fields, guard, population_vector, squash, stop
 from tests.reference.delivery import synapse
-from tests.reference.filters import SlowFilters, responded
+from tests.reference.filters import SlowFilters, cell_along, responded
 from tests.reference.inputs import believed, sample
 from tests.reference.populations import SlowPopulation, SlowRule
 from tests.reference.scalars import HALF, ONE, ZERO, f32
@@ -195,14 +195,15 @@ class SlowController:
         covered, above, share = height, 0, 1.0
         if e.made_for is not None:
             covered, share = round(width * e.made_for[1] / e.made_for[0]), (e.made_for[0] / width) ** 2
-            above = (covered - height) // 2
+            above = covered - height  # halves of a pixel
         out = np.zeros(cells * (2 if e.polarity == "split" else 1), np.float32)
         decay = f32(math.exp(-self.period / e.tau)) if e.tau is not None else ZERO
         level = self.levels.setdefault(spec.name, np.zeros_like(out))
         for i in range(out.size):
             level[i] = settle(level[i] * decay)
         for _, x, y, on in self.filters[spec.name].tick(framed):
-            cell = (y + above) * lines // covered * columns + x * columns // width
+            line, column = cell_along(2 * y + 1 + above, covered, lines), cell_along(2 * x + 1, width, columns)
+            cell = line * columns + column
             if e.polarity == "split" and on:
                 cell += cells
             weight = ONE if on or e.polarity != "signed" else -ONE

@@ -106,10 +106,17 @@ def places(slot, kept, capacity, x, y, width, height, counters):
     return framed
 
 
+def cell_along(middle: int, size: int, cells: int) -> int:
+    """Of ``cells`` along ``size`` pixels; ``middle`` of a pixel, in halves. On a boundary: the outer one."""
+    cell, beyond = divmod(middle * cells, 2 * size)
+    return cell - (beyond == 0 and middle < size)
+
+
 def lead(slot, kept, capacity, x, y, width, height, p, cells, columns, rows, lines, above, of_on, counters):
     """Write the cells of all events; returns which of them an encoder reads."""
     for k in range(min(int(slot[2]), capacity) if slot[0] > 0 else 0):
-        column, line = int(x[k]) * columns // width, (int(y[k]) + above) * rows // lines
+        column = cell_along(2 * int(x[k]) + 1, width, columns)
+        line = cell_along(2 * int(y[k]) + 1 + above, lines, rows)
         cells[k] = (line * columns + column + int(p[k] != 0) * of_on) % 2**32
     return places(slot, kept, capacity, x, y, width, height, counters)
 

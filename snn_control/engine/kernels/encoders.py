@@ -24,7 +24,7 @@ SUM, BINARY, SATURATE = range(3)
 SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
 WHOLE = 1 << 24  # a float32 counts exactly up to here
 # indices are uint64: for a signed index compiled code would check at each use whether it counts from the end
-U64_1, U64_32 = np.uint64(1), np.uint64(32)
+U64_1, U64_2, U64_39, U64_40, U64_63 = (np.uint64(n) for n in (1, 2, 39, 40, 63))
 
 
 @kernel()
@@ -235,7 +235,7 @@ def to_cell(out, cell, weight, how):
 
 class Grid(Record):
     """The events of a tick, and a grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or
-    0 for all events of the slot; the grid covers ``lines`` rows of pixels, of which ``above`` lie above the frame;
+    0 for all events of the slot; the grid covers ``lines`` rows of pixels, ``above`` halves of them above the frame;
     ``of_on`` is the offset of the cells of ON from those of OFF; ``weights`` are those
     of OFF and of ON; ``counters`` count events in the frame and out of it."""
 
@@ -252,28 +252,36 @@ class Grid(Record):
         super().check(parameter, w)
         if w.kept:
             listed(w)
-        beyond = w.above + w.height > w.lines or w.lines > 65536
+        beyond = w.above > 2 * (w.lines - w.height) or w.lines > 65536
         if w.columns > w.width or w.rows > w.lines or beyond or w.of_on > w.n - w.columns * w.rows:
             raise ProgramError(
-                f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height} of {w.above} + {w.lines}: "
-                f"only {w.n} cells"
+                f"a grid of {w.columns} x {w.rows} and {w.of_on} on {w.width} x {w.height} of {w.above} / 2 + "
+                f"{w.lines}: only {w.n} cells"
             )
 
 
 @register_jitable(forceinline=True)
-def to_cells(c, out, how):
-    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count it.
+def cell_along(middle, size, cell_of, half):
+    """The cell in which the middle of a pixel lies, counted in halves of a pixel. On the boundary of two cells it is in
+    the outer one: a mirrored picture has mirrored cells. ``cell_of`` = ceil(2^39 cells / size) and ``half`` =
+    floor(2^39 / size): what is rounded comes to less than 2^-22 of a cell, and boundaries are 2^-17 or more away."""
+    before = (middle - size) >> U64_63  # the half in which the outer one is the cell before; faster than a comparison
+    return (middle * cell_of - before * half) >> U64_40
 
-    The cells of all events are computed first, by vector code: with m = ceil(2^32 columns / width), m x / 2^32 is
-    columns x / width, both rounded down, for all 16 bits of x, because m x is too large by less than 2^32 / width.
-    """
+
+@register_jitable(forceinline=True)
+def to_cells(c, out, how):
+    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count it. The cells
+    of all events are computed first, by vector code."""
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
     columns, of_on, lines, above = np.uint32(c.columns), np.uint32(c.of_on), np.uint64(c.lines), np.uint64(c.above)
-    across = ((np.uint64(c.columns) << U64_32) + width - U64_1) // width
-    down = ((np.uint64(c.rows) << U64_32) + lines - U64_1) // lines
+    across = ((np.uint64(c.columns) << U64_39) + width - U64_1) // width
+    down = ((np.uint64(c.rows) << U64_39) + lines - U64_1) // lines
+    half_column, half_line = (U64_1 << U64_39) // width, (U64_1 << U64_39) // lines
     count = np.uint64(max(min(c.slot[COUNT], c.capacity), 0)) if c.slot[FRESH] > 0 else np.uint64(0)
     for k in range(count):
-        column, line = np.uint64(x[k]) * across >> U64_32, (np.uint64(y[k]) + above) * down >> U64_32
+        column = cell_along(U64_2 * np.uint64(x[k]) + U64_1, width, across, half_column)
+        line = cell_along(U64_2 * np.uint64(y[k]) + U64_1 + above, lines, down, half_line)
         cells[k] = np.uint32(line) * columns + np.uint32(column) + np.uint32(p[k] != 0) * of_on
     if c.kept.size > 0:  # the first filter has checked the frame and counted
         for j in range(U64_1, np.uint64(c.kept[0]) + U64_1):
@@ -289,7 +297,7 @@ def to_cells(c, out, how):
         c.counters[1] += np.int64(count) - seen
 
 
-@kernel(version=4)
+@kernel(version=5)
 def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
     """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
     sums, counts = f32(out, n), u32(out, n)
@@ -303,7 +311,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
         to_cells(grid, sums, ADD)
 
 
-@kernel(version=3)
+@kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
     """Surface of active events: a cell is set by its last event, and decays from then on in each tick."""
     for i in range(n):
