@@ -8,13 +8,14 @@ from typing import Any
 from .common import add_command, add_shared, print_json
 
 MORE = """\
-Looks at the kernel, the rights of a loop's thread, CPU frequency, isolated CPUs, other real-time threads, the clock,
-ROS 2 with its socket buffers, and the folder of compiled kernels. Each line says what was found and, where it can be
-mended, the command. Nothing is changed. Exit code 1 if a node could not run here; with --strict also if deadlines would
-be missed.
+Looks at the kernel, the rights of a loop's thread, CPU frequency, isolated CPUs, other real-time threads, the priority
+of a controller_manager that runs here (ros2_control), the clock, ROS 2 with its socket buffers, and the folder of
+compiled kernels. Each line says what was found and, where it can be mended, the command. Nothing is changed. Exit code
+1 if a node could not run here; with --strict also if deadlines would be missed.
 
 examples:
   snn_control doctor
+  snn_control doctor --ros2-control
   snn_control doctor --json
 """
 MARKS = {"ok": "ok", "note": "-", "warning": "!", "error": "X"}
@@ -23,13 +24,18 @@ MARKS = {"ok": "ok", "note": "-", "warning": "!", "error": "X"}
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "doctor", run, "whether this computer is fit for a real-time controller", MORE)
     parser.add_argument("--strict", action="store_true", help="a warning is exit code 1, too")
+    parser.add_argument(
+        "--ros2-control",
+        action="store_true",
+        help="also the priority beside a controller_manager that does not run yet",
+    )
     add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
     from ..realtime.machine import ERROR, WARNING, findings
 
-    found = findings()
+    found = findings(ros2_control=options.ros2_control)
     if options.json:
         print_json([vars(one) for one in found])
     else:

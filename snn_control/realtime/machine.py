@@ -23,6 +23,7 @@ __all__ = ["ERROR", "NOTE", "OK", "WARNING", "Finding", "findings"]
 
 OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 LOOP_PRIORITY = 80  # of a controller node, unless its parameter says another
+MANAGER, MANAGER_PRIORITY = "ros2_control_no", 50  # first 15 letters of the process of controller_manager; its default
 BURSTS = 4 << 20  # bytes of net.core.rmem_max that leave room for bursts of camera packets
 UNSYNCHRONISED = 0x40  # STA_UNSYNC of adjtimex(2)
 KEEP = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
@@ -43,11 +44,17 @@ class Finding:
     mend: str = ""
 
 
-def findings(root: Path = Path("/"), rights: Callable[[], Rights] | None = None) -> list[Finding]:
-    """All findings on this computer."""
+def findings(
+    root: Path = Path("/"), rights: Callable[[], Rights] | None = None, ros2_control: bool = False
+) -> list[Finding]:
+    """All findings on this computer.
+
+    ros2_control : also how a node's loop and controller_manager's get on, if none of these runs now
+    """
+    threads = list(_real_time_threads())
     return [
         _libc(), _kernel(root), *_share(root), *_rights(rights or _asked), _governor(root), _isolated(root),
-        _others(), _clock(), *_middleware(root), _cache(),
+        _others(threads), *_manager(threads, ros2_control), _clock(), *_middleware(root), _cache(),
     ]  # fmt: skip
 
 
@@ -133,23 +140,40 @@ def _isolated(root: Path) -> Finding:
     return Finding("isolated CPUs", NOTE, f"none of {cpus}: other work may run on the loop's", mend)
 
 
-def _others() -> Finding:
-    """Threads of other processes that would preempt the loop."""
-    names = set()
+def _real_time_threads() -> Iterator[tuple[str, int, int]]:
+    """Process name, process number and priority of the real-time threads of other processes, the kernel's left out."""
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid() or _parent(process) in (0, KERNEL_THREADS):
             continue
         for task in process.glob("task/[0-9]*"):
             with suppress(OSError):
-                real_time = os.sched_getscheduler(int(task.name)) in (os.SCHED_FIFO, os.SCHED_RR)
-                if real_time and os.sched_getparam(int(task.name)).sched_priority >= LOOP_PRIORITY:
-                    names.add(f"{_text(process / 'comm')} ({process.name})")
+                if os.sched_getscheduler(int(task.name)) in (os.SCHED_FIFO, os.SCHED_RR):
+                    priority = os.sched_getparam(int(task.name)).sched_priority
+                    yield _text(process / "comm"), int(process.name), priority
+
+
+def _others(threads: list[tuple[str, int, int]]) -> Finding:
+    """Threads of other processes that would preempt the loop."""
+    names = {f"{name} ({number})" for name, number, priority in threads if priority >= LOOP_PRIORITY}
     if not names:
         return Finding("other real-time threads", OK, f"none at SCHED_FIFO {LOOP_PRIORITY} or above")
     found = f"at SCHED_FIFO {LOOP_PRIORITY} or above: {', '.join(sorted(names)[:5])}{', ...' * (len(names) > 5)}"
     return Finding(
         "other real-time threads", WARNING, found, "give the loop more: -p priority:=90, or them less: chrt -p"
     )
+
+
+def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Finding]:
+    """Who waits for whom where ros2_control runs beside a controller node."""
+    running = {number: priority for name, number, priority in sorted(threads) if name == MANAGER}
+    if running or asked:
+        where = ", ".join(f"({number}) at SCHED_FIFO {priority}" for number, priority in running.items())
+        highest = max(running.values(), default=MANAGER_PRIORITY)
+        order = "preempts it" if highest < LOOP_PRIORITY else "waits for it"
+        found = f"controller_manager {where or f'at SCHED_FIFO {MANAGER_PRIORITY}, its default'}: "
+        found += f"a node's loop, at {LOOP_PRIORITY}, {order} on the same CPU"
+        mend = f"another CPU: -p cpu:=N, and its cpu_affinity; or hardware first: -p priority:={max(highest - 5, 1)}"
+        yield Finding("ros2_control", NOTE, found, mend)
 
 
 def _parent(process: Path) -> int:

@@ -5,7 +5,8 @@
 | ``[2]``, ``[-1]`` | one, counted from the start or from the end |
 | ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice, with Python's rules; but all its elements must exist |
 | ``[name=pan,tilt]`` | those with these names in the message's field ``name``, in the given order |
-| ``[angle=-1.57:1.57]`` | the beams of a scan within these angles [rad], from the first to the second |
+| ``[-30deg:30deg]`` | the beams of a scan within these angles, from the first to the second |
+| ``[angle=-1.57:1.57]`` | the same in rad |
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ _PART = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)(?:\[([^\[\]]*)\])?")
 _INDEX = re.compile(r"-?\d+")
 _SLICE = re.compile(r"(-?\d*)\s*:\s*(-?\d*)\s*(?::\s*(-?\d*))?")
 _KEYED = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)\s*=(.*)")
+_DEGREES = re.compile(r"([^=]*)deg\s*:([^=]*)deg")
 _LONGEST = 2**31 - 1  # a longer slice could not fit into any message
 _FAR = 2**33
 MOST_NAMES = 64
@@ -56,7 +58,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """``[angle=low:high]`` of a scan [rad]; the number of beams depends on the message."""
+    """Of a scan, from ``low`` to ``high`` [rad]; the number of beams depends on the message."""
 
     low: float
     high: float
@@ -79,7 +81,7 @@ def _elements(field: str, index: str) -> Elements:
         start, stop, step = (int(text) if text else None for text in several.groups())
         one = Elements(start, stop, 1 if step is None else step)
     else:
-        fix = "write [2], [2:10], [-60:], [0:360:4], [name=pan,tilt] or [angle=-1.57:1.57]"
+        fix = "write [2], [2:10], [-60:], [0:360:4], [name=pan,tilt] or [-30deg:30deg]"
         raise DescriptionError("field", field, f"[{index}] is not an index", fix)
     if max(abs(n) for n in (one.start or 0, one.stop or 0, one.step)) > _LONGEST:
         raise DescriptionError("field", field, f"[{index}] is longer than any message", "count from 0")
@@ -101,14 +103,15 @@ def _named(field: str, key: str, text: str) -> Named:
     return Named(key, names)
 
 
-def _angles(field: str, text: str) -> Angles:
+def _angles(field: str, index: str, ends: list[str], unit: float) -> Angles:
+    """``unit`` : of the numbers ``ends`` [rad]"""
     try:
-        low, high = map(float, text.split(":"))
+        low, high = (float(end) * unit for end in ends)
     except ValueError:
         low = high = math.nan
     if not 0 < high - low <= 2 * math.pi + 1e-6 or max(abs(low), abs(high)) > 2 * math.pi + 1e-6:
-        rule = f"[angle={text}] must be two angles in rad, the first below the second, a turn apart at most"
-        raise DescriptionError("field", field, rule, "for example [angle=-1.57:1.57]")
+        rule = f"[{index}] must be two angles, the first below the second, a turn apart at most"
+        raise DescriptionError("field", field, rule, "for example [-30deg:30deg], or [angle=-1.57:1.57] in rad")
     return Angles(low, high)
 
 
@@ -122,14 +125,15 @@ def parse_path(field: str) -> tuple[Segment, ...]:
         if not match:
             fix = "write names joined by dots, with [i] or [i:j] after a sequence"
             raise DescriptionError("field", field, f"{part!r} is not a field", fix)
-        name, index = match.groups()
-        keyed = _KEYED.fullmatch(index.strip()) if index is not None else None
+        name, index = match[1], match[2] and match[2].strip()
         if index is None:
             segments.append(Segment(name))
-        elif keyed is None:
-            segments.append(Segment(name, _elements(field, index.strip())))
+        elif degrees := _DEGREES.fullmatch(index):
+            segments.append(Segment(name, _angles(field, index, [*degrees.groups()], math.pi / 180)))
+        elif not (keyed := _KEYED.fullmatch(index)):
+            segments.append(Segment(name, _elements(field, index)))
         elif keyed[1] == "angle":
-            segments.append(Segment(name, _angles(field, keyed[2].strip())))
+            segments.append(Segment(name, _angles(field, index, keyed[2].split(":"), 1.0)))
         else:
             segments.append(Segment(name, _named(field, keyed[1], keyed[2])))
     if sum(isinstance(segment.pick, Named | Angles) for segment in segments) > 1:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from contextlib import contextmanager
 
 import pytest
 
@@ -91,15 +92,38 @@ def _fifo():
     return granted == [90]
 
 
+@contextmanager
+def real_time_process(priority, name):
+    script = "import os, sys; open('/proc/self/comm', 'w').write(sys.argv[2]); "
+    script += "os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(int(sys.argv[1]))); print(1, flush=True); input()"
+    line = [sys.executable, "-c", script, str(priority), name]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.mark.skipif(not _fifo(), reason="SCHED_FIFO is not granted")
 def test_another_process_that_would_preempt_the_loop_is_named(tmp_path):
-    script = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(90)); print(1, flush=True); input()"
-    other = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    try:
-        assert other.stdout.readline()
+    with real_time_process(90, "eager") as other:
         found = on(tmp_path)["other real-time threads"]
-        assert found.level == WARNING
-        assert f"({other.pid})" in found.found or "..." in found.found
-    finally:
-        other.kill()
-        other.communicate()
+    assert found.level == WARNING
+    assert f"eager ({other.pid})" in found.found or "..." in found.found
+
+
+@pytest.mark.skipif(not _fifo(), reason="SCHED_FIFO is not granted")
+@pytest.mark.parametrize(("priority", "order"), [(50, "preempts it"), (85, "waits for it")])
+def test_a_controller_manager_on_this_computer_is_named_with_who_waits_for_whom(tmp_path, priority, order):
+    with real_time_process(priority, "ros2_control_node") as other:
+        found = on(tmp_path)["ros2_control"]
+    assert (found.level, f"({other.pid}) at SCHED_FIFO {priority}" in found.found) == (NOTE, True)
+    assert order in found.found
+    assert f"-p priority:={priority - 5}" in found.mend
+
+
+def test_notes_on_the_priorities_of_ros2_control_are_there_if_asked_for(capsys):
+    assert "controller_manager" not in call(capsys, "doctor")[1]
+    code, out, _ = call(capsys, "doctor", "--ros2-control")
+    assert (code, "SCHED_FIFO 50" in out, "-p priority:=45" in out) == (0, True, True)

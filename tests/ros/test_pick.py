@@ -239,7 +239,8 @@ def test_beams_by_angle(big):
         scan = LaserScan(angle_min=start, angle_increment=step, ranges=[float(k) for k in range(n)])
         low = random.uniform(-3, 1.5)
         high = low + random.uniform(0.3, 3.0)
-        port = compile_path(LaserScan, f"ranges[angle={low}:{high}]")
+        in_degrees = f"{math.degrees(low)}deg:{math.degrees(high)}deg"
+        port = compile_path(LaserScan, f"ranges[{random.choice([f'angle={low}:{high}', in_degrees])}]")
         expected = beams(scan, low, high)
         if not expected:
             with pytest.raises(InputError, match="has no beam within"):
