@@ -1,0 +1,93 @@
+"""Numbers out of a serialized message, by the compiled walk that an input of the loop uses: the time that a walk takes
+beyond that of a single number, so without the call from Python.
+
+    python -m benchmarks.walks
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from .engine import undisturbed
+from .processes import exit_code
+
+MOST_US = 1.0  # of 12 joints by name
+ROOM = 2048  # numbers
+
+
+def walk(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[int], None]:
+    """Walk so many times through the messages, one after another."""
+    from rclpy.serialization import serialize_message
+
+    from snn_control.ros.pick import SCRATCH_WORDS
+    from snn_control.ros.wire import compile_path, walker
+
+    program, run = compile_path(message_class, path), walker()
+    scratch, out = np.zeros(SCRATCH_WORDS, np.int64), np.zeros(ROOM)
+    data = [np.frombuffer(serialize_message(one), np.uint8).copy() for one in messages]
+    room = out.ctypes.data, ROOM, scratch.ctypes.data
+    calls = [(program.address, one.ctypes.data, one.size, *room, 0) for one in data]
+    for call in calls:
+        assert run(*call) > 0, path
+
+    def times(count: int, kept: object = (program, data, out, scratch)) -> None:
+        for call in itertools.islice(itertools.cycle(calls), count):
+            run(*call)
+
+    return times
+
+
+def ways() -> dict[str, Callable[[int], None]]:
+    from sensor_msgs.msg import JointState, LaserScan
+    from std_msgs.msg import Float64
+
+    rng = np.random.default_rng(0)
+    joints = [f"leg_{k}_{part}_joint" for k in range(4) for part in ("hip", "thigh", "calf")]
+    wanted = ",".join(rng.permutation(joints))
+
+    def state(names: list[str]) -> JointState:
+        numbers = (rng.normal(size=len(names)).tolist() for _ in range(3))
+        return JointState(name=names, **dict(zip(("position", "velocity", "effort"), numbers, strict=True)))
+
+    scan = LaserScan(angle_min=-3.14, angle_increment=6.28 / 719, ranges=rng.uniform(1, 9, 720).tolist())
+    return {
+        "one number": walk(Float64, "data", [Float64(data=1.0)]),
+        "12 joints, position[:]": walk(JointState, "position[:]", [state(joints)]),
+        "12 joints by name": walk(JointState, f"position[name={wanted}]", [state(joints)]),
+        "12 joints by name, another order each time": walk(
+            JointState, f"position[name={wanted}]", [state(joints), state(joints[::-1])]
+        ),
+        "121 of 720 beams, ranges[-30deg:30deg]": walk(LaserScan, "ranges[-30deg:30deg]", [scan]),
+    }
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(prog="benchmarks walks", description=__doc__.split("\n\n")[0])
+    parser.add_argument("--quick", action="store_true")
+    options = parser.parse_args(arguments)
+    every, found = ways(), {}
+    for _ in range(5 if options.quick else 25):
+        with undisturbed():
+            for name, times in every.items():
+                begin = time.perf_counter_ns()
+                times(2000)
+                found.setdefault(name, []).append((time.perf_counter_ns() - begin) / 2000)
+        time.sleep(0.01)  # below the kernel's limit for real-time threads
+    medians = {name: float(np.median(values)) for name, values in found.items()}
+    ns = {name: value - medians["one number"] for name, value in medians.items() if name != "one number"}
+    for name, value in ns.items():
+        print(f"  {name:45s} {value:6.0f} ns")
+    worst = max(value for name, value in ns.items() if "by name" in name) / 1e3
+    print(f"  12 joints by name: at most {worst:.2f} us (bar {MOST_US:g}): {'PASS' if worst <= MOST_US else 'FAIL'}")
+    return {"ns": ns, "passed": worst <= MOST_US}
+
+
+if __name__ == "__main__":
+    sys.exit(exit_code(main()))
