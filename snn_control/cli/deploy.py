@@ -15,13 +15,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ..errors import DescriptionError, RuntimeFault
 from ..files import replace_file
 from .common import add_command
+
+if TYPE_CHECKING:
+    from ..controller_file import ControllerSpec
 
 MORE = """\
 Writes FOLDER with
@@ -30,6 +33,7 @@ Writes FOLDER with
   NAME.service        a systemd unit (Type=notify, with a watchdog) that starts and restarts the node
   99-NAME.conf        limits for /etc/security/limits.d: SCHED_FIFO and locked memory for the user
   diagnostics.yaml    for diagnostic_aggregator
+  twist_mux.yaml      for a base (Twist, TwistStamped): the commands, and stop buttons as locks of all others' too
 Run it on the robot, or on a computer with the same processor and the same versions. Each file says in its first lines
 where it belongs. Parameters of the node go into the unit.
 
@@ -41,6 +45,7 @@ examples:
 KEPT = ("ROS_DOMAIN_ID", "ROS_DISTRO", "RMW_IMPLEMENTATION", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
         "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")  # fmt: skip
 COMPILES_WITHIN = 600.0  # s
+TWISTS = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"
 
 
 def add_to(commands: Any) -> None:
@@ -81,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
         f"99-{options.name}.conf": f"# sudo cp this file /etc/security/limits.d/, then log in again\n"
         f"{user} - rtprio 98\n{user} - memlock unlimited\n",
         "diagnostics.yaml": _aggregator(options.name),
-    }
+    } | _twist_mux(spec)
     for name, text in texts.items():
         replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
     print(f"{folder}: controller.yaml, cache ({compiled} functions), {', '.join(texts)}")
@@ -166,3 +171,22 @@ def _aggregator(name: str) -> str:
     return head + yaml.safe_dump(
         {"analyzers": {"ros__parameters": {"path": "Aggregation", name: group}}}, sort_keys=False
     )
+
+
+def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
+    """``twist_mux.yaml`` of a base; nothing for other robots."""
+    types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
+    if len(types) != 1:
+        return {}
+    (kind, topic), stale = types.popitem(), max(10 * spec.period, 0.1)
+    stops = [one for one in spec.inputs if getattr(one, "stop_when", "") == "nonzero" and one.name in spec.ros_inputs]
+    locks = {
+        one.name: {"topic": spec.ros_inputs[one.name].topic, "timeout": one.stale or 0.0, "priority": 255}
+        for one in stops
+        if spec.ros_inputs[one.name].type == "std_msgs/msg/Bool"
+    }
+    commands = {"controller": {"topic": topic.topic, "timeout": stale, "priority": 10}}
+    values = {"use_stamped": kind.endswith("Stamped"), "topics": commands} | ({"locks": locks} if locks else {})
+    head = "# ros2 run twist_mux twist_mux --ros-args --params-file this_file -r cmd_vel_out:=WHAT_THE_BASE_HEARS\n"
+    head += "# A lock whose publisher falls silent locks too. It locks what has a priority below 255.\n"
+    return {"twist_mux.yaml": head + yaml.safe_dump({"twist_mux": {"ros__parameters": values}}, sort_keys=False)}

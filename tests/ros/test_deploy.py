@@ -11,6 +11,9 @@ import time
 import pytest
 import yaml
 
+from snn_control.cli.deploy import _twist_mux
+from snn_control.controller_file import load_spec
+from snn_control.resources import controller_path
 from snn_control.ros.service_manager import alive_every, notify
 from tests.cli.common import call
 from tests.ros.robot import child_environment, die_with_the_parent, write
@@ -48,6 +51,7 @@ def test_what_was_deployed_starts_without_compiling_and_tells_systemd(tmp_path, 
     assert len(code_files) > 10
     assert (folder / "99-snn_control.conf").read_text().endswith("robot - rtprio 98\nrobot - memlock unlimited\n")
     assert yaml.safe_load((folder / "diagnostics.yaml").read_text())["analyzers"]["ros__parameters"]["snn_control"]
+    assert "locks" not in yaml.safe_load((folder / "twist_mux.yaml").read_text())["twist_mux"]["ros__parameters"]
     service = unit_of(folder)
     assert (service["Type"], service["User"]) == ("notify", "robot")
     assert service["ExecStart"].endswith(f"-p controller_file:={folder}/controller.yaml {' '.join(given)}")
@@ -73,6 +77,17 @@ def test_what_was_deployed_starts_without_compiling_and_tells_systemd(tmp_path, 
     assert "compile" not in errors
     assert {file.name for file in (folder / "cache").rglob("*.code")} == code_files
     print(f"ready after {ready:.2f} s")
+
+
+@pytest.mark.parametrize("kind", ["cmd_vel", "cmd_vel_stamped"])
+def test_a_base_has_its_commands_and_stops_for_twist_mux(tmp_path, capsys, kind):
+    assert call(capsys, "new", tmp_path / "base.yaml", "--robot", kind)[0] == 0
+    (text,) = _twist_mux(load_spec(tmp_path / "base.yaml")).values()
+    values = yaml.safe_load(text)["twist_mux"]["ros__parameters"]
+    assert values["use_stamped"] == (kind == "cmd_vel_stamped")
+    assert values["topics"] == {"controller": {"topic": "cmd_vel", "timeout": 0.2, "priority": 10}}
+    assert values["locks"] == {"estop": {"topic": "estop", "timeout": 0.5, "priority": 255}}
+    assert _twist_mux(load_spec(controller_path("pan_tilt"))) == {}
 
 
 @pytest.mark.parametrize(
