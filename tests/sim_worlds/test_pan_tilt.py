@@ -347,20 +347,24 @@ def test_a_world_brings_the_baselines_that_are_made_for_it(make):
         assert list(make(**other).unwrapped.baselines()) == ["TrueAngleP", "TrueMotion"]
 
 
-def shipped_for(size: tuple[int, int]) -> Controller:
-    """The shipped controller, its grid over a camera of another size."""
-    spec = load_spec(shipped("pan_tilt"))
+def shipped_for(size: tuple[int, int], name: str) -> Controller:
+    """A shipped controller, its grid over a camera of another size."""
+    spec = load_spec(shipped(name))
     inputs = tuple(replace(i, size=size) if isinstance(i, EventsInput) else i for i in spec.inputs)
     return Controller.from_spec(replace(spec, inputs=inputs))
 
 
 @pytest.mark.parametrize(
-    ("options", "bar"),
-    [({}, 1.0), ({"size": (240, 180)}, 3.0), ({"camera": replace(PRESETS["noisy"], cutoff=200.0)}, 2.5)],
+    ("name", "options", "bar"),
+    [
+        ("pan_tilt", {}, 1.0),
+        ("pan_tilt", {"camera": replace(PRESETS["noisy"], cutoff=200.0)}, 2.5),
+        ("event_tracker", {"size": (240, 180)}, 0.8),
+    ],
 )
-def test_the_shipped_controller_tracks_with_other_cameras(make, options, bar):
+def test_a_shipped_controller_tracks_with_other_cameras(make, name, options, bar):
     world = make(duration=3.0, frequency=0.3, **options)
-    controller = shipped_for(options.get("size", (128, 128)))
+    controller = shipped_for(options.get("size", (128, 128)), name)
     observation, info = world.reset(seed=6)
     while "score" not in info:
         observation, *_, info = world.step(controller.predict(observation)[0])
@@ -380,7 +384,7 @@ def test_the_trained_controller_tracks_a_dark_disc_a_fast_one_and_a_noisy_one(ma
 
 def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):
     world = make(duration=1.5, size=(240, 180), camera="noisy").unwrapped
-    controller = shipped_for((240, 180))
+    controller = shipped_for((240, 180), "pan_tilt")
     observation, _ = world.reset(seed=1)
     spent = []
     for _ in range(1000):

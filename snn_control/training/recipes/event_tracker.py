@@ -2,24 +2,27 @@
 
 **Front end**, by hand. Events are pooled to 32 x 32 cells and drive three layers, `slow`, `fast` and `edge`, of ON and
 OFF neurons through a synaptic current of 190, 30 and 30 ms: leaky pictures, in which the passing wall cancels and the
-target remains. The common inhibition of a layer lets only its brightest cells fire. Where events come from everywhere,
-because the camera is noisy or the wall has much contrast, `busy` fires and raises the thresholds: it sees one cell of
-sixteen. Two slow votes of ON and of OFF compete: whichever polarity has the larger spot is the target's, and silences
-the other one in `slow` and `fast`, not in `edge`. `seen` counts, step by step, the spikes in each column (for pan) and
-row (for tilt) of the pictures, and of the fields of the joints' velocities.
+target remains. The common inhibition of a layer lets only its brightest cells fire. Where little is seen, since the
+head follows well, `alert` lowers the thresholds of `slow`. Where events come from everywhere, because the camera is
+noisy or the wall has much contrast, `busy` fires and raises the thresholds: it sees one cell of sixteen. Two slow
+votes of ON and of OFF compete: whichever polarity has the larger spot is the target's, and silences the other one in
+`slow` and `fast`, not in `edge`. `seen` counts, step by step, the spikes in each column (for pan) and row (for tilt)
+of the pictures, and of the fields of the joints' velocities.
 
 **Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with five
 time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike.
-Weights of neighbouring columns are kept alike. It is solved anew in each round on all rounds so far, in which first the
-teacher and then more and more the controller drives (DAgger, Ross et al. 2011, arXiv:1011.0686). Many episodes are
+Weights of neighbouring columns are kept alike. It is solved anew in each round on all rounds so far, in which first
+the teacher and then more and more the controller drives (DAgger, Ross et al. 2011, arXiv:1011.0686). Many episodes are
 short and begin with a fast target, since that is where targets are lost; others are long, since some offsets grow for
 seconds. What is noisy least squares trust too little (regression dilution): the pictures count GAIN times as much, in
-the end FINAL times. The result is the mean of the last rounds, and does not depend on the number of processes.
+the end FINAL times, and `alert` does more then. The result is the mean of the last rounds, and does not depend on the
+number of processes.
 
-**Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first, when
-that is done and in the same way. `seen_busy` fires as often as `seen` counts, but not while `calm` fires, which
-`busy_long` silences after half a second or more: read-outs that take turns while the target is searched for lose it.
-With all of it more targets are lost while it sets in, so it counts a little less.
+**Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first,
+when that is done and in the same way. `seen_busy` fires as often as `seen` counts, but not for some time after a spike
+of `calm`, which fires by itself and falls silent as `busy_active` lasts, within a second: read-outs that take turns
+while the target is searched for lose it. With all of it more targets are lost while it sets in, so it counts a little
+less.
 """
 
 from __future__ import annotations
@@ -54,7 +57,8 @@ EPISODES: tuple[tuple[tuple[int, dict[str, Any]], ...], ...] = (
         (6, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
         (26, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
         (26, {"frequency": 0.65, "duration": 6.0, "randomize": 0.6, "background": 0.035}),
-        (24, {"frequency": 1.2, "duration": 0.8}),
+        (16, {"frequency": 1.2, "duration": 0.8}),
+        (16, {"frequency": 1.2, "duration": 2.5}),
         (32, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0}),
         (10, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
         (16, {"frequency": 1.0, "duration": 0.8, "randomize": 1.0, "camera": "noisy"}),
@@ -81,9 +85,13 @@ SIZE, CELLS = (128, 128), GRID * GRID
 PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
 SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
 BUSY, BUSY_TAU, BUSY_LASTS = 18, 0.05, 0.2  # cells within BUSY_TAU [s] for a spike of `busy_active`; its effect [s]
-PACE = 0.05  # s between spikes of `busy_active` that `busy_long` hears, so that it takes as long whatever their rate
-LONG, LONG_TAU, LONG_LASTS = 6.0, 1.0, 0.4  # of these within LONG_TAU [s] for one of `busy_long`; its effect [s]
-CALM_TAU, SILENCE = 0.02, 100.0  # s between spikes of `calm`, and of their effect; what a gate takes from a neuron
+PULSE = 0.02  # s between spikes of what fires by itself
+ALERT, FINAL_ALERT = 0.5, 0.7  # share of the threshold that `alert` takes away, while taught and in the end
+ALERT_LASTS = 0.1  # effect of its spikes [s]
+CALMED, CALMED_BUSY, CALMEST = 0.3, 5.0, -20.0  # pulses lost by a packet and by a spike of `busy_active`; not more
+PACE = 0.05  # s between spikes of `busy_active` that `calm` hears, so that it takes as long whatever their rate
+LONG, LONG_TAU = 10.0, 1.0  # of these within LONG_TAU [s] silence `calm`
+SILENCE, SILENCE_TAU = 100.0, 0.01  # what a spike of `calm` takes from what others add, and for how long [s]
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
@@ -100,7 +108,7 @@ NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
 
 
 # the controller ------------------------------------------------------------------------------------------------
-def front_end(m: Model) -> None:
+def front_end(m: Model, alert: float) -> None:
     """Everything up to `seen` and `seen_busy`."""
     cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
     _, row, column = (a.reshape(-1) for a in np.indices((2, GRID, GRID)))
@@ -111,11 +119,8 @@ def front_end(m: Model) -> None:
     m.connect("busy", "busy_active", 1 / BUSY, delay=DT)
     m.population("busy_paced", 1, IF(r=1 / DT, v_threshold=1.0, refractory=PACE))
     m.connect("busy_active", "busy_paced", 1.0, delay=DT)
-    long = LIF(tau_mem=LONG_TAU, r=LONG_TAU / DT, integration="exponential_euler", v_threshold=LONG)
-    m.population("busy_long", 1, long)
-    m.connect("busy_paced", "busy_long", 1.0, delay=DT)
-    m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / CALM_TAU, v_init=1.0)
-    m.connect("busy_long", "calm", -SILENCE, tau_syn=LONG_LASTS, delay=DT)
+    m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / PULSE, v_init=1.0)
+    m.connect("busy_paced", "calm", -DT / PULSE / LONG, tau_syn=LONG_TAU, delay=DT)
     seen = []
     for k, (name, (tau, threshold, raised)) in enumerate(PICTURES.items()):
         m.population(name, 2 * CELLS, replace(cell, tau_syn=tau))
@@ -127,6 +132,10 @@ def front_end(m: Model) -> None:
         m.connect("busy_active", name, -raised, tau_syn=BUSY_LASTS, delay=DT)
         channel = GRID * k + np.stack([column, row], 1)
         seen.append((name, np.repeat(np.arange(2 * CELLS), 2), 2 * channel + np.arange(2)))
+    m.population("alert", 1, IF(r=1 / DT, v_threshold=1.0, v_min=CALMEST), bias=DT / PULSE)
+    m.connect("slow_active", "alert", -CALMED, delay=DT)
+    m.connect("busy_active", "alert", -CALMED_BUSY, delay=DT)
+    m.connect("alert", "slow", alert * PULSE / ALERT_LASTS, tau_syn=ALERT_LASTS, delay=DT)
     for k, polarity in enumerate(("on", "off")):
         own, other = (np.arange(CELLS) + CELLS * side for side in (k, 1 - k))
         one, vote = np.zeros(CELLS, int), f"vote_{polarity}"
@@ -139,20 +148,20 @@ def front_end(m: Model) -> None:
     seen.append(("joint_velocity", np.arange(2 * FIELDS), fields))
     m.population("seen", 2 * CHANNELS, Relay())
     m.population("seen_busy", 2 * CHANNELS, IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True))
-    m.connect("calm", "seen_busy", -SILENCE, tau_syn=CALM_TAU, delay=DT)
+    m.connect("calm", "seen_busy", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
     for all_seen in SEEN:
         for name, pre, post in seen:
             m.connect(name, all_seen, 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
 
 
-def make(readouts: np.ndarray, size: tuple[int, int] = SIZE) -> ControllerSpec:
+def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINAL_ALERT) -> ControllerSpec:
     """The controller of the read-outs of `SEEN`, (2, filters, channels) in half limits a count, for a camera of this
     size."""
     m = Model(dt=DT)
     m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
     m.input("joint_velocity", 2, unit="rad/s", range=(-6.5, 6.5), plausible=(-20.0, 20.0), stale=0.02, encoder=turning)
-    front_end(m)
+    front_end(m, alert)
     m.population("command", 2, Relay())
     both = Convolution((CHANNELS, 2, 1))  # the same weights for each axis
     for all_seen, readout in zip(SEEN, readouts, strict=True):
@@ -218,7 +227,7 @@ def episode(
     read-out of this stage [half limits], and the number of steps and of targets lost. Wanted is what the teacher
     commands without what earlier read-outs do."""
     rng, env = np.random.default_rng(seed), world(stage, kind)
-    controller = Controller.from_spec(make(readouts, EPISODES[stage][kind][1].get("size", SIZE)))
+    controller = Controller.from_spec(make(readouts, EPISODES[stage][kind][1].get("size", SIZE), ALERT))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
     rows: list[tuple[np.ndarray, ...]] = []
@@ -269,7 +278,7 @@ def teach(
     """
     n = len(FILTERS) * sum(PARTS)
     first = np.zeros((len(SEEN), len(FILTERS), CHANNELS))
-    asked = {"recipe": RECIPE.name, "seed": seed, "controller": build_program(make(first)).digest}
+    asked = {"recipe": RECIPE.name, "seed": seed, "controller": build_program(make(first, alert=ALERT)).digest}
     run = Folder(Path(folder), asked)
     new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 3), int)}
     there = run.load() or new
