@@ -22,6 +22,7 @@ from snn_control.coding import (
 )
 from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
 from snn_control.report.curves import draw_pool, draw_surface, example_events
+from tests.reference.filters import cell_along
 
 MODELS = [
     LIF(),
@@ -194,7 +195,8 @@ def test_pooled_events_are_counts_on_the_grid(polarity):
     spec = EventsInput("e", size=(30, 21), encoder=PoolEncoder((4, 3), polarity, on_weight=2.0, off_weight=3.0))
     on, off = np.zeros((3, 4)), np.zeros((3, 4))
     for counts, which in ((on, 1), (off, 0)):
-        np.add.at(counts, (y[p == which] * 3 // 21, x[p == which] * 4 // 30), 1)
+        for one in np.flatnonzero(p == which):
+            counts[cell_along(2 * y[one] + 1, 21, 3), cell_along(2 * x[one] + 1, 30, 4)] += 1
     expected = {"signed": [2 * on - 3 * off], "merge": [on + off], "split": [off, on]}[polarity]
     assert np.array_equal(pooled(spec, 0.001, x, y, p), np.array(expected))
 
