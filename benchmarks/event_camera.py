@@ -51,10 +51,14 @@ def one_core() -> Iterator[None]:
         os.sched_setaffinity(0, allowed)
 
 
-def shipped_for(size: tuple[int, int]) -> Controller:
-    """The shipped controller for a camera of another size, with the same grid of 32 x 32."""
-    spec = load_spec(shipped("pan_tilt"))
-    inputs = tuple(replace(i, size=size) if isinstance(i, EventsInput) else i for i in spec.inputs)
+def shipped_for(size: tuple[int, int], name: str = "pan_tilt") -> Controller:
+    """A shipped controller for a camera of another size."""
+    spec = load_spec(shipped(name))
+
+    def other(camera: EventsInput) -> EventsInput:
+        return replace(camera, size=size, encoder=replace(camera.encoder, made_for=camera.size))
+
+    inputs = tuple(other(i) if isinstance(i, EventsInput) else i for i in spec.inputs)
     return Controller.from_spec(replace(spec, inputs=inputs))
 
 

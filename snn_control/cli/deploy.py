@@ -181,7 +181,7 @@ def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
     (kind, topic), stale = types.popitem(), max(10 * spec.period, 0.1)
     stops = [one for one in spec.inputs if getattr(one, "stop_when", "") == "nonzero" and one.name in spec.ros_inputs]
     locks = {
-        one.name: {"topic": spec.ros_inputs[one.name].topic, "timeout": one.stale or 0.0, "priority": 255}
+        one.name: {"topic": spec.ros_inputs[one.name].topic, "timeout": one.stale, "priority": 255}
         for one in stops
         if spec.ros_inputs[one.name].type == "std_msgs/msg/Bool"
     }

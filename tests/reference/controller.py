@@ -202,8 +202,7 @@ class SlowController:
         for i in range(out.size):
             level[i] = settle(level[i] * decay)
         for _, x, y, on in self.filters[spec.name].tick(framed):
-            line, column = cell_along(2 * y + 1 + above, covered, lines), cell_along(2 * x + 1, width, columns)
-            cell = line * columns + column
+            cell = cell_along(2 * y + 1 + above, covered, lines) * columns + cell_along(2 * x + 1, width, columns)
             if e.polarity == "split" and on:
                 cell += cells
             weight = ONE if on or e.polarity != "signed" else -ONE

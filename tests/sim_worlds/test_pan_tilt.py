@@ -15,16 +15,14 @@ import numpy as np
 import pytest
 from gymnasium.utils.env_checker import check_env
 
+from benchmarks.event_camera import shipped_for
 from sim_worlds.pan_tilt.baselines import BASELINES, load
 from sim_worlds.pan_tilt.scene import pixel_of
 from sim_worlds.pan_tilt.task import angle_between
 from sim_worlds.sensors.camera_model import PRESETS, CameraModel
 from sim_worlds.sensors.pinhole import Pinhole
-from snn_control.coding import EventsInput
 from snn_control.controller import Controller
-from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, InputError
-from snn_control.resources import shipped
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 
@@ -347,17 +345,11 @@ def test_a_world_brings_the_baselines_that_are_made_for_it(make):
         assert list(make(**other).unwrapped.baselines()) == ["TrueAngleP", "TrueMotion"]
 
 
-def shipped_for(size: tuple[int, int], name: str) -> Controller:
-    """A shipped controller, its grid over a camera of another size."""
-    spec = load_spec(shipped(name))
-    inputs = tuple(replace(i, size=size) if isinstance(i, EventsInput) else i for i in spec.inputs)
-    return Controller.from_spec(replace(spec, inputs=inputs))
-
-
 @pytest.mark.parametrize(
     ("name", "options", "bar"),
     [
         ("pan_tilt", {}, 1.0),
+        ("pan_tilt", {"size": (240, 180)}, 1.0),
         ("pan_tilt", {"camera": replace(PRESETS["noisy"], cutoff=200.0)}, 2.5),
         ("event_tracker", {"size": (240, 180)}, 0.8),
     ],
@@ -384,7 +376,7 @@ def test_the_trained_controller_tracks_a_dark_disc_a_fast_one_and_a_noisy_one(ma
 
 def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):
     world = make(duration=1.5, size=(240, 180), camera="noisy").unwrapped
-    controller = shipped_for((240, 180), "pan_tilt")
+    controller = shipped_for((240, 180))
     observation, _ = world.reset(seed=1)
     spent = []
     for _ in range(1000):

@@ -20,9 +20,9 @@ number of processes.
 
 **Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first,
 when that is done and in the same way. `seen_busy` fires as often as `seen` counts, but not for some time after a spike
-of `calm`, which fires by itself and falls silent as `busy_active` lasts, within a second: read-outs that take turns
-while the target is searched for lose it. With all of it more targets are lost while it sets in, so it counts a little
-less.
+of `calm`, which fires by itself and falls silent, more and more, while `busy_active` lasts for one or two seconds:
+read-outs that take turns while the target is searched for lose it. With all of it more targets are lost while it sets
+in, so it counts a little less.
 """
 
 from __future__ import annotations
