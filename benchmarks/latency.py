@@ -4,7 +4,8 @@ A measuring process (C) publishes numbered JointStates of 12 joints at 1 kHz; a 
 the sensor, or with ``--event`` when a message has come, and sends back the number and 11 products. The number's way is
 timed in the measuring process. The product is the controller node as it is started for a robot; the other one is the
 same loop in C, loaded into a Python process, or with ``--rclpy`` the same controller in a callback of an ordinary
-node. Product and C have their loop at SCHED_FIFO 80, DDS at 60 and their memory locked.
+node. Product and C have their loop at SCHED_FIFO 80, DDS at 60 and their memory locked. Only messages that were
+answered have a latency: a subscription that keeps fewer messages loses those that would have waited longest.
 
 idle : nothing else runs
 hog  : a Python thread in the controller's process computes and makes garbage all the time
@@ -36,6 +37,7 @@ CONDITIONS = ("idle", "hog", "busy")
 BARS = {"p50": 1.15, "p99": 1.3}  # geometric mean of product / C, in every condition
 BARS_OF_EVENTS = {"p50": 1.05, "p99": 1.1, "p99.9": 1.3}
 BARS_OF_RCLPY = {"p50": 1 / 20}  # in condition hog
+RCLPY_DEPTH = 10  # messages kept by its subscription: the default of ROS 2; its QoS for sensors keeps 5
 PAIRS, SECONDS = 6, 10.0
 SENSOR, COMMAND = "joint_states", "effort_command"
 JOINTS, PHASE_NS = 12, 300_000
@@ -125,11 +127,11 @@ def run_product(folder: str, event: bool) -> None:
     print("{}")
 
 
-def run_rclpy(folder: str, event: bool) -> None:
+def run_rclpy(folder: str, depth: int) -> None:
     """A node as it is often written, until SIGTERM: the controller's step in the callback of the sensor's messages."""
     import rclpy
     from rclpy.executors import ExternalShutdownException
-    from rclpy.qos import qos_profile_sensor_data
+    from rclpy.qos import QoSProfile, ReliabilityPolicy
     from sensor_msgs.msg import JointState
 
     from snn_control import Controller
@@ -142,7 +144,8 @@ def run_rclpy(folder: str, event: bool) -> None:
     def answer(message: JointState) -> None:
         publisher.publish(JointState(effort=controller.step({"joints": message.position})["effort"].tolist()))
 
-    node.create_subscription(JointState, SENSOR, answer, qos_profile_sensor_data)
+    qos = QoSProfile(depth=depth, reliability=ReliabilityPolicy.BEST_EFFORT)  # as the sensor's
+    node.create_subscription(JointState, SENSOR, answer, qos)
     with suppress(ExternalShutdownException):
         rclpy.spin(node)
     print("{}")
@@ -181,9 +184,8 @@ def run_measure(folder: str, seconds: float) -> None:
 # ---------------------------------------------------------------- the comparison
 
 
-def one_run(implementation: str, condition: str, folder: str, seconds: float, event: bool) -> dict[str, Any]:
-    """One controller under one condition: times in us."""
-    more = ("--event",) if event else ()
+def one_run(implementation: str, condition: str, folder: str, seconds: float, more: tuple[Any, ...]) -> dict[str, Any]:
+    """One controller, given also ``more`` arguments, under one condition: times in us."""
     controller = Process("latency", "role", implementation, folder, int(condition == "hog"), *more)
     try:
         with busy(2 if condition == "busy" else 0):
@@ -250,12 +252,20 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks latency", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one pair of 2 s, no verdict")
     parser.add_argument("--event", action="store_true", help="both are woken by the sensor's messages")
-    parser.add_argument("--rclpy", action="store_true", help="--event, against a callback of rclpy, hogged")
+    parser.add_argument(
+        "--rclpy",
+        nargs="?",
+        const=RCLPY_DEPTH,
+        type=int,
+        metavar="DEPTH",
+        help=f"--event, against a callback of rclpy that keeps DEPTH messages ({RCLPY_DEPTH}), hogged",
+    )
     parser.add_argument("--pairs", type=int, default=PAIRS)
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS)
     options = parser.parse_args(arguments)
     other, event = ("rclpy", True) if options.rclpy else ("c", options.event)
+    more = ("--event",) * event + (("--depth", options.rclpy) if options.rclpy else ())
     wanted = ("hog",) if options.rclpy else CONDITIONS
     pairs, seconds = (1, 2.0) if options.quick else (options.pairs, options.seconds)
     if shutil.which("gcc") is None:
@@ -278,7 +288,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             done = []
             for k in range(pairs):
                 order = (other, "product") if k % 2 == 0 else ("product", other)
-                done.append({one: one_run(one, condition, folder, seconds, event) for one in order})
+                done.append({one: one_run(one, condition, folder, seconds, more) for one in order})
             found["conditions"][condition] = report(condition, done, event)
     found["stolen_percent"] = stolen(before)
     print(f"  the hypervisor took {found['stolen_percent']:.1f} % of the time")
@@ -310,20 +320,23 @@ def judge(found: dict[str, Any], wanted: Sequence[str], bars: dict[str, float]) 
 
 
 def child(arguments: list[str]) -> None:
-    """``role {c,rclpy,product,measure} FOLDER HOG [--seconds S]``"""
+    """``role {c,rclpy,product,measure} FOLDER HOG [--event] [--depth N] [--seconds S]``"""
     parser = argparse.ArgumentParser()
     parser.add_argument("implementation", choices=("c", "rclpy", "product", "measure"))
     parser.add_argument("folder")
     parser.add_argument("hog", type=int)
     parser.add_argument("--event", action="store_true")
+    parser.add_argument("--depth", type=int, default=RCLPY_DEPTH)
     parser.add_argument("--seconds", type=float, default=SECONDS)
     options = parser.parse_args(arguments)
     if options.hog:
         hog()
     if options.implementation == "measure":
         run_measure(options.folder, options.seconds)
+    elif options.implementation == "rclpy":
+        run_rclpy(options.folder, options.depth)
     else:
-        {"c": run_c, "rclpy": run_rclpy, "product": run_product}[options.implementation](options.folder, options.event)
+        {"c": run_c, "product": run_product}[options.implementation](options.folder, options.event)
 
 
 if __name__ == "__main__":
