@@ -3,9 +3,9 @@
 realtime : one step in each period of the environment on the machine's clock, starting with the first command of each
     output; the newest command is applied; after 0.1 s without one, zero is. Late steps are skipped and counted.
 lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, then steps. It runs as
-    fast as the machine allows, and always in the same way. A command that was there before, or whose stamp is older
-    than T_k though inputs are stamped, is not an answer, so the final safe command of a controller is not taken for
-    one.
+    fast as the machine allows, or at most at a given speed, and always in the same way. A command that was there
+    before, or whose stamp is older than T_k though inputs are stamped, is not an answer, so the final safe command of a
+    controller is not taken for one.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
+from ..resources import controller_path
 from ..spaces import as_action, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, run_node
@@ -60,12 +61,15 @@ class WorldNode(ProcessNode):
         "world": Parameter("", "Gymnasium id, or module:id", required="must be given"),
         "arguments": Parameter("{}", ARGUMENTS),
         "controller_file": Parameter(
-            "", "Controller file whose ros section names topics and fields", required="must be given"
+            "",
+            "Controller file, or name of a shipped one, whose ros section names topics and fields",
+            required="must be given",
         ),
         "mode": Parameter("realtime", "realtime or lockstep", words=("realtime", "lockstep")),
         "seed": Parameter(0, "Seed of the first episode", 0, 2**31 - 1),
         "duration": Parameter(0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6),
         "episodes": Parameter(0, "Episodes to run; 0: until stopped", 0, 2**31 - 1),
+        "speed": Parameter(0.0, "Simulated time in a second, at most, in lockstep [s]; 0: no limit", 0.0, 1e6),
         "step": Parameter(0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0),
         "priority": Parameter(0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98),
         "encoding": Parameter("mono", "Of the event packets that are sent: mono or evt3", words=("mono", "evt3")),
@@ -78,7 +82,7 @@ class WorldNode(ProcessNode):
         given, file = self.given, self.given.controller_file
         self.mode, self.record = given.mode, given.record
         self.check_written("record")
-        self.spec = load_spec(file)
+        self.spec = load_spec(controller_path(file, "controller_file"))
         self.lockstep = self.mode == "lockstep"
         self.env = self._make(given.world, given.arguments)
         self.step_ns = round((given.step or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
@@ -293,8 +297,12 @@ class WorldNode(ProcessNode):
                 self.skipped += skipped
 
     def _lockstep(self) -> None:
-        observation = self._reset()
+        observation, due = self._reset(), 0.0
+        pause = self.step_ns * 1e-9 / self.given.speed if self.given.speed else 0.0
         while self._more():
+            while (left := due - time.monotonic()) > 0 and not self._stop():
+                time.sleep(min(left, WAIT_CHUNK))
+            due = time.monotonic() + pause
             stamp = (self.steps + 1) * self.step_ns
             clock = self._clock_message.clock
             clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)

@@ -48,3 +48,29 @@ def test_a_base_drives_is_stopped_released_and_replayed(tmp_path, start, robot, 
     assert heard[-1] == (0.0, 0.0)
     code, found = replayed(record)
     assert (code, found["identical"]) == (0, True)
+
+
+def test_it_drives_through_a_simulated_course_in_lockstep_with_a_person_at_the_button(tmp_path, start, robot, button):
+    file, record = tmp_path / "base.yaml", tmp_path / "a.npz"
+    assert main(["new", str(file), "--robot", "cmd_vel"]) == 0
+    text = file.read_text().replace("period: 0.02 ", "period: 0.05 ").replace("dt: 0.005 ", "dt: 0.0125 ")
+    file.write_text(text)
+    process = start("controller_node", controller_file=str(file), mode="lockstep", record=str(record))
+    heard: list[tuple[float, float, float]] = []
+    robot.listen(Twist, "cmd_vel", lambda m: heard.append((time.monotonic(), m.linear.x, m.angular.z)))
+    world = start(
+        "world_node", world="sim_worlds:LidarCourse-v0", controller_file="lidar_course", mode="lockstep", speed=1.0
+    )
+    wait(lambda: len(heard) > 20 and heard[-1][1] > 0.1)
+    button.press()
+    wait(lambda: heard[-1][1:] == (0.0, 0.0))
+    button.press(False)
+    wait(lambda: robot.ask(Trigger, "/controller/release", Trigger.Request()).success)
+    wait(lambda: heard[-1][1] > 0.1)
+    assert robot.ask(Trigger, "/controller/snapshot", Trigger.Request()).success
+    assert (process.end(), world.end()) == (0, 0)
+    pauses = np.diff([t for t, *_ in heard])
+    assert np.median(pauses) > 0.045  # as in real time, where a step takes 50 ms
+    assert "malformed" not in process.text
+    code, found = replayed(record)
+    assert (code, found["identical"]) == (0, True)
