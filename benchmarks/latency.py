@@ -264,6 +264,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS)
     options = parser.parse_args(arguments)
+    if options.rclpy is not None and options.rclpy < 1:
+        parser.error(f"--rclpy {options.rclpy}: a subscription keeps at least one message")
     other, event = ("rclpy", True) if options.rclpy else ("c", options.event)
     more = ("--event",) * event + (("--depth", options.rclpy) if options.rclpy else ())
     wanted = ("hog",) if options.rclpy else CONDITIONS

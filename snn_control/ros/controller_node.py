@@ -32,6 +32,7 @@ from ..realtime.faults import FaultLog
 from ..realtime.handover import Handover
 from ..realtime.loop import Loop
 from ..record.state_copy import StateCopy
+from ..resources import controller_path
 from .console import Console
 from .diagnostics import Reporter
 from .life_sign import LifeSign
@@ -66,7 +67,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
     DECLARES_MORE, SEVERAL = True, True
     PARAMETERS: Mapping[str, Parameter] = {
-        "controller_file": Parameter("", "Controller file (.yaml)"),
+        "controller_file": Parameter("", "Controller file (.yaml), or name of a shipped one"),
         "mode": Parameter(
             "realtime",
             "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
@@ -153,7 +154,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             raise DescriptionError("fault_after", self.given.fault_after, "needs a record", "add record:=FILE.npz")
         for parameter in ("record", "state"):
             self.check_written(parameter)
-        self.spec = at_rate(load_spec(self.file), self.given.rate)
+        self.spec = at_rate(load_spec(controller_path(self.file, "controller_file")), self.given.rate)
         if self.given.dry_run:
             self.spec = shadowed(self.spec)
             topics = ", ".join(sorted({topic.topic for topic in self.spec.ros_outputs.values()}))

@@ -21,6 +21,7 @@ from ..errors import DescriptionError, in_file
 from ..events.files.messages import CLOUD_TYPE
 from ..network import Network
 from ..realtime.loop import Loop
+from ..resources import controller_path
 from .diagnostics import Reporter
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .spikes import SpikesOutput
@@ -72,7 +73,7 @@ class EncoderNode(ProcessNode):
     def __init__(self, stop: Stop, **options: Any) -> None:
         super().__init__(stop, **options)
         file, wanted, priority = self.given.controller_file, self.given.inputs, self.given.priority
-        spec = at_rate(load_spec(file), self.given.rate)
+        spec = at_rate(load_spec(controller_path(file, "controller_file")), self.given.rate)
         spec = encoders_only(spec, [name.strip() for name in wanted.split(",") if name.strip()])
         spikes = {
             i.name: RosTopic(f"spikes/{i.name}", CLOUD_TYPE, reliability="reliable", depth=10) for i in spec.inputs

@@ -84,6 +84,8 @@ class WorldNode(ProcessNode):
         self.check_written("record")
         self.spec = load_spec(controller_path(file, "controller_file"))
         self.lockstep = self.mode == "lockstep"
+        if given.speed and not self.lockstep:
+            raise DescriptionError("speed", given.speed, "is for lockstep; by the clock it is 1", "leave it out")
         self.env = self._make(given.world, given.arguments)
         self.step_ns = round((given.step or 1.0 / (self.env.metadata.get("render_fps") or 50)) * 1e9)
         self._io = io_node(self)

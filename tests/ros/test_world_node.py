@@ -47,6 +47,7 @@ MISTAKES = {
         ("outputs.second", {"decoder": {"type": "membrane", "from": "action", "weights": [[1.0], [1.0]]}}),
         ["outputs = 'push (1), second (1)'", "as many numbers as the environment's action: 1"],
     ),
+    "speed by the clock": ({"speed": 2.0}, None, ["speed = 2", "is for lockstep", "leave it out"]),
     "step and period": ({"mode": "lockstep", "step": 0.01}, None, ["period = 0.02", "in lockstep: 0.01 s"]),
     "no topic": ({}, ("ros.outputs", {}), ["ros.outputs.push: is missing"]),
     "no such field": ({}, ("ros.outputs.push.field", "dat[0]"), ["ros.outputs.push.field = 'dat'", "did you mean"]),
