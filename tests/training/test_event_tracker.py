@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gymnasium
 import numpy as np
 import pytest
@@ -17,18 +19,22 @@ from tests.cli.common import call
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    short = {"frequency": 1.1, "duration": 0.8, "background": 0.1}
-    monkeypatch.setattr(recipe, "EPISODES", (((2, {"frequency": 1.2, "duration": 0.8}),), ((2, short),)))
-    monkeypatch.setattr(recipe, "SHARES", ((1.0, 0.5, 0.0), (0.0,)))
+    shares = (1.0, 0.5, 0.0), (0.0,)
+    episodes = {"frequency": 1.2, "duration": 0.8}, {"camera": "noisy", "duration": 1.2}
+    stages = [
+        replace(stage, shares=share, episodes=((2, episode),))
+        for stage, share, episode in zip(recipe.STAGES, shares, episodes, strict=True)
+    ]
+    monkeypatch.setattr(recipe, "STAGES", tuple(stages))
 
 
 def test_the_shipped_file_is_what_the_recipe_makes_of_its_weights():
     spec = load_spec(shipped("event_tracker"))
-    weights = [p.weights for p in spec.network.projections if p.post == "command"]
+    weights = [p.weights for p in spec.network.projections if p.post == "command" and p.pre in recipe.SEEN]
     filters = len(recipe.SEEN) * recipe.FILTERS
     readout = [np.ravel(w) / -np.expm1(-recipe.DT / tau) for w, tau in zip(weights, filters, strict=True)]
     made = recipe.make(np.reshape(readout, (len(recipe.SEEN), len(recipe.FILTERS), -1)))
-    ours = [p.weights for p in made.network.projections if p.post == "command"]
+    ours = [p.weights for p in made.network.projections if p.post == "command" and p.pre in recipe.SEEN]
     for one, of_file in zip(ours, weights, strict=True):
         np.testing.assert_allclose(one, of_file, rtol=1e-5, atol=1e-9)
     neurons = [{p.name: p.neuron for p in one.network.populations} for one in (spec, made)]
@@ -61,7 +67,7 @@ def test_weights_are_odd_and_those_of_least_squares_with_neighbours_kept_alike(m
     x, weights = rng.normal(size=(4 * n, n)), rng.normal(size=n)
 
     def solved():
-        found = recipe.solved(x.T @ x, x.T @ (x @ weights), recipe.RIDGE[0])
+        found = recipe.solved(x.T @ x, x.T @ (x @ weights), recipe.CALM.ridge)
         columns = found[:, : recipe.GRID]
         np.testing.assert_allclose(columns, -columns[:, ::-1])
         return found, np.square(np.diff(columns[:, : recipe.GRID // 2], 2)).sum()
@@ -95,8 +101,9 @@ def test_the_second_read_out_sets_in_gradually_where_events_come_from_everywhere
         rows, over = [], False
         while not over:
             controller.predict(observation)
-            spikes = np.bincount(controller.raster("seen_busy")[1], minlength=2 * recipe.CHANNELS)
-            rows.append((controller.bound.array("seen.v").copy(), spikes))
+            rows.append(
+                [np.bincount(controller.raster(name)[1], minlength=2 * recipe.CHANNELS) for name in recipe.SEEN]
+            )
             observation, _, _, over, _ = env.step(np.zeros(2, np.float32))
         seen[camera], busy[camera] = (np.array(one) for one in zip(*rows, strict=True))
     assert seen["default"].sum() > 100
@@ -105,3 +112,38 @@ def test_the_second_read_out_sets_in_gradually_where_events_come_from_everywhere
     assert shares[0] < 0.01 < shares[1] < 0.3 < shares[2] < 1
     assert busy["noisy"][2000:].sum() > 100
     np.testing.assert_array_equal(busy["noisy"][2000:], seen["noisy"][2000:])
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("side", [1, -1])
+def test_a_head_beyond_the_reach_of_targets_is_turned_back_and_reads_nothing_for_a_moment(axis, side):
+    controller = Controller(build_program(recipe.make(np.zeros((2, len(recipe.FILTERS), recipe.CHANNELS)))))
+    env = gymnasium.make(recipe.WORLD, frequency=1.2, disable_env_checker=True)
+    observation, _ = env.reset(seed=3)
+    place, seen, commands = np.zeros(2), [], []
+    for k in range(1200):
+        place[axis] = side * recipe.REACH[axis] * (1.05 if 300 <= k < 500 else 0.95)
+        commands.append(np.ravel(controller.predict(observation | {"joint_position": place.copy()})[0]))
+        seen.append(controller.raster("seen")[1].size)
+        observation, *_ = env.step(np.zeros(2, np.float32))
+    commands = np.array(commands)
+    assert not commands[:300].any()
+    assert not commands[:, 1 - axis].any()
+    assert (side * commands[350:500, axis] < -0.4 * recipe.LIMIT).all()
+    assert np.abs(commands[1000:]).max() < 0.01
+    assert np.sum(seen[:300]) > 10
+    assert not np.any(seen[320:500])
+    assert np.sum(seen[1000:]) > 10
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_target_that_was_lost_is_found_again(seed):
+    controller, env = Controller.load("event_tracker"), gymnasium.make(recipe.WORLD, duration=3.0)
+    observation, _ = env.reset(seed=seed)
+    side, over, errors = np.array([6.0, 6.0], np.float32) * (-1) ** seed, False, []
+    while not over:  # half a second in which something else turns the head
+        own = np.ravel(controller.predict(observation)[0])
+        observation, _, _, over, info = env.step(side if 500 <= len(errors) < 1000 else own)
+        errors.append(np.degrees(info["error"]))
+    assert max(errors[500:1000]) > 25
+    assert np.mean(errors[2500:]) < 1.5

@@ -7,7 +7,9 @@ head follows well, `alert` lowers the thresholds of `slow`. Where events come fr
 noisy or the wall has much contrast, `busy` fires and raises the thresholds: it sees one cell of sixteen. Two slow
 votes of ON and of OFF compete: whichever polarity has the larger spot is the target's, and silences the other one in
 `slow` and `fast`, not in `edge`. `seen` counts, step by step, the spikes in each column (for pan) and row (for tilt)
-of the pictures, and of the fields of the joints' velocities.
+of the pictures, and of the fields of the joints' velocities. Where a joint is further out than targets go, the target
+is lost, and what is seen is the wall that passes. There `stray` fires, silences the read-outs and lets `home` fire,
+which turns the head to the middle; where it then stands still for a moment, what moves is the target.
 
 **Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with five
 time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike.
@@ -19,10 +21,10 @@ the end FINAL times, and `alert` does more then. The result is the mean of the l
 number of processes.
 
 **Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first,
-when that is done and in the same way. `seen_busy` fires as often as `seen` counts, but not for some time after a spike
-of `calm`, which fires by itself and falls silent, more and more, while `busy_active` lasts for one or two seconds:
-read-outs that take turns while the target is searched for lose it. With all of it more targets are lost while it sets
-in, so it counts a little less.
+when that is done and in the same way, but that episodes go on after a loss, and that something turns the head away
+now and then. `seen_busy` fires as often as `seen`, but not for some time after a spike of `calm`, which fires by itself
+and falls silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns while the
+target is searched for lose it. With all of it more targets are lost while it sets in, so it counts a little less.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -51,8 +53,25 @@ from .pan_tilt import COMMANDS, TOPICS
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 HARD = {"contrast": -1.1, "background": 0.085, "camera": "noisy", "randomize": 0.2}
-#: episodes of a round, for each read-out: how many, and arguments of the world
-EPISODES: tuple[tuple[tuple[int, dict[str, Any]], ...], ...] = (
+
+
+@dataclass(frozen=True)
+class Stage:
+    """How a read-out is taught.
+
+    shares : of the teacher in driving, a round; of `BUSY`: of something that turns the head away
+    ridge : weight of the squares, see `solved`
+    episodes : of a round: how many, and arguments of the world
+    """
+
+    shares: tuple[float, ...]
+    ridge: float
+    episodes: tuple[tuple[int, dict[str, Any]], ...]
+
+
+CALM = Stage(
+    (1.0, 0.5, 0.2, 0.1, *[0.0] * 6),
+    2e-5,
     (
         (6, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
         (26, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
@@ -67,6 +86,10 @@ EPISODES: tuple[tuple[tuple[int, dict[str, Any]], ...], ...] = (
         (8, {"frequency": 0.65, "duration": 2.4, "background": 0.1}),
         (8, {"frequency": 1.2, "duration": 0.8, "background": 0.1, "randomize": 0.3}),
     ),
+)
+BUSY = Stage(
+    (0.02,) * 8,
+    5e-4,
     (
         (16, {"frequency": 0.65, "duration": 5.0, "randomize": 0.5, "camera": "noisy"}),
         (10, {"frequency": 0.8, "duration": 5.0, "randomize": 0.15, "camera": "noisy"}),
@@ -79,12 +102,13 @@ EPISODES: tuple[tuple[tuple[int, dict[str, Any]], ...], ...] = (
         (6, {"frequency": 1.05, "duration": 3.0, "background": 0.075, "contrast": -1.3, "randomize": 0.3}),
     ),
 )
+STAGES = CALM, BUSY
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 SIZE, CELLS = (128, 128), GRID * GRID
 #: time constant [s], threshold [events], and how much of it a spike of `busy_active` adds
 PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
 SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
-BUSY, BUSY_TAU, BUSY_LASTS = 18, 0.05, 0.2  # cells within BUSY_TAU [s] for a spike of `busy_active`; its effect [s]
+MANY, BUSY_TAU, BUSY_LASTS = 18, 0.05, 0.2  # cells within BUSY_TAU [s] for a spike of `busy_active`; its effect [s]
 PULSE = 0.02  # s between spikes of what fires by itself
 ALERT, FINAL_ALERT = 0.5, 0.7  # share of the threshold that `alert` takes away, while taught and in the end
 ALERT_LASTS = 0.1  # effect of its spikes [s]
@@ -92,19 +116,21 @@ CALMED, CALMED_BUSY, CALMEST = 0.3, 5.0, -20.0  # pulses lost by a packet and by
 PACE = 0.05  # s between spikes of `busy_active` that `calm` hears, so that it takes as long whatever their rate
 LONG, LONG_TAU = 10.0, 1.0  # of these within LONG_TAU [s] silence `calm`
 SILENCE, SILENCE_TAU = 100.0, 0.01  # what a spike of `calm` takes from what others add, and for how long [s]
+REACH = (1.15, 0.55)  # of the joints; where `stray` fires [rad]
+HOME, HOME_RATE, HOME_LASTS = 8.0, 0.4, 0.12  # gain [1/s], spikes a step and rad, effect of a spike of `stray` [s]
+BLIND, BLIND_LASTS = 20.0, 0.08  # what a spike of `stray` takes from counts, and for how long [s]
+COMMAND_TAU = 0.005  # s, of the spikes of `home`
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
 SEEN = "seen", "seen_busy"  # what the read-outs read
-#: of the mean square of a feature: for the weights of each read-out, and for their second differences
-RIDGE, SMOOTH = (2e-5, 5e-4), 0.1
+SMOOTH = 0.1  # weight of the squares of second differences, see `solved`
 GAIN, FINAL = 2.0, 2.5  # of the pictures, while taught and in the end
 ADDED, FINALLY_ADDED = 0.7, 0.85  # of the second read-out, while taught and in the end
 FILTERS = (0.0025, 0.008, 0.025, 0.08, 0.25)  # s
-SHARES = (1.0, 0.5, 0.2, 0.1, *[0.0] * 6), [0.0] * 8  # of the teacher in driving, a round of each read-out
 KEPT, MEAN = 0.9, 5  # share of earlier rounds; rounds that are averaged
 HELD, NOISE = 100, 0.06  # steps; of the teacher when it drives [rad/s a step]
-NEAR, LOST = 0.2, 0.5  # error that counts half; that ends an episode [rad]
+NEAR, LOST = 0.2, 0.5  # error that counts half; at which the target is lost [rad]
 
 
 # the controller ------------------------------------------------------------------------------------------------
@@ -116,7 +142,7 @@ def front_end(m: Model, alert: float) -> None:
     m.connect("camera", "busy", np.ones((1, 1, 1, 1)), Convolution((1, GRID, GRID), stride=4))
     together = LIF(tau_mem=BUSY_TAU, r=BUSY_TAU / DT, integration="exponential_euler", reset="subtract")
     m.population("busy_active", 1, together)
-    m.connect("busy", "busy_active", 1 / BUSY, delay=DT)
+    m.connect("busy", "busy_active", 1 / MANY, delay=DT)
     m.population("busy_paced", 1, IF(r=1 / DT, v_threshold=1.0, refractory=PACE))
     m.connect("busy_active", "busy_paced", 1.0, delay=DT)
     m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / PULSE, v_init=1.0)
@@ -146,12 +172,19 @@ def front_end(m: Model, alert: float) -> None:
             m.connect(vote, name, weight, "sparse", pre_index=one, post_index=other, tau_syn=VOTE_TAU, delay=DT)
     fields = 2 * (GRID * len(PICTURES) + np.arange(FIELDS)) + np.arange(2)[:, None]
     seen.append(("joint_velocity", np.arange(2 * FIELDS), fields))
-    m.population("seen", 2 * CHANNELS, Relay())
-    m.population("seen_busy", 2 * CHANNELS, IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True))
-    m.connect("calm", "seen_busy", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
+    counter = IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True)
+    sides = np.concatenate([np.eye(2), -np.eye(2)], axis=1)
+    m.population("stray", 4, LIF(tau_mem=0.005, refractory=0.02))
+    m.connect("joint_position", "stray", sides / np.array(REACH)[:, None])
+    m.population("home", 4, counter, bias=-1.0)
+    m.connect("joint_position", "home", HOME_RATE * sides)
+    m.connect("stray", "home", 2.0, tau_syn=HOME_LASTS)
     for all_seen in SEEN:
+        m.population(all_seen, 2 * CHANNELS, counter)
+        m.connect("stray", all_seen, -BLIND, tau_syn=BLIND_LASTS, delay=DT)
         for name, pre, post in seen:
             m.connect(name, all_seen, 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
+    m.connect("calm", "seen_busy", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
 
 
 def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINAL_ALERT) -> ControllerSpec:
@@ -161,8 +194,11 @@ def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINA
     m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
     m.input("joint_velocity", 2, unit="rad/s", range=(-6.5, 6.5), plausible=(-20.0, 20.0), stale=0.02, encoder=turning)
+    m.input("joint_position", 2, unit="rad", range=(-1.6, 1.6), plausible=(-3.0, 3.0), stale=0.02)
     front_end(m, alert)
     m.population("command", 2, Relay())
+    back = np.concatenate([-np.eye(2), np.eye(2)]) * HOME / LIMIT / (2 * HOME_RATE)
+    m.connect("home", "command", back * -math.expm1(-DT / COMMAND_TAU), tau_syn=COMMAND_TAU)
     both = Convolution((CHANNELS, 2, 1))  # the same weights for each axis
     for all_seen, readout in zip(SEEN, readouts, strict=True):
         for tau, weights in zip(FILTERS, readout, strict=True):
@@ -171,7 +207,8 @@ def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINA
     for axis, weight in zip(("pan", "tilt"), np.eye(2), strict=True):
         decoder = (MembraneDecoder("command", LIMIT * weight),)
         m.output(axis, decoder=decoder, unit="rad/s", limits=(-LIMIT, LIMIT))
-    return replace(m.spec(), ros_inputs=TOPICS, ros_outputs=COMMANDS)
+    place = {"joint_position": replace(TOPICS["joint_velocity"], field="position[:]")}
+    return replace(m.spec(), ros_inputs=TOPICS | place, ros_outputs=COMMANDS)
 
 
 # what is solved for --------------------------------------------------------------------------------------------
@@ -201,7 +238,11 @@ def features(seen: np.ndarray) -> np.ndarray:
 
 
 def solved(square: np.ndarray, product: np.ndarray, ridge: float) -> np.ndarray:
-    """(filters, channels) by least squares; ``square``, ``product``: sums of what `episode` gives."""
+    """(filters, channels) by least squares.
+
+    square, product : sums of what `episode` gives
+    ridge : of the mean square of a feature, the weight of the squares of what is found
+    """
     rough, first = np.zeros((sum(PARTS), sum(PARTS))), 0
     for n in PARTS:
         bend = np.diff(np.eye(n), 2, axis=0)
@@ -221,51 +262,63 @@ def louder(readout: np.ndarray, gain: float) -> np.ndarray:
 
 # teaching ------------------------------------------------------------------------------------------------------
 def episode(
-    readouts: np.ndarray, share: float, stage: int, kind: int, seed: Sequence[int]
+    readouts: np.ndarray, share: float, stage: int, arguments: dict[str, Any], seed: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Drive until the target is lost; returns sums of products of features, of features with what is wanted of the
-    read-out of this stage [half limits], and the number of steps and of targets lost. Wanted is what the teacher
-    commands without what earlier read-outs do."""
-    rng, env = np.random.default_rng(seed), world(stage, kind)
-    controller = Controller.from_spec(make(readouts, EPISODES[stage][kind][1].get("size", SIZE), ALERT))
+    """Drive; returns sums of products of features, of features with what is wanted of the read-out of this stage [half
+    limits], and the number of steps and of targets lost.
+
+    readouts : that drive, (2, filters, channels)
+    share : as in `Stage`
+    arguments : of the world
+    """
+    busy = STAGES[stage] is BUSY
+    rng, env = np.random.default_rng(seed), world(*arguments.items())
+    size, alert = arguments.get("size", SIZE), FINAL_ALERT if stage else ALERT
+    controller = Controller.from_spec(make(readouts, size, alert))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
-    rows: list[tuple[np.ndarray, ...]] = []
-    over, noise, drives = False, np.zeros(2), False
+    rows: list[tuple[Any, ...]] = []
+    over, lost, noise, drives, push = False, False, np.zeros(2), False, np.zeros(2)
     while not over:
         own, said = np.ravel(controller.predict(observation)[0]), teacher.predict(observation, info)[0]
         error = info["target"] - observation["joint_position"]
         if len(rows) % HELD == 0:
             drives = rng.random() < share
-        counts = [controller.bound.array("seen.v").copy()]
-        if stage:
-            counts.append(np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS))
-        rows.append((said / LIMIT, error, *counts))
+            push = LIMIT * rng.choice([-1.0, 1.0], 2) if drives and busy else push
+        counts = (np.bincount(controller.raster(name)[1], minlength=2 * CHANNELS) for name in SEEN)
+        rows.append((said / LIMIT, error, controller.raster("stray")[1].size, *counts))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
-        observation, _, _, over, info = env.step((said + noise if drives else own).astype(np.float32))
-        over = over or np.hypot(*error) > LOST
-    said, errors, *seen = (np.array(column) for column in zip(*rows, strict=True))
-    wanted = said[::4]  # a step of four
-    for k in range(stage):
-        wanted = wanted - features(seen[k])[::4] @ (readouts[k] @ odd()).reshape(-1) / 2
-    worth = 1 / (1 + (errors[::4] / NEAR) ** 2)
-    axes = [*zip(np.swapaxes(features(seen[stage])[::4], 0, 1), worth.T, wanted.T, strict=True)]
+        other = push if busy else said + noise
+        observation, _, _, over, info = env.step((other if drives else own).astype(np.float32))
+        lost = lost or np.hypot(*error) > LOST
+        over = over or (lost and not busy)
+    said, errors, stray, *seen = (np.array(column) for column in zip(*rows, strict=True))
+    worth = 1 / (1 + (errors / NEAR) ** 2)
+    for step in np.flatnonzero(stray):  # read-outs are silent
+        worth[step : step + round(5 * BLIND_LASTS / DT)] = 0
+    x, wanted = features(seen[0])[::4], said[::4]  # a step of four
+    if busy:
+        wanted = wanted - x @ (readouts[0] @ odd()).reshape(-1) / 2
+        x = features(seen[1])[::4]
+    axes = [*zip(np.swapaxes(x, 0, 1), worth[::4].T, wanted.T, strict=True)]
     square = sum((x * w[:, None]).T @ x for x, w, _ in axes)
-    return square, sum(x.T @ (w * y) for x, w, y in axes), np.array([len(rows), np.hypot(*errors[-1]) > LOST], int)
+    return square, sum(x.T @ (w * y) for x, w, y in axes), np.array([len(rows), lost], int)
 
 
 @functools.cache
-def world(stage: int, kind: int) -> Any:
+def world(*arguments: tuple[str, Any]) -> Any:
     import gymnasium
 
-    return gymnasium.make(WORLD, **EPISODES[stage][kind][1], disable_env_checker=True)
+    return gymnasium.make(WORLD, **dict(arguments), disable_env_checker=True)
 
 
-def settled(readouts: np.ndarray, added: float) -> np.ndarray:
-    """The read-outs of `SEEN` after so many rounds, of which the newest are averaged: what drives while the second one
-    is taught, and the result. ``added``: how much of the second one counts."""
-    calm = louder(np.mean(readouts[: len(SHARES[0]) + 1, 0][-MEAN:], axis=0), FINAL / GAIN)
+def drivers(readouts: np.ndarray, stage: int, added: float) -> np.ndarray:
+    """The read-outs that drive in this stage after so many rounds, (rounds + 1, stages, filters, channels): when the
+    second one is taught, and in the end, means of the newest. ``added``: how much of the second one counts."""
+    if stage == 0:
+        return readouts[-1]
+    calm = louder(np.mean(readouts[: len(STAGES[0].shares) + 1, 0][-MEAN:], axis=0), FINAL / GAIN)
     return np.stack([calm, added * np.mean(readouts[-MEAN:, 1], axis=0)])
 
 
@@ -277,25 +330,24 @@ def teach(
     progress : called after each round with its number, the number of all, and what it gave
     """
     n = len(FILTERS) * sum(PARTS)
-    first = np.zeros((len(SEEN), len(FILTERS), CHANNELS))
+    first = np.zeros((len(STAGES), len(FILTERS), CHANNELS))
     asked = {"recipe": RECIPE.name, "seed": seed, "controller": build_program(make(first, alert=ALERT)).digest}
     run = Folder(Path(folder), asked)
     new = {"square": np.zeros((n, n)), "product": np.zeros(n), "readouts": first[None], "played": np.zeros((0, 3), int)}
     there = run.load() or new
     square, product, readouts, played = (there[name] for name in new)
-    rounds = [(stage, share) for stage, shares in enumerate(SHARES) for share in shares]
+    rounds = [(stage, k, share) for stage, one in enumerate(STAGES) for k, share in enumerate(one.shares)]
     with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for number in range(len(played), len(rounds)):
-            stage, share = rounds[number]
-            if number == len(SHARES[0]):
+            stage, k, share = rounds[number]
+            if k == 0:
                 square, product = new["square"], new["product"]
-            kinds = [kind for kind, (times, _) in enumerate(EPISODES[stage]) for _ in range(times)]
+            kinds = [arguments for times, arguments in STAGES[stage].episodes for _ in range(times)]
             seeds = [(seed, number, k) for k in range(len(kinds))]
-            drives = settled(readouts, ADDED) if stage else readouts[-1]
-            play = functools.partial(episode, drives, share, stage)
+            play = functools.partial(episode, drivers(readouts, stage, ADDED), share, stage)
             squares, products, each = zip(*pool.map(play, kinds, seeds), strict=True)
             square, product = KEPT * square + sum(squares), KEPT * product + sum(products)
-            now, found = readouts[-1].copy(), solved(square, product, RIDGE[stage])
+            now, found = readouts[-1].copy(), solved(square, product, STAGES[stage].ridge)
             now[stage] = found if stage else louder(found, GAIN)
             readouts = np.append(readouts, [now], axis=0)
             played = np.append(played, [[*np.sum(each, axis=0), len(kinds)]], axis=0)
@@ -305,7 +357,7 @@ def teach(
             ]
             run.save(dict(zip(new, (square, product, readouts, played), strict=True)), rows)
             progress(number + 1, len(rounds), f"the target was lost in {played[-1, 1]} of {len(kinds)} episodes")
-    return make(settled(readouts, FINALLY_ADDED))
+    return make(drivers(readouts, len(STAGES) - 1, FINALLY_ADDED))
 
 
 RECIPE = Taught(
