@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 #: value of an error about something that is missing, or cannot be read
-NO_VALUE: Any = object()
+NO_VALUE: Any = ...  # the same one in another process
 
 
 class SnnControlError(Exception):

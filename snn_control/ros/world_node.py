@@ -167,7 +167,7 @@ class WorldNode(ProcessNode):
         self._wait = compile_function(wait_semaphore, "int64(int64,int64,int64)")
         if lockstep:
             self._clock_message = Clock()
-            self._clock_publisher = self._io.create_publisher(Clock, "/clock", 1000)  # steps may come faster than a reader
+            self._clock_publisher = self._io.create_publisher(Clock, "/clock", 1000)  # steps may outrun a reader
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:

@@ -9,7 +9,7 @@ import pickle
 import numpy as np
 import pytest
 
-from snn_control.errors import BuildError, DescriptionError, SnnControlError
+from snn_control.errors import NO_VALUE, BuildError, DescriptionError, SnnControlError
 from snn_control.network import ALIF, LI, LIF, CubaLIF, Network, Population, Projection
 from snn_control.network.convolution import Convolution
 
@@ -85,6 +85,13 @@ def test_a_parameter_that_is_none_is_named_with_the_nearest():
         LIF(tau_m=0.02)
     assert dataclasses.replace(LIF(0.5), tau_mem=0.03) == LIF(v_threshold=0.5, tau_mem=0.03)
     assert copy.deepcopy(pickle.loads(pickle.dumps(LIF(0.5)))) == LIF(0.5)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(NO_VALUE, "one: cannot be read; mend it"), (3, "one = 3: cannot be read; mend it")]
+)
+def test_an_error_says_the_same_in_another_process(value, said):
+    assert str(pickle.loads(pickle.dumps(DescriptionError("one", value, "cannot be read", "mend it")))) == said
 
 
 @pytest.mark.parametrize(
