@@ -19,8 +19,8 @@ from tests.cli.common import call
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
-    shares = (1.0, 0.5, 0.0), (0.0,)
-    episodes = {"frequency": 1.2, "duration": 0.8}, {"camera": "noisy", "duration": 1.2}
+    shares = (1.0, 0.5, 0.0), (0.0,), (0.0,)
+    episodes = *[{"frequency": 1.2, "duration": 0.8}] * 2, {"camera": "noisy", "duration": 1.2}
     stages = [
         replace(stage, shares=share, episodes=((2, episode),))
         for stage, share, episode in zip(recipe.STAGES, shares, episodes, strict=True)
@@ -47,18 +47,28 @@ def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_process
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    for _ in range(3):
+    for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
             recipe.teach(3, tmp_path / "parts", 1, interrupt)
     said = []
     parts = recipe.teach(
         3, tmp_path / "parts", 1, lambda number, rounds, state: said.append((number, rounds, state[:19]))
     )
-    assert said == [(4, 4, "the target was lost")]
+    assert said == [(5, 5, "the target was lost")]
     assert build_program(parts).digest == build_program(whole).digest
     assert any(np.any(p.weights) for p in whole.network.projections if (p.pre, p.post) == ("seen_busy", "command"))
     with pytest.raises(DescriptionError, match=r"holds a run of another seed \(3, now 4\); choose"):
         recipe.teach(4, tmp_path / "parts", 1, interrupt)
+
+
+def test_offsets_are_what_lasts_of_small_errors():
+    errors = np.zeros((2000, 2))
+    errors[1000:] = recipe.SMALL, 20 * recipe.SMALL
+    found = recipe.lasting(errors)
+    assert not found[:1000].any()
+    left = np.exp(-recipe.DT * np.arange(1, 1001) / recipe.LASTS)
+    np.testing.assert_allclose(found[1000:, 0], recipe.SMALL / 2 * (1 - left))
+    np.testing.assert_allclose(found[1000:, 1] / found[1000:, 0], 40 / 401)
 
 
 def test_weights_are_odd_and_those_of_least_squares_with_neighbours_kept_alike(monkeypatch):
@@ -85,7 +95,7 @@ def test_the_command_writes_a_file(tmp_path, capsys):
     where = ["--run", tmp_path / "run", "--out", tmp_path]
     code, out, err = call(capsys, "train", "event_tracker", *where, "--seed", 2, "--workers", 1)
     assert code == 0, err
-    assert "event_tracker: 4 of 4 rounds: the target was lost in" in err
+    assert "event_tracker: 5 of 5 rounds: the target was lost in" in err
     assert "event_tracker.yaml: written. Next: snn_control run --env sim_worlds:PanTiltTracking-v0" in out
     head = (tmp_path / "event_tracker.yaml").read_text().splitlines()
     assert "# Made by: snn_control train event_tracker --seed 2" in head
