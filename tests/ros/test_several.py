@@ -79,11 +79,13 @@ def test_if_one_hangs_the_safe_commands_of_both_come_from_outside(robot, begin):
     robot.feed(robot.publisher(), 1.0, 0.0)
     process = begin(module="tests.ros.hanging_node", right=0.05)  # the 100th publication of the left one hangs
     assert process.wait(60) == 1
-    assert commands["right"][-1][1] != SAFE
-    seen = {name: len(found) for name, found in commands.items()}
-    for name, found in commands.items():
-        wait(lambda name=name, found=found: len(found) > seen[name] + 3, what="commands from outside")
-        assert all(command == SAFE for _, command in found[seen[name] :])
+    last = max(stamp for stamp, command in commands["left"] if command != SAFE)
+    wait(lambda: all(found[-1][1] == SAFE for found in commands.values()), what="commands from outside")
+    since = {name: len(found) for name, found in commands.items()}
+    wait(lambda: all(len(found) > since[name] + 3 for name, found in commands.items()), what="more of them")
+    after = {name: [command for stamp, command in found if stamp > last] for name, found in commands.items()}
+    assert after["right"].index(SAFE) >= 5  # the right one goes on until the process is ended, after 0.5 s
+    assert all(set(found[found.index(SAFE) :]) == {SAFE} for found in after.values())
     text, _ = process.communicate(timeout=60)  # the programs that publish them write there, too
     assert "snn_control: left: the loop's heartbeat stopped for 0.5 s: ended" in text
 
