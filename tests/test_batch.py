@@ -1,7 +1,9 @@
 """Batch: each row has the bits of a Controller of its own."""
 
 import copy
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -232,15 +234,24 @@ def test_others_run_while_it_steps():
     def count():
         ready.set()
         while not done.is_set():
-            counted[0] += 1
+            for _ in range(2000):
+                counted[0] += 1
+            time.sleep(0)  # it gives the lock back by itself
+
+    def during():
+        """What is counted in a step."""
+        before = counted[0]
+        batch._tick()
+        return counted[0] - before
 
     thread = threading.Thread(target=count)
-    thread.start()
-    ready.wait()
-    run = batch._tick
-    before = counted[0]
-    run()
-    during = counted[0] - before
-    done.set()
-    thread.join()
-    assert during > 1000
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(60.0)  # nobody takes the lock away
+    try:
+        thread.start()
+        ready.wait()
+        assert any(during() > 1000 for _ in range(50))  # a busy machine may have no core for both
+    finally:
+        sys.setswitchinterval(interval)
+        done.set()
+        thread.join()

@@ -33,7 +33,9 @@ def test_nothing_leads_out_of_the_home_but_the_settings_of_pip(tmp_path, monkeyp
 
 
 def test_a_signal_ends_it_and_the_home_is_gone(tmp_path):
-    line = [sys.executable, "-m", "tests", "tests/test_empty_home.py", "-k", "nothing_of_this_name", "-p", "no:xdist"]
+    sleeper = tmp_path / "test_sleeper.py"
+    sleeper.write_text("import time\n\ndef test_sleeps():\n    time.sleep(120)\n")
+    line = [sys.executable, "-m", "tests", str(sleeper), "-c", "pyproject.toml"]
     process = subprocess.Popen(
         line, cwd=ROOT, env=os.environ | {"TMPDIR": str(tmp_path)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )

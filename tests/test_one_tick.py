@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from snn_control.controller_file import load_spec
 from snn_control.engine.tick import tick_address
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
+from tests.domain import own_domain
 from tests.realtime.record_output import RecordOutput
 
 TICKS = 2200
@@ -117,15 +117,15 @@ def looped(folder, record):
     return out.read()[2], controller
 
 
-def over_dds(folder: Path, record_path: Path, domain: int):
+def over_dds(folder: Path, name: str, domain: int):
     """Commands (T, 3) as the world process got them from the controller process."""
     pytest.importorskip("rclpy", reason="the ROS 2 wheels are not installed")
     from snn_control.ros.launching import closed_loop, command_line, environment_of_child
 
-    out = folder / f"run{domain}"
+    out = folder / name
     processes = closed_loop(
         world="tests.worlds:Replay-v0",
-        world_arguments=json.dumps({"path": str(record_path)}),
+        world_arguments=json.dumps({"path": str(folder / "record.npz")}),
         controller_file=str(folder / "controller.yaml"),
         lockstep=True,
         duration=TICKS * 1e-3,
@@ -160,8 +160,8 @@ def test_step_loop_and_nodes_give_the_same_bits(recorded):
     np.testing.assert_array_equal(in_loop.view(np.int64), commands.view(np.int64))
     np.testing.assert_array_equal(second.bound.state, controller.bound.state)
 
-    base = 110 + os.getpid() % 50
-    runs = [over_dds(folder, folder / "record.npz", base + k) for k in (0, 1)]
+    domain = own_domain()
+    runs = [over_dds(folder, name, domain) for name in ("first", "second")]
     for run in runs:
         np.testing.assert_array_equal(run.view(np.int64), commands.view(np.int64))
 

@@ -52,7 +52,7 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
-ACKNOWLEDGED = Duration(seconds=0.2)  # time for readers to acknowledge the final safe command
+ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the final safe command; one that is killed does not
 
 
 class ControllerNode(ProcessNode, LifecycleNode):

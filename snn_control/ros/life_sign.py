@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from rclpy.duration import Duration
 from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
@@ -17,6 +18,7 @@ from .topics import message_class
 __all__ = ["LifeSign"]
 
 PERIOD_S, TIMEOUT_S = 0.1, 4.0  # of a bond, as bondcpp and nav2_util have them
+ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge that the bond is broken
 
 
 class LifeSign:
@@ -55,9 +57,10 @@ class LifeSign:
 
     def end(self) -> None:
         """Break the bond, when the loop has ended."""
-        if self._bonded:
+        if self._bonded and self._bond is not None:
             self._publish_bond(False)
             self._bonded = False
+            self._bond.wait_for_all_acked(ACKNOWLEDGED)
 
     def _tell_systemd(self) -> None:
         """An inactive node lives, too."""

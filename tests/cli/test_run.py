@@ -100,7 +100,8 @@ def test_it_says_whether_that_was_better_than_chance_and_good_enough(tmp_path, c
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_ctrl_c_keeps_the_episodes_that_are_over(tmp_path, capsys, jobs):
-    command = [*ODD, "--arg", "at=3", "--arg", "what=interrupt", "--episodes", 50, "--jobs", jobs, written(tmp_path)]
+    command = [*ODD, "--arg", "at=3", "--arg", "what=interrupt", "--episodes", 50, "--jobs", jobs, "--alone"]
+    command.append(written(tmp_path))
     old = signal.signal(signal.SIGINT, signal.default_int_handler)  # whatever this process was started with
     try:
         code, out, _ = call(capsys, *command)

@@ -26,7 +26,9 @@ def python(code, cache, root=ROOT, **environment):
 
 SECOND_CONTROLLER = """
     import threading, time
-    start = time.process_time()  # others may keep the machine busy
+    start = time.process_time()
+    import numba
+    imported = time.process_time()
     from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, SpikeDecoder, ValueInput
     from snn_control.controller import Controller
     from snn_control.engine.build import build
@@ -52,7 +54,7 @@ SECOND_CONTROLLER = """
     for thread in threads:
         thread.join()
     print("threads", done)
-    print("seconds", time.process_time() - start)
+    print("seconds", time.process_time() - imported, imported - start)
     first = dict(compilations)
     load(70, [Output("u", (SpikeDecoder("a", 0.2, 0.02),)), Output("w", (MembraneDecoder("l", 1.0),))],
          Population("l", 3, LI(), bias=1.0))
@@ -81,8 +83,8 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
     assert "second ['leaky_integrator']" in cold
     warm = python(SECOND_CONTROLLER, tmp_path / "cache")
     assert f"first {kernels} {{'cached'}}" in warm
-    seconds = float(warm.partition("seconds ")[2].split()[0])
-    assert seconds < 2.0  # 0.6 s on a quiet machine
+    seconds, numba = map(float, warm.partition("seconds ")[2].split()[:2])
+    assert seconds < 0.8 * numba  # than the import of numba takes; usually 0.35, and a compilation is more
 
 
 STALE = """

@@ -19,6 +19,7 @@ from snn_control.record.activity import ActivityRecorder
 from snn_control.record.again import run_again
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
+from tests.realtime.rig import until
 
 WEIGHTS = np.linspace(-2.0, 6.0, 24).reshape(2, 12).tolist()
 #: name -> values in a file: a plain number, an array (a factor), and one of each kind of place
@@ -233,18 +234,19 @@ def test_a_running_loop_takes_all_of_a_setting_or_nothing():
     record = InputLogRecorder(one.bound, ticks=200_000)
     activity = ActivityRecorder(one.bound, 200_000)
     loop = Loop(tick_address(), one.bound.table, 100_000, observers=[record, activity], priority=0, keep=one)
-    over = threading.Event()
+    over, turned = threading.Event(), []
 
     def turn():
         rng = np.random.default_rng(1)
         while not over.is_set():
             one.tune({path: rng.uniform(*ends) for path, (_, ends) in ENDS.items()})
+            turned.append(loop.ticks)
 
     turning = threading.Thread(target=turn)
-    loop.start(3000)
+    loop.start()
     turning.start()
-    while loop.running:
-        over.wait(0.01)
+    until(lambda: loop.ticks > 3000 and len(set(turned)) > 50)
+    assert loop.stop()
     over.set()
     turning.join()
     log = record.log()

@@ -29,20 +29,16 @@ def told(*ports, period=PERIOD):
 
 
 def test_each_message_is_a_tick_and_the_guard_is_told_how_long_it_was():
-    port = value_input([1] * 9, available=0)
+    port = value_input([1] * 6)  # all are there: none can come too late
     rig = told(port)
-    rig.loop.start()
-    begin = time.monotonic()
-    for k in range(1, 7):
-        send(rig, port)
-        until(lambda k=k: rig.loop.ticks == k)
-        time.sleep(0.08)
-    seconds = time.monotonic() - begin - 0.08
-    rig.loop.stop()
-    stats = rig.loop.stats()
+    rig.loop.start(ticks=6)
+    until(lambda: not rig.loop.running)
+    assert rig.loop.stop()
+    stats, times = rig.loop.stats(), rig.record.read()[1][:6]
     assert (stats["ticks"], stats["timeouts"], stats["wake"]["count"]) == (6, 0, 0)
     assert port.position == 6
-    assert rig.table[5] == pytest.approx(WHOLE + seconds / 0.1 * WHOLE, rel=0.1)
+    assert np.diff(times).min() > 0.45 * PERIOD
+    assert rig.table[5] == pytest.approx(WHOLE + (times[-1] - times[0]) / PERIOD * WHOLE, rel=0.02)
 
 
 def test_without_messages_it_ticks_after_one_and_a_half_periods():
@@ -50,7 +46,7 @@ def test_without_messages_it_ticks_after_one_and_a_half_periods():
     rig = told(port, period=20 * MS)
     begin = time.monotonic()
     rig.loop.start()
-    until(lambda: rig.loop.ticks == 10)
+    until(lambda: rig.loop.ticks >= 10)
     assert time.monotonic() - begin >= 10 * 0.03 * 0.99
     stats = rig.loop.stats()
     assert stats["timeouts"] >= 10
@@ -63,26 +59,27 @@ def test_without_messages_it_ticks_after_one_and_a_half_periods():
 def test_a_flood_of_messages_wakes_it_every_half_period_at_most():
     port = value_input([1] * 500, available=0)
     rig = woken(port, period=20 * MS)
-    rig.loop.start()
     begin = time.monotonic()
-    while (now := time.monotonic()) < begin + 0.5:
+    rig.loop.start()
+    while time.monotonic() < begin + 0.5:
         send(rig, port)
         time.sleep(0.001)
     ticks = rig.loop.ticks
+    seconds = time.monotonic() - begin
     rig.loop.stop()
-    assert 5 <= ticks <= (now - begin) / 0.01 + 2
+    assert 5 <= ticks <= seconds / 0.01 + 2
 
 
 def test_other_inputs_are_taken_with_the_trigger_and_do_not_wake():
     port, other = value_input([1] * 9, available=0), value_input([1] * 9, name="other", available=0)
-    rig = woken(port, other)
+    rig = woken(port, other, period=1000 * MS)
     rig.loop.start()
     time.sleep(0.01)
     send(rig, other, 2)
-    time.sleep(0.03)
+    time.sleep(0.05)
     assert rig.loop.ticks == 0
     send(rig, port)
-    until(lambda: rig.loop.ticks == 1)
+    until(lambda: rig.loop.ticks >= 1)
     assert other.position >= 1
     rig.loop.stop()
 

@@ -11,6 +11,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
 from tests.realtime import ticks
 from tests.realtime.record_output import RecordOutput
+from tests.realtime.rig import Rig
 
 PERIOD = 1_000_000
 TICKS = 300_000
@@ -107,18 +108,17 @@ def test_the_ring_is_never_torn_while_the_loop_writes():
     table = np.array([0, command.ctypes.data, n], np.int64)
     recorder = RecordOutput(command.ctypes.data, n, 4096)
     loop = Loop(ticks.tick("count_up"), table.ctypes.data, PERIOD, [], [recorder], mode="free")
-    loop.start(ticks=TICKS)
+    Rig.loops.add(loop)
+    loop.start()
     seen = 0
-    while loop.running:
+    while seen < 20_000:
         rows = recorder.read()[2]
         assert (rows == rows[:, :1]).all()
-        counts = rows[:, 0]
-        if counts[-2:].tolist() == [TICKS, TICKS]:  # the last command, and published once more as the final one
-            counts = counts[:-1]
-        assert (np.diff(counts) == 1).all()
+        assert (np.diff(rows[:, 0]) == 1).all()
         seen += len(rows)
     assert loop.stop()
-    assert seen
+    last = recorder.read()[2][-2:, 0]
+    assert last[0] == last[1]  # published once more as the final one
 
 
 def test_wrong_shapes_are_refused():

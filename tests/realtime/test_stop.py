@@ -88,6 +88,7 @@ def guarded(outputs=(), **options) -> tuple[Rig, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("budget", "slow"), [(0.02, 1), (10.0, 0), (0.0, 0)])
+@tried_again
 def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick(budget, slow):
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
@@ -102,6 +103,7 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
 
 
 @pytest.mark.parametrize(("most", "faulty"), [(20, 1), (500, 0), (0, 0)])
+@tried_again
 def test_more_missed_ticks_than_the_limit_are_a_fault_of_the_next_tick(most, faulty):
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
@@ -114,6 +116,7 @@ def test_more_missed_ticks_than_the_limit_are_a_fault_of_the_next_tick(most, fau
 
 
 @pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
+@tried_again
 def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
     """The thread is delayed within a tick: outputs are told not to publish the command; an observer sees a tick
     as any other."""
@@ -140,13 +143,16 @@ def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withh
 def test_the_guard_is_told_how_many_periods_passed_since_the_last_tick():
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
-    rig, _, table = guarded([port], period=5 * MS)
+    memory = np.zeros(words.TABLE_WORDS, np.int64)
+    cells = RecordOutput(memory.ctypes.data + 8 * words.LAST_CELL, 1, 64, dtype=np.int64)
+    rig, _, table = guarded([port, cells], period=5 * MS, memory=memory)
     rig.loop.start(ticks=40)
     until(lambda: not rig.loop.running)
     assert rig.loop.stop()
-    missed = rig.loop.stats()["missed"]
-    assert missed >= 11
-    assert table[5] == (40 + missed) * WHOLE
+    periods = cells.read()[2][:40, 0]
+    passed = periods[-1] - periods[0]
+    assert passed >= 39 + 11
+    assert table[5] == (passed + 1) * WHOLE
 
 
 def test_a_word_of_the_process_stops_the_loop_before_and_after_its_start():

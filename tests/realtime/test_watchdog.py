@@ -127,8 +127,8 @@ def test_a_loop_that_runs_is_left_alone_and_so_is_a_process_that_was_paused(star
 
 def test_a_process_that_does_not_obey_a_signal_is_ended(start):
     process = start(STUBBORN)
-    process.send_signal(signal.SIGINT)
     begin = time.monotonic()
+    process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - begin > 0.9

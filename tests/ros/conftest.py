@@ -8,37 +8,24 @@ any of this; a process that a test starts with another interpreter must not inhe
 from __future__ import annotations
 
 import atexit
-import fcntl
 import importlib.util
 import os
 import shutil
 import tempfile
 import warnings
-from pathlib import Path
 
 import pytest
+
+from tests.domain import own_domain
 
 if importlib.util.find_spec("rclpy") is None:
     collect_ignore_glob = ["test_*.py"]
 
 
-def _own_domain() -> int:
-    """A domain that no other test process of this machine holds; released when this process ends."""
-    folder = Path(tempfile.gettempdir())
-    for domain in range(1, 100):
-        lock = os.open(folder / f"snn_control_test_domain_{domain}", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return domain
-        except OSError:
-            os.close(lock)
-    raise RuntimeError("all ROS domains are taken by other tests")
-
-
 _logs = tempfile.mkdtemp(prefix="snn_control_ros_log_")
 atexit.register(shutil.rmtree, _logs, ignore_errors=True)
 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
-os.environ["ROS_DOMAIN_ID"] = str(_own_domain())
+os.environ["ROS_DOMAIN_ID"] = str(own_domain())
 os.environ["ROS_LOG_DIR"] = _logs
 os.environ["RMW_IMPLEMENTATION"] = "rmw_fastrtps_cpp"
 

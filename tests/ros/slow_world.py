@@ -25,7 +25,7 @@ class SlowWorld(gymnasium.Env):
         return np.zeros(4), {}
 
     def step(self, action):
-        time.sleep(0.02)
+        time.sleep(0.1)
         self.steps += 1
         return np.full(4, float(self.steps)), 0.0, False, False, {}
 

@@ -16,12 +16,15 @@ from std_msgs.msg import Float64, Float64MultiArray
 
 from snn_control.controller import Controller
 from snn_control.ros.controller_node import STOPS_WITHIN
+from tests.motion_judge import heard_beyond
 from tests.ros.node import first, is_safe
 from tests.ros.robot import (
     CONTROLLER,
     ERROR,
+    IMPATIENT,
     OK,
     SAFE,
+    STALE,
     WARN,
     changed,
     joints,
@@ -59,7 +62,7 @@ def expected(file, samples):
 
 def test_bad_samples_give_the_safe_command_in_their_tick_and_end_after_release(tmp_path, start, robot):
     """NaN, infinite, implausible, malformed, oversized, nothing at all: against `Controller.step`, to the bit."""
-    file = write(tmp_path)
+    file = write(tmp_path, IMPATIENT)
     process = start("controller_node", controller_file=str(file), mode="lockstep")
     publisher = robot.publisher()
     answers = robot.commands()
@@ -166,7 +169,7 @@ def is_normal(command):
 
 @pytest.mark.timed
 def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_is_good(tmp_path, start, robot):
-    stale = 0.2  # s: the feeder of a busy machine is no fault
+    stale = 1.0  # s: the feeder of a busy machine is no fault
     file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", stale))
     process = start("controller_node", controller_file=str(file))
     commands, feeder = robot.commands(), robot.feed(robot.publisher(), 1.0, 0.0)
@@ -200,8 +203,12 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
     begin = time.time_ns()
     feeder.set(5.0, 0.0)
     first(commands, begin, lambda c: c > 1.4)
-    status = robot.status("/controller: input sensor", time.monotonic(), level=OK)
-    assert int({p.key: p.value for p in status.values}["clamped"]) > 10
+
+    def clamped():
+        status = robot.status("/controller: input sensor", time.monotonic(), level=OK)
+        return int({p.key: p.value for p in status.values}["clamped"])
+
+    wait(lambda: clamped() > 10)
     assert not any(c == SAFE for s, c in commands if s >= begin)
     assert all(abs(c) <= 1.5 for _, c in commands)
     # malformed only: the last good sample ages, then it is stale
@@ -215,7 +222,7 @@ def test_real_time_faults_are_safe_within_a_tick_named_and_over_when_the_input_i
 
 @pytest.mark.timed
 def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes_over(tmp_path, start, robot):
-    process = start("controller_node", controller_file=str(write(tmp_path)))
+    process = start("controller_node", controller_file=str(write(tmp_path, IMPATIENT)))
     commands, heard = robot.commands(), []
     robot.listen(JointState, "joints", lambda m: heard.append(stamp_of(m)))
 
@@ -228,7 +235,7 @@ def test_a_killed_sensor_is_stale_within_a_tick_of_the_limit_and_a_new_one_takes
             sensor.kill()
             sensor.wait()
         fault = first(commands, time.time_ns(), is_safe)
-        late = (fault - heard[-1]) * 1e-9 - 0.05
+        late = (fault - heard[-1]) * 1e-9 - STALE
         print(f"safe {late * 1e3:.1f} ms after the limit of 50 ms, a tick is {PERIOD * 1e3:g} ms")
         return late
 
@@ -282,15 +289,15 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
     says("output drive", message=what)
     assert says("guard") == "safe command: invalid input: lonely, typed, strict, fine"
 
-    after = time.monotonic()
-    wait(lambda: len([w for w, _ in robot.diagnostics if w > after]) >= 4)
-    times = [when for when, _ in robot.diagnostics if when > after]
+    begin = len(robot.diagnostics)
+    wait(lambda: len(robot.diagnostics) >= begin + 4)
+    times = [stamp_of(array) * 1e-9 for array in robot.diagnostics[begin:]]
     assert np.median(np.diff(times)) == pytest.approx(1.0, abs=0.2)
-    array = robot.diagnostics[-1][1]
+    array = robot.diagnostics[-1]
     assert stamp_of(array) == pytest.approx(time.time_ns(), abs=3e9)
     parts = ["loop", "guard", *(f"input {n}" for n in (*names, "extra")), "output drive"]
     assert [s.name for s in array.status] == [f"/controller: {part}" for part in parts]
-    loops = [{p.key: p.value for p in one.status[0].values} for when, one in robot.diagnostics if when > after]
+    loops = [{p.key: p.value for p in one.status[0].values} for one in robot.diagnostics[begin:]]
     loop = loops[-1]
     assert np.median([float(one["rate_hz"]) for one in loops]) == pytest.approx(100, rel=0.05)
     assert {"ticks", "missed", "wake.p50_ns", "tick.count", "latency.p99.9_ns", "priority", "published"} <= loop.keys()
@@ -326,7 +333,7 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
     ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
 )
 def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
-    file = write(tmp_path, changed(CONTROLLER, "inputs.sensor.stale", 10.0))  # or a busy machine's robot is, too
+    file = write(tmp_path)
     processes = [start("controller_node", namespace=f"/n{k}", controller_file=str(file)) for k in range(n)]
     heard = [robot.commands(f"/n{k}/drive") for k in range(n)]
     for k in range(n):
@@ -354,11 +361,11 @@ def test_ramping_outputs_part_at_their_slew(tmp_path, start, robot):
     wait(lambda: commands and commands[-1][1] > 0.99)
     count = len(commands)
     assert process.end(signal.SIGTERM) == 0
-    wait(lambda: commands[-1][1] == SAFE, what="the final safe command")
-    last = np.array([command for _, command in commands[count - 1 :]])
-    assert np.abs(np.diff(last)).max() <= 5.0 * PERIOD + 1e-9
-    assert last[-2] == SAFE  # reached, then published again
-    assert len(last) >= (last[0] - SAFE) / (5.0 * PERIOD)
+    wait(lambda: [c for _, c in commands[-2:]] == [SAFE, SAFE], what="the safe command, reached, then published again")
+    stamps, last = np.array([(stamp * 1e-9, command) for stamp, command in commands[count - 1 :]]).T
+    assert heard_beyond(stamps, last, PERIOD, 5.0, math.inf, math.inf, most=math.inf) == 0
+    reached = int(np.argmax(last == SAFE))
+    assert stamps[reached] - stamps[0] >= (last[0] - SAFE) / 5.0 - 1.5 * PERIOD
 
 
 @pytest.mark.timed

@@ -97,14 +97,15 @@ def test_spikes_are_the_engines(tmp_path, start, robot):
     publisher = robot.publisher(Float64MultiArray, "sensor")
     process = start("encoder_node", controller_file=str(file))
     wait(lambda: len(messages["sensor"]) > 10 and publisher.get_subscription_count())
-    publisher.publish(Float64MultiArray(data=VALUE))  # held: the encoders continue with it
-    wait(lambda: messages["sensor"][-1].width > 0)
-    wait(lambda: len(messages["sensor"]) > 150)
+    value = Float64MultiArray(data=VALUE)  # held: the encoders continue with it, however often it comes
+    wait(lambda: publisher.publish(value) or messages["sensor"][-1].width > 0)
+    n = len(messages["sensor"])
+    wait(lambda: len(messages["sensor"]) > n + 200)
     for part in ("loop", "input sensor", "output sensor"):
         status = robot.status(f"/encoder: {part}", level=OK)
     assert status.message == "matched"
     assert int({p.key: p.value for p in status.values}["published"]) > 0
-    array = robot.diagnostics[-1][1]
+    array = robot.diagnostics[-1]
     assert [s.name.removeprefix("/encoder: ") for s in array.status] == [
         "loop", "input sensor", "input bumps", "output sensor", "output bumps",
     ]  # fmt: skip
@@ -114,13 +115,13 @@ def test_spikes_are_the_engines(tmp_path, start, robot):
     got = [parse(message) for message in messages["sensor"]]
     assert {m.header.frame_id for m in messages["sensor"]} == {"sensor"}
     begin = next(k for k, (neurons, _) in enumerate(got) if neurons)
-    reference = engine_spikes(file, 160)
+    reference = engine_spikes(file, len(got))
     first = next(k for k, (neurons, _) in enumerate(reference) if neurons)
     assert len(got) - begin > 60
     assert got[begin:] == reference[first : first + len(got) - begin]
     assert sum(len(neurons) for neurons, _ in got) > 500
     stamps = np.array([stamp_of(m) for m in messages["sensor"]])
-    assert np.median(np.diff(stamps)) == pytest.approx(PERIOD_NS, rel=0.02)
+    assert np.median(stamps[20:] - stamps[:-20]) / 20 == pytest.approx(PERIOD_NS, rel=0.02)
     # the other input spikes as well, before anything came: its fields cover 0
     counts = [len(parse(message)[0]) for message in messages["bumps"]]
     assert sum(counts) > 0

@@ -7,13 +7,13 @@ import time
 import pytest
 
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, changed, joints, wait, write
+from tests.ros.robot import CONTROLLER, IMPATIENT, STALE, changed, joints, wait, within, write
 
 PERIOD = CONTROLLER["period"]
 
 
 def test_messages_are_answered_and_silence_is_safe(tmp_path, start, robot):
-    process = start("controller_node", controller_file=str(write(tmp_path)), mode="event")
+    process = start("controller_node", controller_file=str(write(tmp_path, IMPATIENT)), mode="event")
     commands, sensor = robot.commands(), robot.publisher()
     wait(lambda: "100 Hz, event" in process.text)
     end = time.monotonic() + 30
@@ -29,9 +29,14 @@ def test_messages_are_answered_and_silence_is_safe(tmp_path, start, robot):
         waits.append((first(commands, begin, lambda _: True) - begin) * 1e-9)
     waits.sort()
     assert waits[20] < PERIOD / 2  # by the clock it would be half a period on average
-    begin = time.time_ns()
-    stale = first(commands, begin, is_safe)
-    assert (stale - begin) * 1e-9 < 0.05 + 1.5 * PERIOD + 0.05
+
+    def silent():
+        begin = time.time_ns()
+        wait(lambda: sensor.publish(joints(1.0, 0.0)) or any(s >= begin and not is_safe(c) for s, c in list(commands)))
+        begin = time.time_ns()
+        return (first(commands, begin, is_safe) - begin) * 1e-9
+
+    within(STALE + 1.5 * PERIOD + 0.05, silent)
     status = robot.status("/controller: loop", time.monotonic())
     assert int({one.key: one.value for one in status.values}["timeouts"]) > 0
     assert process.end() == 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
 import pytest
 
+from tests.motion_judge import heard_beyond
 from tests.ros.robot import CONTROLLER, ERROR, OK, changed, wait, write
 from tests.ros.test_stops import VALUES
 
@@ -30,13 +32,17 @@ def test_hold_stays_at_the_last_command_and_nothing_is_published_before_the_firs
     assert not commands
     robot.feed(robot.publisher(), 0.6, 0.0)
     robot.status("/controller: guard", level=OK)
-    wait(lambda: commands and commands[-1][1] > 0.5)
+    wait(lambda: commands and commands[-1][1] > 0.59)
     last = commands[-1][1]
-    begin = time.time_ns()
     button.press()
     robot.status("/controller: guard", time.monotonic(), level=ERROR, text="safe command: stopped by estop")
-    after = [command for stamp, command in commands if stamp > begin + 0.1e9]
-    assert len(after) > 0.5 / PERIOD
+    begin = time.time_ns()
+
+    def held():
+        return [command for stamp, command in list(commands) if stamp > begin]
+
+    wait(lambda: len(held()) > 0.5 / PERIOD, what="commands that hold")
+    after = held()
     assert np.ptp(after) == 0
     assert after[-1] == pytest.approx(last, abs=0.05)
     assert process.end() == 0
@@ -52,18 +58,22 @@ def test_none_is_silent_while_something_is_wrong_and_at_the_end(tmp_path, start,
     wait(lambda: commands and commands[-1][1] > 0.5)
     button.press()
     robot.status("/controller: guard", time.monotonic(), level=ERROR, text="safe command: stopped by estop")
-    heard = len(commands)
+    stopped = time.time_ns()
+
+    def since():
+        return [command for stamp, command in list(commands) if stamp > stopped]
+
     time.sleep(0.3)
-    assert len(commands) == heard
+    assert not since()
     button.press(False)
-    wait(lambda: len(commands) > heard + 20)
-    assert min(command for _, command in list(commands)[heard:]) > 0.4  # it goes on from where it was
+    wait(lambda: len(since()) > 20)
+    assert min(since()) > 0.4  # it goes on from where it was
     button.press()
     robot.status("/controller: guard", time.monotonic(), level=ERROR, text="safe command: stopped by estop")
-    heard = len(commands)
+    stopped = time.time_ns()
     assert process.end() == 0
     time.sleep(0.2)
-    assert len(commands) == heard
+    assert not since()
 
 
 def test_a_stopped_loop_brakes_within_the_acceleration(tmp_path, start, robot, button):
@@ -79,11 +89,9 @@ def test_a_stopped_loop_brakes_within_the_acceleration(tmp_path, start, robot, b
     )  # the last command may still be on its way
     path = np.array([command for _, command in commands])
     times = np.array([stamp for stamp, _ in commands]) * 1e-9
-    speeds = np.diff(path) / PERIOD
-    assert speeds.max() > 0.5
-    assert speeds[-1] < 10.0 * PERIOD * 1.1
-    whole = np.diff(times) < 1.5 * PERIOD  # no tick was missed
-    assert np.abs(np.diff(speeds))[whole[1:] & whole[:-1]].max() < 10.0 * PERIOD * 1.5
+    assert path.max() - path[0] > 0.2
+    assert abs(path[-1] - path[-2]) < 10.0 * PERIOD**2 * 1.1
+    assert heard_beyond(times, path, PERIOD, 2.0, 10.0, math.inf, most=math.inf) == 0
 
 
 def test_outputs_of_a_message_agree(tmp_path, start, robot):

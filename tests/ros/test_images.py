@@ -113,7 +113,7 @@ def test_a_node_sees_pictures_and_says_what_it_cannot_read(tmp_path, start, robo
     wait(
         lambda: (
             publisher.publish(wide)
-            or any("is 'mono16', not mono8" in s.message for _, a in robot.diagnostics for s in a.status)
+            or any("is 'mono16', not mono8" in s.message for a in robot.diagnostics for s in a.status)
         )
     )
     robot.status("/controller: input eye", level=ERROR, text="stale")

@@ -39,9 +39,10 @@ def test_a_hanging_publication_ends_in_the_safe_command_of_another_process(tmp_p
 @pytest.mark.parametrize("name", ["smooth", "hold"])
 def test_it_passes_no_limit_of_motion(name, tmp_path, robot):
     motion = MOTIONS[name]
-    values = changed(CONTROLLER, "outputs.drive", CONTROLLER["outputs"]["drive"] | motion)
-    with hanging(tmp_path, robot, values) as (process, answers):
-        hangs(answers)
+    values, hang = changed(CONTROLLER, "outputs.drive", CONTROLLER["outputs"]["drive"] | motion), tmp_path / "hang"
+    with hanging(tmp_path, robot, values, {"HANGS_WITH": str(hang)}) as (process, answers):
+        wait(lambda: answers and answers[-1][1] > 0.99)
+        hang.touch()
         assert process.wait(20) == 1
         before, last = len(answers), answers[-1][1]
         wait(lambda: len({value for _, value in answers[before:][-40:]}) == 1 and len(answers) > before + 50)

@@ -71,7 +71,7 @@ def test_what_rcl_refuses_is_an_error_as_long_as_it_grows(inside):
 
 
 def test_a_loop_that_does_not_end_keeps_the_node_active(inside):
-    own, table = inside.loop, np.array([0, 2_700_000_000, 1, 0, 0], np.int64)
+    own, table = inside.loop, np.array([0, 5_000_000_000, 1, 0, 0], np.int64)
     assert own.stop()
     assert reported(inside, "guard").level == WARN
     assert reported(inside, "guard").message == "not active"
@@ -81,6 +81,7 @@ def test_a_loop_that_does_not_end_keeps_the_node_active(inside):
     assert inside.trigger_deactivate() == TransitionCallbackReturn.FAILURE
     assert inside._state_machine.current_state[1] == "active"
     assert inside.exit_code == 1
+    wait(lambda: not inside.loop.running)
     assert inside.trigger_deactivate() == TransitionCallbackReturn.SUCCESS
     inside.loop = own
 

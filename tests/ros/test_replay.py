@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from std_srvs.srv import SetBool, Trigger
 
+from tests.ros.node import first, is_safe
 from tests.ros.robot import CHECKOUT, CONTROLLER, changed, wait, write
 
 
@@ -84,16 +85,14 @@ def test_without_a_record_there_is_no_snapshot(tmp_path, start, robot):
 
 def test_a_fault_is_saved_with_what_was_before_it(tmp_path, start, robot):
     record = tmp_path / "run.npz"
-    patient = changed(LEARNING, "inputs.sensor.stale", 1.0)  # a pause of this test's own is no second fault
     process = start(
-        "controller_node", controller_file=str(write(tmp_path, patient)), record=str(record), fault_after=0.3,
-        fault_before=0.5,
+        "controller_node", controller_file=str(write(tmp_path, LEARNING)), record=str(record), fault_after=0.3,
+        fault_before=1.0, publish_budget=10.0,
     )  # fmt: skip
     commands = robot.commands()
     feeder = robot.feed(robot.publisher(), 1.0, 0.5)
-    wait(lambda: len(commands) > 150)
-    feeder.set(float("nan"), 0.5)
-    time.sleep(0.05)
+    wait(lambda: len(commands) > 200)
+    first(commands, feeder.set(float("nan"), 0.5), is_safe)
     feeder.set(1.0, 0.5)
     wait(lambda: "a fault is saved" in process.text)
     assert record.is_file()
@@ -102,9 +101,9 @@ def test_a_fault_is_saved_with_what_was_before_it(tmp_path, start, robot):
     assert process.text.count("a fault is saved") == 1
     with np.load(record) as file:
         faulted, ticks = file["command"][:, 0] == 0.25, len(file["command"])
-    assert 75 <= ticks <= 120  # 0.8 s of 10 ms and what came until it was noticed
+    assert 125 <= ticks <= 200  # 1.3 s of 10 ms and what came until it was noticed
     assert faulted.any()
-    assert not faulted[:40].any()
+    assert not faulted[:50].any()
     code, found = replayed(record)
     assert (code, found["identical"]) == (0, True)
     assert found["first_tick"] > 50

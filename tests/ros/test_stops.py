@@ -12,10 +12,9 @@ from tests.ros.node import first, is_safe
 from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, Button, changed, joints, wait, within, write
 
 PERIOD = 0.01
-STOP = {"kind": "value", "stop_when": "nonzero", "stale": 0.2}
+STOP = {"kind": "value", "stop_when": "nonzero", "stale": 3.0}  # a pause of the test's own button would latch
 TOPIC = {"topic": "estop", "type": "std_msgs/msg/Bool", "field": "data"}
 VALUES = changed(changed(CONTROLLER, "inputs.estop", STOP), "ros.inputs.estop", TOPIC)
-VALUES = changed(VALUES, "inputs.sensor.stale", 10.0)  # or a busy machine has faults of its own
 
 
 def released(robot):
@@ -61,7 +60,9 @@ def test_the_silence_of_a_button_is_a_stop(tmp_path, start, robot, button):
     wait(lambda: commands and commands[-1][1] > 0.9)
     button.dies()
     robot.status("/controller: guard", time.monotonic(), level=ERROR, text="stopped by estop")
-    assert commands[-1][1] == SAFE
+    told = time.time_ns()
+    wait(lambda: commands[-1][0] > told)
+    assert {command for stamp, command in list(commands) if stamp > told} == {SAFE}
     assert process.end() == 0
 
 

@@ -80,7 +80,7 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     )  # fmt: skip
     wait(lambda: clock.get_publisher_count() > 0)
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
-    assert world.wait(30) == 0
+    assert world.wait() == 0
     print(f"500 steps in lockstep, both starts included: {time.monotonic() - begin:.1f} s")
     assert controller.end() == 0
     arrays, facts = read_record(tmp_path / "world.npz")
@@ -143,9 +143,6 @@ def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, sta
     assert actions == expected
 
 
-LAG = 0.5  # s by which a busy machine may hear the last step later than the first
-
-
 @pytest.mark.timed
 def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, start, robot):
     file, record = write(tmp_path, CARTPOLE), tmp_path / "made" / "world.npz"
@@ -168,6 +165,7 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
         return abs(float({p.key: p.value for p in status.values}["rate_hz"]) * STEP - 1)
 
     within(0.1, reported)
+    ran = time.monotonic()
     assert world.end(signal.SIGTERM) == 0
     assert controller.end(signal.SIGTERM) == 0
     arrays, facts = read_record(record)
@@ -176,8 +174,8 @@ def test_real_time_keeps_its_rate_and_a_signal_leaves_a_whole_record(tmp_path, s
     says = f"ends after {facts['steps']} steps, {counted(len(ends), 'whole episode')}, "
     says += f"mean return {ends[-1] / len(ends):g}, " if len(ends) else f"return {facts['steps']} so far, "
     assert f"{says}{facts['skipped']} skipped" in world.text  # each step gives 1
-    heard = (times[-1] - times[0]) / STEP
-    assert heard - LAG / STEP <= facts["steps"] + facts["skipped"] <= (time.monotonic() - world.begun) / STEP
+    heard = (min(times[-1], ran) - times[0]) / STEP
+    assert heard - 10 <= facts["steps"] + facts["skipped"] <= (time.monotonic() - world.begun) / STEP
     assert len(arrays["observation"]) == facts["steps"]
     assert np.isfinite(arrays["observation"]).all()
     assert (arrays["action"] == 0).any()
@@ -217,12 +215,12 @@ def test_a_command_holds_for_a_tenth_of_a_second(tmp_path, start, robot):
 
 def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robot):
     given = {"world": "CartPole-v1", "controller_file": str(write(tmp_path, CARTPOLE))}
-    world = start("world_node", **given, patience=2.5)
+    world = start("world_node", **given, patience=3.9)
     assert world.wait() == 1
     lines = world.text.splitlines()
     missing = "/obs: /world publishes std_msgs/msg/Float64MultiArray, nobody subscribes"
     assert f"waiting: {missing}" in lines[0]
-    assert f"waited 2.5 s: {missing}" in lines[-1]
+    assert f"waited 3.9 s: {missing}" in lines[-1]
     assert len(lines) == 2
 
     world = start("world_node", name="other", **given)
@@ -235,12 +233,13 @@ def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robo
 
 def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     file, record = write(tmp_path, CARTPOLE), tmp_path / "world.npz"
-    world = start(
-        "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", patience=2.0, record=str(record)
-    )
     ticks: list[Clock] = []
     robot.listen(Clock, "/clock", ticks.append)
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
+    wait(lambda: "lockstep waits for a subscriber" in controller.text)  # the world's patience is for this, too
+    world = start(
+        "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", patience=2.0, record=str(record)
+    )
     wait(lambda: len(ticks) > 5)
     controller.send(signal.SIGKILL)
     assert world.wait() == 1
