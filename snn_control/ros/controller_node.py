@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 
 from ..analysis.lint import lint
@@ -35,7 +34,7 @@ from ..record.state_copy import StateCopy
 from ..resources import controller_path
 from .console import Console
 from .diagnostics import Reporter
-from .life_sign import LifeSign
+from .life_sign import ACKNOWLEDGED, LifeSign
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
 from .safe_messages import heard_in_faults, messages_of
@@ -52,7 +51,6 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 STOPS_WITHIN = 2.0  # s
 MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
 HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
-ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the final safe command; one that is killed does not
 
 
 class ControllerNode(ProcessNode, LifecycleNode):

@@ -15,10 +15,10 @@ from std_msgs.msg import Header
 from .service_manager import alive_every, notify
 from .topics import message_class
 
-__all__ = ["LifeSign"]
+__all__ = ["ACKNOWLEDGED", "LifeSign"]
 
 PERIOD_S, TIMEOUT_S = 0.1, 4.0  # of a bond, as bondcpp and nav2_util have them
-ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge that the bond is broken
+ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last message; one that was killed does not
 
 
 class LifeSign:

@@ -30,7 +30,7 @@ from snn_control.ros.continued import Continued
 from tests.motion_judge import beyond_limits
 from tests.realtime import ticks
 from tests.realtime.record_output import RecordOutput
-from tests.realtime.rig import MS, Rig, tried_again, until
+from tests.realtime.rig import MS, Rig, until
 
 PERIOD, LIMIT, TICKS = 4 * MS, 10 * MS, 240
 SLEW, ACCELERATION, JERK = 2.0, 30.0, 1000.0  # a second
@@ -161,14 +161,12 @@ def reach(periods: int) -> float:
     return ACCELERATION * (periods * PERIOD * 1e-9) ** 2
 
 
-@tried_again
 def test_a_loop_goes_on_from_there():
     commands, cells = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED], 0, 0.3))
     assert commands[5] == pytest.approx(0.3, abs=reach(cells[5] - cells[4]))
     assert 0.3 < commands[6] < commands[7] < 0.3 + reach(cells[7] - cells[4])
 
 
-@tried_again
 def test_a_motion_from_an_older_commit_was_not_published_and_is_ignored():
     commands, cells = stood(controller(), lambda memory, table: claim(memory, memory[COMMITTED] - 1, 0, 0.3))
     assert 0 < commands[4] < commands[5] < min(reach(cells[5] - cells[0] + 1), 0.3)

@@ -88,7 +88,6 @@ def guarded(outputs=(), **options) -> tuple[Rig, np.ndarray, np.ndarray]:
 
 
 @pytest.mark.parametrize(("budget", "slow"), [(0.02, 1), (10.0, 0), (0.0, 0)])
-@tried_again
 def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick(budget, slow):
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
@@ -103,7 +102,6 @@ def test_a_publication_beyond_its_budget_is_counted_and_a_fault_of_the_next_tick
 
 
 @pytest.mark.parametrize(("most", "faulty"), [(20, 1), (500, 0), (0, 0)])
-@tried_again
 def test_more_missed_ticks_than_the_limit_are_a_fault_of_the_next_tick(most, faulty):
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
@@ -116,7 +114,6 @@ def test_more_missed_ticks_than_the_limit_are_a_fault_of_the_next_tick(most, fau
 
 
 @pytest.mark.parametrize(("limit_ms", "withheld"), [(20, 1), (500, 0), (0, 0)])
-@tried_again
 def test_a_command_whose_data_grew_too_old_meanwhile_is_withheld(limit_ms, withheld):
     """The thread is delayed within a tick: outputs are told not to publish the command; an observer sees a tick
     as any other."""

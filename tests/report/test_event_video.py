@@ -27,7 +27,6 @@ from snn_control.report.video_file import VideoWriter
 from snn_control.report.video_panels import COMMAND, LINES
 from snn_control.resources import shipped
 from tests.report.moving_bar import Pieces, bar
-from tests.yardstick import slowness
 
 av = pytest.importorskip("av")
 Image = pytest.importorskip("PIL.Image")
@@ -338,7 +337,7 @@ def test_thirty_composed_pictures_a_second(tmp_path):
 
     times = [seconds(34 * k) for k in range(25)]
     assert video.pictures >= 24
-    assert min(times[15:]) < 1 / 30 * slowness()
+    assert min(times[15:]) < 1 / 30
     video.close()
 
 

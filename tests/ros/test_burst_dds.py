@@ -12,9 +12,9 @@ def test_every_event_of_a_burst_is_counted(interfaces, capsys):
     for _ in range(3):  # the machine may spoil what is about time
         found = burst_dds.main(["--quick", "--seconds", "0.5"])
         (one,) = found["rounds"]
-        burst = one["burst"]
-        if one["after_us"] < 20e3 and one["full"] > 50 and burst["packets"] + burst["gaps"] == one["full"] + 3:
+        if one["after_us"] < 20e3:
             break
+    burst = one["burst"]
     assert one["lost_events"] == 0, one
     assert one["full"] > 50
     assert burst["events"] > 0  # how many of each is the machine's speed

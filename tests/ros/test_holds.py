@@ -34,12 +34,12 @@ def test_hold_stays_at_the_last_command_and_nothing_is_published_before_the_firs
     robot.status("/controller: guard", level=OK)
     wait(lambda: commands and commands[-1][1] > 0.59)
     last = commands[-1][1]
+    begin = time.time_ns()
     button.press()
     robot.status("/controller: guard", time.monotonic(), level=ERROR, text="safe command: stopped by estop")
-    begin = time.time_ns()
 
     def held():
-        return [command for stamp, command in list(commands) if stamp > begin]
+        return [command for stamp, command in list(commands) if stamp > begin + 0.1e9]
 
     wait(lambda: len(held()) > 0.5 / PERIOD, what="commands that hold")
     after = held()
@@ -89,8 +89,9 @@ def test_a_stopped_loop_brakes_within_the_acceleration(tmp_path, start, robot, b
     )  # the last command may still be on its way
     path = np.array([command for _, command in commands])
     times = np.array([stamp for stamp, _ in commands]) * 1e-9
-    assert path.max() - path[0] > 0.2
-    assert abs(path[-1] - path[-2]) < 10.0 * PERIOD**2 * 1.1
+    speeds = np.diff(path) / PERIOD
+    assert speeds.max() > 0.5
+    assert speeds[-1] < 10.0 * PERIOD * 1.1
     assert heard_beyond(times, path, PERIOD, 2.0, 10.0, math.inf, most=math.inf) == 0
 
 

@@ -26,7 +26,7 @@ from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.clouds import events_cdr
 from tests.realtime.record_output import RecordOutput
 from tests.ros.events_world import HEIGHT, WIDTH
-from tests.ros.robot import ERROR, OK, WARN, changed, wait, within, write
+from tests.ros.robot import ERROR, OK, WARN, changed, wait, write
 
 PACKET, CLOUD = "event_camera_msgs/msg/EventPacket", "sensor_msgs/msg/PointCloud2"
 PERIOD_NS = 10_000_000
@@ -126,7 +126,7 @@ def test_a_world_is_seen_the_same_through_every_type(interfaces, tmp_path, start
         duration=0.8, record=str(record), **options,
     )  # fmt: skip
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
-    assert world.wait() == 0, world.text
+    assert world.wait(40.0) == 0, world.text
     assert controller.end() == 0
     arrays, facts = read_record(record)
     assert facts["steps"] == 80
@@ -211,19 +211,12 @@ def test_diagnostics_name_what_has_come_and_what_is_wrong(interfaces, tmp_path, 
         after = time.monotonic()
         wait(lambda: send(0.3) and robot.find("/controller: input camera", after, **expected))
 
-    values = {}
-
-    def wrong():
-        """Relative error of the reported rate of events."""
-        after, rate = time.monotonic(), send(2.5)
-        status = robot.status("/controller: input camera", after, level=OK, text="valid")
-        values.update({pair.key: pair.value for pair in status.values})
-        return max(abs(float(values["events_hz"]) / rate - 1), 1e-9)
-
-    within(0.3, wrong)
-    assert int(values["packets"]) > 50
-    assert 0 < int(values["latency_p50_us"]) <= int(values["latency_p99_us"])
-    assert int(values["latency_p50_us"]) < 100_000
+    rate = send(2.5)
+    status = robot.status("/controller: input camera", level=OK, text="valid")
+    values = {pair.key: pair.value for pair in status.values}
+    assert float(values["events_hz"]) == pytest.approx(rate, rel=0.3)
+    assert int(values["packets"]) > 100
+    assert 0 < int(values["latency_p50_us"]) <= int(values["latency_p99_us"]) < 100_000
     assert int(values["newest_t"]) % (1 << 24) > 0
     assert (values["gaps"], values["dropped"], values["jumps"]) == ("0", "0", "0")
 

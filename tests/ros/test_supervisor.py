@@ -144,17 +144,11 @@ def late(commands, begin):
 
 
 def test_a_killed_loop_is_followed_by_the_safe_command(tmp_path, start, robot):
-    def killed():
-        begin = time.time_ns()
-        process.send(signal.SIGKILL)
-        process.wait()
-        return late(commands, begin)
-
     process, commands, _ = supervised(start, robot, tmp_path)
-    if killed() > LIMIT + 2 * PERIOD + 0.05:  # a busy machine may spoil one
-        is_over(robot)
-        process, commands, _ = supervised(start, robot, tmp_path)
-        assert killed() <= LIMIT + 2 * PERIOD + 0.05
+    begin = time.time_ns()
+    process.send(signal.SIGKILL)
+    process.wait()
+    assert late(commands, begin) <= LIMIT + 2 * PERIOD + 0.05
     robot.status("/controller: guard", level=ERROR, text="process is gone: this is the safe command of its supervisor")
     after = len(commands)
     wait(lambda: len(commands) > after + 20)
@@ -165,15 +159,13 @@ def test_a_killed_loop_is_followed_by_the_safe_command(tmp_path, start, robot):
 
 def test_a_stopped_process_is_safe_until_it_goes_on(tmp_path, start, robot):
     process, commands, _ = supervised(start, robot, tmp_path)
-    took = []
     for _ in range(3):
         begin = pause(process, commands)
-        took.append(late(commands, begin))
+        assert late(commands, begin) <= LIMIT + 2 * PERIOD + 0.05
         wait(lambda begin=begin: commands[-1][0] > begin + 0.4e9)
         assert {command for stamp, command in list(commands) if stamp > begin + 0.2e9} == {SAFE}
         process.send(signal.SIGCONT)
         wait(lambda: commands[-1][1] > 0.9)
-    assert sorted(took)[1] <= LIMIT + 2 * PERIOD + 0.05  # a busy machine may spoil one
     assert process.end() == 0
     assert "gives no sign of life" in process.text
     assert "its supervisor is silent again" in process.text
@@ -216,7 +208,7 @@ def test_a_publication_that_stands_is_safe_before_the_process_is_ended(tmp_path,
         wait(lambda: answers[-1][1] == SAFE)
         stamps, values = zip(*list(answers), strict=True)
         last = max(k for k, value in enumerate(values) if value != SAFE)
-        assert (stamps[last + 1] - stamps[last]) * 1e-9 < 0.45  # before the watchdog's 0.5 s
+        assert (stamps[last + 1] - stamps[last]) * 1e-9 < LIMIT + 2 * PERIOD + 0.1  # before the watchdog's 0.5 s
         wait(lambda: len(answers) > last + 40)
 
 

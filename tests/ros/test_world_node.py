@@ -80,7 +80,7 @@ def test_lockstep_balances_as_in_process_to_the_bit(tmp_path, start, robot):
     )  # fmt: skip
     wait(lambda: clock.get_publisher_count() > 0)
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
-    assert world.wait() == 0
+    assert world.wait(30) == 0
     print(f"500 steps in lockstep, both starts included: {time.monotonic() - begin:.1f} s")
     assert controller.end() == 0
     arrays, facts = read_record(tmp_path / "world.npz")

@@ -23,7 +23,6 @@ from sim_worlds.sensors.camera_model import PRESETS, CameraModel
 from sim_worlds.sensors.pinhole import Pinhole
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
-from tests.yardstick import slowness
 
 WORLD = "sim_worlds:PanTiltTracking-v0"
 
@@ -384,7 +383,7 @@ def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_the
         start = time.thread_time()  # of this core, whatever else the machine does
         observation, *_ = world.step(controller.predict(observation)[0])
         spent.append(time.thread_time() - start)
-    assert np.reshape(spent, (10, 100)).mean(axis=1).min() < 1e-3 * slowness()
+    assert sum(spent) / len(spent) < 1e-3
 
 
 def test_what_is_rendered_is_seen_one_frame_late(make):
