@@ -101,27 +101,53 @@ def test_the_command_writes_a_file(tmp_path, capsys):
     assert "# Made by: snn_control train event_tracker --seed 2" in head
 
 
-def test_the_second_read_out_sets_in_gradually_where_events_come_from_everywhere():
+def test_the_second_read_out_counts_at_first_and_sets_in_gradually_where_events_come_from_everywhere():
     controller = Controller(build_program(recipe.make(np.zeros((2, len(recipe.FILTERS), recipe.CHANNELS)))))
-    seen, busy = {}, {}
-    for camera in ("default", "noisy"):
-        env = gymnasium.make(recipe.WORLD, duration=2.5, camera=camera, disable_env_checker=True)
-        controller.reset()
-        observation, _ = env.reset(seed=3)
-        rows, over = [], False
+    rows = []
+    for camera, seconds in (("default", 1.5), ("noisy", 3.0)):
+        env = gymnasium.make(recipe.WORLD, duration=seconds, camera=camera, disable_env_checker=True)
+        (observation, _), over = env.reset(seed=3), False
         while not over:
             controller.predict(observation)
-            rows.append(
-                [np.bincount(controller.raster(name)[1], minlength=2 * recipe.CHANNELS) for name in recipe.SEEN]
-            )
+            spikes = np.bincount(controller.raster("seen_busy")[1], minlength=2 * recipe.CHANNELS)
+            rows.append((controller.bound.array("seen.v").copy(), spikes))
             observation, _, _, over, _ = env.step(np.zeros(2, np.float32))
-        seen[camera], busy[camera] = (np.array(one) for one in zip(*rows, strict=True))
-    assert seen["default"].sum() > 100
-    assert not busy["default"].any()
-    shares = [busy["noisy"][k : k + 500].sum() / seen["noisy"][k : k + 500].sum() for k in (0, 500, 1000)]
+    seen, busy = (np.array(one) for one in zip(*rows, strict=True))
+    assert seen[:500].sum() > 100
+    np.testing.assert_array_equal(busy[:500], seen[:500])
+    assert seen[1100:1500].sum() > 50
+    assert not busy[1100:1500].any()
+    shares = [busy[k : k + 500].sum() / seen[k : k + 500].sum() for k in (1500, 2000, 2500)]
     assert shares[0] < 0.01 < shares[1] < 0.3 < shares[2] < 1
-    assert busy["noisy"][2000:].sum() > 100
-    np.testing.assert_array_equal(busy["noisy"][2000:], seen["noisy"][2000:])
+    assert busy[4000:].sum() > 100
+    np.testing.assert_array_equal(busy[4000:], seen[4000:])
+
+
+def test_a_wrong_vote_is_doubted_and_ends(monkeypatch):
+    def votes(first: int, second: int) -> np.ndarray:
+        """Of ON and of OFF in each quarter of a second; a weaker spot comes a second before a stronger one."""
+        controller = Controller(build_program(recipe.make(np.zeros((2, len(recipe.FILTERS), recipe.CHANNELS)))))
+        observation, _ = gymnasium.make(recipe.WORLD, disable_env_checker=True).reset(seed=3)
+        rng, counts = np.random.default_rng(5), []
+        for step in range(3000):
+            spots = [(40, first, 4), (90, second, 6 if step >= 1000 else 0)]
+            rows = [[0, x + a, 60 + b, p] for x, p, n in spots for a, b in rng.integers(0, 12, (n, 2))]
+            camera = np.zeros_like(observation["camera"])
+            camera[: len(rows)] = rows
+            count = np.full_like(observation["camera_count"], len(rows))
+            controller.predict(observation | {"camera": camera, "camera_count": count})
+            counts.append([controller.raster(f"vote_{one}")[1].size for one in ("on", "off")])
+        return np.array(counts).reshape(12, 250, 2).sum(1)
+
+    for first, second in ((1, 0), (0, 1)):
+        early, late = (0, 1) if first else (1, 0)
+        found = votes(first, second)
+        assert found[1:4, early].min() > 2
+        assert found[1:4, late].max() == 0
+        assert found[9:, late].min() > 2
+        assert found[9:, early].max() == 0
+    monkeypatch.setattr(recipe, "DOUBT", 1e9)
+    assert votes(1, 0)[9:, 1].max() == 0  # the first decision is for ever
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -134,7 +160,7 @@ def test_a_head_beyond_the_reach_of_targets_is_turned_back_and_reads_nothing_for
     for k in range(1200):
         place[axis] = side * recipe.REACH[axis] * (1.05 if 300 <= k < 500 else 0.95)
         commands.append(np.ravel(controller.predict(observation | {"joint_position": place.copy()})[0]))
-        seen.append(controller.raster("seen")[1].size)
+        seen.append(controller.bound.array("seen.v").sum())
         observation, *_ = env.step(np.zeros(2, np.float32))
     commands = np.array(commands)
     assert not commands[:300].any()

@@ -6,10 +6,12 @@ target remains. The common inhibition of a layer lets only its brightest cells f
 head follows well, `alert` lowers the thresholds of `slow`. Where events come from everywhere, because the camera is
 noisy or the wall has much contrast, `busy` fires and raises the thresholds: it sees one cell of sixteen. Two slow
 votes of ON and of OFF compete: whichever polarity has the larger spot is the target's, and silences the other one in
-`slow` and `fast`, not in `edge`. `seen` counts, step by step, the spikes in each column (for pan) and row (for tilt)
-of the pictures, and of the fields of the joints' velocities. Where a joint is further out than targets go, the target
-is lost, and what is seen is the wall that passes. There `stray` fires, silences the read-outs and lets `home` fire,
-which turns the head to the middle; where it then stands still for a moment, what moves is the target.
+`slow` and `fast`, not in `edge`. That keeps a wrong decision up, so `spot` sees either polarity's largest spot
+whatever was decided, and where it is for long of the other polarity, `doubt` fires and stops the vote. `seen` counts,
+step by step, the spikes in each column (for pan) and row (for tilt) of the pictures, and of the fields of the joints'
+velocities. Where a joint is further out than targets go, the target is lost, and what is seen is the wall that passes.
+There `stray` fires, silences all that is read, lets `home` fire, which turns the head to the middle; where it then
+stands still for a moment, what moves is the target.
 
 **Read-out**, by least squares on what `TrueMotion` commands. The command is linear in the counts, filtered with five
 time constants; both axes share it, a mirrored picture gives the opposite command, and bright and dark count alike.
@@ -26,9 +28,11 @@ what is found is added. Of larger errors nothing is added, which would let the h
 
 **Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first,
 when all that is done and in the same way, but that episodes go on after a loss, and that something turns the head away
-now and then. `seen_busy` fires as often as `seen`, but not for some time after a spike of `calm`, which fires by itself
-and falls silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns while the
-target is searched for lose it. With all of it more targets are lost while it sets in, so it counts a little less.
+now and then. `seen_busy` fires as often as `seen`, but not for some time after a spike of `calm`, which fires by
+itself and falls silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns
+while the target is searched for lose it. Nor does `calm` fire in the first half second, after the spike of `begin`,
+when nobody knows yet what is seen: the lower gains of both read-outs together catch any target best. With all of the
+second one more targets are lost while it sets in, so it counts a little less.
 """
 
 from __future__ import annotations
@@ -94,13 +98,13 @@ CALM = Stage(
     ),
 )
 OFFSETS = Stage(
-    (0.0, 0.0),
+    (0.0,) * 3,
     2e-5,
     (
         (8, {"frequency": 0.8, "duration": 5.0, "size": (240, 180)}),
         (16, {"frequency": 0.8, "duration": 5.0, "scene": "rendered", "randomize": 0.2}),
-        (30, {"frequency": 0.65, "duration": 5.0, "randomize": 1.0}),
-        (50, {"frequency": 0.65, "duration": 6.0, "randomize": 0.6, "background": 0.035}),
+        (16, {"frequency": 0.65, "duration": 10.0, "randomize": 1.0}),
+        (26, {"frequency": 0.65, "duration": 11.0, "randomize": 0.6, "background": 0.035}),
         (30, {"frequency": 0.8, "duration": 5.0, "randomize": 0.3}),
         (16, {"frequency": 1.2, "duration": 2.5}),
         (16, {"frequency": 1.05, "duration": 2.5, "randomize": 0.25}),
@@ -126,6 +130,7 @@ BUSY = Stage(
 STAGES = CALM, OFFSETS, BUSY
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 SIZE, CELLS = (128, 128), GRID * GRID
+SIGN = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)  # of events, for ON and OFF neurons
 #: time constant [s], threshold [events], and how much of it a spike of `busy_active` adds
 PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
 SUPPRESSION, SUPPRESSION_TAU, COUNTED = 0.0545, 0.025, 6  # of a layer by each of its spikes, in packets
@@ -136,12 +141,17 @@ ALERT_LASTS = 0.1  # effect of its spikes [s]
 CALMED, CALMED_BUSY, CALMEST = 0.3, 5.0, -20.0  # pulses lost by a packet and by a spike of `busy_active`; not more
 PACE = 0.05  # s between spikes of `busy_active` that `calm` hears, so that it takes as long whatever their rate
 LONG, LONG_TAU = 10.0, 1.0  # of these within LONG_TAU [s] silence `calm`
+BEGIN, AGAIN = 4.0, 0.4  # how often the one spike of `begin`, and each of `stray`, could silence `calm`
+BEGIN_TAU = 0.4  # s, of their effect
 SILENCE, SILENCE_TAU = 100.0, 0.01  # what a spike of `calm` takes from what others add, and for how long [s]
 REACH = (1.15, 0.55)  # of the joints; where `stray` fires [rad]
 HOME, HOME_RATE, HOME_LASTS = 8.0, 0.4, 0.12  # gain [1/s], spikes a step and rad, effect of a spike of `stray` [s]
-BLIND, BLIND_LASTS = 20.0, 0.08  # what a spike of `stray` takes from counts, and for how long [s]
+BLIND, BLIND_LASTS = 20.0, 0.08  # what a spike of `stray` takes from what is read, and for how long [s]
 COMMAND_TAU = 0.005  # s, of the spikes of `home`
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
+SPOT, SPOTS = 60.0, 2 * (GRID // 2) ** 2  # threshold of `spot` [events]; how many
+DOUBT, DOUBT_TAU = 50.0, 0.25  # so many more spikes of `spot` are of the other polarity within this time [s]
+DOUBTED = 20.0  # votes that a spike of `doubt` takes
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
 SEEN = "seen", "seen_busy"  # what the read-outs read
@@ -152,10 +162,17 @@ FILTERS = (0.0025, 0.008, 0.025, 0.08, 0.25)  # s
 KEPT, MEAN = 0.9, 5  # share of earlier rounds; rounds that are averaged
 HELD, NOISE = 100, 0.06  # steps; of the teacher when it drives [rad/s a step]
 NEAR, LOST = 0.2, 0.5  # error that counts half; at which the target is lost [rad]
-OFFSET, LASTS, SMALL = 10.0, 0.1, 0.05  # gain [1/s] for errors that last for so long [s] and are small [rad]
+OFFSET, LASTS, SMALL = 15.0, 0.1, 0.05  # gain [1/s] for errors that last for so long [s] and are small [rad]
 
 
 # the controller ------------------------------------------------------------------------------------------------
+def brightest(m: Model, layer: str) -> None:
+    """Let only the neurons of a layer fire that are driven most."""
+    m.population(f"{layer}_active", 1, IF(r=1 / DT, v_threshold=float(COUNTED), reset="subtract"))
+    m.connect(layer, f"{layer}_active", 1.0, delay=DT)
+    m.connect(f"{layer}_active", layer, -SUPPRESSION * COUNTED, tau_syn=SUPPRESSION_TAU, delay=DT)
+
+
 def front_end(m: Model, alert: float) -> None:
     """Everything up to `seen` and `seen_busy`."""
     cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
@@ -167,16 +184,15 @@ def front_end(m: Model, alert: float) -> None:
     m.connect("busy", "busy_active", 1 / MANY, delay=DT)
     m.population("busy_paced", 1, IF(r=1 / DT, v_threshold=1.0, refractory=PACE))
     m.connect("busy_active", "busy_paced", 1.0, delay=DT)
-    m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / PULSE, v_init=1.0)
+    m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / PULSE)
     m.connect("busy_paced", "calm", -DT / PULSE / LONG, tau_syn=LONG_TAU, delay=DT)
+    m.population("begin", 1, IF(r=1 / DT, v_threshold=1.0), v_init=1.0)
+    m.connect("begin", "calm", -BEGIN * DT / PULSE, tau_syn=BEGIN_TAU, delay=DT)
     seen = []
     for k, (name, (tau, threshold, raised)) in enumerate(PICTURES.items()):
         m.population(name, 2 * CELLS, replace(cell, tau_syn=tau))
-        sign = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)
-        m.connect("camera", name, sign / threshold, Convolution((1, GRID, GRID)))
-        m.population(f"{name}_active", 1, IF(r=1 / DT, v_threshold=float(COUNTED), reset="subtract"))
-        m.connect(name, f"{name}_active", 1.0, delay=DT)
-        m.connect(f"{name}_active", name, -SUPPRESSION * COUNTED, tau_syn=SUPPRESSION_TAU, delay=DT)
+        m.connect("camera", name, SIGN / threshold, Convolution((1, GRID, GRID)))
+        brightest(m, name)
         m.connect("busy_active", name, -raised, tau_syn=BUSY_LASTS, delay=DT)
         channel = GRID * k + np.stack([column, row], 1)
         seen.append((name, np.repeat(np.arange(2 * CELLS), 2), 2 * channel + np.arange(2)))
@@ -184,16 +200,23 @@ def front_end(m: Model, alert: float) -> None:
     m.connect("slow_active", "alert", -CALMED, delay=DT)
     m.connect("busy_active", "alert", -CALMED_BUSY, delay=DT)
     m.connect("alert", "slow", alert * PULSE / ALERT_LASTS, tau_syn=ALERT_LASTS, delay=DT)
+    m.population("spot", SPOTS, replace(cell, tau_syn=PICTURES["slow"][0]))
+    m.connect("camera", "spot", np.tile(SIGN / SPOT, (3, 3)), Convolution((1, GRID, GRID), stride=2, padding=1))
+    brightest(m, "spot")
     for k, polarity in enumerate(("on", "off")):
         own, other = (np.arange(CELLS) + CELLS * side for side in (k, 1 - k))
-        one, vote = np.zeros(CELLS, int), f"vote_{polarity}"
-        m.population(vote, 1, IF(r=1 / DT, v_threshold=float(VOTES), reset="subtract"))
+        one, vote, doubt = np.zeros(CELLS, int), f"vote_{polarity}", f"doubt_{polarity}"
+        m.population(vote, 1, IF(r=1 / DT, v_threshold=float(VOTES), reset="subtract", v_min=-DOUBTED * VOTES))
         m.connect("slow", vote, 1.0, "sparse", pre_index=own, post_index=one, delay=DT)
+        counts = LIF(tau_mem=DOUBT_TAU, r=DOUBT_TAU / DT, integration="exponential_euler", v_threshold=DOUBT, v_min=0.0)
+        m.population(doubt, 1, counts)
+        m.connect("spot", doubt, np.repeat([-1.0, 1.0] if k == 0 else [1.0, -1.0], SPOTS // 2)[:, None], delay=DT)
+        m.connect(doubt, vote, -DOUBTED * VOTES, delay=DT)
         weight = -VOTE * VOTES * -math.expm1(-DT / VOTE_TAU)
         for name in VOTED:
             m.connect(vote, name, weight, "sparse", pre_index=one, post_index=other, tau_syn=VOTE_TAU, delay=DT)
     fields = 2 * (GRID * len(PICTURES) + np.arange(FIELDS)) + np.arange(2)[:, None]
-    seen.append(("joint_velocity", np.arange(2 * FIELDS), fields))
+    seen.append(("turning", np.arange(2 * FIELDS), fields))
     counter = IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True)
     sides = np.concatenate([np.eye(2), -np.eye(2)], axis=1)
     m.population("stray", 4, LIF(tau_mem=0.005, refractory=0.02))
@@ -201,9 +224,13 @@ def front_end(m: Model, alert: float) -> None:
     m.population("home", 4, counter, bias=-1.0)
     m.connect("joint_position", "home", HOME_RATE * sides)
     m.connect("stray", "home", 2.0, tau_syn=HOME_LASTS)
-    for all_seen in SEEN:
-        m.population(all_seen, 2 * CHANNELS, counter)
-        m.connect("stray", all_seen, -BLIND, tau_syn=BLIND_LASTS, delay=DT)
+    m.connect("stray", "calm", -AGAIN * DT / PULSE, tau_syn=BEGIN_TAU, delay=DT)
+    m.population("turning", 2 * FIELDS, counter)
+    m.connect("joint_velocity", "turning", 1.0, "one_to_one")
+    for name in (*PICTURES, "turning"):
+        m.connect("stray", name, -BLIND, tau_syn=BLIND_LASTS, delay=DT)
+    for all_seen, neuron in zip(SEEN, (Relay(), counter), strict=True):
+        m.population(all_seen, 2 * CHANNELS, neuron)
         for name, pre, post in seen:
             m.connect(name, all_seen, 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
     m.connect("calm", "seen_busy", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
@@ -307,7 +334,8 @@ def episode(
         if len(rows) % HELD == 0:
             drives = rng.random() < share
             push = LIMIT * rng.choice([-1.0, 1.0], 2) if drives and busy else push
-        counts = (np.bincount(controller.raster(name)[1], minlength=2 * CHANNELS) for name in SEEN)
+        busier = np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS)
+        counts = controller.bound.array("seen.v").copy(), busier
         rows.append((said / LIMIT, error, controller.raster("stray")[1].size, *counts))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
@@ -395,7 +423,7 @@ def teach(
 
 RECIPE = Taught(
     "event_tracker",
-    "Pan-tilt head with an event camera: 6,144 CubaLIF see, 82 LIF feel the head's velocity.",
+    "Pan-tilt head with an event camera: 6,656 CubaLIF see, 82 LIF feel the head's velocity.",
     WORLD,
     teach,
 )
