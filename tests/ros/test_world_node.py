@@ -133,7 +133,7 @@ def test_what_comes_beside_the_answers_in_lockstep_answers_nothing(tmp_path, sta
     robot.listen(kinds[0], "obs", answer)
     wait_for = start(
         "world_node", world="tests.ros.slow_world:Slow-v0", controller_file=str(write(tmp_path, values)),
-        mode="lockstep", duration=n * STEP, record=str(record),
+        mode="lockstep", duration=n * STEP, record=str(record), patience=5.0,
     )  # fmt: skip
     assert wait_for.wait() == 0, wait_for.text
     actions = read_record(record)[0]["action"].ravel().tolist()
@@ -239,12 +239,12 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     wait(lambda: "lockstep waits for a subscriber" in controller.text)
     world = start(
         "world_node", world="CartPole-v1", controller_file=str(file), mode="lockstep", record=str(record),
-        patience=8.0,  # is for the discovery, too: what was lost of it is said again after 3 s
+        patience=5.0,  # is for the discovery, too: what was lost of it is said again after 3 s
     )  # fmt: skip
     wait(lambda: len(ticks) > 5 or not world.alive)
     assert world.alive, world.text
     controller.send(signal.SIGKILL)
     assert world.wait() == 1
-    assert "no command on push for 8 s in lockstep" in world.text
+    assert "no command on push for 5 s in lockstep" in world.text
     assert read_record(record)[1]["steps"] > 0
     assert "Traceback" not in world.text

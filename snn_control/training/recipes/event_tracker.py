@@ -173,6 +173,25 @@ def brightest(m: Model, layer: str) -> None:
     m.connect(f"{layer}_active", layer, -SUPPRESSION * COUNTED, tau_syn=SUPPRESSION_TAU, delay=DT)
 
 
+def decide(m: Model, cell: CubaLIF) -> None:
+    """Silence `slow` and `fast` where they are of the other polarity than the target."""
+    m.population("spot", SPOTS, replace(cell, tau_syn=PICTURES["slow"][0]))
+    m.connect("camera", "spot", np.tile(SIGN / SPOT, (3, 3)), Convolution((1, GRID, GRID), stride=2, padding=1))
+    brightest(m, "spot")
+    counts = LIF(tau_mem=DOUBT_TAU, r=DOUBT_TAU / DT, integration="exponential_euler", v_threshold=DOUBT, v_min=0.0)
+    for k, polarity in enumerate(("on", "off")):
+        own, other = (np.arange(CELLS) + CELLS * side for side in (k, 1 - k))
+        one, vote, doubt = np.zeros(CELLS, int), f"vote_{polarity}", f"doubt_{polarity}"
+        m.population(vote, 1, IF(r=1 / DT, v_threshold=float(VOTES), reset="subtract", v_min=-DOUBTED * VOTES))
+        m.connect("slow", vote, 1.0, "sparse", pre_index=own, post_index=one, delay=DT)
+        m.population(doubt, 1, counts)
+        m.connect("spot", doubt, (2 * k - 1) * np.repeat([1.0, -1.0], SPOTS // 2)[:, None], delay=DT)
+        m.connect(doubt, vote, -DOUBTED * VOTES, delay=DT)
+        weight = -VOTE * VOTES * -math.expm1(-DT / VOTE_TAU)
+        for name in VOTED:
+            m.connect(vote, name, weight, "sparse", pre_index=one, post_index=other, tau_syn=VOTE_TAU, delay=DT)
+
+
 def front_end(m: Model, alert: float) -> None:
     """Everything up to `seen` and `seen_busy`."""
     cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
@@ -200,21 +219,7 @@ def front_end(m: Model, alert: float) -> None:
     m.connect("slow_active", "alert", -CALMED, delay=DT)
     m.connect("busy_active", "alert", -CALMED_BUSY, delay=DT)
     m.connect("alert", "slow", alert * PULSE / ALERT_LASTS, tau_syn=ALERT_LASTS, delay=DT)
-    m.population("spot", SPOTS, replace(cell, tau_syn=PICTURES["slow"][0]))
-    m.connect("camera", "spot", np.tile(SIGN / SPOT, (3, 3)), Convolution((1, GRID, GRID), stride=2, padding=1))
-    brightest(m, "spot")
-    for k, polarity in enumerate(("on", "off")):
-        own, other = (np.arange(CELLS) + CELLS * side for side in (k, 1 - k))
-        one, vote, doubt = np.zeros(CELLS, int), f"vote_{polarity}", f"doubt_{polarity}"
-        m.population(vote, 1, IF(r=1 / DT, v_threshold=float(VOTES), reset="subtract", v_min=-DOUBTED * VOTES))
-        m.connect("slow", vote, 1.0, "sparse", pre_index=own, post_index=one, delay=DT)
-        counts = LIF(tau_mem=DOUBT_TAU, r=DOUBT_TAU / DT, integration="exponential_euler", v_threshold=DOUBT, v_min=0.0)
-        m.population(doubt, 1, counts)
-        m.connect("spot", doubt, np.repeat([-1.0, 1.0] if k == 0 else [1.0, -1.0], SPOTS // 2)[:, None], delay=DT)
-        m.connect(doubt, vote, -DOUBTED * VOTES, delay=DT)
-        weight = -VOTE * VOTES * -math.expm1(-DT / VOTE_TAU)
-        for name in VOTED:
-            m.connect(vote, name, weight, "sparse", pre_index=one, post_index=other, tau_syn=VOTE_TAU, delay=DT)
+    decide(m, cell)
     fields = 2 * (GRID * len(PICTURES) + np.arange(FIELDS)) + np.arange(2)[:, None]
     seen.append(("turning", np.arange(2 * FIELDS), fields))
     counter = IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True)
