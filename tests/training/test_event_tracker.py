@@ -10,7 +10,7 @@ import pytest
 
 from snn_control import Controller
 from snn_control.controller import build_program
-from snn_control.controller_file import load_spec
+from snn_control.controller_file import ControllerSpec, load_spec
 from snn_control.errors import DescriptionError
 from snn_control.resources import shipped
 from snn_control.training.recipes import event_tracker as recipe
@@ -28,13 +28,19 @@ def _short(monkeypatch):
     monkeypatch.setattr(recipe, "STAGES", tuple(stages))
 
 
+def read(spec: ControllerSpec) -> list[np.ndarray]:
+    """Weights of the read-outs, with each time constant."""
+    projections = spec.network.projections
+    return [p.weights for post in recipe.DRIVEN for p in projections if (p.pre, p.post) == ("seen", post)]
+
+
 def test_the_shipped_file_is_what_the_recipe_makes_of_its_weights():
     spec = load_spec(shipped("event_tracker"))
-    weights = [p.weights for p in spec.network.projections if p.post == "command" and p.pre in recipe.SEEN]
-    filters = len(recipe.SEEN) * recipe.FILTERS
+    weights = read(spec)
+    filters = len(recipe.DRIVEN) * recipe.FILTERS
     readout = [np.ravel(w) / -np.expm1(-recipe.DT / tau) for w, tau in zip(weights, filters, strict=True)]
-    made = recipe.make(np.reshape(readout, (len(recipe.SEEN), len(recipe.FILTERS), -1)))
-    ours = [p.weights for p in made.network.projections if p.post == "command" and p.pre in recipe.SEEN]
+    made = recipe.make(np.reshape(readout, (len(recipe.DRIVEN), len(recipe.FILTERS), -1)))
+    ours = read(made)
     for one, of_file in zip(ours, weights, strict=True):
         np.testing.assert_allclose(one, of_file, rtol=1e-5, atol=1e-9)
     neurons = [{p.name: p.neuron for p in one.network.populations} for one in (spec, made)]
@@ -56,7 +62,7 @@ def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_process
     )
     assert said == [(5, 5, "the target was lost")]
     assert build_program(parts).digest == build_program(whole).digest
-    assert any(np.any(p.weights) for p in whole.network.projections if (p.pre, p.post) == ("seen_busy", "command"))
+    assert all(np.any(weights) for weights in read(whole))
     with pytest.raises(DescriptionError, match=r"holds a run of another seed \(3, now 4\); choose"):
         recipe.teach(4, tmp_path / "parts", 1, interrupt)
 
@@ -101,26 +107,31 @@ def test_the_command_writes_a_file(tmp_path, capsys):
     assert "# Made by: snn_control train event_tracker --seed 2" in head
 
 
-def test_the_second_read_out_counts_at_first_and_sets_in_gradually_where_events_come_from_everywhere():
-    controller = Controller(build_program(recipe.make(np.zeros((2, len(recipe.FILTERS), recipe.CHANNELS)))))
-    rows = []
-    for camera, seconds in (("default", 1.5), ("noisy", 3.0)):
+def test_the_second_read_out_adds_to_catch_a_target_and_sets_in_gradually_where_events_come_from_everywhere():
+    readouts = np.zeros((2, len(recipe.FILTERS), recipe.CHANNELS))
+    readouts[1] = 0.002 * recipe.odd().sum(1)
+    controller, rows = Controller(build_program(recipe.make(readouts))), []
+    for camera, seconds in (("default", 2.0), ("default", 2.0), ("noisy", 4.0)):  # each with a target that appears
         env = gymnasium.make(recipe.WORLD, duration=seconds, camera=camera, disable_env_checker=True)
-        (observation, _), over = env.reset(seed=3), False
+        teacher = env.unwrapped.baselines()["TrueMotion"]
+        (observation, info), over = env.reset(seed=3), False
         while not over:
             controller.predict(observation)
-            spikes = np.bincount(controller.raster("seen_busy")[1], minlength=2 * recipe.CHANNELS)
-            rows.append((controller.bound.array("seen.v").copy(), spikes))
-            observation, _, _, over, _ = env.step(np.zeros(2, np.float32))
-    seen, busy = (np.array(one) for one in zip(*rows, strict=True))
-    assert seen[:500].sum() > 100
-    np.testing.assert_array_equal(busy[:500], seen[:500])
-    assert seen[1100:1500].sum() > 50
-    assert not busy[1100:1500].any()
-    shares = [busy[k : k + 500].sum() / seen[k : k + 500].sum() for k in (1500, 2000, 2500)]
-    assert shares[0] < 0.01 < shares[1] < 0.3 < shares[2] < 1
-    assert busy[4000:].sum() > 100
-    np.testing.assert_array_equal(busy[4000:], seen[4000:])
+            read = recipe.ADDED_RATE * np.abs(controller.bound.array("adding.v")).sum()
+            rows.append((read, controller.raster("added")[1].size))
+            observation, _, _, over, info = env.step(teacher.predict(observation, info)[0])
+    read, added = np.array(rows).reshape(-1, 100, 2).sum(1).T
+    share = added / read
+    assert read.min() > 3
+    assert share[:3].min() > 0.9
+    assert share[20] > 0.1
+    assert share[21:23].min() > 0.8
+    for first in (0, 20):  # the target is followed
+        assert not added[first + 4 : first + 20].any()
+    assert share[41:43].min() > 0.8
+    assert share[44:50].max() < 0.1  # the camera may be noisy for a moment only
+    assert 0.1 < added[50:54].sum() / read[50:54].sum() < 0.9
+    assert added[60:].sum() / read[60:].sum() > 0.9
 
 
 def test_a_wrong_vote_is_doubted_and_ends(monkeypatch):

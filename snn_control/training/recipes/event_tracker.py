@@ -28,11 +28,11 @@ what is found is added. Of larger errors nothing is added, which would let the h
 
 **Where events come from everywhere for long**, the same picture says less, and another read-out adds to the first,
 when all that is done and in the same way, but that episodes go on after a loss, and that something turns the head away
-now and then. `seen_busy` fires as often as `seen`, but not for some time after a spike of `calm`, which fires by
-itself and falls silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns
-while the target is searched for lose it. Nor does `calm` fire in the first half second, after the spike of `begin`,
-when nobody knows yet what is seen: the lower gains of both read-outs together catch any target best. With all of the
-second one more targets are lost while it sets in, so it counts a little less.
+now and then. `added` passes it on, but not for some time after a spike of `calm`, which fires by itself and falls
+silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns while the target is
+searched for lose it. Nor does `calm` fire while `fast` sees much, because a target has just come into view or the head
+was turned away: the lower gains of both read-outs together catch any target best. With all of the second one more
+targets are lost while it sets in, so it counts a little less.
 """
 
 from __future__ import annotations
@@ -141,20 +141,22 @@ ALERT_LASTS = 0.1  # effect of its spikes [s]
 CALMED, CALMED_BUSY, CALMEST = 0.3, 5.0, -20.0  # pulses lost by a packet and by a spike of `busy_active`; not more
 PACE = 0.05  # s between spikes of `busy_active` that `calm` hears, so that it takes as long whatever their rate
 LONG, LONG_TAU = 10.0, 1.0  # of these within LONG_TAU [s] silence `calm`
-BEGIN, AGAIN = 4.0, 0.4  # how often the one spike of `begin`, and each of `stray`, could silence `calm`
-BEGIN_TAU = 0.4  # s, of their effect
-SILENCE, SILENCE_TAU = 100.0, 0.01  # what a spike of `calm` takes from what others add, and for how long [s]
+CATCH, CATCH_TAU = 12.0, 0.1  # of the packets of `fast_active` within this time [s] silence it, too
+AGAIN, AGAIN_TAU = 0.4, 0.4  # of its pulses are lost by a spike of `stray`, and for how long [s]
+SILENCE, SILENCE_TAU = 100.0, 0.01  # what a spike of `calm` takes from what `added` passes on, and for how long [s]
+ADDED_RATE = 20.0  # spikes of `added` a step where it adds the limit
 REACH = (1.15, 0.55)  # of the joints; where `stray` fires [rad]
 HOME, HOME_RATE, HOME_LASTS = 8.0, 0.4, 0.12  # gain [1/s], spikes a step and rad, effect of a spike of `stray` [s]
 BLIND, BLIND_LASTS = 20.0, 0.08  # what a spike of `stray` takes from what is read, and for how long [s]
-COMMAND_TAU = 0.005  # s, of the spikes of `home`
+COMMAND_TAU = 0.005  # s, of the spikes of `home` and of `added`
+SILENCED = {"stray": 5 * BLIND_LASTS, "calm": 4 * SILENCE_TAU}  # how long nothing is read, nor added [s]
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 SPOT, SPOTS = 60.0, 2 * (GRID // 2) ** 2  # threshold of `spot` [events]; how many
 DOUBT, DOUBT_TAU = 50.0, 0.25  # so many more spikes of `spot` are of the other polarity within this time [s]
 DOUBTED = 20.0  # votes that a spike of `doubt` takes
 FIELDS = 41  # of the velocity of a joint
 CHANNELS = GRID * len(PICTURES) + FIELDS
-SEEN = "seen", "seen_busy"  # what the read-outs read
+DRIVEN = "command", "adding"  # by the read-outs
 SMOOTH = 0.1  # weight of the squares of second differences, see `solved`
 GAIN, FINAL = 2.0, 2.5  # of the pictures, while taught and in the end
 ADDED, FINALLY_ADDED = 0.7, 0.85  # of the second read-out, while taught and in the end
@@ -193,7 +195,7 @@ def decide(m: Model, cell: CubaLIF) -> None:
 
 
 def front_end(m: Model, alert: float) -> None:
-    """Everything up to `seen` and `seen_busy`."""
+    """Everything before the read-outs, and what passes the second one on."""
     cell = CubaLIF(tau_mem=2.5e-3, tau_syn=1.0, integration="exponential_euler", v_min=-1.0, refractory=2 * DT)
     _, row, column = (a.reshape(-1) for a in np.indices((2, GRID, GRID)))
     m.population("busy", CELLS // 16, IF(r=1 / DT, v_threshold=1.0, v_min=0.0, refractory=0.05))
@@ -205,8 +207,6 @@ def front_end(m: Model, alert: float) -> None:
     m.connect("busy_active", "busy_paced", 1.0, delay=DT)
     m.population("calm", 1, IF(r=1 / DT, v_threshold=1.0, v_min=0.0), bias=DT / PULSE)
     m.connect("busy_paced", "calm", -DT / PULSE / LONG, tau_syn=LONG_TAU, delay=DT)
-    m.population("begin", 1, IF(r=1 / DT, v_threshold=1.0), v_init=1.0)
-    m.connect("begin", "calm", -BEGIN * DT / PULSE, tau_syn=BEGIN_TAU, delay=DT)
     seen = []
     for k, (name, (tau, threshold, raised)) in enumerate(PICTURES.items()):
         m.population(name, 2 * CELLS, replace(cell, tau_syn=tau))
@@ -215,6 +215,7 @@ def front_end(m: Model, alert: float) -> None:
         m.connect("busy_active", name, -raised, tau_syn=BUSY_LASTS, delay=DT)
         channel = GRID * k + np.stack([column, row], 1)
         seen.append((name, np.repeat(np.arange(2 * CELLS), 2), 2 * channel + np.arange(2)))
+    m.connect("fast_active", "calm", -DT / PULSE / CATCH, tau_syn=CATCH_TAU, delay=DT)
     m.population("alert", 1, IF(r=1 / DT, v_threshold=1.0, v_min=CALMEST), bias=DT / PULSE)
     m.connect("slow_active", "alert", -CALMED, delay=DT)
     m.connect("busy_active", "alert", -CALMED_BUSY, delay=DT)
@@ -229,21 +230,22 @@ def front_end(m: Model, alert: float) -> None:
     m.population("home", 4, counter, bias=-1.0)
     m.connect("joint_position", "home", HOME_RATE * sides)
     m.connect("stray", "home", 2.0, tau_syn=HOME_LASTS)
-    m.connect("stray", "calm", -AGAIN * DT / PULSE, tau_syn=BEGIN_TAU, delay=DT)
+    m.connect("stray", "calm", -AGAIN * DT / PULSE, tau_syn=AGAIN_TAU, delay=DT)
     m.population("turning", 2 * FIELDS, counter)
     m.connect("joint_velocity", "turning", 1.0, "one_to_one")
     for name in (*PICTURES, "turning"):
         m.connect("stray", name, -BLIND, tau_syn=BLIND_LASTS, delay=DT)
-    for all_seen, neuron in zip(SEEN, (Relay(), counter), strict=True):
-        m.population(all_seen, 2 * CHANNELS, neuron)
-        for name, pre, post in seen:
-            m.connect(name, all_seen, 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
-    m.connect("calm", "seen_busy", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
+    m.population("seen", 2 * CHANNELS, Relay())
+    for name, pre, post in seen:
+        m.connect(name, "seen", 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
+    m.population("adding", 2, Relay())
+    m.population("added", 4, counter)
+    m.connect("adding", "added", ADDED_RATE * sides)
+    m.connect("calm", "added", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
 
 
 def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINAL_ALERT) -> ControllerSpec:
-    """The controller of the read-outs of `SEEN`, (2, filters, channels) in half limits a count, for a camera of this
-    size."""
+    """The controller of the two read-outs, (2, filters, channels) in half limits a count, for a camera of this size."""
     m = Model(dt=DT)
     m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(FIELDS, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))
@@ -251,13 +253,14 @@ def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINA
     m.input("joint_position", 2, unit="rad", range=(-1.6, 1.6), plausible=(-3.0, 3.0), stale=0.02)
     front_end(m, alert)
     m.population("command", 2, Relay())
-    back = np.concatenate([-np.eye(2), np.eye(2)]) * HOME / LIMIT / (2 * HOME_RATE)
-    m.connect("home", "command", back * -math.expm1(-DT / COMMAND_TAU), tau_syn=COMMAND_TAU)
+    forth = np.concatenate([np.eye(2), -np.eye(2)])
+    for name, gain in (("home", -HOME / LIMIT / (2 * HOME_RATE)), ("added", 1 / ADDED_RATE)):
+        m.connect(name, "command", gain * -math.expm1(-DT / COMMAND_TAU) * forth, tau_syn=COMMAND_TAU)
     both = Convolution((CHANNELS, 2, 1))  # the same weights for each axis
-    for all_seen, readout in zip(SEEN, readouts, strict=True):
+    for driven, readout in zip(DRIVEN, readouts, strict=True):
         for tau, weights in zip(FILTERS, readout, strict=True):
             shared = (weights * -math.expm1(-DT / tau)).astype(np.float32)[None, :, None, None]
-            m.connect(all_seen, "command", shared, both, tau_syn=tau)
+            m.connect("seen", driven, shared, both, tau_syn=tau)
     for axis, weight in zip(("pan", "tilt"), np.eye(2), strict=True):
         decoder = (MembraneDecoder("command", LIMIT * weight),)
         m.output(axis, decoder=decoder, unit="rad/s", limits=(-LIMIT, LIMIT))
@@ -321,7 +324,7 @@ def episode(
     """Drive; returns sums of products of features, of features with what is wanted of the read-out of this stage [half
     limits], and the number of steps and of targets lost.
 
-    readouts : that drive, (2, filters, channels)
+    readouts : the two that drive, (2, filters, channels)
     share : as in `Stage`
     arguments : of the world
     """
@@ -339,25 +342,24 @@ def episode(
         if len(rows) % HELD == 0:
             drives = rng.random() < share
             push = LIMIT * rng.choice([-1.0, 1.0], 2) if drives and busy else push
-        busier = np.bincount(controller.raster("seen_busy")[1], minlength=2 * CHANNELS)
-        counts = controller.bound.array("seen.v").copy(), busier
-        rows.append((said / LIMIT, error, controller.raster("stray")[1].size, *counts))
+        counts = (controller.raster(name)[1].size for name in SILENCED)
+        rows.append((said / LIMIT, error, controller.bound.array("seen.v").copy(), *counts))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
         other = push if busy else said + noise
         observation, _, _, over, info = env.step((other if drives else own).astype(np.float32))
         lost = lost or np.hypot(*error) > LOST
         over = over or (lost and not busy)
-    said, errors, stray, *seen = (np.array(column) for column in zip(*rows, strict=True))
+    said, errors, seen, *silencing = (np.array(column) for column in zip(*rows, strict=True))
     worth = 1 / (1 + (errors / NEAR) ** 2)
-    for step in np.flatnonzero(stray):  # read-outs are silent
-        worth[step : step + round(5 * BLIND_LASTS / DT)] = 0
-    x, wanted = features(seen[0])[::4], said[::4]  # a step of four
+    for spikes, lasts in zip(silencing[: 1 + busy], SILENCED.values()):
+        for step in np.flatnonzero(spikes):
+            worth[step : step + round(lasts / DT)] = 0
+    x, wanted = features(seen)[::4], said[::4]  # a step of four
     if STAGES[stage] is OFFSETS:
         wanted = OFFSET / LIMIT * lasting(errors)[::4]
     elif busy:
         wanted = wanted - x @ (readouts[0] @ odd()).reshape(-1) / 2
-        x = features(seen[1])[::4]
     axes = [*zip(np.swapaxes(x, 0, 1), worth[::4].T, wanted.T, strict=True)]
     square = sum((x * w[:, None]).T @ x for x, w, _ in axes)
     return square, sum(x.T @ (w * y) for x, w, y in axes), np.array([len(rows), lost], int)
@@ -380,8 +382,8 @@ def world(*arguments: tuple[str, Any]) -> Any:
 
 
 def drivers(readouts: np.ndarray, stage: int, added: float) -> np.ndarray:
-    """The read-outs of `SEEN` that drive in this stage, from those of each stage after so many rounds, (rounds + 1,
-    stages, filters, channels). ``added``: how much of the one for `seen_busy` counts."""
+    """The two read-outs that drive in this stage, from those of each stage after so many rounds, (rounds + 1, stages,
+    filters, channels). ``added``: how much of the second one counts."""
     if stage == 0:
         return np.stack([readouts[-1, 0], readouts[-1, 2]])
     calm = np.mean(readouts[: len(STAGES[0].shares) + 1, 0][-MEAN:], axis=0)
