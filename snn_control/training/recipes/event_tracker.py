@@ -31,8 +31,8 @@ when all that is done and in the same way, but that episodes go on after a loss,
 now and then. `added` passes it on, but not for some time after a spike of `calm`, which fires by itself and falls
 silent, more and more, while `busy_active` lasts for one or two seconds: read-outs that take turns while the target is
 searched for lose it. Nor does `calm` fire while `fast` sees much, because a target has just come into view or the head
-was turned away: the lower gains of both read-outs together catch any target best. With all of the second one more
-targets are lost while it sets in, so it counts a little less.
+was turned away: the lower gains of both read-outs together catch any target best. With all of the second one they are
+too low for fast targets, so it counts a little less.
 """
 
 from __future__ import annotations
