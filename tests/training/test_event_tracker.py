@@ -28,7 +28,7 @@ def _short(monkeypatch):
     monkeypatch.setattr(recipe, "STAGES", tuple(stages))
 
 
-def read(spec: ControllerSpec) -> list[np.ndarray]:
+def weights_of(spec: ControllerSpec) -> list[np.ndarray]:
     """Weights of the read-outs, with each time constant."""
     projections = spec.network.projections
     return [p.weights for post in recipe.DRIVEN for p in projections if (p.pre, p.post) == ("seen", post)]
@@ -36,11 +36,11 @@ def read(spec: ControllerSpec) -> list[np.ndarray]:
 
 def test_the_shipped_file_is_what_the_recipe_makes_of_its_weights():
     spec = load_spec(shipped("event_tracker"))
-    weights = read(spec)
+    weights = weights_of(spec)
     filters = len(recipe.DRIVEN) * recipe.FILTERS
     readout = [np.ravel(w) / -np.expm1(-recipe.DT / tau) for w, tau in zip(weights, filters, strict=True)]
     made = recipe.make(np.reshape(readout, (len(recipe.DRIVEN), len(recipe.FILTERS), -1)))
-    ours = read(made)
+    ours = weights_of(made)
     for one, of_file in zip(ours, weights, strict=True):
         np.testing.assert_allclose(one, of_file, rtol=1e-5, atol=1e-9)
     neurons = [{p.name: p.neuron for p in one.network.populations} for one in (spec, made)]
@@ -62,7 +62,7 @@ def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_process
     )
     assert said == [(5, 5, "the target was lost")]
     assert build_program(parts).digest == build_program(whole).digest
-    assert all(np.any(weights) for weights in read(whole))
+    assert all(np.any(weights) for weights in weights_of(whole))
     with pytest.raises(DescriptionError, match=r"holds a run of another seed \(3, now 4\); choose"):
         recipe.teach(4, tmp_path / "parts", 1, interrupt)
 
@@ -121,17 +121,13 @@ def test_the_second_read_out_adds_to_catch_a_target_and_sets_in_gradually_where_
             rows.append((read, controller.raster("added")[1].size))
             observation, _, _, over, info = env.step(teacher.predict(observation, info)[0])
     read, added = np.array(rows).reshape(-1, 100, 2).sum(1).T
-    share = added / read
     assert read.min() > 3
-    assert share[:3].min() > 0.9
-    assert share[20] > 0.1
-    assert share[21:23].min() > 0.8
-    for first in (0, 20):  # the target is followed
-        assert not added[first + 4 : first + 20].any()
-    assert share[41:43].min() > 0.8
-    assert share[44:50].max() < 0.1  # the camera may be noisy for a moment only
+    adds = [0, 1, 2, 21, 22, 41, 42, *range(60, 80)]  # while a target is caught; and when the camera was noisy for long
+    assert np.abs(added - read)[adds].max() < 2  # a spike of each axis
+    assert added[20] > 0.1 * read[20]
+    for first, last in ((4, 20), (24, 40), (44, 50)):  # the target is followed, and the camera may soon be as before
+        assert not added[first:last].any()
     assert 0.1 < added[50:54].sum() / read[50:54].sum() < 0.9
-    assert added[60:].sum() / read[60:].sum() > 0.9
 
 
 def test_a_wrong_vote_is_doubted_and_ends(monkeypatch):

@@ -130,6 +130,7 @@ BUSY = Stage(
 STAGES = CALM, OFFSETS, BUSY
 DT, GRID, LIMIT = 1e-3, 32, 6.0
 SIZE, CELLS = (128, 128), GRID * GRID
+SIDES = np.concatenate([np.eye(2), -np.eye(2)], axis=1)  # of two axes, as four rates that are not negative
 SIGN = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)  # of events, for ON and OFF neurons
 #: time constant [s], threshold [events], and how much of it a spike of `busy_active` adds
 PICTURES = {"slow": (0.19, 4.8, 0.08), "fast": (0.03, 4.6, 0.38), "edge": (0.03, 3.6, 0.55)}
@@ -149,7 +150,6 @@ REACH = (1.15, 0.55)  # of the joints; where `stray` fires [rad]
 HOME, HOME_RATE, HOME_LASTS = 8.0, 0.4, 0.12  # gain [1/s], spikes a step and rad, effect of a spike of `stray` [s]
 BLIND, BLIND_LASTS = 20.0, 0.08  # what a spike of `stray` takes from what is read, and for how long [s]
 COMMAND_TAU = 0.005  # s, of the spikes of `home` and of `added`
-SILENCED = {"stray": 5 * BLIND_LASTS, "calm": 4 * SILENCE_TAU}  # how long nothing is read, nor added [s]
 VOTE, VOTE_TAU, VOTES, VOTED = 6.2, 0.6, 20, ("slow", "fast")
 SPOT, SPOTS = 60.0, 2 * (GRID // 2) ** 2  # threshold of `spot` [events]; how many
 DOUBT, DOUBT_TAU = 50.0, 0.25  # so many more spikes of `spot` are of the other polarity within this time [s]
@@ -224,11 +224,10 @@ def front_end(m: Model, alert: float) -> None:
     fields = 2 * (GRID * len(PICTURES) + np.arange(FIELDS)) + np.arange(2)[:, None]
     seen.append(("turning", np.arange(2 * FIELDS), fields))
     counter = IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True)
-    sides = np.concatenate([np.eye(2), -np.eye(2)], axis=1)
     m.population("stray", 4, LIF(tau_mem=0.005, refractory=0.02))
-    m.connect("joint_position", "stray", sides / np.array(REACH)[:, None])
+    m.connect("joint_position", "stray", SIDES / np.array(REACH)[:, None])
     m.population("home", 4, counter, bias=-1.0)
-    m.connect("joint_position", "home", HOME_RATE * sides)
+    m.connect("joint_position", "home", HOME_RATE * SIDES)
     m.connect("stray", "home", 2.0, tau_syn=HOME_LASTS)
     m.connect("stray", "calm", -AGAIN * DT / PULSE, tau_syn=AGAIN_TAU, delay=DT)
     m.population("turning", 2 * FIELDS, counter)
@@ -240,7 +239,7 @@ def front_end(m: Model, alert: float) -> None:
         m.connect(name, "seen", 1.0, "sparse", pre_index=pre, post_index=post.reshape(-1))
     m.population("adding", 2, Relay())
     m.population("added", 4, counter)
-    m.connect("adding", "added", ADDED_RATE * sides)
+    m.connect("adding", "added", ADDED_RATE * SIDES)
     m.connect("calm", "added", -SILENCE, tau_syn=SILENCE_TAU, delay=DT)
 
 
@@ -253,9 +252,8 @@ def make(readouts: np.ndarray, size: tuple[int, int] = SIZE, alert: float = FINA
     m.input("joint_position", 2, unit="rad", range=(-1.6, 1.6), plausible=(-3.0, 3.0), stale=0.02)
     front_end(m, alert)
     m.population("command", 2, Relay())
-    forth = np.concatenate([np.eye(2), -np.eye(2)])
     for name, gain in (("home", -HOME / LIMIT / (2 * HOME_RATE)), ("added", 1 / ADDED_RATE)):
-        m.connect(name, "command", gain * -math.expm1(-DT / COMMAND_TAU) * forth, tau_syn=COMMAND_TAU)
+        m.connect(name, "command", gain * -math.expm1(-DT / COMMAND_TAU) * SIDES.T, tau_syn=COMMAND_TAU)
     both = Convolution((CHANNELS, 2, 1))  # the same weights for each axis
     for driven, readout in zip(DRIVEN, readouts, strict=True):
         for tau, weights in zip(FILTERS, readout, strict=True):
@@ -334,6 +332,7 @@ def episode(
     controller = Controller.from_spec(make(readouts, size, alert))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
+    silencing = {"stray": 5 * BLIND_LASTS} | ({"calm": 4 * SILENCE_TAU} if busy else {})  # for how long [s]
     rows: list[tuple[Any, ...]] = []
     over, lost, noise, drives, push = False, False, np.zeros(2), False, np.zeros(2)
     while not over:
@@ -342,18 +341,18 @@ def episode(
         if len(rows) % HELD == 0:
             drives = rng.random() < share
             push = LIMIT * rng.choice([-1.0, 1.0], 2) if drives and busy else push
-        counts = (controller.raster(name)[1].size for name in SILENCED)
-        rows.append((said / LIMIT, error, controller.bound.array("seen.v").copy(), *counts))
+        silent = (controller.raster(name)[1].size for name in silencing)
+        rows.append((said / LIMIT, error, controller.bound.array("seen.v").copy(), *silent))
         if drives:
             noise += rng.normal(0, NOISE, 2) - 0.01 * noise
         other = push if busy else said + noise
         observation, _, _, over, info = env.step((other if drives else own).astype(np.float32))
         lost = lost or np.hypot(*error) > LOST
         over = over or (lost and not busy)
-    said, errors, seen, *silencing = (np.array(column) for column in zip(*rows, strict=True))
+    said, errors, seen, *spikes = (np.array(column) for column in zip(*rows, strict=True))
     worth = 1 / (1 + (errors / NEAR) ** 2)
-    for spikes, lasts in zip(silencing[: 1 + busy], SILENCED.values()):
-        for step in np.flatnonzero(spikes):
+    for silent_at, lasts in zip(spikes, silencing.values(), strict=True):
+        for step in np.flatnonzero(silent_at):
             worth[step : step + round(lasts / DT)] = 0
     x, wanted = features(seen)[::4], said[::4]  # a step of four
     if STAGES[stage] is OFFSETS:
