@@ -37,7 +37,7 @@ GENERATORS = [
 EXTRAS = {
     "sim": ["gymnasium>=1.0", "pybullet>=3.2.7"],
     "ros": [f"ros-{name}" for name in ROS_WHEELS],  # only where no ROS 2 distribution is installed
-    "training": ["cma>=4.0"],
+    "training": ["cma>=4.0", "threadpoolctl>=3.1"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
     "nir": ["nir>=1.0.8"],
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],

@@ -32,7 +32,6 @@ import numpy as np
 import yaml
 
 from snn_control.training.calls import make
-from snn_control.training.places import ONE_THREAD
 from snn_control.training.result import FINAL
 from snn_control.training.rollout import play
 from snn_control.training.teachers import teacher_of
@@ -91,8 +90,8 @@ CURVE = ("steps", "score", "spikes_a_step")
 
 
 def snn_control(*arguments: str, folder: Path) -> str:
-    """Run a command, one thread; returns what it printed."""
-    environment = os.environ | ONE_THREAD | {"SDL_VIDEODRIVER": "dummy"}
+    """Run a command; returns what it printed."""
+    environment = os.environ | {"SDL_VIDEODRIVER": "dummy"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     command = [str(Path(sys.executable).with_name("snn_control")), *arguments]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

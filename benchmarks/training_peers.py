@@ -99,11 +99,9 @@ def peers(task: Task, seed: int) -> dict[str, Any]:
 
 
 def run(python: str, who: str, name: str, seed: int) -> dict[str, Any]:
-    from snn_control.training.places import ONE_THREAD  # not in the other interpreter, which has no snn_control
-
     from .processes import ROOT
 
-    environment = os.environ | ONE_THREAD
+    environment = os.environ | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     line = [python, "-m", "benchmarks.training_peers", "--run", who, name, str(seed)]
     done = subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True)

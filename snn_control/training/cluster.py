@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, optional
 from ..files import reason, replace_files
-from .places import MOMENT, ONE_THREAD, Died, LastWord
+from .places import MOMENT, Died, LastWord
 from .progress import FILES, read_progress
 from .result import Phase, Trained
 from .tensorboard import EventFile
@@ -53,8 +53,7 @@ class Cluster:
         except BaseException:
             self._open.close()
             raise
-        alone = {"env_vars": ONE_THREAD}
-        self._work = ray.remote(num_cpus=1, max_retries=0, runtime_env=alone)(_work)
+        self._work = ray.remote(num_cpus=1, max_retries=0)(_work)
         self._running: dict[Any, str] = {}
         self._folders: dict[str, tuple[Path, EventFile]] = {}
 

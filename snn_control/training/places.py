@@ -10,10 +10,8 @@ from typing import Any, Protocol
 from ..errors import SnnControlError
 from .result import Phase, Trained
 
-__all__ = ["MOMENT", "ONE_THREAD", "Died", "LastWord", "Place"]
+__all__ = ["MOMENT", "Died", "LastWord", "Place"]
 
-#: environment variables of a worker: with one thread for each core, workers would slow each other down
-ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 MOMENT = 0.2  # s, for which one message is waited before other work is done
 
 

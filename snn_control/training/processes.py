@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SnnControlError
-from .places import MOMENT, ONE_THREAD, Died, LastWord
+from .places import MOMENT, Died, LastWord
 from .result import Phase
 from .trainer import train
 
@@ -31,7 +31,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(there, folder, arguments), name=name)
-        with _environment_of_a_worker():
+        with _no_ctrl_c():
             process.start()
         there.close()
         self._running[name] = process, here, folder
@@ -59,17 +59,12 @@ class Processes:
 
 
 @contextmanager
-def _environment_of_a_worker() -> Iterator[None]:
-    """Processes started in here get the environment of a worker, because libraries read their number of threads when
-    they are loaded, and a signal mask that blocks Ctrl-C of the terminal until they ignore it."""
-    before = {name: os.environ.get(name) for name in ONE_THREAD}
+def _no_ctrl_c() -> Iterator[None]:
+    """Processes started in here inherit a signal mask that blocks Ctrl-C of the terminal until they ignore it."""
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    os.environ.update(ONE_THREAD)
     try:
         yield
     finally:
-        for name, value in before.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 

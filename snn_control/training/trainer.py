@@ -25,7 +25,7 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError, how_to_install, in_file
+from ..errors import DescriptionError, how_to_install, in_file, optional
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
@@ -92,8 +92,11 @@ def train(
         that the file names
     progress : called after each phase
 
+    Matrices are multiplied in one thread, whatever the number of cores.
+
     Raises DescriptionError, naming what does not fit.
     """
+    threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
     given = dict(arguments or {})
     made = functools.partial(make, env, given, disable_env_checker=True)
@@ -117,9 +120,11 @@ def train(
         asked |= {"teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
         asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     folder = Folder(run, asked) if run is not None else None
-    if learner is None:
-        return adapt(spec, made, chosen, seed, folder, LONG, progress)
-    return _Run(learner, chosen, made, folder, seed, how, progress).to_the_end()
+    # more threads are slower for matrices this small, and their number would change the bits
+    with threads.threadpool_limits(1):
+        if learner is None:
+            return adapt(spec, made, chosen, seed, folder, LONG, progress)
+        return _Run(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 import gymnasium
 import numpy as np
 import pytest
+import threadpoolctl
 
 from snn_control import Model
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, PopulationEncoder
@@ -236,3 +237,18 @@ def test_the_slope_of_the_surrogate_follows_its_schedule(monkeypatch):
     monkeypatch.setattr(Gradient, "use", lambda self, surrogate: [used.append(surrogate), use(self, surrogate)])
     train(small("CartPole-v1"), "CartPole-v1", surrogate=Surrogate("triangle", 1.0, 4.0), settings=QUICK)
     assert used == [Surrogate("triangle", slope) for slope in (1.0, 2.0, 3.0)]
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_matrices_are_multiplied_in_one_thread_whatever_the_number_of_cores():
+    seen = []
+
+    def look(phase):
+        seen.append({pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"})
+
+    with threadpoolctl.threadpool_limits(2):
+        train(small("CartPole-v1"), "CartPole-v1", settings=QUICK, progress=look)
+        look(None)
+    assert seen[:-1]
+    assert all(numbers == {1} for numbers in seen[:-1])
+    assert seen[-1] == {2}

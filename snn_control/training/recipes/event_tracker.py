@@ -48,6 +48,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from ... import Controller, Model
 from ...coding import MembraneDecoder, PoolEncoder, PopulationEncoder
@@ -316,6 +317,7 @@ def louder(readout: np.ndarray, gain: float) -> np.ndarray:
 
 
 # teaching ------------------------------------------------------------------------------------------------------
+@threadpool_limits.wrap(limits=1)
 def episode(
     readouts: np.ndarray, share: float, stage: int, arguments: dict[str, Any], seed: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
