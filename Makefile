@@ -1,5 +1,5 @@
 # make demo | test | bench: each sets up .venv by itself the first time; afterwards it starts at once.
-# make PYTHON=/path/to/python3.11 ... chooses the interpreter (3.11 and 3.10 have pybullet wheels).
+# make PYTHON=/path/to/python3 ... chooses the interpreter, 3.10 to 3.13 (default: python3, else the newest of these).
 
 VENV ?= .venv
 BIN := $(VENV)/bin

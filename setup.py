@@ -34,8 +34,12 @@ GENERATORS = [
     "ament-cmake-pytest", "ament-package",
 ]  # fmt: skip
 
+# The official pybullet has wheels for Python 3.10 and 3.11, its maintained fork for 3.10 to 3.13, also for x86-64; both are
+# imported as pybullet, and the worlds give the same bits with either.
+PYBULLET = ['pybullet>=3.2.7; python_version < "3.12"', 'pybullet-arm64>=3.2.8; python_version >= "3.12"']
+
 EXTRAS = {
-    "sim": ["gymnasium>=1.0", "pybullet>=3.2.7"],
+    "sim": ["gymnasium>=1.0", *PYBULLET],
     "ros": [f"ros-{name}" for name in ROS_WHEELS],  # only where no ROS 2 distribution is installed
     "training": ["cma>=4.0", "threadpoolctl>=3.1"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes or mends the virtual environment of the Makefile: tools/setup_venv.sh <venv> <extras>
-# Needs a Python >= 3.10 with the venv module, and a package index. PYTHON=... chooses the interpreter.
+# Needs a Python from 3.10 to 3.13 with the venv module, and a package index. PYTHON=... chooses the interpreter.
 set -eu
 venv=$1
 extras=$2
@@ -12,14 +12,13 @@ unset _ROS_WHEELS_BOOTSTRAP_COMPLETE LD_LIBRARY_PATH PYTHONPATH PYTHONHOME || tr
 say() { printf '\033[1m==>\033[0m %s\n' "$*" >&2; }
 fail() { printf '\n\033[1;31mset-up failed:\033[0m %s\n' "$*" >&2; exit 2; }
 
-usable() { "$1" -c 'import sys, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; }
+usable() { "$1" -c 'import sys, venv; sys.exit(not (3, 10) <= sys.version_info < (3, 14))' >/dev/null 2>&1; }
 has_pip() { "$1" -c 'import ensurepip' >/dev/null 2>&1; }
 version() { "$1" -c 'import sys; print("%d.%d" % sys.version_info[:2])'; }
 
 choose_python() {
-    # 3.11 and 3.10 first: pybullet has wheels for them only
     seen=""
-    for candidate in ${PYTHON:-python3.11 /usr/bin/python3.11 python3.10 /usr/bin/python3.10 python3 /usr/bin/python3}; do
+    for candidate in ${PYTHON:-python3 python3.13 python3.12 python3.11 python3.10 /usr/bin/python3}; do
         usable "$candidate" || continue
         if has_pip "$candidate"; then printf '%s' "$candidate"; return; fi
         seen=$candidate
@@ -27,10 +26,10 @@ choose_python() {
     if [ -n "$seen" ]; then
         fail "$seen cannot make virtual environments with pip (module ensurepip is missing).
   On Debian and Ubuntu: sudo apt install python$(version "$seen")-venv
-  Or name another interpreter: make PYTHON=/path/to/python3.11 ..."
+  Or name another interpreter: make PYTHON=/path/to/python3 ..."
     fi
-    fail "no Python >= 3.10 found (tried ${PYTHON:-python3.11, python3.10, python3}).
-  Install Python 3.11, or name one: make PYTHON=/path/to/python3.11 ..."
+    fail "no Python from 3.10 to 3.13 found (tried ${PYTHON:-python3, python3.13 to python3.10}).
+  Install one of them, or name one: make PYTHON=/path/to/python3 ..."
 }
 
 # an environment that was interrupted, was moved here or lost its interpreter is made again
@@ -39,10 +38,6 @@ if ! "$venv/bin/python" -c 'import pip' 2>/dev/null || ! grep -qF "$here" "$venv
     say "making $venv with $python ($(version "$python"))"
     "$python" -m venv --clear "$venv" || fail "$python -m venv $venv did not work (see above)"
 fi
-case $(version "$venv/bin/python") in
-3.10 | 3.11) ;;
-*) say "note: pybullet has no wheel for Python $(version "$venv/bin/python"): pip compiles it (needs g++, 5-20 minutes). Python 3.11 avoids that." ;;
-esac
 
 say "installing snn_control[$extras] (the first time: a minute or so, 1 GB on disk)"
 status="$venv/.pip_status"
