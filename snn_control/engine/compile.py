@@ -94,9 +94,9 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
             yield from _at_load(one.argval)  # of a class
         if for_checkers and one.opname.endswith("IF_FALSE"):
             end = one.argval
-        for_checkers = one.argval == "TYPE_CHECKING"
         if one.opname.startswith("LOAD_"):
             constants.append(one.argval)
+            for_checkers = one.argval == "TYPE_CHECKING"
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
