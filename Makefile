@@ -11,16 +11,21 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench fuzz faults soak arm lint format setup clean
+.PHONY: help demo test test-all bench fuzz faults soak arm lint format setup clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
 	$(BIN)/snn_control demo
 
 test: lint ## lint, types and all tests, with caches that begin empty (what .ci/run runs)
 	@$(BIN)/python -m tests $(PYTEST_ARGS)
+
+test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders and 64-bit ARM, which `make test` skips
+	@for tool in qemu-aarch64 aarch64-linux-gnu-gcc; do command -v $$tool >/dev/null || \
+		{ echo "$$tool is missing: sudo apt install qemu-user gcc-aarch64-linux-gnu" >&2; exit 2; }; done
+	@$(MAKE) --no-print-directory test
 
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
@@ -64,3 +69,7 @@ $(VENV)/.stamp-run: $(SOURCES)
 $(VENV)/.stamp-test: $(SOURCES)
 	@tools/setup_venv.sh $(VENV) all,test,interfaces
 	@touch $(VENV)/.stamp-run $@
+
+$(VENV)/.stamp-all: $(SOURCES)
+	@tools/setup_venv.sh $(VENV) all,test,interfaces,test-all
+	@touch $(VENV)/.stamp-run $(VENV)/.stamp-test $@

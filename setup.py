@@ -34,8 +34,8 @@ GENERATORS = [
     "ament-cmake-pytest", "ament-package",
 ]  # fmt: skip
 
-# The official pybullet has wheels for Python 3.10 and 3.11, its maintained fork for 3.10 to 3.13, also for x86-64; both are
-# imported as pybullet, and the worlds give the same bits with either.
+# The official pybullet has wheels for Python 3.10 and 3.11. Its maintained fork has them for 3.10 to 3.13, for x86-64
+# too. Both are imported as pybullet, and the worlds give the same bits with either.
 PYBULLET = ['pybullet>=3.2.7; python_version < "3.12"', 'pybullet-arm64>=3.2.8; python_version >= "3.12"']
 
 EXTRAS = {
@@ -62,6 +62,8 @@ EXTRAS["test"] = [
     "ruff>=0.6",
     "types-PyYAML",
 ]
+# what the tests that `make test` skips need
+EXTRAS["test-all"] = [*EXTRAS["ray"], *EXTRAS["tensorboard"], *EXTRAS["decoders"], "gymnasium[box2d]"]
 # for the tests with event_camera_msgs and its like, where no distribution brings them; needs a C and C++ compiler
 EXTRAS["interfaces"] = ["catkin_pkg", "cmake>=3.20", "ninja", *(f"ros-{name}" for name in GENERATORS)]
 

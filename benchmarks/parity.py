@@ -67,14 +67,14 @@ class Route:
 ROUTES = {
     one.how: one
     for one in (
-        Route("ppo", "CartPole-v1", {"environments": ROWS, "steps": 64, "rounds": 2}),
-        Route("sac", "Pendulum-v1", {"environments": 4, "steps": 400, "random": 200, "every": 4.0}),
-        Route("imitate", "Pendulum-v1", {"environments": 8, "steps": 64, "updates": 20}, teacher=swing_up),
-        Route("evolve", "CartPole-v1", {"environments": 2, "population": 6}),
+        Route("ppo", "CartPole-v1", {"n_envs": ROWS, "n_steps": 64, "rollouts": 2}),
+        Route("sac", "Pendulum-v1", {"n_envs": 4, "n_steps": 100, "learning_starts": 200, "train_freq": 4}),
+        Route("imitate", "Pendulum-v1", {"n_envs": 8, "n_steps": 64, "gradient_steps": 20}, teacher=swing_up),
+        Route("evolve", "CartPole-v1", {"n_envs": 2, "population": 6}),
         Route(
             "adapt",
             "sim_worlds:ArmUnknownLoad-v0",
-            {"steps": 500, "budget": PHASES * 500},
+            {"n_steps": 500, "total_timesteps": PHASES * 500},
             controller="arm",
             arguments={"duration": 2.0, "scored_from": 1.0},
         ),

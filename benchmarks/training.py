@@ -6,7 +6,7 @@
 | CPU | seconds of the whole command ``train``: training, validations, evaluation, page |
 | spikes | of all neurons in a step of the environment |
 
-``python -m benchmarks.training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_price=0`` writes another value
+``python -m benchmarks.training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_cost=0`` writes another value
 of the controller file's ``training.settings``; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander
 and BipedalWalker need ``pip install 'gymnasium[box2d]'``.
 """

@@ -68,7 +68,7 @@ def ours(task: Task, seed: int) -> dict[str, Any]:
         if phase.score >= task.target:
             raise KeyboardInterrupt
 
-    train(spec, task.env, seed=seed, settings={"budget": task.most, "spike_price": 0.0}, progress=look)
+    train(spec, task.env, seed=seed, settings={"total_timesteps": task.most, "spike_cost": 0.0}, progress=look)
     return found
 
 

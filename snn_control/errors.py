@@ -159,7 +159,8 @@ def nearest(word: Any, known: Any) -> str:
 
 def close_match(word: Any, known: Iterable[str]) -> str:
     """``did you mean 'x'?``, or an empty text."""
-    close = difflib.get_close_matches(str(word), list(known), 1)
+    names = list(known)
+    close = difflib.get_close_matches(str(word), names, 1) or [k for k in names if str(word) in k.split("_")]
     return f"did you mean '{close[0]}'?" if close else ""
 
 

@@ -78,7 +78,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--teacher", metavar="WHO", help=text)
     text = "what is trained, in place of what the file says, e.g. 'hidden.*'; may be repeated"
     parser.add_argument("--trainable", action="append", default=[], metavar="PATTERN", help=text)
-    text = "setting of the way to train, e.g. rate=0.001; may be repeated"
+    text = "setting of the way to train, e.g. learning_rate=0.001; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
     parser.add_argument("--run", metavar="FOLDER", help="checkpoints and progress (default runs/train-NAME)")
@@ -143,7 +143,7 @@ def _file(options: argparse.Namespace) -> int:
         "how": options.how,
         "teacher": options.teacher,
         "trainable": {pattern: {} for pattern in options.trainable} or None,
-        "settings": keywords(options.set, "--set") | ({"budget": options.steps} if options.steps else {}),
+        "settings": keywords(options.set, "--set") | ({"total_timesteps": options.steps} if options.steps else {}),
     }
     first = 1 if options.seed is None else options.seed
     if options.seeds > 1 or options.ray is not None:

@@ -37,10 +37,10 @@ class Display:
             self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
         state = "" if phase.stage == "learning" else f"{phase.stage}, "
         state += f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes per step"
-        done = {"total": phase.budget, "completed": phase.steps}
+        done = {"total": phase.total_timesteps, "completed": phase.steps}
         self._bars.update(self._lines[name], description=f"{name}: {state}", **done)
         if self._bars.disable:
-            self.say(f"{name}: {phase.steps} of {phase.budget} steps, {phase.seconds:.0f} s: {state}")
+            self.say(f"{name}: {phase.steps} of {phase.total_timesteps} steps, {phase.seconds:.0f} s: {state}")
 
     def round(self, name: str, number: int, rounds: int, state: str) -> None:
         """Show that a recipe has completed a round."""

@@ -26,14 +26,15 @@ __all__ = ["Adaptation", "AdaptationSettings"]
 
 @dataclass(frozen=True)
 class AdaptationSettings(Settings):
-    """Settings of `Adaptation`; ``budget`` counts steps of the environment.
+    """Settings of `Adaptation`.
 
-    steps : length of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
+    n_steps : length of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
         loop
+    total_timesteps : steps of the environment
     """
 
-    steps: int = 2_000
-    budget: int = 50_000
+    n_steps: int = 2_000
+    total_timesteps: int = 50_000
 
 
 class Adaptation:

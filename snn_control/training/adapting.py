@@ -35,26 +35,28 @@ def adapt(
     if folder is not None and (arrays := folder.load()) is not None:
         loop.restore(arrays)
         history = json.loads(str(arrays["history"]))
-    resumed = len(history) * chosen.steps
-    begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
+    resumed = len(history) * chosen.n_steps
+    begun, ended, phases = time.monotonic(), False, max(1, chosen.total_timesteps // chosen.n_steps)
     try:
         while len(history) < phases:
-            report = loop.phase(chosen.steps)
-            steps = (len(history) + 1) * chosen.steps
+            report = loop.phase(chosen.n_steps)
+            steps = (len(history) + 1) * chosen.n_steps
             history.append({"phase": len(history) + 1, "steps": steps, **report})
             if folder is not None:
                 folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
             best, seconds = max(row["score"] for row in history), time.monotonic() - begun
             spikes, new = report["spikes_a_step"], [] if report["learned"] or warnings else [NOTHING_LEARNED]
             warnings += new
-            progress(Phase(len(history), steps, chosen.budget, report["score"], best, spikes, seconds, report, new))
+            progress(
+                Phase(len(history), steps, chosen.total_timesteps, report["score"], best, spikes, seconds, report, new)
+            )
         evaluations = _evaluated(loop, make, min(max(loop.episodes - 1, 1), most))
     except KeyboardInterrupt:
         ended = True
         evaluations = _evaluated(loop, make, 1)
     final, fixed = evaluations
     last = history[-1]["score"] if history else -math.inf
-    steps = len(history) * chosen.steps
+    steps = len(history) * chosen.n_steps
     return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
 
 

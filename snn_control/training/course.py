@@ -103,7 +103,7 @@ class Course:
         return adjusted.score > self.to_adjust.score
 
     @property
-    def price_share(self) -> float:
+    def cost_share(self) -> float:
         """Factor of the price of spikes in the next phase."""
         return 1.0
 
@@ -326,7 +326,7 @@ class Sparing(Course):
         return adjusted.score >= self.near
 
     @property
-    def price_share(self) -> float:
+    def cost_share(self) -> float:
         share = FIRST
         for row in self.history:
             share *= RISE if row["spikes_a_step"] > self.goal else FALL

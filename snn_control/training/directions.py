@@ -12,7 +12,7 @@ import numpy as np
 
 from .environments import Environments
 from .parameters import Parameters
-from .policy import Choice, Gaussian
+from .policy import Categorical, DiagGaussian
 from .student import Student
 
 __all__ = ["contrasts", "directions"]
@@ -23,12 +23,12 @@ POWER = 0.5  # 0: a unit step is as long along each direction; 1: it changes the
 NONE = 1e-6  # along directions of smaller ones, such as those of silent neurons, nothing is searched
 SMALL = 1e-3  # singular values below this fraction of the largest count as this
 
-Policy = list[Choice | Gaussian]
+Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
     """Number of independent values that the outputs consist of: of an arg-max the differences of its scores."""
-    return sum(one.n - isinstance(one, Choice) for one in policy)
+    return sum(one.n - isinstance(one, Categorical) for one in policy)
 
 
 def directions(
@@ -67,9 +67,9 @@ def _slopes(
     return np.array(slopes, np.float64), np.array(heads, np.float64)
 
 
-def _basis(one: Choice | Gaussian) -> np.ndarray:
+def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
     """Orthonormal rows: for scores those of their differences, for numbers each in units of half its limits."""
-    if not isinstance(one, Choice):
+    if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 

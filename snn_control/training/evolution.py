@@ -26,7 +26,7 @@ from .environments import Environments
 from .evaluation import played
 from .learner import Learner, Settings
 from .parameters import Parameters
-from .policy import Choice, Gaussian, distributions
+from .policy import Categorical, DiagGaussian, distributions
 
 __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
 
@@ -39,32 +39,33 @@ FLAT = 5  # generations of equal costs after which a search begins again
 
 @dataclass(frozen=True)
 class EvolutionSettings(Settings):
-    """Settings of `Evolution`; ``budget`` is the largest number of steps of the environment.
+    """Settings of `Evolution`.
 
-    environments : episodes that are played at once
+    n_envs : episodes that are played at once
     episodes : of a candidate, new ones in every generation
     population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
     factors : search one factor for each array that is trained, in place of its numbers
     gains : search one gain for each number of the inputs that have receptive fields, and nothing else
     directions : searched for each value that the outputs consist of; 0 searches each number for itself
-    deviation : of the first candidates, in units of the present outputs; where each number is searched for itself, of
-        the standard deviation of its array; of factors and gains, in units of FACTOR
-    longest : steps that an episode is counted as, for the budget
+    sigma : standard deviation of the first candidates, in units of the present outputs; where each number is searched
+        for itself, of the standard deviation of its array; of factors and gains, in units of FACTOR
+    episode_steps : steps that an episode is counted as
+    total_timesteps : steps of the environments
     """
 
-    environments: int = 20
+    n_envs: int = 20
     episodes: int = 6
     population: int = 0
     factors: Flag = False
     gains: Flag = False
     directions: Annotated[int, Whole(0)] = 32
-    deviation: float = 0.5
-    longest: int = 500
-    budget: int = 4_000_000
+    sigma: float = 0.5
+    episode_steps: int = 500
+    total_timesteps: int = 4_000_000
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        return {"longest": limit}
+        return {"episode_steps": limit}
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
@@ -104,7 +105,7 @@ class Evolution(Learner):
 
     @property
     def steps_of_a_phase(self) -> int:
-        return self.population * self.settings.episodes * self.settings.longest
+        return self.population * self.settings.episodes * self.settings.episode_steps
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         parameters = self.parameters.parameters
@@ -130,18 +131,18 @@ class Evolution(Learner):
         cma = optional("cma", "evolution needs cma", "training")
         options = {"popsize": self.population, "randn": self._draws.randn, "seed": np.nan, "verbose": -9}
         options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
-        return cma.CMAEvolutionStrategy(mean, self.settings.deviation, options)
+        return cma.CMAEvolutionStrategy(mean, self.settings.sigma, options)
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         if self.turns and len(self._told.get("costs", ())) == TURN:
             self.begin(envs, rng)
         candidates = np.array(self._search.ask())
         returns, spikes = (found.mean(axis=1) for found in self._played(candidates, envs, seed))
-        deviation = float(self._search.sigma)
+        sigma = float(self._search.sigma)
         self._tell(candidates, self._costs(returns, spikes))
         envs.finished = returns.tolist()
         alike = float((returns == returns.max()).mean())
-        return {"best_candidate": float(returns.max()), "alike": alike, "deviation": deviation}
+        return {"best_candidate": float(returns.max()), "alike": alike, "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         """What the search minimises, of each candidate's mean return and mean spikes in a step."""
@@ -185,7 +186,7 @@ class Evolution(Learner):
         self._put(np.mean(self._means, axis=0))
         if self._search.stop():
             self._means = []
-            self._search = self._new_search(self.settings.deviation * self._draws.randn(self.size))
+            self._search = self._new_search(self.settings.sigma * self._draws.randn(self.size))
 
     @property
     def told(self) -> dict[str, np.ndarray]:
@@ -200,7 +201,7 @@ class Evolution(Learner):
             self._tell(candidates, costs)
 
 
-def _policy(spec: ControllerSpec) -> list[Choice | Gaussian]:
+def _policy(spec: ControllerSpec) -> list[Categorical | DiagGaussian]:
     """What tries actions while directions are found; empty if an output has no limits to try them in."""
     try:
         return distributions(spec.outputs, DEVIATION)

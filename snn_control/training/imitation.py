@@ -23,7 +23,7 @@ from .environments import Environments
 from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
-from .policy import Choice, Gaussian, distributions, only_chooses
+from .policy import Categorical, DiagGaussian, distributions, only_chooses
 from .student import Seen, Student
 from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
 
@@ -34,41 +34,42 @@ ROUND, SEQUENCE = 2.0, 0.2  # s, the shortest duration in an environment of shor
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
-    """Settings of `Imitation`; ``budget`` counts steps of the environment.
+    """Settings of `Imitation`, named as in stable-baselines3 where it has them.
 
-    steps : steps of each environment in a round
-    length : steps of a sequence; the first ``warm_up`` of them are not counted, because its initial state is that of
-        older weights
-    rows : sequences in an update
-    updates : updates in a round
-    mix : factor by which the teacher's share shrinks in each round
-    average : the average that acts forgets old values with a rate of ``average / updates`` for each update
-    rate : learning rate of Adam, which falls to a 20th
-    norm : largest norm of the gradients
-    spike_price : price of the mean number of spikes of a neuron in a step
+    n_envs, n_steps : environments, and steps of each of them in a round
+    sequence_length : steps of a sequence; the first ``burn_in`` of them are not counted, because its initial state is
+        that of older weights
+    batch_size : steps in an update, a multiple of ``sequence_length``
+    gradient_steps : updates in a round
+    beta_decay : factor by which the teacher's share of the actions shrinks in each round
+    averaging : the average that acts forgets old values with a rate of ``averaging / gradient_steps`` for each update
+    learning_rate : that of Adam, which falls to a 20th
+    max_grad_norm : largest norm of the gradients
+    spike_cost : cost of the mean number of spikes of a neuron in a step
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     solve : solve for the weights of a linear read-out by ridge regression, see `snn_control.training.readout.ReadOut`
     ridge : of that, in mean squares of what a weight is multiplied with
-    adjust : generations in which gains are searched by reward at the end (`snn_control.training.gains`), where the
-        environment names a reward threshold that not every episode reaches; 0: none
+    gain_generations : generations in which gains are searched by reward at the end (`snn_control.training.gains`),
+        where the environment names a reward threshold that not every episode reaches; 0: none
+    total_timesteps : steps of the environments
     """
 
     fit_ranges: Flag = False
     solve: Flag = False
     ridge: float = 2e-5
-    environments: int = 8
-    steps: int = 256
-    length: int = 16
-    warm_up: int = 2
-    rows: int = 32
-    updates: int = 60
-    mix: float = 0.5
-    average: float = 4.0
-    rate: float = 2e-3
-    norm: float = 1.0
-    spike_price: float = 0.5
-    budget: int = 25_000
-    adjust: Annotated[int, Whole(0)] = 4
+    n_envs: int = 8
+    n_steps: int = 256
+    sequence_length: int = 16
+    burn_in: int = 2
+    batch_size: int = 512
+    gradient_steps: int = 60
+    beta_decay: float = 0.5
+    averaging: float = 4.0
+    learning_rate: float = 2e-3
+    max_grad_norm: float = 1.0
+    spike_cost: float = 0.5
+    total_timesteps: int = 25_000
+    gain_generations: Annotated[int, Whole(0)] = 4
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
@@ -77,9 +78,13 @@ class ImitationSettings(Settings):
         up, while a choice can be without error."""
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
-        rows = max(16, 32 * 16 // length)
-        budget = steps * (64 if only_chooses(spec) else 100)
-        return {"steps": steps, "length": length, "warm_up": length // 8, "rows": rows, "budget": budget}
+        return {
+            "n_steps": steps,
+            "sequence_length": length,
+            "burn_in": length // 8,
+            "batch_size": max(16, 32 * 16 // length) * length,
+            "total_timesteps": steps * (64 if only_chooses(spec) else 100),
+        }
 
 
 def compact(array: np.ndarray) -> np.ndarray:
@@ -112,27 +117,28 @@ class Imitation(Learner):
 
     settings: ImitationSettings
     patience = 0.4
-    kept: tuple[str, ...] = ("actor", "data", "rounds", "raw")
+    kept: tuple[str, ...] = ("optimizer", "data", "rounds", "raw")
     teacher: Any = None
     rest: Rest | None = None
-    policy: Sequence[Choice | Gaussian]
+    policy: Sequence[Categorical | DiagGaussian]
 
     @property
     def steps_of_a_phase(self) -> int:
-        return self.settings.environments * self.settings.steps
+        return self.settings.n_envs * self.settings.n_steps
 
     def meet(self, envs: Environments) -> None:
         """Prepare what `play` needs."""
-        if self.settings.steps < self.settings.length:
-            rule = f"must be at least the length of a sequence: {self.settings.length}"
-            raise DescriptionError("settings.steps", self.settings.steps, rule)
+        if self.settings.n_steps < self.settings.sequence_length:
+            rule = f"must be at least sequence_length ({self.settings.sequence_length})"
+            raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         self.meet(envs)
-        self.actor = Adam([p.values for p in self.parameters.parameters], self.settings.rate, self.settings.norm)
+        s, trained = self.settings, [p.values for p in self.parameters.parameters]
+        self.optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
         self.data: dict[str, np.ndarray] = {}
         self.keep_raw()
         self.rest = rest_of(self.parameters)
@@ -143,16 +149,16 @@ class Imitation(Learner):
         self.collect(envs, seed, rng)
         if envs.keeps:  # before anything is learned
             self.fit_ranges(envs)
-        self.actor.rate = s.rate * max(left, 0.05)
+        self.optimizer.learning_rate = s.learning_rate * max(left, 0.05)
         losses, rates = [], []
         self.inner.student.gradient.use(self.student.gradient.surrogate)
         with self.averaged() as add:
             self.inner.parameters.write()
-            for _ in range(s.updates):
-                loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.rows))
+            for _ in range(s.gradient_steps):
+                loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.sequences))
                 losses.append(loss)
                 rates.append(rate)
-                add(s.average / s.updates)
+                add(s.averaging / s.gradient_steps)
         self.rounds += 1
         return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
 
@@ -195,9 +201,9 @@ class Imitation(Learner):
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.batch(n)
         student.refresh(batch)
         batch.reset()
-        teach, share = self.teaching(envs), s.mix**self.rounds if self.rounds < 6 else 0.0
-        for t in range(s.steps):
-            if t % s.length == 0:
+        teach, share = self.teaching(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
+        for t in range(s.n_steps):
+            if t % s.sequence_length == 0:
                 begins(batch)
                 drives = rng.random(n) < share
             seen = student.step(batch, inputs, start)[1]
@@ -222,18 +228,20 @@ class Imitation(Learner):
                 kept[f"inputs.{name}"].append(value)
             for name, value in now.wanted.items():
                 kept[f"label.{name}"].append(value)
-        parts = s.steps // s.length
+        parts = s.n_steps // s.sequence_length
         for key, values in kept.items():
             array = np.array(values)
             if key == "memory":
                 array = array.reshape(parts * n, -1)
             else:  # (steps, n, ..) -> (sequences, length, ..)
-                array = array.reshape(parts, s.length, n, *array.shape[2:]).swapaxes(1, 2)
-                array = array.reshape(parts * n, s.length, *array.shape[3:])
+                array = array.reshape(parts, s.sequence_length, n, *array.shape[2:]).swapaxes(1, 2)
+                array = array.reshape(parts * n, s.sequence_length, *array.shape[3:])
             array = compact(array)
             self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
 
-    def acting(self, one: Choice | Gaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray) -> np.ndarray:
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
         """The commands (n, k) that act: the controllers' own, or the teacher's where it ``drives``."""
         return np.where(drives[:, None], one.command_of(wanted), own)
 
@@ -258,15 +266,15 @@ class Imitation(Learner):
         inputs = {key[7:]: value.astype(np.float32) for key, value in part.items() if key.startswith("inputs.")}
         student = self.inner.student
         heads, tape = student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
-        counts = np.ones((s.length, 1, 1), np.float32)
-        counts[: s.warm_up] = 0
+        counts = np.ones((s.sequence_length, 1, 1), np.float32)
+        counts[: s.burn_in] = 0
         by_head, loss = {}, 0.0
         for one in self.policy:
             g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
-        rate = student.price_spikes(tape, s.spike_price * self.price_share)
-        self.actor.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
+        rate = student.price_spikes(tape, s.spike_cost * self.cost_share)
+        self.optimizer.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
         self.inner.parameters.write()
         return loss, rate

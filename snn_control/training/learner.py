@@ -31,9 +31,20 @@ class Settings(Checked):
     """Base of a learner's settings. A field without a rule of its own is checked against the type of its default: a
     number >= 0, a whole number >= 1 (>= 0 if the default is 0), or layers of a perceptron."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        batch, length = getattr(self, "batch_size", 0), getattr(self, "sequence_length", 1)
+        if batch % length:
+            raise self.wrong("batch_size", f"must be a multiple of sequence_length ({length})")
+
     @property
     def where(self) -> str:
         return "settings."
+
+    @property
+    def sequences(self) -> int:
+        """Sequences in an update."""
+        return self.batch_size // self.sequence_length  # type: ignore[attr-defined, no-any-return]
 
     @classmethod
     @functools.cache
@@ -71,7 +82,7 @@ class Learner:
         self.parameters, self.settings = parameters, settings
         self.student = Student(parameters.program, parameters.places)
         self.left_after = 1.0
-        self.price_share = 1.0  # factor of the price of spikes in this phase
+        self.cost_share = 1.0  # factor of the cost of spikes in this phase
         self.cooled = 0  # `Learning.cooled` of this phase
 
     @property

@@ -7,17 +7,18 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Adam", "Frames", "Perceptron", "Variance"]
+__all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd"]
 
 
 class Adam:
     """Adam (Kingma and Ba 2015, arXiv:1412.6980), in place, for a list of float32 arrays.
 
-    clip : largest norm of all gradients together
+    max_grad_norm : largest norm of all gradients together
     """
 
-    def __init__(self, values: Sequence[np.ndarray], rate: float, clip: float = np.inf) -> None:
-        self.values, self.rate, self.clip, self.steps = list(values), rate, clip, 0
+    def __init__(self, values: Sequence[np.ndarray], learning_rate: float, max_grad_norm: float = np.inf) -> None:
+        self.values, self.steps = list(values), 0
+        self.learning_rate, self.max_grad_norm = learning_rate, max_grad_norm
         self.mean = [np.zeros(v.shape, np.float32) for v in values]
         self.square = [np.zeros(v.shape, np.float32) for v in values]
 
@@ -27,8 +28,8 @@ class Adam:
         norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
         if not np.isfinite(norm):  # such a step would make all weights useless
             return norm
-        scale = np.float32(min(1.0, self.clip / norm) if norm > 0 else 1.0)
-        rate = self.rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        scale = np.float32(min(1.0, self.max_grad_norm / norm) if norm > 0 else 1.0)
+        rate = self.learning_rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
         for k, (value, g, m, s) in enumerate(zip(self.values, gradients, self.mean, self.square, strict=True)):
             g = g * scale
             m += np.float32(0.1) * (g - m)
@@ -49,7 +50,7 @@ class Adam:
             self.mean[k][...], self.square[k][...] = arrays[f"mean_{k}"], arrays[f"square_{k}"]
 
 
-class Frames:
+class FrameStack:
     """The ``count`` newest observations of each environment side by side, the newest last; at the start of an episode
     its first one is repeated."""
 
@@ -71,14 +72,14 @@ class Frames:
         return found if start is None else np.where(start[:, None], repeated, found)
 
 
-class Variance:
-    """Running mean and variance of numbers that are added in groups; ``state``: mean, variance, count."""
+class RunningMeanStd:
+    """Running mean and standard deviation of numbers that are added in groups; ``state``: mean, variance, count."""
 
     def __init__(self) -> None:
         self.state = np.array([0.0, 1.0, 1e-4])
 
     @property
-    def deviation(self) -> np.float32:
+    def std(self) -> np.float32:
         return np.float32(np.sqrt(self.state[1] + 1e-8))
 
     def add(self, values: np.ndarray) -> None:

@@ -14,14 +14,14 @@ from ..coding import ArgmaxDecoder, Output
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 
-__all__ = ["Choice", "Gaussian", "distributions", "only_chooses"]
+__all__ = ["Categorical", "DiagGaussian", "distributions", "only_chooses"]
 
 COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
 TINY = np.float32(1e-12)  # keeps a logarithm finite
 LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
-class Choice:
+class Categorical:
     """A choice of one of ``n`` actions."""
 
     def __init__(self, output: Output) -> None:
@@ -78,13 +78,13 @@ class Choice:
         return by_score / self.temperature, []
 
 
-class Gaussian:
-    """Numbers around a head, with a learned deviation.
+class DiagGaussian:
+    """Numbers around a head, with a learned standard deviation.
 
-    deviation : initial value, in units of half the limits
+    std : its initial value, in units of half the limits
     """
 
-    def __init__(self, output: Output, deviation: float) -> None:
+    def __init__(self, output: Output, std: float) -> None:
         low, high = (np.broadcast_to(np.asarray(v, np.float32), (output.size,)) for v in output.limits)
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
             rule = "must be finite on both sides, for a range in which to try actions"
@@ -94,15 +94,15 @@ class Gaussian:
         self.squash = bool(getattr(output, "squash", False))
         self.unit = np.float32(1) if self.squash else self.half
         self.offset = np.float32(0) if self.squash else self.centre
-        self.log_deviation = np.full(output.size, np.log(deviation), np.float32)
-        self.parameters = [self.log_deviation]
+        self.log_std = np.full(output.size, np.log(std), np.float32)
+        self.parameters = [self.log_std]
 
     def mean(self, head: np.ndarray) -> np.ndarray:
         return (head - self.offset) / self.unit
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         noise = rng.normal(size=head.shape).astype(np.float32)
-        return self.mean(head) + np.exp(self.log_deviation) * noise
+        return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
         """The controller's command for this value of its head."""
@@ -113,11 +113,11 @@ class Gaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """As `Choice.label`: its command."""
+        """As `Categorical.label`: its command."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Choice.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
+        """As `Categorical.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
         whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
         limits, and 0 beyond a limit that the action is at, where the command is the same."""
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
@@ -129,20 +129,20 @@ class Gaussian:
         return 2 * error / self.unit, (error**2).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        self._deviation = np.exp(self.log_deviation)
-        self._z = (tried - self.mean(head)) / self._deviation
-        return (-0.5 * self._z**2 - self.log_deviation - LOG_ROOT).sum(-1)
+        self._std = np.exp(self.log_std)
+        self._z = (tried - self.mean(head)) / self._std
+        return (-0.5 * self._z**2 - self.log_std - LOG_ROOT).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        by_head = g[..., None] * self._z / self._deviation / self.unit
+        by_head = g[..., None] * self._z / self._std / self.unit
         axes = tuple(range(g.ndim))
-        by_deviation = (g[..., None] * (self._z**2 - 1)).sum(axes) - entropy * g.size
-        return by_head, [by_deviation.astype(np.float32)]
+        by_std = (g[..., None] * (self._z**2 - 1)).sum(axes) - entropy * g.size
+        return by_head, [by_std.astype(np.float32)]
 
 
-def distributions(outputs: Sequence[Output], deviation: float) -> list[Choice | Gaussian]:
+def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | DiagGaussian]:
     """One distribution for each output; raises DescriptionError for an output of numbers without limits."""
-    return [Choice(o) if isinstance(o.decoder, ArgmaxDecoder) else Gaussian(o, deviation) for o in outputs]
+    return [Categorical(o) if isinstance(o.decoder, ArgmaxDecoder) else DiagGaussian(o, std) for o in outputs]
 
 
 def only_chooses(spec: ControllerSpec) -> bool:

@@ -16,8 +16,8 @@ from ..controller_file import ControllerSpec
 from ..network.checks import Flag, Whole
 from .environments import Environments
 from .learner import LONG, Learner, Settings
-from .networks import Adam, Frames, Perceptron, Variance
-from .policy import COLD, Choice, distributions
+from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
+from .policy import COLD, Categorical, distributions
 
 __all__ = ["PPO", "PPOSettings"]
 
@@ -28,56 +28,64 @@ COOLING = np.float32(0.8)
 
 @dataclass(frozen=True)
 class PPOSettings(Settings):
-    """Settings of `PPO`; ``budget`` counts steps of the environment.
+    """Settings of `PPO`, named as in stable-baselines3.
 
-    rounds : rounds of collecting and updating in a phase
-    steps : steps of each environment between updates
-    length : steps of a sequence
-    rows : sequences in an update
-    epochs : passes over the collected steps
-    discount, trace : gamma, and lambda of the advantages
-    clip : clipping of the ratio
-    divergence : divergence from the old policy at which the passes stop
-    entropy : price of the entropy, which falls like the learning rates
-    rate, critic_rate : initial learning rates of Adam (`Course.left`)
-    norm : largest norm of the gradients
-    deviation : initial deviation of the sampled actions
-    spike_price : price of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
-    critic : sizes of the critic's hidden layers
-    frames : number of newest observations that the critic sees
-    adjust : as in `snn_control.training.imitation.ImitationSettings`
+    rollouts : rollouts in a phase, each followed by updates
+    n_envs, n_steps : environments, and steps of each of them in a rollout
+    sequence_length : steps of a sequence
+    batch_size : steps in an update, a multiple of ``sequence_length``
+    n_epochs : passes over a rollout
+    gamma, gae_lambda : discount, and lambda of the advantages
+    clip_range : clipping of the ratio
+    target_kl : divergence from the old policy at which the passes stop
+    ent_coef : weight of the entropy, which falls like the learning rates
+    learning_rate, critic_learning_rate : initial learning rates of Adam (`Course.left`)
+    max_grad_norm : largest norm of the gradients
+    std_init : initial standard deviation of the sampled actions, in units of half the limits
+    spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
+    critic_layers : sizes of the critic's hidden layers
+    n_stack : number of newest observations that the critic sees
+    gain_generations : as in `snn_control.training.imitation.ImitationSettings`
+    total_timesteps : steps of the environments
     fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
     """
 
     fit_ranges: Flag = False
-    adjust: Annotated[int, Whole(0)] = 8
-    environments: int = 16
-    steps: int = 128
-    length: int = 16
-    rows: int = 16
-    epochs: int = 6
-    discount: float = 0.99
-    trace: float = 0.95
-    clip: float = 0.2
-    divergence: float = 0.03
-    entropy: float = 0.01
-    rate: float = 1e-3
-    critic_rate: float = 1e-3
-    norm: float = 0.5
-    deviation: float = 0.6
-    spike_price: float = 0.3
-    critic: tuple[int, ...] = (64, 64)
-    frames: int = 3
-    rounds: int = 5
-    budget: int = 400_000
+    gain_generations: Annotated[int, Whole(0)] = 8
+    n_envs: int = 16
+    n_steps: int = 128
+    sequence_length: int = 16
+    batch_size: int = 256
+    n_epochs: int = 6
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    target_kl: float = 0.03
+    ent_coef: float = 0.01
+    learning_rate: float = 1e-3
+    critic_learning_rate: float = 1e-3
+    max_grad_norm: float = 0.5
+    std_init: float = 0.6
+    spike_cost: float = 0.3
+    critic_layers: tuple[int, ...] = (64, 64)
+    n_stack: int = 3
+    rollouts: int = 5
+    total_timesteps: int = 400_000
 
     @classmethod
     def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
         also need more steps in an update."""
         if limit >= LONG:
-            return {"discount": 0.999, "trace": 0.98, "steps": 256, "rounds": 4, "rows": 32, "budget": 650_000}
-        return {"discount": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
+            return {
+                "gamma": 0.999,
+                "gae_lambda": 0.98,
+                "n_steps": 256,
+                "rollouts": 4,
+                "batch_size": 512,
+                "total_timesteps": 650_000,
+            }
+        return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
@@ -91,28 +99,29 @@ class PPO(Learner):
 
     settings: PPOSettings
     patience, cools, least, spares = 0.15, True, 8, True
-    kept = ("policy", "actor", "critic", "judge", "spread")
+    kept = ("policy", "actor_optimizer", "critic", "critic_optimizer", "return_stats")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         s = self.settings
-        self.policy = distributions(self.parameters.spec.outputs, s.deviation)
+        self.policy = distributions(self.parameters.spec.outputs, s.std_init)
         own = [value for one in self.policy for value in one.parameters]
-        self.actor = Adam([p.values for p in self.parameters.parameters] + own, s.rate, s.norm)
+        trained = [p.values for p in self.parameters.parameters] + own
+        self.actor_optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         k = envs.interface.features(nothing).shape[1]
-        self.critic = Perceptron((k * s.frames, *s.critic, 1), rng)
-        self.judge = Adam(self.critic.values, s.critic_rate, s.norm)
-        self.spread = Variance()  # of discounted returns; rewards are divided by its deviation
+        self.critic = Perceptron((k * s.n_stack, *s.critic_layers, 1), rng)
+        self.critic_optimizer = Adam(self.critic.values, s.critic_learning_rate, s.max_grad_norm)
+        self.return_stats = RunningMeanStd()  # of discounted returns; rewards are divided by their deviation
 
     @property
     def steps_of_a_phase(self) -> int:
-        return self.settings.environments * self.settings.steps * self.rounds
+        return self.settings.n_envs * self.settings.n_steps * self.rollouts
 
     @property
-    def rounds(self) -> int:
-        """Rounds in a phase: fewer if the budget is less than one phase."""
+    def rollouts(self) -> int:
+        """Rollouts in a phase: fewer if ``total_timesteps`` is less than one phase."""
         s = self.settings
-        return min(s.rounds, max(1, s.budget // (s.environments * s.steps)))
+        return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
         s = self.settings
@@ -121,17 +130,18 @@ class PPO(Learner):
         self.student.refresh(self.batch)
         self.batch.reset()
         self.sums = np.zeros(envs.n)
-        self.frames = Frames(s.frames)
+        self.frames = FrameStack(s.n_stack)
         for one in self.policy:
-            if isinstance(one, Choice):
+            if isinstance(one, Categorical):
                 one.temperature = max(COLD, COOLING**self.cooled)
-        for k in range(self.rounds):
-            here = left - (left - self.left_after) * k / self.rounds
-            self.actor.rate, self.judge.rate = s.rate * here, s.critic_rate * here
-            report = self.update(self.collect(envs, rng), rng, s.entropy * here)
+        for k in range(self.rollouts):
+            here = left - (left - self.left_after) * k / self.rollouts
+            self.actor_optimizer.learning_rate = s.learning_rate * here
+            self.critic_optimizer.learning_rate = s.critic_learning_rate * here
+            report = self.update(self.collect_rollout(envs, rng), rng, s.ent_coef * here)
         return report
 
-    def collect(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collect_rollout(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
         s, n = self.settings, envs.n
         kept: dict[str, list] = {
@@ -141,8 +151,8 @@ class PPO(Learner):
         tried: list[list[np.ndarray]] = [[] for _ in self.policy]
         memories = []
         self.student.refresh(self.batch)
-        for t in range(s.steps):
-            if t % s.length == 0:
+        for t in range(s.n_steps):
+            if t % s.sequence_length == 0:
                 memories.append(self.student.remember(self.batch))
             heads, given = self.student.step(self.batch, self.inputs, self.start)
             seen = self.frames.add(envs.interface.features(given), self.start)
@@ -163,45 +173,47 @@ class PPO(Learner):
             for key, value in zip(kept, now, strict=True):
                 kept[key].append(value.copy())
             self.inputs, self.start = found.inputs, found.over
-            self.sums = s.discount * self.sums + found.reward
-            self.spread.add(self.sums)
+            self.sums = s.gamma * self.sums + found.reward
+            self.return_stats.add(self.sums)
             self.sums[found.over] = 0
         data = {key: np.array(value) for key, value in kept.items()}
         data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
         data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
         ahead = self.student.look(self.batch, self.inputs, self.start)
         next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
-        self.advantages(data, next_value)
+        self.compute_returns_and_advantages(data, next_value)
         data["memory"] = np.array(memories)
         return data
 
-    def advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
-        """Add generalised advantages (Schulman et al. 2016, arXiv:1506.02438) and the critic's targets to ``data``."""
+    def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
+        """Add ``advantages`` (generalised: Schulman et al. 2016, arXiv:1506.02438), and ``returns``, which the critic
+        learns."""
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
-        reward = data["reward"] / self.spread.deviation
-        found, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
+        reward = data["reward"] / self.return_stats.std
+        advantages, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
         for t in range(steps - 1, -1, -1):
             ahead = value[t + 1] if t + 1 < steps else next_value
             ahead = np.where(data["over"][t], np.where(data["terminated"][t], 0, data["bootstrap"][t]), ahead)
-            last = reward[t] + s.discount * ahead - value[t] + s.discount * s.trace * np.where(data["over"][t], 0, last)
-            found[t] = last
-        data["advantage"], data["target"] = found, found + value
+            goes_on = np.where(data["over"][t], 0, last)
+            last = reward[t] + s.gamma * ahead - value[t] + s.gamma * s.gae_lambda * goes_on
+            advantages[t] = last
+        data["advantages"], data["returns"] = advantages, advantages + value
 
     def update(self, data: dict[str, np.ndarray], rng: np.random.Generator, entropy: float) -> dict[str, float]:
         s, n = self.settings, data["reward"].shape[1]
-        parts = len(data["reward"]) // s.length
-        cut = {key: _in_sequences(value, parts, s.length) for key, value in data.items() if key != "memory"}
+        parts = len(data["reward"]) // s.sequence_length
+        cut = {key: _in_sequences(value, parts, s.sequence_length) for key, value in data.items() if key != "memory"}
         memory = data["memory"].reshape(parts * n, -1)
-        features, target = data["features"].reshape(-1, data["features"].shape[-1]), data["target"].reshape(-1)
-        report = {"divergence": 0.0}
-        for _ in range(s.epochs):
+        features, returns = data["features"].reshape(-1, data["features"].shape[-1]), data["returns"].reshape(-1)
+        report = {"approx_kl": 0.0}
+        for _ in range(s.n_epochs):
             order = rng.permutation(parts * n)
-            for first in range(0, parts * n, s.rows):
-                rows = order[first : first + s.rows]
+            for first in range(0, parts * n, s.sequences):
+                rows = order[first : first + s.sequences]
                 report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
-                self.update_critic(features, target, rng.integers(0, target.size, rows.size * s.length))
-                if report["divergence"] > s.divergence:
+                self.update_critic(features, returns, rng.integers(0, returns.size, rows.size * s.sequence_length))
+                if report["approx_kl"] > s.target_kl:
                     return report
         return report
 
@@ -209,24 +221,24 @@ class PPO(Learner):
         s = self.settings
         inputs = {name[7:]: value for name, value in part.items() if name.startswith("inputs.")}
         heads, tape = self.student.run(inputs, part["start"], memory)
-        advantage = part["advantage"]
-        advantage = (advantage - advantage.mean()) / (advantage.std() + 1e-8)
+        advantages = part["advantages"]
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
         new = np.zeros_like(part["log"])
         for one in self.policy:
             new += one.log_probability(heads[one.name], part[f"tried.{one.name}"])
         ratio = np.exp(new - part["log"])
-        clipped = ((advantage > 0) & (ratio > 1 + s.clip)) | ((advantage < 0) & (ratio < 1 - s.clip))
-        g = np.where(clipped, 0, -advantage * ratio / ratio.size).astype(np.float32)
+        clipped = ((advantages > 0) & (ratio > 1 + s.clip_range)) | ((advantages < 0) & (ratio < 1 - s.clip_range))
+        g = np.where(clipped, 0, -advantages * ratio / ratio.size).astype(np.float32)
         by_head, own = {}, []
         for one in self.policy:
             by_head[one.name], more = one.gradients(g, entropy / ratio.size)
             own += more
         found = self.parameters.gradients(self.student.backward(tape, by_head))
-        self.actor.step([*found, *own])
+        self.actor_optimizer.step([*found, *own])
         self.parameters.write()
-        return {"divergence": float((ratio - 1 - (new - part["log"])).mean())}
+        return {"approx_kl": float((ratio - 1 - (new - part["log"])).mean())}
 
-    def update_critic(self, features: np.ndarray, target: np.ndarray, rows: np.ndarray) -> None:
+    def update_critic(self, features: np.ndarray, returns: np.ndarray, rows: np.ndarray) -> None:
         layers = self.critic.layers(features[rows])
-        error = (layers[-1] - target[rows, None]) / rows.size
-        self.judge.step(self.critic.gradients(layers, error.astype(np.float32)))
+        error = (layers[-1] - returns[rows, None]) / rows.size
+        self.critic_optimizer.step(self.critic.gradients(layers, error.astype(np.float32)))

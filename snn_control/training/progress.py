@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import DescriptionError
 from ..files import Arrays, reason, replace_file, replace_text
-from .networks import Adam, Perceptron, Variance
+from .networks import Adam, Perceptron, RunningMeanStd
 from .tensorboard import EventFile
 
 __all__ = ["FILES", "Folder", "arrays_of", "read_progress", "restore"]
@@ -37,7 +37,7 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
         value = value.arrays()
     elif isinstance(value, Perceptron):
         value = value.values
-    elif isinstance(value, Variance):
+    elif isinstance(value, RunningMeanStd):
         return {"": value.state}
     elif hasattr(value, "parameters"):
         value = value.parameters
@@ -47,7 +47,7 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The inverse of `arrays_of`, in place where possible; returns the value."""
-    if isinstance(value, np.ndarray | Variance):
+    if isinstance(value, np.ndarray | RunningMeanStd):
         (value if isinstance(value, np.ndarray) else value.state)[...] = arrays[""]
         return value
     if isinstance(value, int | float):

@@ -25,7 +25,7 @@ from ..network.convolution import Convolution
 from .environments import Environments
 from .imitation import Imitation
 from .parameters import Parameter, Parameters
-from .policy import Choice, Gaussian
+from .policy import Categorical, DiagGaussian
 from .student import Student
 
 __all__ = ["ReadOut"]
@@ -64,11 +64,11 @@ class ReadOut(Imitation):
     """
 
     kept = ("square", "product", "rounds")
-    policy: Sequence[Gaussian]
+    policy: Sequence[DiagGaussian]
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         self.meet(envs)
-        if any(isinstance(one, Choice) for one in self.policy):
+        if any(isinstance(one, Categorical) for one in self.policy):
             raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
         if self.fits_ranges:
             raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
@@ -109,10 +109,12 @@ class ReadOut(Imitation):
         self.parameters.write()
         return {"loss": float(np.mean((wanted - own) ** 2)), "unexplained": float(np.mean(errors**2 * counts))}
 
-    def acting(self, one: Choice | Gaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray) -> np.ndarray:
-        assert isinstance(one, Gaussian)
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
+        assert isinstance(one, DiagGaussian)
         noise, rng = self._noise[one.name], self._rng
-        left = math.exp(-2 / self.settings.length)
+        left = math.exp(-2 / self.settings.sequence_length)
         noise[...] = left * noise + math.sqrt(1 - left**2) * rng.normal(0, DISTURBED, noise.shape)
         return super().acting(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
@@ -128,7 +130,7 @@ class ReadOut(Imitation):
                 array = now.batch.bound.array
                 own = [one.mean(array(self.acts.heads[one.name])) for one in self.policy]
                 held.append(([array(f"{tap.name}.v").copy() for tap in self.taps], own, now.wanted))
-            if held and (t + 1) % self.settings.length == 0:
+            if held and (t + 1) % self.settings.sequence_length == 0:
                 yield self._joined(held)
                 held = []
 

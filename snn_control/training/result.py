@@ -28,7 +28,7 @@ class Phase:
     """A phase that has ended, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
-    steps, budget : steps of the environment, of learning or of the stage that follows
+    steps, total_timesteps : steps so far and at most, of the environment, of learning or of the stage that follows
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call started
     report : numbers of the learner
@@ -37,7 +37,7 @@ class Phase:
 
     number: int
     steps: int
-    budget: int
+    total_timesteps: int
     score: float
     best: float
     spikes: float

@@ -17,22 +17,22 @@ from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from .environments import Environments
 from .imitation import Imitation, ImitationSettings
-from .policy import COLD, Choice, Gaussian, only_chooses
+from .policy import COLD, Categorical, DiagGaussian, only_chooses
 from .student import heads_of
 
 __all__ = ["SelfImitation", "sparing_settings"]
 
 #: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them,
 #: and an average over most updates, without which a controller falls once in a hundred episodes.
-CHANGED = {"environments": 16, "updates": 100, "average": 1.5}
+CHANGED = {"n_envs": 16, "gradient_steps": 100, "averaging": 1.5}
 NUMBERS = 250  # updates where actions are numbers, of which small errors add up; those of a choice can be without error
 GROUP = 2  # environments that act alike
 
 
-def sparing_settings(spec: ControllerSpec, limit: int, price: float) -> ImitationSettings:
+def sparing_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
     """The settings that suit a controller and episodes of at most ``limit`` steps."""
-    changed = CHANGED | ({} if only_chooses(spec) else {"updates": NUMBERS})
-    return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_price": price})
+    changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
+    return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_cost": cost})
 
 
 class SelfImitation(Imitation):
@@ -43,10 +43,12 @@ class SelfImitation(Imitation):
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         super().begin(envs, rng)
         for one in self.policy:
-            if isinstance(one, Choice):
+            if isinstance(one, Categorical):
                 one.temperature = COLD
 
-    def acting(self, one: Choice | Gaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray) -> np.ndarray:
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
         """In each group of environments all take the command of the first one's controller. The others so meet states
         that a controller which acts for itself would avoid, and learn to leave them (compare Laskey et al. 2017,
         arXiv:1703.09327)."""

@@ -58,8 +58,8 @@ LEARNERS: dict[str, tuple[type[Learner], type[Settings]]] = {
 }
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
 SURE = 10  # times LONG: largest number of episodes that confirm the end of a search
-TIMES = 10  # times the budget of steps: what a search for gains may take
-STEPS, FEWEST = 2_000, 4  # mean budget of steps for such an episode (long ones are fewer), and fewest episodes
+TIMES = 10  # times the steps of learning: what a search for gains may take
+STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones are fewer), and fewest episodes
 
 
 def train(
@@ -195,16 +195,16 @@ class _Run:
         self.learner, self.spares = learner, learner.spares
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
-        self.envs = Environments(make, settings.environments, learner.parameters.spec)
+        self.envs = Environments(make, settings.n_envs, learner.parameters.spec)
         self.limit = longest(self.envs.envs[0]) or LIMIT
         self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
-        phases = max(1, settings.budget // learner.steps_of_a_phase)
+        phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
         rules = learner.patience, learner.cools, learner.least, learner.searches
         self.course: Course = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of the stages before
-        self.budget = settings.budget
+        self.total_timesteps = settings.total_timesteps
         self.watch = Watch(self.threshold)
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
@@ -274,7 +274,7 @@ class _Run:
 
     def _phase(self) -> None:
         learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
-        learner.price_share, learner.cooled = self.course.price_share, self.course.cooled
+        learner.cost_share, learner.cooled = self.course.cost_share, self.course.cooled
         left = self.course.left(number)
         learner.left_after = self.course.left(number + 1)
         share = 0 if self.before else 1 - number / self.course.phases
@@ -303,7 +303,7 @@ class _Run:
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
-        done = len(self.history), self.steps, self.budget
+        done = len(self.history), self.steps, self.total_timesteps
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.course.stage))
 
     def _confirming(self, phase: int, top: float) -> Iterator[np.ndarray]:
@@ -339,21 +339,21 @@ class _Run:
         def returns(k: int) -> np.ndarray:
             return look(self._take(candidates[k].values), self.envs.interface).returns
 
-        chosen = self.course.choice(returns, getattr(self.settings, "spike_price", 0.0))
+        chosen = self.course.choice(returns, getattr(self.settings, "spike_cost", 0.0))
         return candidates[chosen], float(returns(chosen).mean())
 
     # saving spikes -------------------------------------------------------------------------------------------
     def _can_save(self) -> bool:
         """Whether learning has ended and spikes are to be saved."""
-        wanted = self.learner.spares and self.settings.spike_price > 0 and bool(self.learner.student.trained_spikes)
+        wanted = self.learner.spares and self.settings.spike_cost > 0 and bool(self.learner.student.trained_spikes)
         ready = wanted and self._saving()[1] > 0
         return ready and isinstance(self.course, Learning) and self.course.has_risen
 
     def _saving(self) -> tuple[ImitationSettings, int]:
         """Settings of the imitation that saves spikes, and its phases, with at most as many steps as learning may
         take."""
-        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_price)
-        return found, min(SPARING, self.settings.budget // (found.environments * found.steps))
+        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
+        return found, min(SPARING, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
     def _save_spikes(self, learned: Candidate) -> None:
         """Begin to save spikes: the learner is now one that imitates ``learned``."""
@@ -370,7 +370,7 @@ class _Run:
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:
         """Whether gains are to be searched now, because some episodes stay below the threshold."""
-        gains, most = gains_of(self.learner.parameters), getattr(self.settings, "adjust", 0)
+        gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
         if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.course, Adjusting):
             return False
         if isinstance(self.course, Learning) and not self.course.has_risen:
@@ -392,21 +392,21 @@ class _Run:
             self.course.candidates = self.course.candidates[:1]
         steps = int(self._to_adjust.steps.mean())
         self._take(self.course.to_adjust.values)
-        learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, longest=steps))
+        learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, episode_steps=steps))
         learner.keeps_few = isinstance(self.course, Sparing)
-        most = TIMES * self.settings.budget // learner.steps_of_a_phase
-        self._go_on(learner, Adjusting(self.course, min(self.settings.adjust, max(1, most))))
+        most = TIMES * self.settings.total_timesteps // learner.steps_of_a_phase
+        self._go_on(learner, Adjusting(self.course, min(self.settings.gain_generations, max(1, most))))
 
     def _go_on(self, learner: Learner, course: Course) -> None:
         """Begin the next stage, in new environments."""
         learner.surrogate = self.learner.surrogate
         self.envs.close()
-        self.envs = Environments(self.make, learner.settings.environments, self.learner.parameters.spec)
+        self.envs = Environments(self.make, learner.settings.n_envs, self.learner.parameters.spec)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         history = self.history
         # Python looks for signals at calls and jumps: Ctrl-C cannot come between these
         self.learner, self.before, self.course = learner, history, course
-        self.budget = self.steps + course.phases * learner.steps_of_a_phase
+        self.total_timesteps = self.steps + course.phases * learner.steps_of_a_phase
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:

@@ -59,7 +59,7 @@ GOOD = {
     "guard": {"release": 3},
     "training": {
         "how": "ppo", "trainable": {"*.weights": {}, "motor.tau_mem": {"low": 0.005, "high": 0.1}},
-        "surrogate": {"kind": "arctan", "slope": 2, "final_slope": 10}, "settings": {"budget": 100_000, "critic": [64, 64]},
+        "surrogate": {"kind": "arctan", "slope": 2, "final_slope": 10}, "settings": {"total_timesteps": 100_000, "critic_layers": [64, 64]},
     },
     "ros": {
         "inputs": {"joints": {"topic": "joint_states", "type": "sensor_msgs/msg/JointState", "field": "position[:]"}},

@@ -58,7 +58,7 @@ def test_how_it_is_trained_is_read_and_is_no_part_of_the_program():
         "ppo",
         {"*.weights": Limits(), "motor.tau_mem": Limits(0.005, 0.1)},
         Surrogate("arctan", 2, 10),
-        {"budget": 100_000, "critic": [64, 64]},
+        {"total_timesteps": 100_000, "critic_layers": [64, 64]},
     )
     assert other.training == Training()
     assert build_program(one).digest == build_program(other).digest

@@ -28,16 +28,32 @@ from snn_control.training.evaluation import with_environments
 from tests.training.test_train import small
 
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
-ALONE = {"spike_price": 0, "adjust": 0}  # nothing follows
+ALONE = {"spike_cost": 0, "gain_generations": 0}  # nothing follows
 #: way to train -> environment, and settings of five phases; "saving": three of ppo, three of imitation that saves
 #: spikes, and two of a search for gains; "adjusting": three of imitation, and these
 RUNS: dict[str, tuple[str, dict[str, Any]]] = {
-    "ppo": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 1, "budget": 5 * 256} | ALONE),
-    "saving": ("CartPole-v1", {"environments": 4, "steps": 64, "rounds": 4, "budget": 3 * 1024, "adjust": 2}),
-    "sac": ("Pendulum-v1", {"environments": 2, "steps": 80, "random": 80, "rows": 8, "every": 4.0, "budget": 5 * 80}),
-    "imitate": ("Pendulum-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 5 * 128}),
-    "adjusting": ("CartPole-v1", {"environments": 2, "steps": 64, "updates": 10, "budget": 3 * 128, "adjust": 2}),
-    "evolve": ("CartPole-v1", {"environments": 2, "episodes": 2, "population": 4, "budget": 5 * 8 * LIMIT}),
+    "ppo": ("CartPole-v1", {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 5 * 256} | ALONE),
+    "saving": (
+        "CartPole-v1",
+        {"n_envs": 4, "n_steps": 64, "rollouts": 4, "total_timesteps": 3 * 1024, "gain_generations": 2},
+    ),
+    "sac": (
+        "Pendulum-v1",
+        {
+            "n_envs": 2,
+            "n_steps": 40,
+            "learning_starts": 80,
+            "batch_size": 32,
+            "train_freq": 4,
+            "total_timesteps": 5 * 80,
+        },
+    ),
+    "imitate": ("Pendulum-v1", {"n_envs": 2, "n_steps": 64, "gradient_steps": 10, "total_timesteps": 5 * 128}),
+    "adjusting": (
+        "CartPole-v1",
+        {"n_envs": 2, "n_steps": 64, "gradient_steps": 10, "total_timesteps": 3 * 128, "gain_generations": 2},
+    ),
+    "evolve": ("CartPole-v1", {"n_envs": 2, "episodes": 2, "population": 4, "total_timesteps": 5 * 8 * LIMIT}),
 }
 
 
@@ -50,7 +66,7 @@ def run(how: str, folder: Path) -> dict[str, Any]:
     """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew, in
     the episodes of learning and in those of saving spikes."""
     trainer.SHORT = trainer.MIDDLE = trainer.LONG = EPISODES
-    sparing.CHANGED = {"environments": 8, "steps": 128, "updates": 10}
+    sparing.CHANGED = {"n_envs": 8, "n_steps": 128, "gradient_steps": 10}
     course.RISEN = -100.0  # so few steps teach nothing that is above chance
     env, settings = RUNS[how]
     how = {"saving": "ppo", "adjusting": "imitate"}.get(how, how)

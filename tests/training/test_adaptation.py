@@ -30,7 +30,7 @@ def adapt(controller="arm", env=WORLD, arguments=SHORT, **more):
 
 
 def test_the_error_shrinks_and_what_was_learned_stands_in_the_file(tmp_path):
-    trained = adapt(settings={"steps": 1000, "budget": 5000}, arguments={"load": 2.0, "duration": 10.0})
+    trained = adapt(settings={"n_steps": 1000, "total_timesteps": 5000}, arguments={"load": 2.0, "duration": 10.0})
     errors = [row["error"] for row in trained.history]
     assert min(errors[1:]) < 0.3 * errors[0]
     assert [row["steps"] for row in trained.history] == [1000, 2000, 3000, 4000, 5000]
@@ -47,7 +47,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path):
             if phase.number == stop:
                 raise KeyboardInterrupt
 
-        return adapt(seed=5, run=run, settings={"steps": 400, "budget": 2000}, progress=progress)
+        return adapt(seed=5, run=run, settings={"n_steps": 400, "total_timesteps": 2000}, progress=progress)
 
     whole = once(tmp_path / "whole")
     first = once(tmp_path / "parts", stop=3)  # within the second episode
@@ -60,7 +60,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path):
     assert Controller.load(one).program.digest == Controller.load(other).program.digest
     assert (again.evaluation.returns == whole.evaluation.returns).all()
     with pytest.raises(DescriptionError, match="holds a run of another settings"):
-        adapt(seed=5, run=tmp_path / "parts", settings={"steps": 100})
+        adapt(seed=5, run=tmp_path / "parts", settings={"n_steps": 100})
 
 
 @pytest.mark.parametrize("connection", ["dense", "one_to_one", "sparse"])
@@ -76,7 +76,7 @@ def test_the_file_goes_on_where_the_loop_was(tmp_path, connection):
     m.connect(h, out, Normal(0, 1, seed=1))
     m.output("u", decoder=ArgmaxDecoder(2, (MembraneDecoder("out", np.eye(2)),)))
     spec = m.spec()
-    trained = adapt(spec, "CartPole-v1", {}, settings={"steps": 200, "budget": 400})
+    trained = adapt(spec, "CartPole-v1", {}, settings={"n_steps": 200, "total_timesteps": 400})
     assert trained.history[0]["learned"] > 0
     assert 5 < trained.history[0]["score"] < 200
     assert trained.history[0]["episodes"] > 1
@@ -104,7 +104,7 @@ def test_ctrl_c_within_a_phase_keeps_what_was_learned(monkeypatch):
         return step(self, action)
 
     monkeypatch.setattr(gymnasium.make(WORLD).unwrapped.__class__, "step", interrupted)
-    trained = adapt(settings={"steps": 500, "budget": 1000})
+    trained = adapt(settings={"n_steps": 500, "total_timesteps": 1000})
     assert trained.ended
     assert len(trained.history) == 1
     assert np.abs(trained.spec.network.projections[-1].weights).max() > 0
@@ -116,7 +116,7 @@ def test_it_is_said_once_where_no_weight_changes():
     still = replace(last, learning=replace(last.learning, learning_rate=0.0))
     spec = replace(spec, network=replace(spec.network, projections=(*others, still)))
     phases = []
-    trained = adapt(spec, settings={"steps": 200, "budget": 400}, progress=phases.append)
+    trained = adapt(spec, settings={"n_steps": 200, "total_timesteps": 400}, progress=phases.append)
     assert [list(phase.warnings) for phase in phases] == [[adapting.NOTHING_LEARNED], []]
     assert list(trained.warnings) == [adapting.NOTHING_LEARNED]
     assert (trained.evaluation.returns == trained.fixed.returns).all()

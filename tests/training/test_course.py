@@ -135,10 +135,10 @@ def test_learning_is_over_when_the_score_has_converged(scores, over, more):
 
 def test_the_price_rises_until_spikes_are_few_whatever_the_score():
     few = LEARNED.spikes / GOAL - 1
-    assert learning(SOLVED).price_share == 1
-    assert sparing([]).price_share == FIRST
-    assert sparing([(270, 90), (0, 60)]).price_share == pytest.approx(FIRST * RISE**2)
-    assert sparing([(270, 90), (300, few)]).price_share == pytest.approx(FIRST * RISE * FALL)
+    assert learning(SOLVED).cost_share == 1
+    assert sparing([]).cost_share == FIRST
+    assert sparing([(270, 90), (0, 60)]).cost_share == pytest.approx(FIRST * RISE**2)
+    assert sparing([(270, 90), (300, few)]).cost_share == pytest.approx(FIRST * RISE * FALL)
 
 
 def test_saving_spikes_is_over_at_the_goal_or_after_the_last_phase():

@@ -69,10 +69,10 @@ def file(tmp_path, capsys):
 
 
 SETTINGS = {
-    "ppo": {"environments": 4, "steps": 64, "rounds": 1, "budget": 512},
-    "sac": {"steps": 40, "random": 40, "budget": 120},
-    "imitate": {"environments": 4, "steps": 64, "updates": 5, "budget": 768},
-    "evolve": {"environments": 2, "episodes": 2, "population": 3, "longest": 40, "budget": 480},
+    "ppo": {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 512},
+    "sac": {"n_steps": 10, "learning_starts": 40, "total_timesteps": 120},
+    "imitate": {"n_envs": 4, "n_steps": 64, "gradient_steps": 5, "total_timesteps": 768},
+    "evolve": {"n_envs": 2, "episodes": 2, "population": 3, "episode_steps": 40, "total_timesteps": 480},
 }
 
 
@@ -129,7 +129,7 @@ def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
 
 def test_a_memory_that_would_not_fit_is_refused(file, monkeypatch):
     with pytest.raises(DescriptionError, match=r"settings.capacity = 100000000: would need .* GB: .* take at most"):
-        train(file, ID, how="sac", settings={"capacity": 100_000_000})
+        train(file, ID, how="sac", settings={"buffer_size": 100_000_000})
 
 
 @pytest.mark.usefixtures("few_episodes")
@@ -141,15 +141,15 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     spec = load_spec(file)
     assert {"eye_slow_on", "eye_slow_off", "eye_fast_on", "eye_fast_off"} <= {p.name for p in spec.network.populations}
     assert ImitationSettings.suited(spec, 1000) == {
-        "steps": 2000,
-        "length": 200,
-        "warm_up": 25,
-        "rows": 16,
-        "budget": 200_000,
+        "n_steps": 2000,
+        "sequence_length": 200,
+        "burn_in": 25,
+        "batch_size": 3200,
+        "total_timesteps": 200_000,
     }
-    settings = {"environments": 2, "steps": 400, "updates": 20, "rows": 6, "budget": 1600}
+    settings = {"n_envs": 2, "n_steps": 400, "gradient_steps": 20, "batch_size": 1200, "total_timesteps": 1600}
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]
     assert losses[1] < losses[0]
     with pytest.raises(DescriptionError, match=r"settings\.steps = 100: must be at least the length"):
-        train(file, ID, teacher=sees_all, settings={"steps": 100})
+        train(file, ID, teacher=sees_all, settings={"n_steps": 100})

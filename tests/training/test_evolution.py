@@ -96,7 +96,7 @@ def test_a_factor_for_each_array_adjusts_what_was_trained(monkeypatch):
         monkeypatch.setattr(trainer, name, 2)
     before, settings = (
         small("CartPole-v1"),
-        {"environments": 1, "episodes": 1, "population": 4, "factors": True, "budget": 6_000},
+        {"n_envs": 1, "episodes": 1, "population": 4, "factors": True, "total_timesteps": 6_000},
     )
     start = Parameters(before, DEFAULT, np.random.default_rng([2, 0])).values()
     after = train(before, "CartPole-v1", how="evolve", seed=2, settings=settings).spec
@@ -146,7 +146,7 @@ gymnasium.register("Sure-v0", Sure, max_episode_steps=5, reward_threshold=5.0)
 def test_a_search_ends_when_more_episodes_confirm_it(monkeypatch, fails):
     for name in ("SHORT", "MIDDLE", "LONG"):
         monkeypatch.setattr(trainer, name, 2)
-    settings = {"environments": 2, "episodes": 2, "population": 4, "longest": 5, "budget": 6 * 40}
+    settings = {"n_envs": 2, "episodes": 2, "population": 4, "episode_steps": 5, "total_timesteps": 6 * 40}
     found = train(small("Sure-v0"), "Sure-v0", arguments={"fails": fails}, how="evolve", settings=settings)
     worst = [row["worst"] for row in found.history]
     assert worst == [5, 5, 0, 5, 5, 0] if fails else worst == [5, 5, 5]
@@ -157,7 +157,7 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
         monkeypatch.setattr(trainer, name, 2)
     begun, new = [], Evolution._new_search
     monkeypatch.setattr(Evolution, "_new_search", lambda self, mean: begun.append(mean.copy()) or new(self, mean))
-    settings = {"environments": 1, "episodes": 1, "population": 4, "longest": 5, "budget": 20 * 20}
+    settings = {"n_envs": 1, "episodes": 1, "population": 4, "episode_steps": 5, "total_timesteps": 20 * 20}
 
     def run(folder, stop=0):
         def progress(phase):
@@ -186,7 +186,7 @@ def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monke
     monkeypatch.setattr(evolution, "TURN", 2)
     origins, begin = [], Evolution._begin
     monkeypatch.setattr(Evolution, "_begin", lambda self: origins.append(self.origin["values"].copy()) or begin(self))
-    settings = {"environments": 2, "episodes": 2, "population": 4, "longest": 500, "budget": 5 * 8 * 500}
+    settings = {"n_envs": 2, "episodes": 2, "population": 4, "episode_steps": 500, "total_timesteps": 5 * 8 * 500}
 
     def run(folder, stop=0):
         def progress(phase):
@@ -209,7 +209,7 @@ def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monke
 def test_evolved_weights_stay_within_their_limits(monkeypatch, searched):
     for name in ("SHORT", "MIDDLE", "LONG"):
         monkeypatch.setattr(trainer, name, 2)
-    settings = {"environments": 1, "population": 4, "budget": 4 * 500 * 3, "directions": searched, "deviation": 20}
+    settings = {"n_envs": 1, "population": 4, "total_timesteps": 4 * 500 * 3, "directions": searched, "sigma": 20}
     trained = train(
         small("CartPole-v1"), "CartPole-v1", how="evolve", settings=settings,
         trainable={"h->out.weights": Limits(-0.03, 0.02)},

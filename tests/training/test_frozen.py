@@ -41,7 +41,7 @@ def network(rng):
 def learner(whole=False):
     rng = np.random.default_rng(1)
     parameters = Parameters(network(rng).spec(), TRAINED, rng)
-    settings = ImitationSettings(environments=2, steps=64, length=16, warm_up=2, rows=4, updates=3)
+    settings = ImitationSettings(n_envs=2, n_steps=64, sequence_length=16, burn_in=2, batch_size=64, gradient_steps=3)
     one = Imitation(parameters, settings)
     one.teacher = lambda observation: [0.3]
     envs = Environments(lambda: gymnasium.make("Pendulum-v1"), 2, parameters.spec)

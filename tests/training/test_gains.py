@@ -19,9 +19,9 @@ from tests.training.test_train import DT, few_episodes, small  # noqa: F401
 
 
 def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):
-    spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "budget": 6_000}
+    spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "total_timesteps": 6_000}
     monkeypatch.setattr(trainer._Run, "_best", lambda run: (run.course.candidates[-1], 0.0))
-    trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"environments": 2} | settings)
+    trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"n_envs": 2} | settings)
     (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
     gains = np.asarray(high) / high_then
     assert len(set(gains)) == 3
@@ -51,7 +51,7 @@ def test_a_range_that_does_not_hold_0_keeps_its_middle_and_none_exceeds_what_is_
 def test_training_without_cma_ends_without_gains_and_says_so(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "cma" else found(name))
-    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256}
+    settings = {"n_envs": 4, "n_steps": 64, "gradient_steps": 60, "total_timesteps": 4 * 256}
     trained = train(small("CartPole-v1"), "CartPole-v1", teacher=upright, seed=1, settings=settings)
     assert not any("adjusts" in row for row in trained.history)
     (said,) = (line for line in trained.warnings if "cma" in line)
@@ -70,18 +70,18 @@ def test_gains_need_an_input_that_has_receptive_fields():
 def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_threshold(monkeypatch):
     phases = []
     monkeypatch.setattr(trainer, "TIMES", 100)
-    settings = {"environments": 4, "steps": 64, "updates": 60, "budget": 4 * 256, "adjust": 2}
+    settings = {"n_envs": 4, "n_steps": 64, "gradient_steps": 60, "total_timesteps": 4 * 256, "gain_generations": 2}
     given = {"teacher": upright, "seed": 1, "progress": phases.append}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)
     assert [phase.stage for phase in phases] == ["learning"] * 4 + ["adjusting gains"] * 2
     assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
-    assert phases[-1].steps == phases[-1].budget
+    assert phases[-1].steps == phases[-1].total_timesteps
     assert trained.validation > max(row["score"] for row in trained.history[:4])
-    far = {"gains": True, "deviation": 20.0, "population": 4, "episodes": 2, "budget": 8_000}
+    far = {"gains": True, "sigma": 20.0, "population": 4, "episodes": 2, "total_timesteps": 8_000}
     kept = train(trained.spec, "CartPole-v1", how="evolve", settings=far)
     assert build_program(kept.spec).digest == build_program(trained.spec).digest
     phases.clear()
-    train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"adjust": 0}, **given)
+    train(small("CartPole-v1"), "CartPole-v1", settings=settings | {"gain_generations": 0}, **given)
     assert [phase.stage for phase in phases] == ["learning"] * 4
 
 

@@ -41,7 +41,7 @@ def test_what_imitates_acts_within_its_slew(monkeypatch):
     )
     spec, slew, n = small("Pendulum-v1"), 5.0, 48
     spec = replace(spec, outputs=(replace(spec.outputs[0], slew=slew),))
-    settings = {"environments": 2, "steps": n, "mix": 0.0, "updates": 5, "budget": 3 * 2 * n}
+    settings = {"n_envs": 2, "n_steps": n, "beta_decay": 0.0, "gradient_steps": 5, "total_timesteps": 3 * 2 * n}
     train(spec, "Pendulum-v1", how="imitate", teacher=swing_up, settings=settings)
     own = np.array(given).reshape(3, n, 2)[1:]  # in the first round the teacher acts
     assert np.abs(np.diff(own, axis=1)).max() <= slew * spec.period * (1 + 1e-6)

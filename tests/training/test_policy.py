@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, Output
-from snn_control.training.policy import Choice, Gaussian
+from snn_control.training.policy import Categorical, DiagGaussian
 
 ROWS, STEP = 5, 1e-3
 
 
 def choice(temperature):
-    one = Choice(Output("action", ArgmaxDecoder(3, (MembraneDecoder("readout", np.eye(3)),))))
+    one = Categorical(Output("action", ArgmaxDecoder(3, (MembraneDecoder("readout", np.eye(3)),))))
     one.temperature = np.float32(temperature)
     return one
 
 
 def gaussian(squash):
     output = Output("force", (MembraneDecoder("readout", np.eye(3)),), 3, limits=(-2, 4), squash=squash)
-    return Gaussian(output, 0.5)
+    return DiagGaussian(output, 0.5)
 
 
 def differences(of, head):
@@ -39,7 +39,7 @@ def test_derivatives_of_the_log_probability_and_the_entropy(make):
     policy, rng = make(), np.random.default_rng(0)
     head, g = rng.normal(size=(ROWS, 3)), rng.normal(size=ROWS)
     tried = policy.sample(head, rng)
-    price = 0.3 if isinstance(policy, Choice) else 0.0  # a Gaussian's entropy does not depend on its head
+    price = 0.3 if isinstance(policy, Categorical) else 0.0  # a Gaussian's entropy does not depend on its head
 
     def of(head):
         total = (g * policy.log_probability(head, tried)).sum()

@@ -52,7 +52,7 @@ def test_the_program_is_that_of_the_file_with_the_new_ranges():
 
 
 def test_ranges_stay_where_the_settings_say_so():
-    small = {"environments": 4, "steps": 64, "budget": 1_000, "rounds": 2}
+    small = {"n_envs": 4, "n_steps": 64, "total_timesteps": 1_000, "rollouts": 2}
     fitted, kept = (train("cartpole", "CartPole-v1", settings={**small, "fit_ranges": fit}) for fit in (True, False))
     own = load_spec(controller_path("cartpole")).inputs[0].range
     np.testing.assert_array_equal(np.stack(kept.spec.inputs[0].range), np.stack(own))

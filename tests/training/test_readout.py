@@ -48,7 +48,7 @@ def teacher(observation):
 
 def learner(spec, trained=None, asks=teacher, environments=2, **settings):
     parameters = Parameters(spec, trained or TRAINED, np.random.default_rng(1))
-    given = ImitationSettings(environments=environments, length=16, solve=True, **{"steps": 64, **settings})
+    given = ImitationSettings(n_envs=environments, sequence_length=16, solve=True, **{"n_steps": 64, **settings})
     one = ReadOut(parameters, given)
     one.teacher = asks
     envs = Environments(lambda: gymnasium.make("Pendulum-v1"), environments, parameters.spec)
@@ -106,7 +106,7 @@ def test_what_cannot_be_explained_counts_little(monkeypatch):
             ridge=1e-3,
             asks=lambda seen: teacher(seen) if draws.random() > wrong else [-1.9],
             environments=8,
-            steps=192,
+            n_steps=192,
         )
         one.acting = lambda policy, own, wanted, drives: np.zeros_like(own)  # the same states for all
         one.phase(envs, 3, np.random.default_rng(4), 1.0)
@@ -131,7 +131,7 @@ def test_beyond_a_limit_that_the_teacher_is_at_is_no_error(monkeypatch):
 
     def missed(passes):
         monkeypatch.setattr(readout, "PASSES", passes)
-        one, envs = learner(reservoir(), asks=steep, environments=8, steps=192)
+        one, envs = learner(reservoir(), asks=steep, environments=8, n_steps=192)
         one.phase(envs, 3, np.random.default_rng(4), 1.0)
         one.rounds = 0
         one.tapped.write()
@@ -176,7 +176,7 @@ def test_ranges_are_not_fitted():
 
 
 def test_a_run_goes_on_to_the_same_bits(tmp_path):
-    settings = {"environments": 2, "steps": 64, "length": 16, "solve": True, "budget": 4 * 128}
+    settings = {"n_envs": 2, "n_steps": 64, "sequence_length": 16, "solve": True, "total_timesteps": 4 * 128}
     words = {"how": "imitate", "teacher": teacher, "trainable": TRAINED, "arguments": {"max_episode_steps": 40}}
 
     def stop(phase):

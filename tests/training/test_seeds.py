@@ -20,7 +20,7 @@ from tests.training.test_train import small
 COMMON = {
     "controller": small("CartPole-v1"),
     "env": "CartPole-v1",
-    "settings": {"environments": 2, "steps": 32, "rounds": 1, "budget": 256},  # four phases
+    "settings": {"n_envs": 2, "n_steps": 32, "rollouts": 1, "total_timesteps": 256},  # four phases
 }
 
 

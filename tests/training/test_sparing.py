@@ -60,26 +60,26 @@ def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_an
 
 def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
     learner, envs = learner_and_worlds
-    learner.price_share = 0.0
+    learner.cost_share = 0.0
     before = learner.phase(envs, 3, np.random.default_rng(1), 1.0)
-    learner.price_share = 1e4
+    learner.cost_share = 1e4
     after = learner.phase(envs, 4, np.random.default_rng(2), 1.0)
     assert after["rate"] < 0.7 * before["rate"]
 
 
 @pytest.mark.usefixtures("few_episodes")
 def test_spikes_are_saved_after_learning_unless_they_have_no_price(monkeypatch):
-    monkeypatch.setattr(sparing, "CHANGED", {"environments": 8, "updates": 20})
+    monkeypatch.setattr(sparing, "CHANGED", {"n_envs": 8, "gradient_steps": 20})
     phases = []
-    settings = {"environments": 4, "steps": 64, "rounds": 8, "budget": 2 * 2048, "adjust": 2}
+    settings = {"n_envs": 4, "n_steps": 64, "rollouts": 8, "total_timesteps": 2 * 2048, "gain_generations": 2}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
     assert ["saves" in row for row in trained.history] == [False] * 2 + [True] * 2 + [False] * 2
     assert ["adjusts" in row for row in trained.history] == [False] * 4 + [True] * 2
     assert [phase.stage for phase in phases] == ["learning"] * 2 + ["saving spikes"] * 2 + ["adjusting gains"] * 2
     assert phases[3].spikes < 0.9 * phases[1].spikes
-    assert phases[3].steps == phases[3].budget == 4 * 2048
-    assert phases[-1].steps == phases[-1].budget
+    assert phases[3].steps == phases[3].total_timesteps == 4 * 2048
+    assert phases[-1].steps == phases[-1].total_timesteps
     phases.clear()
-    settings |= {"spike_price": 0.0, "adjust": 0}
+    settings |= {"spike_cost": 0.0, "gain_generations": 0}
     train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=phases.append)
     assert [phase.stage for phase in phases] == ["learning"] * 2

@@ -43,7 +43,7 @@ def small(env_id, squash=True, **arguments):
     return m.spec()
 
 
-QUICK = {"environments": 4, "steps": 64, "rounds": 1, "budget": 768}
+QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def few_episodes(monkeypatch):
 
 
 def test_a_cart_pole_is_balanced_for_longer():
-    settings = {"environments": 8, "rounds": 10, "budget": 21_000}
+    settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 21_000}
     trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
     scores = [row["score"] for row in trained.history]
     assert max(scores) > 100
@@ -67,9 +67,9 @@ def test_a_cart_pole_is_balanced_for_longer():
     [
         ("CartPole-v1", "ppo", QUICK),
         ("Pendulum-v1", "ppo", QUICK),
-        ("Pendulum-v1", "sac", {"steps": 40, "random": 40, "budget": 120}),
-        ("CartPole-v1", "imitate", {"environments": 4, "steps": 64, "updates": 5, "budget": 768}),
-        ("CartPole-v1", "evolve", {"environments": 2, "episodes": 2, "population": 3, "budget": 9_000}),
+        ("Pendulum-v1", "sac", {"n_steps": 10, "learning_starts": 40, "total_timesteps": 120}),
+        ("CartPole-v1", "imitate", {"n_envs": 4, "n_steps": 64, "gradient_steps": 5, "total_timesteps": 768}),
+        ("CartPole-v1", "evolve", {"n_envs": 2, "episodes": 2, "population": 3, "total_timesteps": 9_000}),
     ],
 )
 @pytest.mark.usefixtures("few_episodes")
@@ -201,7 +201,7 @@ def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
     assert (code, "--set = 'rounds': must look like key=value" in err) == (2, True)
     code, _, err = call(capsys, *command, "--trainable", "nothing.*")
     assert (code, "training.trainable = 'nothing.*': matches nothing that can be trained" in err) == (2, True)
-    code, _, err = call(capsys, *command, "--set", "rate=0.5")  # what the command says goes before the file
+    code, _, err = call(capsys, *command, "--set", "learning_rate=0.5")  # what the command says goes before the file
     assert (code, "holds a run of another settings" in err) == (2, True)
     code, _, err = call(capsys, *command, "--steps", 200_000)
     assert (code, "holds a run of another settings" in err) == (2, True)
@@ -212,10 +212,17 @@ def test_what_the_section_says_wrong_is_named(tmp_path):
     for section, says in (
         (Training("pppo"), r"my\.yaml: training\.how = 'pppo': is not known; did you mean 'ppo'"),
         (Training("imitate"), "--teacher = None: is needed"),
-        (Training(settings={"stepps": 3}), r"my\.yaml: training\.settings\.stepps = 3: is not a setting.* 'steps'"),
-        (Training(settings={"steps": 0.5}), r"training\.settings\.steps = 0\.5: must be a whole number >= 1"),
-        (Training(settings={"rate": "fast"}), r"training\.settings\.rate = 'fast': must be a number"),
-        (Training(settings={"critic": [64, 0]}), r"training\.settings\.critic = \[64, 0\]: must be a list of whole"),
+        (Training(settings={"stepps": 3}), r"my\.yaml: training\.settings\.stepps = 3: is not a setting.* 'n_steps'"),
+        (
+            Training(settings={"rate": 3}),
+            r"settings\.rate = 3: is not a setting of ppo; did you mean 'learning_rate'",
+        ),
+        (Training(settings={"n_steps": 0.5}), r"training\.settings\.n_steps = 0\.5: must be a whole number >= 1"),
+        (Training(settings={"learning_rate": "fast"}), r"training\.settings\.learning_rate = 'fast': must be a number"),
+        (
+            Training(settings={"critic_layers": [64, 0]}),
+            r"training\.settings\.critic_layers = \[64, 0\]: must be a list of whole",
+        ),
         (
             Training(trainable={"h.tau": Limits()}),
             r"training\.trainable = 'h\.tau': matches nothing .*'h\.tau_mem'",
@@ -226,7 +233,7 @@ def test_what_the_section_says_wrong_is_named(tmp_path):
         with pytest.raises(DescriptionError, match=says):
             train(file, "CartPole-v1")
     with pytest.raises(DescriptionError, match=r"^settings\.rate = -1: must be >= 0"):
-        train(file, "CartPole-v1", settings={"rate": -1}, trainable={"*.bias": {}})
+        train(file, "CartPole-v1", settings={"learning_rate": -1}, trainable={"*.bias": {}})
     with pytest.raises(DescriptionError, match=r"^trainable\.h\.bias\.lo = 1: is not a known key; did you mean 'low'"):
         train(file, "CartPole-v1", trainable={"h.bias": {"lo": 1}})
 
