@@ -16,7 +16,7 @@ __all__ = ["main"]
 
 COMMANDS = (
     "new", "check", "schema", "plot", "run", "train", "import", "export", "worlds", "demo", "bench", "replay", "doctor",
-    "deploy", "events",
+    "deploy", "events", "ros",
 )  # fmt: skip
 
 EPILOG = """\

@@ -161,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
         if options.robot is not None:
-            more = f"on the robot: ros2 run snn_control controller_node --ros-args -p controller_file:={options.file}"
+            more = f"on the robot: controller_node --ros-args -p controller_file:={options.file}"
         if options.events:
             more = f"with a recording: snn_control events replay RECORDING --controller {options.file}"
         if options.env is not None:

@@ -112,7 +112,10 @@ def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
             filled = _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
             if filled < 0:
                 return filled
-    return filled if filled > before else np.int64(pick.NO_BEAM)
+    if filled == before or not pick.covered(record, filled - before, scratch):
+        pick.detail(scratch, filled - before, 0)
+        return np.int64(pick.NO_BEAM)
+    return filled
 
 
 @register_jitable

@@ -54,6 +54,6 @@ def explain(code: int, about: Sequence[int], field: str = "", named: Named | Non
         ENCAPSULATION: "is not a plain CDR message",
         TRUNCATED: "ends too early",
         BAD_LAYOUT: "has fields of other types",
-        NO_BEAM: f"has no beam within {field}",
+        NO_BEAM: f"has only {counted(a, 'beam')} in {field}: a part of it" if a else f"has no beam within {field}",
         TOO_SMALL: "has fewer pixels than the grid has cells",
     }.get(code, "")

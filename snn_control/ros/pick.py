@@ -18,7 +18,8 @@ from .paths import MOST_NAMES
 __all__ = [
     "ANGLE", "ANGLES", "BEFORE", "BEGIN", "COUNT_OF_NAMES", "DETAIL", "EXTRA", "INDEX", "KEY_WORDS", "LOOP_REGISTERS",
     "NAMED", "NAMED_NEXT", "NONE", "NO_BEAM", "NO_NAME", "OWN", "REGISTERS", "REPEATED", "SCRATCH_WORDS", "SLICE",
-    "UNEVEN", "all_named", "beams_of", "choose", "chosen", "detail", "find_names", "place_of", "slice_of", "which",
+    "UNEVEN", "all_named", "beams_of", "choose", "chosen", "covered", "detail", "find_names", "place_of", "slice_of",
+    "which",
 ]  # fmt: skip
 
 #: returned by `walk` in place of a number of values, besides those of `events.cdr`; -5 is for clouds, see `malformed`
@@ -170,6 +171,13 @@ def beams_of(record, n, scratch, turn):
     if direction < 0:
         return n - 1 - first, max(last - first + 1, 0), direction, more
     return first, max(last - first + 1, 0), direction, more
+
+
+@register_jitable
+def covered(record, count, scratch):
+    """Whether ``count`` beams, an increment apart, reach over all angles of a record, up to a whole turn."""
+    width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
+    return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
 
 
 @register_jitable

@@ -19,7 +19,7 @@ from .kinds import KINDS
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .wire import PathProgram, compile_path, locate, message_end
 
-__all__ = ["Template", "make_message", "make_template"]
+__all__ = ["Template", "assign", "make_message", "make_template"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +117,7 @@ def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
     return found
 
 
-def _assign(message: Any, path: str, value: Any) -> None:
+def assign(message: Any, path: str, value: Any) -> None:
     """Set one field of a message, e.g. ``header.frame_id`` or ``name``."""
     holder = message
     segments = parse_path(path)
@@ -146,7 +146,7 @@ def make_message(
     """
     message = message_class()
     for path, value in (values or {}).items():
-        _assign(message, path, value)
+        assign(message, path, value)
     for path, n in [*fields, *fields]:  # twice, because a list of names may have become longer
         _lengthen([message], compile_path(message_class, path).segments, n, path)
     return message

@@ -76,11 +76,16 @@ def resolved(node: Any, where: str, topic: str) -> str:
         raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
 
 
-def message_class(path: str, name: str) -> Any:
-    """The Python class of ``package/msg/Type``; raises DescriptionError if it is not installed."""
-    package, _, kind = name.split("/")
+EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
+
+
+def message_class(path: str, name: str, room: str = "msg") -> Any:
+    """The Python class of ``package/msg/Type``, or ``srv``; raises DescriptionError if it is not installed."""
+    package, kind = (parts := name.split("/"))[0], parts[-1]
+    if parts != [package, room, kind]:
+        raise DescriptionError(f"{path}.type", name, f"must be package/{room}/Type", f"for example {EXAMPLES[room]}")
     try:
-        module = importlib.import_module(f"{package}.msg")
+        module = importlib.import_module(f"{package}.{room}")
         return getattr(module, kind)
     except AttributeError:
         near = close_match(kind, (name for name, one in vars(module).items() if isinstance(one, type)))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import yaml
 
+from snn_control.batch import Batch
 from snn_control.cli.new import ROBOTS, for_robot
 from snn_control.controller import Controller
-from snn_control.controller_file import load_spec
+from snn_control.controller_file import load_spec, parse_spec
+from snn_control.controller_file.reader import Loader
+from snn_control.ros.sectors import reduced
 from tests.cli.common import call
 
 
@@ -17,7 +21,7 @@ def made(tmp_path, capsys, request):
     file = tmp_path / f"{request.param}.yaml"
     code, out, err = call(capsys, "new", file, "--robot", request.param)
     assert (code, err) == (0, "")
-    assert "on the robot: ros2 run snn_control controller_node" in out
+    assert "on the robot: controller_node --ros-args" in out
     return Controller.from_spec(load_spec(file))
 
 
@@ -49,18 +53,99 @@ def drive(controller, distances, ticks=100, estop=0.0):
 
 @pytest.mark.parametrize("made", ["cmd_vel", "cmd_vel_stamped"], indirect=True)
 def test_a_base_drives_where_nothing_is_slows_down_and_turns_away(made):
-    free = np.full(12, 3.0)
+    free = np.full(18, 3.0)
     forward, turn = drive(made, free)
     assert forward == pytest.approx(0.3, abs=0.01)
     assert abs(turn) < 0.05
-    near = np.where(np.arange(12) < 5, 0.4, 3.0)
+    near = np.where(np.arange(18) < 7, 0.4, 3.0)
     assert drive(made, near)[1] > 0.3  # a wall on the right: to the left
     assert drive(made, near[::-1])[1] < -0.3
-    ahead = np.where((np.arange(12) >= 4) & (np.arange(12) < 8), 0.4, 3.0)
+    ahead = np.where((np.arange(18) >= 6) & (np.arange(18) < 12), 0.4, 3.0)
     forward, turn = drive(made, ahead)
     assert forward < 0.1
     assert turn > 0.3
     assert drive(made, free, estop=1.0) == (0.0, 0.0)
+
+
+TICK, HALF = 0.02, 0.2  # s; m, half the width of the base
+
+
+class Bases:
+    """Bases with the controller of ``cmd_vel``, one a row, each among its points (n, k, 2) [m]; a beam sees a point.
+
+    A scan comes every 0.1 s and is as old when it arrives; a command reaches the base after 0.06 s. Each starts at full
+    speed.
+    """
+
+    def __init__(self, points, beams=181):
+        spec = parse_spec(yaml.load(for_robot("cmd_vel"), Loader))
+        self.input = next(one for one in spec.inputs if one.name == "ahead")
+        self.points, self.beams, n = np.asarray(points), beams, len(points)
+        self.batch, self.poses = Batch(Controller.from_spec(spec).program, n), np.zeros((n, 3))
+        self.command(self.sectors(np.full((n, beams), np.inf)), 50)
+
+    def sectors(self, ranges):
+        return np.array([reduced(row, self.input, "min")[0] for row in ranges])
+
+    def command(self, ahead, ticks=1):
+        """[forward, turn] of each row, (n,), after so many ticks with these sectors."""
+        for _ in range(ticks):
+            said = self.batch.step({"ahead": ahead, "estop": np.zeros((len(ahead), 1))})
+        return [said["forward"][:, 0], said["turn"][:, 0]]
+
+    def scan(self):
+        x, y = np.moveaxis(self.points - self.poses[:, None, :2], 2, 0)
+        angle = (np.arctan2(y, x) - self.poses[:, 2:] + np.pi) % (2 * np.pi) - np.pi
+        beam = np.rint((angle / np.pi + 0.5) * (self.beams - 1)).astype(int)
+        row, point = np.nonzero((beam >= 0) & (beam < self.beams))
+        ranges = np.full((len(self.poses), self.beams), np.inf)
+        np.minimum.at(ranges, (row, beam[row, point]), np.hypot(x, y)[row, point])
+        return self.sectors(ranges)
+
+    def drive(self, seconds):
+        """(n,) smallest speed and largest turn of each, and its smallest distance from a point."""
+        n = len(self.poses)
+        closest, commands, scans = np.full(n, np.inf), [[np.full(n, 0.3), np.zeros(n)]] * 4, [self.scan()] * 2
+        for k in range(round(seconds / TICK)):
+            if k % 5 == 0:
+                scans.append(self.scan())
+            commands.append(self.command(scans[-2]))
+            (v, turn), heading = commands[-4], self.poses[:, 2]
+            self.poses += TICK * np.stack([v * np.cos(heading), v * np.sin(heading), turn], axis=1)
+            closest = np.minimum(closest, np.linalg.norm(self.points - self.poses[:, None, :2], axis=2).min(1))
+        speeds, turns = np.moveaxis(commands, 1, 0)
+        return speeds.min(0), abs(turns).max(0), closest
+
+
+@pytest.mark.parametrize("beams", [37, 181])
+def test_a_base_stops_for_all_in_its_way_as_narrow_as_a_beam_before_it_touches_it(beams):
+    side, ahead, wide = (a.ravel() for a in np.meshgrid(np.linspace(-HALF, HALF, 17), [0.45, 0.7, 1.1], [0, 0.1, 0.3]))
+    across = np.linspace(-0.5, 0.5, 21)
+    points = np.stack([ahead[:, None] + 0 * across, side[:, None] + wide[:, None] * across], axis=2)
+    slowest, turned, closest = Bases(points, beams).drive(5)
+    assert closest.min() > HALF + 0.05
+    assert slowest.max() < 0.05
+    assert turned.min() > 0.2
+    rng = np.random.default_rng(0)  # many things at once, and the base turns among them
+    angle, away = rng.uniform(-np.pi, np.pi, (60, 8)), rng.uniform(0.45, 2, (60, 8))
+    _, _, closest = Bases(np.stack([away * np.cos(angle), away * np.sin(angle)], axis=2), beams).drive(7)
+    assert closest.min() > HALF + 0.02
+
+
+def test_a_base_passes_what_is_beside_its_way_at_full_speed():
+    side = np.array([-1.0, -0.6, -0.4, 0.4, 0.6, 1.0])
+    slowest, turned, _ = Bases(np.stack([np.linspace(0.3, 1.3, 6), side], axis=1)[:, None]).drive(6)
+    assert slowest.min() > 0.29
+    assert turned.max() == 0
+
+
+@pytest.mark.parametrize("value", [0.3, 0.05, 0.0, np.nan, -np.inf])
+def test_each_beam_alone_stops_a_base_by_a_short_and_by_a_broken_distance(value):
+    within = np.arange(50, 131)  # degrees from the right: 0.3 m away and in a way as wide as the base
+    ranges = np.full((len(within), 181), np.inf)
+    ranges[np.arange(len(within)), within] = value
+    bases = Bases(np.zeros((len(within), 1, 2)))
+    assert bases.command(bases.sectors(ranges), 50)[0].max() == 0
 
 
 @pytest.mark.parametrize("made", ["joint_group", "trajectory"], indirect=True)

@@ -1,0 +1,174 @@
+"""Topics, services and parameters from the command line, where ROS 2's own ``ros2`` is not installed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import rclpy
+import yaml
+from rclpy.exceptions import NameValidationException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.parameter_client import AsyncParameterClient
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.signals import SignalHandlerOptions
+from rosidl_parser.definition import AbstractNestedType, BasicType, NamespacedType
+
+from ..errors import DescriptionError, SnnControlError, nearest
+from .fields import class_of, fields_of
+from .template import assign
+from .topics import message_class
+
+__all__ = ["call_service", "echo", "fill", "list_topics", "plain", "publish", "set_parameter"]
+
+NAME = "snn_control_ros"
+PATIENCE = 5.0  # s, to discover the other side
+
+
+@contextmanager
+def _node() -> Iterator[Any]:
+    context = rclpy.Context()
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C stays a KeyboardInterrupt
+    node = rclpy.create_node(NAME, context=context, enable_rosout=False, start_parameter_services=False)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    try:
+        yield node
+    except NameValidationException as error:
+        raise SnnControlError(" ".join(str(error).split()).rstrip(" ^")) from None
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown(context=context)
+
+
+def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
+    """Spin until the condition holds or the time has passed; returns its last value."""
+    end = time.monotonic() + seconds
+    while not (value := condition()) and (left := end - time.monotonic()) > 0:
+        node.executor.spin_once(min(left, 0.05))
+    return value
+
+
+def _converted(kind: Any, value: Any) -> Any:
+    """A value of YAML as a field of this rosidl type takes it."""
+    if isinstance(kind, NamespacedType):
+        return fill(class_of(kind)(), value)
+    if isinstance(kind, AbstractNestedType) and isinstance(value, list):
+        return [_converted(kind.value_type, one) for one in value]
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if whole and isinstance(kind, BasicType) and kind.typename in ("float", "double") else value
+
+
+def fill(message: Any, values: Any) -> Any:
+    """Set the fields that a mapping names; returns the message. Raises DescriptionError."""
+    if not isinstance(values, Mapping):
+        rule = f"must be a mapping of the fields of {type(message).__name__}"
+        raise DescriptionError("VALUES", values, rule, f"its fields: {', '.join(fields_of(type(message)))}")
+    for name, value in values.items():
+        assign(message, str(name), _converted(fields_of(type(message)).get(name), value))
+    return message
+
+
+def _filled(message: Any, text: str) -> Any:
+    try:
+        return fill(message, yaml.safe_load(text) or {})
+    except yaml.YAMLError as error:
+        rule = f"is not YAML: {' '.join(str(error).split())}"
+        raise DescriptionError("VALUES", text, rule, "for example '{data: true}'") from None
+
+
+def plain(value: Any) -> Any:
+    """A message as mappings, lists, numbers and text."""
+    if hasattr(value, "SLOT_TYPES"):
+        return {name: plain(getattr(value, name)) for name in fields_of(type(value))}
+    if isinstance(value, str | int | float):
+        return value
+    if isinstance(value, bytes):  # an octet
+        return value[0]
+    return value.tolist() if hasattr(value, "tolist") else [plain(one) for one in value]
+
+
+def _print(message: Any) -> None:
+    print(yaml.safe_dump(plain(message), sort_keys=False, default_flow_style=None), end="", flush=True)
+
+
+def list_topics() -> None:
+    """Print topics and their types."""
+    with _node() as node:
+        _wait(node, lambda: False, 1.0)  # discovery
+        for topic, types in node.get_topic_names_and_types():
+            print(f"{topic} [{', '.join(types)}]")
+
+
+def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
+    """Publish a message, once to the first reader, or ``rate`` times a second until interrupted."""
+    message = _filled(message_class("topic", kind)(), values)
+    with _node() as node:
+        publisher = node.create_publisher(type(message), topic, 10)
+        _wait(node, publisher.get_subscription_count, PATIENCE if once else 0.0)
+        if once and not publisher.get_subscription_count():
+            raise DescriptionError("TOPIC", topic, f"nobody has subscribed to it within {PATIENCE:g} s as a {kind}")
+        begin, k = time.monotonic(), 0
+        while not (once and k):
+            publisher.publish(message)
+            k += 1
+            _wait(node, lambda: False, begin + k / rate - time.monotonic() if not once else 0.2)
+
+
+def echo(topic: str, kind: str, once: bool) -> None:
+    """Print the messages of a topic, with the quality of service of its publishers."""
+    with _node() as node:
+        name = node.resolve_topic_name(topic)
+        found = _wait(node, lambda: node.get_publishers_info_by_topic(name), PATIENCE if not kind else 0.5)
+        if not (kind or found):
+            known = [one for one, _ in node.get_topic_names_and_types()]
+            raise DescriptionError("TOPIC", topic, "nobody publishes on it", nearest(name, known))
+        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
+        if found and all(one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in found):
+            qos.reliability = ReliabilityPolicy.RELIABLE
+        if found and all(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in found):
+            qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
+        heard: list[Any] = []
+        node.create_subscription(message_class("topic", kind or found[0].topic_type), topic, heard.append, qos)
+        while True:
+            _wait(node, lambda: heard)
+            for message in heard[: 1 if once else None]:
+                _print(message)
+                print("---", flush=True)
+            if heard and once:
+                return
+            heard.clear()
+
+
+def call_service(service: str, kind: str, values: str) -> None:
+    """Call a service and print its response."""
+    cls = message_class("service", kind, "srv")
+    request = _filled(cls.Request(), values)
+    with _node() as node:
+        client = node.create_client(cls, service)
+        if not _wait(node, client.service_is_ready):
+            name = node.resolve_service_name(service)
+            known = [one for one, _ in node.get_service_names_and_types() if one != name]  # our client is among them
+            raise DescriptionError("SERVICE", service, f"nobody offers it as {kind}", nearest(name, known))
+        future = client.call_async(request)
+        _wait(node, future.done, float("inf"))
+        _print(future.result())
+
+
+def set_parameter(target: str, name: str, text: str) -> None:
+    """Set a parameter of a node; raises DescriptionError with the node's reason if it refuses."""
+    value = yaml.safe_load(text)
+    with _node() as node:
+        client = AsyncParameterClient(node, target)
+        if not _wait(node, client.services_are_ready):
+            known = [f"{space.rstrip('/')}/{one}" for one, space in node.get_node_names_and_namespaces() if one != NAME]
+            raise DescriptionError("NODE", target, "there is no such node with parameters", nearest(target, known))
+        future = client.set_parameters([Parameter(name, value=value)])
+        _wait(node, future.done, float("inf"))
+        (result,) = future.result().results  # type: ignore[union-attr]
+        if not result.successful:
+            raise DescriptionError(name, value, result.reason)
+        print("Set parameter successful")
