@@ -78,7 +78,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +90,10 @@ import numpy as np
 from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
-__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "beside", "read_record", "read_run", "write_record", "write_run"]
+__all__ = [
+    "DATA", "HISTOGRAMS", "SUMMARY", "beside", "is_file_of", "new_record", "numbered", "read_record", "read_run",
+    "write_record", "write_run",
+]  # fmt: skip
 
 SUMMARY = "summary.json"
 DATA = "data.npz"
@@ -187,13 +193,50 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 
 
 #: other files of a recorded run ``a/b.npz``: what they hold -> the end of their names
-BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml"}
+BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of the controller": "_controller.npz"}
 
 
 def beside(record: str | os.PathLike, what: str) -> Path:
     """Another file of a recorded run, of `BESIDE`: of ``a/b.npz`` the inputs are a/b_shown.npz."""
     path = Path(record)
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
+
+
+def numbered(record: Path) -> Iterator[Path]:
+    """``a.npz``, ``a_2.npz``, ``a_3.npz``, ... without end."""
+    yield record
+    yield from (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
+
+
+@contextmanager
+def new_record(record: Path) -> Iterator[Path]:
+    """The first of `numbered` of which neither the file nor one beside it exists; raises OSError.
+
+    All of them are created at once, empty, so that no other process takes the name; at the end, those that are still
+    empty are removed.
+    """
+    for path in numbered(record):
+        with ExitStack() as created:
+            try:
+                for file in (path, *(beside(path, what) for what in BESIDE)):
+                    open(file, "xb").close()
+                    created.callback(_remove_if_empty, file)
+            except FileExistsError:
+                continue
+            yield path
+            return
+
+
+def _remove_if_empty(file: Path) -> None:
+    if file.exists() and not file.stat().st_size:
+        file.unlink()
+
+
+def is_file_of(record: Path, file: Path) -> bool:
+    """Whether a record, or a snapshot beside it, may get a file of this name."""
+    endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
+    name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
+    return file.parent == record.parent and re.fullmatch(name, file.name) is not None
 
 
 def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -87,6 +87,16 @@ MISTAKES = {
         ["ros.inputs.sensor.values", "not a known key"],
     ),
     "record not writable": ({"record": "/proc/none/a.npz"}, None, ["record = '/proc/none/a.npz'", "cannot be written"]),
+    "record and state in a file": (
+        {"record": "x.npz", "state": "x.npz"},
+        None,
+        ["state = 'x.npz'", "is written by controller, in the same process: record = ", "-p controller:state:=FILE"],
+    ),
+    "state among the files of a record": (
+        {"record": "x.mcap", "state": "x_2_shown.npz"},
+        None,
+        ["state = 'x_2_shown.npz'", "x.mcap", "state:=FILE"],
+    ),
 }
 
 
