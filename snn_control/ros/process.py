@@ -34,7 +34,7 @@ from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
 from ..record.run_folder import is_file_of
 from . import block_ends
-from .transport import shared_memory, use_udp
+from .transport import remove_profile, shared_memory, use_udp
 
 __all__ = [
     "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority",
@@ -204,6 +204,7 @@ class ProcessNode(Node):
     def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
         with dds_threads():
             super().__init__(name or self.NAME, **options)
+        remove_profile()
         self._stop, self.exit_code, self.finished = stop, 0, False
         values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
