@@ -50,12 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
     file = Path(options.run)
     if not file.is_file():
-        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz")
+        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz or RUN.mcap")
     condition = "whole"
     if file.suffix == ".mcap":
         arrays, log, spec, condition = _of_mcap(file)
     else:
-        arrays, _ = read_record(file)
+        arrays, _ = read_record(file, InputError)
         log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
         spec = None if options.controller else load_spec(_there(beside(file, "controller"), "the controller"))
     if options.controller:

@@ -239,15 +239,17 @@ def is_file_of(record: Path, file: Path) -> bool:
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None
 
 
-def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file that `write_record` wrote; raises RuntimeFault."""
-    arrays = read_arrays(path)
+def read_record(
+    path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a file that `write_record` wrote; raises ``fault``."""
+    arrays = read_arrays(path, fault)
     try:
         facts = json.loads(str(arrays.pop("facts")))
     except KeyError:
-        raise RuntimeFault(f"{path}: is not a record: it has no facts") from None
+        raise fault(f"{path}: is not a record: it has no facts") from None
     except (ValueError, RecursionError) as error:
-        raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
+        raise fault(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(facts, dict):
-        raise RuntimeFault(f"{path}: facts must be an object, is {type(facts).__name__}")
+        raise fault(f"{path}: facts must be an object, is {type(facts).__name__}")
     return arrays, facts

@@ -25,6 +25,11 @@ MISTAKES = {
         None,
         ["controller_file = ''", "must name a controller file", "-p controller_file:=FILE"],
     ),
+    "misspelt file": (
+        {"controller_file": "", "controler_file": "x.yaml"},
+        None,
+        ["controler_file = 'x.yaml'", "is not a parameter; did you mean 'controller_file'?"],
+    ),
     "missing file": ({"controller_file": "no.yaml"}, None, ["no.yaml", "cannot be read", "No such file"]),
     "unknown key": ({}, ("inputs.sensor.stal", 0.1), ["inputs.sensor.stal = 0.1", "not a known key", "'stale'"]),
     "wrong size": (
