@@ -92,7 +92,7 @@ from ..files import Arrays, read_text, reason, replace_file, replace_text
 
 __all__ = [
     "DATA", "HISTOGRAMS", "SUMMARY", "beside", "is_file_of", "new_record", "numbered", "read_record", "read_run",
-    "write_record", "write_run",
+    "remove_record", "write_record", "write_run",
 ]  # fmt: skip
 
 SUMMARY = "summary.json"
@@ -218,13 +218,23 @@ def new_record(record: Path) -> Iterator[Path]:
     for path in numbered(record):
         with ExitStack() as created:
             try:
-                for file in (path, *(beside(path, what) for what in BESIDE)):
+                for file in _files(path):
                     open(file, "xb").close()
                     created.callback(_remove_if_empty, file)
             except FileExistsError:
                 continue
             yield path
             return
+
+
+def remove_record(record: Path) -> None:
+    """Remove a record and its files, so that the next one has its name."""
+    for file in filter(Path.is_file, _files(record)):
+        file.unlink()
+
+
+def _files(record: Path) -> list[Path]:
+    return [record, *(beside(record, what) for what in BESIDE)]
 
 
 def _remove_if_empty(file: Path) -> None:

@@ -66,8 +66,7 @@ class Recording:
         elif self.recorders[0].total > 0:
             with node.saving(self._file), new_record(self._file) as file:
                 self._write(file)
-                if file != self._file:
-                    node.get_logger().info(f"record = {self._file} exists: this one is {file}")
+                node.get_logger().info(f"record: {file}")
         for recorder in self.recorders:
             recorder.clear()
 

@@ -16,7 +16,7 @@ import pytest
 
 from snn_control.errors import InputError, RuntimeFault
 from snn_control.record import read_run, write_run
-from snn_control.record.run_folder import beside, new_record
+from snn_control.record.run_folder import beside, new_record, remove_record
 
 
 def test_what_goes_in_comes_out(tmp_path):
@@ -125,3 +125,6 @@ def test_records_written_at_once_get_names_of_their_own_and_replace_nothing(tmp_
     assert [beside(tmp_path / name, "inputs").read_text() for name in names] == list("01234567")
     assert len(list(tmp_path.iterdir())) == 17
     assert (tmp_path / "a_controller.yaml").read_text() == "the controller in use"
+    for name in names:
+        remove_record(tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["a_controller.yaml"]
