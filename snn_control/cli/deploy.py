@@ -47,6 +47,7 @@ examples:
 KEPT = ("ROS_DOMAIN_ID", "ROS_DISTRO", "RMW_IMPLEMENTATION", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
         "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")  # fmt: skip
 COMPILES_WITHIN = 600.0  # s
+NOT_KEPT = "compiled code is not kept"  # in a CacheWarning
 TWISTS = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"
 
 
@@ -132,12 +133,13 @@ def _start(file: Path, parameters: list[str]) -> list[str]:
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
     """Run the node until it says that it is active."""
     with TemporaryDirectory() as folder:
-        there = {"record": f"record:={folder}/run.npz", "supervise": "supervise:=0.0"}  # neither its files, nor alarms
+        there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # neither its files, nor alarms
+        there["supervise"] = "supervise:=0.0"
         _run_until_active(_start(file, [there.get(pair.partition(":=")[0], pair) for pair in parameters]), environment)
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run a node's command line until it is active; raises RuntimeFault if it ends before."""
+    """Run a node's command line until it is active; raises RuntimeFault if it ends before, or cannot keep its code."""
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
         late = threading.Timer(COMPILES_WITHIN, node.kill)
@@ -153,6 +155,8 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
             late.cancel()
     if not any(" Hz, " in text for text in said):
         raise RuntimeFault(f"the node does not start: {''.join(said).strip()[-500:]}")
+    if lost := [text for text in said if NOT_KEPT in text]:
+        raise RuntimeFault(lost[0].strip()[:500])
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
