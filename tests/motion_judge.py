@@ -42,9 +42,9 @@ def beyond_limits(cells, values, slew, acceleration, jerk, arrives=1e-6) -> list
 
 def heard_beyond(
     stamps: np.ndarray, values: np.ndarray, period: float, slew: float, acceleration: float, jerk: float,
-    stalls: Iterable[tuple[float, float]] = (), most: float = MOST,
+    stalls: Iterable[tuple[float, float]] = (), most: float = MOST, numbers: np.ndarray | None = None,
 ) -> int:  # fmt: skip
-    """Number of limits that commands break, of which only stamps are known.
+    """Number of limits that commands break, of which stamps alone are known, or the numbers of their publications too.
 
     stamps, values : (n,) of commands as they were heard [s since 1970]
     period : [s]
@@ -52,6 +52,8 @@ def heard_beyond(
     stalls : when the machine stood still (begin, end) [s since 1970]
     most : periods that a command catches up at most; inf where one that was not published may lie between two: of a
         supervisor that saw the loop come back
+    numbers : (n,) of the publications; where one is missing, a message was lost on its way to the listener, and the
+        commands may differ by all periods that lie between; None: none was lost
 
     How many periods lie between two commands is only known where several stamps are one period apart and the machine
     did not stall, as a tick may be held up within its period; elsewhere only the slew is compared, with a period to
@@ -60,11 +62,12 @@ def heard_beyond(
     if len(values) < 4:
         return 0
     gaps = np.diff(stamps) / period
-    steps, near = np.diff(values), np.abs(gaps - 1) < 0.25
+    next_one = np.diff(numbers) == 1 if numbers is not None else np.ones(len(gaps), bool)
+    steps, near = np.diff(values), next_one & (np.abs(gaps - 1) < 0.25)
     even = np.convolve(near, np.ones(4))[: len(near)] == 4  # with the three before
     for begin, end in stalls:
         even[np.searchsorted(stamps, begin - 0.01) : np.searchsorted(stamps, end + 0.02)] = False
-    periods = np.where(even, 1, np.minimum(np.ceil(gaps) + 1, most))
+    periods = np.where(even, 1, np.minimum(np.ceil(gaps) + 1, np.where(next_one, most, np.inf)))
     found = int((np.abs(steps) > slew * period * periods * (1 + 1e-9) + 1e-12).sum())
     second, two = np.diff(steps), even[1:] & even[:-1]
     found += int((np.abs(second[two]) > acceleration * period**2 * (1 + 1e-6) + 1e-12).sum())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import re
 import sys
@@ -66,8 +67,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # the reader of the output has closed it, as `head` does
             sys.stderr.close()
             return 0
-        name = str(error.filename or "")
-        print(f"snn_control: {name[:250]}: {error.strerror or error}", file=sys.stderr)
+        # files that are written have names in their errors
+        name = error.filename or ("standard output" if error.errno == errno.ENOSPC else "")
+        said = [str(name)[:250], error.strerror or str(error)]
+        print(f"snn_control: {': '.join(filter(None, said))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("snn_control: interrupted", file=sys.stderr)

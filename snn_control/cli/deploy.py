@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import getpass
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -45,6 +47,7 @@ examples:
 KEPT = ("ROS_DOMAIN_ID", "ROS_DISTRO", "RMW_IMPLEMENTATION", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
         "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")  # fmt: skip
 COMPILES_WITHIN = 600.0  # s
+NOT_KEPT = "compiled code is not kept"  # in a CacheWarning
 TWISTS = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"
 
 
@@ -71,24 +74,28 @@ def run(options: argparse.Namespace) -> int:
     spec = load_spec(controller_path(options.file, "FILE"))
     build_program(spec)  # what cannot be built is said before anything is written
     folder = Path(options.out).resolve()
-    if folder.exists() and (
-        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "controller.yaml").exists())
-    ):
+    used = folder.exists()
+    if used and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "controller.yaml").exists())):
         raise DescriptionError("--out", str(folder), "holds other files", "name a new folder")
-    (folder / "cache").mkdir(parents=True, exist_ok=True)
-    file = spec.save(folder / "controller.yaml", f"Deployed from {options.file}.")
-    print("compiling ...", flush=True)
-    compiled = _compile(folder, options.parameters)
     user = options.user or getpass.getuser()
-    start = _start(file, options.parameters)
+    start = _start(folder / "controller.yaml", options.parameters)
     texts = {
         f"{options.name}.service": _unit(options, folder, user, start),
         f"99-{options.name}.conf": f"# sudo cp this file /etc/security/limits.d/, then log in again\n"
         f"{user} - rtprio 98\n{user} - memlock unlimited\n",
         "diagnostics.yaml": _aggregator(options.name),
     } | _twist_mux(spec)
-    for name, text in texts.items():
-        replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
+    try:
+        (folder / "cache").mkdir(parents=True, exist_ok=True)
+        spec.save(folder / "controller.yaml", f"Deployed from {options.file}.")
+        print("compiling ...", flush=True)
+        compiled = _compile(folder, options.parameters)
+        for name, text in texts.items():
+            replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
+    except BaseException:
+        if not used:  # a part of a folder is of no use
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
     print(f"{folder}: controller.yaml, cache ({compiled} functions), {', '.join(texts)}")
     print(f"try it: SNN_CONTROL_CACHE={folder}/cache {shlex.join(start)}")
     print(f"on the robot: the first lines of {options.name}.service; is it fit for it: snn_control doctor")
@@ -126,12 +133,13 @@ def _start(file: Path, parameters: list[str]) -> list[str]:
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
     """Run the node until it says that it is active."""
     with TemporaryDirectory() as folder:
-        there = {"record": f"record:={folder}/run.npz", "supervise": "supervise:=0.0"}  # neither its files, nor alarms
+        there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # neither its files, nor alarms
+        there["supervise"] = "supervise:=0.0"
         _run_until_active(_start(file, [there.get(pair.partition(":=")[0], pair) for pair in parameters]), environment)
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run a node's command line until it is active; raises RuntimeFault if it ends before."""
+    """Run a node's command line until it is active; raises RuntimeFault if it ends before, or cannot keep its code."""
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
         late = threading.Timer(COMPILES_WITHIN, node.kill)
@@ -147,17 +155,40 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
             late.cancel()
     if not any(" Hz, " in text for text in said):
         raise RuntimeFault(f"the node does not start: {''.join(said).strip()[-500:]}")
+    if lost := [text for text in said if NOT_KEPT in text]:
+        raise RuntimeFault(lost[0].strip()[:500])
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
+    """Raises DescriptionError for text that has no place in a unit."""
     text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
-    words = ["snn_control deploy", options.file, "--out", options.out, *(f"-p {one}" for one in options.parameters)]
     environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
+    given = [("FILE", options.file), ("--out", str(folder)), ("--user", user), *environment.items()]
+    for name, value in [*given, *(("-p", one) for one in options.parameters)]:
+        if not value.isprintable() or (name in ("FILE", "--out") and value.endswith("\\")):
+            rule = "must have no line breaks or control characters, which systemd would read as other lines of the unit"
+            raise DescriptionError(name, value, rule)
+    if not re.fullmatch(r"[\w.@\\-]+\$?", user):
+        raise DescriptionError("--user", user, "must be the name of a user")
+    words = ["snn_control", "deploy", options.file, "--out", options.out]
+    words += [word for one in options.parameters for word in ("-p", one)]
     return Template(text).substitute(
-        name=options.name, file=options.file, command=" ".join(words), unit=folder / f"{options.name}.service",
-        user=user, folder=folder, start=shlex.join(start),
-        environment="\n".join(f'Environment="{key}={value}"' for key, value in environment.items()),
+        name=options.name, command=shlex.join(words), unit=folder / f"{options.name}.service",
+        file=_plain(options.file), user=user, folder=_plain(folder),
+        start=" ".join([_quoted(start[0]), *(_quoted(word).replace("$", "$$") for word in start[1:])]),
+        environment="\n".join(f"Environment={_quoted(f'{key}={value}')}" for key, value in environment.items()),
     )  # fmt: skip
+
+
+def _plain(value: str | Path) -> str:
+    """A text as it stands in a unit, where % begins a specifier."""
+    return str(value).replace("%", "%%")
+
+
+def _quoted(word: str) -> str:
+    """A word of a line of several, for systemd."""
+    safe = re.fullmatch(r"[\w@%+=:,./$-]+", word)
+    return _plain(word if safe else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
 
 def _aggregator(name: str) -> str:

@@ -37,15 +37,19 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until a needed one ends, stop the others in order; returns exit codes by name.
+    """Start processes, wait until a needed one ends, stop the others in order; returns exit codes by name. Their
+    records replace those of a run before.
 
     seconds : expected duration, for the progress bar; None: not known
     limit : raise RuntimeFault after so many seconds
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from ..record.run_folder import remove_record
     from ..ros.launching import command_line, environment_of_child
 
+    for record in filter(None, (p.parameters.get("record") for p in processes)):
+        remove_record(Path(str(record)))  # of a run before, in the same folder
     child = environment_of_child()
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # separate from other runs on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]

@@ -17,13 +17,19 @@ RUN.npz is what the parameter 'record' of controller_node, or its service ~/snap
 RUN_shown.npz beside it the inputs, the control words (faults, releases, learning switched on and off) and the state
 before them, RUN_controller.yaml the controller. A RUN.mcap has all of it in one file; one that was cut, by a loss of
 power, is replayed up to the cut. The same ticks are run again, in this process and without a clock, and
-each command and each spike is compared. Exit code 1 if a bit differs: the first tick and number, or neuron, are named.
+each command and each spike is compared. Exit code 1 if a bit differs: the first tick and number, or neuron, are named;
+and if a RUN.mcap is damaged: its checksums are compared, and it is replayed up to the damage.
 
 examples:
   snn_control replay runs/a.npz
   snn_control replay runs/a.npz --controller other.yaml       where would another controller have acted differently?
   NUMBA_CPU_NAME=generic snn_control replay runs/a.npz        with code for any processor
 """
+#: condition of a file -> what is said of it
+NOT_WHOLE = {
+    "cut": "the file has no end: what came after these ticks is not in it",
+    "damaged": "the file is damaged, or ticks are missing in it: the ticks after these are not compared",
+}
 
 
 def add_to(commands: Any) -> None:
@@ -44,12 +50,12 @@ def run(options: argparse.Namespace) -> int:
 
     file = Path(options.run)
     if not file.is_file():
-        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz")
-    whole = True
+        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz or RUN.mcap")
+    condition = "whole"
     if file.suffix == ".mcap":
-        arrays, log, spec, whole = _of_mcap(file)
+        arrays, log, spec, condition = _of_mcap(file)
     else:
-        arrays, _ = read_record(file)
+        arrays, _ = read_record(file, InputError)
         log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
         spec = None if options.controller else load_spec(_there(beside(file, "controller"), "the controller"))
     if options.controller:
@@ -66,7 +72,8 @@ def run(options: argparse.Namespace) -> int:
         print_json(
             {
                 "run": str(file),
-                "whole": whole,
+                "whole": condition == "whole",
+                "damaged": condition == "damaged",
                 "identical": found.identical,
                 "seconds": found.ticks * period,
                 **vars(found),
@@ -74,21 +81,21 @@ def run(options: argparse.Namespace) -> int:
         )
     else:
         print(_told(found, spec, period))
-        if not whole:
-            print("the file has no end: what came after these ticks is not in it")
-    return 0 if found.identical else 1
+        if condition != "whole":
+            print(NOT_WHOLE[condition])
+    return 0 if found.identical and condition != "damaged" else 1
 
 
-def _of_mcap(file: Path) -> tuple[Any, Any, Any, bool]:
-    """Arrays, input log and controller of a file that grew while the loop ran, and whether it has its end."""
+def _of_mcap(file: Path) -> tuple[Any, Any, Any, str]:
+    """Arrays, input log and controller of a file that grew while the loop ran, and its condition."""
     from ..controller_file import load_spec
     from ..record.mcap_record import read_mcap
 
-    arrays, log, files, whole = read_mcap(file)
+    arrays, log, files, condition = read_mcap(file)
     with tempfile.TemporaryDirectory() as folder:
         for name in set(files) & {"controller.yaml", "controller.npz"}:
             (Path(folder) / name).write_bytes(files[name])
-        return arrays, log, load_spec(Path(folder) / "controller.yaml"), whole
+        return arrays, log, load_spec(Path(folder) / "controller.yaml"), condition
 
 
 def _there(file: Path, what: str) -> Path:

@@ -125,7 +125,7 @@ class McapRecorder:
         self.path, self._inputs, self._activity, self._failed = Path(path), inputs, activity, failed
         mcap = optional("mcap.writer", "MCAP needs mcap", "events")
         self._file: IO[bytes] = open(path, "xb")  # closed by `close`
-        self._bag = mcap.Writer(self._file, chunk_size=CHUNK)
+        self._bag = mcap.Writer(self._file, chunk_size=CHUNK, enable_data_crcs=True)
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._name, self._done, self._spikes, self.error = name.strip("/"), 0, 0, ""
@@ -262,7 +262,7 @@ class McapRecorder:
 
 
 # reading ------------------------------------------------------------------------------------------------------------
-Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], bool]
+Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], str]
 
 
 class _Columns:
@@ -309,8 +309,9 @@ class _Topic:
 
 
 def read_mcap(path: str | Path) -> Read:
-    """Arrays as of `ActivityRecorder`, the input log, the controller's files, and whether the file has its end, of one
-    that `McapRecorder` wrote; one that was cut, or in which ticks are missing, is read up to there.
+    """Arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of a file that
+    `McapRecorder` wrote: "whole", "cut" or "damaged". One that was cut or damaged, or in which ticks are missing (which
+    counts as damaged), is read up to there.
 
     Raises InputError for any other file.
     """
@@ -324,6 +325,8 @@ def read_mcap(path: str | Path) -> Read:
     try:
         storage = McapStorage(Path(path))
         for topic, kind, stamp, data in storage.everything():
+            if storage.malformed:
+                break
             package, _, name = kind.rpartition("/")
             if package != "snn_control/msg" or kind not in TYPES:
                 continue
@@ -339,8 +342,9 @@ def read_mcap(path: str | Path) -> Read:
         if len(states) != 1:
             with open(path, "rb") as file:
                 cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
-            raise InputError(f"{path}: is {'cut before anything whole' if cut else 'not the record of one run'}")
-        return _read(states[0], topics, files, handed, storage.truncated)
+            why = "cut before anything whole" if cut else "not the record of one run"
+            raise InputError(f"{path}: is {'damaged before its first tick' if storage.malformed else why}")
+        return _read(states[0], topics, files, handed, storage.condition())
     except (ValueError, OSError, UnicodeDecodeError) as error:
         if isinstance(error, InputError):
             raise
@@ -348,7 +352,11 @@ def read_mcap(path: str | Path) -> Read:
 
 
 def _read(
-    state: _Reader, topics: Mapping[str, _Topic], files: dict[str, bytes], handed: Mapping[int, np.ndarray], cut: bool
+    state: _Reader,
+    topics: Mapping[str, _Topic],
+    files: dict[str, bytes],
+    handed: Mapping[int, np.ndarray],
+    condition: str,
 ) -> Read:
     first, period, faulted = state.words(3)
     populations = [state.text() for _ in range(state.count())]
@@ -367,7 +375,7 @@ def _read(
     control, log = ticks.columns.rows("control", n), {name: _columns(one, n) for name, one in inputs.items()}
     given = {tick - first - 1: motion for tick, motion in handed.items() if first < tick <= first + n}
     found = InputLog(period, first, 0, log, control, bool(faulted), block, tunable, given)
-    return arrays, found, files, not cut and n == len(numbers)
+    return arrays, found, files, condition if n == len(numbers) else "damaged"
 
 
 def _columns(one: _Topic, n: int) -> dict[str, np.ndarray]:

@@ -78,7 +78,10 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +90,10 @@ import numpy as np
 from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
-__all__ = ["DATA", "HISTOGRAMS", "SUMMARY", "beside", "read_record", "read_run", "write_record", "write_run"]
+__all__ = [
+    "DATA", "HISTOGRAMS", "SUMMARY", "beside", "is_file_of", "new_record", "numbered", "read_record", "read_run",
+    "remove_record", "write_record", "write_run",
+]  # fmt: skip
 
 SUMMARY = "summary.json"
 DATA = "data.npz"
@@ -187,7 +193,7 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 
 
 #: other files of a recorded run ``a/b.npz``: what they hold -> the end of their names
-BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml"}
+BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of the controller": "_controller.npz"}
 
 
 def beside(record: str | os.PathLike, what: str) -> Path:
@@ -196,15 +202,64 @@ def beside(record: str | os.PathLike, what: str) -> Path:
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
 
 
-def read_record(path: str | os.PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file that `write_record` wrote; raises RuntimeFault."""
-    arrays = read_arrays(path)
+def numbered(record: Path) -> Iterator[Path]:
+    """``a.npz``, ``a_2.npz``, ``a_3.npz``, ... without end."""
+    yield record
+    yield from (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
+
+
+@contextmanager
+def new_record(record: Path) -> Iterator[Path]:
+    """The first of `numbered` of which neither the file nor one beside it exists; raises OSError.
+
+    All of them are created at once, empty, so that no other process takes the name; at the end, those that are still
+    empty are removed.
+    """
+    for path in numbered(record):
+        with ExitStack() as created:
+            try:
+                for file in _files(path):
+                    open(file, "xb").close()
+                    created.callback(_remove_if_empty, file)
+            except FileExistsError:
+                continue
+            yield path
+            return
+
+
+def remove_record(record: Path) -> None:
+    """Remove a record and its files, so that the next one has its name."""
+    for file in filter(Path.is_file, _files(record)):
+        file.unlink()
+
+
+def _files(record: Path) -> list[Path]:
+    return [record, *(beside(record, what) for what in BESIDE)]
+
+
+def _remove_if_empty(file: Path) -> None:
+    if file.exists() and not file.stat().st_size:
+        file.unlink()
+
+
+def is_file_of(record: Path, file: Path) -> bool:
+    """Whether a record, or a snapshot beside it, may get a file of this name."""
+    endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
+    name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
+    return file.parent == record.parent and re.fullmatch(name, file.name) is not None
+
+
+def read_record(
+    path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Arrays and facts of a file that `write_record` wrote; raises ``fault``."""
+    arrays = read_arrays(path, fault)
     try:
         facts = json.loads(str(arrays.pop("facts")))
     except KeyError:
-        raise RuntimeFault(f"{path}: is not a record: it has no facts") from None
+        raise fault(f"{path}: is not a record: it has no facts") from None
     except (ValueError, RecursionError) as error:
-        raise RuntimeFault(f"{path}: cannot be read: {reason(error)}") from None
+        raise fault(f"{path}: cannot be read: {reason(error)}") from None
     if not isinstance(facts, dict):
-        raise RuntimeFault(f"{path}: facts must be an object, is {type(facts).__name__}")
+        raise fault(f"{path}: facts must be an object, is {type(facts).__name__}")
     return arrays, facts

@@ -13,7 +13,6 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -131,16 +130,22 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self._configure()
             self.warn_of_unknown()
         except SnnControlError as error:
-            self.get_logger().error(str(error))
+            self.get_logger().error(str(self._cause(error)))
         except Exception:  # rclpy would not report it
             self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
         else:
             return SUCCESS
-        if self.spec is None:  # what the file declares is not known: a misspelt name may be the cause
-            with suppress(SnnControlError):
-                self.warn_of_unknown()
         self._release_resources()
         return FAILURE
+
+    def _cause(self, error: SnnControlError) -> SnnControlError:
+        """The error, or a misspelt parameter: if no controller file was read, it may be the cause."""
+        try:
+            if self.spec is None:
+                self.warn_of_unknown()
+        except SnnControlError as misspelt:
+            return misspelt
+        return error
 
     def _configure(self) -> None:
         if not self.file:

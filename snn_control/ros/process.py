@@ -32,8 +32,9 @@ from ..errors import DescriptionError, SnnControlError, close_match, nearest
 from ..files import writing
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
+from ..record.run_folder import is_file_of
 from . import block_ends
-from .transport import shared_memory, use_udp
+from .transport import remove_profile, shared_memory, use_udp
 
 __all__ = [
     "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority",
@@ -197,11 +198,13 @@ class ProcessNode(Node):
     NAME, PRIORITY, EXAMPLE, SEVERAL = "", 0, "", False
     PARAMETERS: Mapping[str, Parameter] = {}
     DECLARES_MORE = False
-    _written: ClassVar[dict[Path, str]] = {}  # file -> name of the node of this process that writes it
+    #: name of a node of this process, parameter -> file that it writes
+    _written: ClassVar[dict[tuple[str, str], Path]] = {}
 
     def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
         with dds_threads():
             super().__init__(name or self.NAME, **options)
+        remove_profile()
         self._stop, self.exit_code, self.finished = stop, 0, False
         values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
         self.given: Any = SimpleNamespace(**values)
@@ -235,9 +238,13 @@ class ProcessNode(Node):
             file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir() or not os.access(file.parent, os.W_OK):
             raise DescriptionError(parameter, path, "must be a file in a folder that can be written to")
-        if (writer := self._written.setdefault(file.resolve(), self.get_name())) != self.get_name():
-            fix = f"-p {self.get_name()}:{parameter}:=FILE"
-            raise DescriptionError(parameter, path, f"is written by {writer}, in the same process", fix)
+        mine, file = (self.get_name(), parameter), file.resolve()
+        for (node, other), theirs in self._written.items():
+            record, state = (file, theirs) if parameter == "record" else (theirs, file)
+            if (node, other) != mine and (file == theirs or (other != parameter and is_file_of(record, state))):
+                rule = f"is written by {node}, in the same process: {other} = {theirs}"
+                raise DescriptionError(parameter, path, rule, f"-p {mine[0]}:{parameter}:=FILE")
+        self._written[mine] = file
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:

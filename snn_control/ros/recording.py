@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
-from itertools import chain, count
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,11 @@ from ..controller_file import ControllerSpec
 from ..record.activity import ActivityRecorder
 from ..record.input_recorder import InputLogRecorder
 from ..record.mcap_record import McapRecorder
-from ..record.run_folder import beside
+from ..record.run_folder import beside, new_record, numbered
 
 __all__ = ["Recording"]
 
 MOST_FAULTS = 20  # files of one activation: a fault that comes again and again must not fill the disk
-
-
-def unused(record: Path) -> Path:
-    """The first of ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... that does not exist, so that no record is replaced."""
-    names = (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
-    return next(path for path in chain([record], names) if not path.exists())
 
 
 class Recording:
@@ -55,7 +49,10 @@ class Recording:
                 files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
             activity, inputs = self.recorders
             name = self._node.get_fully_qualified_name()
-            self._growing = McapRecorder(unused(self._file), name, inputs, activity, files, self._failed)
+            for file in numbered(self._file):
+                with suppress(FileExistsError):
+                    self._growing = McapRecorder(file, name, inputs, activity, files, self._failed)
+                    break
 
     def end(self) -> None:
         """Write what is left, after the loop has ended."""
@@ -67,11 +64,9 @@ class Recording:
                 node.get_logger().error(f"{growing.path}: {growing.lost:,} ticks are missing")
             self._growing = None
         elif self.recorders[0].total > 0:
-            file = unused(self._file)
-            with node.saving(file):
+            with node.saving(self._file), new_record(self._file) as file:
                 self._write(file)
-            if file != self._file:
-                node.get_logger().info(f"record = {self._file} is there: this one is {file}")
+                node.get_logger().info(f"record: {file}")
         for recorder in self.recorders:
             recorder.clear()
 
@@ -82,8 +77,8 @@ class Recording:
     def snapshot(self, seconds: float | None = None) -> Path:
         """Save all ticks that are kept, or the newest seconds of them, while the loop runs, in new files; raises
         OSError."""
-        file = unused(self._file.with_suffix(".npz"))
-        self._write(file, seconds)
+        with new_record(self._file.with_suffix(".npz")) as file:
+            self._write(file, seconds)
         return file
 
     def _write(self, file: Path, seconds: float | None = None) -> None:

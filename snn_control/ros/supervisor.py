@@ -33,10 +33,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import RuntimeFault
 from ..realtime.rights import lock_memory, set_fifo
 from .continued import Continued, Numbers
 from .rounding import ROW
+from .transport import profile_files, remove_profile, use_udp
 
 __all__ = ["Supervisor", "main"]
 
@@ -97,7 +98,8 @@ class Supervisor:
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
         self._process = subprocess.Popen(
-            self._line(given, limit, priority, theirs, told), pass_fds=(*self._files, theirs, told),
+            self._line(given, limit, priority, theirs, told),
+            pass_fds=(*self._files, *profile_files(), theirs, told),
             start_new_session=True, stdin=subprocess.DEVNULL,
         )  # fmt: skip
         for end in (theirs, told, *self._files):  # the mapping stays
@@ -171,11 +173,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         signal.signal(number, signal.SIG_IGN)
     file = int((sys.argv[1:] if arguments is None else arguments)[0])
     given = json.loads(os.pread(file, os.fstat(file).st_size, 0))
-    _use_udp()
+    use_udp()
 
     import rclpy
 
     supervision = _Supervision(given, SafeMessages(given, "supervisor"))
+    remove_profile()
     gc.collect()
     gc.freeze()
     gc.disable()
@@ -185,18 +188,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.close(given["ready"])
     supervision.run()
     rclpy.try_shutdown()
-
-
-def _use_udp() -> None:
-    """As the node does; its profile may have been in a folder of temporary files that is gone."""
-    from .transport import VARIABLES, use_udp
-
-    try:
-        use_udp()
-    except DescriptionError:
-        for name in VARIABLES:
-            os.environ.pop(name, None)
-        use_udp()
 
 
 def _is_stopped(process: int) -> bool:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from ..errors import DescriptionError
 
-__all__ = ["middleware", "shared_memory", "use_udp"]
+__all__ = ["middleware", "profile_files", "remove_profile", "shared_memory", "use_udp"]
 
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
 BEFORE_3 = ("humble", "iron", "jazzy")
@@ -30,6 +30,8 @@ BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the ke
 NAME = "snn_control_udp"
 PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
 EMPTY = "<dds><profiles/></dds>"
+OPEN_FILES = "/proc/self/fd/"
+_open: dict[str, int] = {}  # profiles that no node has read yet: name -> open file
 #: variables that influence how messages travel
 CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
 USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
@@ -146,8 +148,8 @@ def use_udp() -> list[str]:
     try:
         handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
         atexit.register(Path(name).unlink, missing_ok=True)
-        with os.fdopen(handle, "wb") as written:
-            written.write(ET.tostring(root, encoding="utf-8", xml_declaration=True))
+        os.write(handle, ET.tostring(root, encoding="utf-8", xml_declaration=True))
+        os.set_inheritable(handle, True)
     except OSError as error:
         if variable or limited:
             given, rule = os.environ.get("TMPDIR", ""), f"cannot write a profile for Fast DDS: {error.strerror}"
@@ -157,7 +159,23 @@ def use_udp() -> list[str]:
     for key in VARIABLES:
         os.environ.pop(key, None)
     os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
+    _open[name] = handle
     return changed
+
+
+def remove_profile() -> None:
+    """Call when a node exists, and has read the profile: its file is removed, so that it does not stay after SIGKILL.
+    This process keeps it open, and those that it starts read it from there."""
+    for key in VARIABLES:
+        if (name := os.environ.get(key, "")) in _open:
+            Path(name).unlink(missing_ok=True)
+            os.environ[key] = f"{OPEN_FILES}{_open.pop(name)}"
+
+
+def profile_files() -> tuple[int, ...]:
+    """The open file of the profile, which a process that inherits the environment must inherit too."""
+    names = (os.environ.get(key, "") for key in VARIABLES)
+    return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
 
 
 def shared_memory() -> bool:

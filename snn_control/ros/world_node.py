@@ -16,6 +16,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ from ..realtime.clock import semaphore_drain, semaphore_wait
 from ..realtime.port import FREE, LOCKSTEP, REALTIME
 from ..realtime.rights import set_fifo
 from ..record.episode import EpisodeRecorder
+from ..record.run_folder import new_record
 from ..resources import controller_path
 from ..spaces import as_action, check_action
 from .diagnostics import OK, WARN, Reporter, describe_mismatch, status
@@ -347,8 +349,9 @@ class WorldNode(ProcessNode):
         """Save the records and close the world."""
         if self.record:
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
-            with self.saving(self.record):
-                self.recorder.save(self.record, facts)
+            with self.saving(self.record), new_record(Path(self.record)) as file:
+                self.recorder.save(file, facts)
+                self.get_logger().info(f"record: {file}")
             self.record = ""
         for command in self.commands:
             command.port.detach()

@@ -32,6 +32,15 @@ def test_a_saved_program_is_no_controller_file(tmp_path, capsys, command):
     )
 
 
+def test_a_full_disk_is_an_error_that_names_the_output(monkeypatch, capsys):
+    full = open("/dev/full", "w")
+    monkeypatch.setattr(sys, "stdout", full)
+    code, _, err = call(capsys, "check", "cartpole")
+    assert (code, err) == (2, "snn_control: standard output: No space left on device\n")
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
+
+
 def test_help_teaches(capsys):
     for arguments in ([], *([name] for name in COMMANDS)):
         with pytest.raises(SystemExit) as end:

@@ -13,6 +13,7 @@ from snn_control.engine.build import build
 from snn_control.engine.control import ELAPSED
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
+from tests.motion_judge import heard_beyond
 
 LOW, HIGH, SAFE, PERIOD = -0.7, 0.9, 0.1, 1e-3
 SLEW, ACCELERATION = 5.0, 400.0
@@ -170,3 +171,15 @@ def test_a_restart_of_the_network_keeps_the_motion():
 def test_what_makes_no_sense_is_refused(values, said):
     with pytest.raises(DescriptionError, match=said):
         direct(**values)
+
+
+def test_the_judge_of_what_was_heard_tells_lost_messages_from_commands_beyond_a_limit():
+    numbers = np.r_[:30, 60:100]  # 30 messages were lost
+    stamps, values = numbers * PERIOD, numbers * PERIOD * SLEW
+
+    def beyond(heard, published):
+        return heard_beyond(stamps, heard, PERIOD, SLEW, math.inf, math.inf, numbers=published)
+
+    assert beyond(values, numbers) == 0
+    assert beyond(values, np.arange(70)) == 1  # the loop catches up less after a pause
+    assert beyond(values + (numbers >= 80) * 1e-3, numbers) == 1

@@ -156,6 +156,9 @@ def test_the_command(tmp_path, capsys):
     assert (code, "a_controller.yaml: is not there: the controller of the run; record it anew" in err) == (2, True)
     patient_spec = replace(spec, inputs=tuple(replace(one, stale=np.inf) for one in spec.inputs))
     patient_spec.save(beside(file, "controller"))
+    for other in ("controller", "inputs"):
+        code, _, err = call(capsys, "replay", beside(file, other))
+        assert (code, str(beside(file, other)) in err, err.count("\n")) == (2, True, 1)
     code, out, err = call(capsys, "replay", file)
     assert (code, err) == (0, "")
     assert out.startswith("identical to the bit: ")

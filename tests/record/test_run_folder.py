@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import numpy as np
 import pytest
 
 from snn_control.errors import InputError, RuntimeFault
 from snn_control.record import read_run, write_run
+from snn_control.record.run_folder import beside, new_record, remove_record
 
 
 def test_what_goes_in_comes_out(tmp_path):
@@ -101,3 +104,27 @@ def test_a_writer_killed_at_any_moment_leaves_whole_files(tmp_path):
         summary, arrays = read_run(tmp_path)
         assert arrays["k"] == summary["k"]
         assert len(arrays["data"]) == 200_000
+
+
+def test_records_written_at_once_get_names_of_their_own_and_replace_nothing(tmp_path):
+    (tmp_path / "a_controller.yaml").write_text("the controller in use")
+    together = Barrier(8)
+
+    def write(number):
+        together.wait()
+        with new_record(tmp_path / "a.npz") as file:
+            file.write_text(str(number))
+            together.wait()
+            beside(file, "inputs").write_text(str(number))
+        return file.name
+
+    with ThreadPoolExecutor(8) as threads:
+        names = list(threads.map(write, range(8)))
+    assert sorted(names) == [f"a_{k}.npz" for k in range(2, 10)]
+    assert [(tmp_path / name).read_text() for name in names] == list("01234567")
+    assert [beside(tmp_path / name, "inputs").read_text() for name in names] == list("01234567")
+    assert len(list(tmp_path.iterdir())) == 17
+    assert (tmp_path / "a_controller.yaml").read_text() == "the controller in use"
+    for name in names:
+        remove_record(tmp_path / name)
+    assert [file.name for file in tmp_path.iterdir()] == ["a_controller.yaml"]

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import configparser
 import ctypes
+import shlex
 import socket
 import subprocess
+import sys
 import time
+from shutil import which
+from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from snn_control.cli.deploy import _twist_mux
+from snn_control.cli.deploy import _start, _twist_mux, _unit
 from snn_control.controller_file import load_spec
+from snn_control.errors import DescriptionError
 from snn_control.resources import controller_path
 from snn_control.ros.service_manager import alive_every, notify
 from tests.cli.common import call
@@ -102,6 +107,59 @@ def test_what_cannot_be_deployed_is_refused_before_anything_is_written(tmp_path,
     assert code == 2
     assert said in err
     assert not (tmp_path / "robot").exists()
+
+
+STRANGE = '100% of "a\\b", ${HOME} $$ ; it\'s'
+
+
+def test_systemd_gives_the_node_what_was_given(tmp_path, monkeypatch):
+    folder = tmp_path / "robot 100%h $HOME"
+    monkeypatch.setenv("ROS_STATIC_PEERS", STRANGE)
+    options = SimpleNamespace(name="snn_control", file="a%b.yaml", out=str(folder), parameters=[f"frame:={STRANGE}"])
+    start = _start(folder / "controller.yaml", options.parameters)
+    unit = tmp_path / "snn_control.service"
+    unit.write_text(_unit(options, folder, "robot", start))
+    service = unit_of(tmp_path)
+    words = [word.replace("%%", "%").replace("$$", "$") for word in shlex.split(service["ExecStart"])]
+    assert words == start
+    assert service["WorkingDirectory"] == str(folder).replace("%", "%%")
+    lines = [line.partition("=")[2] for line in unit.read_text().splitlines() if line.startswith("Environment=")]
+    given = dict(shlex.split(line)[0].replace("%%", "%").split("=", 1) for line in lines)
+    assert given["ROS_STATIC_PEERS"] == STRANGE
+    if which("systemd-analyze") is None:
+        pytest.skip("there is no systemd-analyze, which would read the unit as systemd does")
+    (folder / "cache").mkdir(parents=True)
+    done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True, timeout=60)
+    assert not [line for line in done.stderr.splitlines() if "snn_control.service" in line], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("FILE", {"file": "base.yaml\nExecStartPre=/bin/true"}),
+        ("-p", {"parameters": ["x:=1\nExecStartPre=+/bin/true"]}),
+        ("--user", {"user": "a\nExecStartPre=+/bin/true"}),
+        ("--user", {"user": "a b"}),
+        ("ROS_STATIC_PEERS", {}),
+    ],
+)
+def test_other_lines_for_the_unit_are_refused(tmp_path, monkeypatch, name, change):
+    monkeypatch.setenv("ROS_STATIC_PEERS", "a\nExecStartPre=+/bin/true" if not change else "")
+    given = {"name": "snn_control", "file": "base.yaml", "out": "robot", "parameters": [], "user": "robot"} | change
+    with pytest.raises(DescriptionError, match=f"{name} = .*must"):
+        _unit(SimpleNamespace(**given), tmp_path, given["user"], ["/usr/bin/python3"])
+
+
+@pytest.mark.parametrize(("size", "file"), [(200, "controller.yaml"), (4000, ".code: compiled code is not kept")])
+def test_on_a_full_disk_no_part_of_a_folder_stays(tmp_path, size, file):
+    code = "import resource, sys; from snn_control.cli import main"
+    code += f"; resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size})); sys.exit(main(sys.argv[1:]))"
+    line = [sys.executable, "-B", "-c", code, "deploy", str(write(tmp_path)), "--out", "robot"]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=tmp_path, env=child_environment(), timeout=120)
+    assert done.returncode in (1, 2)
+    assert file in done.stderr, done.stderr
+    assert "File too large" in done.stderr
+    assert [file.name for file in tmp_path.iterdir()] == ["controller.yaml"]
 
 
 def test_a_folder_with_other_files_is_left_alone(tmp_path, capsys):

@@ -63,8 +63,11 @@ def test_an_action_goes_over_topics_too(tmp_path, capsys, recording):
     (tmp_path / "pan_tilt.npz").write_bytes(shipped("pan_tilt", suffix=".npz").read_bytes())
     file = tmp_path / "side.yaml"
     file.write_text(yaml.safe_dump(values, sort_keys=False))
+    (tmp_path / "1" / "nodes").mkdir(parents=True)
+    for name in ("world.npz", "controller.npz", "controller_shown.npz"):
+        (tmp_path / "1" / "nodes" / name).write_text("of a run before")
     runs = [summary_of(capsys, recording, "--controller", file, "--out", tmp_path / str(k), *more)
-            for k, more in enumerate(([], ["--ros"]))]  # fmt: skip
+            for k, more in enumerate(([], ["--ros", "--force"]))]  # fmt: skip
     assert runs[0]["commands"] == runs[1]["commands"]
 
 

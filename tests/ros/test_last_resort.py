@@ -23,8 +23,7 @@ def test_a_hanging_publication_ends_in_the_safe_command_of_another_process(tmp_p
     with hanging(tmp_path, robot, CONTROLLER) as (process, answers):
         hangs(answers)
         if signalled:
-            for profile in tmp_path.glob("snn_control-*.xml"):  # as a cleaner of old files does
-                profile.unlink()
+            assert not list(tmp_path.glob("snn_control-*.xml"))  # nothing that a cleaner of old files removes
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 1
         before = len(answers)

@@ -25,6 +25,11 @@ MISTAKES = {
         None,
         ["controller_file = ''", "must name a controller file", "-p controller_file:=FILE"],
     ),
+    "misspelt file": (
+        {"controller_file": "", "controler_file": "x.yaml"},
+        None,
+        ["controler_file = 'x.yaml'", "is not a parameter; did you mean 'controller_file'?"],
+    ),
     "missing file": ({"controller_file": "no.yaml"}, None, ["no.yaml", "cannot be read", "No such file"]),
     "unknown key": ({}, ("inputs.sensor.stal", 0.1), ["inputs.sensor.stal = 0.1", "not a known key", "'stale'"]),
     "wrong size": (
@@ -87,6 +92,16 @@ MISTAKES = {
         ["ros.inputs.sensor.values", "not a known key"],
     ),
     "record not writable": ({"record": "/proc/none/a.npz"}, None, ["record = '/proc/none/a.npz'", "cannot be written"]),
+    "record and state in a file": (
+        {"record": "x.npz", "state": "x.npz"},
+        None,
+        ["state = 'x.npz'", "is written by controller, in the same process: record = ", "-p controller:state:=FILE"],
+    ),
+    "state among the files of a record": (
+        {"record": "x.mcap", "state": "x_2_shown.npz"},
+        None,
+        ["state = 'x_2_shown.npz'", "x.mcap", "state:=FILE"],
+    ),
 }
 
 

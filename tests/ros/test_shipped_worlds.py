@@ -16,6 +16,7 @@ from snn_control.resources import shipped
 from snn_control.training.rollout import episode
 
 STEPS, SEED = 120, 5
+PATIENCE = 240.0  # s: the world of the quadruped takes a minute where all processors are busy
 CONTROLLED = {name: one for name in WORLDS if (one := world_class(name).metadata.get("controller"))}
 
 
@@ -26,10 +27,10 @@ def test_lockstep_gives_the_return_of_gymnasium_to_the_bit(tmp_path, start, name
     if "scored_from" in dict(world_class(name).__init__.__annotations__):
         arguments["scored_from"] = 0.0
     record, given = tmp_path / "world.npz", {"controller_file": controller_file, "mode": "lockstep"}
-    more = {"arguments": json.dumps(arguments), "record": str(record)}
+    more = {"arguments": json.dumps(arguments), "record": str(record), "patience": PATIENCE}
     world = start("world_node", world=world_id, seed=SEED, episodes=1, **given, **more)
     controller = start("controller_node", **given)
-    assert world.wait() == 0, world.text
+    assert world.wait(PATIENCE) == 0, world.text
     assert controller.end() == 0
     found, _ = read_record(record)
     env = gymnasium.make(world_id, disable_env_checker=True, **arguments)

@@ -32,14 +32,18 @@ PROFILES = {
 NODE = """
 import os, sys, tempfile
 tempfile.tempdir = sys.argv[2] if sys.argv[2:] else None
-from snn_control.ros.transport import shared_memory, use_udp
+from snn_control.ros.transport import remove_profile, shared_memory, use_udp
 told = use_udp() if sys.argv[1] == "udp" else []
 import rclpy
 rclpy.init()
 node = rclpy.create_node("one")
 from std_msgs.msg import Float64
 publisher = node.create_publisher(Float64, "x", 1)
-print(int(shared_memory()), len(told))
+remove_profile()
+use_udp()  # as a process that it starts does: the profile can be read
+print(int(shared_memory()), len(told), flush=True)
+remove_profile()
+os._exit(0)  # as if it was killed
 """
 
 
@@ -54,9 +58,10 @@ def node(*words: str, **environment: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("limited", ["LOCALHOST", "SUBNET"])
-def test_a_node_has_no_shared_memory_by_default(limited):
+def test_a_node_has_no_shared_memory_by_default_and_leaves_no_file(limited, tmp_path):
     assert node("default", ROS_AUTOMATIC_DISCOVERY_RANGE=limited)[0] == 1  # what there is without us
-    assert node("udp", ROS_AUTOMATIC_DISCOVERY_RANGE=limited) == (0, 0)
+    assert node("udp", ROS_AUTOMATIC_DISCOVERY_RANGE=limited, TMPDIR=str(tmp_path)) == (0, 0)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("kind", "told"), [("SHM", 1), ("LARGE_DATA", 1), ("UDPv4", 0)])

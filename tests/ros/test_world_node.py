@@ -233,6 +233,7 @@ def test_a_missing_controller_is_waited_for_and_then_named(tmp_path, start, robo
 
 def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     file, record = write(tmp_path, CARTPOLE), tmp_path / "world.npz"
+    record.write_text("of another run")
     ticks: list[Clock] = []
     robot.listen(Clock, "/clock", ticks.append)
     controller = start("controller_node", controller_file=str(file), mode="lockstep")
@@ -246,5 +247,6 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     controller.send(signal.SIGKILL)
     assert world.wait() == 1
     assert "no command on push for 5 s in lockstep" in world.text
-    assert read_record(record)[1]["steps"] > 0
+    assert read_record(tmp_path / "world_2.npz")[1]["steps"] > 0
+    assert record.read_text() == "of another run"
     assert "Traceback" not in world.text

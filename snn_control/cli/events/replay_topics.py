@@ -55,8 +55,6 @@ def on_topics(
     }  # fmt: skip
     nodes = folder.resolve() / "nodes"  # separate, because names of their files are used here too
     nodes.mkdir(exist_ok=True)
-    for name in ("world.npz", "controller.npz"):
-        (nodes / name).unlink(missing_ok=True)
     processes = closed_loop(
         world=WORLD, world_arguments=json.dumps(arguments), controller_file=str(folder / "controller.yaml"),
         lockstep=not options.real_time, episodes=1, record=str(nodes),

@@ -1,5 +1,5 @@
 """The .mcap files of rosbag2, read from start to end: an index is not needed, and a file that was cut is read up to the
-cut, even within its last chunk.
+cut, even within its last chunk. A chunk whose checksum does not match is left out, and counted as malformed.
 
 From the MCAP specification (mcap.dev/spec): a record is a byte of opcode, uint64 length, content. The library `mcap`
 reads the contents; its own reader rejects a chunk that is incomplete.
@@ -7,14 +7,16 @@ reads the contents; its own reader rejects a chunk that is incomplete.
 
 from __future__ import annotations
 
+import os
 import struct
+import zlib
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from ...errors import optional
-from .storage import Storage, full_type, room, unpacked
+from .storage import BAGS, Storage, full_type, room, unpacked
 
 __all__ = ["McapStorage"]
 
@@ -51,8 +53,27 @@ class McapStorage(Storage):
         """Topic, type, log time [ns] and bytes of every message in CDR, in the order of the file."""
         for topic, kind, log_time, data in self._walk():
             message = unpacked(data)
-            if message is not None:
+            if message is None:
+                self.malformed += 1
+            else:
                 yield topic, kind, log_time, message
+
+    def condition(self) -> Literal["whole", "cut", "damaged"]:
+        """Condition of the file, after `everything`: cut if it only lacks its end, damaged if a checksum or the order
+        of the records is wrong."""
+        from mcap.stream_reader import StreamReader
+
+        with open(self.path, "rb") as file:
+            reader = StreamReader(file, emit_chunks=True, validate_crcs=True, record_size_limit=self.size_bytes)
+            try:
+                checked = sum(1 for _ in reader.records) > 0
+            except Exception:  # the library may raise any exception for bytes that are no records
+                checked = False
+            file.seek(-MAGIC, os.SEEK_END)
+            ended = file.read().startswith(BAGS[1])
+        if checked and not self.malformed:
+            return "whole"
+        return "cut" if self.truncated and not (ended or self.malformed) else "damaged"
 
     def _summary(self) -> bool:
         """Read topics and counts from the end of the file; returns whether they are there."""
@@ -81,7 +102,8 @@ class McapStorage(Storage):
             file.seek(MAGIC)
             for opcode, content in self._records(file):
                 self.bytes_read = file.tell()
-                for kind, body in self._chunk(content) if opcode == CHUNK else [(opcode, content)]:
+                chunk = opcode == CHUNK
+                for kind, body in self._chunk(content, self.truncated) if chunk else [(opcode, content)]:
                     if kind == MESSAGE and len(body) >= MESSAGE_HEAD.size:
                         number, _, log_time, _ = MESSAGE_HEAD.unpack_from(body)
                         if number in channels:
@@ -102,16 +124,19 @@ class McapStorage(Storage):
                 file.seek(length, 1)
                 continue
             content = file.read(min(length, self.size_bytes))
-            if len(content) == length or opcode == CHUNK:
+            self.truncated = len(content) < length
+            if opcode == CHUNK or not self.truncated:
                 yield opcode, content
         self.truncated = True
 
-    def _chunk(self, content: bytes) -> Iterator[tuple[int, memoryview]]:
+    def _chunk(self, content: bytes, cut: bool) -> Iterator[tuple[int, memoryview]]:
         """The complete records of a chunk."""
         try:
             chunk = self._contents.Chunk.read(_stream(content))
             size = min(chunk.uncompressed_size, room(len(chunk.data)))
             data = memoryview(_unpack(chunk.compression, chunk.data, size))
+            if not cut and chunk.uncompressed_crc not in (0, zlib.crc32(data)):
+                raise ValueError("checksum")
         except Exception:  # no chunk, or one that cannot be unpacked: the libraries may raise any exception
             self.malformed += 1
             return

@@ -34,7 +34,8 @@ HEAD = "| fault | times | safe command later than it was due [ms] | oldest data 
 def row(name: str, verdict: Verdict) -> str:
     late = "" if verdict.late == -float("inf") else f"{verdict.late * 1e3:.2f}"
     oldest = f"{verdict.oldest * 1e3:.1f}" if verdict.oldest else ""
-    told = "kept" if verdict.good else "; ".join(sorted(set(verdict.wrong))[:3]) or "too late"
+    told = "kept" if verdict.good else "; ".join(sorted(set(verdict.wrong))[:3])
+    told = told or ("beyond limits" if verdict.broken else "too late")
     return f"| {name} | {verdict.times} | {late} | {oldest} | {verdict.commands:,} | {verdict.broken} | {told} |"
 
 

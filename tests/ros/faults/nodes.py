@@ -59,7 +59,7 @@ def signals(folder: Path, listener: Listener, stalls: Stalls, times: int, random
         verdict.commands += len(rows)
         verdict.broken += beyond(rows, stalls)
         if rows[-1, 1] != SAFE or rows[-1, 2] != 0.0:
-            verdict.wrong.append(f"the last command is {rows[-1, 1:]}")
+            verdict.wrong.append(f"the last command is {rows[-1, 1:3]}")
         rig.close()
     return verdict
 
@@ -234,7 +234,7 @@ def supervisor(folder: Path, listener: Listener, stalls: Stalls, times: int, ran
             verdict.commands += len(rows)
             verdict.broken += beyond(rows, stalls, most=np.inf)
             if rows[-1, 1] != SAFE or rows[-1, 2] != 0.0:
-                verdict.wrong.append(f"the last command is {rows[-1, 1:]}")
+                verdict.wrong.append(f"the last command is {rows[-1, 1:3]}")
             rig.close()
     return verdict
 

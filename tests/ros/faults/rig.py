@@ -82,10 +82,10 @@ class Stalls(threading.Thread):
 
 @dataclass
 class Listener:
-    """What is heard of the commands: stamp [s since 1970], echo, arm."""
+    """What is heard of the commands: stamp [s since 1970], echo, arm, number of the publication."""
 
     topic: str = "drive"
-    heard: list[tuple[float, float, float]] = field(default_factory=list)
+    heard: list[tuple[float, float, float, int]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         import rclpy
@@ -93,9 +93,9 @@ class Listener:
         from rclpy.executors import SingleThreadedExecutor
         from rclpy.qos import QoSProfile
 
-        def hear(m: Any) -> None:
+        def hear(m: Any, info: Any) -> None:
             stamp = m.header.stamp.sec + m.header.stamp.nanosec * 1e-9
-            self.heard.append((stamp, m.twist.linear.x, m.twist.linear.y))
+            self.heard.append((stamp, m.twist.linear.x, m.twist.linear.y, info["publication_sequence_number"]))
 
         if not rclpy.ok():
             rclpy.init()
@@ -106,8 +106,8 @@ class Listener:
         threading.Thread(target=executor.spin, daemon=True).start()
 
     def since(self, begin: float, end: float = np.inf) -> np.ndarray:
-        """(k, 3) what was heard with stamps in [begin, end)."""
-        rows = np.array(self.heard, np.float64).reshape(-1, 3)
+        """(k, 4) what was heard with stamps in [begin, end)."""
+        rows = np.array(self.heard, np.float64).reshape(-1, 4)
         return rows[(rows[:, 0] >= begin) & (rows[:, 0] < end)]
 
 
@@ -197,9 +197,9 @@ class Verdict:
 
 def beyond(rows: np.ndarray, stalls: Stalls, **more: float) -> int:
     """Number of commands of the arm beyond a limit."""
-    stamps, arm = rows[:, 0], rows[:, 2]
+    stamps, arm, numbers = rows[:, 0], rows[:, 2], rows[:, 3]
     found = int((~(arm >= LOW) | ~(arm <= HIGH)).sum())
-    return found + heard_beyond(stamps, arm, PERIOD, SLEW, ACCELERATION, JERK, stalls.found, **more)
+    return found + heard_beyond(stamps, arm, PERIOD, SLEW, ACCELERATION, JERK, stalls.found, numbers=numbers, **more)
 
 
 def age_of(rows: np.ndarray, zero: float, stalls: Stalls) -> float:
