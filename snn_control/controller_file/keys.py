@@ -30,9 +30,9 @@ from ..network import (
     Normal,
     Uniform,
 )
-from ..network.checks import Checked, Numbers, OrWord
+from ..network.checks import Checked, Items, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
-from ..network.distance import positions_of
+from ..network.distance import check_positions
 from ..network.graph import Drawn
 from .training import Limits, Surrogate
 
@@ -152,7 +152,9 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
     for field, parameter in inspect.signature(described).parameters.items():
         hint, rule = hints[field], rules.get(field)
-        if rule is not None and _bare(hint) is hint:  # a field without a rule has the rule of its class
+        if rule is None and get_origin(hint) is Annotated:  # of a function
+            rule = hint.__metadata__[0]
+        if rule is not None and _bare(hint) is hint and not isinstance(rule, Items):  # the rule of its class
             hint = Annotated[hint, rule]
         place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
         if described is EventsInput and field == "encoder":
@@ -207,4 +209,4 @@ def _inner(hint: Any) -> Iterator[Any]:
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):
-            yield Distribution if isinstance(rule, Drawn) else Grid if rule is positions_of else None
+            yield Distribution if isinstance(rule, Drawn) else Grid if rule is check_positions else None

@@ -14,9 +14,9 @@ from typing import Annotated, Any, get_args, get_origin
 from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..network import Population, Projection
-from ..network.checks import NAME, Numbers, OneOf, OrWord, Whole, check_name
+from ..network.checks import MOST, NAME, Numbers, OneOf, OrWord, Whole, check_name
 from ..network.convolution import Pair
-from ..network.distance import positions_of
+from ..network.distance import check_positions
 from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
 from .joint_limits import JointLimits
@@ -241,13 +241,13 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
     if isinstance(rule, OneOf):
         return {"enum": list(rule.words)}
     if isinstance(rule, Pair):
-        one = {"type": "integer", "minimum": rule.least}
+        one = {"type": "integer", "minimum": rule.least, "maximum": MOST}
         cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
         return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
     known: dict[Any, Schema] = {
         check_name: {"pattern": _whole(NAME)},
         check_type: {"pattern": _whole(TYPE)},
-        positions_of: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
+        check_positions: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
     }
     return said | known.get(rule, {})
 
