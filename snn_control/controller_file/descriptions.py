@@ -115,7 +115,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
     r.done()
     try:
-        return import_nir(r.folder / file, dialect, dt, options.values).network
+        return import_nir(r.beside(r.at("nir"), file), dialect, dt, options.values).network
     except DescriptionError as error:
         if error.path == "FILE":
             raise DescriptionError(r.at("nir"), file, error.rule, error.fix) from None

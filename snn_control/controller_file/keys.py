@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, ValueInput
+from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, Output, ValueInput
 from ..engine import registry
 from ..network import (
     Connector,
@@ -28,6 +28,8 @@ from ..network import (
     LearningRule,
     NeuronModel,
     Normal,
+    Population,
+    Projection,
     Uniform,
 )
 from ..network.checks import Checked, Items, Numbers, OrWord
@@ -37,7 +39,7 @@ from ..network.graph import Drawn
 from .training import Limits, Surrogate
 
 __all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
-__all__ += ["members", "type_of", "types_at"]
+__all__ += ["may_be_tuned", "members", "type_of", "types_at"]
 
 INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
 #: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events
@@ -142,6 +144,16 @@ class Key:
     def optional(self) -> bool:
         """Whether ``null`` is allowed."""
         return self.default is None or type(None) in members(self.hint)
+
+
+#: descriptions whose numbers may be tuned
+TUNED = (Population, Projection, Distribution, *PLUGINS)
+
+
+def may_be_tuned(described: Any, key: Key) -> bool:
+    """Whether the number or array of a key may be tuned while the controller runs."""
+    tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
+    return tuned and key.kind in (float, Any)
 
 
 @functools.cache

@@ -25,7 +25,9 @@ TYPE = re.compile(r"\w+/msg/\w+")
 def check_type(path: str, value: Any) -> None:
     """Check a message type."""
     if not isinstance(value, str) or not TYPE.fullmatch(value):
-        raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'")
+        parts = str(value).split("/")
+        fix = f"did you mean '{parts[0]}/msg/{parts[1]}'?" if len(parts) == 2 else ""
+        raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'", fix)
 
 
 @dataclass(frozen=True)

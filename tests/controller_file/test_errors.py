@@ -76,7 +76,7 @@ STRUCTURAL = [
     (f"{CAMERA}.capacity", 0, "inputs.camera.capacity = 0: must be a whole number >= 1"),
     (f"{CAMERA}.stale", 0, "inputs.camera.stale = 0: must be > 0 s"),
     (f"{CAMERA}.required", "no", "inputs.camera.required = 'no': must be true or false"),
-    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool, surface; known: pool, surface"),
+    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool, surface"),
     (f"{CAMERA}.encoder.response", "most", "inputs.camera.encoder.response = 'most': must be 'sum', 'binary' or 'saturate'"),
     (f"{CAMERA}.encoder.response", "saturate", "inputs.camera.encoder.ceiling = None: is required with response 'saturate'"),
     (f"{CAMERA}.encoder.tau", 0, "inputs.camera.encoder.tau = 0: must be > 0"),
@@ -120,7 +120,16 @@ STRUCTURAL = [
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
     (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be >= 0 s"),
     (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be 'value', 'subtract' or 'subtract_snntorch'"),
-    (f"{MOTOR}.bias", [1, "a"], f"network.populations.motor.bias = [1, 'a']: {NUMBERS}"),
+    (f"{MOTOR}.bias", [1, "a"], "network.populations.motor.bias[1] = 'a': must be a number"),
+    (f"{MOTOR}.bias", [1, True, 0, 0], "network.populations.motor.bias[1] = True: must be a number"),
+    (f"{MOTOR}.bias", "1e-3 V", f"network.populations.motor.bias = '1e-3 V': {NUMBERS}; write the number alone, in SI units: 10 ms is 0.01"),
+    (f"{MOTOR}.bias", "../w.npz#w", "network.populations.motor.bias = '../w.npz': must be in the folder of the controller file; copy it there, and write w.npz"),
+    (f"{MOTOR}.bias", "/tmp/w.npz#w", "network.populations.motor.bias = '/tmp/w.npz': must be in the folder of the controller file"),
+    (f"{MOTOR}.bias", "a/../../w.npz#w", "network.populations.motor.bias = 'a/../../w.npz': must be in the folder of the controller file"),
+    (f"{MOTOR}.size", {"value": 4, "tunable": [1, 8]}, "network.populations.motor.size.tunable = 4: cannot be tuned: it is neither a number with fractions nor an array"),
+    (f"{MOTOR}.neuron", {"type": "LIF"}, "phase; did you mean 'lif'?"),
+    (f"{PAN}.slew", "80 rad/s", f"outputs.pan.slew = '80 rad/s': {NUMBERS}; write the number alone, in SI units: 10 ms is 0.01"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "padding": [{"value": 1, "tunable": [0, 2]}, 1]}, "connection.padding[0].tunable"),
     (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
     (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),
     ("network.projections", {}, "network.projections = {}: must be a list"),
@@ -184,6 +193,7 @@ STRUCTURAL = [
     ("guard.delay", 1, "guard.delay = 1: is not a known key"),
     ("ros.topics", {}, "ros.topics = {}: is not a known key; "),
     ("ros.outputs.pan.type", "Float64", "ros.outputs.pan.type = 'Float64': must look like 'sensor_msgs/msg/JointState'"),
+    ("ros.outputs.pan.type", "std_msgs/Float64", "must look like 'sensor_msgs/msg/JointState'; did you mean 'std_msgs/msg/Float64'?"),
     ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number >= 1, at most 1,000"),
     ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
     ("ros.outputs.pan.values", ["a"], "ros.outputs.pan.values = ['a']: must be a mapping (key: value)"),
@@ -198,8 +208,15 @@ STRUCTURAL = [
 
 #: rules between values, which only the parser knows
 MEANING = [
+    (f"{FIRST}.weights", [[1, 2], [3]], "network.projections[0].weights[1] = [3]: must be 2 numbers, as network.projections[0].weights[0] is"),
+    (f"{FIRST}.weights", [1, [3]], "network.projections[0].weights[1] = [3]: must be a number, as network.projections[0].weights[0] is"),
+    (f"{FIRST}.weights", [1.0, 10**400], "must fit into 64 bits; write a large number as 1e20"),
+    (f"{MOTOR}.bias", {"value": 0.1, "tunable": [0, 10**400]}, "must be [low, high], finite numbers with low < high"),
     ("training.trainable.x", {"low": 1, "high": 1}, "training.trainable.x.low = 1: must be < high (1)"),
     (f"{FIRST}.connection", {"type": "pooling", "shape": [1, 3, 4], "kernel": 100_000}, "network.projections[0].connection.kernel = 100000: must be smaller: at most 100,000,000 weights for 1 channel"),
+    ("outputs.way", {"size": 30, "limits": [[-1] * 30, [1] * 30], "safe": 2, "decoder": [{"type": "membrane", "from": "slow", "weights": 1}]}, "outputs.way.safe = 2: must be finite and within limits [array([-1, -1,"),
+    ("guard", {"x\ny": 1}, "guard.x y = 1: is not a known key"),
+    (f"{PAN}.unit", {"x" * 5000: 1}, "outputs.pan.unit"),
     ("training.settings.rate", {"a": 1}, "training.settings.rate = {'a': 1}: must be a number, a text, true or false, or a list"),
     ("training.settings.critic", [64, "b"], "training.settings.critic = [64, 'b']: must be a number, a text"),
     (f"{CAMERA}.filters", [{"type": "region", "x": 0, "y": 20, "width": 2, "height": 5}], "inputs.camera.filters[0].height = 5: must end within the sensor (32 x 24): at most 4 from 20"),
@@ -273,6 +290,8 @@ BUILD = [
 def message(document):
     with pytest.raises(DescriptionError) as caught:
         parse_spec(document)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000
     return str(caught.value)
 
 
