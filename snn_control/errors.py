@@ -122,7 +122,7 @@ class CacheWarning(UserWarning):
     """Compiled code could not be kept or read, and was compiled."""
 
 
-def in_line(text: str, most: int = 600) -> str:
+def in_line(text: str, most: int = 1000) -> str:
     """A text in one line, cut to ``most`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[:most] + "..."

@@ -37,7 +37,8 @@ def _read_place(r: Reader, place: str) -> Any:
         kind = {EVENTS_ENCODERS: "encoders", OUTPUT_DECODERS: "decoders"}.get(place, place)
         if kind not in PLUGINS.values() or value in list(registry.types(kind)) or not (broken := registry.faults(kind)):
             raise
-        raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
+        fix = "; ".join(filter(None, (error.fix, broken)))
+        raise DescriptionError(error.path, error.value, error.rule, fix) from None
     return read_fields(r, described)
 
 

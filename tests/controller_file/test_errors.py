@@ -291,7 +291,7 @@ def message(document):
     with pytest.raises(DescriptionError) as caught:
         parse_spec(document)
     assert "\n" not in str(caught.value)
-    assert len(str(caught.value)) < 1000
+    assert len(str(caught.value)) < 1500
     return str(caught.value)
 
 
