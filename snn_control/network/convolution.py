@@ -26,7 +26,7 @@ class Pair:
 
     def __call__(self, path: str, value: Any) -> Any:
         """(rows, columns), or the word; raises DescriptionError."""
-        if isinstance(value, str) and value == self.word:
+        if self.word and isinstance(value, str) and value == self.word:
             return value
         several = isinstance(value, list | tuple) or np.ndim(value) > 0
         pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if several else ()

@@ -157,6 +157,7 @@ STRUCTURAL = [
     (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "groups": "two"}, "network.projections[0].connection.groups = 'two': must be a whole number >= 1"),
     (f"{FIRST}.connection", {"type": "convolution", "shape": 12}, "network.projections[0].connection.shape = 12: must be a list of 3 numbers"),
     (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "padding": [True, 1]}, "network.projections[0].connection.padding = [True, 1]: must be a whole number, or [rows, columns]"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "stride": ""}, "network.projections[0].connection.stride = '': must be a whole number, or [rows, columns]"),
     (f"{FIRST}.connection", {"type": "pooling", "shape": [1, 3, 4], "kernel": 10**400}, "must be >= 1, at most 100,000,000"),
     (f"{FIRST}.connection", {"type": "fixed_indegree", "n": 10**400, "seed": 1}, "must be a whole number >= 1, at most 100,000,000"),
     ("ros.inputs.joints.grid", [0, 2], "ros.inputs.joints.grid[0] = 0: must be a whole number >= 1"),
@@ -313,6 +314,10 @@ def test_a_wrong_whole_is_told_what_and_how(case):
         build_program(spec)
     assert str(caught.value).startswith("controller.yaml: ")
     assert expected in str(caught.value)
+
+
+def test_long_explanations_are_cut():
+    assert str(DescriptionError("a", 1, "raised " + "x\n" * 5000)) == f"a = 1: raised {'x ' * 496}x..."
 
 
 def test_a_misspelt_key_that_must_be_there_is_named():
