@@ -77,7 +77,7 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
     if type(value) not in (int, float) and not factor:
         raise DescriptionError(f"{path}.value", value, "must be a number or an array")
     if not ends[0] <= (1.0 if factor else value) <= ends[1]:
-        rule = "must hold 1, the factor of the array at first" if factor else f"must hold the value, {value:g}"
+        rule = "must hold 1, the factor of the array at first" if factor else f"must hold the value, {value}"
         raise DescriptionError(f"{path}.tunable", ends, rule)
     return value, {path: Tunable(float(ends[0]), float(ends[1]))}
 

@@ -212,6 +212,7 @@ MEANING = [
     (f"{FIRST}.weights", [[1, 2], [3]], "network.projections[0].weights[1] = [3]: must be 2 numbers, as network.projections[0].weights[0] is"),
     (f"{FIRST}.weights", [1, [3]], "network.projections[0].weights[1] = [3]: must be a number, as network.projections[0].weights[0] is"),
     (f"{FIRST}.weights", [1.0, 10**400], "must fit into 64 bits; write a large number as 1e20"),
+    (f"{MOTOR}.bias", {"value": 10**400, "tunable": [0, 1]}, "network.populations.motor.bias.tunable = [0, 1]: must hold the value, 1000"),
     (f"{MOTOR}.bias", {"value": 0.1, "tunable": [0, 10**400]}, "must be [low, high], finite numbers with low < high"),
     ("training.trainable.x", {"low": 1, "high": 1}, "training.trainable.x.low = 1: must be < high (1)"),
     (f"{FIRST}.connection", {"type": "pooling", "shape": [1, 3, 4], "kernel": 100_000}, "network.projections[0].connection.kernel = 100000: must be smaller: at most 100,000,000 weights for 1 channel"),
