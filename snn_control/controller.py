@@ -208,10 +208,13 @@ class Controller(Stepped):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Take the learned weights alone from a file that `save_state` wrote; raises ProgramError as `load_state`
-        does."""
+        """Take the learned weights alone from a file of `save_state`; raises ProgramError as `load_state` does, and if
+        they are not finite."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
+        learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
+        if not all(np.isfinite(weights).all() for weights in learned):
+            raise ProgramError(f"{path}: its learned weights are not finite; learn without this file")
         for rule in self._rules:
             self.bound.array(f"{rule.title}.weights")[:] = other.bound.array(f"{rule.title}.weights")
 
@@ -236,12 +239,13 @@ class Controller(Stepped):
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
         for path in values:
-            if path not in newest:
+            if path not in newest or self.bound.tuning is None:
                 known = nearest(path, names) if names else "the file declares nothing tunable"
+                known = "a Program alone cannot be tuned, load the controller file" if path in newest else known
                 raise InputError(f"tune '{path}': is not tunable; {known}")
         try:
             self.bound.tune(np.array(list((newest | dict(values)).values()), np.float64))
-        except (DescriptionError, TypeError, ValueError) as error:
+        except (DescriptionError, TypeError, ValueError, OverflowError) as error:
             raise InputError(f"tune {error}") from None
 
     # learning ------------------------------------------------------------------------------------------------
@@ -356,8 +360,7 @@ class Controller(Stepped):
     @alone
     def counters(self) -> dict[str, Any]:
         """All counts since the reset: ticks, spikes, synaptic operations, those of guard and inputs, and the
-        `workload` in NeuroBench's terms. Under ``learning``: whether each rule is on, and how many weights it has
-        visited."""
+        `workload` in NeuroBench's terms. Under ``learning``: whether each rule is on, and its weights visited."""
         a, spiking = self.bound.array, self.program.facts.spiking
         return {
             "ticks": int(a("clock")[0]),

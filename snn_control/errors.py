@@ -36,6 +36,7 @@ __all__ = [
     "counted",
     "how_to_install",
     "in_file",
+    "in_line",
     "nearest",
     "raised",
     "said",
@@ -63,11 +64,10 @@ class DescriptionError(SnnControlError, ValueError):
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
         self.path, self.value, self.rule, self.fix = path, value, rule, fix
-        shown = "" if value is NO_VALUE else " = " + " ".join(repr(value).split())  # in one line
         most = 250 if isinstance(value, str) else 80  # file names are not cut
-        if len(shown) > most + 3:
-            shown = shown[:most] + "..."
-        super().__init__(f"{path}{shown}: {rule}" + (f"; {fix}" if fix else ""))
+        shown = "" if value is NO_VALUE else " = " + in_line(repr(value), most)
+        where = path if path.isprintable() else in_line(path)
+        super().__init__(f"{where}{shown}: {in_line(rule)}" + (f"; {in_line(fix)}" if fix else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """For pickling between processes."""
@@ -122,14 +122,20 @@ class CacheWarning(UserWarning):
     """Compiled code could not be kept or read, and was compiled."""
 
 
+def in_line(text: str, most: int = 1000) -> str:
+    """A text in one line, cut to ``most`` characters."""
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[:most] + "..."
+
+
 def said(error: BaseException) -> str:
-    """What any exception says, in one line; if nothing, its type and where it was raised."""
-    return " ".join(str(error).split()) or raised(error)
+    """The message of any exception, in one line; if it has none, its type and where it was raised."""
+    return in_line(str(error)) or raised(error)
 
 
 def raised(error: BaseException) -> str:
     """Type of any exception, what it says, and where it was raised, in one line."""
-    text, frames = " ".join(str(error).split())[:300], traceback.extract_tb(error.__traceback__)
+    text, frames = in_line(str(error), 300), traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{text and ': '}{text}{where}"
 
@@ -158,10 +164,10 @@ def nearest(word: Any, known: Any) -> str:
 
 
 def close_match(word: Any, known: Iterable[str]) -> str:
-    """``did you mean 'x'?``, or an empty text."""
-    names = list(known)
-    close = difflib.get_close_matches(str(word), names, 1) or [k for k in names if str(word) in k.split("_")]
-    return f"did you mean '{close[0]}'?" if close else ""
+    """``did you mean 'x'?``, or an empty text; 'X' is close to 'x', and 'rate' to 'learning_rate'."""
+    names, text = {one.lower(): one for one in known}, str(word).lower()
+    close = difflib.get_close_matches(text, names, 1) or [k for k in names if text in k.split("_")]
+    return f"did you mean '{names[close[0]]}'?" if close else ""
 
 
 def counted(n: int, word: str = "number") -> str:

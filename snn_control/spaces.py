@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DescriptionError, InputError, counted
+from .errors import DescriptionError, InputError, counted, in_line
 from .flat import flattened
 
 __all__ = [
@@ -108,7 +108,10 @@ def _given(observation: Mapping[str, Any], inputs: Mapping[str, Any]) -> dict[st
 
 
 def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    flat = np.asarray(observation, np.float64).reshape(-1)
+    array = np.asarray(observation)
+    if array.dtype.kind not in "biuf":
+        raise InputError(f"observation = {in_line(repr(observation), 80)}: must be numbers")
+    flat = array.astype(np.float64).reshape(-1)
     sizes = parts_of(inputs, flat.size)
     if not sizes:
         need = " + ".join(f"{name} ({one.size})" for name, one in inputs.items())

@@ -60,10 +60,15 @@ def test_an_unknown_name_and_a_wrong_shape_are_errors_that_name_the_way():
         one.step({"a": [1, 2, 3]})
     with pytest.raises(InputError, match=r"observation\['b'\] = 'much': must be 1 number$"):
         one.step({"b": "much"})
+    for wrong in ("3", np.array(["3"]), np.datetime64("2026-01-01"), np.ma.masked_less([1.0], 2), [None], 10**400, 1j):
+        with pytest.raises(InputError, match=r"observation\['b'\] = .*: must be 1 number$"):
+            one.step({"a": [0, 0], "b": wrong})
     with pytest.raises(InputError, match=r"observation\['b'\]: shape \(2,\): must be 1 number$"):
         one.step({"b": [1, 2]})
     with pytest.raises(InputError, match=r"observation, a ndarray: must be a mapping.*predict takes an array"):
         one.step(np.zeros(3))
+    with pytest.raises(InputError, match=r"observation = \['1', '2', '3'\]: must be numbers"):
+        one.predict(["1", "2", "3"])
     with pytest.raises(InputError, match="observation of 4 numbers"):
         one.predict(np.zeros(4))
     with pytest.raises(InputError, match="no 'a'; the inputs are a, b"):

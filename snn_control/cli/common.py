@@ -31,6 +31,7 @@ EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 SHARED: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
     "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
+    "--force": {"action": "store_true", "help": "replace the file where it exists already"},
     "--json": {"action": "store_true", "help": "print one JSON object"},
 }
 
@@ -40,20 +41,14 @@ def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None
     parser.add_argument(name, **{**SHARED[name], **other})
 
 
-def check_new(file: str | None) -> None:
-    """Raise DescriptionError if a file of this name exists already."""
-    if file is not None and os.path.exists(file):
-        raise DescriptionError("FILE", file, "exists already", "choose another name, or remove it")
-
-
-def write_new(file: str | None, text: str) -> bool:
-    """Write a text to a new file, or print it if no name is given; returns whether it was written."""
-    if file is None:
+def write_new(options: argparse.Namespace, text: str) -> bool:
+    """Write a text to ``options.file``, or print it if no name is given; returns whether it was written."""
+    if options.file is None:
         sys.stdout.write(text)
         return False
-    with writing("FILE", file):
-        check_new(file)
-        replace_text(file, text)
+    with writing("FILE", options.file):
+        check_free("FILE", options.file, options.force)
+        replace_text(options.file, text)
     return True
 
 
@@ -92,9 +87,9 @@ def check_out(options: argparse.Namespace) -> None:
     check_free("--out", options.out, options.force)
 
 
-def check_free(option: str, path: str, force: bool) -> None:
+def check_free(option: str, path: str | None, force: bool) -> None:
     """Refuse to replace a file without ``--force``; raises DescriptionError."""
-    if os.path.exists(path) and not force:
+    if path is not None and os.path.exists(path) and not force:
         raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
 
 
@@ -190,7 +185,9 @@ def our_output() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    print(json.dumps(value, indent=1))
+    """Print JSON; numbers that are not finite, which it cannot express, are null."""
+    finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
+    print(json.dumps(finite, indent=1, allow_nan=False))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from ..controller_file import load_spec
-from ..errors import in_file
+from ..errors import DescriptionError, in_file
 from ..files import writing
 from ..resources import controller_path
 from .common import add_command, add_out, add_shared, check_out
@@ -27,6 +27,8 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..nir import export_nir
 
+    if not options.out.endswith(".nir"):
+        raise DescriptionError("--out", options.out, "must end with .nir", "only NIR files are written")
     check_out(options)
     spec = load_spec(controller_path(options.file, "FILE"))
     with writing("--out", options.out), in_file(spec.path):

@@ -32,7 +32,7 @@ options, with the names of each framework:
 --verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
 layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
 shape, (steps, channels, rows, columns), are accepted too, and a batch of one, (steps, 1, ...). If the activity differs,
-other dialects and options are tried for a few seconds, and identical ones are named (not with --json).
+other dialects and options are tried, and identical ones are named (not with --json).
 
 a controller (--out) runs one step of the network in each tick, or more with --period or --steps-per-tick: a network
 that was trained with T steps for each sample runs T steps in a tick, with a constant input. Its state continues from
@@ -150,11 +150,11 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
     where = f"step {first.step}, population {first.population}, neuron {first.neuron} (counted from 0)"
     print(f"different: {where}: expected {first.expected:.9g}, got {first.got:.9g}")
     print(f"{verdict.wrong} of {verdict.compared} numbers in {verdict.steps} steps differ")
-    found = try_others(options.file, arrays, imported.dialect, options.dt, dict(options.option))
+    found, tried = try_others(options.file, arrays, imported.dialect, options.dt, dict(options.option))
     for trial in found:
         print(f"identical instead: {trial}")
     if not found:
-        print("no other dialect or option that was tried is identical")
+        print(f"no other dialect or option is identical: {tried} readings tried")
     return False
 
 

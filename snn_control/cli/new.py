@@ -13,7 +13,7 @@ from ..errors import DescriptionError, raised
 from .common import (
     add_command,
     add_shared,
-    check_new,
+    check_free,
     environment,
     keywords,
     make_environment,
@@ -84,6 +84,7 @@ def camera_size(text: str) -> tuple[int, int]:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "new", run, "write a commented controller file", MORE)
     add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
+    add_shared(parser, "--force")
     text = "for an event camera of so many pixels, e.g. 640x480"
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
@@ -151,13 +152,13 @@ def run(options: argparse.Namespace) -> int:
     for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
         if value not in (None, []) and options.env is None:
             raise DescriptionError(flag, value, "requires --env", "say for which environment")
-    check_new(options.file)  # before the environment is played
+    check_free("FILE", options.file, options.force)  # before the environment is played
     if options.robot is not None:
         text = for_robot(options.robot)
     else:
         with our_output():
             text = for_environment(options) if options.env is not None else template(options.events)
-    if write_new(options.file, text):
+    if write_new(options, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
         if options.robot is not None:

@@ -22,11 +22,12 @@ examples:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "schema", run, "write the JSON Schema of controller files for editors", MORE)
     add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
+    add_shared(parser, "--force")
 
 
 def run(options: argparse.Namespace) -> int:
     from ..controller_file.schema import schema
 
-    if write_new(options.file, json.dumps(schema(), indent=1) + "\n"):
+    if write_new(options, json.dumps(schema(), indent=1) + "\n"):
         print(f"{options.file}: written")
     return 0

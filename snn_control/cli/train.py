@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import os
 import shlex
 import sys
@@ -238,7 +237,7 @@ def _tell(
                 for seed, one in trained.items()
             ]
             found |= {"seed": best, "seeds": seeds, "means": means}
-        print_json(json.loads(json.dumps(found)))
+        print_json(found)
         return
     title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes per step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])

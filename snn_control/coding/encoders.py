@@ -16,7 +16,6 @@ import numpy as np
 from ..errors import DescriptionError
 from ..network.checks import (
     MOST,
-    SIZE,
     Checked,
     Each,
     EachPositive,
@@ -45,8 +44,7 @@ __all__ = [
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
-FIELDS = Whole(2, MOST)  # along a dimension
-Fields = Annotated[int, FIELDS]
+Fields = Annotated[int, Whole(2, MOST)]  # along a dimension
 Cells = tuple[Size, Size]
 Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
@@ -74,12 +72,6 @@ class _GridEncoder(Encoder):
 
     grid: Cells
     made_for: Cells | None
-
-    def __post_init__(self) -> None:
-        for key in ("grid", "made_for"):
-            for k, one in enumerate(getattr(self, key) or ()):
-                SIZE(f"{key}[{k}]", one)
-        super().__post_init__()
 
     def check(self, path: str, size: Any) -> None:
         lines, _ = self.lines(size)
@@ -177,7 +169,8 @@ class FieldsEncoder(Encoder):
         if (self.grid is None) == (self.centres is None):
             raise self.wrong("grid", "give a grid or centres")
         if self.grid is not None:
-            self._check_grid()
+            if math.prod(self.grid) > MOST:
+                raise self.wrong("grid", f"must be at most {MOST:,} fields")
         else:
             if np.ndim(self.centres) != 2 or np.size(self.centres) == 0:
                 raise self.wrong("centres", "must be (fields, dimensions)", value=f"shape {np.shape(self.centres)}")
@@ -186,14 +179,6 @@ class FieldsEncoder(Encoder):
                     raise self.wrong(key, "requires a grid")
             if self.sigma is None:
                 raise self.wrong("sigma", "is needed with centres")
-
-    def _check_grid(self) -> None:
-        if not isinstance(self.grid, tuple | list) or not self.grid:
-            raise self.wrong("grid", "must be a list of one number per dimension")
-        for k, n in enumerate(self.grid):
-            FIELDS(f"grid[{k}]", n)
-        if math.prod(self.grid) > MOST:
-            raise self.wrong("grid", f"must be at most {MOST:,} fields")
 
 
 @dataclass(frozen=True, eq=False)

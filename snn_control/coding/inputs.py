@@ -9,13 +9,14 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError, close_match
-from ..network.checks import SIZE, Checked, Flag, Numbers, OneOf, Size, check_name
+from ..network.checks import Checked, Flag, Numbers, OneOf, Size, Whole, check_name
 from .encoders import Encoder, PoolEncoder
 from .filters import EventFilter
 
 __all__ = ["EventsInput", "Input", "ValueInput"]
 
 LONGEST = 1e9  # s
+Side = Annotated[int, Whole(1, 65536)]  # of a camera [pixel]
 #: how a number that is not finite is treated, in the order of the kernel's rules
 NOT_FINITE = ("reject", "high", "low", "hold")
 
@@ -140,17 +141,13 @@ class EventsInput(Input):
     filters : run in this order, before the encoder
     """
 
-    size: tuple[Size, Size] = (128, 128)
+    size: tuple[Side, Side] = (128, 128)
     encoder: Any = field(default_factory=lambda: PoolEncoder((16, 16)))  # an Encoder of events
     capacity: Size = 16384
     filters: tuple[EventFilter, ...] = ()
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for k in (0, 1):
-            SIZE(f"{self.where}size[{k}]", self.size[k])
-            if self.size[k] > 65536:
-                raise self.wrong(f"size[{k}]", "must be at most 65536", value=self.size[k])
         if not isinstance(self.encoder, Encoder):
             rule = "must be an encoder of events, e.g. PoolEncoder((16, 16))"
             raise self.wrong("encoder", rule, value=type(self.encoder).__name__)

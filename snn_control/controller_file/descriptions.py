@@ -37,7 +37,8 @@ def _read_place(r: Reader, place: str) -> Any:
         kind = {EVENTS_ENCODERS: "encoders", OUTPUT_DECODERS: "decoders"}.get(place, place)
         if kind not in PLUGINS.values() or value in list(registry.types(kind)) or not (broken := registry.faults(kind)):
             raise
-        raise DescriptionError(error.path, error.value, error.rule, f"{error.fix}; {broken}") from None
+        fix = "; ".join(filter(None, (error.fix, broken)))
+        raise DescriptionError(error.path, error.value, error.rule, fix) from None
     return read_fields(r, described)
 
 
@@ -115,7 +116,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
     r.done()
     try:
-        return import_nir(r.folder / file, dialect, dt, options.values).network
+        return import_nir(r.beside(r.at("nir"), file), dialect, dt, options.values).network
     except DescriptionError as error:
         if error.path == "FILE":
             raise DescriptionError(r.at("nir"), file, error.rule, error.fix) from None

@@ -130,7 +130,7 @@ def _read(r: Reader, file: Path) -> dict[str, Limits]:
 def _number(where: str, value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = math.nan
     if "${" in str(value):
         raise ValueError(f"{where} = {value!r}: is an expression of xacro; write a URDF with it first")

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, ValueInput
+from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, Output, ValueInput
 from ..engine import registry
 from ..network import (
     Connector,
@@ -28,16 +28,18 @@ from ..network import (
     LearningRule,
     NeuronModel,
     Normal,
+    Population,
+    Projection,
     Uniform,
 )
-from ..network.checks import Checked, Numbers, OrWord
+from ..network.checks import Checked, Items, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
-from ..network.distance import positions_of
+from ..network.distance import check_positions
 from ..network.graph import Drawn
 from .training import Limits, Surrogate
 
 __all__ = ["EVENTS_ENCODERS", "INPUTS", "OUTPUT_DECODERS", "OWN", "PLACES", "PLUGINS", "SINGLE", "Key", "keys"]
-__all__ += ["members", "type_of", "types_at"]
+__all__ += ["may_be_tuned", "members", "type_of", "types_at"]
 
 INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``kind``
 #: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events
@@ -144,6 +146,16 @@ class Key:
         return self.default is None or type(None) in members(self.hint)
 
 
+#: descriptions whose numbers may be tuned
+TUNED = (Population, Projection, Distribution, *PLUGINS)
+
+
+def may_be_tuned(described: Any, key: Key) -> bool:
+    """Whether the number or array of a key may be tuned while the controller runs."""
+    tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
+    return tuned and key.kind in (float, Any)
+
+
 @functools.cache
 def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     """The keys of a description's class, or of a function that makes one."""
@@ -152,7 +164,9 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
     for field, parameter in inspect.signature(described).parameters.items():
         hint, rule = hints[field], rules.get(field)
-        if rule is not None and _bare(hint) is hint:  # a field without a rule has the rule of its class
+        if rule is None and get_origin(hint) is Annotated:  # of a function
+            rule = hint.__metadata__[0]
+        if rule is not None and _bare(hint) is hint and not isinstance(rule, Items):  # the rule of its class
             hint = Annotated[hint, rule]
         place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
         if described is EventsInput and field == "encoder":
@@ -207,4 +221,4 @@ def _inner(hint: Any) -> Iterator[Any]:
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):
-            yield Distribution if isinstance(rule, Drawn) else Grid if rule is positions_of else None
+            yield Distribution if isinstance(rule, Drawn) else Grid if rule is check_positions else None

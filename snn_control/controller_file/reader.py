@@ -16,12 +16,14 @@ from typing import Any
 import numpy as np
 import yaml
 
-from ..errors import NO_VALUE, DescriptionError, nearest
+from ..errors import NO_VALUE, DescriptionError, close_match, counted, nearest
 from ..files import Arrays, reason
 
 __all__ = ["VERSION", "Loader", "Reader", "nearest"]
 
 VERSION = 1  # of the file format
+NUMBERS = "must be a number, lists of numbers or 'file.npz#name'"
+WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[a-zA-Zµ°%][^#]*")
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: kind of a plain value -> its types in Python, and its description
 PLAIN: dict[type, tuple[Any, str]] = {
@@ -94,6 +96,30 @@ Loader.yaml_implicit_resolvers = {
 }
 
 
+def without_unit(value: Any) -> str:
+    """The fix for a number with a unit, else an empty text."""
+    united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
+    return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
+
+
+def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
+    """The shape of a number or of lists of numbers; raises DescriptionError for others, and for different lengths."""
+    if isinstance(value, np.ndarray | np.generic):
+        return value.shape
+    if not isinstance(value, list | tuple):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise DescriptionError(path, value, rule, without_unit(value))
+        if isinstance(value, int) and value.bit_length() > 63:
+            raise DescriptionError(path, value, "must fit into 64 bits", "write a large number as 1e20")
+        return ()
+    shapes = [check_lists(f"{path}[{k}]", one, "must be a number") for k, one in enumerate(value)]
+    for k, shape in enumerate(shapes):
+        if shape != shapes[0]:
+            first = counted(*shapes[0]) if len(shapes[0]) == 1 else f"of shape {shapes[0]}" if shapes[0] else "a number"
+            raise DescriptionError(f"{path}[{k}]", value[k], f"must be {first}, as {path}[0] is")
+    return (len(value), *(shapes[0] if shapes else ()))
+
+
 class Reader:
     """Takes the keys of one mapping; keys that were not taken are an error."""
 
@@ -124,7 +150,8 @@ class Reader:
         value = self.take(key, default)
         types, what = PLAIN[kind]
         if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
-            raise DescriptionError(self.at(key), value, f"must be {what}")
+            fix = without_unit(value) if kind is float else ""
+            raise DescriptionError(self.at(key), value, f"must be {what}", fix)
         if kind is float and FLOAT_MAX < abs(value) < math.inf:
             raise DescriptionError(self.at(key), value, f"must be finite, at most {FLOAT_MAX:.3g}")
         return value
@@ -152,19 +179,15 @@ class Reader:
     def _numbers(self, path: str, value: Any) -> Any:
         if isinstance(value, str):
             return self._from_file(path, value)
-        try:
-            array = np.array(value)
-        except (TypeError, ValueError):  # lists of different lengths
-            array = np.array(None)
-        if (array.dtype.kind not in "iuf" and array.size) or isinstance(value, Mapping) or value is None:
-            raise DescriptionError(path, value, "must be a number, lists of numbers or 'file.npz#name'")
+        check_lists(path, value)
+        array = np.array(value)
         return value if array.ndim == 0 else array if array.size else array.astype(np.int64)
 
     def _from_file(self, path: str, reference: str) -> np.ndarray:
         name, mark, key = reference.rpartition("#")
         if not mark or not name.endswith(".npz"):
-            raise DescriptionError(path, reference, "must be a number, lists of numbers or 'file.npz#name'")
-        file = self.folder / name
+            raise DescriptionError(path, reference, NUMBERS, without_unit(reference))
+        file = self.beside(path, name)
         try:
             with Arrays(file) as archive:
                 if key not in archive:
@@ -180,6 +203,13 @@ class Reader:
             raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask
 
+    def beside(self, path: str, name: str) -> Path:
+        """A file in the folder of the controller file, or in a folder of it."""
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            rule = "must be in the folder of the controller file"
+            raise DescriptionError(path, name, rule, f"copy it there, and write {Path(name).name}")
+        return self.folder / name
+
     def child(self, key: str, default: Any = MISSING) -> Reader:
         return Reader(self.take(key, default), self.at(key), self.folder)
 
@@ -194,7 +224,7 @@ class Reader:
     def kind(self, table: Collection[str], key: str = "type") -> str:
         value = self.take(key)
         if not isinstance(value, str) or value not in table:
-            raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", nearest(value, table))
+            raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", close_match(value, table))
         return value
 
     def done(self) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from ..coding import EventsInput, Input, Output
 from ..errors import DescriptionError
-from ..network.checks import Checked, Numbers, OneOf, Whole
+from ..network.checks import Checked, Numbers, OneOf, Size, Whole
 from .descriptions import read_fields
 from .reader import Reader, nearest
 
@@ -25,7 +25,9 @@ TYPE = re.compile(r"\w+/msg/\w+")
 def check_type(path: str, value: Any) -> None:
     """Check a message type."""
     if not isinstance(value, str) or not TYPE.fullmatch(value):
-        raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'")
+        parts = str(value).split("/")
+        fix = f"did you mean '{parts[0]}/msg/{parts[1]}'?" if len(parts) == 2 else ""
+        raise DescriptionError(path, value, "must look like 'sensor_msgs/msg/JointState'", fix)
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class RosTopic(Checked):
     pace: Annotated[str, OneOf("arrival", "sensor")] = "arrival"
     late: Annotated[float, Numbers(least=0, most=3600, unit="s")] = 0.01
     reduce: Annotated[str, OneOf("", "min", "mean", "max")] = ""
-    grid: tuple[int, int] | None = None
+    grid: tuple[Size, Size] | None = None
     values: Mapping[str, Any] | None = None
     stamp: str = ""
 
@@ -73,9 +75,6 @@ class RosTopic(Checked):
                 raise self.wrong("values", "must be the name of a field, e.g. 'name' or 'header.frame_id'", value=key)
 
     def _check_grid(self) -> None:
-        grid = self.grid
-        if not (isinstance(grid, list | tuple) and len(grid) == 2 and all(type(n) is int and n > 0 for n in grid)):
-            raise self.wrong("grid", "must be [columns, rows], whole numbers > 0")
         if self.type == "sensor_msgs/msg/CompressedImage":
             fix = "take the pictures that ros2 run image_transport republish compressed raw publishes"
             raise self.wrong("type", "is compressed, and its pixels are not read", fix)

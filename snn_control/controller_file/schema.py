@@ -14,13 +14,13 @@ from typing import Annotated, Any, get_args, get_origin
 from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..network import Population, Projection
-from ..network.checks import NAME, Numbers, OneOf, OrWord, Whole, check_name
+from ..network.checks import MOST, NAME, Numbers, OneOf, OrWord, Whole, check_name
 from ..network.convolution import Pair
-from ..network.distance import positions_of
+from ..network.distance import check_positions
 from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
 from .joint_limits import JointLimits
-from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, members, types_at
+from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, may_be_tuned, members, types_at
 from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type
 from .training import Training
 from .writing import SECTIONS
@@ -40,8 +40,8 @@ def _with(*names: str) -> Schema:
 
 REFERENCE = {
     "type": "string",
-    "pattern": r"\.npz#.+",
-    "description": "An array in a file beside this one: file.npz#name.",
+    "pattern": r"^(?!/)(?!(.*/)?\.\./).*\.npz#.+",
+    "description": "An array in a file beside this one, or in a folder there: file.npz#name.",
 }
 LISTS = {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("lists")]}}
 #: type of a field -> the schema of its values
@@ -74,8 +74,6 @@ TUNABLE: Schema = {
         },
     },
 }
-#: descriptions whose numbers may be tuned
-TUNED = (Population, Projection, *PLUGINS)
 ARRAY: Schema = {"anyOf": [_ref("reference"), _ref("lists")]}
 #: keys whose values do not follow from the annotation of the field, or that have a shorter form in the file
 SPECIAL: dict[Any, Schema] = {
@@ -200,8 +198,7 @@ def _key(described: Any, key: Key) -> Schema:
     if key.optional and type(None) not in allowed:
         allowed.append(type(None))
     said = SPECIAL.get((described, key.field)) or _any_of([_value(one, key.place) for one in allowed])
-    tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
-    if tuned and key.kind in (float, Any):
+    if may_be_tuned(described, key):
         said = {"anyOf": [*said.get("anyOf", [said]), _ref("tunable")]}
     if key.text:
         said = said | {"description": key.text}
@@ -241,13 +238,13 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
     if isinstance(rule, OneOf):
         return {"enum": list(rule.words)}
     if isinstance(rule, Pair):
-        one = {"type": "integer", "minimum": rule.least}
+        one = {"type": "integer", "minimum": rule.least, "maximum": MOST}
         cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
         return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
     known: dict[Any, Schema] = {
         check_name: {"pattern": _whole(NAME)},
         check_type: {"pattern": _whole(TYPE)},
-        positions_of: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
+        check_positions: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
     }
     return said | known.get(rule, {})
 

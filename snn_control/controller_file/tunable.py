@@ -6,7 +6,6 @@ in a description here: ``network.populations.hidden.neuron.v_threshold``, ``outp
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass, replace
@@ -15,7 +14,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import NO_VALUE, DescriptionError, close_match
-from .keys import keys
+from .keys import keys, may_be_tuned
+from .reader import FLOAT_MAX
 
 __all__ = ["Tunable", "change", "mark", "parameter_name", "take_tunable", "value_at"]
 
@@ -70,14 +70,14 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
         raise DescriptionError(f"{path}.tunable", values["tunable"], rule, "what protects is as the file says")
     ends = values["tunable"]
     numbers = isinstance(ends, list) and len(ends) == 2 and all(type(one) in (int, float) for one in ends)
-    if not numbers or not -math.inf < ends[0] < ends[1] < math.inf:
+    if not numbers or not -FLOAT_MAX <= ends[0] < ends[1] <= FLOAT_MAX:
         raise DescriptionError(f"{path}.tunable", ends, "must be [low, high], finite numbers with low < high")
     value = values["value"]
     factor = isinstance(value, str | list)
     if type(value) not in (int, float) and not factor:
         raise DescriptionError(f"{path}.value", value, "must be a number or an array")
     if not ends[0] <= (1.0 if factor else value) <= ends[1]:
-        rule = "must hold 1, the factor of the array at first" if factor else f"must hold the value, {value:g}"
+        rule = "must hold 1, the factor of the array at first" if factor else f"must hold the value, {value}"
         raise DescriptionError(f"{path}.tunable", ends, rule)
     return value, {path: Tunable(float(ends[0]), float(ends[1]))}
 
@@ -90,9 +90,12 @@ def parameter_name(path: Path) -> str:
 def value_at(described: Any, path: Path) -> Any:
     """The number or array of a description at a path; raises DescriptionError if there is none."""
     for place in _places(described, path):
-        described = _at(described, place)
-    if isinstance(described, bool) or np.asarray(described).dtype.kind not in "iuf":
-        raise DescriptionError(f"{path}.tunable", described, "cannot be tuned: it is neither a number nor an array")
+        last, described = described, _at(described, place)
+    known = keys(type(last)) if is_dataclass(last) else ()  # type: ignore[arg-type]
+    tuned = any(key.field == place and may_be_tuned(type(last), key) for key in known)
+    if not tuned or np.asarray(described).dtype.kind not in "iuf":
+        rule = "cannot be tuned: it is neither a number with fractions nor an array"
+        raise DescriptionError(f"{path}.tunable", described, rule)
     return described
 
 

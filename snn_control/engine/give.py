@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError, counted
+from ..errors import InputError, counted, in_line
 
 __all__ = ["give", "give_numbers"]
 
@@ -37,25 +37,32 @@ def give(path: str, take: Callable[..., bool], data: np.ndarray | None, value: A
 
 def give_numbers(path: str, data: np.ndarray, value: Any) -> None:
     """Copy the numbers of a value into ``data`` [float64]; raises InputError if they do not fit."""
-    rule = f"must be {counted(data.size)}"
-    try:
-        given = np.asarray(value, np.float64)
-    except (TypeError, ValueError):
-        shown = " ".join(repr(value).split())
-        raise InputError(f"{path} = {shown if len(shown) <= 80 else shown[:77] + '...'}: {rule}") from None
+    rule, given = f"must be {counted(data.size)}", _plain_numbers(value)
+    if given is None:
+        raise InputError(f"{path} = {in_line(repr(value), 80)}: {rule}")
     if given.size != data.size:
         raise InputError(f"{path}: shape {given.shape}: {rule}")
     data[:] = given.reshape(data.shape)
 
 
+def _plain_numbers(value: Any) -> np.ndarray | None:
+    """An array of a value; None for text, times, objects, and arrays that mask some of their numbers."""
+    try:
+        given = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        return None
+    return given if given.dtype.kind in "biuf" and not isinstance(value, np.ma.MaskedArray) else None
+
+
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
     """Columns of types that compiled code does not read (lists, float16, uint64, ...) as ones that it does; raises
     InputError."""
-    t, x, y, p = (np.asarray(column) for column in columns)
+    arrays = [_plain_numbers(column) for column in columns]
+    if any(array is None for array in arrays):
+        raise InputError(f"{path}: t, x, y and p must be numbers")
+    t, x, y, p = arrays  # type: ignore[assignment]
     if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
         shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
         raise InputError(f"{path}: shapes {shapes}: t, x, y and p must have one length")
-    if any(column.dtype.kind not in "biuf" for column in (t, x, y, p)):
-        raise InputError(f"{path}: t, x, y and p must be numbers")
     t = t.astype(np.float64 if t.dtype.kind == "f" else np.int64)
     return t, x.astype(np.float64), y.astype(np.float64), p > 0

@@ -25,7 +25,8 @@ class Video:
     fps : frames a second, in place of the times in the file [Hz]
     begin, end : seconds after the first frame: earlier frames, and those from ``end`` on, are left out
 
-    Raises InputError for a file without a video, SnnControlError if the library ``av`` is missing.
+    Raises InputError for a file without a video, and for frames of another size than the first if no ``size`` is
+    given; SnnControlError if the library ``av`` is missing.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Video:
             stream = container.streams.video[0]
             #: width and height [pixels]
             self.size = size or (stream.width, stream.height)
+            self._scaled = size is not None
             #: number of frames according to the file; 0: not stated
             self.frames = int(stream.frames)
         #: seconds from the first to the last frame of the latest pass
@@ -87,9 +89,14 @@ class Video:
         with self._open() as container:
             stream = container.streams.video[0]
             stream.thread_type = "AUTO"
-            interval = 1.0 / float(stream.average_rate or 30)
+            interval, first = 1.0 / float(stream.average_rate or 30), None
             try:
                 for frame in container.decode(stream):
+                    size = frame.width, frame.height
+                    first = first or size
+                    if not self._scaled and size != first:
+                        rule = "its frames change from {}x{} to {}x{}".format(*first, *size)
+                        raise InputError(f"{self.path}: {rule}; give a size (--size) to which all are scaled")
                     grey = frame.reformat(*self.size, format="gray")
                     yield frame.time, interval, grey.to_ndarray()
             except av.error.FFmpegError as error:

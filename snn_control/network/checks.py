@@ -15,17 +15,26 @@ from typing import Annotated, Any, ClassVar, get_args, get_origin, get_type_hint
 
 import numpy as np
 
-from ..errors import DescriptionError, close_match
+from ..errors import DescriptionError, close_match, counted
 
 __all__ = [
     "EACH", "MOST", "SIZE", "TICK_SEED", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag",
-    "Name", "Numbers", "OneOf", "OrWord", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "check_name",
+    "Items", "Name", "Numbers", "OneOf", "OrWord", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "array_of",
+    "check_name",
 ]  # fmt: skip
 
 MOST = 100_000_000  # neurons, numbers
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Rule = Callable[[str, Any], None]
+
+
+def array_of(value: Any) -> np.ndarray:
+    """An array of a value; one of dtype object if its rows have different lengths."""
+    try:
+        return np.asarray(value)
+    except ValueError:
+        return np.asarray(None)
 
 
 @dataclass(frozen=True)
@@ -46,10 +55,7 @@ class Numbers:
     finite: bool = True
 
     def __call__(self, path: str, value: Any) -> None:
-        try:
-            array = np.asarray(value)
-        except ValueError:  # rows of different lengths
-            array = np.asarray(None)
+        array = array_of(value)
         kinds = "fiub" if array.ndim else "fiu"  # an array of truth values becomes one of 0 and 1
         if array.dtype.kind not in kinds or array.ndim > self.ndim:
             raise DescriptionError(path, value, "must be numbers" if self.ndim else "must be a number")
@@ -75,6 +81,21 @@ class Whole:
         if not whole or value < self.least or (self.most is not None and value > self.most):
             most = self.said or ("" if self.most is None else f", at most {self.most:,}")
             raise DescriptionError(path, value, f"must be a whole number >= {self.least}{most}")
+
+
+@dataclass(frozen=True)
+class Items:
+    """A list with a rule for each item; with ``many``, of one item or more, all of them with the only rule."""
+
+    rules: tuple[Rule, ...]
+    many: bool
+
+    def __call__(self, path: str, value: Any) -> None:
+        n = len(self.rules)
+        if not isinstance(value, tuple | list | np.ndarray) or not (len(value) if self.many else len(value) == n):
+            raise DescriptionError(path, value, f"must be a list of {'numbers' if self.many else counted(n)}")
+        for k, one in enumerate(value):
+            self.rules[0 if self.many else k](f"{path}[{k}]", one)
 
 
 class OneOf:
@@ -131,6 +152,14 @@ EachSeconds = Annotated[Any, Numbers(ndim=1, least=0, strict=True, unit="s")]
 EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
+def declared_rule(hint: Any) -> Rule | None:
+    """The rule in an annotation: of ``Annotated[X, rule]``, or of each item of a tuple of these."""
+    if get_origin(hint) is not tuple:
+        return hint.__metadata__[0] if hasattr(hint, "__metadata__") else None
+    rules = [declared_rule(one) for one in get_args(hint) if one is not ...]
+    return Items(tuple(rules), ... in get_args(hint)) if all(rules) else None  # type: ignore[arg-type]
+
+
 class Checked:
     """Base of descriptions, frozen dataclasses: applies the rules of the fields."""
 
@@ -150,9 +179,8 @@ class Checked:
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
             hint = hints[f.name]
-            # Annotated[X, rule], or that with `| None`; the class itself checks the elements of a tuple
             declared = [hint] if get_origin(hint) is tuple else [hint, *get_args(hint)]
-            rules = [one.__metadata__[0] for one in declared if hasattr(one, "__metadata__")]
+            rules = [rule for one in declared if (rule := declared_rule(one))]
             if rule := (rules[0] if rules else cls.usual):
                 found[f.name] = rule
         return found
@@ -168,7 +196,10 @@ class Checked:
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
         """() or (n,) float64 of a number or ``n`` numbers, which may be infinite; raises DescriptionError."""
-        array = np.asarray(value, np.float64)
+        try:
+            array = np.asarray(value, np.float64)
+        except (TypeError, ValueError, OverflowError):
+            array = np.asarray(math.nan)
         if array.shape not in ((), (n,)) or np.isnan(array).any():
             raise self.wrong(key, f"must be a number or {n} numbers", value=value)
         return array

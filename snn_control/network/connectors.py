@@ -16,7 +16,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .checks import Flag, Numbers, Seed, Whole
+from .checks import Flag, Numbers, Seed, Size
 from .distributions import Seeded
 
 __all__ = ["AllToAll", "Connector", "FixedIndegree", "FixedOutdegree", "FixedProbability", "FromArrays", "OneToOne"]
@@ -161,7 +161,7 @@ class _FixedNumber(Seeded, Connector):
     with_replacement : a neuron can be chosen more than once
     """
 
-    n: Annotated[int, Whole(1)]
+    n: Size
     seed: Seed
     allow_self: Flag = True
     with_replacement: Flag = False

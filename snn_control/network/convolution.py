@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from itertools import product
 from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DescriptionError
-from .checks import Checked, Whole
+from ..errors import DescriptionError, counted
+from .checks import MOST, Checked, Size
 
 __all__ = ["Convolution", "pooling"]
 
-
-Channels = Annotated[int, Whole(1)]
-Shape = tuple[Channels, Annotated[int, Whole(1)], Annotated[int, Whole(1)]]
+Shape = tuple[Size, Size, Size]
 
 
 @dataclass(frozen=True)
@@ -26,14 +26,14 @@ class Pair:
 
     def __call__(self, path: str, value: Any) -> Any:
         """(rows, columns), or the word; raises DescriptionError."""
-        if isinstance(value, str) and value == self.word:
+        if self.word and isinstance(value, str) and value == self.word:
             return value
         several = isinstance(value, list | tuple) or np.ndim(value) > 0
         pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if several else ()
         if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
             raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
-        if min(pair) < self.least:
-            raise DescriptionError(path, value, f"must be >= {self.least}")
+        if not self.least <= min(pair) <= max(pair) <= MOST:
+            raise DescriptionError(path, value, f"must be >= {self.least}, at most {MOST:,}")
         return int(pair[0]), int(pair[1])
 
 
@@ -55,20 +55,18 @@ class Convolution(Checked):
     stride: Steps = 1
     padding: Annotated[Any, Pair(0, "same")] = 0
     dilation: Steps = 1
-    groups: Channels = 1
+    groups: Size = 1
 
     def __post_init__(self) -> None:
-        shape = tuple(self.shape)
-        if len(shape) != 3 or not all(isinstance(n, int | np.integer) and n >= 1 for n in shape):
-            raise self.wrong("shape", "must be [channels, rows, columns], whole numbers >= 1")
-        object.__setattr__(self, "shape", tuple(int(n) for n in shape))
+        super().__post_init__()
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         for key, rule in self.checks().items():
             if isinstance(rule, Pair):
                 object.__setattr__(self, key, rule(key, getattr(self, key)))
         if self.padding == "same" and self.stride != (1, 1):
             raise self.wrong("padding", "requires stride 1")
-        if self.groups < 1 or shape[0] % self.groups:
-            raise self.wrong("groups", f"must divide the {shape[0]} channels")
+        if self.shape[0] % self.groups:
+            raise self.wrong("groups", f"must divide the {self.shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
         """Padding before and after the rows (axis 0) or columns (1), for a kernel with that many."""
@@ -103,9 +101,11 @@ class Convolution(Checked):
         """
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
-        found = []
+        nothing = np.zeros(0, np.int64)
+        found = [(nothing, nothing, weights.reshape(-1)[:0])]
         down, across = self.landing(0, weights.shape[2], rows), self.landing(1, weights.shape[3], columns)
-        for row, column in np.ndindex(weights.shape[2:]):
+        reached = (np.flatnonzero((side >= 0).any(axis=0)) for side in (down, across))
+        for row, column in product(*reached):
             out, within = np.nonzero(weights[:, :, row, column])
             y, x = np.flatnonzero(down[:, row] >= 0), np.flatnonzero(across[:, column] >= 0)
             place = (y[:, None] * self.shape[2] + x).reshape(-1)
@@ -143,5 +143,10 @@ def pooling(
     """
     rows, columns = STEPS("kernel", kernel)
     weight = 1.0 / (rows * columns) if average else 1.0
-    convolution = Convolution(shape, (rows, columns) if stride is None else stride, padding, groups=shape[0])
-    return convolution, np.full((shape[0], 1, rows, columns), weight, np.float32)
+    convolution = Convolution(shape, (rows, columns) if stride is None else stride, padding)
+    channels = convolution.shape[0]
+    weights = channels, 1, rows, columns
+    if math.prod(weights) > MOST:
+        rule = f"must be smaller: at most {MOST:,} weights for {counted(channels, 'channel')}"
+        raise DescriptionError("kernel", kernel, rule)
+    return replace(convolution, groups=channels), np.full(weights, weight, np.float32)

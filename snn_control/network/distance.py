@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError
-from .checks import Checked, Flag, Numbers, OneOf, Positive, Seed, Whole
+from .checks import Checked, Flag, Numbers, OneOf, Positive, Seed, Size, array_of
 from .connectors import Connector, Probability, Rows, check_count, scattered, sorted_rows
 from .distributions import Seeded
 
@@ -28,15 +28,14 @@ class Grid(Checked):
     extent : length along each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space.
     """
 
-    shape: tuple[Annotated[int, Whole(1)], ...]
+    shape: tuple[Size, ...]
     extent: tuple[Positive, ...] | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.shape, tuple | list) or not 1 <= len(self.shape) <= 3:
+        if not 1 <= array_of(self.shape).size <= 3:
             rule = "must be (columns,), (columns, rows) or (columns, rows, layers)"
             raise self.wrong("shape", rule)
-        for k, n in enumerate(self.shape):
-            Whole(1)(f"shape[{k}]", n)
+        super().__post_init__()
         if self.extent is not None:
             check_lengths("extent", self.extent, len(self.shape))
             object.__setattr__(self, "extent", tuple(self.extent))
@@ -45,30 +44,34 @@ class Grid(Checked):
     @property
     def positions(self) -> np.ndarray:
         """(neurons, axes) float64."""
-        cells = np.indices(tuple(self.shape)[::-1]).reshape(len(self.shape), -1)[::-1].T
+        cells = np.indices(self.shape[::-1]).reshape(len(self.shape), -1)[::-1].T
         extent = self.shape if self.extent is None else self.extent
         return (cells + 0.5) * (np.asarray(extent, np.float64) / self.shape)
 
 
 def check_lengths(path: str, value: Any, n: int) -> None:
-    if np.shape(value) != (n,):
+    if array_of(value).shape != (n,):
         raise DescriptionError(path, value, f"must be {n} lengths, one for each axis")
     Numbers(ndim=1, least=0, strict=True)(path, value)
 
 
-def positions_of(path: str, value: Any) -> np.ndarray:
-    """(n, axes) float64 of a Grid or an array."""
+def check_positions(path: str, value: Any) -> None:
+    """A Grid, or (n, axes) numbers."""
     if isinstance(value, Grid):
-        return value.positions
-    array = np.asarray(value)
+        return
+    array = array_of(value)
     if array.ndim != 2 or not 1 <= array.shape[1] <= 3 or array.dtype.kind not in "fiu" or not len(array):
         raise DescriptionError(path, f"shape {array.shape}, dtype {array.dtype}", "must be a Grid or (n, axes) numbers")
     if not np.isfinite(array).all():
         raise DescriptionError(path, "NaN or infinity", "must be finite")
-    return array.astype(np.float64)
 
 
-Positions = Annotated[Any, positions_of]
+def form_of(positions: Any) -> tuple[int, ...]:
+    """(n, axes) of a Grid or an array, without its positions: a grid in a file may have far more than fit in memory."""
+    return (math.prod(positions.shape), len(positions.shape)) if isinstance(positions, Grid) else np.shape(positions)
+
+
+Positions = Annotated[Any, check_positions]
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,13 +100,12 @@ class DistanceDependent(Seeded, Connector):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        pre = positions_of("pre_positions", self.pre_positions)
-        post = positions_of("post_positions", self.post_positions)
-        if pre.shape[1] != post.shape[1]:
-            rule = f"must have as many axes as pre_positions ({pre.shape[1]})"
-            raise self.wrong("post_positions", rule, value=f"{post.shape[1]} axes")
+        axes, others = form_of(self.pre_positions)[1], form_of(self.post_positions)[1]
+        if axes != others:
+            rule = f"must have as many axes as pre_positions ({axes})"
+            raise self.wrong("post_positions", rule, value=f"{others} axes")
         if self.period is not None:
-            check_lengths("period", self.period, pre.shape[1])
+            check_lengths("period", self.period, axes)
 
     def fall(self, squared: np.ndarray) -> np.ndarray:
         """-log(p / peak) of squared distances."""
@@ -112,11 +114,13 @@ class DistanceDependent(Seeded, Connector):
         return squared / (2 * self.width**2) if self.kind == "gaussian" else np.sqrt(squared) / self.width
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        pre = positions_of("pre_positions", self.pre_positions)
-        post = positions_of("post_positions", self.post_positions)
-        for key, positions, n in (("pre_positions", pre, n_pre), ("post_positions", post, n_post)):
-            if len(positions) != n:
-                raise DescriptionError(key, f"{len(positions)} positions", f"must be one for each neuron: {n}")
+        given = []
+        for key, n in (("pre_positions", n_pre), ("post_positions", n_post)):
+            positions = getattr(self, key)
+            if (there := form_of(positions)[0]) != n:
+                raise DescriptionError(key, f"{there} positions", f"must be one for each neuron: {n}")
+            given.append(positions.positions if isinstance(positions, Grid) else np.array(positions, np.float64))
+        pre, post = given
         if self.period is not None:
             pre, post = pre % self.period, post % self.period
         rng, parts, count = self.generator(), [np.zeros(0, np.uint64)], 0

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..errors import NO_VALUE, DescriptionError, nearest
+from ..errors import NO_VALUE, DescriptionError, close_match
 from ..network import Network, Relay
 from . import own
 from .contraction import Contraction
@@ -72,11 +72,12 @@ def import_graph(
 ) -> Imported:
     """`import_nir` for a graph that was read; raises DescriptionError without the file's name."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
+    known = f"one of {', '.join(DIALECTS)}"
     if not dialect:
         rule = "is missing, and the file does not say what its numbers mean"
-        raise DescriptionError("dialect", None, rule, f"one of {', '.join(DIALECTS)}")
+        raise DescriptionError("dialect", None, rule, known)
     if dialect not in DIALECTS:
-        raise DescriptionError("dialect", dialect, f"must be one of {', '.join(DIALECTS)}", nearest(dialect, DIALECTS))
+        raise DescriptionError("dialect", dialect, f"must be {known}", close_match(dialect, DIALECTS))
     table = DIALECTS[dialect]
     if dialect != own.NAME:
         for node in graph.nodes.values():

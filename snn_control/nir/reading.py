@@ -54,7 +54,7 @@ def read_graph(path: str | os.PathLike) -> Graph:
         if not whole:
             raise ValueError("one of its heaps of texts is damaged")
         with h5py.File(path, "r") as opened:
-            graph = _made(_content(opened["node"], h5py, size, count()))
+            graph = _made(_content(opened, h5py, size, count())["node"])
         if not isinstance(graph, nir.NIRGraph):
             raise ValueError(f"it holds a {type(graph).__name__}, not a graph")
     except Exception as error:  # from h5py, or from `_made`
@@ -90,7 +90,7 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
     """
     found: dict[str, Any] = {}
     for name in group:
-        where = f"{group.name}/{name}"
+        where = f"{group.name.rstrip('/')}/{name}"
         if next(objects) > size // 8 or where.count("/") > DEEPEST:
             raise ValueError(f"{where}: its groups form a cycle")
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
@@ -102,6 +102,8 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
         if isinstance(item, h5py.Group):
             found[name] = _content(item, h5py, size, objects)
         elif isinstance(item, h5py.Dataset):
+            if item.external or item.is_virtual:
+                raise ValueError(f"{where} has its numbers in another file")
             there = min(item.id.get_storage_size(), size) * DEFLATED
             whole = math.prod(item.shape or ()) * item.dtype.itemsize
             if max(whole, math.prod(item.chunks or ()) * item.dtype.itemsize) > there:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ from .verification import verify
 
 __all__ = ["Trial", "fitting", "other_readings", "try_others"]
 
-SECONDS = 3.0  # s for all trials; one ends at its first wrong spike, so most are short
+MOST = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
 STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 
 
@@ -69,15 +68,12 @@ def _last_layers(graph: Graph, table: Dialect) -> list[str]:
     ]
 
 
-def fitting(path: str | os.PathLike, seconds: float = SECONDS) -> list[str]:
+def fitting(path: str | os.PathLike) -> list[str]:
     """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
-    until = time.monotonic() + seconds
     found: list[str] = []
-    for trial in other_readings(read_graph(path), "", None, {}):
+    for trial in islice(other_readings(read_graph(path), "", None, {}), MOST):
         if trial.dialect in found:
             continue
-        if time.monotonic() > until:
-            break
         try:
             import_nir(path, trial.dialect, trial.dt, trial.options)
         except SnnControlError:
@@ -92,24 +88,22 @@ def try_others(
     dialect: str,
     dt: float | None,
     options: Mapping[str, Any],
-    seconds: float = SECONDS,
-) -> list[Trial]:
-    """The readings of a file that reproduce an activity exactly, as far as ``seconds`` allow to try.
+    most: int = MOST,
+) -> tuple[list[Trial], str]:
+    """The readings of a file that reproduce an activity exactly, and how many of how many were tried.
 
     dialect, dt, options : the reading that differed
     arrays : as `snn_control.nir.verification.load_activity` returns them
     """
-    until = time.monotonic() + seconds
+    trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
     found: list[Trial] = []
-    for trial in other_readings(read_graph(path), dialect, dt, options):
-        if time.monotonic() > until:
-            break
+    for trial in trials[:most]:
         if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
             continue  # only the step differs
         try:
-            verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, until)
-            if verdict.identical and verdict.steps == len(arrays["input"]):
+            verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, whole=False)
+            if verdict.identical:
                 found.append(trial)
         except SnnControlError:  # the dialect's exporter cannot have written the file
             continue
-    return found
+    return found, f"{len(trials)} of {len(trials)}" if len(trials) <= most else f"{most} of more than {most}"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -170,11 +169,11 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
         yield [activity() for activity in activities]
 
 
-def verify(imported: Imported, arrays: Mapping[str, np.ndarray], until: float | None = None) -> Verdict:
+def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = True) -> Verdict:
     """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
 
     arrays : each (steps, n) or (steps, *shape) as in `Imported.shapes`, or either with a batch of one after the steps
-    until : a time of `time.monotonic` at which to stop, also after the first step that differs; None compares all steps
+    whole : compare all steps; otherwise stop after the first one that differs
 
     Raises DescriptionError if shapes do not fit.
     """
@@ -189,6 +188,6 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], until: float | 
             if far.size and first is None:
                 neuron = int(far[0])
                 first = Difference(step, name, neuron, float(expected[step, neuron]), float(got[neuron]))
-        if until is not None and (first or time.monotonic() > until):
+        if first and not whole:
             break
     return Verdict(step + 1, first, wrong, sum(expected.size for _, expected, _ in compared))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from snn_control.cli import COMMANDS, main
-from snn_control.cli.common import table
+from snn_control.cli.common import print_json, table
 from snn_control.controller import Controller
 from snn_control.engine.facts import InputFacts
 from snn_control.errors import DescriptionError
@@ -86,7 +86,10 @@ def test_schema_is_printed_or_written_for_editors(tmp_path, capsys):
     code, out, _ = call(capsys, "schema")
     assert (code, json.loads(out)) == (0, written)
     code, _, err = call(capsys, "schema", path)
-    assert (code, err) == (2, f"snn_control: FILE = '{path}': exists already; choose another name, or remove it\n")
+    assert (code, err) == (2, f"snn_control: FILE = '{path}': exists already; choose another name, or give --force\n")
+    path.write_text("old")
+    assert call(capsys, "schema", path, "--force")[0] == 0
+    assert json.loads(path.read_text()) == written
 
 
 def test_new_overwrites_nothing(tmp_path, capsys):
@@ -96,6 +99,19 @@ def test_new_overwrites_nothing(tmp_path, capsys):
     assert code == 2
     assert "exists already" in err
     assert path.read_text() == "precious"
+    assert call(capsys, "new", path, "--force")[0] == 0
+    assert path.read_text() == call(capsys, "new")[1]
+
+
+def test_an_unknown_option_names_the_help_of_its_command(capsys):
+    for command, said in (("new", "new"), ("events info x", "events info")):
+        code, _, err = call(capsys, *command.split(), "--forse")
+        assert (code, err) == (2, f"snn_control: unrecognized arguments: --forse; see snn_control {said} --help\n")
+
+
+def test_json_has_null_for_numbers_that_are_not_finite(capsys):
+    print_json({"a": [np.inf, -np.inf, np.nan, 1.5], "b": "NaN"})
+    assert json.loads(capsys.readouterr().out) == {"a": [None, None, None, 1.5], "b": "NaN"}
 
 
 @pytest.mark.parametrize(

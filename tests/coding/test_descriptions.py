@@ -40,7 +40,7 @@ TERM = (MembraneDecoder("x", 1.0),)
         (lambda: ValueInput("x", range=(0, 3), plausible=(0.1, 9), not_finite="low"), "must hold the ends of the range [0, 3]"),
         (lambda: ValueInput("x", range=(1, 1)), "inputs.x.range = (1, 1): low must be < high"),
         (lambda: EventsInput("c", size=(0, 4)), "inputs.c.size[0] = 0: must be a whole number >= 1"),
-        (lambda: EventsInput("c", size=(65537, 4)), "inputs.c.size[0] = 65537: must be at most 65536"),
+        (lambda: EventsInput("c", size=(65537, 4)), "inputs.c.size[0] = 65537: must be a whole number >= 1, at most 65,536"),
         (lambda: EventsInput("c", size=(8, 8)), "inputs.c.encoder.grid[0] = 16: must be at most the camera's size (8)"),
         (lambda: EventsInput("c", capacity=0), "inputs.c.capacity = 0: must be a whole number >= 1"),
         (lambda: PopulationEncoder(1), "neurons = 1: must be a whole number >= 2"),

@@ -76,7 +76,7 @@ STRUCTURAL = [
     (f"{CAMERA}.capacity", 0, "inputs.camera.capacity = 0: must be a whole number >= 1"),
     (f"{CAMERA}.stale", 0, "inputs.camera.stale = 0: must be > 0 s"),
     (f"{CAMERA}.required", "no", "inputs.camera.required = 'no': must be true or false"),
-    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool, surface; known: pool, surface"),
+    (f"{CAMERA}.encoder.type", "population", "inputs.camera.encoder.type = 'population': must be one of pool, surface"),
     (f"{CAMERA}.encoder.response", "most", "inputs.camera.encoder.response = 'most': must be 'sum', 'binary' or 'saturate'"),
     (f"{CAMERA}.encoder.response", "saturate", "inputs.camera.encoder.ceiling = None: is required with response 'saturate'"),
     (f"{CAMERA}.encoder.tau", 0, "inputs.camera.encoder.tau = 0: must be > 0"),
@@ -103,7 +103,7 @@ STRUCTURAL = [
     (f"{POSE}.encoder.type", "field", "inputs.pose.encoder.type = 'field': must be one of population, linear, direct, fields, signed, delta, step_forward; did you mean 'fields'?"),
     (f"{POSE}.encoder.grid", MISSING, "inputs.pose.encoder.grid = None: give a grid or centres"),
     (f"{POSE}.encoder.grid", [3, 1], "inputs.pose.encoder.grid[1] = 1: must be a whole number >= 2"),
-    (f"{POSE}.encoder.grid", 3, "inputs.pose.encoder.grid = 3: must be a list of one number per dimension"),
+    (f"{POSE}.encoder.grid", 3, "inputs.pose.encoder.grid = 3: must be a list of numbers"),
     (f"{POSE}.encoder.centres", [[0, 0]], "inputs.pose.encoder.grid = [3, 2]: give a grid or centres"),
     (f"{POSE}.encoder.neuron.rate", 0, "inputs.pose.encoder.neuron.rate = 0: must be > 0"),
     (f"{POSE}.encoder.neuron", {"type": "phase", "phases": 25}, "inputs.pose.encoder.neuron.phases = 25: must be a whole number >= 1, at most 24"),
@@ -120,7 +120,16 @@ STRUCTURAL = [
     (f"{MOTOR}.neuron.tau_men", 1, "network.populations.motor.neuron.tau_men = 1: is not a known key; did you mean 'tau_mem'?"),
     (f"{MOTOR}.neuron.refractory", -1, "network.populations.motor.neuron.refractory = -1: must be >= 0 s"),
     (f"{MOTOR}.neuron.reset", "zero", "network.populations.motor.neuron.reset = 'zero': must be 'value', 'subtract' or 'subtract_snntorch'"),
-    (f"{MOTOR}.bias", [1, "a"], f"network.populations.motor.bias = [1, 'a']: {NUMBERS}"),
+    (f"{MOTOR}.bias", [1, "a"], "network.populations.motor.bias[1] = 'a': must be a number"),
+    (f"{MOTOR}.bias", [1, True, 0, 0], "network.populations.motor.bias[1] = True: must be a number"),
+    (f"{MOTOR}.bias", "1e-3 V", f"network.populations.motor.bias = '1e-3 V': {NUMBERS}; write the number alone, in SI units: 10 ms is 0.01"),
+    (f"{MOTOR}.bias", "../w.npz#w", "network.populations.motor.bias = '../w.npz': must be in the folder of the controller file; copy it there, and write w.npz"),
+    (f"{MOTOR}.bias", "/tmp/w.npz#w", "network.populations.motor.bias = '/tmp/w.npz': must be in the folder of the controller file"),
+    (f"{MOTOR}.bias", "a/../../w.npz#w", "network.populations.motor.bias = 'a/../../w.npz': must be in the folder of the controller file"),
+    (f"{MOTOR}.size", {"value": 4, "tunable": [1, 8]}, "network.populations.motor.size.tunable = 4: cannot be tuned: it is neither a number with fractions nor an array"),
+    (f"{MOTOR}.neuron", {"type": "LIF"}, "phase; did you mean 'lif'?"),
+    (f"{PAN}.slew", "80 rad/s", f"outputs.pan.slew = '80 rad/s': {NUMBERS}; write the number alone, in SI units: 10 ms is 0.01"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "padding": [{"value": 1, "tunable": [0, 2]}, 1]}, "connection.padding[0].tunable"),
     (f"{MOTOR}.bias", True, f"network.populations.motor.bias = True: {NUMBERS}"),
     (f"{SLOW}.neuron.v_threshold", 1, "network.populations.slow.neuron.v_threshold = 1: is not a known key"),
     ("network.projections", {}, "network.projections = {}: must be a list"),
@@ -143,6 +152,15 @@ STRUCTURAL = [
     (f"{FIRST}.connection", SHEET | {"width": 0}, "network.projections[0].connection.width = 0: must be > 0"),
     (f"{FIRST}.connection", SHEET | {"pre_positions": {"shape": [0]}}, "network.projections[0].connection.pre_positions.shape[0] = 0: must be a whole"),
     (f"{FIRST}.connection", SHEET | {"pre_positions": 3}, "network.projections[0].connection.pre_positions = 'shape (), dtype int64': must be a Grid"),
+    (f"{FIRST}.connection", SHEET | {"pre_positions": {"shape": 3}}, "network.projections[0].connection.pre_positions.shape = 3: must be a list of numbers"),
+    (f"{FIRST}.connection", SHEET | {"pre_positions": {"shape": [2, 2], "extent": [[1], 2]}}, "network.projections[0].connection.pre_positions.extent[0] = [1]: must be a number"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "groups": "two"}, "network.projections[0].connection.groups = 'two': must be a whole number >= 1"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": 12}, "network.projections[0].connection.shape = 12: must be a list of 3 numbers"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "padding": [True, 1]}, "network.projections[0].connection.padding = [True, 1]: must be a whole number, or [rows, columns]"),
+    (f"{FIRST}.connection", {"type": "convolution", "shape": [1, 3, 4], "stride": ""}, "network.projections[0].connection.stride = '': must be a whole number, or [rows, columns]"),
+    (f"{FIRST}.connection", {"type": "pooling", "shape": [1, 3, 4], "kernel": 10**400}, "must be >= 1, at most 100,000,000"),
+    (f"{FIRST}.connection", {"type": "fixed_indegree", "n": 10**400, "seed": 1}, "must be a whole number >= 1, at most 100,000,000"),
+    ("ros.inputs.joints.grid", [0, 2], "ros.inputs.joints.grid[0] = 0: must be a whole number >= 1"),
     (f"{FIRST}.weights", "w.npy", f"network.projections[0].weights = 'w.npy': {NUMBERS}"),
     (f"{FIRST}.pre_index", [1], "network.projections[0].connection = 'dense': pre_index and post_index go with connection 'sparse'"),
     (f"{SECOND}.post_index", MISSING, "network.projections[1].connection = 'sparse': pre_index and post_index go with"),
@@ -176,6 +194,7 @@ STRUCTURAL = [
     ("guard.delay", 1, "guard.delay = 1: is not a known key"),
     ("ros.topics", {}, "ros.topics = {}: is not a known key; "),
     ("ros.outputs.pan.type", "Float64", "ros.outputs.pan.type = 'Float64': must look like 'sensor_msgs/msg/JointState'"),
+    ("ros.outputs.pan.type", "std_msgs/Float64", "must look like 'sensor_msgs/msg/JointState'; did you mean 'std_msgs/msg/Float64'?"),
     ("ros.outputs.pan.depth", 0, "ros.outputs.pan.depth = 0: must be a whole number >= 1, at most 1,000"),
     ("ros.outputs.pan.reliability", "best", "ros.outputs.pan.reliability = 'best': must be 'best_effort' or 'reliable'"),
     ("ros.outputs.pan.values", ["a"], "ros.outputs.pan.values = ['a']: must be a mapping (key: value)"),
@@ -190,7 +209,16 @@ STRUCTURAL = [
 
 #: rules between values, which only the parser knows
 MEANING = [
+    (f"{FIRST}.weights", [[1, 2], [3]], "network.projections[0].weights[1] = [3]: must be 2 numbers, as network.projections[0].weights[0] is"),
+    (f"{FIRST}.weights", [1, [3]], "network.projections[0].weights[1] = [3]: must be a number, as network.projections[0].weights[0] is"),
+    (f"{FIRST}.weights", [1.0, 10**400], "must fit into 64 bits; write a large number as 1e20"),
+    (f"{MOTOR}.bias", {"value": 10**400, "tunable": [0, 1]}, "network.populations.motor.bias.tunable = [0, 1]: must hold the value, 1000"),
+    (f"{MOTOR}.bias", {"value": 0.1, "tunable": [0, 10**400]}, "must be [low, high], finite numbers with low < high"),
     ("training.trainable.x", {"low": 1, "high": 1}, "training.trainable.x.low = 1: must be < high (1)"),
+    (f"{FIRST}.connection", {"type": "pooling", "shape": [1, 3, 4], "kernel": 100_000}, "network.projections[0].connection.kernel = 100000: must be smaller: at most 100,000,000 weights for 1 channel"),
+    ("outputs.way", {"size": 30, "limits": [[-1] * 30, [1] * 30], "safe": 2, "decoder": [{"type": "membrane", "from": "slow", "weights": 1}]}, "outputs.way.safe = 2: must be finite and within limits [array([-1, -1,"),
+    ("guard", {"x\ny": 1}, "guard.x y = 1: is not a known key"),
+    (f"{PAN}.unit", {"x" * 5000: 1}, "outputs.pan.unit"),
     ("training.settings.rate", {"a": 1}, "training.settings.rate = {'a': 1}: must be a number, a text, true or false, or a list"),
     ("training.settings.critic", [64, "b"], "training.settings.critic = [64, 'b']: must be a number, a text"),
     (f"{CAMERA}.filters", [{"type": "region", "x": 0, "y": 20, "width": 2, "height": 5}], "inputs.camera.filters[0].height = 5: must end within the sensor (32 x 24): at most 4 from 20"),
@@ -235,6 +263,7 @@ BUILD = [
     (f"{SECOND}.pre_index", [0, 1, 4], "projections[motor -> slow].pre_index = 4: must lie in [0, 4)"),
     (f"{SECOND}.pre_index", [0, -1, 3], "projections[motor -> slow].pre_index = -1: must lie in [0, 4)"),
     (SECOND, MOTOR_TO_SLOW | {"connection": {"type": "fixed_outdegree", "n": 3, "seed": 1}}, "projections[motor -> slow].connection.n = 3: must be at most 2"),
+    (SECOND, MOTOR_TO_SLOW | {"connection": SHEET | {"pre_positions": {"shape": [20_000, 10_000]}}}, "connection.pre_positions = '200000000 positions': must be one for each neuron: 4"),
     (SECOND, MOTOR_TO_SLOW | {"connection": SHEET}, "projections[motor -> slow].connection.pre_positions = '12 positions': must be one for each neuron: 4"),
     (f"{SECOND}.receptor", "synaptic", "projections[motor -> slow].receptor = 'synaptic': LI has no synaptic current; use 'current'"),
     (f"{SECOND}.learning", {"type": "stdp", "w_max": 9}, "network.projections[motor -> slow].learning = 'STDP': is for neurons that fire once a step: slow is graded"),
@@ -263,6 +292,8 @@ BUILD = [
 def message(document):
     with pytest.raises(DescriptionError) as caught:
         parse_spec(document)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1500
     return str(caught.value)
 
 
@@ -284,6 +315,10 @@ def test_a_wrong_whole_is_told_what_and_how(case):
         build_program(spec)
     assert str(caught.value).startswith("controller.yaml: ")
     assert expected in str(caught.value)
+
+
+def test_long_explanations_are_cut():
+    assert str(DescriptionError("a", 1, "raised " + "x\n" * 5000)) == f"a = 1: raised {'x ' * 496}x..."
 
 
 def test_a_misspelt_key_that_must_be_there_is_named():

@@ -127,6 +127,7 @@ def test_what_is_wrong_is_named(tmp_path, chosen, needle):
         ("joint_limits.yaml", "joint_limits: {pan: 3}", "pan: must be a mapping"),
         ("joint_limits.yaml", "joint_limits: {pan: {has_velocity_limits: true}}", "pan.max_velocity: is missing"),
         ("joint_limits.yaml", "joint_limits: {pan: {has_jerk_limits: true, max_jerk: x}}", "max_jerk = 'x': must be"),
+        ("joint_limits.yaml", f"joint_limits: {{a: {{has_jerk_limits: true, max_jerk: {10**400}}}}}", "max_jerk = 10"),
         (
             "joint_limits.yaml",
             "joint_limits: {pan: {has_velocity_limits: yes, max_velocity: 1}}",

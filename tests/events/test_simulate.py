@@ -18,12 +18,12 @@ SIZE, RATE, SPEED = (96, 64), 100, 200.0
 BAR = Bar(SIZE, 1.4, 16.0, SPEED, 6.0)
 
 
-def encode(path, pictures, times=None, rate=RATE) -> None:
+def encode(path, pictures, times=None, rate=RATE, codec="mpeg4") -> None:
     """Grey pictures as a video; times [1/1000 s], or one a period."""
     from fractions import Fraction
 
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=rate)
+        stream = container.add_stream(codec, rate=rate)
         stream.width, stream.height, stream.pix_fmt, stream.bit_rate = *pictures[0].shape[::-1], "yuv420p", 8_000_000
         if times is not None:
             stream.codec_context.time_base = Fraction(1, 1000)
@@ -117,6 +117,17 @@ def test_a_seed_gives_the_same_recording_again_and_nothing_is_overwritten(film, 
     assert main([*arguments, "--force"]) == 0
 
 
+def test_frames_that_change_their_size_need_a_size_to_be_scaled_to(tmp_path, capsys):
+    mixed, out = tmp_path / "mixed.ts", tmp_path / "o.npz"
+    for name, size in (("a.ts", (64, 96)), ("b.ts", (48, 64))):
+        encode(tmp_path / name, [np.full(size, 20 * k, np.uint8) for k in range(5)], rate=25, codec="mpeg2video")
+    mixed.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
+    assert main(["events", "simulate", str(mixed), "--out", str(out)]) == 2
+    assert "its frames change from 96x64 to 64x48; give a size (--size)" in capsys.readouterr().err
+    assert not out.exists()
+    assert main(["events", "simulate", str(mixed), "--out", str(out), "--size", "64x48"]) == 0
+
+
 def test_what_is_no_video_is_said_in_one_line(tmp_path, capsys):
     text = tmp_path / "text.mp4"
     text.write_text("not a film")
@@ -136,7 +147,7 @@ def test_a_cut_video_is_said_to_be_one_and_one_frame_is_no_video(film, tmp_path,
     still, out = tmp_path / "still.avi", tmp_path / "o.npz"
     encode(still, [grey(0.0)])
     assert main(["events", "simulate", str(still), "--out", str(out)]) == 2
-    assert "has 1 frames in this part" in capsys.readouterr().err
+    assert "has 1 frame in this part" in capsys.readouterr().err
     assert main(["events", "simulate", str(film), "--out", str(out), "--from", "9"]) == 2
     assert "has 0 frames in this part" in capsys.readouterr().err
     assert not out.exists()

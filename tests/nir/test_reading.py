@@ -1,6 +1,7 @@
 """Files as exporters really write them: missing, superfluous or wrong shapes, nested graphs, broken files."""
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
+import os
 from itertools import pairwise
 
 import h5py
@@ -259,6 +260,22 @@ def edited(path, edit):
         edit(opened["node"])
 
 
+def virtual(path):
+    layout = h5py.VirtualLayout((3,), "f4")
+    layout[:] = h5py.VirtualSource(path, "a", (3,))
+    return layout
+
+
+def moved_to(link):
+    """An edit that puts a link in the place of the whole graph."""
+
+    def edit(node):
+        node.file.move("node", "other")
+        node.file["node"] = link
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("edit", "rule"),
     [
@@ -266,11 +283,20 @@ def edited(path, edit):
         (lambda node: node.__delitem__("nodes/1/tau"), r"nodes\.1 \(LIF\): it has no 'tau'"),
         (lambda node: node.__setitem__("nodes/1/more", node["nodes"]), "its groups form a cycle"),
         (lambda node: node.__setitem__("more", h5py.ExternalLink("/dev/zero", "/")), "node/more is a link to elsewhere"),
+        (lambda node: node.__setitem__("more", h5py.SoftLink("/node/nodes")), "node/more is a link to elsewhere"),
+        (moved_to(h5py.ExternalLink("/dev/zero", "/")), "/node is a link to elsewhere"),
+        (moved_to(h5py.SoftLink("/other")), "/node is a link to elsewhere"),
+        (lambda node: node.create_dataset("more", (3,), "f4", external=[("/etc/passwd", 0, 12)]), "node/more has its numbers in another file"),
+        (lambda node: node.create_dataset("more", (3,), "f4", external=[("a.fifo", 0, 12)]), "node/more has its numbers in another file"),
+        (lambda node: node.create_virtual_dataset("more", virtual("/etc/passwd")), "node/more has its numbers in another file"),
+        (lambda node: node.create_virtual_dataset("more", virtual(".")), "node/more has its numbers in another file"),
         (lambda node: node.create_dataset("more", (10**15,), "f4"), "more says that its shape is .*, for which the file"),
         (lambda node: node.create_dataset("b", (10**9,), "f4", chunks=(10**8,)), "b says that its shape is"),
     ],
 )  # fmt: skip
-def test_a_file_that_leads_elsewhere_or_promises_too_much_is_refused(tmp_path, edit, rule):
+def test_a_file_that_leads_elsewhere_or_promises_too_much_is_refused(tmp_path, monkeypatch, edit, rule):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("a.fifo")  # opening it would hang
     edited(tmp_path / "a.nir", edit)
     with pytest.raises(DescriptionError, match=rule) as error:
         read_graph(tmp_path / "a.nir")

@@ -150,6 +150,12 @@ def test_a_saved_program_learns_the_same(tmp_path):
 def test_a_state_of_another_program_a_damaged_and_a_wrong_one_are_refused(tmp_path):
     one, path = made("stdp", "sparse"), tmp_path / "s.npz"
     drive(one, 20)
+    for other in (made("stdp", "sparse"), made("stdp", "dense")):
+        weights = other.bound.array("pre->post.weights")
+        weights.reshape(-1).view(np.float32)[-1] = np.nan  # the last one, a float32 in both forms
+        other.save_state(path)
+        with pytest.raises(ProgramError, match=r"s\.npz: its learned weights are not finite; learn without this file"):
+            other.load_learned(path)
     one.save_state(path)
     now = one.state()
     with pytest.raises(ProgramError, match=r"s\.npz: is a state of another Program; build the controller as it was"):

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import NO_VALUE, DescriptionError
+from ...errors import NO_VALUE, DescriptionError, counted
 from ..common import add_command, add_out, check_out, number, whole
 from . import add_part, check_part, check_suffix, progress
 
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
             if len(events):
                 yield replace(events, t=events.t // 1000, unit="us")
         if counts["frames"] < 2:
-            rule = f"has {counts['frames']} frames in this part: motion needs at least two"
+            rule = f"has {counted(counts['frames'], 'frame')} in this part: motion needs at least two"
             raise DescriptionError(options.video, NO_VALUE, rule)
 
     total, _, _ = write_recording(out, chunks, "us", *film.size)
