@@ -136,7 +136,7 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
         with _compiling:
             found = _made.get((function, signature))
             if found is None:
-                file = _code_file(function, f"code {signature}")
+                file = _code_file(function, f"named {signature}")  # another word for another format
                 with file.turn():
                     found = make(file)
                 compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
