@@ -208,7 +208,7 @@ def test_a_list_of_one_camera_is_not_read_in_the_columns_of_another(program):
     with pytest.raises(ProgramError, match="lists are taken for"):
         Bound(moved(program, "refractory", 3, program.names["left.x"]))
     with pytest.raises(ProgramError, match="overlaps indices that another operation follows"):
-        Bound(moved(program, "fields", 3, program.names["camera.kept"]))
+        Bound(moved(program, "fields", 3, dataclasses.replace(program.names["camera.kept"], dtype="<f4")))
 
 
 def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):
