@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 import threading
+import weakref
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -32,6 +34,18 @@ def alone(method: Method) -> Method:
     return cast(Method, locked)
 
 
+_all: weakref.WeakSet[Stepped] = weakref.WeakSet()
+
+
+def _unlock() -> None:
+    """Give every object a new lock: a thread that held one is not there in a forked process."""
+    for one in _all:
+        one._lock = threading.RLock()
+
+
+os.register_at_fork(after_in_child=_unlock)
+
+
 class Stepped:
     """The inputs and states of a bound Program.
 
@@ -54,6 +68,7 @@ class Stepped:
         self._control = self.bound.array("control")
         self._mark = np.frombuffer(bytes.fromhex(program.digest), np.uint8)
         self._lock = threading.RLock()
+        _all.add(self)
         self.observers: list[Callable[[], object]] = []
         self._reset(...)
 

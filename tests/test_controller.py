@@ -1,7 +1,9 @@
 """Controller: the object that users hold."""
 
 import copy
+import os
 import pickle
+import signal
 import sys
 import threading
 
@@ -349,6 +351,23 @@ def test_a_shipped_controller_is_loaded_by_its_name():
 
 def test_the_package_lists_what_it_has():
     assert {"Controller", "Model", "__version__"} <= set(dir(snn_control))
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_steps_a_controller_that_another_thread_was_stepping():
+    one, within, go_on = two_values(), threading.Event(), threading.Event()
+    one.observers.append(lambda: within.set() or go_on.wait())
+    thread = threading.Thread(target=one.step, args=({"a": [1, 2], "b": 1},))
+    thread.start()
+    within.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(5)
+        one.observers.clear()
+        os._exit(int(one.step({"a": [1, 2], "b": 3})["tilt"][0]))
+    go_on.set()
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 3 << 8
 
 
 def test_threads_that_share_a_controller_each_get_the_answer_to_their_own_step():

@@ -6,11 +6,20 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from benchmarks.plugins import EXAMPLE, metadata
+from snn_control.coding import DirectEncoder, Output, SpikeDecoder, ValueInput
+from snn_control.engine import registry
+from snn_control.engine.bound import Bound
+from snn_control.engine.build import build
+from snn_control.engine.lowering import EncoderLowering, Plugin
+from snn_control.engine.registry import our
+from snn_control.errors import BuildError, ProgramError
+from snn_control.network import LIF, Network, Population
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
@@ -226,6 +235,61 @@ def test_names_that_clash_are_told_and_mean_nothing(tmp_path):
     assert out[3:5] == ["LIF", "one 1"]
     assert "'Mine': has no name in the controller file" in out[5]
     assert "plug-in 'two' of two_package: neurons 'lif' exists already" in out[5]
+
+
+class Mine(LIF):
+    pass
+
+
+class MyEncoder(DirectEncoder):
+    pass
+
+
+def fails(*_):
+    raise RuntimeError("no idea")
+
+
+LOWERING = our("neurons")["lif"][1]
+STATES = LOWERING.states(LIF())
+
+
+@pytest.mark.parametrize(
+    ("kind", "lowering", "error"),
+    [
+        ("neurons", replace(LOWERING, parameters=fails), "RuntimeError: no idea (test_plugins.py:"),
+        ("neurons", replace(LOWERING, parameters=lambda *_: None), "TypeError: 'NoneType' object is not iterable ("),
+        ("neurons", replace(LOWERING, states=fails), "RuntimeError: no idea (test_plugins.py:"),
+        ("neurons", replace(LOWERING, states=lambda _: {}), "kernel 'integrate_and_fire': missing ['v']"),
+        ("encoders", EncoderLowering(fails), "RuntimeError: no idea (test_plugins.py:"),
+        ("encoders", EncoderLowering(lambda *_: None), "build returned None: must be the Place of the currents"),
+    ],
+)
+def test_a_lowering_that_fails_is_named_with_its_place_in_the_file(monkeypatch, kind, lowering, error):
+    monkeypatch.setattr(registry, "_added", registry._Table())
+    description = {"neurons": Mine, "encoders": MyEncoder}[kind]
+    registry.add(Plugin(**{kind: {"mine": (description, lowering)}}))
+    inputs = [ValueInput("x", encoder=MyEncoder() if kind == "encoders" else None)]
+    network = Network((Population("a", 1, Mine() if kind == "neurons" else LIF()),))
+    with pytest.raises(BuildError) as caught:
+        build(network, inputs, [Output("u", (SpikeDecoder("a", 1.0, 0.1),))], dt=1e-3, period=1e-3)
+    where = "populations.a.neuron" if kind == "neurons" else "inputs.x.encoder"
+    name = f"{__name__}.{description.__name__}"
+    assert str(caught.value).startswith(f"{where} = '{name}': its lowering failed (this process): ")
+    assert error in str(caught.value)
+
+
+def test_a_state_of_another_dtype_than_its_kernel_declares_is_refused(monkeypatch):
+    monkeypatch.setattr(registry, "_added", registry._Table())
+    lowering = replace(LOWERING, states=lambda _: STATES | {"v": "float64"})
+    registry.add(Plugin(neurons={"mine": (Mine, lowering)}))
+    outputs = [Output("u", (SpikeDecoder("a", 1.0, 0.1),))]
+    with pytest.raises(ProgramError, match="of a: v of dtype <f8: must be f32"):
+        Bound(build(Network((Population("a", 1, Mine()),)), [], outputs, dt=1e-3, period=1e-3))
+
+
+def test_only_a_plugin_is_added():
+    with pytest.raises(ProgramError, match="3 is a int, must be a Plugin"):
+        registry.add(3)
 
 
 # the tutorial --------------------------------------------------------------------------------------------------

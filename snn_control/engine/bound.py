@@ -126,7 +126,8 @@ def _array(place: Place, blocks: Blocks) -> Array:
     """The `Array` of a place, for checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
-    return Array(data, (place.kind, place.offset), constant=place.kind == PROGRAM, given=place.kind == IO)
+    constant, given = place.kind == PROGRAM, place.kind == IO
+    return Array(data, (place.kind, place.offset), constant, given, dtype=np.dtype(place.dtype).str)
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:

@@ -1,10 +1,11 @@
 """Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
-disk and renamed, and its digest is checked before the code is run. Any problem with the disk costs the time of a
-compilation and a `CacheWarning`, but never prevents the start of a controller. What is missing is copied from the
-folder ``$SNN_CONTROL_CACHE_SOURCE``, if there it is: a folder for a robot is filled in this way. Processes that miss
-the same code at the same time take turns, so that one compiles it for all.
+disk and renamed. The digest covers the entry's name and its code, and is checked before the code is run. Any problem
+with the disk costs the time of a compilation and a `CacheWarning`, but never prevents the start of a controller. A
+missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if that has it: a folder for a robot is filled in
+this way. A folder that another user owns or can write to is not used. Processes that miss the same code at the same
+time take turns, so that one compiles it for all.
 """
 
 from __future__ import annotations
@@ -26,10 +27,11 @@ from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from ..errors import CacheWarning
-from ..files import replace_file
+from ..files import open_file, replace_file
 
 __all__ = ["CodeFile", "cache_folder", "usable_folder"]
 
+MODE = 0o755  # of folders: only their owner can write to them
 PATIENCE = 30.0  # s that a process waits for another one that compiles, which may have been stopped
 
 _said: set[str] = set()
@@ -54,10 +56,12 @@ def cache_folder() -> Path:
 
 
 def usable_folder() -> Path | None:
-    """`cache_folder`; if it is empty and not writable, a folder of this user in the temporary directory, or None."""
+    """`cache_folder`; if it is empty and not writable, or others can write to it, a folder of this user in the
+    temporary directory, or None."""
     try:
         folder = cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(MODE, parents=True, exist_ok=True)
+        _check_owner(folder, folder.stat())
         if os.access(folder, os.W_OK) or (os.access(folder, os.R_OK) and next(folder.iterdir(), None)):
             return folder  # what was deployed to a file system that is only read is used, too
         why = f"{folder}: is not writable"
@@ -75,13 +79,33 @@ def usable_folder() -> Path | None:
 
 
 def _make_private(folder: Path) -> None:
-    """Create a folder that only this user can write to: code in it is run."""
+    """Create a folder that only this user can write to."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):
         raise PermissionError(f"{folder}: is a link")
-    if found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise PermissionError(f"{folder}: others can write to it")
+    _check_owner(folder, found)
+
+
+def _check_owner(folder: Path, found: os.stat_result) -> None:
+    """Raise PermissionError if someone other than this user and root can write to a folder: code in it is run."""
+    if found.st_uid not in (0, os.getuid()):
+        raise PermissionError(f"{folder}: belongs to another user (uid {found.st_uid})")
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise PermissionError(f"{folder}: others can write to it; use chmod go-w after checking its content")
+
+
+def _sources() -> list[Path]:
+    """The folder from which missing entries are copied, if there is one and nobody else can write to it."""
+    try:
+        folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
+        _check_owner(folder, folder.stat())
+    except (KeyError, FileNotFoundError):
+        return []
+    except OSError as error:
+        _say_once("source", f"SNN_CONTROL_CACHE_SOURCE: is not used: {error}")
+        return []
+    return [folder]
 
 
 def _locked(folder: int) -> bool:
@@ -117,7 +141,7 @@ class CodeFile:
             return
         folder = None
         with suppress(OSError):  # of a disk that is full, is only read or knows no locks
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.parent.mkdir(MODE, parents=True, exist_ok=True)
             folder = os.open(self._path.parent, os.O_RDONLY)
         try:
             end = time.monotonic() + PATIENCE
@@ -132,12 +156,11 @@ class CodeFile:
         """The result of ``make`` for the code that `write` has stored; None if there is none."""
         if self._path is None:
             return None
-        source = os.environ.get("SNN_CONTROL_CACHE_SOURCE")
-        for path in (self._path, *([Path(source, *self._path.parts[-2:])] if source else [])):
+        for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
             try:
-                content = path.read_bytes()
-                digest, code = content[:32], content[32:]
-                if hashlib.sha256(code).digest() != digest:
+                with open_file(path) as file:
+                    digest, code = file.read(32), file.read()
+                if self._digest(code) != digest:
                     raise ValueError("its content does not match its digest")
                 made = make(*pickle.loads(code))
             except FileNotFoundError:
@@ -147,21 +170,26 @@ class CodeFile:
                 return None
             self.hit = True
             if path != self._path:
-                self._store(content)
+                self._store(code)
             return made
         return None
 
     def write(self, code: tuple) -> None:
-        data = dumps(code)
-        self._store(hashlib.sha256(data).digest() + data)
+        self._store(dumps(code))
 
-    def _store(self, content: bytes) -> None:
+    def _digest(self, code: bytes) -> bytes:
+        """Digest of an entry: its folder and name too, so that an entry under the name of another one is not run."""
+        assert self._path is not None
+        return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
+
+    def _store(self, code: bytes) -> None:
         if self._path is None:
             return
         path = self._path
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(path, lambda file: file.write(content))
+            path.parent.mkdir(MODE, parents=True, exist_ok=True)
+            replace_file(path, lambda file: file.write(self._digest(code) + code))
+            path.chmod(0o644)  # whatever the umask is
         except OSError as error:
             fix = "make room, or set SNN_CONTROL_CACHE to a folder that you can write to"
             _say_once("not written", f"{path}: compiled code is not kept, each start compiles: {error.strerror}; {fix}")

@@ -136,7 +136,7 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
         with _compiling:
             found = _made.get((function, signature))
             if found is None:
-                file = _code_file(function, f"code {signature}")
+                file = _code_file(function, f"named {signature}")  # another word for another format
                 with file.turn():
                     found = make(file)
                 compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
@@ -144,15 +144,19 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
     return found
 
 
-def compile_callback(function: Callable, signature: str) -> int:
+def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
     """Address of ``function`` as a C callback of ``signature``, e.g. ``"void(int64)"``.
+
+    A callback has no caller to raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError
+    is raised for a function whose compiled code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
 
     The function must be a plain module-level function. It is compiled at the first call in this process, or taken from
     the cache, and kept as long as the process runs.
     """
 
     def make(file: CodeFile) -> machine_code.Callback:
-        return file.read(machine_code.loaded) or machine_code.compiled(function, signature, OPTIONS, file)
+        allowed = may_raise or OPTIONS["boundscheck"]
+        return file.read(machine_code.loaded) or machine_code.compiled(function, signature, OPTIONS, file, allowed)
 
     return _once(function, signature, make)[0]
 

@@ -16,22 +16,28 @@ from numba.core.registry import cpu_target
 from numba.core.runtime import rtsys
 from numba.core.sigutils import normalize_signature
 
+from ..errors import ProgramError
 from .code_cache import CodeFile
 
 __all__ = ["compiled", "loaded"]
 
 Callback = tuple[int, Any]  # address of a C function, and the owner of its code
+REPORT = "PyErr_WriteUnraisable"  # by which numba prints an exception, unless LLVM has found that there is none
 
 
-def compiled(function: Callable, signature: str, options: dict, file: CodeFile) -> Callback:
+def compiled(function: Callable, signature: str, options: dict, file: CodeFile, may_raise: bool) -> Callback:
     """``function`` as a C function of ``signature``; its machine code is stored in ``file``."""
     made = CFunc(function, normalize_signature(signature), locals={}, options={"nopython": True, **options})
     made.compile()
     library = made._library
+    module = library._final_module
+    names = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    needed = [name for name in names if not name.startswith("llvm.")]
+    if REPORT in needed and not may_raise:
+        rule = "can raise an exception, which a tick cannot report"
+        fix = "remove raise, assert, new arrays, ranges with a variable step, and variable indices of tuples"
+        raise ProgramError(f"{function.__module__}.{function.__name__}: {rule}; {fix}")
     if not library.has_dynamic_globals:
-        module = library._final_module
-        names = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
-        needed = [name for name in names if not name.startswith("llvm.")]
         file.write((made.native_name, needed, library._get_compiled_object()))
     return made.address, made
 

@@ -40,6 +40,7 @@ class Array:
     given : drivers write to it between two ticks
     lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
     indices : it holds counts or indices that kernels follow without checks: nothing else may write there
+    dtype : of its elements
     made : LASTING if these are kept from earlier ticks; FOLLOWED if each tick makes its own, and BEGUN for the
         operation that starts them
     """
@@ -50,6 +51,7 @@ class Array:
     given: bool = False
     lists: tuple[int, ...] | None = None
     indices: bool = False
+    dtype: str = "|u1"
     made: int = LASTING
 
 

@@ -61,9 +61,7 @@ def _others() -> _Table:
     for entry in sorted(entry_points(group=GROUP), key=_origin):
         try:
             plugin = entry.load()
-            if not isinstance(plugin, Plugin):
-                raise ProgramError(f"{entry.value} is a {type(plugin).__name__}, must be a Plugin")
-            _check(plugin)
+            _check(plugin, entry.value)
         except Exception as error:  # the import of a package may raise any exception
             what = "" if isinstance(error, ProgramError) else f"{type(error).__name__}: "
             table.faults.append(f"{_origin(entry)}: {what}{' '.join(str(error).split())}")
@@ -77,8 +75,10 @@ def _origin(entry: EntryPoint) -> str:
     return f"plug-in '{entry.name}' of {package}"
 
 
-def _check(plugin: Plugin) -> None:
-    """Raise ProgramError if a plug-in would replace something of snn_control."""
+def _check(plugin: Any, name: str) -> None:
+    """Raise ProgramError for what is not a plug-in, or would replace something of snn_control."""
+    if not isinstance(plugin, Plugin):
+        raise ProgramError(f"{name} is a {type(plugin).__name__}, must be a Plugin")
     for one in plugin.kernels:
         if ("kernels", one.name) in _ours().entries:
             raise ProgramError(f"a kernel '{one.name}' exists already")
@@ -90,9 +90,9 @@ def _check(plugin: Plugin) -> None:
 
 
 def add(plugin: Plugin) -> None:
-    """Register a plug-in for the running process; raises ProgramError if it has a kernel or a description of
-    snn_control."""
-    _check(plugin)
+    """Register a plug-in for the running process; raises ProgramError for anything else, and for a plug-in that has a
+    kernel or a description of snn_control."""
+    _check(plugin, repr(plugin))
     _added.add("this process", plugin)
 
 
@@ -154,14 +154,22 @@ def name_of(description: type) -> str | None:
 
 def lowering(kind: str, description: type) -> Any | None:
     """The lowering of a description, or of the nearest of its bases that has one."""
+    return next((table.entries[key][1] for table, key in _found(kind, description)), None)
+
+
+def origin(kind: str, description: type) -> str:
+    """The plug-in that `lowering` is from, e.g. "snn_control"; empty if there is none."""
+    return next((table.origins[key] for table, key in _found(kind, description)), "")
+
+
+def _found(kind: str, description: type) -> Iterator[tuple[_Table, Key]]:
     for cls in description.__mro__:
         if cls in (object, BASES[kind][0]):
             continue
         for table in _tables():
-            for (one, _), pair in table.entries.items():
-                if one == kind and pair[0] is cls:
-                    return pair[1]
-    return None
+            for key, value in table.entries.items():
+                if key[0] == kind and value[0] is cls:
+                    yield table, key
 
 
 def faults(kind: str = "") -> str:

@@ -140,6 +140,9 @@ class View(Word):
         if (self.missing and not isinstance(value, Array) and value == 0) or (self.when and not getattr(w, self.when)):
             return
         need(size_of(self.size, w), BYTES[self.dtype], value)
+        kinds = ("u1", f"u{BYTES[self.dtype]}", f"{self.dtype[0]}{BYTES[self.dtype]}")  # of bits, bits, its own
+        if np.dtype(value.dtype) not in map(np.dtype, kinds):
+            raise ProgramError(f"{parameter} of dtype {value.dtype}: must be {self.dtype}")
 
     def default(self, parameter: str) -> dict[str, int]:
         return {parameter: 0} if self.missing or self.when else {}
@@ -308,10 +311,13 @@ class Kernel:
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function; compiles at the first call, or takes it from the cache."""
+        """Address of the compiled C function; compiles at the first call, or takes it from the cache.
+
+        Raises ProgramError for a kernel that can raise an exception.
+        """
         from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
-        return compile_callback(self.entry, "void(int64)")
+        return compile_callback(self.entry, "void(int64)", may_raise=False)
 
     @functools.cached_property
     def entry(self) -> Callable:

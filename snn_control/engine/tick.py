@@ -92,15 +92,15 @@ def take_control(header, table):
     if setting != 0:
         take_setting(header, setting)
     asked, taken = i64(header[ASKED], LEARNING + rules), i64(header[TAKEN], LEARNING + SWITCH_WORDS * rules)
-    again, anew = asked[RESTART] != taken[RESTART], asked[RESTART] // FORGET != taken[RESTART] // FORGET
+    before, now = taken[RESTART], asked[RESTART]
     for k in range(LEARNING):
         taken[k] = asked[k]
     for k in range(rules):
         taken[LEARNING + SWITCH_WORDS * k] = asked[LEARNING + k]
-    if again:
+    if now != before:
         restart(header)
-    if anew:
-        forget(header)
+        if now // FORGET != before // FORGET:
+            forget(header)
 
 
 @register_jitable(forceinline=True)

@@ -33,7 +33,7 @@ def _plus(x, y):
     return x + y
 
 
-SIGNATURE, STARTED_WITH = "int64(int64)", []
+SIGNATURE, SIGNATURE_OF_PLUS, STARTED_WITH = "int64(int64)", "int64(int64,int64)", []
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -73,14 +73,14 @@ def inverted(content, begin, end):
     return content[:begin] + bytes(b ^ 0xFF for b in content[begin:end]) + content[end:]
 
 
-def with_digest(code):
-    return hashlib.sha256(code).digest() + code
+def with_digest(code, file):
+    return hashlib.sha256("/".join(file.parts[-2:]).encode() + b"\0" + code).digest() + code
 
 
 def changed(content, **parts):
-    """A whole entry with another name, list of needed functions, or code."""
+    """The code of an entry with another name, list of needed functions, or machine code."""
     name, needed, code = pickle.loads(content[32:])
-    return with_digest(pickle.dumps(tuple(({"name": name, "needed": needed, "code": code} | parts).values())))
+    return pickle.dumps(tuple(({"name": name, "needed": needed, "code": code} | parts).values()))
 
 
 DAMAGE = {
@@ -91,23 +91,55 @@ DAMAGE = {
     "digest inverted": lambda c: inverted(c, 0, 32),
     "64 bytes inverted": lambda c: inverted(c, len(c) // 2, len(c) // 2 + 64),
     "all inverted": lambda c: inverted(c, 0, len(c)),
-    "of another numba": lambda c: with_digest(pickle.dumps((1, 2, 3))),
-    "no pickle": lambda c: with_digest(b"something else"),
+}
+#: with a digest that fits
+FORGED = {
+    "of another numba": lambda c: pickle.dumps((1, 2, 3)),
+    "no pickle": lambda c: b"something else",
     "needs what no library has": lambda c: changed(c, needed=["no_such_function"]),
     "another function": lambda c: changed(c, name="no_such_function"),
 }
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+def exchanged(file):
+    """The entry of another function, whole and with its digest, under this name."""
+    compile._made.pop((_plus, SIGNATURE_OF_PLUS), None)
+    compile.compile_callback(_plus, SIGNATURE_OF_PLUS)
+    (other,) = (one for one in file.parent.iterdir() if "_plus." in one.name)
+    other.replace(file)
+
+
+def pipe(file):
+    file.unlink()
+    os.mkfifo(file)
+
+
+def device(file):
+    file.unlink()
+    file.symlink_to("/dev/zero")
+
+
+def to_itself(file):
+    file.unlink()
+    file.symlink_to(file)
+
+
+REPLACED = [exchanged, pipe, device, to_itself]
+
+
+@pytest.mark.parametrize("what", [*DAMAGE, *FORGED, *REPLACED])
 def test_a_damaged_entry_is_never_run_and_is_written_again(folder, what):
     assert start() == "compiled"
     (file,) = folder.glob("*/*")
     whole = file.read_bytes()
-    file.write_bytes(DAMAGE[what](whole))
+    if what in REPLACED:
+        what(file)
+    else:
+        file.write_bytes(with_digest(FORGED[what](whole), file) if what in FORGED else DAMAGE[what](whole))
     found, said = told(start)
     assert found == "compiled"
     assert said.startswith(f"{file}: compiled code is damaged, and compiled again: ")
-    assert with_digest(file.read_bytes()[32:]) == file.read_bytes()
+    assert with_digest(file.read_bytes()[32:], file) == file.read_bytes()
     assert start() == "cached"
     assert [f.name for f in folder.glob("*/*")] == [file.name]
 
@@ -164,6 +196,27 @@ def test_a_home_that_takes_nothing_falls_back_to_a_folder_that_is_ones_own_alone
     assert not mine or fallback.stat().st_mode & 0o777 == 0o700
 
 
+def of_another_user(folder):
+    folder.mkdir()
+    os.chown(folder, 54321, -1)
+
+
+#: the second needs root; for others a folder of root is as good as their own
+@pytest.mark.parametrize("there", [open_to_all, open_to_the_group, *[of_another_user] * (os.getuid() == 0)])
+def test_a_folder_that_others_can_write_to_is_neither_used_nor_copied_from(folder, tmp_path, monkeypatch, there):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    there(folder)
+    found, said = told(lambda: [usable_folder(), start()])
+    fallback = tmp_path / f"snn_control-{os.getuid()}"
+    assert found == [fallback, "compiled"]
+    assert re.match(f"compiled code is kept in {fallback}: {folder}: (others can write|belongs to another user)", said)
+    assert list(folder.iterdir()) == []
+    monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "cache2"))
+    monkeypatch.setenv("SNN_CONTROL_CACHE_SOURCE", str(folder))
+    assert re.match(f"SNN_CONTROL_CACHE_SOURCE: is not used: {folder}: ", told(start)[1])
+    assert start() == "cached"
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="needs a user whom nobody knows")
 @pytest.mark.parametrize("temporary", ["/proc", None])
 def test_without_a_home_and_a_name_of_the_user_it_says_what_to_set(tmp_path, monkeypatch, temporary):
@@ -216,13 +269,13 @@ def test_a_clock_that_is_behind_the_files_compiles_nothing_again(folder, monkeyp
 
 def test_threads_that_compile_one_function_get_one_code(folder):
     for _ in range(3):
-        STARTED_WITH.append(compile._made.pop((_plus, "int64(int64,int64)"), None))
+        STARTED_WITH.append(compile._made.pop((_plus, SIGNATURE_OF_PLUS), None))
         calls._methods.pop(_plus, None)
         gate, found = threading.Barrier(4), []
 
         def load(gate=gate, found=found):
             gate.wait()
-            address = compile.compile_callback(_plus, "int64(int64,int64)")
+            address = compile.compile_callback(_plus, SIGNATURE_OF_PLUS)
             builtin = calls.builtin(_plus, calls.METH_O, memory.np.zeros(1, memory.np.int64))
             found.append((address, builtin))
 

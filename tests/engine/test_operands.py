@@ -208,7 +208,7 @@ def test_a_list_of_one_camera_is_not_read_in_the_columns_of_another(program):
     with pytest.raises(ProgramError, match="lists are taken for"):
         Bound(moved(program, "refractory", 3, program.names["left.x"]))
     with pytest.raises(ProgramError, match="overlaps indices that another operation follows"):
-        Bound(moved(program, "fields", 3, program.names["camera.kept"]))
+        Bound(moved(program, "fields", 3, dataclasses.replace(program.names["camera.kept"], dtype="<f4")))
 
 
 def test_a_synapse_or_a_spike_beyond_the_population_is_refused(program):
@@ -329,10 +329,11 @@ def test_a_count_that_a_driver_wrote_is_not_believed(program):
 def test_limits_that_limit_nothing_are_refused(program):
     limits = program.operations[-1].operands[7]
     wrong = ([np.nan, 1, 1, 0, 1], [-1, np.nan, 1, 0, 1], [-1, 1, np.nan, 0, 1], [1, -1, 1, 0, 1], [-1, 1, 1, 2, 1])
-    for values in (*wrong, [-1, 1, 1, 0, -1], [-1, 1, 1, 0, np.nan]):
+    rules = dict.fromkeys(map(tuple, (*wrong, [-1, 1, 1, 0, -1], [-1, 1, 1, 0, np.nan])), "must be low <= safe <= high")
+    for values, rule in (rules | {(-1, 1, 1, 0, 1): "an acceleration needs the last step"}).items():
         constants = program.constants.copy()
         limits.view(constants)[:] = np.array([values]).T
-        with pytest.raises(ProgramError, match="guard: limits: must be low <= safe <= high"):
+        with pytest.raises(ProgramError, match=f"guard: limits: {rule}"):
             Bound(dataclasses.replace(program, constants=constants))
 
 

@@ -67,10 +67,30 @@ def test_the_same_declaration_checks_the_operands():
             mixed.check(seen(wrong))
     with pytest.raises(ProgramError, match="7 operands: must be 8: n, rows, y, x, extra, gain, pair, twice"):
         mixed.check(seen(operands())[:-1])
+    double = seen(operands())
+    double[2] = Array(np.zeros(24, np.uint8), dtype="<f8")
+    with pytest.raises(ProgramError, match="y of dtype <f8: must be f32"):
+        mixed.check(double)
     constant = seen(operands())
     constant[2].constant = True
     with pytest.raises(ProgramError, match="would write into the constants"):
         mixed.check(constant)
+
+
+def refuses(n):
+    if n > 3:
+        raise ValueError("more than 3")
+
+
+def allocates(n):
+    np.zeros(n)
+
+
+@pytest.mark.parametrize("function", [refuses, allocates])
+def test_a_kernel_that_can_raise_is_refused_when_it_is_compiled(function):
+    function.__annotations__ = {"n": count}
+    with pytest.raises(ProgramError, match=rf"test_rows.{function.__name__}: can raise an exception.*; remove raise, "):
+        _ = kernel()(function).address
 
 
 def test_builders_name_the_words():

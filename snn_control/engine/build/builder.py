@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ...errors import BuildError, DescriptionError, within
+from ...errors import BuildError, DescriptionError, SnnControlError, raised, within
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
@@ -21,7 +22,7 @@ from ..program import POST, PRE, STEP, Operation, Place, element, up
 from ..random import operation_number
 from ..registry import kernel
 
-__all__ = ["Builder", "Node", "bounded", "lowering_of", "matrix", "vector", "whole_steps"]
+__all__ = ["Builder", "Node", "blamed", "bounded", "lowering_of", "matrix", "vector", "whole_steps"]
 
 MOST_STEPS = 100_000  # longest delay or window, which a ring must hold
 
@@ -72,6 +73,21 @@ def lowering_of(
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
     return lowering
+
+
+@contextmanager
+def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
+    """A context in which an exception of a plug-in's lowering becomes a BuildError that names the plug-in."""
+    try:
+        yield
+    except SnnControlError:
+        raise
+    except Exception as error:
+        cls, origin = type(description), registry.origin(kind, type(description))
+        if origin in ("", "snn_control"):
+            raise
+        rule = f"its lowering failed ({origin}): {raised(error)}"
+        raise BuildError(path, f"{cls.__module__}.{cls.__qualname__}", rule) from error
 
 
 @dataclass
@@ -231,7 +247,11 @@ class Builder:
 
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = post is not None and lowering_of(f"populations.{post.name}.neuron", post.neuron).synaptic(post.neuron)
+        synaptic = False
+        if post is not None:
+            where = f"populations.{post.name}.neuron"
+            with blamed(where, "neurons", post.neuron):
+                synaptic = lowering_of(where, post.neuron).synaptic(post.neuron)
         if projection.receptor == "synaptic" and not synaptic:
             model = type(post.neuron).__name__ if post else "an input's encoder"
             raise BuildError(
@@ -243,9 +263,13 @@ class Builder:
 
     def population(self, pop: Population, driven: bool = False) -> Node:
         """Allocate a population and prepare its operation; ``driven``: by an encoder."""
+        where = f"inputs.{pop.name}.encoder.neuron" if driven else f"populations.{pop.name}.neuron"
+        with blamed(where, "neurons", pop.neuron):
+            return self._population(pop, driven, where)
+
+    def _population(self, pop: Population, driven: bool, where: str) -> Node:
         name, n, model, lay = pop.name, int(pop.size), pop.neuron, self.layout
         first = len(lay.states)
-        where = f"inputs.{name}.encoder.neuron" if driven else f"populations.{name}.neuron"
         if name in self.nodes:
             raise BuildError("populations", name, "an input or a population has this name already")
         lowering = lowering_of(where, model)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...coding import BackgroundActivity, EventsInput, HotPixels, Polarity, RateLimit, Refractory, Region
-from .builder import Builder, lowering_of
+from .builder import Builder, blamed, lowering_of
 from ..lowering import FilterLowering
 from ..kernels.filters import TOKEN
 from ..program import PRE, Place, element
@@ -56,10 +56,11 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
     words = {"slot": c.slot, "kept": c.kept, "capacity": n, "x": c.x, "y": c.y, "width": width, "height": height}
     for k, one in enumerate(chain):
         lowering = lowering_of(f"inputs.{name}.filters", one, "filters", "is not a filter of events")
-        own = lowering.operands(b, spec, one, c) | {"removed": element(removed, k)}
-        if lowering.kernel == "region":
-            own["first"] = k == 0
-        b.emit(PRE, lowering.kernel, **words, **own, label=name)
+        with blamed(f"inputs.{name}.filters[{k - len(chain) + len(filters)}]", "filters", one):
+            own = lowering.operands(b, spec, one, c) | {"removed": element(removed, k)}
+            if lowering.kernel == "region":
+                own["first"] = k == 0
+            b.emit(PRE, lowering.kernel, **words, **own, label=name)
     return _names(filters)
 
 

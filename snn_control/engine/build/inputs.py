@@ -12,7 +12,7 @@ from ...errors import NO_VALUE, BuildError
 from ...network import Population
 from .. import registry
 from .filters import add_columns
-from .builder import Builder, bounded
+from .builder import Builder, blamed, bounded
 from ..kernels import encoders
 from ..kernels.outputs import MOST_STOPS, STOP_WORDS
 from ..control import LEARNING
@@ -105,7 +105,11 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
     if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"
         raise BuildError(where, type(spec.encoder).__name__, f"is not an encoder for {kind} input", registry.faults())
-    drive, model = lowering.build(b, spec, source), getattr(spec.encoder, "neuron", None)
+    with blamed(where, "encoders", spec.encoder):
+        drive, model = lowering.build(b, spec, source), getattr(spec.encoder, "neuron", None)
+        pulse = lowering.pulse(spec.encoder) if callable(lowering.pulse) else lowering.pulse
+        if not isinstance(drive, Place):
+            raise TypeError(f"build returned {drive!r}: must be the Place of the currents")
     if model is None:
         node = b.nodes[spec.name] = b.graded(spec.name, drive)
     else:
@@ -114,7 +118,6 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
             raise BuildError(f"{where}.neuron", f"parameters for {model.size} neurons", rule)
         node = b.population(Population(spec.name, drive.shape[0], model), driven=True)
         node.drive = drive
-    pulse = lowering.pulse(spec.encoder) if callable(lowering.pulse) else lowering.pulse
     node.pulse = drive if pulse else None
 
 

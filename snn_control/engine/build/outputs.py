@@ -12,7 +12,7 @@ from ... import coding
 from ...errors import BuildError
 from .. import registry
 from .projections import fan_out, product, zeros
-from .builder import Builder, Node, lowering_of, matrix, vector, whole_steps
+from .builder import Builder, Node, blamed, lowering_of, matrix, vector, whole_steps
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
@@ -125,9 +125,10 @@ def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
+            path = f"outputs.{output.name}.decoder[{k}]"
             if lowering := registry.lowering("decoders", type(term)):
-                needed = lowering.lists(f"outputs.{output.name}.decoder[{k}]", term, dt)
-                lists[term.source] = max(lists.get(term.source, 0), needed)
+                with blamed(path, "decoders", term):
+                    lists[term.source] = max(lists.get(term.source, 0), lowering.lists(path, term, dt))
     return lists
 
 
@@ -144,7 +145,8 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
             raise BuildError(f"{path}.from", term.source, "is graded, not spiking", "use a membrane decoder")
         if lowering.graded and not node.graded:
             raise BuildError(f"{path}.from", term.source, "is spiking, not graded", "use a linear decoder")
-        lowering.build(b, path, term, node, into)
+        with blamed(path, "decoders", term):
+            lowering.build(b, path, term, node, into)
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import BuildError
 from ...network import IF, PES, STDP, EProp, Projection, RewardSTDP
-from .builder import Builder, Node, bounded, lowering_of, matrix
+from .builder import Builder, Node, blamed, bounded, lowering_of, matrix
 from .connectivity import Rows
 from ..program import STATE, STEP, Place
 from ..registry import kernel
@@ -133,9 +133,10 @@ def add_rules(b: Builder) -> None:
         if index not in b.plastic:
             rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
-        plastic = b.plastic[index]
-        rule = "no lowering is registered for this rule"
-        lowering_of(f"{p.label}.learning", p.learning, "rules", rule)(b, plastic)
+        where = f"{p.label}.learning"
+        lowering = lowering_of(where, p.learning, "rules", "no lowering is registered for this rule")
+        with blamed(where, "rules", p.learning):
+            lowering(b, b.plastic[index])
 
 
 def _stdp(b: Builder, plastic: Plastic) -> None:

@@ -54,7 +54,8 @@ def tile_graded(
         for j in range(more):
             into[j] = copied[j]
         filled += more
-    for first in range(0, n_post, size):
+    first = 0
+    while first < n_post:  # a range whose step is a variable can raise
         m = min(size, n_post - first)
         part = f32(y + 4 * first, m)
         if start == y:
@@ -63,6 +64,7 @@ def tile_graded(
             before = f32(start + 4 * first, m)
             for i in range(m):
                 part[i] = before[i] + tile[i]
+        first += size
     counter[0] += active(fan_out, x)
 
 

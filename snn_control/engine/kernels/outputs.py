@@ -75,6 +75,8 @@ def _guarded(w):
     low, high, slew, safe, acceleration = LIMITS.rows_of(w.limits.data, w.m)
     if not ((low <= safe) & (safe <= high) & (slew >= 0) & (acceleration >= 0) & np.isfinite(safe)).all():
         raise ProgramError("limits: must be low <= safe <= high, and slew and acceleration >= 0")
+    if not isinstance(w.step, Array) and not np.isinf(acceleration).all():
+        raise ProgramError("limits: an acceleration needs the last step of the command")
     before = w.previous.data[: 8 * w.m].view(np.float64)
     if not ((low <= before) & (before <= high) & np.isfinite(before)).all():
         raise ProgramError("the last command: must be within the limits")
@@ -173,6 +175,15 @@ def guard(
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
     clamps = slewed = 0
+    if not (faulted | begins | (step.size > 0)):  # the usual case, as `move` would do it without an acceleration
+        for j in range(m):
+            low, high, most = limits.low[j], limits.high[j], limits.slew[j] * periods
+            y = within(np.float64(raw[j]), low, high)
+            z = within(y, previous[j] - most, previous[j] + most)
+            clamps += y != raw[j]
+            slewed += z != y
+            previous[j] = command[j] = within(z, low, high)
+        m = 0
     for j in range(m):
         low, high, slew, acceleration = limits.low[j], limits.high[j], limits.slew[j], limits.acceleration[j]
         if begins & (start.size > 0) & (way[j] == STAY) and np.isfinite(start[j]):

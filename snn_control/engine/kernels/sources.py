@@ -47,12 +47,12 @@ def stochastic(
     for first in range(0, n, 4):
         u = uniform4(seed, number, now, first >> 2)
         for i in range(first, min(first + 4, n)):
-            mean = p.rate[i * cells.step] * current[i]
+            mean, drawn = p.rate[i * cells.step] * current[i], u[(i - first) & 3]  # & 3: so that it cannot raise
             if multiple:
-                counts[i] = poisson_count(u[i - first], within(mean, MOST_MEAN))
+                counts[i] = poisson_count(drawn, within(mean, MOST_MEAN))
                 flags[i] = counts[i] > 0
             else:
-                flags[i] = u[i - first] < within(mean, ONE)
+                flags[i] = drawn < within(mean, ONE)
     restart_current(cells)
     if multiple:
         emit_multiple(n, fired, counts)
