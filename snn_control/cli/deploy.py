@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, counted
 from ..files import replace_file
 from .common import add_command
 
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
     } | _twist_mux(spec)
     for name, text in texts.items():
         replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
-    print(f"{folder}: controller.yaml, cache ({compiled} functions), {', '.join(texts)}")
+    print(f"{folder}: controller.yaml, cache ({counted(compiled, 'function')}), {', '.join(texts)}")
     print(f"try it: SNN_CONTROL_CACHE={folder}/cache {shlex.join(start)}")
     print(f"on the robot: the first lines of {options.name}.service; is it fit for it: snn_control doctor")
     return 0

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..analysis.probe import Activity, probe
 from ..analysis.stimulus import closed_loop
 from ..controller import Controller
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..files import reason
 from ..report.page import REPORT, Clip, Omitted
 from ..report.training_page import Training, write_training_page
@@ -50,7 +50,7 @@ def make_page(
         given = [f"{key} = {value}" for key, value in arguments.items()]
         training = Training(
             title=f"{file.name} in {env}",
-            facts=[f"trained by {kept.how}", f"{kept.steps:,} steps, {len(kept.history)} phases", *given],
+            facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"), *given],
             spec=kept.spec,
             histories={name: one.history for name, one in runs.items()},
             scores=scores,

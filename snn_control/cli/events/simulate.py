@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ...errors import NO_VALUE, DescriptionError
+from ...errors import NO_VALUE, DescriptionError, counted
 from ..common import add_command, add_out, check_out, number, whole
 from . import add_part, check_part, check_suffix, progress
 
@@ -81,16 +81,17 @@ def run(options: argparse.Namespace) -> int:
             if len(events):
                 yield replace(events, t=events.t // 1000, unit="us")
         if counts["frames"] < 2:
-            rule = f"has {counts['frames']} frames in this part: motion needs at least two"
+            rule = f"has {counted(counts['frames'], 'frame')} in this part: motion needs at least two"
             raise DescriptionError(options.video, NO_VALUE, rule)
 
     total, _, _ = write_recording(out, chunks, "us", *film.size)
     seconds = film.duration
     rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
-    print(f"{out}: {total:,} events, {counts['on']:,} on, {total - counts['on']:,} off, {rate:.3g} Hz per pixel")
-    print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
+    events = f"{counted(total, 'event')}, {counts['on']:,} on, {total - counts['on']:,} off"
+    print(f"{out}: {events}, {rate:.3g} Hz per pixel")
+    print(f"from {counted(counts['frames'], 'frame')} of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
     if counts["frames"] < film.frames and not options.begin and options.end is None:
-        print(f"cut short: the file says that it has {film.frames:,} frames")
+        print(f"cut short: the file says that it has {counted(film.frames, 'frame')}")
     if counts["dropped"]:
         print(f"dropped: {counts['dropped']:,} crossings, more than four a pixel in one step; take a smaller --step")
     print(f"next: snn_control events info {out}")
