@@ -142,11 +142,11 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
     """Activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
-    load, events = counters["workload"], sum(one.get("events", 0) for one in counters["inputs"].values())
+    load, events = counters["workload"], [one["events"] for one in counters["inputs"].values() if "events" in one]
     silent = load["activation_sparsity"]  # None if nothing spikes
     return {
         "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
-        "events_per_s": round(events / seconds, 1),
+        **({"events_per_s": round(sum(events) / seconds, 1)} if events else {}),
         "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
         **{f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()},
         "connection_sparsity": round(load["connection_sparsity"], 4),
@@ -248,6 +248,7 @@ class Finished:
         mode = "lockstep" if options.lockstep else "real time"
         return {
             "title": f"{self.env.metadata.get('title', options.env)}, closed over ROS 2 ({mode})",
+            "about_the_pictures": self.env.metadata.get("pictures", ""),
             **self.tracked(share),
             "loop": loop_times(stats, self.spec.period),
             "about_the_loop": "" if options.lockstep else ABOUT_THE_LOOP,

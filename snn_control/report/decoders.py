@@ -20,8 +20,8 @@ from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names, term_names
 from ..engine.build.outputs import terms_of
 from ..network import OneToOne
-from .kit import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, axes_in_rows, signed_image, whole_ticks
-from .table import number
+from .kit import EXCITES, INHIBITS, INK, MUTED, axes_in_rows, signed_image, whole_ticks
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,7 +89,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
         names, choice = term_names(spec, output), isinstance(output.decoder, ArgmaxDecoder)
-        unit_of_sum = "a.u." if choice or output.squash else output.unit or NO_UNIT
+        unit_of_sum = "a.u." if choice or output.squash else output.unit or "1"
         for source in dict.fromkeys(t.source for t in terms_of(output)):
             terms = [t for t in terms_of(output) if t.source == source]
             columns, labels = [], []
@@ -174,4 +174,4 @@ def _name_blocks(axes: Axes, panel: _Panel) -> None:
     for k in range(1, len(panel.blocks)):
         axes.axvline(k * each - 0.5, color=MUTED, lw=0.8)
     axes.set_xticks([(k + 0.5) * each - 0.5 for k in range(len(panel.blocks))], panel.blocks, fontsize=9)
-    axes.set_xlabel(f"{panel.source}, {each} neurons each [number]")
+    axes.set_xlabel(f"{panel.source}, {count(each, 'neuron')} each [number]")

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..analysis.probe import Activity
 from ..controller_file import ControllerSpec
-from ..errors import counted
 from ..files import replace_text
 from .kit import INK, MUTED, OUTPUT, PALETTE, WIDTH, Picture, colours_of, legend_above, paint
 from .page import Clip, Omitted, Page
 from .stimulus_activity import draw_activity
-from .table import Section, number
+from .table import Section, count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,7 +79,7 @@ def write_training_page(path: Path, training: Training) -> None:
 def _tiles(t: Training) -> list[tuple[str, str, str]]:
     own, *_ = t.scores.values()
     tiles = [
-        ("return", number(own["mean"], 4), f"± {number(own['std'])}, mean of {t.episodes} new episodes"),
+        ("return", number(own["mean"], 4), f"± {number(own['std'])}, mean of {count(t.episodes, 'new episode')}"),
         ("worst of them", number(own["worst"], 4), f"best {number(own['best'], 4)}"),
     ]
     tiles += [(who, number(t.scores[who]["mean"], 4), "on the same episodes") for who in t.compared]
@@ -101,7 +100,7 @@ def _sections(t: Training) -> list[Section]:
     total = sum(t.operations.values()) or 1.0
     costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in t.operations.items())
     return [
-        Section(f"Returns of {t.episodes} new episodes", ("", *columns), scores, wide=True),
+        Section(f"Returns of {count(t.episodes, 'new episode')}", ("", *columns), scores),
         Section("Commands", ("", *moving.values()), rows(t.commands, moving),
                 "At a limit: share of the ticks; of a squashed command within a hundredth of the way."),
         Section("Neurons", ("", *firing.values()), rows(t.neurons, firing),
@@ -149,14 +148,14 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
     spikes.xaxis.set_major_formatter(lambda value, _: number(int(value)))
     figure.align_ylabels()
     best = max((row["score"] for row in kept), default=float("nan"))
-    more = f", and pale that of {counted(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
+    more = f", and pale that of {count(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
     caption = (
         f"Mean return and the worst episode of a validation after each phase{more}, and all spikes per step of the "
         "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
         if validated
         else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes per step."
     )
-    return caption, f"Returns over {len(kept)} phases, the best mean {number(best, 4)}."
+    return caption, f"Returns over {count(len(kept), 'phase')}, the best mean {number(best, 4)}."
 
 
 def draw_costs(
