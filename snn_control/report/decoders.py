@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..analysis.synapses import decoder_rows
 from ..coding import (
     ArgmaxDecoder,
     Decoder,
@@ -76,15 +77,6 @@ def times_of(term: Decoder) -> list[tuple[str, float]]:
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
 
-def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
-    """(neurons, numbers): the weights, directions or values of each neuron."""
-    rows = getattr(term, "directions", getattr(term, "weights", None))
-    if rows is None:  # a first spike gives the index of its neuron, or one number for each neuron
-        rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
-    rows = np.asarray(rows, np.float64)
-    return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
-
-
 def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
@@ -94,7 +86,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
             terms = [t for t in terms_of(output) if t.source == source]
             columns, labels = [], []
             for term in terms:
-                columns.append(_rows(term, sizes[source], len(names)))
+                columns.append(decoder_rows(term, sizes[source], len(names)))
                 time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
                 labels += [", ".join(([name] if len(names) > 1 else []) + time) for name in names]
             per = {_per(term) for term in terms}
