@@ -106,12 +106,13 @@ def _sections(
     moving = {"changes_hz": "changes [1/s]", "sign_changes_hz": "sign changes [1/s]", "at_a_limit": "at a limit"}
     moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in conduct["commands"])}
     firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
+    at_a_limit = "At a limit: share of the ticks; of a squashed command within a hundredth of the way."
     total = sum(operations.values()) or 1.0
     costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in operations.items())
     return [
         Section(f"Returns of {count(episodes, 'new episode')}", ("", *columns), returns),
         Section("Commands", ("", *moving.values()), rows(conduct["commands"], moving),
-                "At a limit: share of the ticks; of a squashed command within a hundredth of the way."),
+                at_a_limit if "at_a_limit" in moving else ""),
         Section("Neurons", ("", *firing.values()), rows(conduct["neurons"], firing),
                 "Always: in more than 95 % of the network steps in which the refractory period lets it."),
         Section("Synaptic operations", ("", "a step", "share"), costs),
