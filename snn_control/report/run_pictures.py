@@ -243,8 +243,7 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     command = take(arrays, "command", len(t), None)
     k = command.shape[1]
     names = take_or(arrays, "command_names", [f"output {i}" for i in range(k)])
-    unit, free = str(arrays.get("command_unit", "")), np.full(k, np.inf)
-    numbers = Numbers("Command", "command", unit, t, command, names, OUTPUT, -free, free)
+    numbers = Numbers("Command", "command", str(arrays.get("command_unit", "")), t, command, names, OUTPUT)
     said = count(k, "output")
     if numbers.every > 1:
         said += f", means of {numbers.every} commands" + (" and, pale, their range" if k <= MOST_LINES else "")

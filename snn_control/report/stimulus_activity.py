@@ -98,8 +98,8 @@ def _population(activity: Activity, spec: ControllerSpec, seen: PopulationProbe,
                            lost=seen.lost_spikes, grid=grid)]  # fmt: skip
     t = (np.arange(len(seen.trace)) + 1) * activity.dt
     title = f"{seen.name}{_of(len(seen.kept), seen.size, 'membranes')}"
-    names, without = [f"neuron {n}" for n in seen.kept], np.full(len(seen.kept), np.inf)
-    return Numbers(title, "v", "a.u.", t, seen.trace, names, colour, -without, without, one_scale=True).rows()
+    names = [f"neuron {n}" for n in seen.kept]
+    return Numbers(title, "v", "a.u.", t, seen.trace, names, colour, one_scale=True).rows()
 
 
 def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int) -> list[Row]:

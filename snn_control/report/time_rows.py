@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -64,7 +64,7 @@ class Numbers:
     values : (n, k)
     names : k of them
     what, unit : label of an axis
-    low, high : (k,) of the possible range of each, infinite if it has none
+    low, high : a number or (k,), of the possible range of each, infinite if it has none
     one_scale : all share a scale, whatever their ranges
     marks : draws more on the axes
     """
@@ -76,8 +76,8 @@ class Numbers:
     values: np.ndarray
     names: list[str]
     colour: str
-    low: np.ndarray
-    high: np.ndarray
+    low: Any = -np.inf
+    high: Any = np.inf
     one_scale: bool = False
     marks: Callable[[Axes], object] = lambda axes: None
 
@@ -94,8 +94,7 @@ class Numbers:
     def spans(self) -> np.ndarray:
         """(k,) of the ranges; where they are infinite, of the values seen."""
         lowest, highest = self.seen()
-        with np.errstate(invalid="ignore"):
-            span = self.high - self.low
+        span = np.asarray(self.high) - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:

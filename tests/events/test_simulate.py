@@ -136,7 +136,7 @@ def test_a_cut_video_is_said_to_be_one_and_one_frame_is_no_video(film, tmp_path,
     still, out = tmp_path / "still.avi", tmp_path / "o.npz"
     encode(still, [grey(0.0)])
     assert main(["events", "simulate", str(still), "--out", str(out)]) == 2
-    assert "has 1 frames in this part" in capsys.readouterr().err
+    assert "has 1 frame in this part" in capsys.readouterr().err
     assert main(["events", "simulate", str(film), "--out", str(out), "--from", "9"]) == 2
     assert "has 0 frames in this part" in capsys.readouterr().err
     assert not out.exists()
