@@ -41,7 +41,7 @@ ABOUT_THE_LOOP = (
     "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
     "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
 )
-ABOUT_THE_STEPS = "skipped: periods of real time for which the world was too late, and in which it did not step"
+ABOUT_THE_STEPS = "Skipped: periods of real time for which the world was too late, and in which it did not step."
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
@@ -172,8 +172,8 @@ def about_the_guard(between: int) -> str:
     # the camera is a required input, so each stale tick is a safe one
     rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
     return (
-        "while it waits, before its first command and after its last, the controller gives the safe command: "
-        f"{rest}; clamped: values beyond an output's limits, held there"
+        "While it waits, before its first command and after its last, the controller gives the safe command: "
+        f"{rest}. Clamped: values beyond an output's limits, held there."
     )
 
 
@@ -264,7 +264,7 @@ class Finished:
                 "not_recorded": facts["dropped_steps"],
                 "with_a_command": f"{share:.1%}",
             },
-            "about_the_steps": ABOUT_THE_STEPS,
+            "about_the_world_steps": ABOUT_THE_STEPS,
             **circumstances(self.report["rights"], options.seed),
         }
 

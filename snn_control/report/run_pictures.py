@@ -113,7 +113,9 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     t = take(arrays, "frame_t", k)
     shown = np.unique(np.linspace(0, k - 1, min(k, MOST_FRAMES)).round().astype(int))
     columns = min(len(shown), 2 if w > 1.5 * h else MOST_FRAMES)
-    for axes, i in zip(axes_in_rows(figure, len(shown), columns, min(4.2, WIDTH / columns * h / w) + 0.2), shown):
+    places = axes_in_rows(figure, len(shown), columns, 0)
+    figure.set_size_inches(WIDTH, -(-len(shown) // columns) * (min(4.2, WIDTH / columns * h / w) + 0.3))
+    for axes, i in zip(places, shown):
         photo(axes, frames[i], f"t = {t[i]:.2f} s")
     many = f"{count(len(shown), 'picture')} of the run"
     about = f": {said}" if (said := str(summary.get("about_the_pictures") or "")) else ""

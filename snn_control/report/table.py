@@ -134,24 +134,25 @@ def _grid(
     return [Section(title, head, body, note)]
 
 
-NOTED = ("criteria", "stages", "tracking", "loop")  # tables with a note below them, under the key ``about_the_..``
-PAIRS = ("network", "rights", "made", "versions")  # tables of names and values
+GRIDS = ("criteria", "stages", "tracking", "loop")
+PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tables of names and values
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
+    """The note below a table, from the key ``about_the_..``."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
-def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
+def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
     """Names and values as a table; none without values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
-    return [Section(title, (), rows)] if rows else []
+    return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
-    known = {"title", "verdict", "scored_from_s", "events", *NOTED, *PAIRS}
-    known |= {f"about_the_{key}" for key in (*NOTED, "pictures")}
+    known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
+    known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))
     found = _grid("What PASS means", "", mapping(summary, "criteria"), note=criteria)
     stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
@@ -169,7 +170,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
             some["none of"] = ", ".join(none)
         found += _pairs(f"Events of {name}", some)
     for key in PAIRS:
-        found += _pairs(key.capitalize(), mapping(summary, key))
+        found += _pairs(label(key).capitalize(), mapping(summary, key), _note(summary, key))
     return found
 
 

@@ -119,12 +119,14 @@ def test_a_replay_does_not_miss_what_no_replay_has(tmp_path):
 
 
 def test_a_world_without_camera_and_target_misses_neither(tmp_path, summary, arrays):
-    summary |= {"events": {}, "tracking": {"network": {"finished": 1.0}}, "about_the_pictures": "red: the robot"}
+    summary |= {"events": {}, "tracking": {"network": {"finished": 1.0}}, "about_the_pictures": "red: the robot",
+                "world_steps": {"skipped": 3}, "about_the_world_steps": "Skipped: too late."}  # fmt: skip
     kept = {name: array for name, array in arrays.items() if not name.startswith(("event", "rate", "target"))}
     text = write_report(write_run(tmp_path, summary, kept)).read_text(encoding="utf-8")
     assert "left out" not in text
     assert "event_rate" not in text
     assert "6 pictures of the run: red: the robot." in text
+    assert text.index("<h2>World steps</h2>") < text.index('<p class="note">Skipped: too late.</p>')
     assert text.index("<h2>Scores</h2>") < text.index('class="pairs"') < text.index("<h2>Run</h2>")
 
 
