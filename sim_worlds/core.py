@@ -145,9 +145,10 @@ class World(gymnasium.Env):
     Info has ``time`` [s] and the info of task and sensors; that of an episode's last step has the task's ``score``.
     What an episode drew for ``randomize`` is in the info of its ``reset``, as ``randomized``.
 
-    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``: ``title``; ``controller``, the
-    shipped one; ``tracking`` or ``goal``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays;
-    ``rows``, the settings of the world's table in the gallery: label -> arguments. All optional.
+    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``: ``title``; ``pictures``, what its
+    pictures show; ``controller``, the shipped one; ``tracking`` or ``goal``; ``score_units``; ``compared_with``, the
+    `baselines` that ``run`` plays; ``rows``, the settings of the world's table in the gallery: label -> arguments. All
+    optional.
 
     A derived class names in ``RANDOMIZED`` what ``randomize`` changes, and does it in `vary`.
 

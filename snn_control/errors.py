@@ -170,6 +170,6 @@ def close_match(word: Any, known: Iterable[str]) -> str:
     return f"did you mean '{names[close[0]]}'?" if close else ""
 
 
-def counted(n: int, word: str = "number") -> str:
-    """``1 number``, ``3 numbers``."""
-    return f"{n} {word}" + ("" if n == 1 else "s")
+def counted(n: int, word: str = "number", shown: str = "") -> str:
+    """``1 number``, ``3,000 numbers``; shown : the count as text"""
+    return f"{shown or f'{n:,}'} {word}" + ("" if n == 1 else "s")

@@ -78,6 +78,7 @@ class LidarCourseEnv(World):
         "render_fps": round(1.0 / STEP),
         "score_units": {"finished": "1", "time": "s", "progress": "m"},
         "title": "A mobile robot in an unknown course",
+        "pictures": "from above; blue: robot and its way, red: what its beams hit, brown: obstacles, black: walls",
         "controller": "lidar_course",
         "compared_with": ("FollowTheGap",),
         "goal": Goal("finished", at_least=1.0),

@@ -85,6 +85,7 @@ class LineFollowingEnv(World):
         "render_fps": 250,
         "score_units": {"rms_error": "m", "followed": "1", "speed": "m/s"},
         "title": "Following a line with an event camera",
+        "pictures": "left the camera's view with its events (orange ON, blue OFF), right the floor from above",
         "controller": "line_following",
         "compared_with": ("EventLine",),
         "goal": Goal("followed", at_least=1.0),

@@ -117,6 +117,7 @@ class PanTiltTrackingEnv(World):
         "render_fps": 1000,
         "score_units": {"rms_error": "rad", "lost": "1"},
         "title": "Pan-tilt tracking with an event camera",
+        "pictures": "the camera's view with its events (orange ON, blue OFF) and a green ring around the target",
         "controller": "event_tracker",
         "compared_with": ("GatedTracker",),
         "rows": {

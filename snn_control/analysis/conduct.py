@@ -18,7 +18,7 @@ from ..stepped import Stepped
 from .diagnosis import fires_always, neurons_of
 from .health import OutputHealth, output_health
 
-__all__ = ["Conduct", "Firing", "Moving", "Watcher", "commands_of", "conduct_rows", "firing_of"]
+__all__ = ["Conduct", "Firing", "Watcher", "commands_of", "conduct_rows", "firing_of"]
 
 WORDS = RING_WORDS + 1  # words of a population: its ring, and the index of its first neuron
 
@@ -82,21 +82,6 @@ class Watcher:
 
 
 @dataclass(frozen=True)
-class Moving:
-    """How one number of the command moved.
-
-    changes_hz : changes of the chosen action in a second, or None
-    sign_changes_hz, at_a_limit : for a number: sign changes in a second, and share of the ticks at a limit, or for a
-        squashed number near one
-    """
-
-    where: str
-    changes_hz: float | None
-    sign_changes_hz: float | None
-    at_a_limit: float | None
-
-
-@dataclass(frozen=True)
 class Firing:
     """Neurons of a population that ``never`` fired, and that ``always`` fired: in more than 95 % of the network
     steps in which the refractory period allows it."""
@@ -135,13 +120,17 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Conduct
 def conduct_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[Conduct]
 ) -> dict[str, list[dict[str, Any]]]:
-    """`Moving` for each number of the command and `Firing` for each spiking population, as rows of plain data."""
-    chosen = {f"outputs.{one.name}": isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs}
-    moving = [
-        Moving(o.where, o.changes_hz, None, None)
-        if chosen[o.where.partition("[")[0]]
-        else Moving(o.where, None, o.sign_changes_hz, o.at_low + o.at_high)
+    """How each number of the command moved, and `Firing` for each spiking population, as rows of plain data.
+
+    Of a chosen action ``changes_hz``, its changes in a second; of other numbers ``sign_changes_hz`` and ``at_a_limit``,
+    the share of the ticks at a limit, or for a squashed number near one. What does not apply is None.
+    """
+    chosen = {f"outputs.{one.name}" for one in spec.outputs if isinstance(one.decoder, ArgmaxDecoder)}
+    nothing = dict.fromkeys(("changes_hz", "sign_changes_hz", "at_a_limit"))
+    commands = [
+        {"where": o.where, **nothing}
+        | ({"changes_hz": o.changes_hz} if o.where in chosen
+           else {"sign_changes_hz": o.sign_changes_hz, "at_a_limit": o.at_low + o.at_high})
         for o in commands_of(spec, episodes)
-    ]
-    firing = firing_of(spec, program, episodes)
-    return {"commands": [asdict(one) for one in moving], "neurons": [asdict(one) for one in firing]}
+    ]  # fmt: skip
+    return {"commands": commands, "neurons": [asdict(one) for one in firing_of(spec, program, episodes)]}

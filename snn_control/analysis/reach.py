@@ -22,8 +22,8 @@ from .. import coding, network
 from ..controller_file import ControllerSpec
 from ..engine.build.builder import vector
 from ..engine.program import Program
-from ..network import Distribution, NeuronModel, Population
-from .synapses import Synapses, sizes_of
+from ..network import NeuronModel, Population
+from .synapses import Synapses, decoder_rows, sizes_of
 
 __all__ = ["Bounds", "Reach", "driven", "reach"]
 
@@ -234,10 +234,7 @@ def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
     """Lowest and highest contribution of one decoder to an output of m numbers."""
     n = signal.shape[1]
     if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
-        values = term.directions if isinstance(term, coding.PopulationVectorDecoder) else term.weights
-        if values is None:
-            values = np.arange(n) if m == 1 else np.eye(n)
-        rows = np.where(signal[1, :, None] > 0, _rows(values, n, m), 0.0)
+        rows = np.where(signal[1, :, None] > 0, decoder_rows(term, n, m), 0.0)
         return np.array([np.minimum(rows.min(0), 0.0), np.maximum(rows.max(0), 0.0)])  # 0 while none has fired
     if isinstance(term, coding.SpikeDecoder):  # just after a spike the filter is above the mean rate
         signal = signal * ((1 - math.exp(-dt / term.tau)) / dt / (1 - np.exp(-period * dt / term.tau)))
@@ -245,10 +242,4 @@ def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
         signal = signal * np.ceil(round(term.window / dt) / period)
     elif not isinstance(term, coding.MembraneDecoder):
         return _constant(-np.inf, np.inf, m)
-    return _times(_rows(term.weights, n, m), signal[:, :, None]).sum(1)
-
-
-def _rows(values: Any, n: int, m: int) -> np.ndarray:
-    """(n, m) array of a decoder's weights: a number, (n,) or (n, m), or drawn."""
-    array = values.sample((n, m)) if isinstance(values, Distribution) else np.asarray(values, np.float64)
-    return np.broadcast_to(array[:, None] if array.ndim == 1 else array, (n, m))
+    return _times(decoder_rows(term, n, m), signal[:, :, None]).sum(1)

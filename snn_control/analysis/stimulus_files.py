@@ -12,7 +12,7 @@ import numpy as np
 from ..coding import EventsInput, ValueInput
 from ..controller_file import ControllerSpec, nearest
 from ..engine.slots import EVENT_COLUMNS
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import NO_VALUE, DescriptionError, counted
 from ..events import Events, open_recording
 from ..events.slicing import MOST_TICKS, Slicer, part
 from ..files import Arrays, open_file, reason
@@ -160,7 +160,7 @@ def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | No
     columns = tuple(getattr(events, name)[order] for name in "txyp")
     values = {one.name: np.zeros((ticks, one.size)) for one in spec.inputs if isinstance(one, ValueInput)}
     text = f"recording {os.path.basename(path)}" + (", other inputs 0" if values else "")
-    text += f", {outside:,} events out of the frame left out" if outside else ""
+    text += f", {counted(outside, 'event')} out of the frame left out" if outside else ""
     return Stimulus(text, spec.period, InputLog.of(spec.period, ticks, values, {cameras[0].name: columns}))
 
 

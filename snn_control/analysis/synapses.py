@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from ..coding import Decoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from ..network import AllToAll, Distribution, Projection
 from ..network.convolution import Convolution
 
-__all__ = ["Synapses", "all_synapses", "given_synapses", "sizes_of", "with_learned"]
+__all__ = ["Synapses", "all_synapses", "decoder_rows", "given_synapses", "sizes_of", "with_learned"]
 
 MOST = 4_000_000  # synapses of a controller that are examined individually
 
@@ -75,6 +76,15 @@ def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
         scale = p.scale or float(np.abs(weight).max(initial=0)) / 127 or 1.0
         weight = np.rint(weight / scale) * scale
     return pre, post, weight, np.broadcast_to(np.asarray(p.delay, np.float64), shape).reshape(-1)
+
+
+def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
+    """(n, m) float64: weights, directions or values of a decoder, of each of n neurons for each of m numbers."""
+    values = getattr(term, "directions", getattr(term, "weights", None))
+    if values is None:  # a first spike gives the index of its neuron, or one number for each neuron
+        values = np.arange(n) if m == 1 else np.eye(n, m)
+    array = values.sample((n, m)) if isinstance(values, Distribution) else np.asarray(values, np.float64)
+    return np.broadcast_to(array[:, None] if array.ndim == 1 else array, (n, m))
 
 
 def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:

@@ -13,6 +13,7 @@ from ..controller import Controller
 from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
+from ..errors import counted
 from ..resources import DEFAULT_CONTROLLER, controller_path
 from .common import add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
@@ -161,8 +162,8 @@ def run(options: argparse.Namespace) -> int:
 def show(result: dict[str, Any]) -> None:
     """Print the result as tables."""
     seen = result["stimulus"]
-    print(f"ready to tick after {result['start_s']:.2f} s, {result['compiled']} functions compiled; "
-          f"{seen['ticks']:,} ticks of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip
+    print(f"ready to tick after {result['start_s']:.2f} s, {counted(result['compiled'], 'function')} compiled; "
+          f"{counted(seen['ticks'], 'tick')} of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip
     labels = {"loop": "in the loop", "call": "called from Python", "step": "Controller.step, a dictionary"}
     keys = ("p50", "p99", "p99.9", "max")
     rows = [[labels[k], *(t[key] for key in keys)] for k, t in result["time_us"].items()]

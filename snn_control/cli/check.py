@@ -192,8 +192,9 @@ def show(d: dict[str, Any], file: str) -> None:
         print(f"tunable: {path} = {one['now']:g} in {one['range']}")
     memory = d["memory"]
     used, places = sum(p["used"] for p in d["projections"]), d["synapses"]
-    zeros = f" (of {places:,} places: weights of 0 are no synapses)" if used < places else ""
-    print(f"{d['neurons']:,} neurons, {used:,} synapses{zeros}, {d['operations']} operations")
+    zeros = f" (of {counted(places, 'place')}: weights of 0 are no synapses)" if used < places else ""
+    neurons, operations = counted(d["neurons"], "neuron"), counted(d["operations"], "operation")
+    print(f"{neurons}, {counted(used, 'synapse')}{zeros}, {operations}")
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
     sizes = f"{memory['constants']:,} B constants, {memory['state']:,} B state, {memory['io']:,} B inputs and outputs"
     print(f"memory: {sizes}")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..controller_file import ControllerSpec, load_spec
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, counted
 from ..resources import DEFAULT_WORLD, shipped
 from .common import (
     add_command,
@@ -143,5 +143,5 @@ def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
     env.step(env.action_space.sample())
     compiled = sum(how == "compiled" for how in compilations.values())
     cached = f"{len(compilations) - compiled} from the cache"
-    say(f"{compiled} functions compiled, {cached}: {time.monotonic() - start:.1f} s")
+    say(f"{counted(compiled, 'function')} compiled, {cached}: {time.monotonic() - start:.1f} s")
     return controller

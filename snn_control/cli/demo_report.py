@@ -41,7 +41,7 @@ ABOUT_THE_LOOP = (
     "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
     "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
 )
-ABOUT_THE_STEPS = "skipped: periods of real time for which the world was too late, and in which it did not step"
+ABOUT_THE_STEPS = "Skipped: periods of real time for which the world was too late, and in which it did not step."
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
@@ -142,11 +142,11 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
     """Activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
-    load, events = counters["workload"], sum(one.get("events", 0) for one in counters["inputs"].values())
+    load, events = counters["workload"], [one["events"] for one in counters["inputs"].values() if "events" in one]
     silent = load["activation_sparsity"]  # None if nothing spikes
     return {
         "spikes_per_s": round(sum(counters["spikes"].values()) / seconds, 1),
-        "events_per_s": round(events / seconds, 1),
+        **({"events_per_s": round(sum(events) / seconds, 1)} if events else {}),
         "synaptic_operations_per_s": round(counters["synaptic_operations"] / seconds, 1),
         **{f"{key}_per_s": round(n * steps_per_s, 1) for key, n in load["synaptic_operations"].items()},
         "connection_sparsity": round(load["connection_sparsity"], 4),
@@ -172,8 +172,8 @@ def about_the_guard(between: int) -> str:
     # the camera is a required input, so each stale tick is a safe one
     rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
     return (
-        "while it waits, before its first command and after its last, the controller gives the safe command: "
-        f"{rest}; clamped: values beyond an output's limits, held there"
+        "While it waits, before its first command and after its last, the controller gives the safe command: "
+        f"{rest}. Clamped: values beyond an output's limits, held there."
     )
 
 
@@ -248,6 +248,7 @@ class Finished:
         mode = "lockstep" if options.lockstep else "real time"
         return {
             "title": f"{self.env.metadata.get('title', options.env)}, closed over ROS 2 ({mode})",
+            "about_the_pictures": self.env.metadata.get("pictures", ""),
             **self.tracked(share),
             "loop": loop_times(stats, self.spec.period),
             "about_the_loop": "" if options.lockstep else ABOUT_THE_LOOP,
@@ -263,7 +264,7 @@ class Finished:
                 "not_recorded": facts["dropped_steps"],
                 "with_a_command": f"{share:.1%}",
             },
-            "about_the_steps": ABOUT_THE_STEPS,
+            "about_the_world_steps": ABOUT_THE_STEPS,
             **circumstances(self.report["rights"], options.seed),
         }
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from ..errors import DescriptionError, RuntimeFault
+from ..errors import DescriptionError, RuntimeFault, counted
 from ..files import replace_file
 from .common import add_command
 
@@ -96,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         if not used:  # a part of a folder is of no use
             shutil.rmtree(folder, ignore_errors=True)
         raise
-    print(f"{folder}: controller.yaml, cache ({compiled} functions), {', '.join(texts)}")
+    print(f"{folder}: controller.yaml, cache ({counted(compiled, 'function')}), {', '.join(texts)}")
     print(f"try it: SNN_CONTROL_CACHE={folder}/cache {shlex.join(start)}")
     print(f"on the robot: the first lines of {options.name}.service; is it fit for it: snn_control doctor")
     return 0

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import NO_VALUE, DescriptionError, InputError
+from ..errors import NO_VALUE, DescriptionError, InputError, counted
 from .common import add_command, add_shared, print_json
 
 MORE = """\
@@ -107,9 +107,9 @@ def _there(file: Path, what: str) -> Path:
 def _told(found: Any, spec: Any, period: float) -> str:
     from ..controller_file.names import output_names
 
-    what = f"{found.ticks:,} ticks ({found.ticks * period:.6g} s) from tick {found.first_tick:,} on"
+    what = f"{counted(found.ticks, 'tick')} ({found.ticks * period:.6g} s) from tick {found.first_tick:,} on"
     if found.identical:
-        return f"identical to the bit: {what}, {found.spikes:,} spikes"
+        return f"identical to the bit: {what}, {counted(found.spikes, 'spike')}"
     lines = [f"differs: {what}"]
     if found.tick is not None:
         name = output_names(spec)[found.word]

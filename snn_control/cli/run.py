@@ -8,7 +8,7 @@ import time
 from contextlib import closing, nullcontext
 from typing import Any
 
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
 from ..training.rollout import Spread
@@ -172,7 +172,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
         with writing("--record", options.record):
             recorder.save(options.record)
         ticks, repeat = recorder.total, controller.repeat
-        lasts = f"{ticks // repeat:,} steps, {ticks * controller.program.facts.period:g} s"
+        lasts = f"{counted(ticks // repeat, 'step')}, {ticks * controller.program.facts.period:g} s"
         full = "" if recorder.has_room(repeat) else ", then its memory was full"
         notes.append(f"recorded: {options.record}, {lasts}{full}")
     if video:
@@ -245,7 +245,8 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     cost = f"{spikes:.4g} spikes, {operations:.4g} synaptic operations"
     print(f"a step: {cost}; {result['wall_time_s']:.3g} s{processes}")
     if safe := sum(row["safe_ticks"] for row in rows):
-        print(f"the guard gave the safe command for {safe:,} ticks: an input was missing, stale or not plausible")
+        ticks = counted(safe, "tick")
+        print(f"the guard gave the safe command for {ticks}: an input was missing, stale or not plausible")
     for note in notes:
         print(note)
     if result["interrupted"]:

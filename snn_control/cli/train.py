@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RuntimeFault
+from ..errors import RuntimeFault, counted
 from .common import (
     add_command,
     add_shared,
@@ -152,7 +152,8 @@ def _file(options: argparse.Namespace) -> int:
     if not trained.history:
         print(f"{out}: not trained: it ended before the first phase", file=sys.stderr)
     elif trained.steps == trained.resumed:
-        print(f"{folder}: {trained.steps:,} steps were trained before, and are all: only evaluated", file=sys.stderr)
+        steps = counted(trained.steps, "step")
+        print(f"{folder}: training already complete ({steps}); evaluating only", file=sys.stderr)
     trained.spec.save(out, _head(options, trained))
     _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended, bool(trained.history))
@@ -194,7 +195,8 @@ def _head(options: argparse.Namespace, trained: Trained) -> str:
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
     given += [f"--{key} {shlex.quote(one)}" for key in ("trainable", "set") for one in getattr(options, key)]
     e = trained.evaluation
-    score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}, of {len(e.returns)} episodes"
+    score = f"return {e.score:.4g} +- {e.returns.std():.3g}, worst {e.returns.min():.4g}"
+    score += f", of {counted(len(e.returns), 'episode')}"
     return (
         f"Made by: snn_control train {' '.join(given)}\n{options.env}: {score}; {e.spikes.mean():.3g} spikes per step"
     )
@@ -239,7 +241,7 @@ def _tell(
             found |= {"seed": best, "seeds": seeds, "means": means}
         print_json(found)
         return
-    title = f"{options.env}: returns of {len(e.returns)} new episodes, {e.spikes.mean():.3g} spikes per step"
+    title = f"{options.env}: returns of {counted(len(e.returns), 'new episode')}, {e.spikes.mean():.3g} spikes per step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
     print_conduct(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])

@@ -5,17 +5,21 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..analysis.probe import Activity, probe
 from ..analysis.stimulus import closed_loop
 from ..controller import Controller
-from ..errors import DescriptionError
-from ..files import reason
-from ..report.page import REPORT, Clip, Omitted
-from ..report.training_page import Training, write_training_page
+from ..errors import DescriptionError, counted
+from ..files import reason, replace_text
+from ..report.kit import Picture, colours_of, paint
+from ..report.page import REPORT, Clip, Omitted, Page
+from ..report.stimulus_activity import draw_activity
+from ..report.table import Section, count, number
+from ..report.training_page import draw_costs, draw_learning
 from ..report.video_file import EpisodeVideo
 from .common import make_environment, our_output
 
@@ -38,7 +42,8 @@ def make_page(
 
     file : the trained controller
     runs : name of a run -> result, the selected one first
-    scores, compared : as `Training` has them
+    scores : name -> mean, std, worst, best of the returns in the new episodes; the controller first
+    compared : the names that are not runs of this training
     conduct : as `conduct_rows` returns it
     """
     kept = next(iter(runs.values()))
@@ -47,28 +52,71 @@ def make_page(
         folder.mkdir(parents=True, exist_ok=True)
         with our_output():
             activity, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
-        given = [f"{key} = {value}" for key, value in arguments.items()]
-        training = Training(
+        spikes, operations = ({name: float(value.mean()) for name, value in of.items()}
+                              for of in (e.spikes_of, e.operations_of))  # fmt: skip
+        histories = {name: one.history for name, one in runs.items()}
+        learning: Picture | Omitted = Omitted("Learning", "training ended before its first validation")
+        if any(histories.values()):
+            others = {who: scores[who]["mean"] for who in compared}
+            learning = paint("Learning", partial(draw_learning, histories=histories, others=others))
+        costs = partial(draw_costs, spikes=spikes, operations=operations, colours=colours_of(kept.spec))
+        page = Page(
             title=f"{file.name} in {env}",
-            facts=[f"trained by {kept.how}", f"{kept.steps:,} steps, {len(kept.history)} phases", *given],
-            spec=kept.spec,
-            histories={name: one.history for name, one in runs.items()},
-            scores=scores,
-            compared=list(compared),
-            episodes=len(e.returns),
-            spikes={name: float(value.mean()) for name, value in e.spikes_of.items()},
-            operations={name: float(value.mean()) for name, value in e.operations_of.items()},
-            commands=conduct["commands"],
-            neurons=conduct["neurons"],
-            warnings=kept.warnings,
-            activity=activity,
-            video=video,
-        )
-        write_training_page(folder / REPORT, training)
+            facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
+                   *(f"{key} = {value}" for key, value in arguments.items())],
+            tiles=_tiles(scores, compared, len(e.returns), sum(spikes.values()), sum(operations.values())),
+            pictures=[
+                learning,
+                video,
+                paint("An episode", partial(draw_activity, spec=kept.spec, activity=activity)),
+                paint("Where the spikes and operations are", costs),
+            ],
+            sections=_sections(scores, len(e.returns), conduct, operations),
+            notes=kept.warnings,
+        )  # fmt: skip
+        replace_text(folder / REPORT, page.html())
     except Exception as error:  # from an environment, a drawing library, or a missing package
         print(f"no page: {reason(error)}", file=sys.stderr)
         return None
     return folder / REPORT
+
+
+def _tiles(
+    scores: Mapping[str, Mapping[str, float]], compared: Iterable[str], episodes: int, spikes: float, operations: float
+) -> list[tuple[str, str, str]]:
+    own, *_ = scores.values()
+    return [
+        ("return", number(own["mean"], 4), f"± {number(own['std'])}, mean of {count(episodes, 'new episode')}"),
+        ("worst of them", number(own["worst"], 4), f"best {number(own['best'], 4)}"),
+        *((who, number(scores[who]["mean"], 4), "on the same episodes") for who in compared),
+        ("spikes", number(spikes), "a step of the environment"),
+        ("synaptic operations", number(operations), "a step of the environment"),
+    ]
+
+
+def _sections(
+    scores: Mapping[str, Mapping[str, float]], episodes: int, conduct: Mapping[str, Any],
+    operations: Mapping[str, float],
+) -> list[Section]:  # fmt: skip
+    def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+        return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
+
+    columns = ("mean", "std", "worst", "best")
+    returns = tuple((who, *(number(one[key], 4) for key in columns)) for who, one in scores.items())
+    moving = {"changes_hz": "changes [1/s]", "sign_changes_hz": "sign changes [1/s]", "at_a_limit": "at a limit"}
+    moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in conduct["commands"])}
+    firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
+    at_a_limit = "At a limit: share of the ticks; of a squashed command within a hundredth of the way."
+    total = sum(operations.values()) or 1.0
+    costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in operations.items())
+    return [
+        Section(f"Returns of {count(episodes, 'new episode')}", ("", *columns), returns),
+        Section("Commands", ("", *moving.values()), rows(conduct["commands"], moving),
+                at_a_limit if "at_a_limit" in moving else ""),
+        Section("Neurons", ("", *firing.values()), rows(conduct["neurons"], firing),
+                "Always: in more than 95 % of the network steps in which the refractory period lets it."),
+        Section("Synaptic operations", ("", "a step", "share"), costs),
+    ]  # fmt: skip
 
 
 def _episode(

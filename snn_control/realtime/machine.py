@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import RuntimeFault
+from ..errors import RuntimeFault, counted
 from .clock import check_libc
 from .rights import Rights, ask, may_lock_memory, why_no_memory
 
@@ -229,4 +229,4 @@ def _cache() -> Finding:
         return Finding("compiled kernels", WARNING, f"kept in {folder}, which a restart may empty", KEEP)
     count = sum(1 for file in folder.rglob("*") if file.is_file())
     mend = "" if count else "snn_control check FILE compiles what FILE needs"
-    return Finding("compiled kernels", OK if count else NOTE, f"{count} files in {folder}", mend)
+    return Finding("compiled kernels", OK if count else NOTE, f"{counted(count, 'file')} in {folder}", mend)

@@ -19,7 +19,7 @@ from ..engine.control import LEARNING, SWITCH_WORDS, tuned_words
 from ..engine.kernels.outputs import FAULTED
 from ..engine.memory import i64
 from ..engine.slots import COUNT, EVENT_COLUMNS, SLOT_WORDS
-from ..errors import DescriptionError
+from ..errors import DescriptionError, counted
 from ..realtime import handover
 from ..realtime.handover import Handover
 from ..realtime.port import CompiledPort, newest
@@ -185,8 +185,8 @@ class InputLogRecorder(CompiledPort):
     def kept(self) -> str:
         """How much is kept, in words."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
-        lasts = f"the newest {ticks:,} ticks, {ticks * self.period_ns * 1e-9:.3g} s"
-        return f"{lasts}, and {events:,} events of each camera" if self._events else lasts
+        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:.3g} s"
+        return f"{lasts}, and {counted(events, 'event')} of each camera" if self._events else lasts
 
     @property
     def total(self) -> int:

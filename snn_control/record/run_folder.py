@@ -51,8 +51,9 @@ axis_names              (k,) str                  names of the columns
 command_t               (c,) float64              time of the commands [s]; ``t`` if missing
 command                 (c, m) float64            commands [command_unit]
 command_names           (m,) str                  their names
-command_unit            () str                    their unit, e.g. ``rad/s``
-frames                  (k, h, w, 3) uint8        camera images, RGB, at some times of the run
+command_unit            () str                    their unit, e.g. ``rad/s``; empty if they differ
+frames                  (k, h, w, 3) uint8        pictures of the world, RGB, at some times of the run;
+                                                  ``about_the_pictures`` in the summary: what they show
 frame_t                 (k,) float64              their times [s]
 event_frames            (k, h, w, 3) uint8        pictures of the camera's events, at some times of the run
 event_frame_t           (k,) float64              their times [s]

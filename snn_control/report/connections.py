@@ -14,7 +14,7 @@ from ..analysis.synapses import given_synapses
 from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
 from .kit import EXCITES, INHIBITS, MUTED, WIDTH, colour_bar, signed_scale, whole_ticks
-from .table import number
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -100,7 +100,7 @@ def alike(s: Synapses) -> bool:
 def _count(s: Synapses) -> str:
     """``24 synapses``, or ``12 synapses in 24 places (zeros are none)``."""
     some = s.kernels is None and len(s.weights) < s.places
-    return f"{number(int(s.into.sum()))} synapses" + f" in {number(s.places)} places (zeros are none)" * some
+    return count(int(s.into.sum()), "synapse") + f" in {count(s.places, 'place')} (zeros are none)" * some
 
 
 def draw_weights(

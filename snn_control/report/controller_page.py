@@ -22,7 +22,7 @@ from ..controller_file import ControllerSpec, nearest
 from ..controller_file.names import number_names
 from ..engine import registry
 from ..engine.program import Program
-from ..errors import DescriptionError, counted
+from ..errors import DescriptionError
 from ..files import replace_file, replace_text, writing
 from ..network import Projection
 from .connections import draw_weights, synapses_of
@@ -32,7 +32,7 @@ from .diagram import delay_text, draw_diagram
 from .kit import Picture, colours_of, paint
 from .page import Omitted, Page
 from .stimulus_activity import draw_activity
-from .table import Section, number
+from .table import Section, count, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,11 +77,11 @@ class ControllerPage:
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
     """All pictures of a controller, before they are drawn."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
-    line = f"populations: {len(spec.network.populations)}, projections: {len(spec.network.projections)}"
+    line = f"{count(len(spec.network.populations), 'population')}, {count(len(spec.network.projections), 'projection')}"
     found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
-        line = f"rate against constant current, {counted(len(models), 'neuron model')}"
+        line = f"rate against constant current, {count(len(models), 'neuron model')}"
         most, colours = driven(spec, sizes), colours_of(spec)
         fill = partial(draw_f_i, groups=models, dt=spec.dt, colours=colours, driven=most)
         found.append(View("f_i", "Rate against current", line, fill))
@@ -202,8 +202,8 @@ def _page(
     synapses = sum(p.used for p in facts.projections)
     spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
     tiles = [
-        ("neurons", number(neurons), f"in {len(facts.populations)} populations"),
-        ("synapses", number(synapses), f"in {len(facts.projections)} projections"),
+        ("neurons", number(neurons), f"in {count(len(facts.populations), 'population')}"),
+        ("synapses", number(synapses), f"in {count(len(facts.projections), 'projection')}"),
         ("tick", f"{spec.period * 1e3:g} ms", f"{program.steps} × {spec.dt * 1e3:g} ms"),
         ("spikes", f"{number(spikes / stimulus.seconds)}/s", stimulus.text),
         ("warnings", number(len(health.warnings())), "with this stimulus"),

@@ -14,14 +14,12 @@ import numpy as np
 from ..analysis.probe import sample
 from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled, tuning
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
-from ..errors import counted
 from ..network import NeuronModel
 from .kit import (
     EVENT_OFF,
     EVENT_ON,
     INK,
     MUTED,
-    NO_UNIT,
     WIDTH,
     axes_in_rows,
     colour_bar,
@@ -31,7 +29,7 @@ from .kit import (
     signed_scale,
     whole_ticks,
 )
-from .table import number
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,15 +122,15 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     said, sampled = [], False
     for axes, (one, *same) in zip(axes_in_rows(figure, len(shown), 2, 2.7) if shown else [], shown):
         n, name = len(one.neurons), names[one.dimension]
-        count = counted(n, "neuron") if n == one.of else f"{n} of {number(one.of)} neurons"
+        many = count(n, "neuron") if n == one.of else f"{n} of {count(one.of, 'neuron')}"
         sampled |= n < one.of
-        axes.set(xlabel=f"{name} [{spec.unit or NO_UNIT}]", ylabel="rate [Hz]" if spiking else "drive [a.u.]")
-        axes.set_title(f"{name}: {count}{_where(spec, one, names)}{_same(same, names)}")
+        axes.set(xlabel=f"{name} [{spec.unit or 1}]", ylabel="rate [Hz]" if spiking else "drive [a.u.]")
+        axes.set_title(f"{name}: {many}{_where(spec, one, names)}{_same(same, names)}")
         _tuning_curves(axes, one)
         if spiking:
             _from_zero(axes)
         which = ", ".join(names[t.dimension] for t in (one, *same))
-        said.append(f"{which}: {count}, up to {number(float(one.response.max()))}")
+        said.append(f"{which}: {many}, up to {number(float(one.response.max()))}")
     if not shown:
         figure.set_size_inches(WIDTH, 0.8)
         text = "No neuron responds to any number, the others held in the middle of their range."
@@ -190,7 +188,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     figure.set_size_inches(WIDTH, float(np.clip(1.4 + 0.12 * len(weights), 2.2, 5.0)))
     axes = figure.add_subplot()
     signed_image(axes, weights, f"current per {spec.unit or 'unit'} [a.u.]")
-    axes.set_title(f"{number(spec.size)} numbers drive {number(len(weights))} neurons")
+    axes.set_title(f"{count(spec.size)} drive {count(len(weights), 'neuron')}")
     axes.set(xlabel=f"{spec.name} [number]", ylabel="neuron [index]")
     whole_ticks(axes)
     if len(names) <= 24:
@@ -198,7 +196,8 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     silent = int(np.count_nonzero(~weights.any(axis=0)))
     caption = "Current of a neuron: the numbers times these weights, and its bias; red excites, blue inhibits."
     caption += f" {number(silent)} of the numbers drive no neuron." if silent else ""
-    return caption, f"Weights of the linear encoder of {spec.name}: {spec.size} numbers, {len(weights)} neurons."
+    many = f"{count(spec.size)}, {count(len(weights), 'neuron')}"
+    return caption, f"Weights of the linear encoder of {spec.name}: {many}."
 
 
 def _where(spec: ValueInput, tuning: Tuning, names: Sequence[str], most: int = 2) -> str:
@@ -286,6 +285,6 @@ def _draw_fields(figure: Figure, spec: EventsInput, dt: float, does: Callable[[s
     pixels = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
     caption = (
         f"Each field {does(pixels)}. The example is a disc that moves to the right, "
-        f"{number(len(x))} events in one tick."
+        f"{count(len(x), 'event')} in one tick."
     )
     return caption, f"Receptive fields of {spec.name}: {columns} by {rows} on {width} by {height} pixels."

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..analysis.synapses import decoder_rows
 from ..coding import (
     ArgmaxDecoder,
     Decoder,
@@ -20,8 +21,8 @@ from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names, term_names
 from ..engine.build.outputs import terms_of
 from ..network import OneToOne
-from .kit import EXCITES, INHIBITS, INK, MUTED, NO_UNIT, axes_in_rows, signed_image, whole_ticks
-from .table import number
+from .kit import EXCITES, INHIBITS, INK, MUTED, axes_in_rows, signed_image, whole_ticks
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,25 +77,16 @@ def times_of(term: Decoder) -> list[tuple[str, float]]:
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
 
-def _rows(term: Decoder, neurons: int, numbers: int) -> np.ndarray:
-    """(neurons, numbers): the weights, directions or values of each neuron."""
-    rows = getattr(term, "directions", getattr(term, "weights", None))
-    if rows is None:  # a first spike gives the index of its neuron, or one number for each neuron
-        rows = np.arange(neurons) if numbers == 1 else np.eye(neurons, numbers)
-    rows = np.asarray(rows, np.float64)
-    return np.broadcast_to(rows[:, None] if rows.ndim == 1 else rows, (neurons, numbers))
-
-
 def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
         names, choice = term_names(spec, output), isinstance(output.decoder, ArgmaxDecoder)
-        unit_of_sum = "a.u." if choice or output.squash else output.unit or NO_UNIT
+        unit_of_sum = "a.u." if choice or output.squash else output.unit or "1"
         for source in dict.fromkeys(t.source for t in terms_of(output)):
             terms = [t for t in terms_of(output) if t.source == source]
             columns, labels = [], []
             for term in terms:
-                columns.append(_rows(term, sizes[source], len(names)))
+                columns.append(decoder_rows(term, sizes[source], len(names)))
                 time = [f"{sign} = {seconds * 1e3:g} ms" for sign, seconds in times_of(term)]
                 labels += [", ".join(([name] if len(names) > 1 else []) + time) for name in names]
             per = {_per(term) for term in terms}
@@ -174,4 +166,4 @@ def _name_blocks(axes: Axes, panel: _Panel) -> None:
     for k in range(1, len(panel.blocks)):
         axes.axvline(k * each - 0.5, color=MUTED, lw=0.8)
     axes.set_xticks([(k + 0.5) * each - 0.5 for k in range(len(panel.blocks))], panel.blocks, fontsize=9)
-    axes.set_xlabel(f"{panel.source}, {each} neurons each [number]")
+    axes.set_xlabel(f"{panel.source}, {count(each, 'neuron')} each [number]")

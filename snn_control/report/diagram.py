@@ -16,11 +16,10 @@ from ..coding import ArgmaxDecoder, EventsInput
 from ..controller_file import ControllerSpec
 from ..engine.build.outputs import terms_of
 from ..engine.program import Program
-from ..errors import counted
 from ..network import Projection
 from .decoders import times_of
-from .kit import INK, MUTED, NO_UNIT, OUTPUT, colours_of, tint
-from .table import number
+from .kit import INK, MUTED, OUTPUT, colours_of, tint, with_unit
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,7 +46,8 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder; if dashed, a signal for the learning rule of a projection to ``end``."""
+    """A projection or a decoder; if dashed, a signal for the learning rule of a projection to ``end``, or a stop of an
+    output."""
 
     start: str
     end: str
@@ -61,10 +61,12 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
         size: Any = getattr(one, "size", 0)
-        what = f"{size[0]} × {size[1]} px" if isinstance(one, EventsInput) else counted(size)
+        what = f"{size[0]} × {size[1]} px" if isinstance(one, EventsInput) else count(size)
         lines = [f"{what}, {type(encoder).__name__.removesuffix('Encoder').lower()}" if encoder else what]
         neuron = getattr(encoder, "neuron", None)
-        lines.append(f"{number(sizes.get(one.name, 0))} {type(neuron).__name__ if neuron else 'graded'}")
+        stops = {"nonzero": "stops if not 0", "zero": "stops if 0"}.get(getattr(one, "stop_when", ""))
+        kind = f"{number(sizes.get(one.name, 0))} {type(neuron).__name__ if neuron else 'graded'}"
+        lines.append(stops or kind)
         if filters := _filters(one):
             lines.insert(1, textwrap.shorten(f"filters: {filters}", 38, placeholder=" …"))
         boxes.append(Box(one.name, tuple(lines), colours[one.name], tint(colours[one.name], PALE)))
@@ -79,9 +81,11 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
             teachers += [Arrow(getattr(rule, key), projection.post, key, dashed=True) for key in rule.signals()]
         arrows.append(Arrow(projection.pre, projection.post, text))
     arrows = _merged(arrows) + list(dict.fromkeys(teachers))
+    stopping = [one.name for one in spec.inputs if getattr(one, "stop_when", "")]
+    arrows += [Arrow(name, f"> {o.name}", "stops", dashed=True) for name in stopping for o in spec.outputs]
     for o in spec.outputs:
         terms = terms_of(o)
-        lines = [f"{counted(o.size)} [{o.unit or NO_UNIT}]", "decoded, squashed" if o.squash else "decoded"]
+        lines = [with_unit(count(o.size), o.unit), "decoded, squashed" if o.squash else "decoded"]
         if isinstance(o.decoder, ArgmaxDecoder):
             lines = [f"one of {o.decoder.actions} actions", "arg-max"]
         boxes.append(Box(f"> {o.name}", tuple(lines), OUTPUT, tint(OUTPUT, PALE)))
@@ -241,7 +245,9 @@ def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tupl
     )
     if filters := [f"{one.name}: {_filters(one)}" for one in spec.inputs if _filters(one)]:
         caption += f" Filters of {'; '.join(filters)}."
-    if any(a.dashed for a in arrows):
+    if any(a.dashed and a.end.startswith("> ") for a in arrows):
+        caption += " Dashed, to an output: an input that stops the commands."
+    if any(a.dashed and not a.end.startswith("> ") for a in arrows):
         caption += " Dashed: the error or reward that a learning rule follows, at the target of its projection."
     return caption, f"Graph of the controller: {said}."
 

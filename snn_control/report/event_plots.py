@@ -14,7 +14,7 @@ import numpy as np
 from ..events import Events
 from .event_video import event_moments
 from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, legend_above, photo, rate_prefix
-from .table import number
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -267,7 +267,7 @@ def draw_recording(
     _draw_cloud(figure.add_subplot(grid[-1], projection="3d"), survey)
     total = survey.on + survey.off
     share = f"{survey.on / total:.0%} ON" if total else "none"
-    said = f"{number(total)} events ({share}) in {number(survey.seconds)} s"
+    said = f"{count(total, 'event')} ({share}) in {number(survey.seconds)} s"
     return said, f"Moments, event rate, activity of the pixels, intervals and x-y-t of a recording: {said}."
 
 
@@ -311,8 +311,8 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
     axes.axhline(0, color=MUTED, lw=0.7)
     axes.set_xlim(edges[0], edges[-1])
     axes.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
-    axes.set_title("Events over time")
-    axes.set(xlabel=f"time [{of_times}]", ylabel=f"OFF   rate [{prefix or '1'}/s]   ON")
+    axes.set_title("Events over time: ON upwards, OFF downwards")
+    axes.set(xlabel=f"time [{of_times}]", ylabel=f"rate [{prefix or '1'}/s]")
     legend_above(axes, 4)
 
 
@@ -354,7 +354,7 @@ def _draw_cloud(axes: Axes, survey: Survey) -> None:
     axes.set_ylabel("column [pixel]", labelpad=4)
     axes.zaxis.set_rotate_label(False)  # type: ignore[attr-defined]
     axes.set_zlabel("row [pixel]", labelpad=2, rotation=90)  # type: ignore[attr-defined]
-    for axis, most in ((axes.xaxis, 8), (axes.yaxis, 4), (axes.zaxis, 4)):  # type: ignore[attr-defined]
+    for axis, most in ((axes.xaxis, 8), (axes.yaxis, 2), (axes.zaxis, 3)):  # type: ignore[attr-defined]
         axis.set_major_locator(MaxNLocator(most))
         axis.set_pane_color((0.97, 0.97, 0.98))  # type: ignore[union-attr]
     axes.tick_params(labelsize=9, pad=1)

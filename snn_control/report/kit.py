@@ -30,7 +30,6 @@ OUTPUT = "#3b4754"  # for commands, which are not a population
 SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
 EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, but dark enough for white paper
 WIDTH = 11.0  # inch; the page scales it to its column
-NO_UNIT = "no unit"  # for an input or output without a unit in its file
 
 MOST_CELLS = 4096  # of an image whose values are stored in the page
 SCALES = {"linear": 0, "log": 1}
@@ -103,6 +102,11 @@ def ramp(*colours: str) -> Colormap:
 
 
 # --- axes -----------------------------------------------------------------------------------------
+
+
+def with_unit(what: str, unit: str, between: str = " ") -> str:
+    """``rate [Hz]``; the quantity alone without a unit."""
+    return f"{what}{between}[{unit}]" if unit else what
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:

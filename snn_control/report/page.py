@@ -98,11 +98,20 @@ class Page:
         return environment.get_template("report.html.j2").render(vars(self))
 
 
+def _has(summary: Mapping[str, Any], key: str) -> bool:
+    """Whether a run of this kind can have a picture: the camera's events, a tracking error, those of `LIVE_ONLY`."""
+    if "recording" in summary and key in LIVE_ONLY:
+        return False
+    if key == "events":
+        return summary.get("events") != {}
+    return key != "tracking" or "tracking" not in summary or bool(rms_of(summary)[0])
+
+
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Pictures whose arrays are missing are left out with a note on the page, except for `LIVE_ONLY` in a replay. Raises
-    RuntimeFault if there is no run in this folder, or matplotlib or Jinja2 is not installed.
+    Pictures whose arrays are missing are left out with a note on the page, unless a run of its kind has none
+    (`_has`). Raises RuntimeFault if there is no run in this folder, or matplotlib or Jinja2 is not installed.
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)
@@ -111,7 +120,7 @@ def write_report(folder: str | Path) -> Path:
         try:
             pictures.append(draw(key, summary, arrays))
         except Missing as reason:
-            if key not in LIVE_ONLY or "recording" not in summary:
+            if _has(summary, key):
                 pictures.append(Omitted(heading, str(reason)))
     facts = [number(summary[key]) for key in ("controller", "world") if summary.get(key) is not None]
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []

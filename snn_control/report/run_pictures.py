@@ -15,11 +15,23 @@ from ..analysis.synapses import sizes_of
 from ..controller_file import ControllerSpec
 from ..controller_file.names import output_names
 from ..engine.program import Program
-from ..errors import counted
 from ..record.run_folder import HISTOGRAMS
 from .event_plots import SECONDS, Survey, draw_recording
-from .kit import INK, MUTED, NO_UNIT, OUTPUT, PALETTE, WIDTH, Picture, colour_places, legend_above, paint, photo, thin
-from .table import mapping, number, rms_of, scored_from
+from .kit import (
+    INK,
+    MUTED,
+    OUTPUT,
+    PALETTE,
+    WIDTH,
+    Picture,
+    axes_in_rows,
+    colour_places,
+    legend_above,
+    paint,
+    photo,
+    thin,
+)
+from .table import count, mapping, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
 if TYPE_CHECKING:
@@ -33,7 +45,7 @@ Summary = Mapping[str, Any]
 
 TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
 MOST_POINTS = 6_000  # points of a line, more than the picture's pixels
-MOST_FRAMES = 5
+MOST_FRAMES = 6
 SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
@@ -65,8 +77,8 @@ def named(spec: ControllerSpec, program: Program, populations: Sequence[str]) ->
     """Arrays of a run with names for pictures: of the numbers of the command, and of the recorded populations."""
     sizes, colours, units = sizes_of(program), colour_places(spec), {output.unit for output in spec.outputs}
     return {
-        "command_names": np.array(output_names(spec)),
-        "command_unit": np.array(units.pop() if len(units) == 1 else ""),
+        "command_names": np.array(output_names(spec, units=len(units) > 1)),
+        "command_unit": np.array(units.pop() or "1" if len(units) == 1 else ""),
         "population_names": np.array(populations),
         "population_sizes": np.array([sizes[name] for name in populations], np.int64),
         "population_colours": np.array([colours[name] for name in populations], np.int64),
@@ -95,16 +107,19 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
 
 
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Up to five camera images, side by side."""
+    """Pictures of the world at up to six moments: in one row, or in two columns if they are wide."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
     shown = np.unique(np.linspace(0, k - 1, min(k, MOST_FRAMES)).round().astype(int))
-    figure.set_size_inches(WIDTH, min(4.2, WIDTH / len(shown) * h / w) + 0.3)
-    for axes, i in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown):
+    columns = min(len(shown), 2 if w > 1.5 * h else MOST_FRAMES)
+    places = axes_in_rows(figure, len(shown), columns, 0)
+    figure.set_size_inches(WIDTH, -(-len(shown) // columns) * (min(4.2, WIDTH / columns * h / w) + 0.3))
+    for axes, i in zip(places, shown):
         photo(axes, frames[i], f"t = {t[i]:.2f} s")
-    caption = f"What the camera saw at {len(shown)} moments of the run."
-    return caption, f"{len(shown)} camera images from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s."
+    many = f"{count(len(shown), 'picture')} of the run"
+    about = f": {said}" if (said := str(summary.get("about_the_pictures") or "")) else ""
+    return f"{many}{about}.", f"{many}, from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s{about}."
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
@@ -130,12 +145,12 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     """Each axis of target and head, and their distance with the rms of each controller."""
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
-    count = target.shape[1]
-    head = take(arrays, "head", len(t), count)
-    names = take_or(arrays, "axis_names", [f"axis {i}" for i in range(count)])
+    k = target.shape[1]
+    head = take(arrays, "head", len(t), k)
+    names = take_or(arrays, "axis_names", [f"axis {i}" for i in range(k)])
     part, (lines, unit) = thin(len(t), MOST_POINTS), rms_of(summary)
-    figure.set_size_inches(WIDTH, 2.4 * (count + 1))
-    *above, below = figure.subplots(count + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * count + [1.15]})
+    figure.set_size_inches(WIDTH, 2.4 * (k + 1))
+    *above, below = figure.subplots(k + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * k + [1.15]})
     scale, what = (180.0 / np.pi, "angle [°]") if unit == "°" else (1.0, f"place [{unit.strip()}]")
     for axes, name, wanted, found in zip(above, names, (target[part] * scale).T, (head[part] * scale).T, strict=True):
         axes.plot(t[part], wanted, color=TARGET, ls=(0, (4, 2)), lw=1.3, label="target")
@@ -186,7 +201,7 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     begin, end = min(float(t.min()) for t in times), max(float(t.max()) for t in times)
     rows, said = zip(*(parts[name](arrays, end - begin) for name in there))
     draw_rows(figure, list(chain(*rows)), begin, end + 0.002 * (end - begin))
-    missing = [name for name in parts if name not in there]
+    missing = [name for name in parts if name not in there and (name != "event_rate" or summary.get("events") != {})]
     note = f" Not in this run: {', '.join(missing)}." if missing else ""
     caption = "; ".join(said)
     return f"{caption[0].upper()}{caption[1:]}.{note}", f"Activity over time on one axis: {caption}.{note}"
@@ -197,10 +212,10 @@ def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     spike_t = take(arrays, "spike_t", None)
     n = len(spike_t)
     population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
-    count = max(int(population.max()) + 1, len(arrays.get("population_names", ())))
-    names = take_or(arrays, "population_names", [f"population {i}" for i in range(count)])
-    sizes = take_or(arrays, "population_sizes", [1] * count)
-    colours = take_or(arrays, "population_colours", range(count))
+    most = max(int(population.max()) + 1, len(arrays.get("population_names", ())))
+    names = take_or(arrays, "population_names", [f"population {i}" for i in range(most)])
+    sizes = take_or(arrays, "population_sizes", [1] * most)
+    colours = take_or(arrays, "population_colours", range(most))
     rows = []
     for p, name in enumerate(names[:MOST_POPULATIONS]):
         own = population == p
@@ -211,8 +226,8 @@ def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
             row, counts = neuron[own], np.bincount(neuron[own], minlength=size)
         spikes, colour = (spike_t[own], row), PALETTE[colours[p] % len(PALETTE)]
         rows.append(spikes_row(name, size, spikes, counts, seconds or 1.0, colour))
-    more = f", {count - MOST_POPULATIONS} more populations are not drawn" if count > MOST_POPULATIONS else ""
-    return rows, f"{number(n)} spikes; a row is a neuron, of a population of which few fired those that did{more}"
+    more = f"; not drawn: {count(most - MOST_POPULATIONS, 'more population')}" if most > MOST_POPULATIONS else ""
+    return rows, f"{count(n, 'spike')}; a row is a neuron, of a population of which few fired those that did{more}"
 
 
 def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
@@ -228,13 +243,12 @@ def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
 def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     t = take(arrays, "command_t" if "command_t" in arrays else "t", None)
     command = take(arrays, "command", len(t), None)
-    count = command.shape[1]
-    names = take_or(arrays, "command_names", [f"output {i}" for i in range(count)])
-    unit, free = str(arrays.get("command_unit", "")) or NO_UNIT, np.full(count, np.inf)
-    numbers = Numbers("Command", "command", unit, t, command, names, OUTPUT, -free, free)
-    said = counted(count, "output")
+    k = command.shape[1]
+    names = take_or(arrays, "command_names", [f"output {i}" for i in range(k)])
+    numbers = Numbers("Command", "command", str(arrays.get("command_unit", "")), t, command, names, OUTPUT)
+    said = count(k, "output")
     if numbers.every > 1:
-        said += f", means of {numbers.every} commands" + (" and, pale, their range" if count <= MOST_LINES else "")
+        said += f", means of {numbers.every} commands" + (" and, pale, their range" if k <= MOST_LINES else "")
     return numbers.rows(), said
 
 
@@ -305,7 +319,7 @@ def _label_times(axes: Axes) -> None:
 
 #: key -> (heading, function that fills a figure and returns caption and alternative text), in the page's order
 PICTURES: dict[str, tuple[str, Callable[[Figure, Summary, Arrays], tuple[str, str]]]] = {
-    "camera": ("Camera", camera),
+    "camera": ("The world", camera),
     "events": ("Events of the camera", events),
     "tracking": ("Tracking", tracking),
     "activity": ("Network activity", activity),

@@ -12,8 +12,8 @@ from ..coding import ArgmaxDecoder, EventsInput, Input, Output, ValueInput
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names
 from .decoders import grid_of
-from .kit import MUTED, NO_UNIT, OUTPUT, colours_of, whole_ticks
-from .table import number
+from .kit import MUTED, OUTPUT, colours_of, whole_ticks
+from .table import count, number
 from .time_rows import MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
 if TYPE_CHECKING:
@@ -48,8 +48,8 @@ def draw_activity(figure: Figure, spec: ControllerSpec, activity: Activity) -> t
     if missing := [i.name for i in spec.inputs if i.name not in stimulus.values and isinstance(i, ValueInput)]:
         caption += f" Nothing arrived at {', '.join(missing)}."
     if len(inside) > MOST_POPULATIONS:
-        caption += f" {len(inside) - MOST_POPULATIONS} more populations are not drawn."
-    said = [f"{s.name} {number(int(s.spikes.sum()))} spikes" for s in inside[:MOST_POPULATIONS] if s.spiking]
+        caption += f" Not drawn: {count(len(inside) - MOST_POPULATIONS, 'more population')}."
+    said = [f"{s.name} {count(int(s.spikes.sum()), 'spike')}" for s in inside[:MOST_POPULATIONS] if s.spiking]
     return caption, f"Activity over {number(stimulus.seconds)} s. {'; '.join(said)}."
 
 
@@ -59,7 +59,7 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
         times = stimulus.events[one.name][0] * 1e-9 if one.name in stimulus.events else np.zeros(0)
         edges = np.linspace(0, stimulus.seconds, min(EVENT_BINS, stimulus.ticks) + 1)
         events = np.histogram(times, edges)[0]
-        return [rate_row(f"{title}: {number(int(events.sum()))} events", edges, events / np.diff(edges), colour)]
+        return [rate_row(f"{title}: {count(int(events.sum()), 'event')}", edges, events / np.diff(edges), colour)]
     assert isinstance(one, ValueInput)
     if one.name not in stimulus.values:
         return []
@@ -69,7 +69,7 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
 def _numbers(activity: Activity, spec: ControllerSpec, one: ValueInput | Output, values: np.ndarray) -> Numbers:
     """The numbers of an input or output, a selection if there are many; values : (ticks, size)"""
     shown, names = sample(one.size, MOST_ROWS), number_names(spec, one)
-    kind, what, unit = "input", "value", one.unit or NO_UNIT
+    kind, what, unit = "input", "value", one.unit or "1"
     if isinstance(one, Output):
         kind, what, ends, colour = "output", "command", one.limits, OUTPUT
         if isinstance(one.decoder, ArgmaxDecoder):
@@ -98,8 +98,8 @@ def _population(activity: Activity, spec: ControllerSpec, seen: PopulationProbe,
                            lost=seen.lost_spikes, grid=grid)]  # fmt: skip
     t = (np.arange(len(seen.trace)) + 1) * activity.dt
     title = f"{seen.name}{_of(len(seen.kept), seen.size, 'membranes')}"
-    names, without = [f"neuron {n}" for n in seen.kept], np.full(len(seen.kept), np.inf)
-    return Numbers(title, "v", "a.u.", t, seen.trace, names, colour, -without, without, one_scale=True).rows()
+    names = [f"neuron {n}" for n in seen.kept]
+    return Numbers(title, "v", "a.u.", t, seen.trace, names, colour, one_scale=True).rows()
 
 
 def _output(activity: Activity, spec: ControllerSpec, output: Output, place: int) -> list[Row]:

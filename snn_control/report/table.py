@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..errors import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Section", "mapping", "number", "print_summary", "rms_of", "scored_from", "sections", "verdict_kind"]
+__all__ = ["Section", "count", "mapping", "number", "print_summary", "rms_of", "scored_from", "sections",
+           "verdict_kind"]  # fmt: skip
 
 _PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
 _LOOP = {"wakeup_us": "wake-up [µs]", "latency_us": "sensor to command [µs]", "tick_us": "tick [µs]"}
@@ -46,14 +49,12 @@ class Section:
     """One small table: a heading, the names of its columns (empty for name and value), rows of text.
 
     note : text below it
-    wide : it needs the whole width of a page
     """
 
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
-    wide: bool = False
 
 
 def number(value: Any, digits: int = 3) -> str:
@@ -76,6 +77,11 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(number(item) for item in value)
     return str(value)
+
+
+def count(n: int, word: str = "number") -> str:
+    """``1 number``, ``3 000 numbers``: a count as `number` writes it."""
+    return counted(n, word, number(n))
 
 
 def label(key: str) -> str:
@@ -114,12 +120,7 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 
 
 def _grid(
-    title: str,
-    first: str,
-    table: Mapping[str, Any],
-    names: Mapping[str, str] | None = None,
-    note: str = "",
-    wide: bool = False,
+    title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
     """{row: {column: value}} as a table, none if it is empty; columns in their order, or those of ``names``."""
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
@@ -130,44 +131,46 @@ def _grid(
         return []
     head = (first, *((names or {}).get(column) or label(column) for column in columns))
     body = tuple((row, *(number(cells.get(column)) for column in columns)) for row, cells in rows.items())
-    return [Section(title, head, body, note, wide)]
+    return [Section(title, head, body, note)]
 
 
-NOTED = ("criteria", "stages", "tracking", "loop")  # tables with a note below them, under the key ``about_the_..``
-PAIRS = ("network", "rights", "made", "versions")  # tables of names and values
+GRIDS = ("criteria", "stages", "tracking", "loop")
+PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tables of names and values
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
+    """The note below a table, from the key ``about_the_..``."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
-def _pairs(title: str, values: Mapping[str, Any]) -> list[Section]:
+def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
     """Names and values as a table; none without values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
-    return [Section(title, (), rows)] if rows else []
+    return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
     """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
-    known = {"title", "verdict", "scored_from_s", "events", *NOTED, *PAIRS, *(f"about_the_{key}" for key in NOTED)}
+    known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
+    known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))
-    found = _grid("What PASS means", "", mapping(summary, "criteria"), note=criteria, wide=True)
+    found = _grid("What PASS means", "", mapping(summary, "criteria"), note=criteria)
     stages = {name: one for name, one in mapping(summary, "stages").items() if isinstance(one, Mapping)}
     costs = {label(key): {name: one.get(key) for name, one in stages.items()} for one in stages.values() for key in one}
-    found += _grid("Sparsity by stage", "", costs, {name: name for name in stages}, _note(summary, "stages"), wide=True)
+    found += _grid("Sparsity by stage", "", costs, {name: name for name in stages}, _note(summary, "stages"))
     found += _pairs("Run", {key: value for key, value in summary.items() if key not in known})
     title = f"Tracking error{scored_from(summary)}" if rms_of(summary)[0] else "Scores"
-    found += _grid(title, "controller", mapping(summary, "tracking"), note=tracking, wide=bool(tracking))
+    found += _grid(title, "controller", mapping(summary, "tracking"), note=tracking)
     times = {text: mapping(summary, "loop").get(key) for key, text in _LOOP.items()}
     found += _grid("Loop", "", times, _PERCENTILES, loop)
     found += _pairs("Ticks", {key: value for key, value in mapping(summary, "loop").items() if key not in _LOOP})
     for name, counters in mapping(summary, "events").items():
-        counted = {key: value for key, value in counters.items() if value}
+        some = {key: value for key, value in counters.items() if value}
         if none := [label(key) for key, value in counters.items() if not value]:
-            counted["none of"] = ", ".join(none)
-        found += _pairs(f"Events of {name}", counted)
+            some["none of"] = ", ".join(none)
+        found += _pairs(f"Events of {name}", some)
     for key in PAIRS:
-        found += _pairs(key.capitalize(), mapping(summary, key))
+        found += _pairs(label(key).capitalize(), mapping(summary, key), _note(summary, key))
     return found
 
 

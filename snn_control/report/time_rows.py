@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from .kit import MUTED, WIDTH, ramp, rate_prefix, shades, signed_scale, thin, whole_ticks
-from .table import number
+from .kit import MUTED, WIDTH, ramp, rate_prefix, shades, signed_scale, thin, whole_ticks, with_unit
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -64,7 +64,7 @@ class Numbers:
     values : (n, k)
     names : k of them
     what, unit : label of an axis
-    low, high : (k,) of the possible range of each, infinite if it has none
+    low, high : a number or (k,), of the possible range of each, infinite if it has none
     one_scale : all share a scale, whatever their ranges
     marks : draws more on the axes
     """
@@ -76,8 +76,8 @@ class Numbers:
     values: np.ndarray
     names: list[str]
     colour: str
-    low: np.ndarray
-    high: np.ndarray
+    low: Any = -np.inf
+    high: Any = np.inf
     one_scale: bool = False
     marks: Callable[[Axes], object] = lambda axes: None
 
@@ -94,8 +94,7 @@ class Numbers:
     def spans(self) -> np.ndarray:
         """(k,) of the ranges; where they are infinite, of the values seen."""
         lowest, highest = self.seen()
-        with np.errstate(invalid="ignore"):
-            span = self.high - self.low
+        span = np.asarray(self.high) - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,7 +137,7 @@ class Numbers:
         k = len(self.names)
         self._lines(axes, range(k), shades(self.colour, k))
         axes.set_title(self.title)
-        axes.set_ylabel(f"{self.what}\n[{self.unit}]")
+        axes.set_ylabel(with_unit(self.what, self.unit, "\n"))
         if k > 1:
             place = beside()
             place.axis("off")
@@ -151,7 +150,7 @@ class Numbers:
         axes.yaxis.set_major_locator(MaxNLocator(2))
         self._lines(axes, [j], [self.colour])
         axes.set_title(self.title if j == 0 else "")
-        axes.set_ylabel(f"[{self.unit}]", fontsize=9)
+        axes.set_ylabel(f"[{self.unit}]" if self.unit else self.what, fontsize=9)
         place = beside()
         place.axis("off")
         place.text(0.0, 0.5, self.names[j], va="center", fontsize=9, color=self.colour)
@@ -162,7 +161,7 @@ class Numbers:
 
         edges, mean, *_ = self._bins()
         values, k = mean.T, len(self.names)
-        label = f"{self.what} [{self.unit}]"
+        label = with_unit(self.what, self.unit)
         if not self.alike():
             span = np.maximum(self.spans(), 1e-12)[:, None]
             low = np.where(np.isfinite(self.low), self.low, self.seen()[0])[:, None]
@@ -235,10 +234,10 @@ def spikes_row(
         some = f", {number(fired)} of {number(size)} fired" if fired < size else ""
         some += f", {number(len(kept))} drawn" if len(kept) < rows else ""
         some += f", 1 spike of {part.step} drawn" if part.step > 1 else ""
-        some += f", {number(lost)} later spikes not drawn" if lost else ""
+        some += f", {count(lost, 'later spike')} not drawn" if lost else ""
         total, mean = int(counts.sum()), float(rate.sum()) / size
-        axes.set_title(f"{name}: {number(total)} spikes, {number(mean)} Hz per neuron{some}")
-        axes.set_ylabel("neuron\n[index]" if rows == size else "that fired\n[index]")
+        axes.set_title(f"{name}: {count(total, 'spike')}, {number(mean)} Hz per neuron{some}")
+        axes.set_ylabel("neuron\n[index]" if rows == size else "active neuron\n[rank]")
         axes.set_ylim(rows - 0.5, -0.5)
         whole_ticks(axes, "y", 6)
         axes.grid(False, axis="y")

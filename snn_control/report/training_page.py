@@ -1,121 +1,28 @@
-"""The page at the end of a training: its course, its result, and the controller's activity in an episode."""
+"""Pictures of a training: its course, and where the spikes and operations of its result are."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.probe import Activity
-from ..controller_file import ControllerSpec
-from ..errors import counted
-from ..files import replace_text
-from .kit import INK, MUTED, OUTPUT, PALETTE, WIDTH, Picture, colours_of, legend_above, paint
-from .page import Clip, Omitted, Page
-from .stimulus_activity import draw_activity
-from .table import Section, number
+from .kit import INK, MUTED, OUTPUT, PALETTE, WIDTH, legend_above
+from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Training", "draw_costs", "draw_learning", "write_training_page"]
+__all__ = ["draw_costs", "draw_learning"]
 
 History = Sequence[Mapping[str, Any]]
 MOST_BARS = 16  # populations and operations with the largest numbers
 
 
-@dataclass(frozen=True)
-class Training:
-    """The contents of the page.
-
-    title, facts : of the page
-    spec : the trained controller
-    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
-        first
-    scores : name -> mean, std, worst, best of the returns in ``episodes`` new episodes; the controller first
-    compared : the names that are not runs of this training
-    spikes, operations : population, label -> number in a step of the environment
-    commands, neurons : rows of `snn_control.analysis.conduct.conduct_rows`
-    warnings : warnings of the training
-    activity : the controller's activity in the first of these episodes, with its return
-    video : of that episode, or why there is none
-    """
-
-    title: str
-    facts: Sequence[str]
-    spec: ControllerSpec
-    histories: Mapping[str, History]
-    scores: Mapping[str, Mapping[str, float]]
-    compared: Sequence[str]
-    episodes: int
-    spikes: Mapping[str, float]
-    operations: Mapping[str, float]
-    commands: Sequence[Mapping[str, Any]]
-    neurons: Sequence[Mapping[str, Any]]
-    warnings: Sequence[str]
-    activity: Activity
-    video: Clip | Omitted
-
-
-def write_training_page(path: Path, training: Training) -> None:
-    """Draw the page and write it atomically. Raises RuntimeFault if matplotlib or Jinja2 is not installed."""
-    t = training
-    pictures: list[Picture | Clip | Omitted] = []
-    if any(t.histories.values()):
-        others = {who: t.scores[who]["mean"] for who in t.compared}
-        pictures.append(paint("Learning", partial(draw_learning, histories=t.histories, others=others)))
-    else:
-        pictures.append(Omitted("Learning", "training ended before its first validation"))
-    pictures.append(t.video)
-    pictures.append(paint("An episode", partial(draw_activity, spec=t.spec, activity=t.activity)))
-    costs = partial(draw_costs, spikes=t.spikes, operations=t.operations, colours=colours_of(t.spec))
-    pictures.append(paint("Where the spikes and operations are", costs))
-    page = Page(t.title, t.facts, _tiles(t), pictures, _sections(t), notes=t.warnings)
-    replace_text(path, page.html())
-
-
-def _tiles(t: Training) -> list[tuple[str, str, str]]:
-    own, *_ = t.scores.values()
-    tiles = [
-        ("return", number(own["mean"], 4), f"± {number(own['std'])}, mean of {t.episodes} new episodes"),
-        ("worst of them", number(own["worst"], 4), f"best {number(own['best'], 4)}"),
-    ]
-    tiles += [(who, number(t.scores[who]["mean"], 4), "on the same episodes") for who in t.compared]
-    tiles.append(("spikes", number(sum(t.spikes.values())), "a step of the environment"))
-    tiles.append(("synaptic operations", number(sum(t.operations.values())), "a step of the environment"))
-    return tiles
-
-
-def _sections(t: Training) -> list[Section]:
-    def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-        return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
-
-    columns = ("mean", "std", "worst", "best")
-    scores = tuple((who, *(number(one[key], 4) for key in columns)) for who, one in t.scores.items())
-    moving = {"changes_hz": "changes [1/s]", "sign_changes_hz": "sign changes [1/s]", "at_a_limit": "at a limit"}
-    moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in t.commands)}
-    firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
-    total = sum(t.operations.values()) or 1.0
-    costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in t.operations.items())
-    return [
-        Section(f"Returns of {t.episodes} new episodes", ("", *columns), scores, wide=True),
-        Section("Commands", ("", *moving.values()), rows(t.commands, moving),
-                "At a limit: share of the ticks; of a squashed command within a hundredth of the way."),
-        Section("Neurons", ("", *firing.values()), rows(t.neurons, firing),
-                "Always: in more than 95 % of the network steps in which the refractory period lets it."),
-        Section("Synaptic operations", ("", "a step", "share"), costs),
-    ]  # fmt: skip
-
-
-# --- pictures -------------------------------------------------------------------------------------
-
-
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
     """Returns and spikes over the steps of the environment.
 
+    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
+        first
     others : name -> mean return, of actors that do not learn; left out if phases are not validations, but parts of a
         loop
     """
@@ -149,14 +56,14 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
     spikes.xaxis.set_major_formatter(lambda value, _: number(int(value)))
     figure.align_ylabels()
     best = max((row["score"] for row in kept), default=float("nan"))
-    more = f", and pale that of {counted(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
+    more = f", and pale that of {count(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
     caption = (
         f"Mean return and the worst episode of a validation after each phase{more}, and all spikes per step of the "
         "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
         if validated
         else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes per step."
     )
-    return caption, f"Returns over {len(kept)} phases, the best mean {number(best, 4)}."
+    return caption, f"Returns over {count(len(kept), 'phase')}, the best mean {number(best, 4)}."
 
 
 def draw_costs(

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from ..errors import DescriptionError, InputError, RuntimeFault, optional
+from ..errors import DescriptionError, InputError, RuntimeFault, counted, optional
 from ..files import reason, replace_file, writing
 from .video_panels import INK, import_pillow, with_words
 
@@ -149,8 +149,8 @@ class VideoWriter:
     def text(self) -> str:
         """A description of the file; after `close`."""
         if isinstance(self._kind, ContactSheet):
-            return f"{self.path}, a sheet of {self._kind.shown} of {self.pictures:,} pictures"
-        return f"{self.path}, {self.pictures:,} pictures"
+            return f"{self.path}, a sheet of {self._kind.shown} of {counted(self.pictures, 'picture')}"
+        return f"{self.path}, {counted(self.pictures, 'picture')}"
 
     def add(self, image: np.ndarray) -> None:
         """Add the next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another

@@ -11,6 +11,7 @@ from typing import Any
 from ..analysis.energy import estimate
 from ..controller import Controller
 from ..controller_file import ControllerSpec
+from ..errors import counted
 from ..record.activity import ActivityRecorder
 from ..record.input_recorder import InputLogRecorder
 from ..record.mcap_record import McapRecorder
@@ -61,7 +62,7 @@ class Recording:
             with node.saving(growing.path):
                 growing.close()
             if growing.lost:
-                node.get_logger().error(f"{growing.path}: {growing.lost:,} ticks are missing")
+                node.get_logger().error(f"{growing.path}: missing: {counted(growing.lost, 'tick')}")
             self._growing = None
         elif self.recorders[0].total > 0:
             with node.saving(self._file), new_record(self._file) as file:

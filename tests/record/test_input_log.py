@@ -253,7 +253,7 @@ def test_events_take_half_of_the_bytes_at_most_and_room_for_a_tick_at_least():
     kept = sum(column.nbytes for column in recorder._events["camera"].values())
     assert (1 << 20) < kept <= 2 << 20
     assert f", and {kept // 13:,} events of each camera" in recorder.kept
-    assert InputLogRecorder(bound, most_bytes=0).kept == "the newest 1 ticks, 0.001 s, and 4,096 events of each camera"
+    assert InputLogRecorder(bound, most_bytes=0).kept == "the newest 1 tick, 0.001 s, and 4,096 events of each camera"
 
 
 def test_wrong_files_and_sizes_are_refused(tmp_path):

@@ -69,6 +69,18 @@ def test_an_inputs_box_names_its_filters_in_their_order():
     assert boxes_and_arrows(plain, build_program(plain))[0][0].lines == ("24 × 18 px, pool", "24 graded")
 
 
+def test_an_input_that_stops_the_commands_leads_to_them():
+    values = yaml.safe_load(CAMERA.replace("FILTERS", "[]").replace("POLARITY", "merge"))
+    values["inputs"]["estop"] = {"kind": "value", "size": 1, "stop_when": "nonzero", "stale": 0.5}
+    spec = parse_spec(values)
+    boxes, found = boxes_and_arrows(spec, build_program(spec))
+    assert next(b for b in boxes if b.name == "estop").lines == ("1 number", "stops if not 0")
+    assert [a for a in found if a.start == "estop"] == [Arrow("estop", "> yaw", "stops", dashed=True)]
+    figure = Figure()
+    FigureCanvasAgg(figure)
+    assert "Dashed, to an output: an input that stops" in draw_diagram(figure, spec, build_program(spec))[0]
+
+
 @pytest.mark.parametrize("polarity", ["split", "signed", "merge"])
 def test_on_events_are_orange_and_off_events_blue(polarity):
     figure = Figure(layout="constrained")

@@ -11,14 +11,16 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from snn_control import Model
 from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller import build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.names import number_names, output_names
-from snn_control.network import Projection
+from snn_control.network import LIF, Projection, Uniform
 from snn_control.report.connections import draw_weights, synapses_of
 from snn_control.report.controller_page import views
+from snn_control.report.decoders import draw_decoders
 from snn_control.report.diagram import boxes_and_arrows, draw_diagram
 from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE, colours_of, pointer_values
 from snn_control.report.time_rows import Numbers
@@ -210,3 +212,13 @@ def test_a_histogram_of_weights_has_both_colours():
     seen = {to_hex(s.get_facecolor()): s.get_data().edges[np.flatnonzero(s.get_data().values)] for s in stairs}
     assert (seen[EXCITES] > 0).all()
     assert (seen[INHIBITS] < 0).all()
+
+
+def test_weights_of_a_decoder_that_are_drawn_are_those_of_the_engine():
+    m = Model(dt=0.001, period=0.004)
+    x, h = m.input("x", 1, range=(-1, 1)), m.population("h", 6, LIF(tau_mem=0.01))
+    m.connect(x, h, 1.0)
+    m.output("u", h, Uniform(-1, 1, seed=1), size=2, limits=(-1, 1), tau=0.01)
+    figure = Figure(layout="constrained")
+    draw_decoders(figure, m.spec(), {"h": 6})
+    assert np.array_equal(figure.axes[0].images[0].get_array(), Uniform(-1, 1, seed=1).sample((6, 2)).T)

@@ -20,7 +20,7 @@ from rich.console import Console
 
 from snn_control import __version__
 from snn_control.cli.demo_report import judged, stages_a_second
-from snn_control.errors import RuntimeFault
+from snn_control.errors import RuntimeFault, counted
 from snn_control.record import write_run
 from snn_control.record.provenance import commit, machine, software
 from snn_control.report import print_summary, write_report
@@ -33,7 +33,7 @@ from snn_control.report.run_pictures import (
     latency,
     percentile_ns,
 )
-from snn_control.report.table import number, sections, verdict_kind
+from snn_control.report.table import count, number, sections, verdict_kind
 
 
 class Page(HTMLParser):
@@ -115,7 +115,19 @@ def test_a_replay_does_not_miss_what_no_replay_has(tmp_path):
     recording = {"recording": {"file": "a.raw"}}
     text = write_report(write_run(tmp_path, recording)).read_text(encoding="utf-8")
     assert text.count("left out") == 2
-    assert not any(f"<strong>{name}</strong>" in text for name in ("Camera", "Tracking", "Timing of the loop"))
+    assert not any(f"<strong>{name}</strong>" in text for name in ("The world", "Tracking", "Timing of the loop"))
+
+
+def test_a_world_without_camera_and_target_misses_neither(tmp_path, summary, arrays):
+    summary |= {"events": {}, "tracking": {"network": {"finished": 1.0}}, "about_the_pictures": "red: the robot",
+                "world_steps": {"skipped": 3}, "about_the_world_steps": "Skipped: too late."}  # fmt: skip
+    kept = {name: array for name, array in arrays.items() if not name.startswith(("event", "rate", "target"))}
+    text = write_report(write_run(tmp_path, summary, kept)).read_text(encoding="utf-8")
+    assert "left out" not in text
+    assert "event_rate" not in text
+    assert "6 pictures of the run: red: the robot." in text
+    assert text.index("<h2>World steps</h2>") < text.index('<p class="note">Skipped: too late.</p>')
+    assert text.index("<h2>Scores</h2>") < text.index('class="pairs"') < text.index("<h2>Run</h2>")
 
 
 @pytest.mark.parametrize(
@@ -164,7 +176,7 @@ def test_parts_of_a_picture_may_be_missing(summary, arrays):
         "Not in this run: wake-up after the deadline, sensor message to command." in draw("latency", {}, kept).caption
     )
     plain = {name: arrays[name][:1] for name in ("frames", "frame_t")}
-    assert draw("camera", summary, plain).alt.startswith("1 camera images")
+    assert draw("camera", summary, plain).alt.startswith("1 picture of the run, from")
 
 
 @pytest.mark.parametrize("key", list(PICTURES))
@@ -299,6 +311,11 @@ def test_the_terminal_shows_what_the_page_shows(summary):
 )
 def test_numbers_are_short(value, text):
     assert number(value) == text
+
+
+def test_one_is_not_many():
+    assert [count(n, "phase") for n in (0, 1, 3000)] == ["0 phases", "1 phase", "3\u202f000 phases"]
+    assert [counted(n, "phase") for n in (0, 1, 3000)] == ["0 phases", "1 phase", "3,000 phases"]
 
 
 def test_odd_summaries_do_no_harm(tmp_path):

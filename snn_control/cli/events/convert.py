@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import NO_VALUE, DescriptionError, InputError
+from ...errors import NO_VALUE, DescriptionError, InputError, counted
 from ..common import add_command, check_free
 from . import add_part, add_recording, check_part, check_suffix, open_from, size_of, tracked, warn
 
@@ -57,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
     size = size_of(recording) or (None, None)
     chunks: Chunks = partial(_part, recording, options.begin, options.end)
     count, more = _write(options, out, chunks, "us" if options.round else recording.unit, size)
-    print(f"{out}: {count:,} events{more}")
+    print(f"{out}: {counted(count, 'event')}{more}")
     if triggers := recording.counters["triggers"]:
         print(f"not in it: {triggers:,} external triggers")
     if size[0] is None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...errors import NO_VALUE, DescriptionError
+from ...errors import NO_VALUE, DescriptionError, counted
 from ..common import add_command, add_out, check_out, number
 from . import add_recording, open_from, size_of, tracked, warn
 
@@ -67,8 +67,9 @@ def _print(found: Any) -> None:
     hot, events = int(found.mask.sum()), int(found.counts.sum())
     share = found.counts[found.mask].sum() / events
     active = int((found.counts > 0).sum())
-    print(f"{events:,} events of {active:,} active pixels in {found.duration:.3g} s")
-    print(f"{hot:,} hot pixels: more than {found.threshold:.4g} events each, {100 * share:.1f} % of all events")
+    print(f"{counted(events, 'event')} of {counted(active, 'active pixel')} in {found.duration:.3g} s")
+    each = f"more than {found.threshold:.4g} events each"
+    print(f"{counted(hot, 'hot pixel')}: {each}, {100 * share:.1f} % of all events")
     for x, y in found.pixels[:SHOWN].tolist():
         print(f"  x {x:4d}  y {y:4d}  {found.counts[y, x] / max(found.duration, 1e-9):10.1f} events/s")
     if hot > SHOWN:

@@ -329,19 +329,20 @@ def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, An
 def _print(summary: Mapping[str, Any], options: argparse.Namespace, folder: Path) -> None:
     (events,), guard = summary["events"].values(), summary["guard"]
     print(summary["title"])
-    print(f"  recording: {summary['duration_s']:g} s, {summary['ticks']:,} tick{'s' * (summary['ticks'] != 1)}")
+    print(f"  recording: {summary['duration_s']:g} s, {counted(summary['ticks'], 'tick')}")
     if "ticks_per_s" in summary:
         loop = f"{summary['loop_seconds']:g} s from the first tick to the last, {summary['ticks_per_s']:,} ticks/s"
         print(f"  run: {loop}; {summary['seconds']:g} s with its preparation")
     else:
         print(f"  run: {summary['seconds']:g} s" + (", with the start of the nodes" if summary["over_ros"] else ""))
     odd = ", ".join(f"{n:,} {key}" for key, n in events.items() if n and key not in ("events", "filtered"))
-    print(f"  {events['events']:,} events" + (f": {odd}" if odd else ", all in time and in order"))
+    print(f"  {counted(events['events'], 'event')}" + (f": {odd}" if odd else ", all in time and in order"))
     if events["filtered"]:
         print("  filters removed: " + ", ".join(f"{name} {n:,}" for name, n in events["filtered"].items()))
     print("  spikes: " + ", ".join(f"{name} {n:,}" for name, n in summary["spikes"].items()))
     waiting = ", those before and after the recording too" if summary["over_ros"] and guard["safe_ticks"] else ""
-    print(f"  commands: {summary['commands']} (sha256 of their bits), {guard['safe_ticks']:,} safe ticks{waiting}")
+    safe = counted(guard["safe_ticks"], "safe tick")
+    print(f"  commands: {summary['commands']} (sha256 of their bits), {safe}{waiting}")
     shown = list(summary["command_ranges"].items())
     for name, r in shown[:MOST_RANGES]:
         print(f"    {name} {r['least']:.3g} to {r['most']:.3g}{' ' * bool(r['unit'])}{r['unit']}, mean {r['mean']:.3g}")

@@ -87,10 +87,11 @@ def run(options: argparse.Namespace) -> int:
     total, _, _ = write_recording(out, chunks, "us", *film.size)
     seconds = film.duration
     rate = total / seconds / (film.size[0] * film.size[1]) if seconds else 0.0
-    print(f"{out}: {total:,} events, {counts['on']:,} on, {total - counts['on']:,} off, {rate:.3g} Hz per pixel")
-    print(f"from {counts['frames']:,} frames of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
+    events = f"{counted(total, 'event')}, {counts['on']:,} on, {total - counts['on']:,} off"
+    print(f"{out}: {events}, {rate:.3g} Hz per pixel")
+    print(f"from {counted(counts['frames'], 'frame')} of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
     if counts["frames"] < film.frames and not options.begin and options.end is None:
-        print(f"cut short: the file says that it has {film.frames:,} frames")
+        print(f"cut short: the file says that it has {counted(film.frames, 'frame')}")
     if counts["dropped"]:
         print(f"dropped: {counts['dropped']:,} crossings, more than four a pixel in one step; take a smaller --step")
     print(f"next: snn_control events info {out}")

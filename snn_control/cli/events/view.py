@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ...errors import NO_VALUE, DescriptionError
+from ...errors import NO_VALUE, DescriptionError, counted
 from ..common import add_command, add_out, check_out, need_extra, number
 from . import add_part, add_recording, check_part, open_from, progress, warn
 
@@ -91,9 +91,9 @@ def video(options: argparse.Namespace, recording: Any, survey: Any) -> str:
             stop=options.stop, size=options.size, most=most, progress=lambda t: reached(t - options.start),
         )  # fmt: skip
     return (
-        f"{options.out}: {pictures} pictures ({options.style}), {pictures / options.fps:.3g} s at "
-        f"{options.speed:g} x real time, "
-        f"{survey.on + survey.off:,} events of {survey.seconds:.6g} s, sensor {options.size[0]} x {options.size[1]}"
+        f"{options.out}: {counted(pictures, 'picture')} ({options.style}), {pictures / options.fps:.3g} s at "
+        f"{options.speed:g} x real time, {counted(survey.on + survey.off, 'event')} of {survey.seconds:.6g} s, "
+        f"sensor {options.size[0]} x {options.size[1]}"
     )
 
 
