@@ -18,14 +18,13 @@ from ..batch import Batch
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag, Whole
-from ..spaces import as_command
 from .environments import Environments
 from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Choice, Gaussian, distributions, only_chooses
 from .student import Seen, Student
-from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
+from .teachers import Teacher, teacher_of
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -240,14 +239,13 @@ class Imitation(Learner):
     def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         """A function of the inputs and the starts of all environments, to be called before each step of a round. It
         returns output -> (n, ..) float32, what each controller should give."""
-        teachers, outputs, space = self.make_teachers(), envs.interface.outputs, envs.envs[0].action_space
+        teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             for k in np.flatnonzero(start):
-                if isinstance(one := teachers[k], BaselineTeacher | ControllerTeacher):
-                    one.reset()
-            said = [as_command(teacher(*envs.before(k)), space) for k, teacher in enumerate(teachers)]
+                teachers[k].reset()
+            said = [teacher.command(*envs.before(k)) for k, teacher in enumerate(teachers)]
             return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}
 
         return teach
