@@ -13,6 +13,7 @@ import numpy as np
 from ..controller import build_program
 from ..controller_file import ControllerSpec
 from .adaptation import Adaptation, AdaptationSettings
+from .calls import name_of
 from .environments import Interface
 from .evaluation import Evaluation, with_environments
 from .progress import Folder
@@ -60,6 +61,6 @@ def adapt(
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
     """Evaluate what was learned in new episodes, first with learning on, then off."""
-    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space)
+    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

@@ -17,6 +17,7 @@ from ..flat import flat_environment
 
 __all__ = ["LIMIT", "import_module", "longest", "make", "name_of", "reset", "step"]
 
+MOST_REWARD = 1e12  # sums over episodes and squares of these stay finite in float32
 LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
 
 
@@ -61,8 +62,8 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``; raises RuntimeFault for any exception of the environment, a reward that is not finite, or an
-    end of the episode that is not True or False."""
+    """Call ``env.step``; raises RuntimeFault for any exception of the environment, a reward that is not finite or
+    too large, or an end of the episode that is not True or False."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
     except (Exception, SystemExit) as error:
@@ -74,6 +75,9 @@ def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
         raise RuntimeFault(f"{name_of(env)}: {rule}") from None
     if not math.isfinite(reward):
         raise RuntimeFault(f"{name_of(env)}: gave a reward of {reward}: nothing can be learned from it")
+    if abs(reward) > MOST_REWARD:
+        rule = f"gave a reward of {reward:.3g}: must be within +-{MOST_REWARD:g}; scale it in a wrapper"
+        raise RuntimeFault(f"{name_of(env)}: {rule}")
     return observation, reward, _flag(env, "terminated", terminated), _flag(env, "truncated", truncated), info
 
 

@@ -25,11 +25,11 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError, how_to_install, in_file
+from ..errors import DescriptionError, RuntimeFault, how_to_install, in_file, raised
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
-from .calls import LIMIT, longest, make
+from .calls import LIMIT, longest, make, name_of
 from .course import SPARING, Adjusting, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
@@ -212,7 +212,12 @@ class _Run:
         """Mean return of random actions in the episodes of a validation."""
         env = self.make()
         env.action_space.seed(self.seed)
-        found = [play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)]
+        try:
+            found = [
+                play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)
+            ]
+        except (Exception, SystemExit) as error:  # environments raise any exception
+            raise RuntimeFault(f"{name_of(env)}: raised {raised(error)}") from error
         env.close()
         return float(np.mean(found))
 
@@ -295,7 +300,8 @@ class _Run:
                 score, error = float(returns.mean()), _error(returns)
                 row |= {"score": score, "worst": float(returns.min()), "error": error}
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
-        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
+        unseen = self.envs.not_finite
+        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.budget
