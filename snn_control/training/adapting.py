@@ -16,7 +16,7 @@ from .adaptation import Adaptation, AdaptationSettings
 from .calls import name_of
 from .environments import Interface
 from .evaluation import Evaluation, with_environments
-from .progress import Folder
+from .progress import Folder, history_in
 from .result import FINAL, Phase, Trained, first_episode
 
 __all__ = ["adapt"]
@@ -34,8 +34,9 @@ def adapt(
     history: list[dict[str, Any]] = []
     warnings: list[str] = []
     if folder is not None and (arrays := folder.load()) is not None:
-        loop.restore(arrays)
-        history = json.loads(str(arrays["history"]))
+        with folder.reading():
+            loop.restore(arrays)
+            history = history_in(arrays)
     resumed = len(history) * chosen.steps
     begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
     try:
