@@ -37,12 +37,13 @@ def adapt(
         with folder.reading():
             loop.restore(arrays)
             history = history_in(arrays)
-    resumed = len(history) * chosen.steps
-    begun, ended, phases = time.monotonic(), False, max(1, chosen.budget // chosen.steps)
+    length = min(chosen.steps, chosen.budget)
+    resumed = len(history) * length
+    begun, ended, phases = time.monotonic(), False, chosen.budget // length
     try:
         while len(history) < phases:
-            report = loop.phase(chosen.steps)
-            steps = (len(history) + 1) * chosen.steps
+            report = loop.phase(length)
+            steps = (len(history) + 1) * length
             history.append({"phase": len(history) + 1, "steps": steps, **report})
             if folder is not None:
                 folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
@@ -56,7 +57,7 @@ def adapt(
         evaluations = _evaluated(loop, make, 1)
     final, fixed = evaluations
     last = history[-1]["score"] if history else -math.inf
-    steps = len(history) * chosen.steps
+    steps = len(history) * length
     return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
 
 

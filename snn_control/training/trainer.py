@@ -305,6 +305,10 @@ class _Run:
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
+        if first and self.steps > self.budget:
+            line = f"one phase has {self.steps:,} steps, and was trained although the limit is {self.budget:,}"
+            self.watch.said["budget"] = line
+            warnings.append(line)
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.budget

@@ -116,3 +116,11 @@ def test_observations_of_training_that_are_not_finite_are_said_once():
     (line,) = watch.look(spec, found, history, {"x": 7})
     assert line.startswith("after 1,000 steps: inputs.x: not finite in 7 steps of this phase of training: correct")
     assert watch.look(spec, found, history, {"x": 9}) == []
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_a_phase_longer_than_all_steps_is_said():
+    said = []
+    settings = QUICK | {"budget": 100}
+    found = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=lambda p: said.extend(p.warnings))
+    assert said == found.warnings == ["one phase has 256 steps, and was trained although the limit is 100"]
