@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -25,6 +26,7 @@ from .networks import Adam
 from .policy import Choice, Gaussian, distributions, only_chooses
 from .student import Seen, Student
 from .teachers import Teacher, teacher_of
+from .trained_policy import load_policy
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -127,7 +129,9 @@ class Imitation(Learner):
             raise DescriptionError("settings.steps", self.settings.steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
-        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
+        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(".zip")
+        teacher = load_policy(self.teacher) if is_policy else self.teacher  # which is read once
+        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         self.meet(envs)

@@ -13,7 +13,7 @@ from ..controller_file import nearest
 from ..errors import DescriptionError, RuntimeFault, raised, said
 from ..spaces import as_command
 from .calls import import_module
-from .trained_policy import load_policy
+from .trained_policy import TrainedPolicy, load_policy
 
 __all__ = ["Teacher", "teacher_of"]
 
@@ -62,13 +62,15 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 def teacher_of(what: Any, env: Any) -> Teacher:
     """A teacher for one environment, with a state of its own if it needs one.
 
-    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), as
-        `snn_control.training.trained_policy.load_policy` reads it; the name of a baseline of the environment;
+    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or what
+        `snn_control.training.trained_policy.load_policy` read of it; the name of a baseline of the environment;
         ``module:function``; or a callable. A function takes (observation), (observation, info) or (env, observation),
         which are told apart by the parameters' names; with ``env`` it can use the simulator's state
 
     Raises DescriptionError if it is none of these.
     """
+    if isinstance(what, TrainedPolicy):
+        return _of_policy(what, env)
     if not isinstance(what, str) and callable(what):
         return _of_function(what, getattr(what, "__name__", what))
     text = str(what)
@@ -77,7 +79,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
         baseline = baselines[text]
         return Teacher(text, lambda env, observation, info: baseline.predict(observation, info)[0], baseline.reset)
     if text.endswith(".zip"):
-        return _of_policy(text, env)
+        return _of_policy(load_policy(text), env)
     if text.endswith((".yaml", ".yml", ".npz")):
         one = Controller.load(text)
         return Teacher(text, lambda env, observation, info: one.act(observation, env.action_space), one.reset)
@@ -107,10 +109,9 @@ def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
     return Teacher(name, lambda env, observation, info: function(observation), lambda: None)
 
 
-def _of_policy(path: str, env: Any) -> Teacher:
-    policy = load_policy(path)
+def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
     try:
         policy.check(env.observation_space, env.action_space)
     except ValueError as error:
-        raise DescriptionError("--teacher", path, str(error)) from None
-    return Teacher(path, lambda env, observation, info: policy(observation), lambda: None)
+        raise DescriptionError("--teacher", policy.path, str(error)) from None
+    return Teacher(policy.path, lambda env, observation, info: policy(observation), lambda: None)

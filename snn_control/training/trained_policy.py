@@ -7,7 +7,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ class TrainedPolicy:
     shape, low, high : of the action, unless it is an index; float32
     bound : limit of the last layer before the tanh
     one_hot : whether observations are whole numbers, of which the first layer has an input each
+    path : of its file
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -41,6 +42,7 @@ class TrainedPolicy:
     high: Any = None
     bound: float = np.inf
     one_hot: bool = False
+    path: str = ""
 
     @property
     def inputs(self) -> int:
@@ -110,7 +112,7 @@ def load_policy(path: str | os.PathLike) -> TrainedPolicy:
     """Read a .zip of stable-baselines3; nothing in it is run. Raises DescriptionError for anything but a multilayer
     policy of `ALGORITHMS` whose observations are an array or one whole number."""
     try:
-        return _policy(*read_policy_zip(path))
+        return replace(_policy(*read_policy_zip(path)), path=str(path))
     except Exception as error:  # the file may be damaged or hostile in any way
         rule = f"is not a policy of stable-baselines3 that can be read: {reason(error)}"
         raise DescriptionError("--teacher", str(path), rule) from None

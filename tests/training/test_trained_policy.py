@@ -241,5 +241,7 @@ def test_a_policy_of_another_environment_is_refused(tmp_path):
         teacher_of(str(path), gymnasium.make("CartPole-v1"))
     with pytest.raises(DescriptionError, match=r"its actions are 2 numbers, the environment takes Box \(1\)"):
         teacher_of(path, gymnasium.make("Pendulum-v1"))
+    with pytest.raises(DescriptionError, match=r"--teacher = .*a\.zip': it was trained for 3 observed values"):
+        teacher_of(load_policy(path), gymnasium.make("CartPole-v1"))
     path = written(path, data(observes=DISCRETE), saved(layers("action_net", sizes=(2, 2))))
     assert load_policy(path)(1).shape == (2,)
