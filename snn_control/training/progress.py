@@ -78,8 +78,6 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         value.restore({name[1:]: array for name, array in arrays.items()})
         return value
     if isinstance(value, dict):  # a dictionary of arrays, whose keys may not exist yet
-        if len({len(array) for array in arrays.values()}) > 1:
-            raise ValueError("arrays of one dictionary have several lengths")
         value.clear()
         value.update({name[1:]: array for name, array in arrays.items()})
         return value
