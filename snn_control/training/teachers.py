@@ -19,7 +19,7 @@ __all__ = ["Teacher", "teacher_of"]
 
 
 class Teacher:
-    """What gives the action to imitate in one environment.
+    """A source of actions to imitate in one environment.
 
     act : (environment, observation, info) -> action
     reset : to be called at the start of each episode
