@@ -6,6 +6,7 @@ The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). 
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
 from abc import ABC, abstractmethod
@@ -18,13 +19,23 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import DescriptionError
+from snn_control.errors import DescriptionError, InputError
 
 from .baseline import Baseline
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
-__all__ = ["Goal", "Robot", "Task", "Tracking", "World"]
+__all__ = ["Goal", "Robot", "Task", "Tracking", "World", "check_action"]
+
+
+def check_action(action: Any, space: spaces.Box) -> None:
+    """Raise InputError if an action has not the shape of its space, or is not finite. It may be beyond the bounds."""
+    given = np.asarray(action, np.float64)
+    if given.shape != space.shape:
+        raise InputError(f"action of shape {given.shape}: must have the shape {space.shape}")
+    if not math.isfinite(sum(given.tolist())) and not (finite := np.isfinite(given)).all():
+        k = int(np.argmin(finite))
+        raise InputError(f"action[{k}] = {given[k]}: must be finite")
 
 
 class Robot(ABC):
@@ -44,7 +55,7 @@ class Robot(ABC):
     position, velocity : of the joints [rad, rad/s]
     """
 
-    action_space: spaces.Space
+    action_space: spaces.Box
     observation_spaces: Mapping[str, spaces.Space]
 
     def __init__(self, client: Client, file: Path, joints: Sequence[str], fixed: bool = True) -> None:
@@ -57,7 +68,7 @@ class Robot(ABC):
 
     @abstractmethod
     def act(self, action: Any) -> None:
-        """Drive the joints during the step that starts now."""
+        """Drive the joints during the step that starts now. The action has passed `check_action`."""
 
     def drive(self) -> None:  # noqa: B027 - most need nothing
         """What the actuators do in a step of the physics that starts now, several of which may make a step."""
@@ -161,6 +172,8 @@ class World(gymnasium.Env):
     randomize : domain randomisation, from 0 (none) to 1: the share of the spreads in ``RANDOMIZED``
     physics_steps : in a step
     render_mode : None or one of the class's ``metadata["render_modes"]``
+
+    A copy, also one that is pickled, is a new world with the same arguments, in which no episode has begun.
     """
 
     #: what an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
@@ -201,6 +214,15 @@ class World(gymnasium.Env):
         client.setGravity(0.0, 0.0, -9.81)
         self._start = client.saveState()
         self._k = self.steps  # no episode has started
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> World:
+        world = super().__new__(cls)
+        world._made_of = args, kwargs
+        return world
+
+    def __reduce__(self) -> tuple[Any, ...]:  # a physics client cannot be copied
+        args, kwargs = self._made_of
+        return functools.partial(type(self), **kwargs), args
 
     def baselines(self) -> dict[str, Baseline]:
         """Classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have none."""
@@ -248,6 +270,7 @@ class World(gymnasium.Env):
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._k >= self.steps:
             raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
+        check_action(action, self.action_space)
         self.robot.act(action)
         for _ in range(self._physics_steps):
             self.robot.drive()

@@ -29,7 +29,7 @@ OWNERS = {
     "pybullet": {"sim_worlds"},
     "torch": {"training"},
     "cma": {"training"},
-    "stable_baselines3": {"training"},
+    "stable_baselines3": set(),
     "ray": {"training"},
     "tensorboard": {"training"},
     "matplotlib": {"report", "training"},

@@ -9,9 +9,9 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import DescriptionError, InputError
+from snn_control.errors import DescriptionError
 
-from ..core import Tracking
+from ..core import Tracking, check_action
 from .baselines import PD, PID, TORQUES
 from .dynamics import FASTEST, STOPS, compiled_move
 from .picture import draw
@@ -127,10 +127,8 @@ class ArmUnknownLoadEnv(gymnasium.Env):
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._k >= self.steps:
             raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
+        check_action(action, self.action_space)
         u1, u2 = float(action[0]), float(action[1])
-        for k, u in enumerate((u1, u2)):
-            if not math.isfinite(u):
-                raise InputError(f"action[{k}] = {u}: a torque must be finite")
         most1, most2 = TORQUES
         self._move(self._state, min(max(u1, -most1), most1), min(max(u2, -most2), most2), self._held, STEP)
         self._k += 1

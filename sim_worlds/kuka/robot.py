@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import InputError
-
 from ..client import Client, pybullet, silent
 from ..core import Robot
 
@@ -135,11 +133,8 @@ class Kuka(Robot):
         command *= self._strength
         command -= self._torque
         command *= self._follow
-        torque = self._torque + command
-        forces = torque.tolist()
-        if not math.isfinite(sum(forces)):
-            raise InputError(f"action = {np.asarray(action).tolist()}: torques must be finite")
-        self._torque = torque
+        self._torque = self._torque + command
+        forces = self._torque.tolist()
         self.client.setJointMotorControlArray(self.body, self.joints, pybullet.TORQUE_CONTROL, forces=forces)
 
     def observe(self) -> dict[str, np.ndarray]:

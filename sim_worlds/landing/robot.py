@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import InputError
-
 from ..client import Client, pybullet
 from ..core import Robot
 
@@ -58,8 +56,6 @@ class Quadrotor(Robot):
 
     def act(self, action: Any) -> None:
         wanted = float(action[0])
-        if not math.isfinite(wanted):
-            raise InputError(f"action[0] = {wanted}: an acceleration must be finite")
         self._command = GRAVITY + min(max(wanted, -STRONGEST), STRONGEST)
 
     def drive(self) -> None:

@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import InputError
-
 from ..client import Client, pybullet
 from ..core import Robot
 
@@ -79,9 +77,6 @@ class DiffDrive(Robot):
 
     def act(self, action: Any) -> None:
         v, turn = float(action[0]), float(action[1])
-        for k, u in enumerate((v, turn)):
-            if not math.isfinite(u):
-                raise InputError(f"action[{k}] = {u}: a speed must be finite")
         self._command = min(max(v, 0.0), FASTEST), min(max(turn, -TURN), TURN)
 
     def drive(self) -> None:

@@ -9,7 +9,6 @@ from gymnasium import spaces
 from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
-from snn_control.errors import InputError
 
 from ..client import Client
 from ..core import Robot
@@ -91,8 +90,6 @@ class Drive(Robot):
 
     def act(self, action: np.ndarray) -> None:
         forward, turn = float(action[0]), float(action[1])
-        if not (math.isfinite(forward) and math.isfinite(turn)):
-            raise InputError(f"action = [{forward}, {turn}]: a speed must be finite")
         most, limit = FASTEST
         self._queue.append((min(max(forward, 0.0), most), min(max(turn, -limit), limit)))
 

@@ -11,8 +11,6 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import InputError
-
 from ..client import Client, pybullet
 from ..core import Robot
 
@@ -96,11 +94,7 @@ class Quadrotor(Robot):
         self.read()
 
     def act(self, action: Any) -> None:
-        command = [float(u) for u in action]
-        for k, u in enumerate(command):
-            if not math.isfinite(u):
-                raise InputError(f"action[{k}] = {u}: a motor's command must be finite")
-        self._command = [min(max(u, 0.0), 1.0) for u in command]
+        self._command = [min(max(float(u), 0.0), 1.0) for u in action]
         self._k += 1
 
     def drive(self) -> None:

@@ -81,7 +81,7 @@ class Player:
             return _row(seed, *play(self.env, self._other(who, seed), seed, self.world.steps))
         except SnnControlError:
             raise
-        except Exception as error:  # environments raise any exception
+        except (Exception, SystemExit) as error:  # environments raise any exception
             raise DescriptionError("--env", self.world.environment, f"cannot be played: {raised(error)}") from None
 
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:

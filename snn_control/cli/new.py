@@ -142,7 +142,7 @@ def for_environment(options: argparse.Namespace) -> str:
         return starting_point(env, command, environment, options.seed or 0, options.steps or STEPS)
     except DescriptionError as error:
         raise error.within(f"--env {options.env}") from None
-    except Exception as error:  # environments raise any exception
+    except (Exception, SystemExit) as error:  # environments raise any exception
         raise DescriptionError("--env", options.env, f"cannot be played: {raised(error)}") from None
     finally:
         env.close()

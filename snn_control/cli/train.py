@@ -88,8 +88,8 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--workers", type=whole(1), metavar="N", help=text)
     text = "train on the Ray cluster at this address, host:port; without one, on Ray on this machine"
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=text)
-    text = "steps of learning, at most (default: that of the way to train); saving spikes may take as many, a search "
-    text += "for gains ten times as many"
+    text = "steps of learning, at most, but one phase in any case (default: that of the way to train); saving spikes "
+    text += "may take as many, a search for gains ten times as many"
     parser.add_argument("--steps", type=whole(1), metavar="N", help=text)
     add_shared(parser, "--json", help="print one JSON object at the end")
     evolve = parser.add_argument_group("of a recipe")

@@ -158,6 +158,6 @@ def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tup
         video.picture()  # the first one takes longer than the others
     except DescriptionError as error:
         video.discard()
-        return plain, None, error.rule
+        return plain, None, "; ".join(filter(None, (error.rule, error.fix)))
     video.most = int(min(PICTURES, 1 + PATIENCE / (time.perf_counter() - begin)))
     return world, video, ""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
+import warnings
 from fractions import Fraction
 from pathlib import Path
 from typing import IO, Any
@@ -232,9 +234,13 @@ class EpisodeVideo(VideoWriter):
         # pygame prints a greeting to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:
-            image = np.ascontiguousarray(self._env.render()[..., :3])
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of GLFW, where there is no display
+                image = np.ascontiguousarray(self._env.render()[..., :3])
         except Exception as error:  # a missing library, or any exception of a drawing library
-            raise DescriptionError("--video", str(self.path), f"cannot be drawn: {reason(error)}") from None
+            headless = "mujoco" in sys.modules and "MUJOCO_GL" not in os.environ
+            fix = "without a display, set MUJOCO_GL=egl (or osmesa)" if headless else ""
+            raise DescriptionError("--video", str(self.path), f"cannot be drawn: {reason(error)}", fix) from None
         if image.shape[1] <= self._widest:
             return image
         size = round(self._widest), round(image.shape[0] * self._widest / image.shape[1])

@@ -15,10 +15,10 @@ import numpy as np
 
 from ..controller import Controller
 from ..controller_file import ControllerSpec
-from ..errors import DescriptionError
+from ..errors import DescriptionError, InputError, RuntimeFault
 from ..network import Projection
 from ..spaces import check_action, check_observation
-from .calls import reset, step
+from .calls import name_of, reset, step
 from .learner import Settings
 
 __all__ = ["Adaptation", "AdaptationSettings"]
@@ -81,7 +81,10 @@ class Adaptation:
         """
         before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
         for _ in range(steps):
-            action = self.controller.act(self._now, self.env.action_space)
+            try:
+                action = self.controller.act(self._now, self.env.action_space)
+            except InputError as error:
+                raise RuntimeFault(f"{name_of(self.env)}: gave an observation that does not fit: {error}") from error
             self._actions.append(action)
             self._now, reward, terminated, truncated, info = step(self.env, action)
             rewards += reward

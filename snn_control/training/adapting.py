@@ -13,9 +13,10 @@ import numpy as np
 from ..controller import build_program
 from ..controller_file import ControllerSpec
 from .adaptation import Adaptation, AdaptationSettings
+from .calls import name_of
 from .environments import Interface
 from .evaluation import Evaluation, with_environments
-from .progress import Folder
+from .progress import Folder, history_in
 from .result import FINAL, Phase, Trained, first_episode
 
 __all__ = ["adapt"]
@@ -33,14 +34,16 @@ def adapt(
     history: list[dict[str, Any]] = []
     warnings: list[str] = []
     if folder is not None and (arrays := folder.load()) is not None:
-        loop.restore(arrays)
-        history = json.loads(str(arrays["history"]))
-    resumed = len(history) * chosen.n_steps
-    begun, ended, phases = time.monotonic(), False, max(1, chosen.total_timesteps // chosen.n_steps)
+        with folder.reading():
+            loop.restore(arrays)
+            history = history_in(arrays)
+    length = min(chosen.n_steps, chosen.total_timesteps)
+    resumed = len(history) * length
+    begun, ended, phases = time.monotonic(), False, chosen.total_timesteps // length
     try:
         while len(history) < phases:
-            report = loop.phase(chosen.n_steps)
-            steps = (len(history) + 1) * chosen.n_steps
+            report = loop.phase(length)
+            steps = (len(history) + 1) * length
             history.append({"phase": len(history) + 1, "steps": steps, **report})
             if folder is not None:
                 folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
@@ -56,12 +59,12 @@ def adapt(
         evaluations = _evaluated(loop, make, 1)
     final, fixed = evaluations
     last = history[-1]["score"] if history else -math.inf
-    steps = len(history) * chosen.n_steps
+    steps = len(history) * length
     return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
     """Evaluate what was learned in new episodes, first with learning on, then off."""
-    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space)
+    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

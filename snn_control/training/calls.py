@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import os
+import sys
 from collections.abc import Mapping
+from types import ModuleType
 from typing import Any
+
+import numpy as np
 
 from ..errors import DescriptionError, RuntimeFault, raised, said
 from ..flat import flat_environment
 
-__all__ = ["LIMIT", "longest", "make", "reset", "step"]
+__all__ = ["LIMIT", "import_module", "longest", "make", "name_of", "reset", "step"]
 
+MOST_REWARD = 1e12  # sums over episodes and squares of these stay finite in float32
 LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module; one that is not found elsewhere may be in the current folder, as for ``python -m``."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise
+    sys.path.append(os.getcwd())
+    return importlib.import_module(name)
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
@@ -20,10 +38,12 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     import gymnasium
 
     try:
+        if ":" in identity:
+            import_module(identity.partition(":")[0])
         return flat_environment(gymnasium.make(identity, **arguments, **more))
     except DescriptionError as error:
         raise error.within(f"--env {identity}") from None
-    except Exception as error:  # environments raise any exception for a wrong argument
+    except (Exception, SystemExit) as error:  # environments raise any exception for a wrong argument
         raise DescriptionError("--env", identity, f"cannot be made: {said(error)}") from None
 
 
@@ -36,30 +56,42 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
     """Call ``env.reset``; raises RuntimeFault for any exception of the environment."""
     try:
         observation, info = env.reset(seed=seed)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _trouble(env, "reset", error) from error
     return observation, info
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``; raises RuntimeFault for any exception of the environment, or a reward that is not finite."""
+    """Call ``env.step``; raises RuntimeFault for any exception of the environment, a reward that is not finite or
+    too large, or an end of the episode that is not True or False."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise _trouble(env, "step", error) from error
     try:
         reward = float(reward)
     except (TypeError, ValueError):
         rule = f"gave a reward of {reward!r}: must be one number; add up what it consists of in a wrapper"
-        raise RuntimeFault(f"{_name(env)}: {rule}") from None
+        raise RuntimeFault(f"{name_of(env)}: {rule}") from None
     if not math.isfinite(reward):
-        raise RuntimeFault(f"{_name(env)}: gave a reward of {reward}: nothing can be learned from it")
-    return observation, reward, terminated, truncated, info
+        raise RuntimeFault(f"{name_of(env)}: gave a reward of {reward}: nothing can be learned from it")
+    if abs(reward) > MOST_REWARD:
+        rule = f"gave a reward of {reward:.3g}: must be within +-{MOST_REWARD:g}; scale it in a wrapper"
+        raise RuntimeFault(f"{name_of(env)}: {rule}")
+    return observation, reward, _flag(env, "terminated", terminated), _flag(env, "truncated", truncated), info
 
 
-def _trouble(env: Any, what: str, error: Exception) -> RuntimeFault:
-    return RuntimeFault(f"{_name(env)}: its {what} raised {raised(error)}")
+def _flag(env: Any, name: str, value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    if np.size(value) != 1 or np.asarray(value).dtype.kind not in "biu":
+        raise RuntimeFault(f"{name_of(env)}: gave {name} = {value!r}: must be True or False")
+    return bool(value)
 
 
-def _name(env: Any) -> str:
+def _trouble(env: Any, what: str, error: BaseException) -> RuntimeFault:
+    return RuntimeFault(f"{name_of(env)}: its {what} raised {raised(error)}")
+
+
+def name_of(env: Any) -> str:
     return getattr(env.spec, "id", type(env.unwrapped).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, EventsInput, Input
 from ..controller_file import ControllerSpec
-from ..errors import RuntimeFault
+from ..errors import RuntimeFault, counted, said
 from ..flat import unflattened
 from ..spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
-from .calls import reset
+from .calls import name_of, reset
 from .stepping import stepper
 
 __all__ = ["Environments", "Interface", "Transition"]
@@ -25,6 +26,8 @@ MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
 class Interface:
     """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
 
+    environment : its name, for errors
+
     Raises DescriptionError if they do not fit.
 
     Attributes
@@ -33,7 +36,10 @@ class Interface:
     choices : for each output the number of actions that it chooses from; 0 if it gives numbers
     """
 
-    def __init__(self, spec: ControllerSpec, observation_space: Any, action_space: Any) -> None:
+    def __init__(
+        self, spec: ControllerSpec, observation_space: Any, action_space: Any, environment: str = "the environment"
+    ) -> None:
+        self.environment = environment
         self.inputs: dict[str, Input] = {one.name: one for one in spec.inputs}
         self.outputs = spec.outputs
         self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
@@ -45,7 +51,7 @@ class Interface:
         if not isinstance(self._parts, Mapping):
             sizes = parts_of(facts, numbers_of(observation_space))
             ends = np.cumsum([0, *sizes.values()]).tolist()
-            ends[-1] = None  # numbers that are too many are not lost, but found by the engine
+            self._size = ends[-1]
             self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
         self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
         self._action, self._space = action_space, observation_space
@@ -60,21 +66,20 @@ class Interface:
             with np.errstate(over="ignore"):
                 absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
                 return absent | self._observe(observations)
-        except (KeyError, TypeError, ValueError) as error:
-            raise RuntimeFault(f"an observation does not belong to the environment's own space: {error}") from error
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            rule = f"gave an observation that is not of its own space: {said(error)}"
+            raise RuntimeFault(f"{self.environment}: {rule}") from error
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):
             return {name: self._part(name, observations) for name in self.given}
-        flat = np.asarray(observations, np.float32)
-        flat = flat.reshape(len(flat), -1)
+        flat = _rows(observations, self._size)
         return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
 
     def _part(self, name: str, observations: Sequence[Any]) -> Any:
         one = self.inputs[name]
         if not isinstance(one, EventsInput):
-            size = one.size  # type: ignore[attr-defined]
-            return np.asarray([o[name] for o in observations], np.float32).reshape(-1, size)
+            return _rows([o[name] for o in observations], one.size)  # type: ignore[attr-defined]
         if f"{name}_count" not in observations[0]:
             return [o[name] for o in observations]
         return [o[name][: int(np.asarray(o[f"{name}_count"]).reshape(-1)[0])] for o in observations]
@@ -121,6 +126,14 @@ class Interface:
         return as_actions(whole, self._action)
 
 
+def _rows(values: Sequence[Any], size: int) -> np.ndarray:
+    """n values of an observation as (n, size) float32."""
+    found = np.asarray(values, np.float32).reshape(len(values), -1)
+    if found.shape[1] != size:
+        raise ValueError(f"{counted(found.shape[1])}, not {size}")
+    return found
+
+
 @dataclass(frozen=True)
 class _Fact:
     """The facts of an input that `snn_control.spaces` needs."""
@@ -159,21 +172,24 @@ class Environments:
     Attributes
     ----------
     keeps : record the values of the inputs, for `met`
+    not_finite : value input -> steps since the last reset in which a copy observed a number that is not finite
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
         self.envs = [make() for _ in range(n)]
         self.n, first = n, self.envs[0]
-        self.interface = Interface(spec, first.observation_space, first.action_space)
+        self.interface = Interface(spec, first.observation_space, first.action_space, name_of(first))
         self.returns = [0.0] * n  # of the episodes that are being played
         self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
         self.keeps = False
+        self.not_finite: Counter[str] = Counter()
         self._step = stepper(self.envs)
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
         """Reset all copies, copy k with ``seed + k``."""
         self.returns, self.finished, self._met = [0.0] * self.n, [], []
+        self.not_finite.clear()
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
@@ -188,8 +204,8 @@ class Environments:
         reward, terminated, truncated, now, last = [], [], [], [], []
         for k, (observation, gained, ended, cut, info) in enumerate(self._step(range(self.n), actions)):
             reward.append(gained)
-            terminated.append(bool(ended))
-            truncated.append(bool(cut))
+            terminated.append(ended)
+            truncated.append(cut)
             last.append(observation)
             self.returns[k] += gained
             if ended or cut:
@@ -199,8 +215,10 @@ class Environments:
             self._now[k] = observation, info
             now.append(observation)
         inputs = self.interface.observe(now)
+        values = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
+        self.not_finite.update(name for name, x in values.items() if not np.isfinite(x).all())
         if self.keeps:
-            self._met.append({name: x for name, x in inputs.items() if isinstance(x, np.ndarray)})
+            self._met.append(values)
         ends = self.interface.observe(last) if any(terminated) or any(truncated) else inputs
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 

@@ -17,6 +17,7 @@ import numpy as np
 from ..controller import Controller
 from ..errors import DescriptionError, SnnControlError
 from .checkpoint import Search
+from .progress import alone_in
 from .recipes import Recipe, recipes
 from .rollout import episode
 
@@ -97,21 +98,20 @@ def evolve(
     names = list(recipe.parameters)
     start = np.array([recipe.parameters[n][0] for n in names])
     scale = np.array([recipe.parameters[n][1] for n in names])
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    checkpoint = folder / "checkpoint.npz"
-    search = resume(checkpoint, recipe, population, seed)
-    if search is None:
-        made = {"recipe": recipe.name, "parameters": names, "settings": recipe.settings}
-        search = Search(made | {"population": population or 12, "seed": seed or 1})
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        while search.generations < generations:
-            seeds = [10_000 + 100 * search.generations + k for k in range(episodes)]
-            candidates = search.ask()
-            values = [dict(zip(names, start + scale * c, strict=True)) for c in candidates]
-            tasks = [(recipe.name, recipe.settings, one, seeds) for one in values]
-            costs = pool.starmap(evaluate, tasks, chunksize=1)
-            search.tell(candidates, costs)
-            search.save(checkpoint)
-            progress(search.generations, min(costs), float(np.mean(costs)))
+    checkpoint = Path(folder) / "checkpoint.npz"
+    with alone_in(folder):
+        search = resume(checkpoint, recipe, population, seed)
+        if search is None:
+            made = {"recipe": recipe.name, "parameters": names, "settings": recipe.settings}
+            search = Search(made | {"population": population or 12, "seed": seed or 1})
+        with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
+            while search.generations < generations:
+                seeds = [10_000 + 100 * search.generations + k for k in range(episodes)]
+                candidates = search.ask()
+                values = [dict(zip(names, start + scale * c, strict=True)) for c in candidates]
+                tasks = [(recipe.name, recipe.settings, one, seeds) for one in values]
+                costs = pool.starmap(evaluate, tasks, chunksize=1)
+                search.tell(candidates, costs)
+                search.save(checkpoint)
+                progress(search.generations, min(costs), float(np.mean(costs)))
     return dict(zip(names, (start + scale * search.mean).tolist(), strict=True))

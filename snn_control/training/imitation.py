@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,14 +19,14 @@ from ..batch import Batch
 from ..controller_file import ControllerSpec
 from ..errors import DescriptionError
 from ..network.checks import Flag, Whole
-from ..spaces import as_command
 from .environments import Environments
 from .frozen import Rest, rest_of
 from .learner import Learner, Settings
 from .networks import Adam
 from .policy import Categorical, DiagGaussian, distributions, only_chooses
 from .student import Seen, Student
-from .teachers import BaselineTeacher, ControllerTeacher, Teacher, teacher_of
+from .teachers import Teacher, teacher_of
+from .trained_policy import load_policy
 
 __all__ = ["Imitation", "ImitationSettings"]
 
@@ -133,7 +134,9 @@ class Imitation(Learner):
             raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
-        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(self.teacher, env) for env in envs.envs]
+        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(".zip")
+        teacher = load_policy(self.teacher) if is_policy else self.teacher  # which is read once
+        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         self.meet(envs)
@@ -248,14 +251,13 @@ class Imitation(Learner):
     def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         """A function of the inputs and the starts of all environments, to be called before each step of a round. It
         returns output -> (n, ..) float32, what each controller should give."""
-        teachers, outputs, space = self.make_teachers(), envs.interface.outputs, envs.envs[0].action_space
+        teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             for k in np.flatnonzero(start):
-                if isinstance(one := teachers[k], BaselineTeacher | ControllerTeacher):
-                    one.reset()
-            said = [as_command(teacher(*envs.before(k)), space) for k, teacher in enumerate(teachers)]
+                teachers[k].reset()
+            said = [teacher.command(*envs.before(k)) for k, teacher in enumerate(teachers)]
             return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}
 
         return teach

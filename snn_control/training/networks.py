@@ -7,7 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
-__all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd"]
+__all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd", "set_array"]
+
+
+def set_array(array: np.ndarray, values: np.ndarray) -> None:
+    """Set an array to values of its shape and type; raises ValueError for others."""
+    if values.shape != array.shape or values.dtype != array.dtype:
+        raise ValueError(f"an array is {values.dtype} {values.shape}, not {array.dtype} {array.shape}")
+    array[...] = values
 
 
 class Adam:
@@ -47,7 +54,8 @@ class Adam:
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         self.steps = int(arrays["steps"])
         for k in range(len(self.values)):
-            self.mean[k][...], self.square[k][...] = arrays[f"mean_{k}"], arrays[f"square_{k}"]
+            set_array(self.mean[k], arrays[f"mean_{k}"])
+            set_array(self.square[k], arrays[f"square_{k}"])
 
 
 class FrameStack:

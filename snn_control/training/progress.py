@@ -9,23 +9,45 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import DescriptionError
-from ..files import Arrays, reason, replace_file, replace_text
-from .networks import Adam, Perceptron, RunningMeanStd
+from ..errors import DescriptionError, RuntimeFault
+from ..files import Arrays, read_text, reason, replace_file, replace_text
+from .networks import Adam, Perceptron, RunningMeanStd, set_array
 from .tensorboard import EventFile
 
-__all__ = ["FILES", "Folder", "arrays_of", "read_progress", "restore"]
+__all__ = ["FILES", "Folder", "alone_in", "arrays_of", "history_in", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
 FORMAT = "snn_control training 3"
+
+
+@contextmanager
+def alone_in(path: str | os.PathLike) -> Iterator[None]:
+    """A context in which no other training may use this folder, which is created. The kernel ends it with the process.
+    Raises DescriptionError if another training uses the folder."""
+    os.makedirs(path, exist_ok=True)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fix = "wait until it has ended, or choose another folder"
+            raise DescriptionError("--run", str(path), "is in use by another training", fix) from None
+        except OSError:  # of a file system without locks
+            pass
+        yield
+    finally:
+        os.close(folder)
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
@@ -48,7 +70,7 @@ def arrays_of(value: Any) -> dict[str, np.ndarray]:
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The inverse of `arrays_of`, in place where possible; returns the value."""
     if isinstance(value, np.ndarray | RunningMeanStd):
-        (value if isinstance(value, np.ndarray) else value.state)[...] = arrays[""]
+        set_array(value if isinstance(value, np.ndarray) else value.state, arrays[""])
         return value
     if isinstance(value, int | float):
         return type(value)(arrays[""])
@@ -67,6 +89,17 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return value
 
 
+def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
+    """The history in a checkpoint: a row of numbers for each phase. Raises ValueError if it is not that."""
+    rows = json.loads(str(arrays["history"]))
+    for k, row in enumerate(rows):
+        if not all(isinstance(row[key], int | float) for key in ("steps", "score", *row)) or row["phase"] != k + 1:
+            raise ValueError(f"row {k} of its history is not that of phase {k + 1}")
+    if not rows:
+        raise ValueError("its history has no phase")
+    return rows
+
+
 def read_progress(path: Path) -> list[dict[str, float]]:
     """The rows of a ``progress.csv``."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -74,7 +107,7 @@ def read_progress(path: Path) -> list[dict[str, float]]:
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.budget (..)``."""
+    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.total_timesteps (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
@@ -83,7 +116,7 @@ def _differences(before: Any, asked: Mapping[str, Any]) -> str:
 
 
 class Folder:
-    """The folder of one run; it is created with the first checkpoint.
+    """The folder of one run.
 
     asked : arguments that identify the run, plain JSON data
 
@@ -97,9 +130,12 @@ class Folder:
         file = self.path / "run.json"
         if file.is_file():
             try:
-                before = json.loads(file.read_text(encoding="utf-8"))
-            except ValueError as error:
-                raise DescriptionError("--run", str(file), f"cannot be read: {reason(error)}") from None
+                before = json.loads(read_text(file))
+                if not isinstance(before, dict) or not isinstance(before.get("settings", {}), dict):
+                    raise ValueError("it is not the description of a run")
+            except (ValueError, OSError, RecursionError) as error:
+                rule = f"cannot be read: {reason(error)}"
+                raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
             if before != asked:
                 rule = f"holds a run of another {_differences(before, asked)}"
                 raise DescriptionError("--run", str(self.path), rule, "choose another folder, or remove it")
@@ -109,18 +145,27 @@ class Folder:
         file = self.path / "checkpoint.npz"
         if not file.is_file():
             return None
+        with self.reading(), Arrays(file) as arrays:
+            if str(arrays["format"]) != FORMAT:
+                raise ValueError("it is from another release")
+            return dict(arrays)
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """A context for what uses the arrays of a checkpoint, which may be damaged or hostile in any way: any exception
+        becomes a DescriptionError that names the file, except faults of the environment."""
         try:
-            with Arrays(file) as arrays:
-                if str(arrays["format"]) != FORMAT:
-                    raise ValueError("it is from another release")
-                return dict(arrays)
-        except Exception as error:  # the file may be damaged or hostile in any way
-            rule = f"is not a readable checkpoint ({reason(error)})"
-            raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
+            yield
+        except RuntimeFault:
+            raise
+        except Exception as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else reason(error)
+            rule = f"is not a readable checkpoint ({why})"
+            fix = "choose another folder, or remove it"
+            raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, fix) from error
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
         """Write checkpoint and progress, each atomically."""
-        self.path.mkdir(parents=True, exist_ok=True)
         whole = {"format": np.array(FORMAT), **arrays}
         text = io.StringIO()
         table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")

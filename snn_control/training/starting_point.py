@@ -79,6 +79,11 @@ class _Input:
     def size(self) -> int:
         return self.low.size
 
+    @property
+    def picture(self) -> bool:
+        """Whether it is a picture: what a pixel was while ranges were measured says little of what it can be."""
+        return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
+
 
 @dataclass(frozen=True)
 class _Output:
@@ -170,7 +175,7 @@ def _inputs(space: Any) -> tuple[list[_Input], dict[str, Any]]:
     if len(found) == len(numbers) and size == 0:
         raise DescriptionError("observation_space", space, "must have a number")
     if size > MOST:
-        pictures = any(one.space.dtype == np.uint8 and len(one.space.shape) > 1 for one in numbers)
+        pictures = any(one.picture for one in numbers)
         rule = f"must be at most {MOST:,} numbers, and has {size:,}"
         raise DescriptionError("observation_space", space, rule, SHRINK if pictures else CHANGE)
     return found, unseen
@@ -240,6 +245,7 @@ def _measure(env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], see
     actions = actions_of(env.action_space, outputs[0].limits)
     seen, played, last = seen_in(env, {one.key: one.size for one in numbers}, actions, steps, seed)
     found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
+    found |= {one.key: (one.low, one.high, np.zeros(one.size, bool), True) for one in numbers if one.picture}
     says = (
         f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
         f"of the seeds {seed} to {last - 1}, a tenth wider, or more where the space has bounds. Numbers "

@@ -15,6 +15,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
@@ -25,11 +26,11 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError, how_to_install, in_file, optional
+from ..errors import DescriptionError, RuntimeFault, how_to_install, in_file, optional, raised
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
-from .calls import LIMIT, longest, make
+from .calls import LIMIT, longest, make, name_of
 from .course import SPARING, Adjusting, Candidate, Course, Learning, Sparing
 from .environments import Environments
 from .evaluation import Evaluation, evaluate, with_environments
@@ -37,9 +38,10 @@ from .evolution import Evolution, EvolutionSettings, near_the_output
 from .gains import MOST_GAINS, Gains, gains_of
 from .imitation import Imitation, ImitationSettings
 from .learner import Learner, Settings
+from .networks import set_array
 from .parameters import DEFAULT, Parameters
 from .ppo import PPO, PPOSettings
-from .progress import Folder, arrays_of, restore
+from .progress import Folder, alone_in, arrays_of, history_in, restore
 from .readout import ReadOut
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .rollout import play
@@ -119,9 +121,9 @@ def train(
         learner.surrogate = surrogate or spec.training.surrogate
         asked |= {"teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
         asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
-    folder = Folder(run, asked) if run is not None else None
     # more threads are slower for matrices this small, and their number would change the bits
-    with threads.threadpool_limits(1):
+    with alone_in(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
+        folder = Folder(run, asked) if run is not None else None
         if learner is None:
             return adapt(spec, made, chosen, seed, folder, LONG, progress)
         return _Run(learner, chosen, made, folder, seed, how, progress).to_the_end()
@@ -217,7 +219,12 @@ class _Run:
         """Mean return of random actions in the episodes of a validation."""
         env = self.make()
         env.action_space.seed(self.seed)
-        found = [play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)]
+        try:
+            found = [
+                play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)
+            ]
+        except (Exception, SystemExit) as error:  # environments raise any exception
+            raise RuntimeFault(f"{name_of(env)}: raised {raised(error)}") from error
         env.close()
         return float(np.mean(found))
 
@@ -300,7 +307,12 @@ class _Run:
                 score, error = float(returns.mean()), _error(returns)
                 row |= {"score": score, "worst": float(returns.min()), "error": error}
         self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
-        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history)
+        unseen = self.envs.not_finite
+        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
+        if first and self.steps > self.total_timesteps:
+            line = f"one phase has {self.steps:,} steps, and was trained although the limit is {self.total_timesteps:,}"
+            self.watch.said["budget"] = line
+            warnings.append(line)
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
@@ -424,16 +436,17 @@ class _Run:
         self.folder.save(arrays, self.history)
 
     def _resume(self) -> None:
-        arrays = self.folder.load() if self.folder is not None else None
-        if arrays is None:
+        if self.folder is None or (arrays := self.folder.load()) is None:
             return
-        names = list(self.learner.parameters.values())
+        with self.folder.reading():
+            self._restore(arrays)
+
+    def _restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         candidates = []
         for k in itertools.takewhile(lambda k: f"candidate/{k}" in arrays, itertools.count()):
-            values = {name: arrays[f"candidate/{k}/{name}"] for name in names}
             score, error, spikes = arrays[f"candidate/{k}"].tolist()
-            candidates.append(Candidate(score, error, spikes, values))
-        history = json.loads(str(arrays["history"]))
+            candidates.append(Candidate(score, error, spikes, self._values_in(arrays, f"candidate/{k}")))
+        history = history_in(arrays)
         saving, adjusting = ([row for row in history if mark in row] for mark in (Sparing.mark, Adjusting.mark))
         self.course.history, self.course.candidates = history[: len(history) - len(saving) - len(adjusting)], candidates
         if saving:
@@ -443,9 +456,16 @@ class _Run:
             self.course.candidates = candidates[:-1]
             self._adjust()
             self.course.history, self.course.candidates = adjusting, candidates
-        self._take({name: arrays[f"parameter/{name}"] for name in names})
+        self._take(self._values_in(arrays, "parameter"))
         for name in self.learner.kept:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
             setattr(self.learner, name, restore(getattr(self.learner, name), inner))
-        self.watch.said = json.loads(str(arrays["said"]))
+        self.watch.said = dict(json.loads(str(arrays["said"])))
+
+    def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
+        """Values of the parameters in a checkpoint."""
+        values = self.learner.parameters.values()
+        for name, value in values.items():
+            set_array(value, arrays[f"{first}/{name}"])
+        return values

@@ -35,9 +35,14 @@ class Watch:
         self.said: dict[str, str] = {}
         self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def look(self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]]) -> list[str]:
+    def look(
+        self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
+        not_finite: Mapping[str, int] = {},
+    ) -> list[str]:  # fmt: skip
         """New findings, one line each: path, what was seen, what to do.
 
+        found : a validation
+        not_finite : `Environments.not_finite` of the phase before it
         history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
@@ -45,7 +50,14 @@ class Watch:
         lines = {
             "silent": list(_silent(spec, found)),
             "at a limit": findings(outputs, at_limits),
-            "arrived": [line for health in healths for line in arrived(health)],
+            "arrived": [
+                *(line for health in healths for line in arrived(health)),
+                *(
+                    f"inputs.{name}: not finite in {counted(n, 'step')} of this phase of training: correct the "
+                    "environment, or the sensor"
+                    for name, n in not_finite.items()
+                ),
+            ],
             "unused": [line for one in found.arrivals.values() for line in self._unused(one, len(history))],
             "same": list(self._same(history)),
         }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import sys
 from typing import ClassVar
 
 import gymnasium
@@ -100,10 +101,13 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
     assert len(text) < 1_500_000
 
 
-def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained):
+def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained, monkeypatch):
     text = page_of(tmp_path, trained, broken=True)
     assert "<strong>Video</strong>: left out, cannot be drawn: a library &lt;is&gt; missing." in text
     assert len(Page(text).images) == 3
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    assert "missing; without a display, set MUJOCO_GL=egl (or osmesa)." in page_of(tmp_path, trained, broken=True)
     text = page_of(tmp_path, trained, broken="made")
     assert "<strong>Video</strong>: left out, cannot be made: grid() got an unexpected keyword argument" in text
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import warnings
 
 import gymnasium
@@ -14,6 +15,7 @@ from snn_control.cli.common import check_fit
 from snn_control.cli.worlds import world_class
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
+from snn_control.errors import InputError
 from snn_control.resources import shipped
 
 SIMULATED = [name for name in WORLDS if name != "EventReplay-v0"]
@@ -115,3 +117,20 @@ def test_worlds_in_a_vector_are_the_worlds(name):
         for key, value in alone.items():
             np.testing.assert_array_equal(seen[key][k], value)
     vector.close()
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_an_action_must_fit_its_space_and_a_copy_is_a_new_world(name):
+    world = pickle.loads(pickle.dumps(make(name)))
+    before = bits(world.reset(seed=1)[0])
+    zero = np.zeros(world.action_space.shape)
+    infinite = zero.copy()
+    infinite[-1] = np.inf
+    for action, says in (
+        (np.append(zero, 0.0), rf"action of shape \({zero.size + 1},\): must have the shape \({zero.size},\)"),
+        (infinite, rf"action\[{zero.size - 1}\] = inf: must be finite"),
+        (np.where(infinite, np.nan, 0.0), rf"action\[{zero.size - 1}\] = nan: must be finite"),
+    ):
+        with pytest.raises(InputError, match=says):
+            world.step(action)
+    assert bits(world.reset(seed=1)[0]) == before == bits(make(name).reset(seed=1)[0])

@@ -159,6 +159,9 @@ def test_the_file_says_whose_a_range_is():
     text, _ = made(gymnasium.make("Pendulum-v1"))
     assert "# range: the space's\n" in text
     assert "measured" not in text
+    text, _ = made(Odd(observation=S.Dict({"image": S.Box(0, 255, (4, 4, 3), np.uint8)})))
+    assert "    range: [0, 255]\n" in text
+    assert "measured" not in text
     text, _ = made(gymnasium.make("CartPole-v1"), steps=1000)
     assert "measured, the space has no bounds, or far wider ones" in text
     assert "its `tau`" in text

@@ -10,6 +10,7 @@ import yaml
 
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
+from snn_control.errors import RuntimeFault
 from snn_control.training import calls, environments, trainer
 from snn_control.training.starting_point import starting_point
 from tests.cli.common import call
@@ -87,9 +88,35 @@ def test_what_goes_wrong_in_an_environment_is_one_line(tmp_path, capsys, fault, 
     assert not (tmp_path / "trained.yaml").exists()
 
 
-def test_a_critic_is_told_finite_numbers():
+@pytest.fixture(scope="module")
+def spec():
+    return parse_spec(yaml.load(starting_point(Mixed(), "a command", "--env X", steps=100), Loader))
+
+
+@pytest.mark.parametrize(
+    ("fault", "says"),
+    [
+        ("huge", r"gave a reward of 1e\+308: must be within \+-1e\+12"),
+        ("exit", "its step raised SystemExit: 3"),
+        ("ends", r"gave terminated = array\(\[ True, False\]\): must be True or False"),
+        ("no end", "gave truncated = None: must be True or False"),
+        ("grows", "gave an observation that is not of its own space: 6 numbers, not 3"),
+        ("shrinks", "gave an observation that is not of its own space: 2 numbers, not 3"),
+    ],
+)
+def test_an_environment_that_breaks_a_rule_is_named(spec, fault, says):
+    envs = environments.Environments(lambda: Mixed(fault=fault), 1, spec)
+    envs.reset(seed=1)
+    commands = [np.zeros((1, 1)) for _ in envs.interface.outputs]
+    for _ in range(99):
+        envs.step(commands)
+    assert set(envs.not_finite) == {"free"}
+    with pytest.raises(RuntimeFault, match=f"^Mixed: {says}"):
+        envs.step(commands)
+
+
+def test_a_critic_is_told_finite_numbers(spec):
     world = Mixed()
-    spec = parse_spec(yaml.load(starting_point(world, "a command", "--env X", steps=100), Loader))
     interface = environments.Interface(spec, world.observation_space, world.action_space)
     observation = world.reset(seed=1)[0] | {"free": np.array([np.nan, -1e300, 1e30])}
     names = interface.given

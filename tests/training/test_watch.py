@@ -107,3 +107,20 @@ def test_each_phase_tells_what_is_new():
     )
     assert len(phases[0].warnings) == 1
     assert trained.warnings == [line for phase in phases for line in phase.warnings]
+
+
+def test_observations_of_training_that_are_not_finite_are_said_once():
+    watch, history = Watch(None), [{"steps": 1000, "score": 1.0, "worst": 0.5}]
+    spec, envs = small("Pendulum-v1"), [gymnasium.make("Pendulum-v1")]
+    found = evaluate(build_program(spec), Interface(spec, envs[0].observation_space, envs[0].action_space), envs, [1])
+    (line,) = watch.look(spec, found, history, {"x": 7})
+    assert line.startswith("after 1,000 steps: inputs.x: not finite in 7 steps of this phase of training: correct")
+    assert watch.look(spec, found, history, {"x": 9}) == []
+
+
+@pytest.mark.usefixtures("few_episodes")
+def test_a_phase_longer_than_all_steps_is_said():
+    said = []
+    settings = QUICK | {"total_timesteps": 100}
+    found = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=lambda p: said.extend(p.warnings))
+    assert said == found.warnings == ["one phase has 256 steps, and was trained although the limit is 100"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import gymnasium
 import numpy as np
 from gymnasium import spaces
@@ -11,7 +13,7 @@ class Trying(gymnasium.Env):
     """Draws an observation in each step, and rewards the action that it asks for.
 
     steps : of an episode; 0: it never ends
-    fault : ``raise``, ``reward``, ``rewards`` or ``old``: what goes wrong in the 100th step of this copy
+    fault : what goes wrong in the 100th step of this copy, see `step`
     """
 
     def __init__(self, steps: int = 20, fault: str = "") -> None:
@@ -32,7 +34,17 @@ class Trying(gymnasium.Env):
             reward = float("nan")
         if self.done == 100 and self.fault == "rewards":
             reward = np.array([1.0, 2.0])
+        if self.done == 100 and self.fault == "huge":
+            reward = 1e308
+        if self.done == 100 and self.fault == "exit":
+            sys.exit(3)
         found = self.draw(), reward, self.k == self.steps, False, {}
+        if self.done == 100 and self.fault == "ends":
+            found = *found[:2], np.array([True, False]), *found[3:]
+        if self.done == 100 and self.fault == "no end":
+            found = *found[:3], None, found[4]
+        if self.done == 100 and self.fault in ("grows", "shrinks"):
+            found = {**found[0], "free": np.zeros(6 if self.fault == "grows" else 2)}, *found[1:]
         return found[:4] if self.fault == "old" else found
 
 
