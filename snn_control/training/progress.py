@@ -107,7 +107,7 @@ def read_progress(path: Path) -> list[dict[str, float]]:
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.total_timesteps (..)``."""
+    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.n_envs (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
