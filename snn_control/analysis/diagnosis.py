@@ -20,6 +20,7 @@ import numpy as np
 
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec
+from ..findings import Finding, warning
 from ..network import IF, NeuronModel, Threshold
 from . import health
 from .health import InputHealth, OutputHealth
@@ -31,6 +32,7 @@ from .synapses import all_synapses
 __all__ = ["Health", "PopulationHealth", "diagnose", "fires_always", "neurons_of"]
 
 SATURATED = 0.95  # share of the spikes that the refractory period allows
+SELF_EXCITING = "weights too large, or a loop that excites itself"
 SOME = 0.10  # share of a population: fewer dead, saturated or identical neurons are no finding
 
 
@@ -114,57 +116,52 @@ class Health:
             one["one_sided"], one["never"] = o.one_sided, o.never
         return found
 
-    def warnings(self) -> list[str]:
-        """One line for each finding: path, what was found, likely causes and fixes."""
-        lines = [line for p in self.populations for line in _certain(p, self.steps)]
-        lines += health.findings(self.outputs, health.certain)
+    def warnings(self) -> list[Finding]:
+        """All findings."""
+        found = [one for p in self.populations for one in _certain(p, self.steps)]
+        found += health.findings(self.outputs, health.certain)
         if self.not_finite_ticks:
-            lines.append(
-                f"outputs: not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, the "
-                "command was the safe one: weights too large, or a loop that excites itself"
-            )
+            text = f"not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, "
+            found.append(warning("outputs", f"{text}the command was the safe one", SELF_EXCITING))
         if self.safe_ticks == self.ticks:
-            lines.append("outputs: the command was the safe one all the time with this stimulus: a required input "
-                         "is invalid (`plausible`, `stale`), or an output is not finite")  # fmt: skip
-        lines += [line for i in self.inputs for line in health.arrived(i)]
-        return lines if self.synthetic else lines + self._observed()
+            text = "the command was the safe one all the time with this stimulus"
+            fix = "a required input is invalid (`plausible`, `stale`), or an output is not finite"
+            found.append(warning("outputs", text, fix))
+        found += [one for i in self.inputs for one in health.arrived(i)]
+        return found if self.synthetic else found + self._observed()
 
-    def _observed(self) -> list[str]:
+    def _observed(self) -> list[Finding]:
         """Findings from a stimulus that is not synthetic."""
-        lines = [line for p in self.populations for line in _saturated(p)]
+        found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
-            return lines
-        lines += health.findings(self.outputs, health.observed)
+            return found
+        found += health.findings(self.outputs, health.observed)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
-            lines.append(
-                f"outputs: no command moved in {self.ticks:,} ticks of {self.stimulus}: fine if nothing asked for one, "
-                "else what they decode is silent or constant, or its weights are too small or cut off by the limits"
-            )
-            lines += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
-        return lines
+            fix = "fine if nothing asked for one, else what they decode is silent or constant, or its weights are too "
+            fix += "small or cut off by the limits"
+            found.append(warning("outputs", f"no command moved in {self.ticks:,} ticks of {self.stimulus}", fix))
+            found += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
+        return found
 
 
-def _certain(p: PopulationHealth, steps: int) -> Iterator[str]:
+def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
     """Findings that hold for any stimulus."""
     if p.bad_steps:
-        yield (
-            f"{p.where}: a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
-            "with this stimulus and was reset: weights too large, or a loop that excites itself"
-        )
+        text = f"a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
+        yield warning(p.where, f"{text}with this stimulus and was reset", SELF_EXCITING)
     if p.dead > SOME * p.size:
         yield _dead(p)
     elif sum(p.together) - len(p.together) > SOME * p.size:
         yield _alike(p)
     if p.always > SOME * p.size:
-        yield (
-            f"{p.where}: {p.always:,} of {p.size:,} neurons fire in every step they can, with any stimulus: a smaller "
-            "bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
-        )
+        text = f"{p.always:,} of {p.size:,} neurons fire in every step they can, with any stimulus"
+        fix = "a smaller bias or weaker constant drive into them, a higher v_threshold, or a refractory period"
+        yield warning(p.where, text, fix)
 
 
-def _dead(p: PopulationHealth) -> str:
+def _dead(p: PopulationHealth) -> Finding:
     many = f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
     if p.dead < p.size:
         many = f"{p.dead:,} of {p.size:,} neurons can never fire"
@@ -176,32 +173,29 @@ def _dead(p: PopulationHealth) -> str:
         why += "raise the bias, or add projections or larger positive weights"
     else:
         why = "nothing excites them: add projections, positive weights or a bias, or remove them"
-    return f"{p.where}: {many}: {why}"
+    return warning(p.where, many, why)
 
 
-def _alike(p: PopulationHealth) -> str:
+def _alike(p: PopulationHealth) -> Finding:
     groups = p.together
     sizes = " + ".join(f"{n:,}" for n in groups[:3]) + (" + ..." if len(groups) > 3 else "")
     what = "are identical, with the same parameters, weights in and weights out"
     if p.identical != groups:
         what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
-    return (
-        f"{p.where}: {sizes} of its {p.size:,} neurons {what}: they do the work of "
-        f"{'one' if len(groups) == 1 else f'{len(groups):,}'}: give each weights of its own into it, as "
-        "{type: uniform, low, high, seed}"
-    )
+    work = f"they do the work of {'one' if len(groups) == 1 else f'{len(groups):,}'}"
+    fix = "give each weights of its own into it, as {type: uniform, low, high, seed}"
+    return warning(p.where, f"{sizes} of its {p.size:,} neurons {what}: {work}", fix)
 
 
-def _saturated(p: PopulationHealth) -> Iterator[str]:
+def _saturated(p: PopulationHealth) -> Iterator[Finding]:
     if p.saturated > SOME * p.size and not p.selective and not p.always:
-        yield (
-            f"{p.where}: {p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they "
-            f"could with this stimulus (the fastest at {p.fastest_hz:.4g} Hz): lower the weights or drive into it, "
-            "raise v_threshold, or give a refractory period"
-        )
+        text = f"{p.saturated:,} of {p.size:,} neurons fired in more than {SATURATED:.0%} of the steps they could with "
+        text += f"this stimulus (the fastest at {p.fastest_hz:.4g} Hz)"
+        fix = "lower the weights or drive into it, raise v_threshold, or give a refractory period"
+        yield warning(p.where, text, fix)
 
 
-def _silent(p: PopulationHealth) -> str:
+def _silent(p: PopulationHealth) -> Finding:
     """Finding for a population that did not fire although it can: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None:
@@ -214,7 +208,7 @@ def _silent(p: PopulationHealth) -> str:
             f"drive up to {p.largest_drive:.3g} took the best membrane {_percent(best)} of the way to threshold "
             f"{p.threshold:.3g}, the median {_percent(median)}; {_more(best)}"
         )
-    return f"{p.where}: {many} with this stimulus: {why}"
+    return warning(p.where, f"{many} with this stimulus", why)
 
 
 def _percent(share: float) -> str:

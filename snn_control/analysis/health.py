@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..coding import ArgmaxDecoder, Output, ValueInput
+from ..findings import Finding, warning
 from .stimulus import Stimulus
 
 __all__ = [
@@ -105,19 +106,16 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
     return found.health()
 
 
-def arrived(i: InputHealth) -> Iterator[str]:
-    """Problems of the samples that arrived, one line each."""
+def arrived(i: InputHealth) -> Iterator[Finding]:
+    """Problems of the samples that arrived."""
     if i.rejected:
-        yield (
-            f"{i.where}: {i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`: widen "
-            "`plausible`, or correct the unit or the sensor"
-        )
+        text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
+        yield warning(i.where, text, "widen `plausible`, or correct the unit or the sensor")
     if i.clamped > BEYOND:
         unit = f" {i.unit}" if i.unit else ""
-        yield (
-            f"{i.worst}: beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
-            f"(from {i.span[0]:.4g} to {i.span[1]:.4g}): widen `range`, or correct the unit"
-        )
+        text = f"beyond its range [{i.low:g}, {i.high:g}]{unit} in {i.clamped:.0%} of {i.ticks:,} ticks "
+        text += f"(from {i.span[0]:.4g} to {i.span[1]:.4g})"
+        yield warning(i.worst, text, "widen `range`, or correct the unit")
 
 
 @dataclass(frozen=True)
@@ -253,64 +251,57 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
     return np.abs(np.diff(ends))
 
 
-def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[str]]) -> list[str]:
-    """One line for each output and finding (`certain` or `observed`), for as many of its numbers as share it."""
-    found: dict[tuple[str, str], list[str]] = {}
+def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
+    """What `certain` or `observed` find, once for the numbers of an output that share it."""
+    found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
         for finding in find(o):
-            found.setdefault((o.where.partition("[")[0], finding), []).append(o.where)
+            found.setdefault((o.where.partition("[")[0], finding.text, finding.fix), []).append(finding)
     return [
-        f"{those[0] if len(those) == 1 else f'{where}, {len(those)} of its numbers'}: {finding}"
-        for (where, finding), those in found.items()
+        those[0] if len(those) == 1 else warning(output, f"{len(those)} of its numbers: {text}", fix)
+        for (output, text, fix), those in found.items()
     ]
 
 
-def certain(o: OutputHealth) -> Iterator[str]:
+def certain(o: OutputHealth) -> Iterator[Finding]:
     """Findings that follow from the weights, for any stimulus."""
     if o.possible[0] == o.possible[1]:
-        yield (
-            f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire or "
-            "move, or its weights are 0: correct what it decodes, or give it weights"
-        )
+        text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire "
+        yield warning(o.where, f"{text}or move, or its weights are 0", "correct what it decodes, or give it weights")
     if o.one_sided:
         sign = "negative" if o.one_sided == ">= 0" else "positive"
-        yield (
-            f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part: give some of "
-            f"what it decodes {sign} weights, or limits that say so"
-        )
+        text = f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part"
+        yield warning(o.where, text, f"give some of what it decodes {sign} weights, or limits that say so")
 
 
-def at_limits(o: OutputHealth) -> Iterator[str]:
+def at_limits(o: OutputHealth) -> Iterator[Finding]:
     """Finding that it was at a limit most of the time."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
-        yield f"{'next to' if o.squash else 'at'} {where} {_hits(o)}: wider limits or smaller decoder weights"
+        text = f"{'next to' if o.squash else 'at'} {where} {_hits(o)}"
+        yield warning(o.where, text, "wider limits or smaller decoder weights")
 
 
-def observed(o: OutputHealth) -> Iterator[str]:
+def observed(o: OutputHealth) -> Iterator[Finding]:
     """Findings observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:
-        yield (
-            f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
-            "behind what the network wants: a larger slew, or a longer tau of its decoder"
-        )
+        text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
+        yield warning(o.where, text + "behind what the network wants", "a larger slew, or a longer tau of its decoder")
     swings = o.swings_hz * o.seconds
     if swings >= LEAST and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
-        yield (
-            f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, and at a "
-            f"limit of {_limits(o)} {_hits(o)}: if the task does not want that, a slew limit, a longer tau of its "
-            "decoder, smaller decoder weights, or more neurons"
-        )
+        text = f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, "
+        text += f"and at a limit of {_limits(o)} {_hits(o)}"
+        fix = "if the task does not want that, a slew limit, a longer tau of its decoder, smaller decoder weights, or "
+        yield warning(o.where, text, f"{fix}more neurons")
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
     bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights, examined above
     if o.never and o.ticks >= ENOUGH and not bounded:
         other = ">= 0" if o.never == "negative" else "<= 0"
-        yield (
-            f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}: look for what should give "
-            f"{o.never} parts, or give it limits that say {other}"
-        )
+        text = f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}"
+        fix = f"look for what should give {o.never} parts, or give it limits that say {other}"
+        yield warning(o.where, text, fix)
 
 
 def _unit(o: OutputHealth) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ..coding import ArgmaxDecoder, BackgroundActivity, EventsInput, RateLimit, ValueInput
 from ..controller_file import ControllerSpec
+from ..findings import Finding, warning
 from ..network import NeuronModel, Projection
 
 __all__ = ["lint", "unconnected"]
@@ -26,44 +27,42 @@ MOST = {
 }  # fmt: skip
 
 
-def lint(spec: ControllerSpec) -> list[str]:
-    """One line for each weakness: times that look like ms, rates that look like millions, unconnected parts, and for
-    inputs and outputs on ROS topics missing reactions to faults, and limits that would cause faults. Empty if there
-    are none."""
+def lint(spec: ControllerSpec) -> list[Finding]:
+    """Weaknesses: times that look like ms, rates that look like millions, unconnected parts, and for
+    inputs and outputs on ROS topics missing reactions to faults, and limits that would cause faults."""
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
-def unconnected(spec: ControllerSpec) -> list[str]:
-    """One line for each input that nothing reads, and for each input or output without a topic if others have one;
-    empty if there are none."""
+def unconnected(spec: ControllerSpec) -> list[Finding]:
+    """Inputs that nothing reads, and inputs and outputs without a topic if others have one."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
-    lines = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in unread]
+    fix = "add a projection from it, or remove it"
+    found = [warning(f"inputs.{name}", "nothing reads it", fix) for name in unread]
     ends = [("inputs", one.name, spec.ros_inputs) for one in spec.inputs]
     ends += [("outputs", one.name, spec.ros_outputs) for one in spec.outputs]
     for kind, name, topics in ends if spec.ros_inputs or spec.ros_outputs else ():
         if name not in topics:
-            lines.append(
-                f"ros.{kind}.{name}: is missing: the controller node does not start without it: name its topic, "
-                f"or remove {kind}.{name}"
-            )
-    return lines
+            text, fix = "the controller node does not start without it", f"name its topic, or remove {kind}.{name}"
+            found.append(warning(f"ros.{kind}.{name}", f"is missing: {text}", fix))
+    return found
 
 
-def _too_long(spec: ControllerSpec) -> Iterator[str]:
+def _too_long(spec: ControllerSpec) -> Iterator[Finding]:
     for path, value, most in _times(spec):
         longest = float(np.max(value, initial=0.0))
         if longest > most:
-            yield f"{path} = {longest:g} s: times are in seconds; {longest:g} ms is {longest / 1e3:g}"
+            yield warning(path, f"{longest:g} s: times are in seconds", f"{longest:g} ms is {longest / 1e3:g}")
 
 
-def _alone(spec: ControllerSpec) -> Iterator[str]:
+def _alone(spec: ControllerSpec) -> Iterator[Finding]:
     """Populations without projections from or to others that no decoder and no rule reads."""
     others = [p for p in spec.network.projections if p.pre != p.post]
     used = _read(others, spec) | {p.post for p in others}
     for p in spec.network.populations:
         if p.name not in used:
-            yield f"network.populations.{p.name}: nothing reaches it and nothing reads it: connect it, or remove it"
+            text = "nothing reaches it and nothing reads it"
+            yield warning(f"network.populations.{p.name}", text, "connect it, or remove it")
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
@@ -73,7 +72,7 @@ def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
 
 
-def _limited(spec: ControllerSpec) -> Iterator[str]:
+def _limited(spec: ControllerSpec) -> Iterator[Finding]:
     """Rate limits that block almost all of a camera, which sends 10,000 to 100,000,000 events a second; and those
     for which the capacity would cut the end of a tick before the limit can thin it evenly."""
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
@@ -82,35 +81,37 @@ def _limited(spec: ControllerSpec) -> Iterator[str]:
                 continue
             where, most = f"inputs.{one.name}.filters[{k}]", round(used.rate * spec.period)
             if used.rate < FEW_EVENTS:
-                yield (
-                    f"{where}.rate = {used.rate:g} events/s: lets almost no events through: it is in events a second; "
-                    f"{used.rate:g} million are {used.rate:g}e+6"
+                yield warning(
+                    f"{where}.rate",
+                    f"{used.rate:g} events/s: lets almost no events through: it is in events a second",
+                    f"{used.rate:g} million are {used.rate:g}e+6",
                 )
             if used.rate * spec.period >= one.capacity:
-                yield (
-                    f"inputs.{one.name}.capacity = {one.capacity}: cuts a tick before {where} can thin it evenly, "
-                    f"which lets {most} events through: raise it to some times {most}, or lower the rate"
+                yield warning(
+                    f"inputs.{one.name}.capacity",
+                    f"{one.capacity}: cuts a tick before {where} can thin it evenly, which lets {most} events through",
+                    f"raise it to some times {most}, or lower the rate",
                 )
 
 
-def _on_topics(spec: ControllerSpec) -> Iterator[str]:
+def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
     """Inputs and outputs on topics for which a fault would not stop the robot, or that would stop it without a
     fault."""
     for one in spec.inputs:
-        topic = spec.ros_inputs.get(one.name)
+        path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
         if topic is None:
             continue
         if one.required and not np.isfinite(one.stale):
-            yield f"inputs.{one.name}: a dead sensor would not be noticed: give it a `stale` limit"
+            yield warning(path, "a dead sensor would not be noticed", "give it a `stale` limit")
         if topic.type in RANGES and isinstance(one, ValueInput) and "reject" in one.rules():
             why = f"a {topic.type.rpartition('/')[2]} is inf where nothing was hit, which rejects the whole sample"
-            yield f"inputs.{one.name}: {why}: give it a `range` and `not_finite: high`"
+            yield warning(path, why, "give it a `range` and `not_finite: high`")
         if topic.grid is not None and isinstance(one, ValueInput) and np.max(one.range[1]) <= 1.0:
-            yield f"inputs.{one.name}: cells of a picture are from 0 to 255, which its `range` cuts: write [0, 255]"
+            yield warning(path, "cells of a picture are from 0 to 255, which its `range` cuts", "write [0, 255]")
     for output in spec.outputs:
         limited = all(np.isfinite(np.asarray(side, np.float64)).all() for side in output.limits)
         if output.name in spec.ros_outputs and not limited and not isinstance(output.decoder, ArgmaxDecoder):
-            yield f"outputs.{output.name}: the command may become any number: give it finite `limits`"
+            yield warning(f"outputs.{output.name}", "the command may become any number", "give it finite `limits`")
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:

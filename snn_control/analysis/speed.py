@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,7 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
     micro = {key: round(stats["wake"][key] / 1e3, 1) for key in ("p50", "p99", "p99.9", "max")}
     return {
         "ticks": stats["ticks"], "missed": stats["missed"], **micro,
-        "priority": rights.priority, "missing": list(rights.missing),
+        "priority": rights.priority, "missing": [asdict(one) for one in rights.missing],
     }  # fmt: skip
 
 

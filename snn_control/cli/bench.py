@@ -14,6 +14,7 @@ from ..controller_file import load_spec
 from ..engine.compile import compilations
 from ..engine.workload import workload
 from ..errors import counted
+from ..findings import Finding
 from ..resources import DEFAULT_CONTROLLER, controller_path
 from .common import add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
@@ -132,7 +133,7 @@ def limits(controller: Controller, tick: dict[str, float], seconds: float, phase
 def advice(result: dict[str, Any]) -> list[str]:
     """Advice that follows from the figures."""
     period, tick = result["period_us"], result["time_us"]["loop"]
-    found = [f"missing: {text}" for text in result["wake_up"]["idle"]["missing"]]
+    found = [f"missing: {Finding(**one)}" for one in result["wake_up"]["idle"]["missing"]]
     if tick["p99"] > 0.5 * period:
         share = tick["p99"] / period
         found.append(f"a tick takes {share:.0%} of the period: a smaller network, a longer period or a faster CPU")

@@ -18,6 +18,7 @@ from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
 from ..engine.workload import workload
 from ..errors import counted, in_file
+from ..findings import Finding
 from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
@@ -76,7 +77,7 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
     return (program.steps * step + fields * FIELD_NS) / 1e3
 
 
-def check_ros(spec: ControllerSpec) -> tuple[str, list[str]]:
+def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
     """What was checked of the ``ros`` section, and warnings; raises DescriptionError for what any node would refuse."""
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
@@ -133,7 +134,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
         "rough_us_a_tick": round(rough_cost(spec, program), 2),
         "ros": ros,
         "health": health.numbers(),
-        "warnings": [*missing, *_once(lint(spec), health.warnings())],
+        "warnings": [asdict(one) for one in (*missing, *_once(lint(spec), health.warnings()))],
         "digest": program.digest,
     }
 
@@ -147,10 +148,10 @@ def _limits_of(one: Output) -> dict[str, Any]:
     return {key: side[0] if one.size == 1 else side for key, side in found.items() if np.isfinite(side).any()}
 
 
-def _once(weak: list[str], seen: list[str]) -> list[str]:
+def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
     """Warnings from the file and from a run, without those of the run about populations that have no connection."""
-    alone = {line.partition(":")[0] for line in weak if line.startswith("network.populations.")}
-    return weak + [line for line in seen if line.partition(":")[0] not in alone]
+    alone = {one.path for one in weak if one.path.startswith("network.populations.")}
+    return weak + [one for one in seen if one.path not in alone]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -209,6 +210,6 @@ def show(d: dict[str, Any], file: str) -> None:
         print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
     if not health["weighed"]:
         print("  too many synapses to look at one by one: not looked for dead and identical neurons")
-    for line in d["warnings"]:
-        print(f"warning: {line}")
+    for one in d["warnings"]:
+        print(f"warning: {Finding(**one)}")
     print(f"ok, {counted(len(d['warnings']), 'warning')}" if d["warnings"] else "ok")

@@ -33,16 +33,17 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..realtime.machine import ERROR, WARNING, findings
+    from ..findings import ERROR, WARNING
+    from ..realtime.machine import findings
 
     found = findings(ros2_control=options.ros2_control)
     if options.json:
         print_json([vars(one) for one in found])
     else:
-        wide = max(len(one.what) for one in found)
+        wide = max(len(one.path) for one in found)
         for one in found:
-            print(f"{MARKS[one.level]:>2}  {one.what:{wide}}  {one.found}")
-            if one.mend:
-                print(f"{'':{wide + 6}}-> {one.mend}")
+            print(f"{MARKS[one.level]:>2}  {one.path:{wide}}  {one.text}")
+            if one.fix:
+                print(f"{'':{wide + 6}}-> {one.fix}")
     bad = (ERROR, WARNING) if options.strict else (ERROR,)
     return int(any(one.level in bad for one in found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -62,13 +63,13 @@ def run(options: argparse.Namespace) -> int:
             "page": str(done.page),
             "figures": [{"name": v.name, "file": str(file), "shows": v.line} for v, file in done.files],
             "health": done.health.numbers(),
-            "warnings": done.health.warnings(),
+            "warnings": [asdict(one) for one in done.health.warnings()],
         })  # fmt: skip
         return 0
     width = max((len(file.name) for _, file in done.files), default=0)
     for view, file in done.files:
         print(f"{file.name:{width}}  {view.line}")
-    for line in done.health.warnings():
-        print(f"warning: {line}")
+    for one in done.health.warnings():
+        print(f"warning: {one}")
     print(f"page: {done.page}")
     return 0

@@ -34,15 +34,15 @@ class MachineCheck:
         from ros2doctor.api import Result
         from ros2doctor.api.format import doctor_error, doctor_warn
 
-        from ..realtime.machine import ERROR, WARNING, findings
+        from ..findings import ERROR, WARNING
+        from ..realtime.machine import findings
 
         result = Result()
         for one in findings():
-            text = f"{one.what}: {one.found}" + (f"; {one.mend}" if one.mend else "")
             if one.level == ERROR:
-                doctor_error(text)
+                doctor_error(str(one))
                 result.add_error()
             elif one.level == WARNING:
-                doctor_warn(text)
+                doctor_warn(str(one))
                 result.add_warning()
         return result

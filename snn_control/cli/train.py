@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -256,7 +256,7 @@ def _numbers(trained: Trained) -> dict[str, Any]:
     return {
         "how": trained.how, "steps": trained.steps, "phases": len(trained.history), "episodes": len(e.returns),
         **_spread(e.returns), "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
-        **_conduct(trained), "warnings": list(trained.warnings),
+        **_conduct(trained), "warnings": [asdict(one) for one in trained.warnings],
     }  # fmt: skip
 
 

@@ -33,8 +33,8 @@ class Display:
 
     def phase(self, name: str, phase: Phase) -> None:
         """Show that a run has completed a phase."""
-        for line in phase.warnings:
-            self.say(f"warning: {line}" if len(self._lines) == 1 else f"warning: {name}: {line}")
+        for one in phase.warnings:
+            self.say(f"warning: {one}" if len(self._lines) == 1 else f"warning: {name}: {one}")
         state = "" if phase.stage == "learning" else f"{phase.stage}, "
         state += f"score {phase.score:.4g}, best {phase.best:.4g}, {phase.spikes:.3g} spikes per step"
         done = {"total": phase.total_timesteps, "completed": phase.steps}

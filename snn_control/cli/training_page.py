@@ -72,7 +72,7 @@ def make_page(
                 paint("Where the spikes and operations are", costs),
             ],
             sections=_sections(scores, len(e.returns), conduct, operations),
-            notes=kept.warnings,
+            notes=[str(one) for one in kept.warnings],
         )  # fmt: skip
         replace_text(folder / REPORT, page.html())
     except Exception as error:  # from an environment, a drawing library, or a missing package

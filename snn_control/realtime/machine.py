@@ -12,16 +12,15 @@ import platform
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import RuntimeFault, counted
+from ..findings import ERROR, NOTE, OK, WARNING, Finding
 from .clock import check_libc
 from .rights import Rights, ask, may_lock_memory, why_no_memory
 
-__all__ = ["ERROR", "NOTE", "OK", "WARNING", "Finding", "findings"]
+__all__ = ["findings"]
 
-OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 LOOP_PRIORITY = 80  # of a controller node, unless its parameter says another
 MANAGER, MANAGER_PRIORITY = "ros2_control_no", 50  # first 15 letters of the process of controller_manager; its default
 BURSTS = 4 << 20  # bytes of net.core.rmem_max that leave room for bursts of camera packets
@@ -30,24 +29,10 @@ KEEP = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
 KERNEL_THREADS = 2  # parent of all threads of the kernel
 
 
-@dataclass(frozen=True)
-class Finding:
-    """What was found about one thing.
-
-    level : `OK`; `NOTE`, which costs nothing or cannot be mended; `WARNING`, which costs deadlines; `ERROR`: no loop
-    mend : the command, or empty
-    """
-
-    what: str
-    level: str
-    found: str
-    mend: str = ""
-
-
 def findings(
     root: Path = Path("/"), rights: Callable[[], Rights] | None = None, ros2_control: bool = False
 ) -> list[Finding]:
-    """All findings on this computer.
+    """All findings on this computer; a `WARNING` costs deadlines, with an `ERROR` no loop runs.
 
     ros2_control : also how a node's loop and controller_manager's get on, if none of these runs now
     """
@@ -109,14 +94,8 @@ def _rights(rights: Callable[[], Rights]) -> Iterator[Finding]:
     granted = rights()
     if granted.priority == LOOP_PRIORITY:
         yield Finding("SCHED_FIFO", OK, f"priority {granted.priority} is granted")
-    for text in granted.missing:
-        what, _, mend = text.partition(": ")
-        yield Finding("SCHED_FIFO" if "SCHED_FIFO" in what else "rights", WARNING, what, mend)
-    if may_lock_memory():
-        yield Finding("memory lock", OK, "is granted")
-    else:
-        what, _, mend = why_no_memory().partition(": ")
-        yield Finding("memory lock", WARNING, what, mend)
+    yield from granted.missing
+    yield Finding("memory lock", OK, "is granted") if may_lock_memory() else why_no_memory()
 
 
 def _governor(root: Path) -> Finding:

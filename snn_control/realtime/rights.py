@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from ..findings import Finding, warning
+
 __all__ = [
     "Rights", "ask", "block_signals", "lock_memory", "may_lock_memory", "priority_of_new_threads", "set_affinity",
     "set_fifo", "why_no_memory",
@@ -37,7 +39,7 @@ class Rights:
     cpus : CPUs that the thread may run on
     timer_slack_ns : by how much the kernel may delay an ordinary thread's timers, -1: unknown
     signals_blocked : signals go to the main thread
-    missing : for each right that was requested and not granted: what, why, and the command that grants it
+    missing : for each right that was requested and not granted, with the command that grants it
     """
 
     priority: int = 0
@@ -45,13 +47,13 @@ class Rights:
     cpus: tuple[int, ...] = ()
     timer_slack_ns: int = -1
     signals_blocked: bool = False
-    missing: tuple[str, ...] = ()
+    missing: tuple[Finding, ...] = ()
 
     def warnings(self) -> str:
         """A text that names everything that is missing and how to get it; otherwise empty."""
         if not self.missing:
             return ""
-        lines = "\n".join(f"  - {text}" for text in self.missing)
+        lines = "\n".join(f"  - {one}" for one in self.missing)
         return f"REAL-TIME RIGHTS MISSING: the loop runs, but it may miss deadlines.\n{lines}"
 
 
@@ -146,27 +148,26 @@ def _grant(limit: str, container: str) -> str:
     )
 
 
-def _why_priority(wanted: int, granted: int) -> str:
+def _why_priority(wanted: int, granted: int) -> Finding:
     got = f"priority {granted}" if granted else "ordinary scheduling"
     highest = os.sched_get_priority_max(os.SCHED_FIFO)
     if not 0 < wanted <= highest:
-        return f"SCHED_FIFO priority {wanted} does not exist (got {got}): choose 1 .. {highest}"
+        return warning("SCHED_FIFO", f"priority {wanted} does not exist (got {got})", f"choose 1 .. {highest}")
     if _has_capability(CAP_SYS_NICE):
-        return (
-            f"SCHED_FIFO priority {wanted} (got {got}): the control group has no real-time time; "
-            "see cpu.rt_runtime_us of the group, or start the container with --cap-add=sys_nice --ulimit rtprio=98"
-        )
+        fix = "see cpu.rt_runtime_us of the group, or start the container with --cap-add=sys_nice --ulimit rtprio=98"
+        text = f"priority {wanted} was not granted (got {got}): the control group has no real-time time"
+        return warning("SCHED_FIFO", text, fix)
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     grant = _grant("rtprio 98", "--cap-add=sys_nice --ulimit rtprio=98")
-    return f"SCHED_FIFO priority {wanted} (got {got}; rtprio limit {limit}): {grant}"
+    return warning("SCHED_FIFO", f"priority {wanted} was not granted (got {got}; rtprio limit {limit})", grant)
 
 
-def why_no_memory() -> str:
+def why_no_memory() -> Finding:
     """Why memory may not be locked, and the commands that grant it."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
     grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")
-    return f"memory lock (ulimit -l is {shown}, needed: unlimited): {grant}"
+    return warning("memory lock", f"was not granted (ulimit -l is {shown}, needed: unlimited)", grant)
 
 
 def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = False) -> Rights:
@@ -180,14 +181,14 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     block_signals()
     slack = _least_timer_slack()
     if slack != 1 and priority <= 0:
-        missing.append(f"timer slack of 1 ns (got {slack}): wake-ups are late by up to that much")
+        text = f"1 ns was not granted (got {slack} ns): wake-ups are late by up to that much"
+        missing.append(warning("timer slack", text))
     wanted = None if cpus is None else tuple(sorted(set(cpus)))
     on = set_affinity(wanted)
     if wanted is not None and on != wanted:
-        missing.append(
-            f"CPUs {list(wanted)} (runs on {list(on)}): choose among these, or widen the set with "
-            f"sudo taskset -cp <cpus> {os.getpid()} or the container's --cpuset-cpus"
-        )
+        fix = f"choose among these, or widen the set with sudo taskset -cp <cpus> {os.getpid()} or the container's "
+        text = f"{list(wanted)} were not granted (runs on {list(on)})"
+        missing.append(warning("CPUs", text, f"{fix}--cpuset-cpus"))
     locked = memory and lock_memory()
     if memory and not locked:
         missing.append(why_no_memory())

@@ -143,5 +143,6 @@ class ActivityRecorder(CompiledPort):
         """Write `arrays`, the loop's histograms and counters, and ``facts`` as .npz, atomically."""
         arrays = self.arrays(loop.running, most)
         arrays |= {"wake_histogram": loop.wake, "tick_histogram": loop.duration, "latency_histogram": loop.latency}
-        counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": vars(loop.rights)}
+        rights = vars(loop.rights) | {"missing": [str(one) for one in loop.rights.missing]}
+        counted = {"stats": loop.stats(), "counters": controller.counters(), "rights": rights}
         write_record(path, arrays, {**counted, "stages": stages(controller.bound), **facts})

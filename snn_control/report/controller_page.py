@@ -225,4 +225,5 @@ def _page(
         tables.append(Section("Projections", ("projection", "synapses", "delay [ms]"), tuple(projections)))
     files = " ".join(f"{name}:{mark}" for name, mark in written.items())
     about = [said, f"digest {program.digest[:12]}"]
-    return Page(title, about, tiles, [*pictures, *omitted], tables, notes=health.warnings(), files=files).html()
+    notes = [str(one) for one in health.warnings()]
+    return Page(title, about, tiles, [*pictures, *omitted], tables, notes=notes, files=files).html()

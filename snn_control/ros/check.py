@@ -12,6 +12,7 @@ from rclpy.validate_full_topic_name import validate_full_topic_name
 from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError, within
+from ..findings import Finding, warning
 from .template import make_template
 from .topics import (
     NotInstalled,
@@ -34,8 +35,8 @@ def need_types(spec: ControllerSpec) -> None:
         message_class(where, topic.type)
 
 
-def check_topics(spec: ControllerSpec) -> list[str]:
-    """A line for each type whose package is not installed here, so that its fields could not be checked: the file
+def check_topics(spec: ControllerSpec) -> list[Finding]:
+    """A finding for each type whose package is not installed here, so that its fields could not be checked: the file
     may be for another machine. Raises DescriptionError for the first topic, type or field that any node would
     refuse; missing topics are reported by `snn_control.analysis.lint`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
@@ -63,8 +64,8 @@ def check_topics(spec: ControllerSpec) -> list[str]:
                 common_stay(spec, names)
         except NotInstalled as error:
             missing[topic.type] = error.fix
-    rule = "not installed here: its fields are not checked, no node would start"
-    return [f"{at}.type = {t.type}: {rule}; {missing[t.type]}" for at, t in _ends(spec) if t.type in missing]
+    rule = "is not installed here: its fields are not checked, no node would start"
+    return [warning(f"{at}.type", f"{t.type} {rule}", missing[t.type]) for at, t in _ends(spec) if t.type in missing]
 
 
 def _ends(spec: ControllerSpec) -> Iterator[tuple[str, RosTopic]]:

@@ -112,7 +112,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
         level, message = WARN, f"{message}; {late}"
     rights = node.loop.rights
     if now["mode"] == "realtime" and rights.missing:
-        values["rights_missing"] = "; ".join(rights.missing)
+        values["rights_missing"] = "; ".join(map(str, rights.missing))
         level = max(level, WARN)
     values["priority"] = rights.priority
     return status(node, "loop", level, message, _flat(_with_units(values)))

@@ -30,6 +30,7 @@ from rclpy.validate_node_name import InvalidNodeNameException, validate_node_nam
 
 from ..errors import DescriptionError, SnnControlError, close_match, nearest
 from ..files import writing
+from ..findings import Finding, warning
 from ..realtime.rights import priority_of_new_threads
 from ..realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
 from ..record.run_folder import is_file_of
@@ -88,11 +89,12 @@ def dds_threads() -> Iterator[None]:
         yield
 
 
-def missing_rights(missing: Sequence[str]) -> tuple[str, ...]:
+def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
     """Rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
-    return (*missing, f"SCHED_FIFO priority {_Dds.wanted} of the DDS threads: granted as the loop's is")
+    text = f"priority {_Dds.wanted} of the DDS threads was not granted"
+    return (*missing, warning("SCHED_FIFO", text, "it is granted as the loop's is"))
 
 
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..controller import build_program
 from ..controller_file import ControllerSpec
+from ..findings import Finding, warning
 from .adaptation import Adaptation, AdaptationSettings
 from .calls import name_of
 from .environments import Interface
@@ -21,7 +22,9 @@ from .result import FINAL, Phase, Trained, first_episode
 
 __all__ = ["adapt"]
 
-NOTHING_LEARNED = "no weight has changed: nothing fires before those that learn, or what they learn from is 0"
+NOTHING_LEARNED = warning(
+    "learning", "no weight has changed", "nothing fires before those that learn, or what they learn from is 0"
+)
 
 
 def adapt(
@@ -32,7 +35,7 @@ def adapt(
     which starts from what was learned."""
     loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
     history: list[dict[str, Any]] = []
-    warnings: list[str] = []
+    warnings: list[Finding] = []
     if folder is not None and (arrays := folder.load()) is not None:
         with folder.reading():
             loop.restore(arrays)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..controller_file import ControllerSpec
+from ..findings import Finding
 from .evaluation import Evaluation
 
 __all__ = ["FINAL", "PHASE_SEEDS", "VALIDATION", "Phase", "Trained", "first_episode"]
@@ -32,7 +33,7 @@ class Phase:
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call started
     report : numbers of the learner
-    warnings : what was found in this phase that prevents learning, one line each (`Watch`)
+    warnings : what was found in this phase that prevents learning (`Watch`)
     """
 
     number: int
@@ -43,7 +44,7 @@ class Phase:
     spikes: float
     seconds: float
     report: Mapping[str, float]
-    warnings: Sequence[str] = ()
+    warnings: Sequence[Finding] = ()
     stage: str = "learning"
 
 
@@ -57,7 +58,7 @@ class Trained:
     validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
         for "adapt", which selects nothing, the score of the last phase
     history : one row for each phase
-    warnings : what was found that prevents learning, one line each
+    warnings : what was found that prevents learning
     resumed : how many of ``steps`` were done by an earlier call
     fixed : for "adapt", the evaluation repeated with learning switched off
     """
@@ -69,6 +70,6 @@ class Trained:
     steps: int = 0
     ended: bool = False
     validation: float = -math.inf
-    warnings: Sequence[str] = ()
+    warnings: Sequence[Finding] = ()
     resumed: int = 0
     fixed: Evaluation | None = None

@@ -27,6 +27,7 @@ from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_sp
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, how_to_install, in_file, optional, raised
+from ..findings import Finding, warning
 from ..resources import controller_path
 from .adaptation import AdaptationSettings
 from .adapting import adapt
@@ -260,7 +261,7 @@ class _Run:
                 chosen = self._best_so_far()
                 validation = chosen.score
             final = self._evaluated(chosen, self.short)
-        spec, warnings = self.learner.parameters.spec, list(self.watch.said.values())
+        spec, warnings = self.learner.parameters.spec, list(self.watch.reported.values())
         return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
@@ -310,9 +311,9 @@ class _Run:
         unseen = self.envs.not_finite
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
         if first and self.steps > self.total_timesteps:
-            line = f"one phase has {self.steps:,} steps, and was trained although the limit is {self.total_timesteps:,}"
-            self.watch.said["budget"] = line
-            warnings.append(line)
+            text = f"one phase has {self.steps:,} steps, and was trained although the limit is {self.total_timesteps:,}"
+            self.watch.reported["steps"] = warning("--steps", text)
+            warnings.append(self.watch.reported["steps"])
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
@@ -388,7 +389,8 @@ class _Run:
         if isinstance(self.course, Learning) and not self.course.has_risen:
             return False
         if importlib.util.find_spec("cma") is None:
-            self.watch.said["gains"] = f"gains were not searched, which needs cma: {how_to_install('training')}"
+            text = "were not searched, which needs cma"
+            self.watch.reported["gains"] = warning("gains", text, how_to_install("training"))
             return False
         return bool(self._to_adjust.returns.min() < self.threshold)
 
@@ -432,7 +434,7 @@ class _Run:
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
-        arrays["said"] = np.array(json.dumps(self.watch.said))
+        arrays["reported"] = np.array(json.dumps({key: asdict(one) for key, one in self.watch.reported.items()}))
         self.folder.save(arrays, self.history)
 
     def _resume(self) -> None:
@@ -461,7 +463,8 @@ class _Run:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
             setattr(self.learner, name, restore(getattr(self.learner, name), inner))
-        self.watch.said = dict(json.loads(str(arrays["said"])))
+        reported = json.loads(str(arrays["reported"]))
+        self.watch.reported = {key: Finding(**one) for key, one in reported.items()}
 
     def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
         """Values of the parameters in a checkpoint."""

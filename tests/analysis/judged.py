@@ -39,7 +39,7 @@ def health_of(values, x=MOVING, synthetic=False):
 
 
 def lines_of(health, where):
-    return [line for line in health.warnings() if line.startswith(where)]
+    return [line for line in map(str, health.warnings()) if line.startswith(where)]
 
 
 def membrane(weights, **more):

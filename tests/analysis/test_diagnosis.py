@@ -94,8 +94,8 @@ def test_a_command_that_can_only_be_one_number():
 def test_numbers_with_the_same_finding_share_a_line():
     outputs = membrane(0.0, size=12) | {"z": membrane(0.0, bias=1.0)["y"]}
     health = health_of(controller({"a": {"bias": [2.0, 2.1, 2.2, 2.3]}}, [], outputs))
-    assert [line.partition(": nothing")[0] for line in health.warnings()] == [
-        "outputs.y, 12 of its numbers: can only be 0",
+    assert [str(one).partition(": nothing")[0] for one in health.warnings()] == [
+        "outputs.y: 12 of its numbers: can only be 0",
         "outputs.z: can only be 1",
     ]
 
@@ -226,9 +226,9 @@ def test_silence_counts_only_where_nothing_comes_of_what_moves():
     health = health_of(values)  # only ever to one side
     assert (only_population(health).silent, health.warnings()) == (1, [])
     health = health_of(values, 0.5 * MOVING)
-    assert [line.partition(":")[0] for line in health.warnings()] == ["outputs", "network.populations.a"]
-    assert "no command moved in 400 ticks of a test" in health.warnings()[0]
-    assert "took the best membrane 74% of the way to threshold 1" in health.warnings()[1]
+    assert [one.path for one in health.warnings()] == ["outputs", "network.populations.a"]
+    assert "no command moved in 400 ticks of a test" in str(health.warnings()[0])
+    assert "took the best membrane 74% of the way to threshold 1" in str(health.warnings()[1])
     assert only_population(health).membrane[0] == pytest.approx(0.75, abs=0.02)
     for x, synthetic in ((0.5 * STEADY, False), (0.5 * MOVING, True)):
         assert health_of(values, x, synthetic).warnings() == []

@@ -26,20 +26,20 @@ def test_commands_at_a_limit_most_of_the_time():
     for ticks, says in ((400, True), (380, True), (378, False)):  # full speed most of the way may be meant
         most = commanding(np.where(np.arange(400) < ticks, 9.0, 0.0), limits=[-2.0, 6.0], unit="m/s")
         assert most.outputs[0].at_high == ticks / 400
-        said = [f"at its limit of 6 m/s in {ticks} of 400 ticks" in line for line in most.warnings()]
+        said = [f"at its limit of 6 m/s in {ticks} of 400 ticks" in line for line in map(str, most.warnings())]
         assert said == [True] * says
     silent = commanding(np.maximum(20.0 * RAMP - 18, 0.0), limits=[0.0, 6.0])  # at 0 where nothing asks for more
     assert silent.outputs[0].at_low > 0.9
     assert silent.warnings() == []
     both = commanding(10.0 * RAMP, limits=[-1.0, 1.0])
-    assert "outputs.y: at its limits in 360 of 400 ticks" in both.warnings()[0]
+    assert "outputs.y: at its limits in 360 of 400 ticks" in str(both.warnings()[0])
     assert commanding(10.0 * RAMP, synthetic=True, limits=[-1.0, 1.0]).warnings() == []
 
 
 def test_a_squashed_command_is_at_a_limit_where_it_comes_next_to_it():
     most = commanding(np.full(400, 3.0), limits=[-2.0, 2.0], squash=True)  # 1.99
     assert (most.outputs[0].at_high, most.outputs[0].rest) == (1, 0)
-    (line,) = most.warnings()
+    (line,) = map(str, most.warnings())
     assert "outputs.y: next to its limit of 2 in 400 of 400 ticks" in line
     assert commanding(np.full(400, 1.5), limits=[-2.0, 2.0], squash=True).outputs[0].at_high == 0  # 1.81
     assert commanding(RAMP, limits=[0.0, 2.0], squash=True, bias=0.5).outputs[0].rest == pytest.approx(1.462, abs=1e-3)
@@ -61,7 +61,7 @@ def test_commands_that_swing(command, swings_hz, swing, says):
     health = commanding(command, limits=[-2, 2], unit="N m")
     found = health.numbers()["outputs"][0]
     assert (found["swings_hz"], found["swing"]) == (pytest.approx(swings_hz, abs=1.3), pytest.approx(swing, abs=0.1))
-    said = [line for line in health.warnings() if "chatters" in line]
+    said = [line for line in map(str, health.warnings()) if "chatters" in line]
     assert [
         f"{found['swings_hz']:.3g} swings a second, each way by {found['swing']:.3g} N m" in line for line in said
     ] == [True] * says
@@ -73,7 +73,7 @@ def test_commands_along_their_slew_limit():
     for slew, share in ((10.0, 0.9), (45.0, 0.4), (60.0, 0.0)):
         health = commanding(wave, limits=[-2, 2], slew=slew)
         assert health.outputs[0].slewed == pytest.approx(share, abs=0.12)
-        said = [line for line in health.warnings() if "as fast as its slew limit allows in" in line]
+        said = [line for line in map(str, health.warnings()) if "as fast as its slew limit allows in" in line]
         assert len(said) == (share > 0.5)
 
 
@@ -82,7 +82,7 @@ def test_an_output_that_is_not_finite_is_counted():
     assert health_of(values, STEADY).not_finite_ticks == 0
     health = health_of(values, np.full((400, 1), 50.0), synthetic=True)
     assert health.not_finite_ticks == health.safe_ticks == 400
-    said = "\n".join(health.warnings())
+    said = "\n".join(map(str, health.warnings()))
     assert "not finite in 400 of 400 ticks" in said
     assert "safe one all the time" in said
 

@@ -34,6 +34,10 @@ outputs:
 """
 
 
+def lines_of(findings):
+    return [str(one) for one in findings]
+
+
 def changed(path, value):
     """Advice on the description above with one value changed."""
     values = copy.deepcopy(yaml.safe_load(SLOW))
@@ -41,7 +45,7 @@ def changed(path, value):
     for key in path[:-1]:
         place = place[key]
     place[path[-1]] = value
-    return lint(parse_spec(values))
+    return lines_of(lint(parse_spec(values)))
 
 
 def test_what_is_slow_on_purpose_is_not_warned_of():
@@ -68,7 +72,7 @@ def test_what_is_slow_on_purpose_is_not_warned_of():
 def test_a_time_in_ms_is_named_with_what_it_is_in_seconds(path, value, where):
     most = value[1] if isinstance(value, list) else value
     assert changed(path, value) == [
-        f"{where} = {most} s: times are in seconds; {most} ms is {most / 1000:g}",
+        f"{where}: {most} s: times are in seconds: {most} ms is {most / 1000:g}",
     ]
 
 
@@ -77,7 +81,7 @@ def test_one_decoder_and_choices_are_named_as_the_file_has_them():
     choice = {"type": "argmax", "actions": 2, "terms": [one]}
     for decoder, where in ((one, "decoder.tau"), (choice, "decoder.terms[0].tau")):
         (line,) = changed(["outputs", "y", "decoder"], decoder)
-        assert line.startswith(f"outputs.y.{where} = 50 s")
+        assert line.startswith(f"outputs.y.{where}: 50 s")
 
 
 def test_a_population_without_any_connection_is_named():
@@ -88,7 +92,7 @@ def test_a_population_without_any_connection_is_named():
     values["network"]["projections"].append({"pre": "self", "post": "self", "delay": 0.1})
     values["outputs"]["z"] = {"decoder": {"type": "membrane", "from": "read", "weights": 1.0}}
     said = "nothing reaches it and nothing reads it: connect it, or remove it"
-    found = lint(parse_spec(values))
+    found = lines_of(lint(parse_spec(values)))
     assert found[:2] == [f"network.populations.{name}: {said}" for name in ("alone", "self")]
     assert found[2:] == ["inputs.reward: nothing reads it: add a projection from it, or remove it"]
 
@@ -97,15 +101,15 @@ def test_inputs_that_nothing_reads_or_that_no_topic_brings_are_named():
     values = yaml.safe_load(SLOW)
     values["inputs"] |= {"spare": {"kind": "value"}, "goal": {"kind": "value", "required": False}}
     unread = [f"inputs.{name}: nothing reads it: add a projection from it, or remove it" for name in ("spare", "goal")]
-    assert unconnected(parse_spec(values)) == unread
+    assert lines_of(unconnected(parse_spec(values))) == unread
     topic = {"topic": "t", "type": "std_msgs/msg/Float32", "field": "data"}
     values["ros"] = {"inputs": {"x": topic}}
     missing = [
         f"ros.{end}: is missing: the controller node does not start without it: name its topic, or remove {end}"
         for end in ("inputs.reward", "inputs.spare", "inputs.goal", "outputs.y")
     ]
-    assert unconnected(parse_spec(values)) == unread + missing
-    assert set(unread + missing) < set(lint(parse_spec(values)))
+    assert lines_of(unconnected(parse_spec(values))) == unread + missing
+    assert set(unread + missing) < set(lines_of(lint(parse_spec(values))))
 
 
 CAMERA = """
@@ -130,19 +134,19 @@ outputs:
     ("old", "new", "expected"),
     [
         ("", "", []),
-        ("period: 1e-3", "period: 1", ["inputs.camera.filters[0].period = 1 s: times are in seconds; 1 ms is 0.001"]),
-        ("window: 1e-2", "window: 10", ["inputs.camera.filters[1].window = 10 s: times are in seconds; 10 ms is 0.01"]),
-        ("tau: 0.02", "tau: 20", ["inputs.camera.encoder.tau = 20 s: times are in seconds; 20 ms is 0.02"]),
+        ("period: 1e-3", "period: 1", ["inputs.camera.filters[0].period: 1 s: times are in seconds: 1 ms is 0.001"]),
+        ("window: 1e-2", "window: 10", ["inputs.camera.filters[1].window: 10 s: times are in seconds: 10 ms is 0.01"]),
+        ("tau: 0.02", "tau: 20", ["inputs.camera.encoder.tau: 20 s: times are in seconds: 20 ms is 0.02"]),
         ("rate: 5e+4", "rate: 5e+5", [
-            "inputs.camera.capacity = 1000: cuts a tick before inputs.camera.filters[2] can thin it evenly, which lets "
+            "inputs.camera.capacity: 1000: cuts a tick before inputs.camera.filters[2] can thin it evenly, which lets "
             "5000 events through: raise it to some times 5000, or lower the rate"
         ]),
         ("rate: 5e+4", "rate: 2.5", [
-            "inputs.camera.filters[2].rate = 2.5 events/s: lets almost no events through: it is in events a second; "
+            "inputs.camera.filters[2].rate: 2.5 events/s: lets almost no events through: it is in events a second: "
             "2.5 million are 2.5e+6"
         ]),
         ("outputs:", "ros: {inputs: {camera: {topic: e, type: dvs_msgs/msg/EventArray, late: 10}}}\noutputs:", [
-            "ros.inputs.camera.late = 10 s: times are in seconds; 10 ms is 0.01",
+            "ros.inputs.camera.late: 10 s: times are in seconds: 10 ms is 0.01",
             "ros.outputs.y: is missing: the controller node does not start without it: name its topic, or remove "
             "outputs.y",
             "inputs.camera: a dead sensor would not be noticed: give it a `stale` limit",
@@ -150,7 +154,7 @@ outputs:
     ],
 )  # fmt: skip
 def test_times_of_filters_and_a_capacity_below_the_rate_limit(old, new, expected):
-    assert lint(parse_spec(yaml.load(CAMERA.replace(old, new), Loader))) == expected
+    assert lines_of(lint(parse_spec(yaml.load(CAMERA.replace(old, new), Loader)))) == expected
 
 
 def test_a_picture_whose_cells_are_cut_is_warned_of():
@@ -159,7 +163,7 @@ def test_a_picture_whose_cells_are_cut_is_warned_of():
     values["ros"] = {"inputs": {"x": picture}, "outputs": {}}
     for high, warned in ((1, True), (255, False)):
         values["inputs"]["x"] |= {"stale": 0.2, "range": [0, high]}
-        told = [line for line in lint(parse_spec(values)) if "inputs.x" in line]
+        told = [line for line in lines_of(lint(parse_spec(values))) if "inputs.x" in line]
         expected = "inputs.x: cells of a picture are from 0 to 255, which its `range` cuts: write [0, 255]"
         assert told == ([expected] if warned else [])
 
@@ -172,7 +176,7 @@ def test_a_scan_that_rejects_inf_is_warned_of():
     values["inputs"]["reward"]["stale"] = 0.2
     values["outputs"]["y"]["limits"] = [-1, 1]
     values["ros"] = {"inputs": {"x": scan, "reward": number}, "outputs": {"y": number}}
-    (line,) = lint(parse_spec(values))
+    (line,) = lines_of(lint(parse_spec(values)))
     assert line.startswith(
         "inputs.x: a LaserScan is inf where nothing was hit, which rejects the whole sample: give it"
     )

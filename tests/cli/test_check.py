@@ -83,8 +83,8 @@ def test_check_warns_of_a_package_of_messages_that_is_for_another_machine(tmp_pa
     path = described(tmp_path, ros=ROS | other)
     code, out, _ = call(capsys, "check", path)
     assert code == 0
-    assert "warning: ros.inputs.observation.type = no_such_msgs/msg/Thing: not installed here" in out
-    assert "no node would start; install no_such_msgs\n" in out
+    assert "warning: ros.inputs.observation.type: no_such_msgs/msg/Thing is not installed here" in out
+    assert "no node would start: install no_such_msgs\n" in out
     assert call(capsys, "check", "--strict", path)[0] == 1
     path = described(tmp_path, ros={"inputs": other["inputs"], "outputs": {"torque": FLOATS | {"topic": "1//"}}})
     code, _, err = call(capsys, "check", path)  # all else is checked

@@ -36,7 +36,7 @@ def test_no_neuron_is_dead_and_no_output_stuck_for_any_common_camera(tmp_path, c
     assert code == 0, err
     facts = json.loads(out)
     # of the packages of a driver's messages there is no wheel: that they are missing may be told
-    assert [line for line in facts["warnings"] if "EventPacket: not installed here" not in line] == []
+    assert [one for one in facts["warnings"] if "EventPacket is not installed here" not in one["text"]] == []
     assert facts["health"]["populations"][0]["dead"] == 0
     assert facts["health"]["populations"][0]["rate_hz"] > 2
 

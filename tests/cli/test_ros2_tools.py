@@ -9,6 +9,7 @@ from importlib.metadata import entry_points
 
 import pytest
 
+from snn_control.findings import ERROR, NOTE, OK, WARNING, Finding
 from snn_control.realtime import machine
 
 
@@ -48,11 +49,11 @@ def test_ros2_doctor_gets_the_findings(monkeypatch):
     form.doctor_error, form.doctor_warn = (lambda text: said.append(("error", text))), (lambda text: said.append(text))
     for name, module in {"ros2doctor": api, "ros2doctor.api": api, "ros2doctor.api.format": form}.items():
         monkeypatch.setitem(sys.modules, name, module)
-    found = [machine.Finding("a", machine.OK, "x"), machine.Finding("b", machine.WARNING, "y", "mend it"),
-             machine.Finding("c", machine.ERROR, "z"), machine.Finding("d", machine.NOTE, "w")]  # fmt: skip
+    found = [Finding("a", OK, "x"), Finding("b", WARNING, "y", "mend it"),
+             Finding("c", ERROR, "z"), Finding("d", NOTE, "w")]  # fmt: skip
     monkeypatch.setattr(machine, "findings", lambda: found)
     check = loaded("ros2doctor.checks", "snn_control")
     result = check.check()
     assert check.category() == "snn_control"
     assert (result.error, result.warning) == (1, 1)
-    assert said == ["b: y; mend it", ("error", "c: z")]
+    assert said == ["b: y: mend it", ("error", "c: z")]

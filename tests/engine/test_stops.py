@@ -137,7 +137,7 @@ def test_a_recorded_stop_and_its_release_are_replayed():
 
 def test_check_neither_presses_a_stop_nor_misses_its_reader(tmp_path):
     spec = parse_spec(FILE)
-    assert not any("estop" in line for line in lint(spec))
+    assert not any("estop" in line for line in map(str, lint(spec)))
     stimulus = default_stimulus(spec, 0.5)
     assert stimulus.values["estop"].tolist() == [[0.0]] * 50
     controller = Controller.from_spec(spec)

@@ -12,8 +12,9 @@ from contextlib import contextmanager
 import pytest
 
 from snn_control.errors import CacheWarning
+from snn_control.findings import ERROR, NOTE, OK, WARNING, warning
 from snn_control.realtime import machine
-from snn_control.realtime.machine import ERROR, NOTE, OK, WARNING, findings
+from snn_control.realtime.machine import findings
 from snn_control.realtime.rights import Rights, set_fifo
 from tests.cli.common import call
 
@@ -29,7 +30,7 @@ def write(root, path, text):
 
 def on(root, rights=None):
     """Findings by what they are about, of a made-up computer."""
-    return {one.what: one for one in findings(root, lambda: rights or Rights(80))}
+    return {one.path: one for one in findings(root, lambda: rights or Rights(80))}
 
 
 def test_this_computer_has_a_line_for_everything(capsys, monkeypatch):
@@ -40,7 +41,7 @@ def test_this_computer_has_a_line_for_everything(capsys, monkeypatch):
     for what in WHAT:
         assert what in out
     code, out, _ = call(capsys, "doctor", "--json")
-    found = {one["what"]: one for one in json.loads(out)}
+    found = {one["path"]: one for one in json.loads(out)}
     assert set(WHAT) <= set(found)
     assert found["C library"]["level"] == OK
     strict = call(capsys, "doctor", "--strict")[0]
@@ -53,14 +54,14 @@ def test_what_costs_deadlines_is_said_with_the_command_that_mends_it(tmp_path):
         write(tmp_path, f"{cpus}/cpu{k}/cpufreq/scaling_governor", f"{kind}\n")
     write(tmp_path, "proc/sys/kernel/sched_rt_runtime_us", "400000\n")
     write(tmp_path, "proc/sys/net/core/rmem_max", "212992\n")
-    missing = Rights(0, missing=("SCHED_FIFO priority 80 (got ordinary scheduling; rtprio limit 0): give it",))
+    missing = Rights(0, missing=(warning("SCHED_FIFO", "priority 80 was not granted", "give it"),))
     found = on(tmp_path, missing)
-    assert (found["CPU frequency"].level, found["CPU frequency"].mend) == (
+    assert (found["CPU frequency"].level, found["CPU frequency"].fix) == (
         WARNING, "sudo cpupower frequency-set -g performance")  # fmt: skip
-    assert "governor performance, powersave" in found["CPU frequency"].found
-    assert (found["real-time share"].level, "40%" in found["real-time share"].found) == (WARNING, True)
-    assert (found["SCHED_FIFO"].level, found["SCHED_FIFO"].mend) == (WARNING, "give it")
-    assert (found["socket buffers"].level, "208 KiB" in found["socket buffers"].found) == (NOTE, True)
+    assert "governor performance, powersave" in found["CPU frequency"].text
+    assert (found["real-time share"].level, "40%" in found["real-time share"].text) == (WARNING, True)
+    assert (found["SCHED_FIFO"].level, found["SCHED_FIFO"].fix) == (WARNING, "give it")
+    assert (found["socket buffers"].level, "208 KiB" in found["socket buffers"].text) == (NOTE, True)
 
 
 def test_a_computer_that_was_made_ready_has_nothing_to_mend(tmp_path):
@@ -71,20 +72,20 @@ def test_a_computer_that_was_made_ready_has_nothing_to_mend(tmp_path):
     write(tmp_path, "proc/sys/net/core/rmem_max", "8388608\n")
     found = on(tmp_path)
     for what in ("kernel", "SCHED_FIFO", "real-time share", "CPU frequency", "isolated CPUs", "socket buffers"):
-        assert (found[what].level, found[what].mend) == (OK, ""), found[what]
-    assert found["isolated CPUs"].found == "2-3: start the node with -p cpu:=2"
+        assert (found[what].level, found[what].fix) == (OK, ""), found[what]
+    assert found["isolated CPUs"].text == "2-3: start the node with -p cpu:=2"
 
 
 def test_a_folder_that_is_not_kept_is_a_warning(tmp_path, monkeypatch):
     monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "cache"))
     found = on(tmp_path)["compiled kernels"]
-    assert (found.level, found.mend) == (NOTE, "snn_control check FILE compiles what FILE needs")
+    assert (found.level, found.fix) == (NOTE, "snn_control check FILE compiles what FILE needs")
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "file" / "cache"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", CacheWarning)  # said by whoever compiles
         found = on(tmp_path)["compiled kernels"]
-    assert (found.level, found.mend.startswith("export SNN_CONTROL_CACHE=")) == (WARNING, True)
+    assert (found.level, found.fix.startswith("export SNN_CONTROL_CACHE=")) == (WARNING, True)
 
 
 def _fifo():
@@ -113,7 +114,7 @@ def test_another_process_that_would_preempt_the_loop_is_named(tmp_path):
     with real_time_process(90, "eager") as other:
         found = on(tmp_path)["other real-time threads"]
     assert found.level == WARNING
-    assert f"eager ({other.pid})" in found.found or "..." in found.found
+    assert f"eager ({other.pid})" in found.text or "..." in found.text
 
 
 @pytest.mark.skipif(not _fifo(), reason="SCHED_FIFO is not granted")
@@ -121,9 +122,9 @@ def test_another_process_that_would_preempt_the_loop_is_named(tmp_path):
 def test_a_controller_manager_on_this_computer_is_named_with_who_waits_for_whom(tmp_path, priority, order):
     with real_time_process(priority, "ros2_control_node") as other:
         found = on(tmp_path)["ros2_control"]
-    assert (found.level, f"({other.pid}) at SCHED_FIFO {priority}" in found.found) == (NOTE, True)
-    assert order in found.found
-    assert f"-p priority:={priority - 5}" in found.mend
+    assert (found.level, f"({other.pid}) at SCHED_FIFO {priority}" in found.text) == (NOTE, True)
+    assert order in found.text
+    assert f"-p priority:={priority - 5}" in found.fix
 
 
 def test_notes_on_the_priorities_of_ros2_control_are_there_if_asked_for(capsys):

@@ -47,7 +47,7 @@ def test_missing_rights_are_named_with_the_command():
     assert result["signals_blocked"]
     assert result["timer_slack_ns"] == 1
     assert len(result["missing"]) == 2
-    for word in ("SCHED_FIFO priority 80", "rtprio 98", "setcap", "memlock unlimited", "ulimit -l", "--cap-add"):
+    for word in ("SCHED_FIFO: priority 80", "rtprio 98", "setcap", "memlock unlimited", "ulimit -l", "--cap-add"):
         assert word in result["text"]
 
 
@@ -90,7 +90,7 @@ def test_affinity_belongs_to_the_thread():
 def test_impossible_wishes_are_missing_and_not_raised():
     granted = _in_thread(priority=500, cpus=[4095])
     assert granted.priority == 0
-    assert "CPUs [4095]" in granted.warnings()
+    assert "CPUs: [4095] were not granted" in granted.warnings()
     assert "priority 500 does not exist" in granted.warnings()
 
 

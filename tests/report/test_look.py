@@ -120,7 +120,7 @@ def test_all_files_appear_and_the_page_holds_all_pictures(drawn):
     assert "&lt;all&gt;" in text
     assert "<all>" not in text
     for warning in done.health.warnings():
-        assert warning.split(":")[0] in text
+        assert warning.path in text
     assert done.health.warnings()
 
 

@@ -54,8 +54,8 @@ def test_training_without_cma_ends_without_gains_and_says_so(monkeypatch):
     settings = {"n_envs": 4, "n_steps": 64, "gradient_steps": 60, "total_timesteps": 4 * 256}
     trained = train(small("CartPole-v1"), "CartPole-v1", teacher=upright, seed=1, settings=settings)
     assert not any("adjusts" in row for row in trained.history)
-    (said,) = (line for line in trained.warnings if "cma" in line)
-    assert said.startswith("gains were not searched, which needs cma: pip install ")
+    (said,) = (str(one) for one in trained.warnings if "cma" in one.text)
+    assert said.startswith("gains: were not searched, which needs cma: pip install ")
 
 
 def test_gains_need_an_input_that_has_receptive_fields():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from snn_control.controller import build_program
+from snn_control.findings import Finding, warning
 from snn_control.training import train
 from snn_control.training.environments import Interface
 from snn_control.training.evaluation import evaluate
@@ -29,7 +30,7 @@ def looked(spec, env_id, threshold=None, phases=1):
     said = []
     for k in range(phases):
         history.append({"steps": 1000 * (k + 1), "score": found.score, "worst": found.returns.min()})
-        said.append(watch.look(spec, found, history))
+        said.append([str(one) for one in watch.look(spec, found, history)])
     return said
 
 
@@ -50,7 +51,8 @@ def test_a_sound_controller_gives_no_warning():
 def test_a_population_that_is_silent_is_said_once():
     first, second = looked(changed(small("Pendulum-v1"), population={"bias": -9.0}), "Pendulum-v1", phases=2)
     (line,) = first
-    assert line.startswith("after 1,000 steps: network.populations.h: no neuron of it fired in 5 episodes")
+    assert line.startswith("network.populations.h: no neuron of it fired in 5 episodes, ")
+    assert "(after 1,000 steps): " in line
     assert "larger weights into it ('snn_control check FILE --env ID'" in line
     assert second == []
 
@@ -58,7 +60,9 @@ def test_a_population_that_is_silent_is_said_once():
 def test_a_squashed_output_that_stays_at_its_limit_is_said():
     spec = small("Pendulum-v1")
     (line,) = looked(changed(spec, output={"bias": 40.0}), "Pendulum-v1")[0]
-    assert "outputs.u: next to its limit of 2 in 1,000 of 1,000 ticks: " in line, "though it rests there"
+    assert "outputs.u: next to its limit of 2 in 1,000 of 1,000 ticks (after 1,000 steps): " in line, (
+        "though it rests there"
+    )
     (term,) = spec.outputs[0].decoder
     spec = changed(spec, output={"decoder": (replace(term, weights=np.full((1, 1), 900.0)),)})
     (line,) = looked(changed(spec, population={"bias": 5.0}), "Pendulum-v1")[0]
@@ -93,10 +97,10 @@ def test_the_command_says_it_on_its_way_and_at_its_end(tmp_path, capsys):
     file = changed(small("CartPole-v1"), population={"bias": -9.0}).save(tmp_path / "my.yaml")
     given = ("train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--steps", 10_300, "--json")
     code, out, err = call(capsys, *given)
-    (line,) = [line for line in json.loads(out)["warnings"] if "populations.h" in line]
+    (one,) = [one for one in json.loads(out)["warnings"] if "populations.h" in one["path"]]
     assert code == 0
-    assert err.count(f"warning: {line}\n") == 1
-    assert line in json.loads(call(capsys, *given)[1])["warnings"], "a resumed run still knows it"
+    assert err.count(f"warning: {Finding(**one)}\n") == 1
+    assert one in json.loads(call(capsys, *given)[1])["warnings"], "a resumed run still knows it"
 
 
 @pytest.mark.usefixtures("few_episodes")
@@ -106,15 +110,15 @@ def test_each_phase_tells_what_is_new():
         changed(small("CartPole-v1"), population={"bias": -9.0}), "CartPole-v1", settings=QUICK, progress=phases.append
     )
     assert len(phases[0].warnings) == 1
-    assert trained.warnings == [line for phase in phases for line in phase.warnings]
+    assert trained.warnings == [one for phase in phases for one in phase.warnings]
 
 
 def test_observations_of_training_that_are_not_finite_are_said_once():
     watch, history = Watch(None), [{"steps": 1000, "score": 1.0, "worst": 0.5}]
     spec, envs = small("Pendulum-v1"), [gymnasium.make("Pendulum-v1")]
     found = evaluate(build_program(spec), Interface(spec, envs[0].observation_space, envs[0].action_space), envs, [1])
-    (line,) = watch.look(spec, found, history, {"x": 7})
-    assert line.startswith("after 1,000 steps: inputs.x: not finite in 7 steps of this phase of training: correct")
+    (one,) = watch.look(spec, found, history, {"x": 7})
+    assert str(one).startswith("inputs.x: not finite in 7 steps of this phase of training (after 1,000 steps): correct")
     assert watch.look(spec, found, history, {"x": 9}) == []
 
 
@@ -123,4 +127,8 @@ def test_a_phase_longer_than_all_steps_is_said():
     said = []
     settings = QUICK | {"total_timesteps": 100}
     found = train(small("CartPole-v1"), "CartPole-v1", settings=settings, progress=lambda p: said.extend(p.warnings))
-    assert said == found.warnings == ["one phase has 256 steps, and was trained although the limit is 100"]
+    assert (
+        said
+        == found.warnings
+        == [warning("--steps", "one phase has 256 steps, and was trained although the limit is 100")]
+    )
