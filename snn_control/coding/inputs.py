@@ -117,18 +117,20 @@ class ValueInput(Input):
     def _check_rules(self) -> None:
         value = self.not_finite
         many = isinstance(value, list | tuple) and len(value) == self.size
-        if not (isinstance(value, str) or many) or not set(map(str, self.rules())) <= set(NOT_FINITE):
+        names = [value] if isinstance(value, str) else list(map(str, value)) if many else [""]
+        if not set(names) <= set(NOT_FINITE):
             rule = f"must be one of {', '.join(NOT_FINITE)}, or a list of {self.size} of them"
             raise self.wrong("not_finite", rule, close_match(value, NOT_FINITE))
-        ends = [np.broadcast_to(np.asarray(side, np.float64), self.size) for side in (*self.range, *self.plausible)]
-        for k, rule in enumerate(self.rules()):
-            low, high, least, most = (side[k] for side in ends)
-            if rule in ("high", "low") and not (math.isfinite(low) and math.isfinite(high)):
-                need = f"{rule} needs a finite range, whose ends stand for what is not finite"
-                raise self.wrong("not_finite", need, "give `range: [low, high]`")
-            if rule in ("high", "low") and not (least <= low and high <= most):
-                need = f"must hold the ends of the range [{low:g}, {high:g}], which stand for what is not finite"
-                raise self.wrong("plausible", need, "widen one of them", value=list(self.plausible))
+        ends = (np.asarray(side, np.float64) for side in (*self.range, *self.plausible))
+        rules, low, high, least, most = np.broadcast_arrays(names, *ends)
+        replaced = (rules == "high") | (rules == "low")
+        if (k := np.flatnonzero(replaced & ~(np.isfinite(low) & np.isfinite(high)))).size:
+            need = f"{rules[k[0]]} needs a finite range, whose ends stand for what is not finite"
+            raise self.wrong("not_finite", need, "give `range: [low, high]`")
+        if (k := np.flatnonzero(replaced & ~((least <= low) & (high <= most)))).size:
+            hold = f"[{low[k[0]]:g}, {high[k[0]]:g}]"
+            need = f"must hold the ends of the range {hold}, which stand for what is not finite"
+            raise self.wrong("plausible", need, "widen one of them", value=list(self.plausible))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (a table of messages is read a line a case)
 
 import math
+import time
 
 import numpy as np
 import pytest
@@ -24,6 +25,12 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Network, Population, Projection
 
 TERM = (MembraneDecoder("x", 1.0),)
+
+
+def test_an_input_of_any_size_is_checked_at_once():
+    begin = time.process_time()
+    ValueInput("x", size=100_000_000, range=(-1, 1), not_finite="high")
+    assert time.process_time() - begin < 0.5
 
 
 @pytest.mark.parametrize(
