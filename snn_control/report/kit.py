@@ -221,6 +221,7 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
             buffer = io.BytesIO()
             if suffix == "png":  # `savefig` would lay it out and draw it once more
                 canvas.print_png(buffer, metadata=FORMATS[suffix])
+                figure.set_layout_engine("none")  # the other format keeps the places of this one
             else:
                 figure.savefig(buffer, format=suffix, metadata=FORMATS[suffix])
             files[suffix] = buffer.getvalue()
