@@ -36,7 +36,7 @@ def test_every_requirement_is_pinned():
         "runpy.run_path('setup.py')"
     )
     shown = subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, capture_output=True, text=True)
-    required = {re.split(r"[<>=\[; ]", line)[0].lower() for line in shown.stdout.split()}
+    required = {re.split(r"[<>=\[; ]", line)[0].lower() for line in shown.stdout.splitlines()}
     assert len(required) > 20
     assert required - pinned == set()
 

@@ -128,7 +128,7 @@ def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
 
 
 def test_a_memory_that_would_not_fit_is_refused(file, monkeypatch):
-    with pytest.raises(DescriptionError, match=r"settings.capacity = 100000000: would need .* GB: .* take at most"):
+    with pytest.raises(DescriptionError, match=r"settings.buffer_size = 100000000: would need .* GB: .* take at most"):
         train(file, ID, how="sac", settings={"buffer_size": 100_000_000})
 
 
@@ -151,5 +151,5 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]
     assert losses[1] < losses[0]
-    with pytest.raises(DescriptionError, match=r"settings\.steps = 100: must be at least the length"):
+    with pytest.raises(DescriptionError, match=r"settings\.n_steps = 100: must be at least sequence_length \(200\)"):
         train(file, ID, teacher=sees_all, settings={"n_steps": 100})

@@ -19,7 +19,7 @@ def learner_of(env_id, **settings):
     """An Evolution that has begun, and its environments."""
     spec = small(env_id)
     parameters = Parameters(spec, near_the_output(spec), np.random.default_rng(0))
-    learner = Evolution(parameters, EvolutionSettings(environments=2, **settings))
+    learner = Evolution(parameters, EvolutionSettings(n_envs=2, **settings))
     envs = Environments(lambda: gymnasium.make(env_id), 2, spec)
     learner.begin(envs, np.random.default_rng(1))
     return learner, envs

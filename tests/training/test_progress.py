@@ -53,7 +53,7 @@ ROW = {"phase": 1, "steps": 256, "score": 9.0}
         (without("learner/"), "it has no 'steps'"),
         (with_array(NAME, [1.0, 2.0]), r"an array is float64 \(2,\), not float32 \(24,\)"),
         (with_array(NAME, np.full(24, np.nan, np.float32)), "must be finite"),
-        (with_array("learner/actor/mean_0", "x"), r"an array is <U1 \(\), not float32"),
+        (with_array("learner/actor_optimizer/mean_0", "x"), r"an array is <U1 \(\), not float32"),
         (with_array("candidate/0", 1.0), "cannot unpack"),
         (with_array("history", "{"), "Expecting property name"),
         (with_array("history", "3"), "not iterable"),

@@ -232,7 +232,7 @@ def test_what_the_section_says_wrong_is_named(tmp_path):
         file = replace(spec, training=section).save(tmp_path / "my.yaml")
         with pytest.raises(DescriptionError, match=says):
             train(file, "CartPole-v1")
-    with pytest.raises(DescriptionError, match=r"^settings\.rate = -1: must be >= 0"):
+    with pytest.raises(DescriptionError, match=r"^settings\.learning_rate = -1: must be >= 0"):
         train(file, "CartPole-v1", settings={"learning_rate": -1}, trainable={"*.bias": {}})
     with pytest.raises(DescriptionError, match=r"^trainable\.h\.bias\.lo = 1: is not a known key; did you mean 'low'"):
         train(file, "CartPole-v1", trainable={"h.bias": {"lo": 1}})
