@@ -1,8 +1,8 @@
 """Steps of several environments; of Gymnasium's cart-poles all at once, compiled, to the bit.
 
 A step of `gymnasium.envs.classic_control.CartPoleEnv` is nine microseconds of Python, more than its spiking controller
-takes. Here sines and cosines are numpy's, as there, and the rest is its arithmetic in its order. The environments are
-afterwards as their own ``step`` would leave them: both may be mixed.
+takes. Here sines and cosines are numpy's, as there, and the rest is its arithmetic in its order. The steps of an
+episode are counted here, so it must be stepped here alone.
 """
 
 from __future__ import annotations
@@ -62,35 +62,34 @@ def _is_plain(env: Any) -> bool:
     pole = env.unwrapped
     if [type(env), type(getattr(env, "env", None)), type(pole)] != [TimeLimit, OrderEnforcing, CartPoleEnv]:
         return False
-    known = {"_elapsed_steps", "_max_episode_steps"} <= vars(env).keys()  # names that are Gymnasium's own affair
     rules = pole.kinematics_integrator, getattr(pole, "_sutton_barto_reward", None), pole.render_mode
-    return known and rules == ("euler", False, None) and env.env.env is pole
+    limited = env.spec is not None and env.spec.max_episode_steps is not None
+    return limited and rules == ("euler", False, None) and env.env.env is pole
 
 
 class _CartPoles:
     """See `stepper`."""
 
     def __init__(self, envs: Sequence[Any]) -> None:
-        self._poles = [(env, env.unwrapped) for env in envs]
-        self._numbers = np.array([[getattr(pole, name) for name in NUMBERS] for _, pole in self._poles])
+        self._poles = [env.unwrapped for env in envs]
+        self._numbers = np.array([[getattr(pole, name) for name in NUMBERS] for pole in self._poles])
+        self._limits, self._steps = [env.spec.max_episode_steps for env in envs], [0] * len(envs)
         states, self._over = np.zeros((len(envs), 4)), np.zeros(len(envs), bool)
         self._states, self._views, self._angles = states, list(states), states[:, 2]
         self._move = compile_function(_move, _MOVE)
 
     def __call__(self, rows: Sequence[int], actions: Sequence[Any]) -> list[Result]:
         for k in rows:
-            pole, view = self._poles[k][1], self._views[k]
+            pole, view = self._poles[k], self._views[k]
             if pole.state is not view:  # after a reset
                 view[:] = pole.state
                 pole.state = view
+                self._steps[k] = 0
         moves = np.array([*zip(rows, actions, strict=True)], np.int64)
         self._move(self._states, self._numbers, moves, np.cos(self._angles), np.sin(self._angles), self._over)
         over, seen = self._over.tolist(), self._states.astype(np.float32)
         found: list[Result] = []
         for k in rows:
-            env, pole = self._poles[k]
-            env._elapsed_steps = steps = env._elapsed_steps + 1
-            if over[k]:
-                pole.steps_beyond_terminated = 0
-            found.append((seen[k], 1.0, over[k], steps >= env._max_episode_steps, {}))
+            self._steps[k] += 1
+            found.append((seen[k], 1.0, over[k], self._steps[k] >= self._limits[k], {}))
         return found
