@@ -102,10 +102,10 @@ setup(
     entry_points={
         "console_scripts": [
             f"snn_control = {NAME}.cli:main",
-            f"controller_node = {NAME}.ros.controller_node:main",
-            f"world_node = {NAME}.ros.world_node:main",
-            f"encoder_node = {NAME}.ros.encoder_node:main",
-            f"view_node = {NAME}.ros.view_node:main",
+            f"controller_node = {NAME}.ros.nodes.controller_node:main",
+            f"world_node = {NAME}.ros.nodes.world_node:main",
+            f"encoder_node = {NAME}.ros.nodes.encoder_node:main",
+            f"view_node = {NAME}.ros.nodes.view_node:main",
         ],
         "ros2cli.command": [f"snn = {NAME}.cli.ros2_tools:SnnCommand"],
         "ros2doctor.checks": [f"snn_control = {NAME}.cli.ros2_tools:MachineCheck"],

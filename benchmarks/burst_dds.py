@@ -118,8 +118,8 @@ class Controlled:
         from snn_control.engine.slots import SLOT_WORDS
         from snn_control.engine.tick import tick_address
         from snn_control.realtime.loop import Loop
-        from snn_control.ros.process import dds_threads, io_node, start_rclpy
-        from snn_control.ros.topics import command_ports, input_ports
+        from snn_control.ros.nodes.process import dds_threads, io_node, start_rclpy
+        from snn_control.ros.ports.topics import command_ports, input_ports
         from tests.realtime.record_output import RecordOutput
 
         start_rclpy([], ["controller"], PRIORITY)
@@ -251,7 +251,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 def _environment() -> dict[str, str]:
-    from snn_control.ros.launching import environment_of_child
+    from snn_control.ros.nodes.launching import environment_of_child
 
     environment = environment_of_child() | {"ROS_DOMAIN_ID": DOMAIN}
     try:

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from snn_control.batch import Batch
 from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder, ValueInput
-from snn_control.controller import Controller
+from snn_control.controller import Batch, Controller
 from snn_control.engine.build import build
 from snn_control.engine.compile import compile_function
 from snn_control.engine.program import Program

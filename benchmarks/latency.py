@@ -113,9 +113,9 @@ def run_c(folder: str, event: bool) -> None:
 
 def run_product(folder: str, event: bool) -> None:
     """The controller node, with the arguments that the launch files give it, until SIGTERM."""
-    from snn_control.ros.controller_node import ControllerNode
-    from snn_control.ros.launching import command_line, controller
-    from snn_control.ros.process import run_node
+    from snn_control.ros.nodes.controller_node import ControllerNode
+    from snn_control.ros.nodes.launching import command_line, controller
+    from snn_control.ros.nodes.process import run_node
 
     process = controller(
         controller_file=Path(folder) / "controller.yaml", phase=PHASE_NS * 1e-9, priority=LOOP_PRIORITY,

@@ -24,14 +24,15 @@ from unittest import mock
 
 import numpy as np
 
-from snn_control.controller import Controller, Stepped
+from snn_control.controller import Controller
+from snn_control.controller.base import SteppedController
 from snn_control.controller_file import ControllerSpec, load_spec
 from snn_control.training import Trained, train
-from snn_control.training.adaptation import Adaptation
-from snn_control.training.calls import make
-from snn_control.training.environments import Environments
-from snn_control.training.learner import Learner
-from snn_control.training.starting_point import starting_point
+from snn_control.training.algorithms.learner import Learner
+from snn_control.training.algorithms.online import Adaptation
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.vector import Environments
+from snn_control.training.starting_point.file_text import starting_point
 
 from .processes import verdict
 
@@ -105,7 +106,7 @@ class Found:
 class Pair:
     """A row of what was trained, and a controller from the file; ``row`` is ... where there are no rows."""
 
-    def __init__(self, trained: Stepped, row: Any, loaded: Controller) -> None:
+    def __init__(self, trained: SteppedController, row: Any, loaded: Controller) -> None:
         self.loaded = loaded
         facts, ours, theirs = loaded.program.facts, trained.bound, loaded.bound
         commands = [f"{one.name}.command" for one in facts.outputs]

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from snn_control.realtime.rights import set_fifo
-from snn_control.ros.launching import environment_of_child
-from snn_control.ros.transport import use_udp
+from snn_control.ros.nodes.launching import environment_of_child
+from snn_control.ros.ports.transport import use_udp
 
 ROOT = Path(__file__).resolve().parents[1]
 NO_FIFO = "SCHED_FIFO is not granted here: figures without a verdict. " + (

@@ -26,8 +26,8 @@ import numpy as np
 
 from snn_control.engine.control import ELAPSED, WHOLE
 from snn_control.record.input_log import InputLog
-from snn_control.record.run_folder import beside, read_record
-from snn_control.ros.launching import ARGUMENTS, closed_loop, command_line, environment_of_child
+from snn_control.record.run_folder import companion, read_record
+from snn_control.ros.nodes.launching import ARGUMENTS, closed_loop, command_line, environment_of_child
 
 GROWTH_BAR = 2 << 20  # bytes
 SECONDS, PERIOD_NS = 900.0, 1_000_000
@@ -58,7 +58,7 @@ def lost(text: str) -> int:
 def accounted(file: Path) -> dict[str, Any]:
     """Of the ticks that a record has: their number, periods that passed by their control words, and by their stamps."""
     arrays, facts = read_record(file)
-    log = InputLog.load(beside(file, "inputs"))
+    log = InputLog.load(companion(file, "inputs"))
     stamps = arrays["stamp_ns"][-log.ticks :]
     return {
         "ticks": log.ticks,

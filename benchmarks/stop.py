@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 
 from snn_control.realtime.rights import set_fifo
-from snn_control.ros.launching import NodeProcess, command_line, environment_of_child
+from snn_control.ros.nodes.launching import NodeProcess, command_line, environment_of_child
 
 from .processes import NO_FIFO, exit_code, fifo_granted, steal, stolen
 

@@ -31,10 +31,10 @@ import gymnasium
 import numpy as np
 import yaml
 
-from snn_control.training.calls import make
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.rollout import play
 from snn_control.training.result import FINAL
-from snn_control.training.rollout import play
-from snn_control.training.teachers import teacher_of
+from snn_control.training.teachers.teacher import teacher_of
 from snn_control.training.trainer import LONG
 
 from .processes import ROOT, verdict

@@ -5,7 +5,7 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
 from launch import LaunchDescription
-from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, controller, node_arguments
+from snn_control.ros.nodes.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, controller, node_arguments
 
 
 def start(context):

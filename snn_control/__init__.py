@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .controller import Controller
-    from .model import Model
+    from .controller import Controller, Model
 
 __all__ = ["Controller", "Model", "__version__"]
 __version__ = "0.1.0"
@@ -18,7 +17,7 @@ def __getattr__(name: str) -> Any:
 
         return Controller
     if name == "Model":
-        from .model import Model
+        from .controller import Model
 
         return Model
     raise AttributeError(f"module 'snn_control' has no attribute '{name}'")

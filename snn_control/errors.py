@@ -34,12 +34,12 @@ __all__ = [
     "SnnControlError",
     "close_match",
     "counted",
+    "describe_exception",
     "how_to_install",
     "in_file",
     "in_line",
+    "message_of",
     "nearest",
-    "raised",
-    "said",
     "within",
 ]
 
@@ -128,12 +128,12 @@ def in_line(text: str, most: int = 1000) -> str:
     return text if len(text) <= most else text[:most] + "..."
 
 
-def said(error: BaseException) -> str:
+def message_of(error: BaseException) -> str:
     """The message of any exception, in one line; if it has none, its type and where it was raised."""
-    return in_line(str(error)) or raised(error)
+    return in_line(str(error)) or describe_exception(error)
 
 
-def raised(error: BaseException) -> str:
+def describe_exception(error: BaseException) -> str:
     """Type of any exception, what it says, and where it was raised, in one line."""
     text, frames = in_line(str(error), 300), traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

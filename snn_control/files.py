@@ -18,7 +18,7 @@ from typing import IO
 
 import numpy as np
 
-from .errors import DescriptionError, said
+from .errors import DescriptionError, message_of
 
 __all__ = [
     "DEFLATED", "Arrays", "open_file", "read_text", "reason", "replace_file", "replace_files", "replace_text",
@@ -122,7 +122,7 @@ def reason(error: Exception) -> str:
         return error.strerror
     if isinstance(error, MemoryError):
         return "does not fit into this machine's memory"
-    return said(error)
+    return message_of(error)
 
 
 class Arrays(Mapping[str, np.ndarray]):

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from snn_control.batch import Batch
 from snn_control.coding import EventsInput, MembraneDecoder, Output, PoolEncoder, SpikeDecoder, ValueInput
-from snn_control.controller import Controller
+from snn_control.controller import Batch, Controller
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.errors import InputError, ProgramError

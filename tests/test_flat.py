@@ -10,10 +10,10 @@ from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError, InputError
-from snn_control.flat import flat_environment, flattened, unflattened
+from snn_control.gym_adapter.flat import flat_environment, flattened, unflattened
 from snn_control.training import train
-from snn_control.training.calls import make
-from snn_control.training.starting_point import starting_point
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.starting_point.file_text import starting_point
 from tests.cli.common import call
 from tests.training.test_starting_point import made
 from tests.worlds.odd import Odd

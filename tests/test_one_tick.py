@@ -120,7 +120,7 @@ def looped(folder, record):
 def over_dds(folder: Path, name: str, domain: int):
     """Commands (T, 3) as the world process got them from the controller process."""
     pytest.importorskip("rclpy", reason="the ROS 2 wheels are not installed")
-    from snn_control.ros.launching import closed_loop, command_line, environment_of_child
+    from snn_control.ros.nodes.launching import closed_loop, command_line, environment_of_child
 
     out = folder / name
     processes = closed_loop(

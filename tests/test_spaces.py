@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from snn_control.spaces import as_action, as_actions, as_command
+from snn_control.gym_adapter.spaces import as_action, as_actions, as_command
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 """Diagnosis: what is wrong with a controller, either for certain or as observed with a stimulus.
 
 There are two kinds of findings. From weights, parameters and ranges alone it follows that neurons can never fire or
-always do, that they are identical, that a command can have only one sign or is constant (`reach`, `identical`); a
-number that was not finite is wrong with any stimulus. All other findings were observed with one stimulus, and count
-only if that is a real one, from a recording or an environment. A neuron that did not fire then may have had no cause
-to: a place cell whose place was not visited, a turn that was not needed. So silence is a finding only if a stimulus
-that changed had no effect at all.
+always do, that they are identical, that a command can have only one sign or is constant (`reachable_activity`,
+`identical`); a number that was not finite is wrong with any stimulus. All other findings were observed with one
+stimulus, and count only if that is a real one, from a recording or an environment. A neuron that did not fire then may
+have had no cause to: a place cell whose place was not visited, a turn that was not needed. So silence is a finding only
+if a stimulus that changed had no effect at all.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from ..controller_file import ControllerSpec
 from ..findings import Finding, warning
 from ..network import IF, NeuronModel, Threshold
 from . import health
+from .bounds import Bounds, reachable_activity
 from .health import InputHealth, OutputHealth
 from .identical import Groups, identical
 from .probe import Activity, PopulationProbe
-from .reach import Bounds, reach
 from .synapses import all_synapses
 
 __all__ = ["Health", "PopulationHealth", "diagnose", "fires_always", "neurons_of"]
@@ -242,7 +242,7 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     stimulus, neurons = activity.stimulus, neurons_of(spec)
     selective = {one.name for one in spec.inputs if getattr(getattr(one, "encoder", None), "selective", False)}
     synapses = all_synapses(spec, activity.program)
-    bounds = reach(spec, activity.program, synapses)
+    bounds = reachable_activity(spec, activity.program, synapses)
     alike = identical(spec, synapses) if synapses is not None else {}
     numbers = [(one, j) for one in spec.outputs for j in range(one.size)]
     outputs = [

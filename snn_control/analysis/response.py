@@ -23,7 +23,9 @@ from ..network import IF, LIF, Bernoulli, CubaLIF, Network, NeuronModel, Poisson
 from .probe import sample
 from .stimulus import value_range
 
-__all__ = ["Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "pick", "pooled", "rheobase", "tuning"]
+__all__ = [
+    "Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
+]  # fmt: skip
 
 SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
 FEWEST, MOST = 400, 40_000  # limits of that, in steps
@@ -74,7 +76,7 @@ def measurement_steps(model: NeuronModel, dt: float) -> int:
     return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), FEWEST, MOST))
 
 
-def pick(model: NeuronModel, index: Any) -> NeuronModel:
+def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
     """The model with the parameters of the neurons ``index``, for parameters that are given for each neuron."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
@@ -135,7 +137,7 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
     """Rate of a neuron from below its rheobase to four times that; without a leak, up to a fifth of its highest rate.
 
-    model : its parameters must be numbers; see `pick`
+    model : its parameters must be numbers; see `parameters_of`
     up_to : a current that the curve must include
     """
     edge = rheobase(model, dt)
@@ -205,7 +207,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
         chosen = responding[sample(len(responding), most)] if len(responding) else responding
         response = response[:, chosen]
         if spec.encoder.neuron is not None and len(chosen):
-            model = pick(spec.encoder.neuron, np.tile(chosen, POINTS))
+            model = parameters_of(spec.encoder.neuron, np.tile(chosen, POINTS))
             response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
         found.append(Tuning(d, x, response, chosen, len(responding), held))
     return found

@@ -23,9 +23,9 @@ from ..controller_file import ControllerSpec
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import DescriptionError, counted
 from ..events.slicing import MOST_TICKS
+from ..gym_adapter.spaces import released
 from ..record.input_log import InputLog
 from ..record.input_recorder import InputLogRecorder
-from ..spaces import released
 
 __all__ = ["MOST_TICKS", "Stimulus", "closed_loop", "default_stimulus", "value_range"]
 

@@ -93,7 +93,7 @@ def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
 def check_training(spec: ControllerSpec) -> None:
     """Raise DescriptionError for names and limits in ``training.trainable`` that ``train`` would refuse."""
     if spec.training.trainable:
-        from ..training.parameters import Parameters
+        from ..training.gradients.parameters import Parameters
 
         with in_file(spec.path):
             Parameters(spec, spec.training.trainable, np.random.default_rng(0))

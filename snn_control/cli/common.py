@@ -19,7 +19,7 @@ import yaml
 
 from ..errors import DescriptionError, SnnControlError, how_to_install, in_file
 from ..files import replace_text, writing
-from ..spaces import check_action, check_observation
+from ..gym_adapter.spaces import check_action, check_observation
 
 if TYPE_CHECKING:
     from ..controller import Controller
@@ -156,7 +156,7 @@ def environment(identity: str) -> str:
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """``gymnasium.make`` with one-line errors."""
     need_extra("gymnasium", "sim")
-    from ..training.calls import make
+    from ..training.environments.gymnasium_calls import make
 
     return make(identity, arguments, **more)
 

@@ -69,7 +69,7 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..record.run_folder import write_run
     from ..report.page import write_report
-    from ..ros.launching import closed_loop
+    from ..ros.nodes.launching import closed_loop
 
     for module, extra in (("rclpy", "ros"), ("pybullet", "sim"), ("gymnasium", "sim"), ("matplotlib", "report")):
         need_extra(module, extra)
@@ -129,7 +129,7 @@ def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
     from ..engine.tick import tick_address
     from ..realtime.loop import Loop
     from ..record.activity import ActivityRecorder
-    from ..ros.ports import publish_command, take_events, take_numbers
+    from ..ros.ports.numeric import publish_command, take_events, take_numbers
 
     say("compiling controller, loop, ports and world (the first time only) ...")
     start = time.monotonic()

@@ -14,7 +14,7 @@ import numpy as np
 from ..coding import EventsInput
 from ..controller_file import ControllerSpec
 from ..network import LI
-from ..training.rollout import play
+from ..training.environments.rollout import play
 from .common import make_environment
 from .episodes import baselines_of
 
@@ -180,7 +180,7 @@ def about_the_guard(between: int) -> str:
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
     """The part of the summary on this machine and the installed software; rights : those of the loop."""
     from ..record.provenance import commit, machine, software
-    from ..ros.transport import middleware
+    from ..ros.ports.transport import middleware
 
     versions = software("numpy", "numba", "rclpy", "pybullet", "gymnasium")
     return {

@@ -124,7 +124,7 @@ def _compile(folder: Path, parameters: list[str]) -> int:
 
 def _start(file: Path, parameters: list[str]) -> list[str]:
     """The command line of the node."""
-    from ..ros.launching import NodeProcess, command_line
+    from ..ros.nodes.launching import NodeProcess, command_line
 
     line = command_line(NodeProcess("controller_node", "controller", {"controller_file": str(file)}))
     return line + [word for pair in parameters for word in ("-p", pair)]

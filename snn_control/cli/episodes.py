@@ -14,19 +14,27 @@ from typing import Any
 
 import numpy as np
 
-from ..analysis.conduct import Conduct, Watcher, conduct_rows
+from ..analysis.episode_statistics import EpisodeStatistics, Watcher, command_rows
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
-from ..errors import DescriptionError, RuntimeFault, SnnControlError, raised
-from ..flat import unflattened
+from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
+from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
-from ..training.rollout import play
+from ..training.environments.rollout import play
 from .common import make_environment, table
 from .processes import end_with_parent
 
 __all__ = [
-    "CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "conduct_of", "in_processes", "print_conduct",
+    "CHANCE",
+    "CONTROLLER",
+    "Player",
+    "Task",
+    "World",
+    "baselines_of",
+    "in_processes",
+    "print_statistics",
+    "statistics_of",
 ]  # fmt: skip
 
 CONTROLLER, CHANCE = "controller", "chance"
@@ -82,7 +90,8 @@ class Player:
         except SnnControlError:
             raise
         except (Exception, SystemExit) as error:  # environments raise any exception
-            raise DescriptionError("--env", self.world.environment, f"cannot be played: {raised(error)}") from None
+            rule = f"cannot be played: {describe_exception(error)}"
+            raise DescriptionError("--env", self.world.environment, rule) from None
 
     def _other(self, who: str, seed: int) -> Callable[[Any, Mapping[str, Any]], Any]:
         if who == CHANCE:
@@ -137,13 +146,15 @@ HEADINGS = {
 }  # fmt: skip
 
 
-def conduct_of(spec: ControllerSpec | None, program: Program, episodes: Sequence[Conduct]) -> dict[str, Any]:
-    """`conduct_rows`; empty without a description or without episodes."""
-    return conduct_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
+def statistics_of(
+    spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
+) -> dict[str, Any]:
+    """`command_rows`; empty without a description or without episodes."""
+    return command_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
 
-def print_conduct(found: Mapping[str, Any]) -> None:
-    """Print tables of `conduct_of`."""
+def print_statistics(found: Mapping[str, Any]) -> None:
+    """Print tables of `statistics_of`."""
     for title, columns in (
         ("commands", ("changes_hz", "sign_changes_hz", "at_a_limit")),
         ("neurons", ("neurons", "never", "always")),

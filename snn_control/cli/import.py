@@ -132,7 +132,7 @@ def hints(imported: Imported) -> None:
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
     """Print whether the network behaves as the original, and if not, which dialects and options would; returns
     whether it does."""
-    from ..nir.trial import try_others
+    from ..nir.dialect_search import search_dialects
     from ..nir.verification import load_activity, verify
 
     arrays = load_activity(options.verify)
@@ -150,7 +150,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
     where = f"step {first.step}, population {first.population}, neuron {first.neuron} (counted from 0)"
     print(f"different: {where}: expected {first.expected:.9g}, got {first.got:.9g}")
     print(f"{verdict.wrong} of {verdict.compared} numbers in {verdict.steps} steps differ")
-    found, tried = try_others(options.file, arrays, imported.dialect, options.dt, dict(options.option))
+    found, tried = search_dialects(options.file, arrays, imported.dialect, options.dt, dict(options.option))
     for trial in found:
         print(f"identical instead: {trial}")
     if not found:
@@ -177,7 +177,7 @@ def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
 def controller_of(imported: Imported, options: argparse.Namespace) -> ControllerSpec:
     """A ControllerSpec in which the input's values drive the network and the outputs are decoded."""
     from ..controller_file import ControllerSpec
-    from ..nir.surroundings import outputs_of, steps_of, value_inputs
+    from ..nir.wrapping import outputs_of, steps_of, value_inputs
 
     try:
         steps = steps_of(imported, options.period, options.steps_per_tick)
@@ -193,8 +193,8 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """The network; raises DescriptionError, which names possible dialects if none was given."""
     from ..nir import import_nir
+    from ..nir.dialect_search import fitting
     from ..nir.importing import DIALECTS
-    from ..nir.trial import fitting
 
     dt, table = options.dt, DIALECTS.get(options.dialect)
     if not dt and options.period and options.steps_per_tick and table and table.counts:

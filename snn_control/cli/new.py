@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import Any
 
-from ..errors import DescriptionError, raised
+from ..errors import DescriptionError, describe_exception
 from .common import (
     add_command,
     add_shared,
@@ -128,7 +128,7 @@ def named(options: argparse.Namespace) -> str:
 
 def for_environment(options: argparse.Namespace) -> str:
     """The text of a controller file that fits the environment of ``--env``."""
-    from ..training.starting_point import STEPS, starting_point
+    from ..training.starting_point.file_text import STEPS, starting_point
 
     env = make_environment(options.env, keywords(options.arg))
     environment = named(options)
@@ -143,7 +143,7 @@ def for_environment(options: argparse.Namespace) -> str:
     except DescriptionError as error:
         raise error.within(f"--env {options.env}") from None
     except (Exception, SystemExit) as error:  # environments raise any exception
-        raise DescriptionError("--env", options.env, f"cannot be played: {raised(error)}") from None
+        raise DescriptionError("--env", options.env, f"cannot be played: {describe_exception(error)}") from None
     finally:
         env.close()
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import RuntimeFault
 
 if TYPE_CHECKING:
-    from ..ros.launching import NodeProcess
+    from ..ros.nodes.launching import NodeProcess
 
 __all__ = ["failure", "run_processes"]
 
@@ -46,7 +46,7 @@ def run_processes(
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from ..record.run_folder import remove_record
-    from ..ros.launching import command_line, environment_of_child
+    from ..ros.nodes.launching import command_line, environment_of_child
 
     for record in filter(None, (p.parameters.get("record") for p in processes)):
         remove_record(Path(str(record)))  # of a run before, in the same folder

@@ -43,9 +43,9 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..controller import Controller
     from ..controller_file import load_spec
-    from ..record.again import run_again
     from ..record.input_log import InputLog
-    from ..record.run_folder import beside, read_record
+    from ..record.replay import replay_log
+    from ..record.run_folder import companion, read_record
     from ..resources import controller_path
 
     file = Path(options.run)
@@ -56,15 +56,15 @@ def run(options: argparse.Namespace) -> int:
         arrays, log, spec, condition = _of_mcap(file)
     else:
         arrays, _ = read_record(file, InputError)
-        log = InputLog.load(_there(beside(file, "inputs"), "the inputs"))
-        spec = None if options.controller else load_spec(_there(beside(file, "controller"), "the controller"))
+        log = InputLog.load(_there(companion(file, "inputs"), "the inputs"))
+        spec = None if options.controller else load_spec(_there(companion(file, "controller"), "the controller"))
     if options.controller:
         spec = load_spec(controller_path(options.controller, "--controller"))
     controller = Controller.from_spec(spec)
     if options.controller and log.first_tick == 0:  # another one has a beginning of its own
         log = dataclasses.replace(log, state=log.state[:0])
     try:
-        found = run_again(controller, log, arrays)
+        found = replay_log(controller, log, arrays)
     except InputError as error:
         raise DescriptionError("RUN", str(file), str(error)) from None
     period = controller.period_ns * 1e-9

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
-from ..training.rollout import Spread
+from ..training.environments.rollout import Spread
 from .common import (
     add_command,
     add_shared,
@@ -25,7 +25,7 @@ from .common import (
     table,
     whole,
 )
-from .episodes import CHANCE, CONTROLLER, Player, Task, World, conduct_of, in_processes, print_conduct
+from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 
 MORE = """\
 The controller is compared with chance, the same episodes with random actions, and with classical controllers if the
@@ -201,7 +201,7 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
         "score_units": dict(player.env.metadata.get("score_units") or {}),
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
-        **conduct_of(player.spec, program, conduct),
+        **statistics_of(player.spec, program, conduct),
     }
 
 
@@ -227,7 +227,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     shown = [_line(who, one) for who, one in [("controller", result), *result["compared"].items()]]
     columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
     table(title if len(rows) > MOST_ROWS else "", columns, shown)
-    print_conduct(result)
+    print_statistics(result)
     gain, threshold = result["better_than_chance"], result["reward_threshold"]
     if gain and gain["interval"]:
         low, high = gain["interval"]

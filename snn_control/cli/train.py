@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
 def _file(options: argparse.Namespace) -> int:
     from ..errors import DescriptionError
     from ..resources import controller_path
-    from ..training.calls import LIMIT, longest
+    from ..training.environments.gymnasium_calls import LIMIT, episode_limit
     from ..training.trainer import train
 
     need_extra("gymnasium", "sim")
@@ -125,7 +125,7 @@ def _file(options: argparse.Namespace) -> int:
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
     with our_output():
         world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
-        limit = longest(world)
+        limit = episode_limit(world)
         world.close()
     if limit is None:
         print(
@@ -167,7 +167,7 @@ def _ended(early: bool, begun: bool = True) -> int:
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
     """Train with several seeds: one file for each, and a copy of the one with the best validation as ``out``."""
-    from ..training.seeds import train_seeds
+    from ..training.distributed.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
     with our_output(), display(names) as shown:  # Ray reports dead workers on standard output
@@ -213,7 +213,7 @@ def _tell(
     """Report the scores of the best seed and, if there are several, of all seeds; write a page on the best one."""
     import numpy as np
 
-    from .episodes import print_conduct
+    from .episodes import print_statistics
     from .training_page import make_page
 
     e, conduct = trained[best].evaluation, _conduct(trained[best])
@@ -243,7 +243,7 @@ def _tell(
         return
     title = f"{options.env}: returns of {counted(len(e.returns), 'new episode')}, {e.spikes.mean():.3g} spikes per step"
     table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
-    print_conduct(conduct)
+    print_statistics(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     which = f" (seed {best}, the best in validation)" if several else ""
     if page is not None:
@@ -262,9 +262,9 @@ def _numbers(trained: Trained) -> dict[str, Any]:
 
 def _conduct(trained: Trained) -> dict[str, Any]:
     from ..controller import build_program
-    from .episodes import conduct_of
+    from .episodes import statistics_of
 
-    return conduct_of(trained.spec, build_program(trained.spec), trained.evaluation.conduct)
+    return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.conduct)
 
 
 def _spread(returns: Any) -> dict[str, float]:
@@ -306,7 +306,7 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     from ..controller import Controller
     from ..controller_file import nearest
     from ..errors import DescriptionError
-    from ..spaces import check_observation
+    from ..gym_adapter.spaces import check_observation
     from ..training.recipes import Taught, file_of, write_controller
 
     if options.file not in known:
@@ -330,7 +330,7 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     if options.generations > 0:
         need_extra("cma", "training")
         need_extra("gymnasium", "sim")
-        from ..training.evolve import evolve
+        from ..training.algorithms.recipe_search import evolve
 
         world = make_environment(recipe.environment, recipe.settings[0])  # raises now for wrong arguments
         check_observation(Controller.from_spec(recipe.make(values)).inputs, world.observation_space)

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import DescriptionError, ProgramError
-from . import calls
+from . import python_calls as calls
 from .atomics import write_word
 from .control import LEARNING, as_taken, tuned_words
 from .facts import InputFacts
 from .names import check_names
-from .places import Array, apart
+from .operand_arrays import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
 from .rows import WORDS, Kernel
@@ -162,7 +162,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """``take(x)`` for a value input (`snn_control.engine.calls`), ``take(t, x, y, p)`` for an events input
+    """``take(x)`` for a value input (`snn_control.engine.python_calls`), ``take(t, x, y, p)`` for an events input
     (`snn_control.engine.take_events`)."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -184,7 +184,7 @@ class Bound:
     table : address of the first table, which `tick` and steppers run
     tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock for
         the duration of the tick and costs 0.03 us of overhead; it checks nothing. It keeps the blocks alive, but not
-        this object. For long runs without the lock use `snn_control.batch.Batch` or the loop's mode "free".
+        this object. For long runs without the lock use `snn_control.controller.batch.Batch` or the loop's mode "free".
 
     Threads may share `tick` and steppers, whose calls are serialised. Resets, restores and writes through views are
     not: use a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.

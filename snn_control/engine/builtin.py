@@ -36,5 +36,5 @@ OURS = Plugin(
     filters=FILTERS,
     rules=RULES,
     decoders=DECODERS,
-    companions={"adjoint": "snn_control.training.adjoints:ADJOINTS"},
+    companions={"adjoint": "snn_control.training.gradients.adjoints:ADJOINTS"},
 )

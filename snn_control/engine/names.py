@@ -12,7 +12,7 @@ from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN
 from .kernels.outputs import GUARD_WORDS, LIMITS, STOP_WORDS, guard
-from .places import Array, clocked, ring
+from .operand_arrays import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS
 

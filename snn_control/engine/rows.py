@@ -33,7 +33,7 @@ from numba.extending import register_jitable
 
 from ..errors import ProgramError
 from . import memory
-from .places import Array, followed, need, writable
+from .operand_arrays import Array, followed, need, writable
 
 __all__ = [
     "WORDS", "Kernel", "Number", "Record", "Scalars", "Table", "View", "Word", "address", "count", "counter",

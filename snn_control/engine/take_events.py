@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
-from .calls import (
+from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
+from .python_calls import (
     DATA,
     METH_FASTCALL,
     SHAPE,
@@ -20,7 +21,6 @@ from .calls import (
     type_number,
     words_of,
 )
-from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
 from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 
 __all__ = ["NOWHERE", "taker"]

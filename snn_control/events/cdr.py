@@ -3,8 +3,8 @@
 CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or little (1) endian;
 then the fields, each aligned to its own size, counted from byte 4.
 
-A cursor is an offset that counts from byte 4. `begin`, `behind` and `behind_text` return the next one or an error code,
-which is negative and, when passed as a cursor, is returned unchanged.
+A cursor is an offset that counts from byte 4. `begin`, `offset_after` and `offset_after_text` return the next
+one or an error code, which is negative and, when passed as a cursor, is returned unchanged.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = [
     "MISSING",
     "TRUNCATED",
     "begin",
-    "behind",
-    "behind_text",
     "get_i64",
     "get_stamp",
     "get_time",
     "get_u16",
     "get_u32",
     "is_big",
+    "offset_after",
+    "offset_after_text",
     "word_number",
 ]
 
@@ -85,7 +85,7 @@ def begin(address, length):
 
 
 @register_jitable(forceinline=True)
-def behind(o, align, size, end):
+def offset_after(o, align, size, end):
     """The cursor after ``size`` bytes, aligned, which must not pass offset ``end``; or TRUNCATED."""
     if o < 0:
         return o
@@ -94,10 +94,10 @@ def behind(o, align, size, end):
 
 
 @register_jitable
-def behind_text(base, o, end, big):
+def offset_after_text(base, o, end, big):
     """The cursor after the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
-    o = behind(o, 4, 4, end)
-    return o if o < 0 else behind(o, 1, get_u32(base + o - 4, big), end)
+    o = offset_after(o, 4, 4, end)
+    return o if o < 0 else offset_after(o, 1, get_u32(base + o - 4, big), end)
 
 
 @register_jitable

@@ -12,7 +12,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import load_u8, load_u16, load_u32, store_i64, store_u8, store_u16
-from .cdr import MISSING, TRUNCATED, begin, behind, behind_text, get_stamp, get_u32, is_big
+from .cdr import MISSING, TRUNCATED, begin, get_stamp, get_u32, is_big, offset_after, offset_after_text
 
 __all__ = ["BAD_LAYOUT", "EVENT_SCRATCH_WORDS", "parse_events"]
 
@@ -46,14 +46,14 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
     if o < 0:
         return o
     big, base, end = is_big(address), address + 4, length - 4
-    o = behind_text(base, behind(o, 4, 8, end), end, big)  # stamp, frame_id
-    o = behind(o, 4, 12, end)  # height, width, number of fields
+    o = offset_after_text(base, offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    o = offset_after(o, 4, 12, end)  # height, width, number of fields
     if o < 0:
         return o
     rows, columns = get_u32(base + o - 12, big), get_u32(base + o - 8, big)
     o, at_x, at_y, at_p, at_t, good = _layout(base, o, get_u32(base + o - 4, big), end, big)
-    flag = behind(o, 1, 1, end)  # is_bigendian
-    o = behind(flag, 4, 12, end)  # point_step, row_step, bytes of the data
+    flag = offset_after(o, 1, 1, end)  # is_bigendian
+    o = offset_after(flag, 4, 12, end)  # point_step, row_step, bytes of the data
     if o < 0:
         return o
     step, row_step, size = get_u32(base + o - 12, big), get_u32(base + o - 8, big), get_u32(base + o - 4, big)
@@ -104,9 +104,9 @@ def _field(base, o, end, big):
     """The PointField at the cursor -> the cursor after it, its name if that is one letter (otherwise 0), its offset
     in a point [bytes], and the type of its number (0 if it has several)."""
     name = ((o + 3) & -4) + 4
-    behind_name = behind_text(base, o, end, big)
-    typed = behind(behind_name, 4, 5, end)  # offset, datatype
-    o = behind(typed, 4, 4, end)  # count
+    behind_name = offset_after_text(base, o, end, big)
+    typed = offset_after(behind_name, 4, 5, end)  # offset, datatype
+    o = offset_after(typed, 4, 4, end)  # count
     if o < 0:
         return o, np.int64(0), np.int64(0), np.int64(0)
     one_letter = behind_name - name == 2 and load_u8(base + name + 1) == 0

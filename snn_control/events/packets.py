@@ -15,7 +15,18 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ..engine.memory import i64, load_u8, store_i64, store_u8, store_u16
-from .cdr import TRUNCATED, begin, behind, behind_text, get_i64, get_time, get_u16, get_u32, is_big, word_number
+from .cdr import (
+    TRUNCATED,
+    begin,
+    get_i64,
+    get_time,
+    get_u16,
+    get_u32,
+    is_big,
+    offset_after,
+    offset_after_text,
+    word_number,
+)
 from .codecs import ENCODINGS
 
 __all__ = [
@@ -58,11 +69,12 @@ def parse_packet(address, length, words):
     if o < 0:
         return o
     big, base, end = is_big(address), address + 4, length - 4
-    sides = behind(behind_text(base, behind(o, 4, 8, end), end, big), 4, 8, end)  # behind stamp, frame_id
-    clock = behind(sides, 8, 16, end)  # seq, time_base
-    name = behind(clock, 4, 4, end)
-    flag = behind(behind_text(base, clock, end, big), 1, 1, end)
-    data = behind(flag, 4, 4, end)
+    header = offset_after_text(base, offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    sides = offset_after(header, 4, 8, end)
+    clock = offset_after(sides, 8, 16, end)  # seq, time_base
+    name = offset_after(clock, 4, 4, end)
+    flag = offset_after(offset_after_text(base, clock, end, big), 1, 1, end)
+    data = offset_after(flag, 4, 4, end)
     if data < 0:
         return data
     out = i64(words, PACKET_WORDS)
@@ -72,7 +84,7 @@ def parse_packet(address, length, words):
     out[ENCODING], out[NAME] = encoding_number(base + name, get_u32(base + name - 4, big)), name + 4
     out[BIG_ENDIAN] = load_u8(base + flag - 1)
     out[BEGIN], out[SIZE] = data + 4, get_u32(base + data - 4, big)
-    return min(behind(data, 1, out[SIZE], end), 0)
+    return min(offset_after(data, 1, out[SIZE], end), 0)
 
 
 @register_jitable
@@ -94,7 +106,8 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
     if o < 0:
         return o
     big, base, end = is_big(address), address + 4, length - 4
-    o = behind(behind_text(base, behind(o, 4, 8, end), end, big), 4, 12, end)  # stamp, frame_id; sides, count
+    header = offset_after_text(base, offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    o = offset_after(header, 4, 12, end)  # sides, count
     if o < 0:
         return o
     count = get_u32(base + o - 4, big)

@@ -18,7 +18,7 @@ from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
 from ..network.graph import reached
-from . import own
+from . import native as own
 from .dialects import Cell, plain
 from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
 from .shapes import matrix_of, picture_of

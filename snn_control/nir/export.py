@@ -1,7 +1,7 @@
 """A network -> a NIR file that is read back to the same bits, and that NIR's own checks accept.
 
 A population becomes a neuron, a projection a Delay and its weights. What NIR cannot express is stored in the metadata
-(`snn_control.nir.own`); what would change the network for a reader that ignores the metadata is refused.
+(`snn_control.nir.native`); what would change the network for a reader that ignores the metadata is refused.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from ..files import replace_file
 from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
-from . import own
+from . import native as own
 from .graph import FIELDS
 from .reading import library
 from .weights import MOST, as_node, natural, picture, plain

@@ -10,7 +10,7 @@ from typing import Any
 
 from ..errors import NO_VALUE, DescriptionError, close_match
 from ..network import Network, Relay
-from . import own
+from . import native as own
 from .contraction import Contraction
 from .dialects import DIALECTS as FRAMEWORKS
 from .dialects import Reading

@@ -15,7 +15,7 @@ from ..engine.spike_ring import SpikeRing
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, reason
 from .importing import Imported
-from .surroundings import value_inputs
+from .wrapping import value_inputs
 
 __all__ = ["Difference", "Verdict", "load_activity", "run", "verify"]
 

@@ -92,7 +92,7 @@ from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
 __all__ = [
-    "DATA", "HISTOGRAMS", "SUMMARY", "beside", "is_file_of", "new_record", "numbered", "read_record", "read_run",
+    "DATA", "HISTOGRAMS", "SUMMARY", "companion", "is_file_of", "new_record", "numbered", "read_record", "read_run",
     "remove_record", "write_record", "write_run",
 ]  # fmt: skip
 
@@ -197,7 +197,7 @@ def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], fact
 BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of the controller": "_controller.npz"}
 
 
-def beside(record: str | os.PathLike, what: str) -> Path:
+def companion(record: str | os.PathLike, what: str) -> Path:
     """Another file of a recorded run, of `BESIDE`: of ``a/b.npz`` the inputs are a/b_shown.npz."""
     path = Path(record)
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
@@ -235,7 +235,7 @@ def remove_record(record: Path) -> None:
 
 
 def _files(record: Path) -> list[Path]:
-    return [record, *(beside(record, what) for what in BESIDE)]
+    return [record, *(companion(record, what) for what in BESIDE)]
 
 
 def _remove_if_empty(file: Path) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from ..analysis.bounds import driven
 from ..analysis.diagnosis import Health, diagnose, neurons_of
 from ..analysis.probe import Activity, probe
-from ..analysis.reach import driven
 from ..analysis.stimulus import Stimulus
 from ..analysis.synapses import sizes_of
 from ..coding import Input

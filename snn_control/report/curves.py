@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.probe import sample
-from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, pick, pooled, tuning
+from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, parameters_of, pooled, tuning
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
 from ..network import NeuronModel
 from .kit import (
@@ -55,7 +55,7 @@ def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[
         return [("", model, f_i_curve(model, dt, up_to))]
     found = []
     for k in sample(model.size, MOST_NEURONS):
-        one = pick(model, int(k))
+        one = parameters_of(model, int(k))
         found.append((f"neuron {k}", one, f_i_curve(one, dt, up_to)))
     return found
 

@@ -133,10 +133,10 @@ class _Bag:
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
-        from .images import cells
-        from .sectors import reduced
-        from .topics import value_field
-        from .wire import read_values
+        from .messages.images import cells
+        from .messages.reduction import reduced
+        from .messages.walk import read_values
+        from .ports.topics import value_field
 
         program = None if topic.grid else value_field(f"ros.inputs.{one.name}", topic, one.size)[1]
         for log_time, message in self._messages(full):

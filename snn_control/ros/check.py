@@ -13,8 +13,8 @@ from ..coding import ValueInput
 from ..controller_file import ControllerSpec, RosTopic
 from ..errors import DescriptionError, within
 from ..findings import Finding, warning
-from .template import make_template
-from .topics import (
+from .messages.template import make_template
+from .ports.topics import (
     NotInstalled,
     command_bounds,
     common_stay,

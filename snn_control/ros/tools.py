@@ -18,9 +18,9 @@ from rclpy.signals import SignalHandlerOptions
 from rosidl_parser.definition import AbstractNestedType, BasicType, NamespacedType
 
 from ..errors import DescriptionError, SnnControlError, nearest
-from .fields import class_of, fields_of
-from .template import assign
-from .topics import message_class
+from .messages.message_types import class_of, fields_of
+from .messages.template import assign
+from .ports.topics import message_class
 
 __all__ = ["call_service", "echo", "fill", "list_topics", "plain", "publish", "set_parameter"]
 

@@ -4,8 +4,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .distributed.seeds import Outcome, train_seeds, train_tasks
     from .result import Trained
-    from .seeds import Outcome, train_seeds, train_tasks
     from .trainer import train
 
 __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]

@@ -22,17 +22,17 @@ import numpy as np
 
 from ..errors import DescriptionError, RuntimeFault
 from ..files import Arrays, read_text, reason, replace_file, replace_text
-from .networks import Adam, Perceptron, RunningMeanStd, set_array
+from .algorithms.networks import Adam, Perceptron, RunningMeanStd, set_array
 from .tensorboard import EventFile
 
-__all__ = ["FILES", "Folder", "alone_in", "arrays_of", "history_in", "read_progress", "restore"]
+__all__ = ["FILES", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
 FORMAT = "snn_control training 3"
 
 
 @contextmanager
-def alone_in(path: str | os.PathLike) -> Iterator[None]:
+def locked_folder(path: str | os.PathLike) -> Iterator[None]:
     """A context in which no other training may use this folder, which is created. The kernel ends it with the process.
     Raises DescriptionError if another training uses the folder."""
     os.makedirs(path, exist_ok=True)

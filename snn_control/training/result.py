@@ -9,7 +9,7 @@ from typing import Any
 
 from ..controller_file import ControllerSpec
 from ..findings import Finding
-from .evaluation import Evaluation
+from .environments.evaluation import Evaluation
 
 __all__ = ["FINAL", "PHASE_SEEDS", "VALIDATION", "Phase", "Trained", "first_episode"]
 

@@ -26,29 +26,29 @@ from ..controller import build_program
 from ..controller_file import ControllerSpec, Limits, Reader, Surrogate, load_spec, nearest
 from ..controller_file.descriptions import read_limits
 from ..engine.program import Program
-from ..errors import DescriptionError, RuntimeFault, how_to_install, in_file, optional, raised
+from ..errors import DescriptionError, RuntimeFault, describe_exception, how_to_install, in_file, optional
 from ..findings import Finding, warning
 from ..resources import controller_path
-from .adaptation import AdaptationSettings
-from .adapting import adapt
-from .calls import LIMIT, longest, make, name_of
-from .course import SPARING, Adjusting, Candidate, Course, Learning, Sparing
-from .environments import Environments
-from .evaluation import Evaluation, evaluate, with_environments
-from .evolution import Evolution, EvolutionSettings, near_the_output
-from .gains import MOST_GAINS, Gains, gains_of
-from .imitation import Imitation, ImitationSettings
-from .learner import Learner, Settings
-from .networks import set_array
-from .parameters import DEFAULT, Parameters
-from .ppo import PPO, PPOSettings
-from .progress import Folder, alone_in, arrays_of, history_in, restore
-from .readout import ReadOut
+from .algorithms.evolution import Evolution, EvolutionSettings, near_the_output
+from .algorithms.gains import MOST_GAINS, Gains, gains_of
+from .algorithms.imitation import Imitation, ImitationSettings
+from .algorithms.learner import Learner, Settings
+from .algorithms.networks import set_array
+from .algorithms.online import AdaptationSettings
+from .algorithms.online_run import adapt
+from .algorithms.ppo import PPO, PPOSettings
+from .algorithms.ridge_readout import ReadOut
+from .algorithms.sac import SAC, SACSettings
+from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
+from .environments.evaluation import Evaluation, evaluate, with_environments
+from .environments.gymnasium_calls import LIMIT, episode_limit, make, name_of
+from .environments.rollout import play
+from .environments.vector import Environments
+from .gradients.parameters import DEFAULT, Parameters
+from .progress import Folder, arrays_of, history_in, locked_folder, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
-from .rollout import play
-from .sac import SAC, SACSettings
-from .sparing import SelfImitation, sparing_settings
-from .watch import Watch
+from .schedule.course import SPARING, Candidate, GainSearch, Learning, Schedule, SpikeReduction
+from .schedule.watch import Watch
 
 __all__ = ["LEARNERS", "train"]
 
@@ -85,7 +85,7 @@ def train(
         if it names no ``max_episode_steps``, episodes are cut after 1,000 steps
     how : "ppo", "sac", "rl" (whichever suits the actions), "imitate", "evolve" or "adapt"; None takes "imitate" if
         there is a teacher, otherwise that of the file, otherwise "rl"
-    teacher : as `snn_control.training.teachers.teacher_of` takes it
+    teacher : as `snn_control.training.teachers.teacher.teacher_of` takes it
     seed : of everything that is drawn
     trainable : pattern of names -> ``low`` and ``high``; None takes that of the file, otherwise all weights and biases
         after the encoders
@@ -104,7 +104,7 @@ def train(
     given = dict(arguments or {})
     made = functools.partial(make, env, given, disable_env_checker=True)
     probe = made()
-    if longest(probe) is None:
+    if episode_limit(probe) is None:
         given["max_episode_steps"] = LIMIT
         probe.close()
         probe = made()
@@ -123,7 +123,7 @@ def train(
         asked |= {"teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
         asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     # more threads are slower for matrices this small, and their number would change the bits
-    with alone_in(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
+    with locked_folder(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
         folder = Folder(run, asked) if run is not None else None
         if learner is None:
             return adapt(spec, made, chosen, seed, folder, LONG, progress)
@@ -148,7 +148,7 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
-    suited = kind.suited(spec, longest(env) or LIMIT)
+    suited = kind.suited(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # those of another way are not its
     chosen = _settings(how, kind, {**suited, **own}, given)
     gains = getattr(chosen, "gains", False)
@@ -199,13 +199,13 @@ class _Run:
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.n_envs, learner.parameters.spec)
-        self.limit = longest(self.envs.envs[0]) or LIMIT
+        self.limit = episode_limit(self.envs.envs[0]) or LIMIT
         self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
         rules = learner.patience, learner.cools, learner.least, learner.searches
-        self.course: Course = Learning(phases, self.threshold, *rules, lambda: self.chance)
+        self.course: Schedule = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of the stages before
         self.total_timesteps = settings.total_timesteps
         self.watch = Watch(self.threshold)
@@ -225,7 +225,7 @@ class _Run:
                 play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)
             ]
         except (Exception, SystemExit) as error:  # environments raise any exception
-            raise RuntimeFault(f"{name_of(env)}: raised {raised(error)}") from error
+            raise RuntimeFault(f"{name_of(env)}: raised {describe_exception(error)}") from error
         env.close()
         return float(np.mean(found))
 
@@ -365,7 +365,7 @@ class _Run:
     def _saving(self) -> tuple[ImitationSettings, int]:
         """Settings of the imitation that saves spikes, and its phases, with at most as many steps as learning may
         take."""
-        found = sparing_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
+        found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(SPARING, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
     def _save_spikes(self, learned: Candidate) -> None:
@@ -378,13 +378,13 @@ class _Run:
         settings, phases = self._saving()
         learner = SelfImitation(self.learner.parameters, settings)
         learner.learned = build_program(self.learner.parameters.spec)
-        self._go_on(learner, Sparing(learned, self.threshold, phases))
+        self._go_on(learner, SpikeReduction(learned, self.threshold, phases))
 
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:
         """Whether gains are to be searched now, because some episodes stay below the threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
-        if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.course, Adjusting):
+        if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.course, GainSearch):
             return False
         if isinstance(self.course, Learning) and not self.course.has_risen:
             return False
@@ -407,11 +407,11 @@ class _Run:
         steps = int(self._to_adjust.steps.mean())
         self._take(self.course.to_adjust.values)
         learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, episode_steps=steps))
-        learner.keeps_few = isinstance(self.course, Sparing)
+        learner.keeps_few = isinstance(self.course, SpikeReduction)
         most = TIMES * self.settings.total_timesteps // learner.steps_of_a_phase
-        self._go_on(learner, Adjusting(self.course, min(self.settings.gain_generations, max(1, most))))
+        self._go_on(learner, GainSearch(self.course, min(self.settings.gain_generations, max(1, most))))
 
-    def _go_on(self, learner: Learner, course: Course) -> None:
+    def _go_on(self, learner: Learner, course: Schedule) -> None:
         """Begin the next stage, in new environments."""
         learner.surrogate = self.learner.surrogate
         self.envs.close()
@@ -449,7 +449,7 @@ class _Run:
             score, error, spikes = arrays[f"candidate/{k}"].tolist()
             candidates.append(Candidate(score, error, spikes, self._values_in(arrays, f"candidate/{k}")))
         history = history_in(arrays)
-        saving, adjusting = ([row for row in history if mark in row] for mark in (Sparing.mark, Adjusting.mark))
+        saving, adjusting = ([row for row in history if mark in row] for mark in (SpikeReduction.mark, GainSearch.mark))
         self.course.history, self.course.candidates = history[: len(history) - len(saving) - len(adjusting)], candidates
         if saving:
             self._save_spikes(candidates[0])

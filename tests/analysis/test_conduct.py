@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from snn_control import Controller, Model
-from snn_control.analysis.conduct import Conduct, Watcher, commands_of, conduct_rows, firing_of
-from snn_control.batch import Batch
+from snn_control.analysis.episode_statistics import EpisodeStatistics, Watcher, command_rows, commands_of, firing_of
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder
+from snn_control.controller import Batch
 from snn_control.network import IF, LI, LIF, Normal, Threshold
 
 
@@ -86,10 +86,10 @@ def test_chatter_is_counted_within_episodes():
     u = np.array([0.5, -0.1, 0.0, -0.2, 0.3, 0.5, 0.5, -0.5])  # signs + - 0 - + + + -: three changes
     calm = np.full(8, 0.25)  # begins with another sign than the first episode ends with
     chosen = np.array([0, 1, 1, 2, 0, 0, 0, 0])
-    one = Conduct(np.column_stack([u, calm, chosen]), np.zeros(10, np.int64))
-    other = Conduct(np.column_stack([calm, calm, np.full(8, 2)]), np.full(10, 40))
+    one = EpisodeStatistics(np.column_stack([u, calm, chosen]), np.zeros(10, np.int64))
+    other = EpisodeStatistics(np.column_stack([calm, calm, np.full(8, 2)]), np.full(10, 40))
     program = Controller.from_spec(spec()).program
-    found = conduct_rows(spec(), program, [one, other])
+    found = command_rows(spec(), program, [one, other])
     seconds = 16 * 0.004
     first, second, action = found["commands"]
     assert first == {

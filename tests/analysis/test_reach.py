@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from snn_control.analysis.bounds import reachable_activity
 from snn_control.analysis.probe import Probed
-from snn_control.analysis.reach import reach
 from snn_control.analysis.synapses import all_synapses, sizes_of
 from snn_control.coding import (
     DirectEncoder,
@@ -62,7 +62,7 @@ def test_no_random_network_leaves_its_bounds(description, seed):
     network = replace(network, populations=tuple(replace(p, v_init=None) for p in network.populations))
     spec = ControllerSpec(period, dt, tuple(inputs), network, tuple(outputs), guard, seed=seed)
     program, rng = build_program(spec), np.random.default_rng(seed)
-    bounds = reach(spec, program, all_synapses(spec, program))
+    bounds = reachable_activity(spec, program, all_synapses(spec, program))
     probed = Probed(program)
     raw = np.array([np.inf, -np.inf])[:, None] * np.ones(sum(o.size for o in outputs))
     for _ in range(40):
@@ -99,7 +99,7 @@ def bounds_of(neuron, *projections, size=2, bias=0.0, x=(0.0, 1.0), encoder=None
     outputs = outputs or (Output("y", (SpikeDecoder("a", 1.0, 0.05),)),)
     spec = ControllerSpec(dt, dt, inputs, network, outputs)
     program = build_program(spec)
-    return reach(spec, program, all_synapses(spec, program))
+    return reachable_activity(spec, program, all_synapses(spec, program))
 
 
 LEAKY, CELLS = LIF(tau_mem=0.01), PopulationEncoder(4, drive=3.0, neuron=LIF(tau_mem=0.01))
@@ -167,7 +167,7 @@ def test_a_rule_may_move_weights_to_its_bounds():
         changed = replace(spec.network.projections[0], learning=replace(rule, w_max=w_max))
         one = replace(spec, network=replace(spec.network, projections=(changed,)))
         program = build_program(one)
-        assert reach(one, program, all_synapses(one, program)).populations["a"].fires.tolist() == [fires]
+        assert reachable_activity(one, program, all_synapses(one, program)).populations["a"].fires.tolist() == [fires]
 
 
 def test_the_synapses_of_a_convolution_are_those_that_deliver():
@@ -232,6 +232,6 @@ def test_events_and_encoders_without_a_bound_reach_everything():
     for encoder, fires in ((camera.encoder, True), (replace(camera.encoder, response="binary"), False)):
         one = replace(spec, inputs=(replace(camera, encoder=encoder),))
         program = build_program(one)
-        assert (reach(one, program, all_synapses(one, program)).populations["a"].fires == fires).all()
+        assert (reachable_activity(one, program, all_synapses(one, program)).populations["a"].fires == fires).all()
     direct = bounds_of(LEAKY, Projection("x", "a", 1.0), encoder=DirectEncoder(gain=-0.5, bias=0.6))
     assert direct.populations["a"].drive[1] == pytest.approx([0.6, 0.6])

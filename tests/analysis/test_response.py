@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from snn_control.analysis.response import closed_form, f_i_curve, firing_rates, pick, pooled, rheobase, tuning
+from snn_control.analysis.response import closed_form, f_i_curve, firing_rates, parameters_of, pooled, rheobase, tuning
 from snn_control.coding import (
     EventsInput,
     FieldsEncoder,
@@ -114,11 +114,11 @@ def test_adaptation_slows_down():
 
 def test_neurons_with_parameters_of_their_own():
     many = LIF(v_threshold=np.array([1.0, 2.0, 3.0]))
-    assert pick(many, 1) == LIF(v_threshold=2.0)
-    assert pick(many, np.array([2, 0])) == LIF(v_threshold=np.array([3.0, 1.0]))
-    assert pick(LIF(), 5) == LIF()
+    assert parameters_of(many, 1) == LIF(v_threshold=2.0)
+    assert parameters_of(many, np.array([2, 0])) == LIF(v_threshold=np.array([3.0, 1.0]))
+    assert parameters_of(LIF(), 5) == LIF()
     rates = firing_rates(many, np.array([4.0, 4.0, 4.0]), 0.0005)
-    assert rates == pytest.approx([closed_form(pick(many, k), np.array([4.0]))[0] for k in range(3)], rel=0.06)
+    assert rates == pytest.approx([closed_form(parameters_of(many, k), np.array([4.0]))[0] for k in range(3)], rel=0.06)
     spec = ValueInput("x", encoder=LinearEncoder(np.full((1, 3), 4.0), neuron=many))
     (t,) = tuning(spec, 0.0005)
     onset = [t.x[np.argmax(t.response[:, k] > 0)] for k in range(3)]

@@ -17,7 +17,7 @@ from snn_control.cli.common import print_json, table
 from snn_control.controller import Controller
 from snn_control.engine.facts import InputFacts
 from snn_control.errors import DescriptionError
-from snn_control.spaces import check_observation
+from snn_control.gym_adapter.spaces import check_observation
 from tests.cli.common import TERM, VALUE, call, described
 
 

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.batch import Batch
 from snn_control.cli.new import ROBOTS, for_robot
-from snn_control.controller import Controller
+from snn_control.controller import Batch, Controller
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.controller_file.reader import Loader
-from snn_control.ros.sectors import reduced
+from snn_control.ros.messages.reduction import reduced
 from tests.cli.common import call
 
 

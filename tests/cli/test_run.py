@@ -14,9 +14,9 @@ import yaml
 from snn_control.cli.episodes import Player, World, in_processes
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, RuntimeFault
-from snn_control.spaces import check_action
+from snn_control.gym_adapter.spaces import check_action
+from snn_control.training.environments.rollout import Spread
 from snn_control.training.result import FINAL
-from snn_control.training.rollout import Spread
 from tests.cli.common import call
 from tests.worlds.odd import Odd
 

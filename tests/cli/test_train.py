@@ -11,9 +11,9 @@ import pytest
 from snn_control.cli.common import keywords
 from snn_control.controller import Controller
 from snn_control.resources import shipped
+from snn_control.training.environments.rollout import episode
 from snn_control.training.recipes import recipes, write_controller
 from snn_control.training.result import first_episode
-from snn_control.training.rollout import episode
 from tests.cli.common import call
 
 

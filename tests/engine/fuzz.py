@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_control import batch
-from snn_control.controller import Controller
+from snn_control.controller import Controller, batch
 from snn_control.engine import bound, program
 from snn_control.engine.build import layout
 from snn_control.engine.program import Place, Program

@@ -20,7 +20,8 @@ from pathlib import Path
 
 import pytest
 
-from snn_control.engine import calls, code_cache, compile, memory
+from snn_control.engine import code_cache, compile, memory
+from snn_control.engine import python_calls as calls
 from snn_control.engine.code_cache import _said, usable_folder
 from snn_control.errors import CacheWarning
 

@@ -7,7 +7,6 @@ import dataclasses
 import numpy as np
 import pytest
 
-from snn_control.batch import Batch
 from snn_control.coding import (
     BackgroundActivity,
     EventsInput,
@@ -30,7 +29,7 @@ from snn_control.coding import (
     SurfaceEncoder,
     ValueInput,
 )
-from snn_control.controller import Controller
+from snn_control.controller import Batch, Controller
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.engine.program import Place

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from snn_control.engine.kernels.spikes import Spikes
-from snn_control.engine.places import Array
+from snn_control.engine.operand_arrays import Array
 from snn_control.engine.registry import our
 from snn_control.engine.rows import Number, Scalars, Table, Word, count, flag, kernel, optional, read, scalar, written
 from snn_control.errors import ProgramError

@@ -8,9 +8,8 @@ from hypothesis import strategies as st
 
 from snn_control.analysis.lint import lint
 from snn_control.analysis.stimulus import default_stimulus
-from snn_control.batch import Batch
 from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
-from snn_control.controller import Controller, build_program
+from snn_control.controller import Batch, Controller, build_program
 from snn_control.controller_file import parse_spec
 from snn_control.engine.build import build
 from snn_control.engine.kernels.outputs import LATCHED, NOW, REASON, STOP_INPUT
@@ -18,7 +17,7 @@ from snn_control.engine.program import Program
 from snn_control.errors import DescriptionError
 from snn_control.network import Network
 from snn_control.record.input_recorder import InputLogRecorder
-from snn_control.training.environments import Interface
+from snn_control.training.environments.vector import Interface
 
 PERIOD, STALE = 1e-3, 3  # s, ticks
 

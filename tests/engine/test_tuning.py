@@ -9,16 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from snn_control.batch import Batch
-from snn_control.controller import Controller
+from snn_control.controller import Batch, Controller
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError, ProgramError
 from snn_control.realtime.loop import Loop
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.again import run_again
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
+from snn_control.record.replay import replay_log
 from tests.realtime.rig import until
 
 WEIGHTS = np.linspace(-2.0, 6.0, 24).reshape(2, 12).tolist()
@@ -218,7 +217,7 @@ def test_a_run_with_tuning_is_replayed_to_the_bit(tmp_path):
     log.save(tmp_path / "log.npz")
     found = InputLog.load(tmp_path / "log.npz")
     assert len(found.settings(one.bound)) == 4
-    assert run_again(made(), found, activity.arrays()).identical
+    assert replay_log(made(), found, activity.arrays()).identical
     commands = [c["u"][0] for c in found.replay(made())]
     assert np.array_equal(commands, activity.arrays()["command"][:, 0])
     assert found.settings(Controller.from_spec(parse_spec(document(tunable=False))).bound) == {}
@@ -252,7 +251,7 @@ def test_a_running_loop_takes_all_of_a_setting_or_nothing():
     turning.join()
     log = record.log()
     assert len(log.settings(made().bound)) > 20
-    assert run_again(made(), log, activity.arrays()).identical
+    assert replay_log(made(), log, activity.arrays()).identical
 
 
 def test_after_a_reset_or_a_restart_all_is_as_in_the_other_file():

@@ -8,7 +8,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from snn_control import Controller
-from snn_control.batch import Batch
 from snn_control.coding import (
     ArgmaxDecoder,
     DirectEncoder,
@@ -21,6 +20,7 @@ from snn_control.coding import (
     SpikeDecoder,
     ValueInput,
 )
+from snn_control.controller import Batch
 from snn_control.engine.build import build
 from snn_control.engine.workload import counted, stages
 from snn_control.network import (

@@ -11,7 +11,7 @@ from snn_control.errors import DescriptionError
 from snn_control.events import Events, open_recording
 from snn_control.events.codecs import codec
 from snn_control.events.packets import PACKET_TYPES, packet_cdr
-from snn_control.ros.clouds import events_cdr
+from snn_control.ros.messages.clouds import events_cdr
 from tests.events.recordings import (
     PACKET,
     WRITERS,

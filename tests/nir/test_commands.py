@@ -10,7 +10,7 @@ import pytest
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.nir import import_nir
-from snn_control.nir.trial import Trial, try_others
+from snn_control.nir.dialect_search import SearchResult, search_dialects
 from snn_control.nir.verification import load_activity
 from tests.cli.common import call
 from tests.fixtures import fixture
@@ -100,12 +100,12 @@ def test_wrong_options_are_found_out_and_the_right_ones_named(name, arguments, r
 def test_what_is_named_is_identical_and_the_number_of_trials_is_limited(snntorch, capsys):
     file, activity = snntorch
     wrong = ("snntorch", None, {"reset_mechanism": "zero"})
-    found, tried = try_others(file, load_activity(activity), *wrong)
+    found, tried = search_dialects(file, load_activity(activity), *wrong)
     assert tried == "30 of 30"
-    assert Trial("snntorch", None, {"reset_mechanism": "subtract", "reset_delay": "true"}) in found
+    assert SearchResult("snntorch", None, {"reset_mechanism": "subtract", "reset_delay": "true"}) in found
     for trial in found:
         assert call(capsys, "import", file, *str(trial).split(), "--verify", activity)[0] == 0
-    assert try_others(file, load_activity(activity), *wrong, most=1) == ([], "1 of more than 1")
+    assert search_dialects(file, load_activity(activity), *wrong, most=1) == ([], "1 of more than 1")
 
 
 def test_a_last_layer_whose_membranes_were_recorded_is_found_out(tmp_path, capsys):

@@ -23,10 +23,10 @@ from snn_control.realtime.port import WITHHELD
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.again import run_again
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
-from snn_control.ros.continued import Continued
+from snn_control.record.replay import replay_log
+from snn_control.ros.supervision.continuation import Continued
 from tests.motion_judge import beyond_limits
 from tests.realtime import ticks
 from tests.realtime.record_output import RecordOutput
@@ -117,13 +117,13 @@ def test_the_commands_of_both_are_one_motion_and_are_repeated(where, tmp_path):
     log, record = run.inputs.log(), run.activity.arrays()
     assert log.handed
     log.save(tmp_path / "log.npz")
-    found = run_again(controller(), InputLog.load(tmp_path / "log.npz"), record)
+    found = replay_log(controller(), InputLog.load(tmp_path / "log.npz"), record)
     assert (found.identical, found.ticks) == (True, TICKS)
     assert len([list(one) for one in log.replay(controller())]) == TICKS
     cut = log.up_to(min(log.handed) + 1)
     assert list(cut.handed) == [min(log.handed)]
     with pytest.raises(InputError, match="handed over is not of this controller: a motion of"):
-        run_again(controller(), replace(log, handed={5: np.zeros(3, np.int64)}), record)
+        replay_log(controller(), replace(log, handed={5: np.zeros(3, np.int64)}), record)
 
 
 def left(memory: np.ndarray) -> np.ndarray:

@@ -14,10 +14,10 @@ from snn_control.errors import InputError
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.again import run_again
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
-from snn_control.record.run_folder import beside
+from snn_control.record.replay import replay_log
+from snn_control.record.run_folder import companion
 from snn_control.resources import shipped
 from tests.cli.common import call
 from tests.engine.test_control import memory
@@ -49,7 +49,7 @@ def pan_tilt(n, seed, **sizes):
 def test_a_run_has_its_bits_again_also_when_its_beginning_was_overwritten(ticks):
     record, inputs, _ = pan_tilt(900, 1, ticks=ticks, spikes=100_000)
     log, arrays = inputs.log(), record.arrays()
-    found = run_again(patient(), log, arrays)
+    found = replay_log(patient(), log, arrays)
     assert found.identical
     assert found.first_tick + found.ticks == 900
     assert found.ticks == 900 if ticks == 2000 else 250 < found.ticks <= 300
@@ -61,15 +61,15 @@ def test_what_differs_is_named():
     log, arrays = inputs.log(), record.arrays()
     changed = arrays | {"command": arrays["command"].copy()}
     changed["command"][123, 1] = np.nextafter(changed["command"][123, 1], 9)
-    found = run_again(patient(), log, changed)
+    found = replay_log(patient(), log, changed)
     assert (found.identical, found.tick, found.word, found.step) == (False, 123, 1, None)
     assert found.recorded == changed["command"][123, 1] != found.replayed
     other = arrays | {"spike_neuron": arrays["spike_neuron"].copy()}
     other["spike_neuron"][50] += 1
-    found = run_again(patient(), log, other)
+    found = replay_log(patient(), log, other)
     assert (found.tick, found.step) == (None, arrays["spike_step"][50])
     missing = arrays | {key: arrays[key][:-1] for key in ("spike_step", "spike_population", "spike_neuron")}
-    assert run_again(patient(), log, missing).step == arrays["spike_step"][-1]
+    assert replay_log(patient(), log, missing).step == arrays["spike_step"][-1]
 
 
 def test_learned_weights_at_the_beginning_are_part_of_it():
@@ -84,9 +84,9 @@ def test_learned_weights_at_the_beginning_are_part_of_it():
         recorder.clear()
     for _ in range(100):
         live.step({"x": rng.uniform(0, 1, 8)})
-    assert run_again(memory(), inputs.log(), record.arrays()).identical
+    assert replay_log(memory(), inputs.log(), record.arrays()).identical
     without = replace(inputs.log(), state=np.zeros(0, np.uint8))
-    assert not run_again(memory(), without, record.arrays()).identical
+    assert not replay_log(memory(), without, record.arrays()).identical
 
 
 def test_a_snapshot_of_a_running_loop_is_whole():
@@ -117,7 +117,7 @@ def test_a_snapshot_of_a_running_loop_is_whole():
     compared = 0
     for log, arrays in taken:
         try:
-            found = run_again(memory(), log, arrays)
+            found = replay_log(memory(), log, arrays)
         except InputError as error:
             assert any(text in str(error) for text in ("no tick in common", "was not kept"))  # noqa: PT017
             continue
@@ -130,11 +130,11 @@ def test_a_log_of_another_controller_or_without_a_beginning_is_refused():
     record, inputs, _ = pan_tilt(400, 5, ticks=150, spikes=50_000)
     log, arrays = inputs.log(), record.arrays()
     with pytest.raises(InputError, match=r"begins after .* ticks, and its state was not kept"):
-        run_again(patient(), replace(log, state=np.zeros(0, np.uint8)), arrays)
+        replay_log(patient(), replace(log, state=np.zeros(0, np.uint8)), arrays)
     with pytest.raises(InputError, match="the log's state is not of this controller"):
-        run_again(patient(), replace(log, state=log.state[:-8]), arrays)
+        replay_log(patient(), replace(log, state=log.state[:-8]), arrays)
     with pytest.raises(InputError, match="it is of another controller"):
-        run_again(memory(), log, arrays | {"command": np.zeros((9, 7))})
+        replay_log(memory(), log, arrays | {"command": np.zeros((9, 7))})
 
 
 def test_the_command(tmp_path, capsys):
@@ -149,16 +149,16 @@ def test_the_command(tmp_path, capsys):
         def stats(self):
             return {}
 
-    inputs.save(beside(file, "inputs"))
+    inputs.save(companion(file, "inputs"))
     record.save(file, Still(), controller)
     spec = load_spec(shipped("pan_tilt"))
     code, _, err = call(capsys, "replay", file)
     assert (code, "a_controller.yaml: is not there: the controller of the run; record it anew" in err) == (2, True)
     patient_spec = replace(spec, inputs=tuple(replace(one, stale=np.inf) for one in spec.inputs))
-    patient_spec.save(beside(file, "controller"))
+    patient_spec.save(companion(file, "controller"))
     for other in ("controller", "inputs"):
-        code, _, err = call(capsys, "replay", beside(file, other))
-        assert (code, str(beside(file, other)) in err, err.count("\n")) == (2, True, 1)
+        code, _, err = call(capsys, "replay", companion(file, other))
+        assert (code, str(companion(file, other)) in err, err.count("\n")) == (2, True, 1)
     code, out, err = call(capsys, "replay", file)
     assert (code, err) == (0, "")
     assert out.startswith("identical to the bit: ")
@@ -178,4 +178,4 @@ def test_the_command(tmp_path, capsys):
     tick = int(arrays["overwritten"][0]) + 150
     assert code == 1
     assert f"first command: tick {tick} ({tick / 1000:g} s), pan" in out
-    assert InputLog.load(beside(file, "inputs")).state.size == controller.bound.state.size
+    assert InputLog.load(companion(file, "inputs")).state.size == controller.bound.state.size

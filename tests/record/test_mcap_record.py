@@ -14,9 +14,9 @@ from snn_control.engine.tick import tick_address
 from snn_control.errors import InputError
 from snn_control.realtime.loop import Loop
 from snn_control.record.activity import ActivityRecorder
-from snn_control.record.again import run_again
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.mcap_record import McapRecorder, read_mcap
+from snn_control.record.replay import replay_log
 from snn_control.resources import shipped
 from tests.cli.common import call
 from tests.record.test_again import PERIOD_NS
@@ -65,7 +65,7 @@ def test_what_is_read_is_what_was_recorded(tmp_path):
             assert np.array_equal(log.inputs[name][key], column), (name, key)
             assert log.inputs[name][key].dtype == column.dtype
     assert set(files) == {"controller.yaml", "controller.npz"}
-    assert run_again(patient(), log, arrays).identical
+    assert replay_log(patient(), log, arrays).identical
 
 
 def test_others_read_it_with_its_own_definitions(tmp_path):
@@ -96,7 +96,7 @@ def test_a_file_that_was_cut_is_replayed_up_to_the_cut(tmp_path, share):
     assert 0.2 * share * 900 < log.ticks <= 900
     assert condition == "cut"
     assert len(arrays["command"]) == log.ticks
-    again = run_again(patient(), log, arrays)
+    again = replay_log(patient(), log, arrays)
     assert again.identical
     assert again.ticks == log.ticks
 

@@ -16,7 +16,7 @@ import pytest
 
 from snn_control.errors import InputError, RuntimeFault
 from snn_control.record import read_run, write_run
-from snn_control.record.run_folder import beside, new_record, remove_record
+from snn_control.record.run_folder import companion, new_record, remove_record
 
 
 def test_what_goes_in_comes_out(tmp_path):
@@ -115,14 +115,14 @@ def test_records_written_at_once_get_names_of_their_own_and_replace_nothing(tmp_
         with new_record(tmp_path / "a.npz") as file:
             file.write_text(str(number))
             together.wait()
-            beside(file, "inputs").write_text(str(number))
+            companion(file, "inputs").write_text(str(number))
         return file.name
 
     with ThreadPoolExecutor(8) as threads:
         names = list(threads.map(write, range(8)))
     assert sorted(names) == [f"a_{k}.npz" for k in range(2, 10)]
     assert [(tmp_path / name).read_text() for name in names] == list("01234567")
-    assert [beside(tmp_path / name, "inputs").read_text() for name in names] == list("01234567")
+    assert [companion(tmp_path / name, "inputs").read_text() for name in names] == list("01234567")
     assert len(list(tmp_path.iterdir())) == 17
     assert (tmp_path / "a_controller.yaml").read_text() == "the controller in use"
     for name in names:

@@ -15,8 +15,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator
 
+from snn_control.analysis.bounds import driven
 from snn_control.analysis.probe import probe
-from snn_control.analysis.reach import driven
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.analysis.synapses import sizes_of
 from snn_control.coding import MembraneDecoder, Output, SignedEncoder, ValueInput

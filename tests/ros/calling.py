@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import call3
-from snn_control.ros.limits import put_row
-from snn_control.ros.numbers import put_number
-from snn_control.ros.rounding import ROW
+from snn_control.ros.messages.field_limits import put_row
+from snn_control.ros.messages.numbers import put_number
+from snn_control.ros.messages.rounding import ROW
 
 
 def call_port(function, context, a, b):

@@ -59,7 +59,7 @@ def interfaces():
     os.environ |= built.environment(installed)
     from snn_control.engine.compile import compile_callback
     from snn_control.events.codecs import ENCODINGS, codec
-    from snn_control.ros.packets import take_packets
+    from snn_control.ros.ports.packets import take_packets
 
     for name in ENCODINGS:  # here and not in a node that somebody waits for
         codec(name).address()

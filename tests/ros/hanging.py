@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from snn_control.ros.launching import NodeProcess, command_line
+from snn_control.ros.nodes.launching import NodeProcess, command_line
 from tests.ros.robot import Robot, child_environment, die_with_the_parent, write
 
 
@@ -24,7 +24,7 @@ def hanging(
     """
     parameters["controller_file"] = str(write(folder, values))
     line = command_line(NodeProcess("controller_node", "controller", parameters))
-    line[line.index("snn_control.ros.controller_node")] = "tests.ros.hanging_node"
+    line[line.index("snn_control.ros.nodes.controller_node")] = "tests.ros.hanging_node"
     answers = robot.commands()
     robot.feed(robot.publisher(), 1.0, 0.0)
     environment = child_environment() | {"TMPDIR": str(folder), **variables}

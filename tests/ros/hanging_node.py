@@ -15,10 +15,10 @@ from numba.extending import register_jitable
 
 from snn_control.engine.memory import i64
 from snn_control.realtime.clock import sleep_until
-from snn_control.ros import ports
-from snn_control.ros.controller_node import ControllerNode
-from snn_control.ros.port_base import PUBLISHED, SCRATCH, WORDS
-from snn_control.ros.process import run_node
+from snn_control.ros.nodes.controller_node import ControllerNode
+from snn_control.ros.nodes.process import run_node
+from snn_control.ros.ports import numeric as ports
+from snn_control.ros.ports.base import PUBLISHED, SCRATCH, WORDS
 
 NEVER = 1 << 62
 WHEN = WORDS - 1  # a word that ports leave free

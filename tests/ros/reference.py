@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from rosidl_parser.definition import AbstractWString, BasicType
 
-from snn_control.ros.fields import class_of, fields_of
+from snn_control.ros.messages.message_types import class_of, fields_of
 
 FORMATS = {
     "boolean": "?",

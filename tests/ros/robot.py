@@ -25,7 +25,7 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Bool
 
-from snn_control.ros.launching import NodeProcess, command_line, environment_of_child
+from snn_control.ros.nodes.launching import NodeProcess, command_line, environment_of_child
 from tests.ros.forks import die_with_the_parent
 
 CHECKOUT = Path(__file__).resolve().parents[2]

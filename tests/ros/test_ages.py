@@ -16,11 +16,11 @@ from snn_control.engine.memory import i64
 from snn_control.engine.slots import SLOT_WORDS, STAMP
 from snn_control.errors import DescriptionError
 from snn_control.realtime.port import REALTIME
-from snn_control.ros import port_base as base
-from snn_control.ros.port_base import AGES, WORDS, begin_take, known_since
-from snn_control.ros.ports import NumericInput
-from snn_control.ros.topics import host_of
-from snn_control.ros.wire import compile_path
+from snn_control.ros.messages.walk import compile_path
+from snn_control.ros.ports import base
+from snn_control.ros.ports.base import AGES, WORDS, begin_take, known_since
+from snn_control.ros.ports.numeric import NumericInput
+from snn_control.ros.ports.topics import host_of
 from tests.ros.calling import call
 from tests.ros.robot import wait
 from tests.ros.slots import QOS, Slot

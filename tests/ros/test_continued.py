@@ -18,9 +18,9 @@ from snn_control.engine.control import ELAPSED
 from snn_control.network import Network
 from snn_control.realtime.handover import Handover, go_on_from, parts_of
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS
-from snn_control.ros.continued import Continued, Numbers
-from snn_control.ros.kinds import FLOAT32, KINDS
-from snn_control.ros.limits import fit_bounds, rows_of
+from snn_control.ros.messages.element_types import FLOAT32, KINDS
+from snn_control.ros.messages.field_limits import fit_bounds, rows_of
+from snn_control.ros.supervision.continuation import Continued, Numbers
 from tests.ros.calling import put_rows
 
 PERIOD, PERIOD_NS = 1e-3, 1_000_000
@@ -175,7 +175,9 @@ def test_numbers_of_float32_follow_after_missed_periods():
 
 def test_it_needs_no_compiler():
     code = (
-        "import sys, snn_control.ros.supervisor, snn_control.ros.safe_messages, snn_control.ros.transport;"
+        "import sys\n"
+        "from snn_control.ros.supervision import safe_messages, supervisor\n"
+        "from snn_control.ros.ports import transport\n"
         "print([m for m in sys.modules if m.startswith(('numba', 'llvmlite'))])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -15,7 +15,7 @@ from sensor_msgs.msg import Imu, JointState
 from std_msgs.msg import Float64, Float64MultiArray
 
 from snn_control.controller import Controller
-from snn_control.ros.controller_node import STOPS_WITHIN
+from snn_control.ros.nodes.controller_node import STOPS_WITHIN
 from tests.motion_judge import heard_beyond
 from tests.ros.node import first, is_safe
 from tests.ros.robot import (

@@ -10,7 +10,7 @@ from std_msgs.msg import Float64MultiArray
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.kernels.spikes import HEADER
-from snn_control.ros.encoder_node import encoders_only
+from snn_control.ros.nodes.encoder_node import encoders_only
 from tests.ros.robot import CONTROLLER, OK, Mistakes, changed, stamp_of, wait, write
 
 LIF = {"type": "lif", "tau_mem": 0.02, "v_threshold": 1.0, "reset": "subtract"}

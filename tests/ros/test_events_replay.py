@@ -88,7 +88,7 @@ def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name, robo
     env = {k: v for k, v in os.environ.items() if k != "_ROS_WHEELS_BOOTSTRAP_COMPLETE"} | {"PYTHONPATH": str(root)}
     replay = subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=env)
     try:
-        both = {"snn_control.ros.world_node", "snn_control.ros.controller_node"}
+        both = {"snn_control.ros.nodes.world_node", "snn_control.ros.nodes.controller_node"}
         pids = wait(lambda: both <= (found := children(replay.pid)).keys() and found, 60.0)
         wait(lambda: commands, what="a command")
         os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)

@@ -13,8 +13,8 @@ from sensor_msgs.msg import Image
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.errors import DescriptionError, InputError, RuntimeFault
 from snn_control.ros.check import check_topics
-from snn_control.ros.images import ENCODINGS, cells, image_cdr
-from snn_control.ros.world_ends import Pictures
+from snn_control.ros.messages.images import ENCODINGS, cells, image_cdr
+from snn_control.ros.nodes.world_topics import Pictures
 from tests.ros.robot import CONTROLLER, ERROR, changed, wait, write
 
 GRID = (4, 3)

@@ -17,12 +17,12 @@ import pytest
 import yaml
 
 from snn_control.errors import DescriptionError
-from snn_control.ros import launching
-from snn_control.ros.controller_node import ControllerNode
-from snn_control.ros.encoder_node import EncoderNode
-from snn_control.ros.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
-from snn_control.ros.view_node import ViewNode
-from snn_control.ros.world_node import WorldNode
+from snn_control.ros.nodes import launching
+from snn_control.ros.nodes.controller_node import ControllerNode
+from snn_control.ros.nodes.encoder_node import EncoderNode
+from snn_control.ros.nodes.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
+from snn_control.ros.nodes.view_node import ViewNode
+from snn_control.ros.nodes.world_node import WorldNode
 from tests.ros.robot import CHECKOUT, child_environment, wait
 
 LAUNCH = CHECKOUT / "launch"
@@ -79,7 +79,7 @@ def test_viewers_are_started_on_demand_and_nobody_needs_them():
 def test_a_command_line_gives_the_parameters_back():
     process = closed_loop(world_arguments='{"motion": "random", "frequency": 0.8}', lockstep=True)[0]
     line = command_line(process)
-    assert line[:5] == [sys.executable, "-m", "snn_control.ros.world_node", "--ros-args", "-r"]
+    assert line[:5] == [sys.executable, "-m", "snn_control.ros.nodes.world_node", "--ros-args", "-r"]
     given = dict(word.split(":=", 1) for flag, word in itertools.pairwise(line) if flag == "-p")
     assert {key: yaml.safe_load(text) for key, text in given.items()} == process.parameters
 
@@ -107,7 +107,7 @@ def test_a_node_is_the_workspaces_executable_or_else_a_module_of_this_python(tmp
     """launch takes lib/snn_control of the first prefix with the package; a pip installation has no such folder."""
     process = controller(controller_file="cartpole")
     common = {"name": "controller", "parameters": [dict(process.parameters)], "output": "screen"}
-    module = ["-m", "snn_control.ros.controller_node"]
+    module = ["-m", "snn_control.ros.nodes.controller_node"]
     here = common | {"executable": sys.executable, "arguments": module, "exec_name": "controller_node"}
     pip, workspace = tmp_path / "pip", tmp_path / "install"
     for prefix in (pip, workspace):
@@ -177,7 +177,7 @@ def test_the_demo_fails_when_the_loop_is_not_closed(tmp_path, name):
         line, env=child_environment(), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
     try:
-        both = {"snn_control.ros.controller_node", "snn_control.ros.world_node"}
+        both = {"snn_control.ros.nodes.controller_node", "snn_control.ros.nodes.world_node"}
         pids = wait(lambda: both <= (found := children(demo.pid)).keys() and found, 60.0, "both processes")
         begin = time.monotonic()
         os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)

@@ -13,9 +13,9 @@ from snn_control import Controller
 from snn_control.coding import MembraneDecoder, Output
 from snn_control.controller_file import parse_spec
 from snn_control.errors import DescriptionError
-from snn_control.ros.kinds import FLOAT32, KINDS
-from snn_control.ros.limits import fit_bounds, rows_of
-from snn_control.ros.topics import command_ports
+from snn_control.ros.messages.element_types import FLOAT32, KINDS
+from snn_control.ros.messages.field_limits import fit_bounds, rows_of
+from snn_control.ros.ports.topics import command_ports
 from tests.ros.calling import call, put_rows
 
 PERIOD = 0.001

@@ -70,9 +70,9 @@ def add_one(table):
 
 def run_controller(file: str) -> None:
     """The node as the launch files start it, beside a thread that computes; prints how far that thread came."""
-    from snn_control.ros.controller_node import ControllerNode
-    from snn_control.ros.launching import command_line, controller
-    from snn_control.ros.process import run_node
+    from snn_control.ros.nodes.controller_node import ControllerNode
+    from snn_control.ros.nodes.launching import command_line, controller
+    from snn_control.ros.nodes.process import run_node
 
     rounds = [0]
 
@@ -101,8 +101,8 @@ def run_receiver(file: str) -> None:
     from snn_control.engine.compile import compile_callback
     from snn_control.realtime.loop import Loop
     from snn_control.realtime.rights import priority_of_new_threads
-    from snn_control.ros.ports import CommandOutput, NumericInput
-    from snn_control.ros.wire import compile_path
+    from snn_control.ros.messages.walk import compile_path
+    from snn_control.ros.ports.numeric import CommandOutput, NumericInput
     from tests.realtime.record_output import RecordOutput
 
     tick = compile_callback(add_one, "void(int64)")
@@ -167,7 +167,7 @@ def _fifo() -> bool:
 
 
 def _start(role: str, file: Path) -> subprocess.Popen:
-    from snn_control.ros.launching import environment_of_child
+    from snn_control.ros.nodes.launching import environment_of_child
 
     environment = environment_of_child()
     root = str(Path(__file__).resolve().parents[2])

@@ -17,9 +17,10 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
 from snn_control.realtime.loop import Loop
-from snn_control.ros import ENDS, port_base
-from snn_control.ros.controller_node import ControllerNode
-from snn_control.ros.process import Stop, _Dds, dds_threads, given_priority, missing_rights
+from snn_control.ros import ENDS
+from snn_control.ros.nodes.controller_node import ControllerNode
+from snn_control.ros.nodes.process import Stop, _Dds, dds_threads, given_priority, missing_rights
+from snn_control.ros.ports import base as port_base
 from tests.realtime import ticks
 from tests.ros.robot import (
     ERROR,

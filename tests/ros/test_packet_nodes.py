@@ -23,7 +23,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.record.input_log import InputLog
 from snn_control.record.run_folder import read_record
 from snn_control.ros.check import check_topics, need_types
-from snn_control.ros.clouds import events_cdr
+from snn_control.ros.messages.clouds import events_cdr
 from tests.realtime.record_output import RecordOutput
 from tests.ros.events_world import HEIGHT, WIDTH
 from tests.ros.robot import ERROR, OK, WARN, changed, wait, write

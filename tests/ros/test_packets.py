@@ -16,9 +16,9 @@ from snn_control.errors import DescriptionError
 from snn_control.events.packets import PACKET_TYPES, packet_cdr
 from snn_control.realtime.port import FREE, LOCKSTEP, REALTIME
 from snn_control.realtime.ports.packet_receiver import PACKET_ARRIVAL, Pacing, PacketReceiver
-from snn_control.ros.packets import PacketInput
-from snn_control.ros.ports import EventsInput
-from snn_control.ros.topics import drain
+from snn_control.ros.ports.numeric import EventsInput
+from snn_control.ros.ports.packets import PacketInput
+from snn_control.ros.ports.topics import drain
 from tests.events.test_messages import packet_slowly
 from tests.fixtures import fixture
 from tests.ros.calling import call

@@ -16,11 +16,11 @@ from std_msgs.msg import Float64, Float64MultiArray, String
 from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import RuntimeFault
 from snn_control.realtime.port import FREE, LOCKSTEP
-from snn_control.ros.clouds import events_cdr
-from snn_control.ros.diagnostics import describe_mismatch
-from snn_control.ros.port_base import MOST_MESSAGES
-from snn_control.ros.ports import CommandOutput, EventsInput, NumericInput
-from snn_control.ros.wire import compile_path
+from snn_control.ros.messages.clouds import events_cdr
+from snn_control.ros.messages.walk import compile_path
+from snn_control.ros.nodes.diagnostics import describe_mismatch
+from snn_control.ros.ports.base import MOST_MESSAGES
+from snn_control.ros.ports.numeric import CommandOutput, EventsInput, NumericInput
 from tests.ros.calling import call
 from tests.ros.robot import wait
 from tests.ros.slots import QOS, Reader, Slot

@@ -18,9 +18,9 @@ from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError
 from snn_control.ros.check import check_topics
-from snn_control.ros.sectors import reduced
-from snn_control.ros.topics import input_ports
-from snn_control.ros.world_ends import Sensors
+from snn_control.ros.messages.reduction import reduced
+from snn_control.ros.nodes.world_topics import Sensors
+from snn_control.ros.ports.topics import input_ports
 from tests.ros.calling import call
 
 

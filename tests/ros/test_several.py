@@ -31,7 +31,7 @@ def begin(tmp_path):
     """Starts both in one process, with a file of parameters and the period of the right one."""
     begun = []
 
-    def make(*arguments, module="snn_control.ros.controller_node", right=0.01, **both):
+    def make(*arguments, module="snn_control.ros.nodes.controller_node", right=0.01, **both):
         parameters = {"/**": {"ros__parameters": both}}
         for name, period in zip(NAMES, (0.01, right), strict=True):
             values = changed(changed(CONTROLLER, "ros.outputs.drive.topic", f"{name}/drive"), "period", period)
@@ -110,7 +110,7 @@ def test_what_cannot_be_for_several_ends_the_process_with_a_line(begin, argument
 
 
 def test_a_name_twice_is_refused(begin):
-    line = [sys.executable, "-m", "snn_control.ros.controller_node", "left", "left"]
+    line = [sys.executable, "-m", "snn_control.ros.nodes.controller_node", "left", "left"]
     done = subprocess.run(line, env=child_environment(), capture_output=True, text=True, timeout=60)
     assert done.returncode == 2
     assert "arguments = ['left', 'left']: must be at most 16 names, each of them once" in done.stderr

@@ -10,8 +10,8 @@ from snn_control.coding import Output, SpikeDecoder
 from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.network import Network, Poisson, Population
-from snn_control.ros.clouds import SPIKE
-from snn_control.ros.spikes import SpikesOutput
+from snn_control.ros.messages.clouds import SPIKE
+from snn_control.ros.ports.spikes import SpikesOutput
 from tests.rasters import lists
 from tests.ros.calling import call
 from tests.ros.robot import wait

@@ -11,7 +11,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from snn_control.errors import DescriptionError
-from snn_control.ros.transport import TRANSPORTS, VARIABLES, use_udp
+from snn_control.ros.ports.transport import TRANSPORTS, VARIABLES, use_udp
 from tests.ros.robot import CHECKOUT, child_environment
 
 SHARED = """<dds xmlns="http://www.eprosima.com"><profiles>
@@ -32,7 +32,7 @@ PROFILES = {
 NODE = """
 import os, sys, tempfile
 tempfile.tempdir = sys.argv[2] if sys.argv[2:] else None
-from snn_control.ros.transport import remove_profile, shared_memory, use_udp
+from snn_control.ros.ports.transport import remove_profile, shared_memory, use_udp
 told = use_udp() if sys.argv[1] == "udp" else []
 import rclpy
 rclpy.init()

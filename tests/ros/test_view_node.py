@@ -16,10 +16,10 @@ from snn_control.events import Events
 from snn_control.events.files.messages import EVENT_TYPES
 from snn_control.events.frames import OFF, ON
 from snn_control.events.packets import packet_cdr
-from snn_control.ros.clouds import SPIKE, cloud_cdr, events_cdr
-from snn_control.ros.spikes import grid_places
-from snn_control.ros.topics import message_class
-from snn_control.ros.view_node import EventReader, event_points, read_spikes, spike_points
+from snn_control.ros.messages.clouds import SPIKE, cloud_cdr, events_cdr
+from snn_control.ros.nodes.view_node import EventReader, event_points, read_spikes, spike_points
+from snn_control.ros.ports.spikes import grid_places
+from snn_control.ros.ports.topics import message_class
 from tests.ros.robot import CHECKOUT, Mistakes, wait
 
 CLOUD, PACKET = "sensor_msgs/msg/PointCloud2", "event_camera_msgs/msg/EventPacket"
@@ -83,7 +83,7 @@ def test_points_of_events_stand_upright_with_their_age_as_depth():
 
 
 def spikes_cdr(t, neuron, places, name):
-    """A message of spikes, as `snn_control.ros.spikes` makes it."""
+    """A message of spikes, as `snn_control.ros.ports.spikes` makes it."""
     spikes = np.empty(len(t), SPIKE)
     spikes["x"], spikes["y"], spikes["z"] = places[neuron].reshape(-1, 3).T
     spikes["neuron"], spikes["t"] = neuron, t
@@ -210,7 +210,7 @@ def test_a_signal_during_the_imports_ends_a_node_without_a_word(number):
         return blocked == [1, 0]  # a process that starts another one blocks all for a moment
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "snn_control.ros.view_node"], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
+        [sys.executable, "-m", "snn_control.ros.nodes.view_node"], cwd=CHECKOUT, stderr=subprocess.PIPE, text=True
     )
     wait(waits, what="the beginning of the node's imports")
     process.send_signal(number)

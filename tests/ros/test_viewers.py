@@ -10,8 +10,8 @@ import yaml
 
 from snn_control.controller_file import load_spec
 from snn_control.resources import shipped
-from snn_control.ros.launching import closed_loop
-from snn_control.ros.view_node import ViewNode
+from snn_control.ros.nodes.launching import closed_loop
+from snn_control.ros.nodes.view_node import ViewNode
 from tests.ros.robot import CHECKOUT
 
 RVIZ = yaml.safe_load((CHECKOUT / "config" / "snn_control.rviz").read_text())

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import PointCloud2
 
-from snn_control.ros.watch import NEURON
+from snn_control.ros.nodes.watch import NEURON
 from tests.ros.robot import run_to_end, wait, write
 from tests.ros.test_replay import LEARNING
 

@@ -14,7 +14,7 @@ from sim_worlds.sensors.pinhole import Pinhole
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
 from snn_control.resources import shipped
-from snn_control.training.teachers import teacher_of
+from snn_control.training.teachers.teacher import teacher_of
 
 WORLD = "sim_worlds:LineFollowing-v0"
 

@@ -21,10 +21,12 @@ import numpy as np
 from benchmarks.parity import swing_up
 from snn_control.controller import build_program
 from snn_control.files import replace_text
-from snn_control.training import course, result, sparing, train, trainer
-from snn_control.training.calls import make
-from snn_control.training.environments import Interface
-from snn_control.training.evaluation import with_environments
+from snn_control.training import result, train, trainer
+from snn_control.training.algorithms import self_imitation as sparing
+from snn_control.training.environments.evaluation import with_environments
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.vector import Interface
+from snn_control.training.schedule import course
 from tests.training.test_train import small
 
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each

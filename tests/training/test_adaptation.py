@@ -17,8 +17,9 @@ from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, STDP, Normal, Threshold
 from snn_control.resources import shipped
-from snn_control.training import adapting, train
-from snn_control.training.adaptation import Adaptation
+from snn_control.training import train
+from snn_control.training.algorithms import online_run as adapting
+from snn_control.training.algorithms.online import Adaptation
 from tests.cli.common import call
 
 WORLD = "sim_worlds:ArmUnknownLoad-v0"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from snn_control.training.course import (
+from snn_control.training.schedule.course import (
     CANDIDATES,
     COOLING,
     FALL,
@@ -16,10 +16,10 @@ from snn_control.training.course import (
     SLOW,
     SPARING,
     THERE,
-    Adjusting,
     Candidate,
+    GainSearch,
     Learning,
-    Sparing,
+    SpikeReduction,
 )
 
 SOLVED = [20, 480, 490, 480]
@@ -33,7 +33,7 @@ def learning(scores, phases=40, threshold=475.0, patience=0.25, cools=True):
 
 
 def sparing(rows, threshold=200.0):
-    one = Sparing(LEARNED, threshold)
+    one = SpikeReduction(LEARNED, threshold)
     one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in rows]
     return one
 
@@ -305,7 +305,7 @@ def test_the_mean_of_a_search_takes_the_place_of_what_it_began_with_unless_it_is
     before = sparing([])
     for score, spikes in [(270, 10), (290, 9)]:
         before.consider(Candidate(float(score), 0.0, float(spikes), {}))
-    one = Adjusting(before, 2)
+    one = GainSearch(before, 2)
     assert [c.spikes for c in one.candidates] == [110, 10, 9]
     assert one.best is LEARNED
     one.consider(Candidate(296.0, 0.0, 9.5, {}))

@@ -11,7 +11,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.training import result, train, trainer
-from snn_control.training.imitation import ImitationSettings
+from snn_control.training.algorithms.imitation import ImitationSettings
 from tests.cli.common import call
 
 WIDTH, HEIGHT, MOST = 32, 16, 24

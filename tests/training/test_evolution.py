@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from snn_control.controller_file import Limits
-from snn_control.training import directions, evolution, result, train, trainer
-from snn_control.training.environments import Environments
-from snn_control.training.evaluation import evaluate
-from snn_control.training.evolution import Evolution, EvolutionSettings, near_the_output
-from snn_control.training.parameters import DEFAULT, Parameters
+from snn_control.training import result, train, trainer
+from snn_control.training.algorithms import directions, evolution
+from snn_control.training.algorithms.evolution import Evolution, EvolutionSettings, near_the_output
+from snn_control.training.environments.evaluation import evaluate
+from snn_control.training.environments.vector import Environments
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from tests.training.test_train import small
 
 

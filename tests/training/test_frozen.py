@@ -10,10 +10,10 @@ from snn_control import Model
 from snn_control.coding import PopulationEncoder
 from snn_control.controller_file import Limits
 from snn_control.network import LI, LIF, Relay
-from snn_control.training.environments import Environments
-from snn_control.training.frozen import rest_of
-from snn_control.training.imitation import Imitation, ImitationSettings, compact
-from snn_control.training.parameters import Parameters
+from snn_control.training.algorithms.imitation import Imitation, ImitationSettings, compact
+from snn_control.training.environments.vector import Environments
+from snn_control.training.gradients.parameters import Parameters
+from snn_control.training.gradients.trained_part import trained_part_of
 
 DT = 0.05
 TRAINED = {"seen->hidden.weights": Limits(), "hidden*": Limits()}
@@ -64,7 +64,7 @@ def test_what_is_learned_is_the_same_to_the_bit():
 @pytest.mark.parametrize("trained", ["observation->front.weights", "front->seen.weights"])
 def test_where_nothing_can_be_left_out_all_is_run(trained):
     rng = np.random.default_rng(1)
-    assert rest_of(Parameters(network(rng).spec(), {trained: Limits()}, rng)) is None
+    assert trained_part_of(Parameters(network(rng).spec(), {trained: Limits()}, rng)) is None
 
 
 def test_numbers_take_a_byte_where_that_is_exact():

@@ -11,9 +11,9 @@ from snn_control.coding import PopulationEncoder
 from snn_control.controller import build_program
 from snn_control.errors import DescriptionError
 from snn_control.training import train, trainer
-from snn_control.training.evolution import FACTOR, EvolutionSettings, near_the_output
-from snn_control.training.gains import Gains
-from snn_control.training.parameters import Parameters
+from snn_control.training.algorithms.evolution import FACTOR, EvolutionSettings, near_the_output
+from snn_control.training.algorithms.gains import Gains
+from snn_control.training.gradients.parameters import Parameters
 from tests.training.interrupted import upright
 from tests.training.test_train import DT, few_episodes, small  # noqa: F401
 

@@ -10,9 +10,9 @@ from snn_control.controller_file.training import SURROGATES, Limits, Surrogate
 from snn_control.engine.program import PROGRAM, Place
 from snn_control.engine.registry import companions, kernel
 from snn_control.network import LI, PES, Relay
-from snn_control.training.adjoints.adjoint import numbers, signal
-from snn_control.training.parameters import Parameters
-from snn_control.training.student import Student, writable
+from snn_control.training.gradients.adjoints.adjoint import numbers, signal
+from snn_control.training.gradients.parameters import Parameters
+from snn_control.training.gradients.student import Student, writable
 
 from .networks import NETWORKS, cameras, draw, lif, recurrent, start
 from .oracle import TINY, Oracle

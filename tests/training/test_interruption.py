@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from snn_control.training import train, trainer
-from snn_control.training.course import Course
+from snn_control.training.schedule.course import Schedule
 from tests.training.interrupted import RUNS
 from tests.training.test_train import QUICK, small
 
@@ -49,8 +49,8 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
     monkeypatch.setattr(trainer, "SHORT", 3)
     monkeypatch.setattr(trainer, "MIDDLE", 4)
     monkeypatch.setattr(trainer, "LONG", 4)
-    monkeypatch.setattr(Course, "consider", consider)
-    monkeypatch.setattr(Course, "choice", lambda self, returns, price: len(self.candidates) - 1)
+    monkeypatch.setattr(Schedule, "consider", consider)
+    monkeypatch.setattr(Schedule, "choice", lambda self, returns, price: len(self.candidates) - 1)
     monkeypatch.setattr(trainer._Run, "_evaluated", interrupted)
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
     assert trained.ended

@@ -11,9 +11,9 @@ from snn_control.controller import build_program
 from snn_control.controller_file import Limits
 from snn_control.errors import DescriptionError, ProgramError
 from snn_control.network import LIF, AdEx, Izhikevich
-from snn_control.training.networks import Adam
-from snn_control.training.parameters import DEFAULT, Parameters
-from snn_control.training.student import Student
+from snn_control.training.algorithms.networks import Adam
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
+from snn_control.training.gradients.student import Student
 
 from .networks import NETWORKS, currents, decoders, feedforward
 

@@ -11,8 +11,8 @@ from gymnasium.wrappers import TransformObservation
 
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
-from snn_control.training.past import past_helps
-from snn_control.training.starting_point import starting_point
+from snn_control.training.starting_point.file_text import starting_point
+from snn_control.training.starting_point.hidden_state import past_helps
 
 SHOWN = {  # numbers that are no velocities
     "CartPole-v1": [0, 2],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from snn_control.coding import ArgmaxDecoder, MembraneDecoder, Output
-from snn_control.training.policy import Categorical, DiagGaussian
+from snn_control.training.algorithms.distributions import Categorical, DiagGaussian
 
 ROWS, STEP = 5, 1e-3
 

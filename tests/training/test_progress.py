@@ -10,7 +10,7 @@ import pytest
 
 from snn_control.errors import DescriptionError
 from snn_control.training import train, trainer
-from snn_control.training.progress import alone_in
+from snn_control.training.progress import locked_folder
 from tests.training.test_train import QUICK, few_episodes, small
 
 __all__ = ["few_episodes"]
@@ -80,7 +80,8 @@ def test_a_run_that_is_not_described_is_refused(tmp_path, text):
 
 
 def test_two_trainings_do_not_share_a_folder(tmp_path):
-    with alone_in(tmp_path / "run"), pytest.raises(DescriptionError, match="run': is in use by another training; wait"):
+    refused = pytest.raises(DescriptionError, match="run': is in use by another training; wait")
+    with locked_folder(tmp_path / "run"), refused:
         trained(tmp_path / "run")
-    with alone_in(tmp_path / "run"):  # which was left
+    with locked_folder(tmp_path / "run"):  # which was left
         pass

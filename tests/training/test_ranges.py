@@ -9,8 +9,8 @@ from snn_control.controller import build_program
 from snn_control.controller_file import load_spec
 from snn_control.resources import controller_path
 from snn_control.training import train
-from snn_control.training.parameters import DEFAULT, Parameters
-from snn_control.training.ranges import around
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
+from snn_control.training.gradients.ranges import around
 
 WIDE = np.array([[-10.0, -1.0, 0.0], [10.0, 1.0, 5.0]])
 

@@ -14,11 +14,12 @@ from snn_control.controller_file import Limits
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, FixedProbability, Relay
 from snn_control.network.convolution import Convolution
-from snn_control.training import readout, train
-from snn_control.training.environments import Environments
-from snn_control.training.imitation import ImitationSettings
-from snn_control.training.parameters import Parameters
-from snn_control.training.readout import ReadOut
+from snn_control.training import train
+from snn_control.training.algorithms import ridge_readout as readout
+from snn_control.training.algorithms.imitation import ImitationSettings
+from snn_control.training.algorithms.ridge_readout import ReadOut
+from snn_control.training.environments.vector import Environments
+from snn_control.training.gradients.parameters import Parameters
 
 DT = 0.05
 TRAINED = {"*->sum.weights": Limits(), "*->sum#2.weights": Limits(), "hidden->late.weights": Limits()}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
-from snn_control.training.seen import Seen, actions_of, ranges, seen_in
+from snn_control.training.environments.observation_statistics import ObservationStatistics, actions_of, observe, ranges
 
 INF = np.inf
 
@@ -46,7 +46,7 @@ LIMITS = (-np.ones(1), np.ones(1))
 
 def look(steps=500, seed=3, world=Wheel):
     env = world()
-    return seen_in(env, {None: 5}, actions_of(env.action_space, LIMITS), steps, seed)[0][None], env
+    return observe(env, {None: 5}, actions_of(env.action_space, LIMITS), steps, seed)[0][None], env
 
 
 def test_held_actions_show_more_than_random_ones_and_a_seed_repeats_them():
@@ -84,9 +84,9 @@ def test_a_number_that_runs_away_with_held_actions_leaves_the_range_narrow():
     rng = np.random.default_rng(0)
     random, falling = rng.normal(size=(1000, 1)), np.linspace(-1, 30, 1000)[:, None] ** 3
     unbounded = np.array([-INF]), np.array([INF])
-    _, high, _ = ranges(*unbounded, Seen(random, np.where(falling > 20_000, falling, random)))
+    _, high, _ = ranges(*unbounded, ObservationStatistics(random, np.where(falling > 20_000, falling, random)))
     assert 2.5 < high[0] < 4
-    _, high, _ = ranges(*unbounded, Seen(random, falling))
+    _, high, _ = ranges(*unbounded, ObservationStatistics(random, falling))
     assert high[0] > 1e4  # most of them see it
 
 
@@ -95,26 +95,26 @@ def test_a_number_that_runs_away_with_held_actions_leaves_the_range_narrow():
     [((0, 9), False), ((0, 1000), False), ((0, 1001), True), ((0, 255), True), ((-128, 127), True)],
 )
 def test_whole_numbers_within_bounds_keep_them_however_few_were_seen(space, measured):
-    seen = Seen(np.array([[0.0], [1], [2]]), np.array([[0.0], [3], [2]]))
+    seen = ObservationStatistics(np.array([[0.0], [1], [2]]), np.array([[0.0], [3], [2]]))
     low, high, which = ranges(np.array([float(space[0])]), np.array([float(space[1])]), seen)
     assert which.tolist() == [measured]
     assert (low[0], high[0]) == ((0, pytest.approx(3.15, abs=0.06)) if measured else space)
 
 
 def test_the_bounds_of_a_byte_are_used_unless_hardly_any_of_them_is_seen():
-    seen = Seen(np.array([[0.0], [12], [5]]), np.array([[0.0], [13], [2]]))
+    seen = ObservationStatistics(np.array([[0.0], [12], [5]]), np.array([[0.0], [13], [2]]))
     assert not ranges(np.zeros(1), np.full(1, 255.0), seen)[2][0]
 
 
 def test_a_number_that_varies_by_rounding_alone_is_still():
-    ulp = Seen(np.array([[1.0], [1 - 1e-16]]), np.array([[1.0], [1 - 1e-7]]))
+    ulp = ObservationStatistics(np.array([[1.0], [1 - 1e-16]]), np.array([[1.0], [1 - 1e-7]]))
     low, high, _ = ranges(np.full(1, -np.inf), np.full(1, np.inf), ulp)
     assert (low[0], high[0]) == (pytest.approx(0, abs=0.1), pytest.approx(2, abs=0.1))
 
 
 def of(low, high):
     x = np.array([[low], [high]], np.float64)
-    return Seen(x, x)
+    return ObservationStatistics(x, x)
 
 
 @pytest.mark.parametrize(
@@ -175,11 +175,11 @@ def test_numbers_that_stand_for_an_error_make_no_range():
     for k in range(200):
         error = {0: 1e30, 1: -1e300}.get(k % 25, 0.0)
         rows.append([rng.uniform(-3, 3), error or rng.uniform(-3, 3), error or 0.0 if k % 2 else 500.0 * (k == 2)])
-    seen = Seen(np.array(rows), np.array(rows))
+    seen = ObservationStatistics(np.array(rows), np.array(rows))
     assert not seen.finite  # beyond float32
     low, high, measured = ranges(np.full(3, -INF), np.full(3, INF), seen)
     assert measured.all()
     assert np.isfinite([low, high]).all()
     assert (np.abs([low, high])[:, :2] < 12).all()
-    rare = Seen(*np.array([[[500.0 * (k == 7)] for k in range(200)]] * 2))
+    rare = ObservationStatistics(*np.array([[[500.0 * (k == 7)] for k in range(200)]] * 2))
     assert ranges(np.array([-INF]), np.array([INF]), rare)[1] >= 500  # a force that is seldom is no error

@@ -5,16 +5,16 @@ import functools
 import numpy as np
 import pytest
 
-from snn_control.batch import Batch
-from snn_control.controller import build_program
-from snn_control.training import sparing, train
-from snn_control.training.calls import make
-from snn_control.training.environments import Environments
-from snn_control.training.imitation import ImitationSettings
-from snn_control.training.parameters import DEFAULT, Parameters
-from snn_control.training.policy import COLD
-from snn_control.training.sparing import SelfImitation
-from snn_control.training.student import heads_of
+from snn_control.controller import Batch, build_program
+from snn_control.training import train
+from snn_control.training.algorithms import self_imitation as sparing
+from snn_control.training.algorithms.distributions import COLD
+from snn_control.training.algorithms.imitation import ImitationSettings
+from snn_control.training.algorithms.self_imitation import SelfImitation
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.vector import Environments
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
+from snn_control.training.gradients.student import heads_of
 from tests.training.test_train import few_episodes, small
 
 __all__ = ["few_episodes"]

@@ -16,8 +16,8 @@ from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError
-from snn_control.spaces import check_action, check_observation
-from snn_control.training.starting_point import starting_point
+from snn_control.gym_adapter.spaces import check_action, check_observation
+from snn_control.training.starting_point.file_text import starting_point
 from tests.cli.common import call
 from tests.training.test_seen import Wheel
 from tests.worlds.odd import Odd

@@ -6,7 +6,7 @@ import pytest
 from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.wrappers import TransformReward
 
-from snn_control.training.stepping import stepper
+from snn_control.training.environments.stepping import stepper
 
 N = 5
 

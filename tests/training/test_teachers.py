@@ -13,11 +13,11 @@ import pytest
 import sim_worlds.quadruped
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, RuntimeFault, SnnControlError
-from snn_control.training.calls import make
-from snn_control.training.environments import Environments
-from snn_control.training.imitation import Imitation, ImitationSettings
-from snn_control.training.parameters import DEFAULT, Parameters
-from snn_control.training.teachers import teacher_of
+from snn_control.training.algorithms.imitation import Imitation, ImitationSettings
+from snn_control.training.environments.gymnasium_calls import make
+from snn_control.training.environments.vector import Environments
+from snn_control.training.gradients.parameters import DEFAULT, Parameters
+from snn_control.training.teachers.teacher import teacher_of
 
 START = Path(sim_worlds.quadruped.__file__).with_name("start.yaml")
 

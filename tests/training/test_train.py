@@ -17,7 +17,7 @@ from snn_control.controller_file import Limits, Surrogate, Training, load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
 from snn_control.training import train, trainer
-from snn_control.training.gradient import Gradient
+from snn_control.training.gradients.gradient import Gradient
 from tests.cli.common import call
 
 DT, TAU = 0.005, 0.0174

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 from snn_control.errors import DescriptionError
-from snn_control.training.policy_zip import MOST_BYTES
-from snn_control.training.teachers import teacher_of
-from snn_control.training.trained_policy import load_policy
+from snn_control.training.teachers.policy_zip import MOST_BYTES
+from snn_control.training.teachers.teacher import teacher_of
+from snn_control.training.teachers.trained_policy import load_policy
 from tests.fixtures import fixture
 
 

@@ -11,8 +11,10 @@ import yaml
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import RuntimeFault
-from snn_control.training import calls, environments, trainer
-from snn_control.training.starting_point import starting_point
+from snn_control.training import trainer
+from snn_control.training.environments import gymnasium_calls as calls
+from snn_control.training.environments import vector as environments
+from snn_control.training.starting_point.file_text import starting_point
 from tests.cli.common import call
 from tests.worlds.trying import Corners, Mixed
 

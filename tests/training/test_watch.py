@@ -12,9 +12,9 @@ import pytest
 from snn_control.controller import build_program
 from snn_control.findings import Finding, warning
 from snn_control.training import train
-from snn_control.training.environments import Interface
-from snn_control.training.evaluation import evaluate
-from snn_control.training.watch import Watch
+from snn_control.training.environments.evaluation import evaluate
+from snn_control.training.environments.vector import Interface
+from snn_control.training.schedule.watch import Watch
 from tests.cli.common import call
 from tests.training.test_train import QUICK, few_episodes, small
 

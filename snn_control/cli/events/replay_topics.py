@@ -24,7 +24,7 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
     from ...ros import check
-    from ...ros.topics import need_topics
+    from ...ros.ports.topics import need_topics
 
     spec, or_else = fitted.spec, ", or leave --ros out"
     with in_file(str(options.controller)):
@@ -40,7 +40,7 @@ def on_topics(
     """Run the controller.yaml of the folder. Returns the arrays of `replay`, and the counters of slicer and
     controller, as the two nodes saved them."""
     from ...record.run_folder import read_record
-    from ...ros.launching import closed_loop
+    from ...ros.nodes.launching import closed_loop
     from ..processes import failure, run_processes
 
     discrete = [o.decoder.actions for o in fitted.spec.outputs if hasattr(o.decoder, "actions")]

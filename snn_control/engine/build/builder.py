@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import BuildError, DescriptionError, SnnControlError, raised, within
+from ...errors import BuildError, DescriptionError, SnnControlError, describe_exception, within
 from ...network import Distribution, Network, NeuronModel, Population, Projection
 from .. import registry
 from ..facts import CountedFacts
@@ -86,7 +86,7 @@ def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
         cls, origin = type(description), registry.origin(kind, type(description))
         if origin in ("", "snn_control"):
             raise
-        rule = f"its lowering failed ({origin}): {raised(error)}"
+        rule = f"its lowering failed ({origin}): {describe_exception(error)}"
         raise BuildError(path, f"{cls.__module__}.{cls.__qualname__}", rule) from error
 
 

@@ -8,7 +8,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, i32
-from ..places import need, positive
+from ..operand_arrays import need, positive
 from ..rows import Record, address, count, counter, kernel, read, written
 from . import ONE, ZERO
 from .delivery import synapses_of

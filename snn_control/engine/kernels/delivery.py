@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, i8, i32, prefetch, prefetch_far, u32, u64
-from ..places import followed, need, pointers_of, positive
+from ..operand_arrays import followed, need, pointers_of, positive
 from ..rows import Word, address, count, counter, in_words, kernel, optional, read, scalar, size_of, written
 from . import ONE, ZERO, settle
 from .spikes import Signal, Spikes, clock

@@ -1,7 +1,7 @@
 """The events of a tick, and the list of those that filters have kept."""
 
 from ...errors import ProgramError
-from ..places import FOLLOWED, followed
+from ..operand_arrays import FOLLOWED, followed
 from ..rows import Record, count, read, written
 from ..slots import SLOT_WORDS
 

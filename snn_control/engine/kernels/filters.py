@@ -14,7 +14,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import prefetch, u32
-from ..places import BEGUN
+from ..operand_arrays import BEGUN
 from ..rows import Number, address, count, flag, kernel, number, read, written
 from ..slots import COUNT, FRESH
 from .events import Events

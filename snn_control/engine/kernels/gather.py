@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import ProgramError
 from ..memory import f32
-from ..places import need
+from ..operand_arrays import need
 from ..rows import address, count, counter, kernel, read, scalar, written
 from . import ONE, ZERO
 from .delivery import Synapses, active, add_row, add_sparse_row

@@ -19,7 +19,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import f32, i64, one_by_one, u16, u32
-from ..places import need, once, positive, ring, writable
+from ..operand_arrays import need, once, positive, ring, writable
 from ..rows import Number, Word, kernel, optional, written
 from . import ONE, ZERO, bounded, flush, settle
 from .functions import exponential

@@ -6,7 +6,7 @@ from numba.extending import register_jitable
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
 from ..motion import FUNCTIONS, JUMP, STAY, move, passed, stand, within
-from ..places import Array
+from ..operand_arrays import Array
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from ..slots import AGE, SLOT_WORDS
 from . import NAN, ONE, ZERO, settle

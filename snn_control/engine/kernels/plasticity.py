@@ -10,7 +10,7 @@ from numba.extending import register_jitable
 from ...errors import ProgramError
 from ..control import ON, RUNS, SWITCH_WORDS, UPDATES
 from ..memory import f32, u32
-from ..places import Array, followed, need, pointers_of
+from ..operand_arrays import Array, followed, need, pointers_of
 from ..rows import Record, Scalars, Table, address, count, kernel, optional, read, scalar, written
 from . import HUGE, ONE, ZERO, bounded, flush, settle
 from .delivery import Synapses, part

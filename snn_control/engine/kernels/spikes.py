@@ -12,7 +12,7 @@ from numba.extending import register_jitable
 
 from ...errors import ProgramError
 from ..memory import flags64, i64, lowest_bit
-from ..places import clocked, graded, need, once, positive, ring, writable
+from ..operand_arrays import clocked, graded, need, once, positive, ring, writable
 from ..rows import Word, in_words, read, size_of
 
 HEADER = 64  # bytes

@@ -56,7 +56,7 @@ from ...controller import build_program
 from ...controller_file import ControllerSpec
 from ...network import IF, LIF, CubaLIF, Relay
 from ...network.convolution import Convolution
-from ..progress import Folder, alone_in
+from ..progress import Folder, locked_folder
 from . import Taught
 from .pan_tilt import COMMANDS, TOPICS
 
@@ -406,7 +406,7 @@ def teach(
     there = run.load() or new
     square, product, readouts, played = (there[name] for name in new)
     rounds = [(stage, k, share) for stage, one in enumerate(STAGES) for k, share in enumerate(one.shares)]
-    with alone_in(folder), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with locked_folder(folder), ProcessPoolExecutor(processes, get_context("spawn")) as pool:
         for number in range(len(played), len(rounds)):
             stage, k, share = rounds[number]
             if k == 0:

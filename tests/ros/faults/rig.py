@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
-from snn_control.ros.launching import NodeProcess, command_line
+from snn_control.ros.nodes.launching import NodeProcess, command_line
 from tests.motion_judge import heard_beyond
 from tests.ros.robot import CHECKOUT, child_environment, die_with_the_parent
 

@@ -1,0 +1,8 @@
+"""Controllers: compiled from a file, stepped alone or many at once, or described in a few lines of Python."""
+
+from .batch import Batch
+from .build import build_program
+from .controller import Controller
+from .model import Model
+
+__all__ = ["Batch", "Controller", "Model", "build_program"]

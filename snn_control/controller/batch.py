@@ -1,0 +1,197 @@
+"""Batch: many states of one Program, stepped in one call that releases the interpreter lock.
+
+>>> batch = Batch(Controller.load("cartpole.yaml").program, 64)
+>>> commands = batch.step({"state": observations})
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..engine import sequences
+from ..engine.bound import input_taker
+from ..engine.compile import compile_function
+from ..engine.input_values import set_input, set_numbers
+from ..engine.program import Place, Program
+from ..engine.slots import AGE, FRESH
+from ..engine.tick import TABLES, run_tables
+from ..errors import InputError, ProgramError
+from .base import SteppedController, serialised
+
+__all__ = ["Batch", "encoded_of"]
+
+Rows = int | slice | np.ndarray | list | None
+
+
+def encoded_of(program: Program, name: str) -> Place | None:
+    """The place of an input's encoder output: (n,) float32 of the state, written once a tick."""
+    found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
+    return next((place for place in found if place is not None), None)
+
+
+def _in_ticks(array: np.ndarray) -> np.ndarray:
+    """(steps, n, repeat, cells) -> (ticks, n, cells)."""
+    return np.ascontiguousarray(array.swapaxes(1, 2)).reshape(-1, array.shape[1], array.shape[3])
+
+
+class Batch(SteppedController):
+    """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
+
+    Parameters
+    ----------
+    program : what to run; its constants are shared, not copied
+    n : number of rows
+    repeat : ticks in one `step`; the inputs are given to the first
+    own_numbers : each row has constants and an initial state of its own, see `snn_control.engine.bound.Bound`
+
+    Threads may share a batch: its calls are serialised.
+
+    Attributes
+    ----------
+    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
+    """
+
+    def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
+        if n < 1:
+            raise ProgramError(f"n = {n}: must be at least one row")
+        super().__init__(program, repeat, n, own_numbers=own_numbers)
+        self.n = n
+        blocks = list(zip(self.bound.io, self.bound.state, strict=True))
+        self._take = {k: [input_taker(program, *row, one) for row in blocks] for k, one in self.inputs.items()}
+        self._run_tables = compile_function(run_tables, TABLES)
+        self._first_io = self.bound.io[0].copy()
+        places = {name: encoded_of(program, name) for name, one in self.inputs.items() if one.kind == "events"}
+        self.encoded = {name: place for name, place in places.items() if place is not None}
+
+    # stepping ------------------------------------------------------------------------------------------------
+    @serialised
+    def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
+        """Run one tick of every row.
+
+        observation : input name -> values (n, size); or a list of n entries, each as `Controller.step` takes it (for
+            events always a list). An entry that is None, like an input that is None or absent, did not arrive.
+        encoded : arrays that are recorded in each tick before the network's steps
+
+        Returns output name -> (n, size) float64, a copy; and for ``encoded`` place -> (n, repeat, ...). Raises
+        InputError for an unknown name or a wrong shape.
+        """
+        self._check_names(observation)
+        seen = []
+        for k in range(self.repeat):
+            for name in self.inputs:
+                self._give(name, observation.get(name) if k == 0 else None)
+            seen.append(self._tick(encoded))
+        found: dict[Any, np.ndarray] = {p: np.stack([tick[p][0] for tick in seen], axis=1) for p in encoded}
+        return found | {name: command.copy() for name, command in self._commands.items()}
+
+    def _tick(self, encoded: Sequence[Place] = ()) -> dict[Place | str, np.ndarray]:
+        found: dict[Place | str, np.ndarray] = {}
+        if encoded:
+            found = sequences.run(self.bound, self._first_io, None, {}, None, 1, 1, encoded, (), ())
+        else:
+            tables = self.bound.tables
+            self._run_tables(int(tables.ctypes.data), tables.strides[0], self.n)
+        for observe in self.observers:
+            observe()
+        return found
+
+    def _give(self, name: str, value: Any) -> None:
+        path, takers, data = f"observation['{name}']", self._take[name], self._data.get(name)
+        if value is None:
+            for take in takers:
+                take(None)
+        elif isinstance(value, list):
+            if len(value) != self.n:
+                raise InputError(f"{path}: {len(value)} entries: must be {self.n}, one for each row")
+            for k, (take, entry) in enumerate(zip(takers, value, strict=True)):
+                if not take(entry):
+                    set_input(f"{path}[{k}]", take, None if data is None else data[k], entry)
+        elif data is None:
+            raise InputError(f"{path}: {type(value).__name__}: must be a list of {self.n}, the events of each row")
+        elif np.shape(value)[:1] != (self.n,):
+            size = self.inputs[name].size
+            raise InputError(f"{path}: shape {np.shape(value)}: must be ({self.n}, {size})")
+        else:
+            set_numbers(path, data, value)
+            self._slots[name][:, FRESH], self._slots[name][:, AGE] = 1, 0
+
+    @serialised
+    def run(
+        self,
+        observations: Mapping[str, np.ndarray],
+        starts: np.ndarray | None = None,
+        keep: Sequence[str | Place] = (),
+        encoded: Sequence[str | Place] = (),
+    ) -> dict[str | Place, np.ndarray]:
+        """Run many steps of every row in one compiled call, and return what was recorded.
+
+        observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
+            arrive. Events input -> (steps, n, repeat, cells) float32, its encoder's output in each tick as `step`
+            recorded it: this is used in place of the events
+        starts : (steps, n) bool: the row is reset before that step
+        keep : what to record in addition to the commands: named arrays or places of the state or the io block, as they
+            are after each tick; for ``<population>.spikes`` the number of spikes of each neuron in each network step
+        encoded : arrays that are recorded in each tick before the network's steps
+
+        Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks in a step; spikes ->
+        (ticks, network steps in a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
+        """
+        self._check_names(observations)
+        given = {n: self._sequence(n, v) for n, v in observations.items() if n in self._data}
+        again = {n: self._cells(n, v) for n, v in observations.items() if n not in self._data}
+        if starts is not None:
+            starts = np.ascontiguousarray(starts, np.uint8)
+        shapes = [a.shape for a in [*given.values(), *again.values(), *([starts] if starts is not None else [])]]
+        if len({shape[:2] for shape in shapes}) != 1 or shapes[0][1] != self.n:
+            shown = ", ".join(map(str, shapes)) or "none"
+            raise InputError(f"observations and starts of shapes {shown}: must all begin with (steps, {self.n})")
+        names = self.program.names
+        rings = {f"{p.name}.spikes": p for p in self.program.facts.populations if p.spiking}
+        places = {one: one if isinstance(one, Place) else names[one] for one in [*keep, *encoded] if one not in rings}
+        commands = {name: names[f"{name}.command"] for name in self._commands}
+        wanted = [rings[one] for one in keep if one in rings]  # type: ignore[index]
+        kept = [*commands.values(), *(places[one] for one in keep if one in places)]
+        found = sequences.run(
+            self.bound, self._first_io, given, {self.encoded[n]: _in_ticks(a) for n, a in again.items()}, starts,
+            shapes[0][0] * self.repeat, self.repeat, [places[one] for one in encoded], kept, wanted,
+        )  # fmt: skip
+        result: dict[str | Place, np.ndarray] = {one: found[place] for one, place in places.items()}
+        result |= {f"{p.name}.spikes": found[p.name] for p in wanted}
+        return result | {name: found[place][self.repeat - 1 :: self.repeat] for name, place in commands.items()}
+
+    def _sequence(self, name: str, value: Any) -> np.ndarray:
+        path, size = f"observations['{name}']", self.inputs[name].size
+        array = np.ascontiguousarray(value, np.float64)
+        if array.ndim < 2 or array.shape[1] != self.n or array[0, 0].size != size:
+            raise InputError(f"{path}: shape {array.shape}: must be (steps, {self.n}, {size})")
+        return array
+
+    def _cells(self, name: str, value: Any) -> np.ndarray:
+        """The encoder outputs of an events input, (steps, n, repeat, cells); raises InputError for another shape."""
+        array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
+        if array.shape[1:] != shape:
+            rule = f"must be (steps, {', '.join(map(str, shape))}), outputs of its encoder; pass events to step"
+            raise InputError(f"observations['{name}']: shape {array.shape}: {rule}")
+        return array
+
+    # state ---------------------------------------------------------------------------------------------------
+    def reset(self, rows: Rows = None) -> None:
+        """Reset all rows, or those of an index, a slice, a mask or a list of indices."""
+        self._reset(... if rows is None else rows)
+
+    def state(self, rows: Rows = None) -> np.ndarray:
+        """(rows, bytes) uint8, a copy: each row is what `Controller.state` returns."""
+        return self._state(... if rows is None else rows)
+
+    def restore(self, state: np.ndarray, rows: Rows = None) -> None:
+        """Continue from a `state` with as many rows, or one row for all; raises ProgramError if it is of another
+        Program."""
+        self._restore(state, ... if rows is None else rows)
+
+    def array(self, name: str) -> np.ndarray:
+        """A live view of the named array of every row, (n, ...); a constant that is shared by all rows has no
+        rows and is read-only."""
+        return self.bound.array(name)

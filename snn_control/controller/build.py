@@ -1,0 +1,66 @@
+"""A controller file's descriptions -> its Program, and what of it can be tuned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+
+from ..controller_file import ControllerSpec
+from ..controller_file.tunable import change, value_at
+from ..engine.build import build
+from ..engine.program import Program
+from ..engine.tuning import Tuning
+from ..errors import DescriptionError, in_file
+
+__all__ = ["build_program", "tuning_of"]
+
+
+def build_program(spec: ControllerSpec) -> Program:
+    """Compile a controller file for its own dt and period; raises DescriptionError, with the file's name in front."""
+    try:
+        program = build(
+            spec.network,
+            spec.inputs,
+            spec.outputs,
+            dt=spec.dt,
+            period=spec.period,
+            guard=spec.guard,
+            seed=spec.seed,
+            reset_each_tick=spec.reset_each_tick,
+            tuned=_tuned(spec),
+        )
+    except DescriptionError as error:
+        if error.path.startswith(("populations", "projections")):  # the path in the file
+            error = error.within("network")
+        raise error.in_file(spec.path) from None
+    except MemoryError:
+        rule = "does not fit into this machine's memory"
+        raise DescriptionError("network", "its size", rule).in_file(spec.path) from None
+    return replace(program, facts=replace(program.facts, repeat=spec.repeat))
+
+
+def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
+    """What can be tuned of a controller, or None; raises DescriptionError for what cannot be."""
+    if not spec.tunable:
+        return None
+    with in_file(spec.path):
+        ends = [(spec.tunable[name].low, spec.tunable[name].high) for name in program.facts.tunable]
+        return Tuning(partial(_with_values, replace(spec, path="")), program, ends)
+
+
+def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
+    """The Program of other values of what can be tuned."""
+    found, now = spec, _tuned(spec)
+    for path, value in values.items():
+        if value != now[path]:
+            found = change(found, path, value)
+    return build_program(found)
+
+
+def _tuned(spec: ControllerSpec) -> dict[str, float]:
+    """The file's values of what can be tuned; 1 for the factor of an array."""
+    values = {path: value_at(spec, path) for path in sorted(spec.tunable)}
+    return {path: 1.0 if np.ndim(value) else float(value) for path, value in values.items()}

@@ -1,0 +1,400 @@
+"""Controller: a controller file, compiled, bound and ready to step.
+
+>>> controller = Controller.load("cartpole.yaml")
+>>> action, _ = controller.predict(observation)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..controller_file import ControllerSpec, load_spec, nearest
+from ..engine.bound import input_taker
+from ..engine.control import FORGET, LEARNING, RELEASE, RESTART, UPDATES
+from ..engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
+from ..engine.input_values import set_input
+from ..engine.kernels import encoders, outputs
+from ..engine.program import Program
+from ..engine.spike_ring import SpikeRing
+from ..engine.tuning import Tuning
+from ..engine.workload import workload
+from ..errors import DescriptionError, InputError, ProgramError, SnnControlError
+from ..files import Arrays, replace_file
+from ..gym_adapter.spaces import as_action, inputs_of, released
+from ..resources import controller_path
+from .base import SteppedController, serialised
+from .build import build_program, tuning_of
+
+__all__ = ["Controller", "build_program"]
+
+#: name of a counter of an input, or of the guard -> its word
+OF_INPUT = {
+    "clamped": encoders.CLAMPED, "rejected": encoders.REJECTED, "stale_ticks": encoders.STALE, "cut": encoders.CUT
+}  # fmt: skip
+OF_GUARD = {
+    "faults": outputs.FAULTS, "safe_ticks": outputs.SAFE_TICKS, "clamped": outputs.CLAMPS,
+    "slew_limited": outputs.SLEWED,
+}  # fmt: skip
+
+
+class Controller(SteppedController):
+    """A Program with its state, stepped from Python.
+
+    One `step` is one tick (or ``repeat`` ticks, if the controller file says so): the same compiled tick, bit for bit,
+    that the real-time loop runs.
+
+    Threads may share a controller: calls are serialised, so that each step has its own inputs and outputs; their order
+    is up to the threads. It must not be stepped while a loop runs it, because the loop does not wait for the lock.
+
+    Parameters
+    ----------
+    program : what to run
+    repeat : ticks in one `step`; the inputs are given to the first
+    tuning : what of the Program can be tuned (`snn_control.controller.build.tuning_of`)
+    """
+
+    def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
+        super().__init__(program, repeat, tuning=tuning)
+        bound = self.bound
+        self.outputs: dict[str, OutputFacts] = {o.name: o for o in program.facts.outputs}
+        self._take = {name: input_taker(program, bound.io, bound.state, one) for name, one in self.inputs.items()}
+        self._command, self._guard = bound.array("command"), bound.array("guard")
+        self._choices = bool(self.outputs) and all(output.actions for output in self.outputs.values())
+        self._rules = program.facts.learning
+        self._released = released(self.inputs)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Controller:
+        """Load a controller file (.yaml), a shipped one by its name ("cartpole"), or a saved Program (.npz); raises
+        DescriptionError or ProgramError."""
+        if str(path).endswith(".npz"):
+            program = Program.load(path)
+            try:
+                return cls(program, program.facts.repeat)
+            except SnnControlError:
+                raise
+            except Exception as error:  # a manipulated file can raise any exception
+                raise ProgramError(f"{path}: cannot be bound ({type(error).__name__}: {error})") from error
+        return cls.from_spec(load_spec(controller_path(path)))
+
+    @classmethod
+    def from_spec(cls, spec: ControllerSpec) -> Controller:
+        """Make a controller from a parsed controller file."""
+        program = build_program(spec)
+        return cls(program, spec.repeat, tuning_of(spec, program))
+
+    # stepping ------------------------------------------------------------------------------------------------
+    def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Run one tick.
+
+        observation : input name -> value ((size,) numbers), events ((n, 4) rows of t, x, y, p, or a tuple of the four
+            arrays), or None. An input that is None or absent did not arrive: its age grows by a period. An integer t is
+            in ns on the sensor's clock, a float t in seconds after the beginning of this tick.
+
+        Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
+        """
+        if type(observation) is not dict and not isinstance(observation, Mapping):
+            rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
+            raise InputError(f"observation, a {type(observation).__name__}: {rule}")
+        self._check_names(observation)
+        with self._lock:
+            self._advance(observation)
+            return {name: command.copy() for name, command in self._commands.items()}
+
+    def _advance(self, observation: Mapping[str, Any]) -> None:
+        for name, take in self._take.items():
+            value = observation.get(name)
+            if not take(value):
+                set_input(f"observation['{name}']", take, self._data.get(name), value)
+        self._run()
+
+    def _run(self) -> None:
+        tick = self._observed_tick if self.observers else self.bound.tick
+        tick()
+        for _ in range(self.repeat - 1):
+            for take in self._take.values():
+                take(None)
+            tick()
+
+    def _observed_tick(self) -> None:
+        self.bound.tick()
+        for observe in self.observers:
+            observe()
+
+    def predict(
+        self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
+    ) -> tuple[Any, None]:
+        """Action for a Gymnasium observation, with stable-baselines3's signature: ``action, _ =
+        controller.predict(obs)``.
+
+        A Dict observation is read by name (``<name>_count`` gives the rows in use of an events input, other keys are
+        ignored). An array is divided among the value inputs in their order, or among the required ones if it has
+        exactly as many numbers as these. The action is an int for one arg-max output, (n,) int64 for several, otherwise
+        the (n,) float32 of all outputs in their order. ``episode_start`` true resets first; ``state`` and
+        ``deterministic`` are ignored.
+        """
+        given = self.given(observation)
+        with self._lock:
+            if episode_start is not None and np.any(episode_start):
+                self.reset()
+            self._advance(given)
+            if not self._choices:
+                return self._command.astype(np.float32), None
+            return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
+
+    def act(self, observation: Any, space: Any) -> Any:
+        """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
+        and dtype, clipped to its bounds; for a Discrete a whole number."""
+        given = self.given(observation)
+        with self._lock:
+            self._advance(given)
+            return as_action(self._command, space)
+
+    def given(self, observation: Any) -> dict[str, Any]:
+        """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that
+        the observation does not have does not stop the commands."""
+        return self._released | inputs_of(observation, self.inputs)
+
+    # state ---------------------------------------------------------------------------------------------------
+    @serialised
+    def reset(self, keep_learning: bool = False) -> None:
+        """Reset to the initial state; with ``keep_learning`` the learned weights are kept."""
+        learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
+        kept = [weights.copy() for weights in learned]
+        self._reset(...)
+        for weights, old in zip(learned, kept, strict=True):
+            weights[:] = old
+
+    def state(self) -> np.ndarray:
+        """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
+        return self._state(...)
+
+    def restore(self, state: np.ndarray) -> None:
+        """Continue from a `state`; raises ProgramError if it is of another Program, or was changed."""
+        self._restore(state, ...)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or an unpickled object is a separate controller that continues from this one's state."""
+        return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
+
+    def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
+        """Write `state`, and with it all learned weights, as .npz, atomically.
+
+        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: the state now
+        """
+        arrays = {"program": np.array(self.program.digest), "state": self._state(..., block)}
+        replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    def load_state(self, path: str | os.PathLike) -> None:
+        """Continue from a file that `save_state` wrote.
+
+        Raises ProgramError if it is of another Program (the controller file was changed, or dt, or a kernel), or
+        damaged; the controller is then unchanged.
+        """
+        try:
+            with Arrays(path) as file:
+                digest, state = str(file["program"]), file["state"]
+        except Exception as error:
+            raise ProgramError(f"{path}: not a saved state ({type(error).__name__}: {error})") from error
+        if digest != self.program.digest:
+            raise ProgramError(f"{path}: is a state of another Program; build the controller as it was when it learned")
+        try:
+            self.restore(state)
+        except ProgramError as error:
+            raise ProgramError(f"{path}: {error}") from None
+
+    def load_learned(self, path: str | os.PathLike) -> None:
+        """Take the learned weights alone from a file of `save_state`; raises ProgramError as `load_state` does, and if
+        they are not finite."""
+        other = type(self)(self.program, self.repeat, self.bound.tuning)
+        other.load_state(path)
+        learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
+        if not all(np.isfinite(weights).all() for weights in learned):
+            raise ProgramError(f"{path}: its learned weights are not finite; learn without this file")
+        for rule in self._rules:
+            self.bound.array(f"{rule.title}.weights")[:] = other.bound.array(f"{rule.title}.weights")
+
+    # tuning --------------------------------------------------------------------------------------------------
+    @property
+    def tuned(self) -> dict[str, float]:
+        """The values that the last tick has used of what the file declares ``tunable``, by its path."""
+        names = self.program.facts.tunable
+        return dict(zip(names, self.bound.tuned.tolist(), strict=True)) if names else {}
+
+    @serialised
+    def tune(self, values: Mapping[str, float]) -> None:
+        """Use other values of what the file declares ``tunable`` from the next tick on, also while a loop runs the
+        controller; they stay after a reset.
+
+        values : path in the file, e.g. ``network.populations.hidden.neuron.v_threshold``, -> number; for an array its
+            factor
+
+        From then on the ticks have the bits of a file with these values. Raises InputError for an unknown path or a
+        value out of its range; nothing is changed then.
+        """
+        names = list(self.program.facts.tunable)
+        newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
+        for path in values:
+            if path not in newest or self.bound.tuning is None:
+                known = nearest(path, names) if names else "the file declares nothing tunable"
+                known = "a Program alone cannot be tuned, load the controller file" if path in newest else known
+                raise InputError(f"tune '{path}': is not tunable; {known}")
+        try:
+            self.bound.tune(np.array(list((newest | dict(values)).values()), np.float64))
+        except (DescriptionError, TypeError, ValueError, OverflowError) as error:
+            raise InputError(f"tune {error}") from None
+
+    # learning ------------------------------------------------------------------------------------------------
+    def learning(self, on: bool, name: str | None = None) -> None:
+        """Switch the rules with this name, or all, on or off from the next tick on, also while a loop runs the
+        controller.
+
+        A rule that is off changes nothing and costs almost nothing; when it is switched on again it starts with new
+        traces. Raises InputError if there is no such rule.
+        """
+        found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
+        if not found:
+            known = nearest(name, [r.name for r in self._rules]) if self._rules else "no projection learns"
+            raise InputError(f"learning '{name or ''}': is not a rule of this controller; {known}")
+        for k in found:
+            self._control[LEARNING + k] = bool(on)
+
+    def weights(self, pre: str, post: str, name: str | None = None) -> Any:
+        """A copy of the current weights that a rule learns.
+
+        name : of the rule, if several projections from pre to post learn
+
+        Returns (n_pre, n_post) float32 for a dense projection; for a sparse or one_to_one one the tuple (pre, post,
+        weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError if there is no such
+        projection, or more than one.
+        """
+        found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
+        if len(found) != 1:
+            rules = ", ".join(f"{r.title} ({r.name})" for r in self._rules) or "none"
+            raise InputError(f"weights '{pre}' -> '{post}': {len(found)} projections learn; all that do: {rules}")
+        return self.rule_weights(found[0])
+
+    @serialised
+    def rule_weights(self, rule: RuleFacts) -> Any:
+        """`weights` for a rule of the Program's facts."""
+        title = rule.title
+        weights = self.bound.array(f"{title}.weights")
+        if not rule.sparse:
+            return weights.copy()
+        pointers = self.bound.array(f"{title}.pointers").astype(np.int64)
+        indices = np.repeat(np.arange(pointers.size - 1, dtype=np.uint32), np.diff(pointers))
+        return indices, weights[:, 0].copy(), weights[:, 1].copy().view(np.float32)
+
+    # looking -------------------------------------------------------------------------------------------------
+    @property
+    def safe(self) -> bool:
+        """Whether the last command was the safe one, because of a fault or because too few valid ticks followed it."""
+        return bool(self._guard[outputs.FAULTED])
+
+    def release(self) -> None:
+        """Release a fault as an operator: the next tick ends it, if that tick is valid; otherwise call again."""
+        self._control[RELEASE] += 1
+
+    def restart(self, forget: bool = False) -> None:
+        """Restart the network in the next tick, also while a loop runs the controller.
+
+        Membranes, currents, spikes under way and the traces of decoders and learning rules are reset. Learned weights,
+        the inputs, the guard with the last command, the clock and all counters are kept.
+
+        forget : reset learned weights, too
+        """
+        self._control[RESTART] += FORGET if forget else 1
+
+    @serialised
+    def spikes(self, population: str) -> np.ndarray:
+        """(k,) uint32 ascending: neurons that fired in the last network step, each once; `raster` has all steps of the
+        tick, and how often a neuron fired.
+
+        population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for any
+            other.
+        """
+        end = int(self.bound.array("clock")[1])
+        return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
+
+    @serialised
+    def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
+        """All spikes of the last tick, in order.
+
+        Returns (step, neuron), each (k,) int64: the network step, counted from the reset (its time is step * dt), and
+        the neuron that fired, repeated if it fired several times in the step. With ``repeat`` > 1 only the last tick of
+        a `step` is covered. Raises InputError as `spikes` does.
+        """
+        ring, end = self._ring(population), int(self.bound.array("clock")[1])
+        step, neuron, times = ring.read(max(0, end - self.program.steps), end)
+        return np.repeat(step, times), np.repeat(neuron, times)
+
+    @serialised
+    def values(self, population: str) -> np.ndarray:
+        """(n,) float32, a copy: the current membranes of a population; for a graded population they are its output.
+
+        population : name of a population, or of an input whose encoder has neurons. Raises InputError for any other,
+            and if its neurons have no membrane.
+        """
+        name = self._facts_of(population).name
+        if f"{name}.v" not in self.program.names:
+            raise InputError(f"population '{name}': its neurons have no membrane")
+        return self.bound.array(f"{name}.v").copy()
+
+    def _facts_of(self, population: str) -> PopulationFacts:
+        known = {p.name: p for p in self.program.facts.populations}
+        if population not in known:
+            which = nearest(population, known) if known else "there is none"
+            raise InputError(f"population '{population}': is not one of this controller; {which}")
+        return known[population]
+
+    def _ring(self, population: str) -> SpikeRing:
+        facts = self._facts_of(population)
+        if not facts.spiking:
+            raise InputError(f"population '{population}': does not spike; values('{population}') gives its output")
+        return SpikeRing(self.bound, facts)
+
+    @serialised
+    def counters(self) -> dict[str, Any]:
+        """All counts since the reset: ticks, spikes, synaptic operations, those of guard and inputs, and the
+        `workload` in NeuroBench's terms. Under ``learning``: whether each rule is on, and its weights visited."""
+        a, spiking = self.bound.array, self.program.facts.spiking
+        return {
+            "ticks": int(a("clock")[0]),
+            "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
+            "synaptic_operations": int(a("synaptic_operations").sum()),
+            "inputs": {name: self._counted(one) for name, one in self.inputs.items()},
+            "learning": {
+                rule.title: {
+                    "name": rule.name,
+                    "on": bool(self._control[LEARNING + k]),
+                    "updates": int(a(f"{rule.title}.learning")[UPDATES]),
+                }
+                for k, rule in enumerate(self._rules)
+            },
+            "guard": {key: int(self._guard[word]) for key, word in OF_GUARD.items()},
+            "workload": workload(self.bound),
+        }
+
+    def _counted(self, one: InputFacts) -> dict[str, Any]:
+        """Counts of an input; ``filtered`` is how many of the events in the frame each filter has removed."""
+        name, a = one.name, self.bound.array
+        found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
+        if f"{name}.replaced" in self.program.names:
+            found["replaced"] = int(a(f"{name}.replaced")[0])
+        if one.kind == "events":
+            found["events"], found["out_of_frame"] = a(f"{name}.events").tolist()
+            removed = a(f"{name}.removed").tolist()[-len(one.filters) :] if one.filters else []
+            found["filtered"] = dict(zip(one.filters, removed, strict=True))
+        return found
+
+
+def _again(
+    cls: type[Controller], program: Program, repeat: int, tuning: Tuning | None, state: np.ndarray
+) -> Controller:
+    controller = cls(program, repeat, tuning)
+    controller.restore(state)
+    return controller

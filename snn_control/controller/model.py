@@ -1,0 +1,111 @@
+"""Model: a controller described in a few lines of Python, in the manner of PyNN's scripts.
+
+>>> m = Model(dt=1e-3)
+>>> x = m.input("x", 4)
+>>> hidden = m.population("hidden", 100, LIF(tau_mem=0.02))
+>>> m.connect(x, hidden, weights)
+>>> m.output("u", hidden, decoders, tau=0.02)
+>>> controller = m.controller()
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..coding import Decoder, EventsInput, Guard, Input, MembraneDecoder, Output, SpikeDecoder, ValueInput
+from ..controller_file import ControllerSpec
+from ..errors import DescriptionError
+from ..nef import Ensemble
+from ..network import Network, NeuronModel, Population, Projection
+from .controller import Controller
+
+__all__ = ["Model"]
+
+
+class Model:
+    """Collects descriptions; `spec` and `controller` can be called at any time.
+
+    dt : step of the network [s]
+    period : control period [s], a whole number of steps; None is one step
+    seed : seed of stochastic neurons
+    """
+
+    def __init__(self, dt: float, period: float | None = None, seed: int = 0) -> None:
+        self.dt, self.period, self.seed = dt, dt if period is None else period, seed
+        self.inputs: list[Input] = []
+        self.populations: list[Population] = []
+        self.projections: list[Projection] = []
+        self.outputs: list[Output] = []
+        self.guard = Guard()
+
+    def input(self, name: str, size: int = 1, **more: Any) -> Input:
+        """Add a vector of ``size`` numbers; ``more``: fields of `ValueInput` (range, encoder, stale, ...)."""
+        self.inputs.append(ValueInput(name, size=size, **more))
+        return self.inputs[-1]
+
+    def events(self, name: str, size: tuple[int, int], **more: Any) -> Input:
+        """Add an event camera of (width, height) pixels; ``more``: fields of `EventsInput`."""
+        self.inputs.append(EventsInput(name, size=size, **more))
+        return self.inputs[-1]
+
+    def population(self, name: str, size: int, neuron: NeuronModel, **more: Any) -> Population:
+        """Add ``size`` neurons; ``more``: fields of `Population` (bias, v_init)."""
+        self.populations.append(Population(name, size, neuron, **more))
+        return self.populations[-1]
+
+    def connect(self, pre: Any, post: Any, weights: Any = 1.0, connection: Any = "dense", **more: Any) -> Projection:
+        """Connect two inputs, populations or their names; ``more``: fields of `Projection`."""
+        pre, post = (getattr(end, "name", end) for end in (pre, post))
+        self.projections.append(Projection(pre, post, weights, connection, **more))
+        return self.projections[-1]
+
+    def add(self, network: Network) -> Network:
+        """Add the populations and projections of an existing network, e.g. from `snn_control.nef.network`; raises
+        DescriptionError if it is not a Network."""
+        if not isinstance(network, Network):
+            raise DescriptionError("network", type(network).__name__, "must be a Network")
+        self.populations += network.populations
+        self.projections += network.projections
+        return network
+
+    def output(
+        self, name: str, source: Any = None, weights: Any = None, tau: float = 0.02, size: int = 1, **more: Any
+    ) -> Output:
+        """Add a command decoded from a population or an input, or its name. From spikes: rates [Hz] filtered with tau
+        [s] times weights; from graded neurons and inputs: their values times weights (default 1); from an Ensemble
+        without weights: what it represents. ``decoder=`` in ``more`` replaces this; other fields in ``more`` are those
+        of `Output`.
+
+        Raises DescriptionError for an unknown source, and for an Ensemble of another dt.
+        """
+        if "decoder" not in more:
+            more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
+        self.outputs.append(Output(name, size=size, **more))
+        return self.outputs[-1]
+
+    def _decoder(self, path: str, source: Any, weights: Any, tau: float) -> Decoder:
+        neurons = {i.name: getattr(getattr(i, "encoder", None), "neuron", None) for i in self.inputs}
+        neurons |= {p.name: p.neuron for p in self.populations}
+        origin = getattr(source, "name", source)
+        if origin not in neurons:
+            known = ", ".join(neurons) or "there is none yet"
+            raise DescriptionError(path, origin, f"must be a population or an input: {known}")
+        if isinstance(source, Ensemble):
+            if source.dt != self.dt:
+                raise source.wrong("dt", f"must be the model's dt ({self.dt} s)")
+            if weights is None:
+                return source.decoder(tau)
+        neuron, weights = neurons[origin], 1.0 if weights is None else weights
+        if neuron is None or neuron.graded:
+            return MembraneDecoder(origin, weights)
+        return SpikeDecoder(origin, weights, tau)
+
+    def spec(self) -> ControllerSpec:
+        """The description, as a controller file would give it."""
+        network = Network(tuple(self.populations), tuple(self.projections))
+        inputs, outputs = tuple(self.inputs), tuple(self.outputs)
+        return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)
+
+    def controller(self) -> Controller:
+        """A compiled controller; raises DescriptionError if something does not fit."""
+        return Controller.from_spec(self.spec())

@@ -1,0 +1,1 @@
+"""Gymnasium spaces and the inputs and outputs of controllers. Gymnasium itself is not needed."""

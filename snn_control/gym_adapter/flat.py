@@ -1,0 +1,101 @@
+"""Observations with parts in parts, or with keys that are no names, as one dictionary from names to arrays.
+
+The name of a part is its keys, joined by ``_``, with ``_`` for each character that a name cannot have:
+``{"arm": {"joint pos": x}}`` is ``{"arm_joint_pos": x}``. What begins with no letter follows ``observation_``. Parts of
+a tuple that no array can hold are counted from 0.
+"""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import NO_VALUE, DescriptionError
+from ..network.checks import NAME
+
+__all__ = ["flat_environment", "flattened", "unflattened"]
+
+Path = tuple[Any, ...]
+
+
+def _name(path: Path) -> str:
+    text = re.sub("[^A-Za-z0-9_]", "_", "_".join(map(str, path)))
+    return text if NAME.fullmatch(text) else f"observation_{text}"
+
+
+def _parts(whole: Any) -> Iterator[tuple[Any, Any]] | None:
+    if isinstance(whole, Mapping):
+        return iter(whole.items())
+    if isinstance(whole, tuple) and (
+        any(isinstance(part, Mapping | tuple) for part in whole) or len({np.shape(part) for part in whole}) > 1
+    ):
+        return enumerate(whole)
+    return None
+
+
+def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    if (parts := _parts(whole)) is None:
+        yield path, whole
+        return
+    for key, part in parts:
+        yield from _leaves(part, (*path, key))
+
+
+def flattened(observation: Any) -> dict[str, Any]:
+    """The parts of an observation, and their parts, by name; what has a name already, by that in any case. Empty if the
+    observation has no parts."""
+    if _parts(observation) is None:
+        return {}
+    own = observation if isinstance(observation, Mapping) else {}
+    if own and not any(isinstance(part, Mapping | tuple) or not NAME.fullmatch(str(key)) for key, part in own.items()):
+        return dict(own)
+    return {_name(path): part for path, part in _leaves(observation)} | dict(own)
+
+
+def unflattened(env: Any, observation: Any) -> Any:
+    """The last observation of an environment as it was before `flat_environment` named its parts."""
+    return getattr(env, "unflattened", observation)
+
+
+def flat_environment(env: Any) -> Any:
+    """``env``, or where its observations have parts in parts or keys that are no names, a wrapper that gives them by
+    name. Raises DescriptionError if two parts would have the same name."""
+    from gymnasium import ObservationWrapper, spaces
+
+    def parts_in(space: Any) -> Iterator[tuple[Any, Any]]:
+        if isinstance(space, spaces.Dict):
+            yield from space.spaces.items()
+        elif isinstance(space, spaces.Tuple):
+            shapes = {part.shape for part in space.spaces}
+            if len(shapes) > 1 or None in shapes:  # no array can hold it
+                yield from enumerate(space.spaces)
+
+    def ends(space: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+        for key, part in parts_in(space):
+            inner = list(ends(part, (*path, key)))
+            yield from inner or [((*path, key), part)]
+
+    found = list(ends(env.observation_space, ()))
+    if all(len(path) == 1 and isinstance(path[0], str) and NAME.fullmatch(path[0]) for path, _ in found):
+        return env
+    paths: dict[str, Path] = {}
+    for path, _ in found:
+        if (other := paths.setdefault(_name(path), path)) != path:
+            rule = f"has the parts {other} and {path}, which would both be called {_name(path)}"
+            raise DescriptionError("observation_space", NO_VALUE, rule, "wrap it, with other keys")
+
+    class Flat(ObservationWrapper):
+        def __init__(self) -> None:
+            super().__init__(env)
+            self.observation_space = spaces.Dict({_name(path): part for path, part in found})
+
+        def observation(self, observation: Any) -> dict[str, Any]:
+            self.unflattened = observation
+            return {name: functools.reduce(operator.getitem, path, observation) for name, path in paths.items()}
+
+    return Flat()

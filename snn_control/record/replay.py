@@ -1,0 +1,119 @@
+"""A recorded run once more: whether a controller gives the same commands and spikes, to the bit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..controller import Controller
+from ..errors import InputError
+from .activity import ActivityRecorder
+from .input_log import InputLog
+
+__all__ = ["Replay", "replay_log"]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What a replay found.
+
+    ticks, first_tick : how many ticks were compared, and the number of ticks before them
+    spikes : how many spikes were compared
+    tick : number of the first tick whose command differs; None if none does
+    word : index of its first number that differs
+    recorded, replayed : that number
+    step : the first step whose spikes differ; None if none does
+    neuron : (population, index) of the first of them
+    """
+
+    ticks: int
+    first_tick: int
+    spikes: int
+    tick: int | None = None
+    word: int | None = None
+    recorded: float | None = None
+    replayed: float | None = None
+    step: int | None = None
+    neuron: tuple[str, int] | None = None
+
+    @property
+    def identical(self) -> bool:
+        return self.tick is None and self.step is None
+
+
+def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.ndarray]) -> Replay:
+    """Replay a log and compare with what was recorded beside it.
+
+    record : arrays of `ActivityRecorder`
+
+    Raises InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
+    """
+    from ..engine.tick import tick_address
+    from ..realtime.loop import Loop
+
+    if log.first_tick and not log.state.size:
+        rule = f"begins after {log.first_tick:,} ticks, and its state was not kept"
+        raise InputError(f"the input log {rule}: it is too large")
+    if record["command"].shape[1] != controller.bound.array("command").size:
+        raise InputError(f"the record has {record['command'].shape[1]} numbers a command: it is of another controller")
+    lost = int(record["overwritten"][0])  # number of ticks before the record's first
+    first, last = max(lost, log.first_tick), min(lost + len(record["command"]), log.first_tick + log.ticks)
+    if last <= first:
+        raise InputError("record and input log have no tick in common")
+    most = max(2 * len(record["spike_step"]), 1 << 16)
+    recorder = ActivityRecorder(controller.bound, log.ticks, most)
+    ports = log.ports(controller.bound)
+    loop = Loop(
+        tick_address(), controller.bound.table, controller.period_ns, ports, observers=[recorder], mode="free",
+        keep=controller,
+    )  # fmt: skip
+    settings, at = log.settings(controller.bound), 0
+    for tick in sorted({*settings, *log.handed, log.ticks}):
+        if tick > at:
+            loop.run(tick - at)
+        log.hand_over(controller.bound, tick)
+        if tick in settings:
+            controller.bound.tune(settings[tick])
+        at = tick
+    found = recorder.arrays()
+    theirs = record["command"][first - lost : last - lost]
+    ours = found["command"][first - log.first_tick : last - log.first_tick]
+    steps = controller.program.steps
+    begin, end = max(first * steps, _first_whole_step(record), _first_whole_step(found)), last * steps
+    spikes = _spikes(record, begin, end), _spikes(found, begin, end)
+    return Replay(last - first, first, len(spikes[0]), **_commands(theirs, ours, first), **_differing(*spikes, record))
+
+
+def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any]:
+    rows, words = np.nonzero(theirs.view(np.int64) != np.ascontiguousarray(ours).view(np.int64))
+    if not rows.size:
+        return {}
+    at = int(rows[0]), int(words[0])
+    return {"tick": first + at[0], "word": at[1], "recorded": float(theirs[at]), "replayed": float(ours[at])}
+
+
+def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
+    """The first step of which all spikes were kept."""
+    steps = arrays["spike_step"]
+    if not int(arrays["overwritten"][1]):
+        return 0
+    return int(steps[0]) + 1 if len(steps) else np.iinfo(np.int64).max
+
+
+def _spikes(arrays: Mapping[str, np.ndarray], begin: int, end: int) -> np.ndarray:
+    """(S, 3) int64 step, population, neuron of the spikes in steps from ``begin`` to before ``end``, in their order."""
+    found = np.stack([arrays[f"spike_{key}"].astype(np.int64) for key in ("step", "population", "neuron")], axis=1)
+    return found[(found[:, 0] >= begin) & (found[:, 0] < end)]
+
+
+def _differing(theirs: np.ndarray, ours: np.ndarray, record: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    n = min(len(theirs), len(ours))
+    differs = np.flatnonzero((theirs[:n] != ours[:n]).any(axis=1))
+    if not differs.size and len(theirs) == len(ours):
+        return {}
+    k = int(differs[0]) if differs.size else n
+    step, population, neuron = min(rows[k].tolist() for rows in (theirs, ours) if k < len(rows))
+    return {"step": step, "neuron": (str(record["population_names"][population]), neuron)}

@@ -1,0 +1,255 @@
+"""The bytes of a CDR message: a small program that finds numbers in them, run by compiled code.
+
+CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or
+little (1) endian; then the fields, each aligned to its own size, counted from byte 4. A string is a
+uint32 length that counts the closing NUL, and the bytes; a wide string is a uint32 number of characters
+of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields takes 1 byte.
+
+`walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded
+by the length of the message, because each pass of a loop consumes at least one byte. `wire` generates
+the programs.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.memory import load_f32, load_f64, load_i64, store_f64, store_i64
+from ...events.cdr import MISSING, TRUNCATED, begin, get_stamp, get_u32, is_big, offset_after
+from . import selection
+from .element_types import FLOAT32, FLOAT64, KIND_SIZES
+from .numbers import get_number
+from .selection import NAMED, SLICE, detail
+
+__all__ = ["walk"]
+
+# Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4; a record, see
+# `selection`, is identified by its word in the table after the operations.
+SKIP = 0  # align to a, skip b bytes
+READ = 1  # b values of kind a
+NUMBERS = 2  # register a elements of kind b: the values that record c selects
+SET = 3  # register a = b
+IF_ZERO = 4  # if register a is 0 go to target
+NEXT = 5  # register a -= 1; if it is not 0 go to target
+MARK = 6  # register a = the offset
+BACK = 7  # the offset = register a
+CHOOSE = 8  # before a loop over register a elements, some of which record c selects; if there are none go to target
+CHOSEN = 9  # at each of them: if it is not selected go to target
+TAKEN = 10  # after the values of a selected element: go to target
+ALL = 11  # after the loop
+KEEP = 12  # word a of the scratch = the float of kind b at the offset
+STRING = 13  # uint32 n, then n * a bytes
+SEQUENCE = 14  # uint32 n, then, if n > 0: align to a, skip (n - 1) * c + b bytes
+COUNT = 15  # register a = uint32 count of elements that take at least b bytes each
+LIST = 16  # a list of names: find the indices of those of record c
+NAME = 17  # a name: register a = its number in record c, -1 if it is not in it
+END = 18
+WORDS = 5  # words of an operation
+HEAD = 3  # words before the first: 1 if the message begins with a stamp; kind of the elements; word of the table
+
+
+@register_jitable
+def _emit(position, offset, kind, n, stride, out, filled, big, swap, offsets):
+    """Append the ``n`` numbers from ``position`` on, ``stride`` bytes apart (or, if asked, their offsets)."""
+    if offsets:
+        for k in range(n):
+            store_i64(out + 8 * (filled + k), offset + 4 + k * stride)
+    elif kind == FLOAT64 and not big and stride == 8:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), load_f64(position + 8 * k))
+    elif kind == FLOAT32 and not big and stride == 4:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), np.float64(load_f32(position + 4 * k)))
+    else:
+        for k in range(n):
+            store_f64(out + 8 * (filled + k), get_number(position + k * stride, kind, big, swap))
+
+
+@register_jitable
+def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
+    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart -> total number of values, or EXTRA."""
+    if filled + n > capacity:
+        detail(scratch, filled + n, 0)
+        return np.int64(selection.EXTRA)
+    _emit(base + at, at, kind, n, stride, out, filled, big, scratch + 8, offsets)
+    return filled + n
+
+
+@register_jitable
+def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
+    """Append the numbers that a record selects from those at offset ``o``, whose count is in register ``r`` -> total
+    number of values, or negative."""
+    n, how, size = load_i64(r), load_i64(record), KIND_SIZES[kind]
+    before, turn, more = filled, 0, how == selection.ANGLES
+    if not more:
+        code = selection.choose(record, r, filled, capacity, scratch)
+        if code < 0:
+            return np.int64(code)
+    if how == NAMED:
+        for k in range(load_i64(record + 8)):
+            at = o + size * load_i64(scratch + 8 * (selection.INDEX + k))
+            _emit(base + at, at, kind, 1, size, out, filled + k, big, scratch + 8, offsets)
+        return filled + load_i64(record + 8)
+    if how == SLICE:
+        at, count = o + size * load_i64(r + 8 * selection.NAMED_NEXT), load_i64(r + 8 * selection.NAMED_LEFT)
+        stride = size * load_i64(record + 24)
+        return _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
+    while more and filled < before + n:
+        first, count, direction, more = selection.beams_of(record, n, scratch, turn)
+        turn += 1
+        count = min(count, before + n - filled)  # after a whole turn the first beam is not repeated
+        if count > 0:
+            at, stride = o + size * first, direction * size
+            filled = _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
+            if filled < 0:
+                return filled
+    if filled == before or not selection.covered(record, filled - before, scratch):
+        selection.detail(scratch, filled - before, 0)
+        return np.int64(selection.NO_BEAM)
+    return filled
+
+
+@register_jitable
+def walk(program, address, length, out, capacity, scratch, offsets):
+    """Run a program over a message; all arguments are int64, the first three and ``scratch`` addresses or sizes.
+
+    Parameters
+    ----------
+    program : address of `PathProgram.code`
+    address, length : the message, encapsulation included [bytes]
+    out, capacity : float64[capacity] that receives the values; int64[capacity] of byte offsets if ``offsets``
+    scratch : int64[SCRATCH_WORDS], used by this program only; word 0 receives the message's stamp [ns], -1 if its type
+        has none; word 1 the end of its last field, from its start [bytes]; the words DETAIL what was wrong
+    offsets : 0 values, 1 byte offsets from the start of the message
+
+    Returns
+    -------
+    The number of values found; 0 means that the selected sequence is empty: nothing is due. Negative:
+    ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (an element that the path names is not
+    there), EXTRA (more than ``capacity``), NO_NAME, REPEATED, UNEVEN, NO_BEAM. ``out`` may be partly written then.
+    Bytes after the last field are accepted: serializers reserve more than they fill.
+    """
+    o = begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = is_big(address), address + 4, length - 4
+    stamped = load_i64(program) != 0
+    if stamped and end < 8:
+        return np.int64(TRUNCATED)
+    store_i64(scratch, get_stamp(base, big) if stamped else np.int64(-1))
+    return _steps(program, base, end, big, out, capacity, scratch, offsets)
+
+
+@register_jitable
+def _steps(program, base, end, big, out, capacity, scratch, offsets):
+    """Run the operations over the message at ``base`` -> as `walk`."""
+    o = filled = np.int64(0)
+    first = program + 8 * HEAD
+    table = program + 8 * load_i64(program + 16)
+    pc = first
+    operation = load_i64(pc)
+    while operation != END:
+        a, b, c = load_i64(pc + 8), load_i64(pc + 16), load_i64(pc + 24)
+        target = first + 8 * WORDS * load_i64(pc + 32)
+        r, record = scratch + 8 * (2 + a), table + 8 * c
+        pc += 8 * WORDS
+        code = np.int64(0)
+        if operation == SKIP:
+            code = o = offset_after(o, a, b, end)
+        elif operation == READ:
+            size = KIND_SIZES[a]
+            code = o = offset_after(o, size, b * size, end)
+            if code >= 0:
+                code = filled = _run(base, o - b * size, a, b, size, out, filled, capacity, big, scratch, offsets)
+        elif operation == NUMBERS:
+            size = load_i64(r) * KIND_SIZES[b]
+            if size > 0:
+                code = o = offset_after(o, KIND_SIZES[b], size, end)
+            if size > 0 and code >= 0:
+                code = filled = _picked(record, r, base, o - size, b, out, filled, capacity, big, scratch, offsets)
+        elif operation == SET or operation == IF_ZERO or operation == NEXT or operation == MARK or operation == BACK:
+            o, pc = _count(operation, r, b, o, pc, target)
+        elif operation == CHOOSE or operation == CHOSEN or operation == TAKEN or operation == ALL:
+            code, filled, pc = _choose(operation, record, r, filled, capacity, scratch, pc, target)
+        elif operation == KEEP:
+            code = o = offset_after(o, KIND_SIZES[b], KIND_SIZES[b], end)
+            if code >= 0:
+                store_f64(scratch + 8 * a, get_number(base + o - KIND_SIZES[b], b, big, scratch + 8))
+        else:
+            code = o = _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch)
+        if code < 0:
+            return code
+        operation = load_i64(pc)
+    store_i64(scratch + 8, o + 4)
+    return filled
+
+
+@register_jitable(forceinline=True)
+def _count(operation, r, b, o, pc, target):
+    """Run an operation on registers, or a jump that depends on one -> the offset and the next operation."""
+    if operation == SET:
+        store_i64(r, b)
+    elif operation == MARK:
+        store_i64(r, o)
+    elif operation == BACK:
+        o = load_i64(r)
+    elif operation == IF_ZERO:
+        if load_i64(r) == 0:
+            pc = target
+    else:  # NEXT
+        left = load_i64(r) - 1
+        store_i64(r, left)
+        if left != 0:
+            pc = target
+    return o, pc
+
+
+@register_jitable(forceinline=True)
+def _choose(operation, record, r, filled, capacity, scratch, pc, target):
+    """Run an operation of a loop over selected elements -> 0 or a code, the number of values, the next operation."""
+    code = np.int64(0)
+    if operation == CHOOSE:
+        if load_i64(r) == 0:
+            pc = target
+        else:
+            code = selection.choose(record, r, filled, capacity, scratch)
+    elif operation == CHOSEN:
+        code = selection.chosen(record, r, scratch)
+        if code == 0:
+            pc = target
+        elif load_i64(record) != SLICE:
+            filled = selection.place_of(record, r)
+    elif operation == TAKEN:
+        if load_i64(record) != SLICE and filled != selection.place_of(record, r) + load_i64(record + 16):
+            detail(scratch, 0, 0)
+            code = np.int64(MISSING)
+        pc = target
+    else:  # ALL
+        code = selection.all_named(record, scratch)
+        filled = load_i64(r + 8 * selection.BEFORE) + load_i64(record + 8) * load_i64(record + 16)
+    return code, filled, pc
+
+
+@register_jitable(forceinline=True)
+def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
+    """Skip a string, a sequence or a list of names -> the offset after it, or a code."""
+    if operation == LIST:
+        return selection.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
+    o = ((o + 3) & -4) + 4
+    if o > end:
+        return np.int64(TRUNCATED)
+    n = get_u32(base + o - 4, big)
+    if operation == STRING:
+        return offset_after(o, 1, n * a, end)
+    if operation == NAME:
+        behind_name = offset_after(o, 1, n, end)
+        if behind_name >= 0:
+            store_i64(r, selection.which(program, record, base + o, n))
+        return behind_name
+    if operation == COUNT:
+        if n * b > end - o:
+            return np.int64(TRUNCATED)
+        store_i64(r, n)
+        return o
+    return offset_after(o, a, (n - 1) * c + b, end) if n > 0 else o  # SEQUENCE

@@ -1,0 +1,76 @@
+"""Events and spikes as sensor_msgs/msg/PointCloud2: standard messages that every tool can show.
+
+Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp]. Spikes: ``x``,
+``y``, ``z`` FLOAT32 (where to draw it), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is the
+population's name. Each batch is one message. The writers use one packed layout.
+
+`cloud_cdr` makes the bytes of a whole message, which rclpy publishes unchanged: setting the fields of a PointCloud2
+object would cost a hundred times more. The reader of events is `snn_control.events.clouds`.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ...errors import InputError
+
+__all__ = ["EVENT", "SPIKE", "cloud_cdr", "events_cdr"]
+
+#: one event, one spike, in the data of a cloud
+EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "u1"), ("t", "<u4")])  # 9 bytes, packed
+SPIKE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), ("t", "<u4")])
+
+_DATATYPES = {"|u1": 2, "<u2": 4, "<u4": 6, "<f4": 7}  # values of sensor_msgs/msg/PointField
+
+
+def _string(text: str) -> bytes:
+    raw = text.encode() + b"\0"
+    return struct.pack("<I", len(raw)) + raw + b"\0" * (-len(raw) % 4)
+
+
+def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
+    """A serialized PointCloud2 with one row of packed records."""
+    step = data.dtype.itemsize
+    names: Sequence[str] = data.dtype.names or ()
+    fields = b"".join(
+        _string(name)
+        + struct.pack("<IBxxxI", data.dtype.fields[name][1], _DATATYPES[data.dtype.fields[name][0].str], 1)  # type: ignore[index]
+        for name in names
+    )
+    seconds, rest = divmod(stamp_ns, 1_000_000_000)
+    head = b"\0\1\0\0" + struct.pack("<iI", seconds, rest) + _string(frame_id)
+    size = len(data) * step
+    return b"".join(
+        [
+            head,
+            struct.pack("<III", 1, len(data), len(names)),
+            fields,
+            struct.pack("<BxxxIII", 0, step, size, size),
+            data.tobytes(),
+            b"\1",  # is_dense
+        ]
+    )
+
+
+def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
+    """A serialized PointCloud2 of events, for ``publisher.publish``. Raises InputError.
+
+    ``t`` (n,) int64 [ns], from ``stamp_ns`` to 4.29 s after it; ``x``, ``y`` (n,) [pixel]; ``p`` (n,), 0 or not.
+    """
+    after = np.asarray(t, np.int64) - stamp_ns
+    columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"lengths = {lengths}: must be equal")
+    data = np.empty(len(after), EVENT)
+    for name, column in columns.items():
+        most = np.iinfo(EVENT[name]).max
+        if len(column) and not 0 <= column.min() <= column.max() <= most:
+            unit, fix = (" ns after the stamp", "; split the batch") if name == "t" else ("", "")
+            raise InputError(f"{name} = {column.min()} .. {column.max()}{unit}: must lie within 0 .. {most}{fix}")
+        data[name] = column
+    return cloud_cdr(data, stamp_ns, frame_id)

@@ -1,0 +1,119 @@
+"""Limits and slew of commands after their last rounding, to the type of the message's field.
+
+The guard limits a command in float64. A field of integers, or of float32, rounds it again, so that 3.5 or 0.1 would be
+published as 4 or 0.10000000149. Therefore the limits of each number are reduced once to values that its field can
+represent; how a number then moves is in `rounding`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...coding import ArgmaxDecoder, Output
+from ...engine.memory import load_f64, load_i64, store_f64, store_i64
+from ...errors import DescriptionError
+from .element_types import FLOAT32, FLOAT64, KINDS
+from .numbers import put_number
+from .rounding import COMMAND, FREE, HIGH, KIND, LAST, LOW, PLACE, ROW, STEP, WAIT, WAITED, stepped
+
+__all__ = ["BOUNDS", "fit_bounds", "put_row", "rows_of"]
+
+ROUNDING = 1e-9  # relative, for slew x period = 2.9999999999999996 in place of 3
+
+
+#: bounds of one number in the type of its field; ramp: the slew is limited while the command is the safe one, too
+BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8"), ("wait", "i8"), ("ramp", "?")])
+
+
+def _inside32(value: float, towards: float) -> float:
+    """The float32 nearest to ``value`` on the side of ``towards``."""
+    near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
+    beyond = float(near) > value if towards < value else float(near) < value
+    return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
+
+
+def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
+    """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high if there is none."""
+    if kind == FLOAT64:
+        return low, high
+    if kind == FLOAT32:
+        return _inside32(low, math.inf), _inside32(high, -math.inf)
+    least, most = (0, 1) if KINDS[kind] == "bool" else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
+    return max(float(least), np.ceil(low)), min(float(most), np.floor(high))
+
+
+def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
+    """(n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
+
+    Raises DescriptionError if the field cannot keep them.
+
+    period : of the ticks, each of which publishes [s]
+    """
+    low, high = output.limits
+    if isinstance(output.decoder, ArgmaxDecoder):
+        low, high = 0, output.decoder.actions - 1
+    sides = (low, high, output.slew, output.safe_numbers)
+    given = [np.broadcast_to(np.asarray(side, np.float64), output.size) for side in sides]
+    where, whole = f"outputs.{output.name}", kind < FLOAT32
+    if whole and output.smooth:
+        rule = f"does not go with {field}, which is {KINDS[kind]}: whole numbers have no smooth motion"
+        raise DescriptionError(f"{where}.acceleration", output.acceleration, rule, "leave it out, or use another field")
+    rows = []
+    for low, high, slew, safe in zip(*(side.tolist() for side in given), strict=True):
+        least, most = _drawn_in(low, high, kind)
+        fix = "give wider limits" + (", or use a field of float64" if kind != FLOAT64 else "")
+        if not least <= most:
+            rule = f"hold no number of {field}, which is {KINDS[kind]}"
+            raise DescriptionError(f"{where}.limits", [low, high], rule, fix)
+        if whole and (safe != np.floor(safe) or not least <= safe <= most):
+            between = f"must be a whole number from {least:.0f} to {most:.0f}, as {field} is {KINDS[kind]}"
+            fix = "give limits around 0" if output.stays else "give another"
+            raise DescriptionError(f"{where}.safe", safe, between, f"{fix}, or use a field of float64")
+        step, wait, slew = slew * period, 1, slew * period * (1 + ROUNDING)
+        if whole and slew < 1:
+            step, wait = 1.0, min(math.ceil(1 / slew), 1 << 62)
+        elif whole:
+            step = np.floor(slew)
+        elif kind == FLOAT64:
+            step = np.inf
+        safe = min(max(float(np.float32(safe)), least), most) if kind == FLOAT32 else safe
+        rows.append((least, most, step, safe, wait, output.ramp or output.stays))
+    return np.array(rows, BOUNDS)
+
+
+def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray | None, faulted: int) -> np.ndarray:
+    """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
+
+    faulted : address of the guard's word that is set while the command is the safe one
+    """
+    rows = np.zeros((len(places), ROW), np.int64)
+    rows[:, PLACE], rows[:, KIND] = places, kind
+    rows[:, COMMAND] = command + 8 * np.arange(len(places))
+    if bounds is not None:
+        floats = rows.view(np.float64)
+        floats[:, LOW], floats[:, HIGH], floats[:, STEP] = bounds["low"], bounds["high"], bounds["step"]
+        floats[:, LAST] = bounds["safe"]
+        rows[:, WAIT], rows[:, WAITED] = bounds["wait"], 1
+        rows[:, FREE] = np.where(bounds["ramp"], 0, faulted)
+    return rows
+
+
+@register_jitable
+def put_row(row, final):
+    """Publish one number: write it into the message, within its bounds; ``row`` is an address.
+
+    final : the number belongs to the final safe command, for which the slew is not limited
+    """
+    kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
+    if wait > 0:
+        free, last, waited = load_i64(row + 8 * FREE), load_f64(row + 8 * LAST), load_i64(row + 8 * WAITED)
+        free = final | (free != 0 and load_i64(free) != 0)
+        low, high, step = load_f64(row + 8 * LOW), load_f64(row + 8 * HIGH), load_f64(row + 8 * STEP)
+        value = stepped(value, kind, low, high, step, wait, last, waited, free)
+        store_i64(row + 8 * WAITED, waited + 1 if value == last else 1)
+        store_f64(row + 8 * LAST, value)
+    put_number(load_i64(row + 8 * PLACE), kind, value)

@@ -1,0 +1,59 @@
+"""Reasons for malformed messages: their codes, counters and descriptions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...errors import counted
+from ...events.cdr import ENCAPSULATION, MISSING, TRUNCATED
+from ...events.clouds import BAD_LAYOUT
+from .paths import Named
+from .selection import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
+
+__all__ = ["ABOUT", "BAD_ENCODING", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "TOO_SMALL", "explain"]
+
+#: fewer numbers than the input takes; of pictures: an encoding that is not read, fewer pixels than cells. The other
+#: codes come from the readers of messages
+FEW, BAD_ENCODING, TOO_SMALL = -10, -11, -12
+
+#: code -> its word in a counter
+REASONS = {
+    ENCAPSULATION: "encapsulation", TRUNCATED: "truncated", MISSING: "missing", EXTRA: "too_many", FEW: "too_few",
+    BAD_LAYOUT: "layout", NO_NAME: "no_name", REPEATED: "repeated_name", UNEVEN: "uneven", NO_BEAM: "no_beam",
+    BAD_ENCODING: "encoding", TOO_SMALL: "too_small",
+}  # fmt: skip
+
+# Words: the newest code and two numbers about it; then a counter for each code, starting with 0
+CODE, ABOUT, COUNTS = 0, 1, 3
+REASON_WORDS = COUNTS + 1 - min(REASONS)
+
+
+def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
+    """Description of what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
+
+    about : the two numbers that were stored with the code; of an encoding, the first 16 bytes of its name
+    field, named : the path that was read in it, and its part that selects by name
+    size : how many numbers the input takes; 0: not known
+    """
+    a, b = about
+    if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):
+        return f"{named.names[a]!r} is {'not' if code == NO_NAME else 'more than once'} in {named.key}"
+    if code in (EXTRA, FEW):
+        takes = f"the input takes {size}" if size else "more than expected"
+        return f"has {counted(a)} in {field}, {takes}" + (": select as many, or `reduce` them" if code == EXTRA else "")
+    if code == UNEVEN and named is not None:
+        return f"has {counted(a, 'element')} in {field}, but {counted(b, 'name')} in {named.key}"
+    if code == BAD_ENCODING:
+        name = np.array([a, b], np.int64).tobytes().partition(b"\0")[0].decode(errors="replace")
+        return f"is {name!r}, not mono8, rgb8, bgr8, rgba8, bgra8, 8UC1, 8UC3 or 8UC4"
+    if code == MISSING:
+        return f"has {counted(a, 'element')}, too few for {field}" if field else "lacks a field"
+    return {
+        ENCAPSULATION: "is not a plain CDR message",
+        TRUNCATED: "ends too early",
+        BAD_LAYOUT: "has fields of other types",
+        NO_BEAM: f"has only {counted(a, 'beam')} in {field}: a part of it" if a else f"has no beam within {field}",
+        TOO_SMALL: "has fewer pixels than the grid has cells",
+    }.get(code, "")

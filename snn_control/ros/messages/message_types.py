@@ -1,0 +1,146 @@
+"""Message types from rosidl: their fields, descriptions of their types, and the lists with the names of elements."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from typing import Any
+
+from rosidl_parser.definition import (
+    AbstractNestedType,
+    AbstractSequence,
+    AbstractString,
+    Array,
+    BasicType,
+    NamespacedType,
+)
+
+from ...errors import DescriptionError, close_match
+from .element_types import KIND_SIZES, KINDS
+from .paths import Named, Segment
+
+__all__ = [
+    "begins_with_stamp", "class_of", "fields_of", "has_name", "kind_number", "least_size", "numbers_of",
+    "owner_of_names", "says", "type_name",
+]  # fmt: skip
+
+#: rosidl's name of a basic type -> its number in KINDS
+_KIND_OF = {
+    **{name: k for k, name in enumerate(KINDS)},
+    "boolean": 0,
+    "octet": 1,
+    "char": 1,
+    "float": 9,
+    "double": 10,
+    "unsigned short": 3,
+    "short": 4,
+    "unsigned long": 5,
+    "long": 6,
+    "unsigned long long": 7,
+    "long long": 8,
+}
+
+
+def type_name(message_class: type) -> str:
+    """``package/msg/Name`` of a message class."""
+    return "/".join([*message_class.__module__.split(".")[:2], message_class.__name__])
+
+
+def fields_of(message_class: type) -> dict[str, Any]:
+    """Field name -> rosidl type of a message class, in serialization order."""
+    try:
+        return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
+    except AttributeError:
+        raise DescriptionError(
+            "type", message_class, "must be a message class", "for example sensor_msgs.msg.Imu"
+        ) from None
+
+
+def class_of(kind: Any) -> type:
+    """The message class of a rosidl NamespacedType."""
+    return getattr(importlib.import_module(".".join(kind.namespaces)), kind.name)
+
+
+def kind_number(kind: Any, where: str) -> int:
+    try:
+        return _KIND_OF[kind.typename]
+    except KeyError:
+        raise DescriptionError("field", where, f"a {kind.typename} has no portable serialization") from None
+
+
+def says(kind: Any) -> str:
+    """A rosidl type in words."""
+    if isinstance(kind, BasicType):
+        return kind.typename
+    if isinstance(kind, NamespacedType):
+        return "/".join([*kind.namespaces, kind.name])
+    if isinstance(kind, AbstractNestedType):
+        size = getattr(kind, "size", None)
+        return f"{'sequence' if size is None else f'array of {size}'} of {says(kind.value_type)}"
+    return "string"
+
+
+def numbers_of(kind: Any) -> Any:
+    """A structure of numbers of one type, such as a Vector3, as an array of the same bytes; others as they are."""
+    inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, NamespacedType) else []
+    alike = inner and all(isinstance(one, BasicType) and one.typename == inner[0].typename for one in inner)
+    return Array(inner[0], len(inner)) if alike else kind
+
+
+def has_name(element: Any, key: str) -> bool:
+    """Whether elements of a type have a text field ``key``."""
+    return isinstance(element, NamespacedType) and key in _texts_of(class_of(element), lists=False)
+
+
+def _texts_of(message_class: type, lists: bool) -> list[str]:
+    """Names of the fields that are texts, or lists of texts."""
+    kinds = fields_of(message_class).items()
+    if lists:
+        kinds = {n: k.value_type for n, k in kinds if isinstance(k, AbstractSequence)}.items()
+    return [name for name, kind in kinds if isinstance(kind, AbstractString)]
+
+
+def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
+    """Level of the path whose structure has the list of names by which a part of the path selects elements.
+
+    -1 if no part selects by such a list, or if the path is wrong before it. Raises DescriptionError if there is no such
+    list.
+    """
+    classes: list[type] = [message_class]
+    for segment in segments:
+        kind = fields_of(classes[-1]).get(segment.name)
+        element = getattr(kind, "value_type", kind)
+        if isinstance(segment.pick, Named) and kind is not None:
+            key, level = segment.pick.key, len(classes) - 1
+            if has_name(element, key):
+                return -1
+            for outer in range(level, -1, -1):
+                if key in _texts_of(classes[outer], lists=True):
+                    return outer
+            near = [name for one in classes for name in _texts_of(one, lists=True)]
+            near = (_texts_of(class_of(element), lists=False) if isinstance(element, NamespacedType) else []) + near
+            fix = close_match(key, near) or f"names stand in {', '.join(near) or 'no field of it'}"
+            raise DescriptionError("field", segment.name, f"there are no names {key!r} of its elements", fix)
+        if not isinstance(element, NamespacedType):
+            return -1
+        classes.append(class_of(element))
+    return -1
+
+
+def begins_with_stamp(message_class: type) -> bool:
+    """Whether the first field of a type is a header or a time stamp."""
+    for name, kind in fields_of(message_class).items():
+        text = says(kind)
+        return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
+    return False
+
+
+def least_size(kind: Any) -> int:
+    """The smallest number of bytes of one value of a type, without padding: at least 1."""
+    if isinstance(kind, BasicType):
+        return KIND_SIZES[kind_number(kind, kind.typename)]
+    if isinstance(kind, NamespacedType):
+        return max(1, sum(least_size(inner) for inner in fields_of(class_of(kind)).values()))
+    if isinstance(kind, AbstractNestedType) and getattr(kind, "size", None) is not None:
+        return kind.size * least_size(kind.value_type)
+    return 4  # the length of a string or a sequence

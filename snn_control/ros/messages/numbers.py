@@ -1,0 +1,82 @@
+"""Access to one number of a message, at an address."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine import memory
+from .element_types import FLOAT32, FLOAT64, KIND_SIZES, LEAST, MOST, UINT64
+from .rounding import FUNCTIONS, nearest_whole
+
+__all__ = ["get_number", "put_number"]
+
+for _function in FUNCTIONS:
+    register_jitable(_function)
+
+
+@register_jitable
+def get_number(address, kind, big, swap):
+    """The number of ``kind`` at ``address`` as float64; ``swap`` is a word of scratch memory."""
+    if big:
+        v = 0
+        for k in range(KIND_SIZES[kind]):
+            v = (v << 8) | memory.load_u8(address + k)
+        memory.store_i64(swap, v)
+        address = swap
+    if kind == 10:
+        return memory.load_f64(address)
+    if kind == 9:
+        return np.float64(memory.load_f32(address))
+    if kind == 0:
+        return 1.0 if memory.load_u8(address) != 0 else 0.0
+    if kind == 1:
+        return np.float64(memory.load_u8(address))
+    if kind == 2:
+        return np.float64(memory.load_i8(address))
+    if kind == 3:
+        return np.float64(memory.load_u16(address))
+    if kind == 4:
+        return np.float64(memory.load_i16(address))
+    if kind == 5:
+        return np.float64(memory.load_u32(address))
+    if kind == 6:
+        return np.float64(memory.load_i32(address))
+    if kind == 7:
+        return np.float64(np.uint64(memory.load_i64(address)))
+    return np.float64(memory.load_i64(address))
+
+
+@register_jitable
+def put_number(address, kind, value):
+    """Write float64 ``value`` as a little-endian ``kind``: rounded, ties to even, and saturated to its range; NaN
+    becomes an integer 0."""
+    if kind == FLOAT64:
+        memory.store_f64(address, value)
+    elif kind == FLOAT32:
+        if value > 3.4028234663852886e38:
+            value = 3.4028234663852886e38
+        if value < -3.4028234663852886e38:
+            value = -3.4028234663852886e38
+        memory.store_f32(address, np.float32(value))
+    elif kind == UINT64 and value >= 9223372036854775808.0:
+        # the upper half, as the two's complement with the same bits
+        top = value >= 18446744073709551616.0
+        memory.store_i64(address, np.int64(-1) if top else np.int64(value - 18446744073709551616.0))
+    else:
+        whole = np.int64(0)
+        if value >= np.float64(MOST[kind]):
+            whole = MOST[kind]
+        elif value <= np.float64(LEAST[kind]):
+            whole = LEAST[kind]
+        elif value == value:
+            whole = np.int64(nearest_whole(value))
+        size = KIND_SIZES[kind]
+        if size == 1:
+            memory.store_u8(address, whole)
+        elif size == 2:
+            memory.store_u16(address, whole)
+        elif size == 4:
+            memory.store_u32(address, whole)
+        else:
+            memory.store_i64(address, whole)

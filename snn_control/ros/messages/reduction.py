@@ -1,0 +1,93 @@
+"""Reduction of many numbers of a message to an input's few: sector k of m has the numbers from floor(k n / m) on.
+
+So 360 and 720 beams give the same sectors; if m does not divide n, sectors differ by one number. A number that is not
+finite is first handled by the input's rule, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
+of the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too, and the
+tick then applies its rule: the held value, or a rejected sample. If nothing at all was measured, all sectors are NaN.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...coding import ValueInput
+from ...coding.inputs import NOT_FINITE
+from ...engine.compile import compile_function
+from ...engine.kernels.encoders import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
+from ...engine.memory import i64, load_f64, load_i64, store_f64
+
+__all__ = ["REDUCTIONS", "reduce_sectors", "reduced", "rules_of"]
+
+#: ``reduce`` of a topic, by number; 0: each number of the input is one of the message
+REDUCTIONS = ("", "min", "mean", "max")
+MIN, MEAN = 1, 2
+RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of its range are float64
+
+
+def rules_of(spec: ValueInput) -> np.ndarray:
+    """(size, RULE_WORDS) int64: how each sector treats numbers that are not finite."""
+    rules = np.zeros((spec.size, RULE_WORDS), np.int64)
+    rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
+    ends: Any = rules.view(np.float64)
+    ends[:, LOW], ends[:, HIGH_END] = spec.range
+    return rules
+
+
+@register_jitable
+def _sector(first, n, how, rule):
+    """The result for the ``n`` numbers at address ``first``, and how many of them the rule at ``rule`` replaced and
+    failed."""
+    result, count, replaced, failed, kind = 0.0, 0, 0, 0, load_i64(rule + 8 * RULE)
+    for k in range(n):
+        value = load_f64(first + 8 * k)
+        if not np.isfinite(value):
+            if kind == REJECT:
+                return np.nan, 0, 0
+            replaced += 1
+            failed += kind == HOLD or value != value
+            if kind == HOLD:
+                continue
+            up = value > 0.0 if value == value else kind == HIGH
+            value = load_f64(rule + 8 * HIGH_END) if up else load_f64(rule + 8 * LOW)
+        if how == MEAN:
+            result += value
+        elif count == 0 or (value < result if how == MIN else value > result):
+            result = value
+        count += 1
+    if count == 0:
+        return np.nan, replaced, failed
+    return (result / count if how == MEAN else result), replaced, failed
+
+
+@register_jitable
+def reduce_sectors(values, n, out, size, how, rules, counters):
+    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: as in `finite`."""
+    all_replaced, all_failed, words = 0, 0, i64(counters, 3)
+    for k in range(size):
+        first, last = k * n // size, (k + 1) * n // size
+        value, replaced, failed = _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k)
+        store_f64(out + 8 * k, value)
+        all_replaced += replaced
+        all_failed += failed
+    words[NUMBERS] += n
+    if all_failed == n:  # nothing was measured
+        for k in range(size):
+            store_f64(out + 8 * k, np.nan)
+    else:
+        words[REPLACED] += all_replaced
+        words[FAILED] += all_failed
+
+
+def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
+    """`reduce_sectors` for (n,) float64, n >= size: (size,) float64, and the counters, (3,) int64 as in `finite`."""
+    given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
+    counted = np.zeros(3, np.int64)
+    run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")
+    run(
+        given.ctypes.data, len(given), out.ctypes.data, spec.size, REDUCTIONS.index(how), rules.ctypes.data,
+        counted.ctypes.data,
+    )  # fmt: skip
+    return out, counted

@@ -1,0 +1,250 @@
+"""The elements of a sequence that a path selects, found by compiled code: a slice, names, or angles of a scan.
+
+Names are compared as bytes. A robot sends the same names in the same order each time: the bytes of the whole list are
+stored, and as long as they do not change, the indices found in them are reused.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.memory import load_f64, load_i64, load_u8, store_i64, store_u8
+from ...events.cdr import MISSING, TRUNCATED, get_u32, offset_after, offset_after_text
+from .paths import MOST_NAMES
+
+__all__ = [
+    "ANGLE", "ANGLES", "BEFORE", "BEGIN", "COUNT_OF_NAMES", "DETAIL", "EXTRA", "INDEX", "KEY_WORDS", "LOOP_REGISTERS",
+    "NAMED", "NAMED_NEXT", "NONE", "NO_BEAM", "NO_NAME", "OWN", "REGISTERS", "REPEATED", "SCRATCH_WORDS", "SLICE",
+    "UNEVEN", "all_named", "beams_of", "choose", "chosen", "covered", "detail", "find_names", "place_of", "slice_of",
+    "which",
+]  # fmt: skip
+
+#: returned by `walk` in place of a number of values, besides those of `events.cdr`; -5 is for clouds, see `malformed`
+EXTRA, NO_NAME, REPEATED, UNEVEN, NO_BEAM = -4, -6, -7, -8, -9
+
+# A record, which describes a selection. Words: SLICE, start, stop, step (NONE: not given); or NAMED (from the message's
+# list of names) or OWN (each element has its name), how many, numbers of each, then for each name its bytes, the
+# closing NUL included, and its offset in the program [bytes]; or ANGLES, low, high (float64)
+SLICE, NAMED, OWN, ANGLES = range(4)
+NONE = 1 << 62
+KEY_WORDS = 3  # of a record with names, before the names
+
+# Scratch memory of `walk`, in words: 0 the stamp, 1 a byte-swapped number and finally the end; registers; then
+REGISTERS = 96
+DETAIL = 2 + REGISTERS  # two words on what was wrong
+ANGLE = DETAIL + 2  # float64: a scan's first angle, and the increment from one beam to the next
+BLOCK_LENGTH = ANGLE + 2  # 2 x bytes of the stored list of names, + 1 for a big-endian message; 0: none is stored
+COUNT_OF_NAMES = BLOCK_LENGTH + 1  # in the newest list
+INDEX = COUNT_OF_NAMES + 1  # index of each wanted name in the list
+BLOCK = INDEX + MOST_NAMES
+BLOCK_WORDS = 512
+SCRATCH_WORDS = BLOCK + BLOCK_WORDS
+
+# Registers of a loop, from its own on: elements left, index, next selected one or number of its name, how many are left
+# to select, values before the loop, start of an element
+LEFT, ELEMENT, NAMED_NEXT, NAMED_LEFT, BEFORE, BEGIN, LOOP_REGISTERS = range(7)
+
+TURN = 2 * math.pi
+TOLERANCE = 1e-3  # of an increment: angles are float32
+
+
+@register_jitable
+def detail(scratch, a, b):
+    store_i64(scratch + 8 * DETAIL, a)
+    store_i64(scratch + 8 * (DETAIL + 1), b)
+
+
+@register_jitable
+def slice_of(n, start, stop, step):
+    """First index and number of elements of ``[start:stop:step]`` among ``n``; 0 if one of them does not exist."""
+    if step > 0:
+        first, end = 0 if start == NONE else start, n if stop == NONE else stop
+    else:
+        first, end = n - 1 if start == NONE else start, -1 if stop == NONE else stop
+    if first < 0:
+        first += n
+    if end < 0 and stop != NONE:
+        end += n
+    count = (end - first + step - 1) // step if step > 0 else (first - end - step - 1) // -step
+    last = first + (count - 1) * step
+    if count <= 0 or first < 0 or first >= n or last < 0 or last >= n:
+        return 0, 0
+    return first, count
+
+
+@register_jitable
+def _same(a, b, n):
+    """Whether the ``n`` bytes at two addresses are the same."""
+    k = 0
+    while k + 8 <= n:
+        if load_i64(a + k) != load_i64(b + k):
+            return False
+        k += 8
+    while k < n:
+        if load_u8(a + k) != load_u8(b + k):
+            return False
+        k += 1
+    return True
+
+
+@register_jitable
+def which(program, record, address, length):
+    """Number of the wanted name of ``length`` bytes at ``address``, its NUL included; -1 for any other."""
+    row = record + 8 * KEY_WORDS
+    for k in range(load_i64(record + 8)):
+        if load_i64(row) == length and _same(program + load_i64(row + 8), address, length):
+            return k
+        row += 16
+    return -1
+
+
+@register_jitable
+def find_names(program, record, base, o, end, big, scratch):
+    """Find each wanted name in the list at ``base + o`` -> the offset after the list, or negative."""
+    block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
+    length, order = known >> 1, 1 if big else 0
+    if length > 0 and known & 1 == order and length <= end - o and _same(block, base + o, length):
+        return o + length
+    store_i64(scratch + 8 * BLOCK_LENGTH, 0)
+    wanted, index, begin = load_i64(record + 8), scratch + 8 * INDEX, o
+    o = offset_after(o, 4, 4, end)
+    if o < 0:
+        return o
+    n = get_u32(base + o - 4, big)
+    if n * 4 > end - o:
+        return np.int64(TRUNCATED)
+    store_i64(scratch + 8 * COUNT_OF_NAMES, n)
+    for k in range(wanted):
+        store_i64(index + 8 * k, -1)
+    for i in range(n):
+        name = ((o + 3) & -4) + 4
+        o = offset_after_text(base, o, end, big)
+        if o < 0:
+            return o
+        k = which(program, record, base + name, o - name)
+        if k >= 0:
+            if load_i64(index + 8 * k) >= 0:
+                detail(scratch, k, i)
+                return REPEATED
+            store_i64(index + 8 * k, i)
+    if n > 0:
+        for k in range(wanted):
+            if load_i64(index + 8 * k) < 0:
+                detail(scratch, k, n)
+                return NO_NAME
+        if o - begin <= 8 * BLOCK_WORDS:
+            for k in range(o - begin):
+                store_u8(block + k, load_u8(base + begin + k))
+            store_i64(scratch + 8 * BLOCK_LENGTH, 2 * (o - begin) + order)
+    return o
+
+
+@register_jitable
+def _whole(value, low, high):
+    """A float as an index within [low, high]."""
+    return np.int64(min(max(value, np.float64(low)), np.float64(high)))
+
+
+@register_jitable
+def beams_of(record, n, scratch, turn):
+    """The ``turn``-th run of beams, among ``n``, within the angles of a record -> first, number, direction, more turns?
+
+    A beam is within if its angle is after adding any number of whole turns. Beams are ordered by angle from low to
+    high, whichever way the scan goes, so that a sector across the ends of a scan is contiguous: beams from the end,
+    then from the start.
+    """
+    start, step = load_f64(scratch + 8 * ANGLE), load_f64(scratch + 8 * (ANGLE + 1))
+    low, high = load_f64(record + 8), load_f64(record + 16)
+    if not (abs(start) <= 1000.0 and 0.0 < abs(step) <= TURN):
+        return 0, 0, 1, False
+    direction = 1 if step > 0.0 else -1
+    if direction < 0:  # starting at the other end
+        start, step = start + (n - 1) * step, -step
+    lowest = np.ceil((low - start - (n - 1) * step) / TURN - TOLERANCE)
+    shift = lowest + turn
+    first = _whole(np.ceil((low - start - TURN * shift) / step - TOLERANCE), 0, n)
+    last = _whole(np.floor((high - start - TURN * shift) / step + TOLERANCE), -1, n - 1)
+    more = start + TURN * (shift + 1.0) <= high + TOLERANCE * step
+    if direction < 0:
+        return n - 1 - first, max(last - first + 1, 0), direction, more
+    return first, max(last - first + 1, 0), direction, more
+
+
+@register_jitable
+def covered(record, count, scratch):
+    """Whether ``count`` beams, an increment apart, reach over all angles of a record, up to a whole turn."""
+    width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
+    return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
+
+
+@register_jitable
+def choose(record, r, filled, capacity, scratch):
+    """Prepare the loop with its registers at ``r`` -> 0, or negative."""
+    n, how = load_i64(r), load_i64(record)
+    store_i64(r + 8 * ELEMENT, -1)
+    store_i64(r + 8 * BEFORE, filled)
+    if how == SLICE:
+        first, count = slice_of(n, load_i64(record + 8), load_i64(record + 16), load_i64(record + 24))
+        store_i64(r + 8 * NAMED_NEXT, first)
+        store_i64(r + 8 * NAMED_LEFT, count)
+        if count == 0:
+            detail(scratch, n, 0)
+            return MISSING
+        return 0
+    wanted = load_i64(record + 8)
+    if how == NAMED and load_i64(scratch + 8 * COUNT_OF_NAMES) != n:
+        detail(scratch, n, load_i64(scratch + 8 * COUNT_OF_NAMES))
+        return UNEVEN
+    if how == OWN:
+        for k in range(wanted):
+            store_i64(scratch + 8 * (INDEX + k), -1)
+    if filled + wanted * load_i64(record + 16) > capacity:
+        detail(scratch, filled + wanted * load_i64(record + 16), 0)
+        return EXTRA
+    return 0
+
+
+@register_jitable
+def chosen(record, r, scratch):
+    """Whether the loop's next element is selected: 1 or 0, or negative."""
+    i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
+    store_i64(r + 8 * ELEMENT, i)
+    if how == SLICE:
+        if load_i64(r + 8 * NAMED_LEFT) == 0 or load_i64(r + 8 * NAMED_NEXT) != i:
+            return 0
+        store_i64(r + 8 * NAMED_LEFT, load_i64(r + 8 * NAMED_LEFT) - 1)
+        store_i64(r + 8 * NAMED_NEXT, i + load_i64(record + 24))
+        return 1
+    if how == OWN:
+        k = load_i64(r + 8 * NAMED_NEXT)
+        if k < 0:
+            return 0
+        if load_i64(scratch + 8 * (INDEX + k)) >= 0:
+            detail(scratch, k, 0)
+            return REPEATED
+        store_i64(scratch + 8 * (INDEX + k), i)
+        return 1
+    for k in range(load_i64(record + 8)):
+        if load_i64(scratch + 8 * (INDEX + k)) == i:
+            store_i64(r + 8 * NAMED_NEXT, k)
+            return 1
+    return 0
+
+
+@register_jitable
+def place_of(record, r):
+    """Index of the first value of the loop's element, which is selected."""
+    return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
+
+
+@register_jitable
+def all_named(record, scratch):
+    """Check that each name was found: 0, or negative."""
+    for k in range(load_i64(record + 8)):
+        if load_i64(scratch + 8 * (INDEX + k)) < 0:
+            detail(scratch, k, 0)
+            return NO_NAME
+    return 0

@@ -1,0 +1,1 @@
+"""The nodes, their parameters, services and diagnostics."""

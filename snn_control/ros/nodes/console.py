@@ -1,0 +1,83 @@
+"""The controller node's messages about faults on the console: at most one for each report, i.e. each second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticStatus
+
+from ...engine.kernels import outputs
+from ...engine.slots import AGE
+from .diagnostics import describe_causes, guard_reason
+
+__all__ = ["Console"]
+
+DISCOVERY = 1.0  # s: earlier a sensor may only not have been discovered yet
+
+
+class Console:
+    """Reports once what a controller waits for at the start, each fault, and its end."""
+
+    def __init__(self, node: Any) -> None:
+        self._node = node
+        self.restart()
+
+    def restart(self) -> None:
+        """Start again, when the guard's count of faults was reset."""
+        faults = self._node.faults.faults() if self._node.faults is not None else []
+        self._told, self._over = 0, faults[0].begin if faults else -1
+        self._begun = time.monotonic()
+        self._said: set[str] = set()
+        self._waits: bool | None = None  # for the first command; None: not known yet
+
+    def tell(self, found: Sequence[DiagnosticStatus]) -> None:
+        """Log what is new; ``found``: the statuses of the report."""
+        node = self._node
+        if node.loop is None or node.controller is None or not node.loop.running:
+            return
+        guard, log = node.controller.bound.array("guard"), node.get_logger()
+        if self._waits is None and time.monotonic() - self._begun > DISCOVERY:
+            missing = self._missing()
+            for reason, names in missing.items():
+                log.warning(f"waits for {', '.join(names)}: {reason}")
+            if (safe := bool(guard[outputs.FAULTED])) and not missing:
+                log.warning(f"waits: {guard_reason(node)}")
+            self._waits = safe
+            if not safe:
+                log.info("commands begin")
+        for status in found:  # others that command the same robot
+            if (
+                " output " in status.name
+                and status.level == DiagnosticStatus.ERROR
+                and status.message not in self._said
+            ):
+                self._said.add(status.message)
+                log.error(f"{status.name.partition(': ')[2]}: {status.message}")
+        new, newest = int(guard[outputs.FAULTS]) - self._told, node.faults.faults()[:1]
+        lasts = bool(guard[outputs.FAULTED])
+        if new > 0:
+            self._told += new
+            errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""
+            causes = "; ".join(describe_causes(fault.causes, fault.invalid, fault.stopped) for fault in newest)
+            log.warning(f"{new} fault(s): {errors or causes}")
+        ended = [fault for fault in newest if fault.end >= 0 and fault.begin != self._over]
+        for fault in ended:
+            self._over = fault.begin
+            log.info(f"commands again after {(fault.end - fault.begin) * 1e-9:.3g} s")
+        if self._waits and not lasts:
+            self._waits = False
+            if not ended:
+                log.info("commands begin")
+
+    def _missing(self) -> dict[str, list[str]]:
+        """Reason why nothing has come yet -> the inputs concerned that are required, or stop the commands."""
+        node = self._node
+        missing: dict[str, list[str]] = {}
+        for one in node.controller.program.facts.inputs:
+            if (one.required or one.stop_when) and node.controller.bound.array(f"{one.name}.slot")[AGE] < 0:
+                anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one.name].topic)
+                reason = "nothing has come yet" if anybody else "nobody publishes"
+                missing.setdefault(reason, []).append(one.name)
+        return missing

@@ -1,0 +1,439 @@
+"""The controller as a lifecycle node: configure loads and warms up, activate starts the loop.
+
+Deactivate, shutdown, every error and every signal end with the safe command. The loop exchanges messages through rcl,
+on an io node that no executor spins; this node provides parameters, services and diagnostics.
+
+Several controllers in one process, a loop each: ``controller_node left right --ros-args --params-file FILE``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+import time
+import traceback
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
+
+from ...analysis.lint import lint
+from ...controller import Controller
+from ...controller_file import ControllerSpec, load_spec
+from ...engine.kernels import outputs as guard_words
+from ...engine.tick import tick_address
+from ...errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, close_match, in_file
+from ...realtime import table as loop_words
+from ...realtime.faults import FaultLog
+from ...realtime.handover import Handover
+from ...realtime.loop import Loop
+from ...record.state_copy import StateCopy
+from ...resources import controller_path
+from ..ports.topics import at_rate, command_ports, drain, ends_of, input_ports, shadowed
+from ..supervision.life_sign import ACKNOWLEDGED, LifeSign
+from ..supervision.safe_messages import heard_in_faults, messages_of
+from ..supervision.supervisor import Supervisor
+from ..supervision.systemd import notify
+from .console import Console
+from .diagnostics import Reporter
+from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
+from .recording import Recording
+from .services import offer_services
+from .tuning import TunableParameters
+from .watch import Watch
+
+__all__ = ["ControllerNode", "main"]
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+STOPS_WITHIN = 2.0  # s
+MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
+HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
+
+
+class ControllerNode(ProcessNode, LifecycleNode):
+    """A controller file between topics; see the README for topics, parameters and services.
+
+    In lockstep an active controller's loop starts when its outputs are matched: the world waits for an answer to every
+    message, so none may be published before the world's subscription is connected. Until then messages wait in the
+    subscriptions.
+    """
+
+    NAME, PRIORITY, guarded = "controller", 80, True
+    EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
+    DECLARES_MORE, SEVERAL = True, True
+    PARAMETERS: Mapping[str, Parameter] = {
+        "controller_file": Parameter("", "Controller file (.yaml), or name of a shipped one"),
+        "mode": Parameter(
+            "realtime",
+            "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
+            words=("realtime", "event", "lockstep"),
+        ),
+        "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only one"),
+        "rate": Parameter(0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0),
+        "phase": Parameter(0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0),
+        "priority": Parameter(PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98),
+        "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
+        "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
+        "supervise": Parameter(
+            0.0,
+            "Age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none",
+            0.0,
+            10.0,
+        ),
+        "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
+        "dry_run": Parameter(False, "Publish commands on dry_run/TOPIC, where no robot listens"),
+        "bond": Parameter("", "Topic of a bond that a lifecycle manager watches, bond for Nav2's; empty: none"),
+        "fault_after": Parameter(
+            0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
+        ),
+        "fault_before": Parameter(10.0, "How long before a fault what is saved begins [s]", 0.0, 3600.0),
+        "watch": Parameter("", "Populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
+        "watch_rate": Parameter(10.0, "Rate of these messages [Hz]", 0.1, 200.0),
+        "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
+        "autostart": Parameter(True, "Configure and activate at the start"),
+    }
+
+    def __init__(self, stop: Stop, **options: Any) -> None:
+        super().__init__(stop, **options)
+        self.file, self.mode, self.record = self.given.controller_file, self.given.mode, self.given.record
+        self.inputs: list[Any] = []
+        self.outputs: list[Any] = []
+        self.controller: Controller | None = None
+        self.loop: Loop | None = None
+        self.copies: StateCopy | None = None
+        self.recording: Recording | None = None
+        self._watch: Watch | None = None
+        self._learned = False  # the loop has run since the file `state` was written
+        self.faults: FaultLog | None = None
+        self._io: Any = None
+        self.supervisor: Supervisor | None = None
+        self.held_up = ""  # why the loop of an active controller does not run yet
+        self._first_matched = 0.0
+        self.spec: ControllerSpec | None = None
+        self._reporter, self._console = Reporter(self), Console(self)
+        self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
+        self._life = LifeSign(self, self.given.bond)
+        self._matching = self.steady_timer(0.02, self._start_when_matched)
+        self._matching.cancel()
+        offer_services(self)
+        self._tuning = TunableParameters(self)
+        transitions = (self.trigger_configure, self.trigger_activate) if self.given.autostart else ()
+        # a signal can arrive at any time: if it came during one transition, the next is skipped
+        if not all(stop() or begin() == SUCCESS for begin in transitions):
+            self.exit_code, self.finished = 2, True
+
+    # lifecycle -----------------------------------------------------------------------------------------------
+    def on_configure(self, state: State) -> TransitionCallbackReturn:
+        try:
+            self._configure()
+            self.warn_of_unknown()
+        except SnnControlError as error:
+            self.get_logger().error(str(self._cause(error)))
+        except Exception:  # rclpy would not report it
+            self.get_logger().error(f"cannot be configured:\n{traceback.format_exc()}")
+        else:
+            return SUCCESS
+        self._release_resources()
+        return FAILURE
+
+    def _cause(self, error: SnnControlError) -> SnnControlError:
+        """The error, or a misspelt parameter: if no controller file was read, it may be the cause."""
+        try:
+            if self.spec is None:
+                self.warn_of_unknown()
+        except SnnControlError as misspelt:
+            return misspelt
+        return error
+
+    def _configure(self) -> None:
+        if not self.file:
+            fix = "write --ros-args -p controller_file:=FILE"
+            raise DescriptionError("controller_file", "", "must name a controller file", fix)
+        if self.record and not self.record.endswith((".npz", ".mcap")):
+            raise DescriptionError("record", self.record, "must end with .npz or .mcap")
+        if self.given.fault_after and not self.record:
+            raise DescriptionError("fault_after", self.given.fault_after, "needs a record", "add record:=FILE.npz")
+        for parameter in ("record", "state"):
+            self.check_written(parameter)
+        self.spec = at_rate(load_spec(controller_path(self.file, "controller_file")), self.given.rate)
+        if self.given.dry_run:
+            self.spec = shadowed(self.spec)
+            topics = ", ".join(sorted({topic.topic for topic in self.spec.ros_outputs.values()}))
+            self.get_logger().warning(f"a dry run: commands go to {topics}")
+        lockstep = self.mode == "lockstep"
+        if not lockstep and self.get_parameter("use_sim_time").value:
+            self.get_logger().warning("use_sim_time does not change the pace of mode realtime; see mode lockstep")
+        if lockstep and self.spec.repeat != 1:
+            rule = "must be 1 in lockstep, where a message is a tick"
+            fix = f"let the world step {self.spec.repeat} times as fast, or use mode realtime"
+            raise DescriptionError(f"{self.file}: repeat", self.spec.repeat, rule, fix)
+        self.controller = Controller.from_spec(self.spec)
+        self._tuning.declare(self.spec, self.controller)
+        self.begin_learned(self.controller)
+        self.controller.step({})  # compiles what is missing
+        self.controller.reset()
+        bound = self.controller.bound
+        self._io = io_node(self)
+        with in_file(self.file), dds_threads():
+            self.inputs = input_ports(self, self._io, self.spec, bound, lockstep)
+            self.outputs = command_ports(self, self._io, self.spec, bound, lockstep)
+        for line in lint(self.spec):
+            self.get_logger().warning(f"{self.file}: {line}")
+        if self.record:
+            self.recording = Recording(self, self.record, self.controller, self.spec)
+        if self.given.watch:
+            self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
+        self.faults, self.copies = FaultLog(bound), StateCopy(bound)
+        self._make_loop(self.controller, self.spec, [self.faults, *self._more_observers(), self.copies])
+
+    def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
+        """Make the loop between the ports, and the supervisor; raises DescriptionError."""
+        lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
+        handover, supervise = None, self._supervised(controller)
+        heard = heard_in_faults(spec, self.outputs)
+        if not lockstep:
+            numbers = [port.n_rows for port, _ in heard]
+            self.supervisor = Supervisor(loop_words.TABLE_WORDS, Handover.words_of(bound), numbers)
+            handover = Handover(bound, self.supervisor.motion)
+            for (port, _), rows in zip(heard, self.supervisor.rows, strict=True):
+                port.share(rows)
+            if self.recording is not None:
+                self.recording.recorders[1].follow(handover)
+        self.loop = Loop(
+            tick_address(),
+            bound.table,
+            controller.period_ns,
+            self.inputs,
+            self.outputs,
+            ends_of(spec, bound),
+            observers=observers,
+            mode="lockstep" if lockstep else "realtime",
+            trigger=trigger,
+            control=bound.address("control"),
+            guard=bound.address("guard"),
+            ramps=any(o.ramp or o.stays for o in spec.outputs),
+            publish_budget_s=self.given.publish_budget,
+            most_missed=spec.guard.missed,
+            halt=self._stop.halt,
+            phase_ns=round(self.given.phase * 1e9),
+            priority=self.given.priority,
+            cpus=None if self.given.cpu < 0 else [self.given.cpu],
+            hold=[*self.inputs, *self.outputs],
+            keep=controller,
+            memory=self.supervisor.table if self.supervisor is not None else None,
+            handover=handover,
+            name=self.get_name(),
+        )
+        if self.supervisor is not None and handover is not None:
+            priority = self.given.priority + 1 if self.given.priority else 0
+            told = messages_of(self, controller, heard) | {"motion": handover.told() | self.loop.grid}
+            told |= {name: getattr(loop_words, name.upper()) for name in ("heartbeat", "running", "publishing")}
+            if supervise:
+                self.supervisor.start(told, supervise, priority)
+            else:
+                self.supervisor.wait_for_a_hang(told, priority)
+        for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
+            port.attach_semaphore(self.loop.semaphore)
+
+    def _more_observers(self) -> list[Any]:
+        recorders = [] if self.recording is None else list(self.recording.recorders)
+        return recorders + ([] if self._watch is None else self._watch.observers)
+
+    def begin_learned(self, controller: Controller) -> bool:
+        """Take what was learned from the file ``state``, if it is there; returns whether it is. Raises DescriptionError
+        or ProgramError."""
+        if self.given.state and not controller.program.facts.learning:
+            raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
+        there = bool(self.given.state) and Path(self.given.state).is_file()
+        if there:
+            controller.load_learned(self.given.state)
+        return there
+
+    def _trigger(self, spec: ControllerSpec) -> Any:
+        """The port whose messages wake the loop, None if the clock does; raises DescriptionError."""
+        name = self.given.trigger
+        if self.mode != "event":
+            if name:
+                raise DescriptionError("trigger", name, "is for mode event", "leave it out, or add mode:=event")
+            return None
+        smooth = [o.name for o in spec.outputs if o.smooth]
+        if smooth:
+            rule = "needs ticks of one length, which mode event does not have"
+            raise DescriptionError(f"{self.file}: outputs.{smooth[0]}.acceleration", NO_VALUE, rule, "mode:=realtime")
+        waking = [one.name for one in spec.inputs if not getattr(one, "stop_when", "")]
+        if name not in waking and (name or len(waking) != 1):
+            rule = f"must be an input that does not stop the commands: {', '.join(waking) or 'there is none'}"
+            raise DescriptionError("trigger", name or NO_VALUE, rule, close_match(name, waking))
+        return self.inputs[[one.name for one in spec.inputs].index(name or waking[0])]
+
+    def _supervised(self, controller: Controller) -> float:
+        """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
+        limit = self.given.supervise
+        if self.mode == "lockstep" or not limit:
+            return 0.0
+        least = 2 * controller.period_ns * 1e-9
+        if limit < least:
+            raise DescriptionError("supervise", limit, f"must be at least two periods: {least:g} s")
+        return limit
+
+    def on_activate(self, state: State) -> TransitionCallbackReturn:
+        if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
+            return FAILURE
+        self.controller.reset()
+        try:
+            self.begin_learned(self.controller)
+        except SnnControlError as error:
+            self.get_logger().error(str(error))
+            return FAILURE
+        if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+            self.controller.bound.array("guard")[guard_words.FAULTED] = 1
+        try:
+            if self.recording is not None:
+                self.recording.begin()
+        except (OSError, SnnControlError) as error:
+            self.get_logger().error(f"record = {self.record}: cannot be written: {error}")
+            return FAILURE
+        self._reporter.forget()
+        self._console.restart()
+        granted = 0
+        try:
+            if self.mode != "lockstep":
+                drain(self.inputs)  # in lockstep the world waits for an answer to each message
+            for port in self.inputs:
+                port.clear()
+            self.faults.restart()
+            if (supervisor := self.supervisor) is not None:  # not in lockstep
+                if supervisor.beside and not supervisor.alive:
+                    raise RuntimeFault("the supervisor is gone: configure the node anew")
+                self._stop.begins()
+                rights = self.loop.start()
+                self._learned = True
+                self._stop.guard(self.loop.table, self._hangs, supervisor.program, self.get_name())
+                rights = dataclasses.replace(rights, missing=missing_rights(rights.missing))
+                granted = rights.priority
+                if rights.missing:
+                    self.get_logger().warning(rights.warnings())
+            else:
+                self._first_matched, self.held_up = 0.0, "waits for its outputs to be matched"
+                self._matching.reset()
+        except RuntimeFault as error:
+            self.get_logger().error(str(error))
+            if self.recording is not None:
+                self.recording.end()
+            return FAILURE
+        self.get_logger().info(
+            f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "
+            + (f"SCHED_FIFO {granted}" if granted else "ordinary priority")
+        )
+        notify(f"READY=1\nSTATUS=active: {self.file}")
+        return super().on_activate(state)
+
+    @property
+    def commanding(self) -> bool:
+        """Whether the loop runs and gives signs of life."""
+        loop = self.loop
+        return loop is not None and loop.running and loop.heartbeat_age_ns < self._hangs * 1e9
+
+    @property
+    def _hangs(self) -> float:
+        """Time without a heartbeat after which the loop counts as hanging [s]."""
+        assert self.loop is not None
+        return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
+
+    def _start_when_matched(self) -> None:
+        """In lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first one was."""
+        if self.loop is None or not self.held_up:
+            self._matching.cancel()
+            return
+        unmatched = ", ".join(port.topic for port in self.outputs if port.matched() == 0)
+        now = time.monotonic()
+        if self._first_matched == 0.0 and any(port.matched() for port in self.outputs):
+            self._first_matched = now
+        if unmatched and (self._first_matched == 0.0 or now - self._first_matched < MATCHED_WITHIN):
+            if unmatched not in self.held_up:
+                self.held_up = f"waits for a subscriber of {unmatched}"
+                self.get_logger().info(f"lockstep {self.held_up}")
+            return
+        self._matching.cancel()
+        self.held_up = ""
+        if unmatched:
+            self.get_logger().warning(f"lockstep starts although nothing subscribes to {unmatched}")
+        try:
+            self.loop.start()
+            self._learned = True
+        except RuntimeFault as error:
+            self.get_logger().error(str(error))
+
+    def on_deactivate(self, state: State) -> TransitionCallbackReturn:
+        if not self._stop_loop():
+            return FAILURE  # the node still publishes commands, so it is still active
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: State) -> TransitionCallbackReturn:
+        return SUCCESS if self._release_resources() else FAILURE
+
+    def on_shutdown(self, state: State) -> TransitionCallbackReturn:
+        return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
+
+    def on_error(self, state: State) -> TransitionCallbackReturn:
+        self.get_logger().error("an error in a transition: the loop ends with the safe command")
+        return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
+
+    def _stop_loop(self) -> bool:
+        """Stop the loop, if there is one, and save the record; returns whether the loop has ended."""
+        self.held_up = ""
+        if self.loop is None:
+            return True
+        within = max(STOPS_WITHIN, self._hangs + 1.0)  # the watchdog handles a loop that hangs
+        if not self.loop.stop(within):
+            self.get_logger().error(f"the loop did not end within {within:g} s")
+            self.exit_code = 1
+            return False  # the watchdog ends a process that hangs
+        self._life.end()
+        self._stop.release(self.loop.table)
+        for publisher in self._io.publishers:  # before the publishers are destroyed
+            publisher.wait_for_all_acked(ACKNOWLEDGED)
+        if self.recording is not None:
+            self.recording.end()
+        if self.given.state and self.controller is not None and self._learned:
+            self._learned = False
+            with self.saving(self.given.state, "state"):
+                self.controller.save_state(self.given.state)
+        return True
+
+    def _release_resources(self) -> bool:
+        if self.loop is not None and not self.loop.stop(STOPS_WITHIN):
+            return False  # its thread still uses the ports
+        for port in self.inputs:
+            port.detach()
+        self._tuning.undeclare()
+        self.loop = self.faults = self.controller = self.copies = None
+        if self.recording is not None:
+            self.recording.close()
+            self.recording = None
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
+        self.inputs, self.outputs = [], []
+        if self._io is not None:
+            self._io.destroy_node()
+            self._io = None
+        if self.supervisor is not None:
+            self.supervisor.close()
+            self.supervisor = None
+        return True
+
+    def finish(self) -> None:
+        """Shut down in order: the final safe command is published before anything is destroyed."""
+        notify("STOPPING=1")
+        if self._stop_loop():
+            self._release_resources()
+
+
+#: entry point of the executable ``controller_node``; returns the exit code
+main = partial(run_node, ControllerNode)
+
+if __name__ == "__main__":
+    sys.exit(main())

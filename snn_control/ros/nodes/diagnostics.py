@@ -1,0 +1,388 @@
+"""Status of the nodes, published on /diagnostics."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Infinite
+from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
+
+from ...engine.bound import Bound
+from ...engine.kernels import encoders, outputs
+from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
+from ...engine.slots import AGE
+from ...realtime.faults import Fault
+from ...realtime.histogram import COUNT, above
+from ..ports.topics import qos_of
+
+__all__ = ["Reporter", "describe_causes", "describe_mismatch", "guard_reason", "learning_switches", "status"]
+
+HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
+MOST_FAULTS = 10  # number of faults in a report
+OK, WARN, ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
+
+
+def status(node: Any, part: str, level: bytes, message: str, values: dict[str, Any]) -> DiagnosticStatus:
+    pairs = [KeyValue(key=key, value=f"{v:.6g}" if isinstance(v, float) else str(v)) for key, v in values.items()]
+    name = f"{node.get_fully_qualified_name()}: {part}"
+    return DiagnosticStatus(level=level, name=name, message=message, hardware_id="", values=pairs)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of a loop, with units in the keys of histograms: ``p50`` becomes ``p50_ns``."""
+    times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
+    return {**stats, **times}
+
+
+def _full_name(end: Any) -> str:
+    return f"{end.node_namespace.rstrip('/')}/{end.node_name}"
+
+
+def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
+    """Why our end of ``topic`` is not matched, naming both sides; None if some other end fits.
+
+    Parameters
+    ----------
+    node : rclpy node of our end, for its name
+    topic : name as given to the subscription or publisher, before remapping
+    expected_type : e.g. ``sensor_msgs/msg/Imu``
+    qos : the QoSProfile of our end
+    publishing : our end is a publisher, the others are subscriptions
+    """
+    # open limits become infinite, as in the profiles that the graph reports
+    qos = QoSProfile(
+        depth=qos.depth, reliability=qos.reliability, durability=qos.durability,
+        deadline=qos.deadline if qos.deadline.nanoseconds else Infinite,
+        liveliness_lease_duration=Infinite,
+    )  # fmt: skip
+    full = node.resolve_topic_name(topic)
+    ours = f"{node.get_fully_qualified_name()} {'publishes' if publishing else 'expects'} {expected_type}"
+    # the query expands and remaps the name itself, so it must not be remapped before
+    others = (node.get_subscriptions_info_by_topic if publishing else node.get_publishers_info_by_topic)(topic)
+    if not others:
+        return f"{full}: {ours}, nobody {'subscribes' if publishing else 'publishes'}"
+    faults = []
+    for other in others:
+        theirs = _full_name(other)
+        if other.topic_type != expected_type:
+            faults.append(f"{theirs} {'expects' if publishing else 'publishes'} {other.topic_type}")
+            continue
+        pair = (qos, other.qos_profile) if publishing else (other.qos_profile, qos)
+        verdict, reason = qos_check_compatible(*pair)
+        if verdict != QoSCompatibility.ERROR:
+            return None
+        reason = reason.replace("ERROR: ", "").strip(" ;")
+        faults.append(f"the QoS of {theirs} is incompatible ({reason})")
+    return f"{full}: {ours}, but {'; '.join(faults)}"
+
+
+def _loop(report: Reporter) -> DiagnosticStatus:
+    node, now, before = report.node, report.now, report.before
+    values = {k: v for k, v in now.items() if k not in ("inputs", "outputs", "mode")}
+    level, message = OK, "runs"
+    if before:
+        ticks, missed = (now[key] - before[key] for key in ("ticks", "missed"))
+        values["rate_hz"] = ticks / report.seconds
+        message = f"{values['rate_hz']:.1f} Hz, {missed} missed"
+        if missed > 0.01 * max(1, ticks):
+            level = WARN
+    if not now["running"]:
+        level, message = WARN, node.held_up or "does not run"
+    elif not node.loop.alive(max(0.5, 10e-9 * node.loop.period_ns)):
+        level, message = ERROR, f"no heartbeat for {now['heartbeat_age_ns'] * 1e-9:.2f} s: a tick or a port hangs"
+    elif now["starved"]:
+        level, message = ERROR, f"lockstep waits for: {', '.join(now['waiting'])}"
+    if (late := _over_budget(report)) and level == OK:
+        level, message = WARN, f"{message}; {late}"
+    rights = node.loop.rights
+    if now["mode"] == "realtime" and rights.missing:
+        values["rights_missing"] = "; ".join(map(str, rights.missing))
+        level = max(level, WARN)
+    values["priority"] = rights.priority
+    return status(node, "loop", level, message, _flat(_with_units(values)))
+
+
+def _over_budget(report: Reporter) -> str:
+    """How many commands since the last report were later than the file's budget, if more than one in a hundred were."""
+    budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
+    if budget is None or not math.isfinite(budget.latency):
+        return ""
+    over, count = above(latency, budget.latency * 1e9), int(latency[COUNT])
+    before, report.budget = report.budget, (over, count)
+    late, commands = over - before[0], count - before[1]
+    if late <= 0.01 * commands:
+        return ""
+    return f"{late} of {commands} commands later than {budget.latency * 1e3:g} ms after their data"
+
+
+def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
+    """Problems with an input's messages since the last report; ``more``: the increase of each counter."""
+    problems = []
+    for key, what in port.problems.items():
+        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing was missed
+            why = port.why_malformed() if key == "malformed" else ""
+            problems.append(f"{more[key]} {what}" + (f": {why}" if why else ""))
+    if more.get("outside", 0):
+        problems.append(f"{more['outside']} events out of the frame of {port.frame}")
+    if more.get("failed", 0) > more.get("numbers", 0) / 2:
+        problems.append(f"{more['failed']} of {more['numbers']} numbers were not finite and replaced")
+    return problems
+
+
+def _moved(report: Reporter, name: str) -> str:
+    """What samples since the last report were rejected for, if it is how their numbers moved."""
+    bound, before = report.node.controller.bound, report.motion.get(name, (0, 0))
+    if f"{name}.motion" not in bound.program.names:
+        return ""
+    now = report.motion[name] = tuple(bound.array(f"{name}.motion").tolist())
+    words = ("moved too fast", "stood still for too long")
+    more = [f"{n - old} {word}" for n, old, word in zip(now, before, words, strict=True) if n > old]
+    return f" ({', '.join(more)})" if more else ""
+
+
+def _why_invalid(node: Any, name: str, age: int, sample_good: bool, moved: str) -> str:
+    if age < 0:
+        return "nothing has come yet"
+    if not sample_good:
+        return "the newest sample is not finite or not plausible" + moved
+    limit = next(i.stale for i in node.spec.inputs if i.name == name)
+    return f"stale: {age * 1e-9:.3g} s old, limit {limit:g} s"
+
+
+def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
+    node, name = report.node, port.name
+    bound, topic = node.controller.bound, node.spec.ros_inputs[name]
+    age, validity = int(bound.array(f"{name}.slot")[AGE]), bound.array("validity")[k]
+    valid, problems, moved = bool(validity[encoders.VALID]), [], _moved(report, name)
+    if not valid:
+        problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD]), moved))
+    counts, earlier = report.counts("inputs", name)
+    values: dict[str, Any] = {**node.controller.counters()["inputs"][name], **counts}
+    values["age_s"] = age * 1e-9 if age >= 0 else "never"
+    if earlier:
+        values["rate_hz"] = (counts["taken"] - earlier["taken"]) / report.seconds
+        if "events" in counts:
+            values["events_hz"] = (counts["events"] - earlier["events"]) / report.seconds
+        problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
+    faults = [fault] if (fault := port.fault()) else []
+    failed = faults + _rcl_errors(counts, earlier)
+    mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
+    others = report.senders[name].beside(port, node.get_publishers_info_by_topic(topic.topic))
+    problems += failed + [text for text in (mismatch, others) if text]
+    required = node.controller.program.facts.inputs[k].required
+    level = OK if not problems else ERROR if failed or (required and (mismatch or others or not valid)) else WARN
+    return status(node, f"input {name}", level, "; ".join(problems) or "valid", values)
+
+
+class Senders:
+    """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast
+    DDS), so one that was heard before and is silent now does not count as a second publisher beside its successor."""
+
+    def __init__(self) -> None:
+        self._heard: set[bytes] = set()
+        self._switches = 0
+
+    def beside(self, port: Any, publishers: Sequence[Any]) -> str:
+        """The publishers that share the input, if there are several."""
+        newest, switches = port.sender()
+        turns, self._switches = switches - self._switches, switches
+        self._heard.add(newest)
+        silent = set() if turns > 1 else self._heard - {newest}
+        found = sorted(_full_name(one) for one in publishers if bytes(one.endpoint_gid[: len(newest)]) not in silent)
+        return f"{len(found)} publishers on one input (or until recently): {', '.join(found)}" if len(found) > 1 else ""
+
+
+def _other_publishers(node: Any, topic: str) -> str:
+    """Names of other nodes that publish on a command's topic."""
+    found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
+    for own in ("io", "supervisor"):
+        if (name := f"{node.get_fully_qualified_name()}_{own}") in found:
+            found.remove(name)
+    found = [name.removesuffix("_io") for name in found]
+    return f"commanded by {', '.join(found)} too (or until recently)" if found else ""
+
+
+def _rcl_errors(now: dict, before: dict) -> list[str]:
+    """Errors that rcl returned since the last report."""
+    more = now["errors"] - before.get("errors", 0)
+    return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
+
+
+def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
+    """The bits of a reason in words; the inputs that were invalid, and those that stopped the commands, which they do
+    when they are invalid, too."""
+    stops, silent = list(stopped), set(invalid)
+    told = [f"{one} (silent)" if one in silent else one for one in stops]
+    words = {
+        outputs.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
+        outputs.STOP_INPUT: f"stopped by {', '.join(told)}",
+        outputs.OUTPUT_NOT_FINITE: "an output is not finite",
+        outputs.STOPPED: "the loop ends",
+        outputs.LATE: "a tick or its publication took too long",
+        outputs.OVERLOADED: "too many ticks were missed",
+    }
+    return ", ".join(text for bit, text in words.items() if reason & bit)
+
+
+def guard_reason(node: Any) -> str:
+    """Why the command is the safe one: the faults of the last tick, or what is awaited before they end."""
+    valid = node.controller.bound.array("validity")[:, encoders.VALID]
+    facts = node.controller.program.facts.inputs
+    bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
+    waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
+    stopped = _stopped(node.controller.bound) if any(i.stop_when for i in facts) else []
+    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad, stopped) or waits
+
+
+def _stopped(bound: Bound) -> list[str]:
+    """The inputs that stop the commands, and how long they will."""
+    words, found = bound.array("stops"), []
+    for k, one in enumerate(bound.program.facts.inputs[: outputs.MOST_STOPS]):
+        if words[outputs.NOW] >> k & 1:
+            found.append(one.name)
+        elif words[outputs.LATCHED] >> k & 1:
+            found.append(f"{one.name} (until an operator's release)")
+    return found
+
+
+def _history(faults: Sequence[Fault]) -> dict[str, str]:
+    """The last faults, the newest first: when (UTC), how long, why."""
+    told = {}
+    for k, fault in enumerate(faults[:MOST_FAULTS]):
+        begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
+        lasted = f"{(fault.end - fault.begin) * 1e-9:.3g} s" if fault.end >= 0 else "lasts"
+        told[f"fault.{k}"] = f"{begin}, {lasted}: {describe_causes(fault.causes, fault.invalid, fault.stopped)}"
+    return told
+
+
+def _guard(report: Reporter) -> DiagnosticStatus:
+    node, counted = report.node, report.node.controller.counters()
+    values: dict[str, Any] = {**counted["guard"], "synaptic_operations": counted["synaptic_operations"]}
+    values |= {f"spikes.{name}": n for name, n in counted["spikes"].items()}
+    values |= _history(node.faults.faults())
+    if not report.now["running"]:
+        return status(node, "guard", WARN, "not active", values)
+    if not node.controller.bound.array("guard")[outputs.FAULTED]:
+        return status(node, "guard", OK, "commands", values)
+    return status(node, "guard", ERROR, f"safe command: {guard_reason(node)}", values)
+
+
+def learning_switches(controller: Any) -> str:
+    """``on: x->a, a->b; off: b->c``: the projections that have a learning rule."""
+    rules = controller.counters()["learning"]
+    sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
+    return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
+
+
+def _learning(node: Any) -> list[DiagnosticStatus]:
+    """One status, if a projection learns."""
+    rules = node.controller.counters()["learning"]
+    values = {f"updates.{title}": rule["updates"] for title, rule in rules.items()}
+    return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
+
+
+def _output(report: Reporter, port: Any) -> DiagnosticStatus:
+    node = report.node
+    topic = node.spec.ros_outputs[port.name.split(",")[0]]
+    qos = qos_of(topic, node.mode == "lockstep")
+    mismatch = describe_mismatch(node, topic.topic, topic.type, qos, publishing=True)
+    counts, earlier = report.counts("outputs", port.name)
+    failed = _rcl_errors(counts, earlier)
+    others = _other_publishers(node, topic.topic) if node.guarded else ""
+    level = OK if not mismatch else WARN if mismatch.endswith("nobody subscribes") else ERROR
+    if failed or others:
+        level = ERROR
+    problems = failed + [text for text in (mismatch, others) if text]
+    return status(node, f"output {port.name}", level, "; ".join(problems) or "matched", counts)
+
+
+def _supervisor(node: Any) -> list[DiagnosticStatus]:
+    if node.supervisor is None or not node.supervisor.beside:
+        return []
+    if not node.supervisor.alive:
+        return [status(node, "supervisor", ERROR, "is gone", {})]
+    if not node.supervisor.matched:
+        return [status(node, "supervisor", WARN, "nobody hears it yet", {})]
+    said = f"commands what is safe after {node.given.supervise:g} s without a sign of life"
+    return [status(node, "supervisor", OK, said, {})]
+
+
+class Reporter:
+    """Publishes on /diagnostics; keeps the last report, for rates and for what is new since.
+
+    now, before : statistics of the loop, with counters of the outputs, and those of the last report; empty without a
+        loop, and in the first report
+    seconds : time between the two
+
+    The node has ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and in ``held_up``
+    the reason why its loop does not run yet.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self.node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
+        self.senders: defaultdict[str, Senders] = defaultdict(Senders)
+        self.now: dict[str, Any] = {}
+        self.motion: dict[str, tuple[int, ...]] = {}
+        self.forget()
+
+    def forget(self) -> None:
+        """Start again, when the loop's counts were reset."""
+        self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
+        self.senders.clear()
+        self.motion.clear()
+        self.budget = 0, 0
+
+    def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Counts of one of the inputs or outputs, now and in the last report."""
+        return self.now[side][name], self.before[side][name] if self.before else {}
+
+    def _statistics(self) -> dict[str, Any]:
+        """All counts so far; empty without a loop."""
+        node = self.node
+        if node.loop is None:
+            return {}
+        found = node.loop.stats()
+        for name, counted in node.controller.counters()["inputs"].items():
+            counts = found["inputs"][name]
+            counts["outside"] = counted.get("out_of_frame", 0)  # in addition to those that decoders found
+            if "replaced" in counted and "replaced" not in counts:  # a port that reduces numbers counts them itself
+                words = node.controller.bound.array(f"{name}.replaced").tolist()
+                counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
+        found["outputs"] = {port.name: port.counters() for port in node.outputs}
+        return found
+
+    def report(self) -> list[DiagnosticStatus]:
+        """Publish the statuses of a node with a loop, levels OK, WARN, ERROR; returns what was published."""
+        node, at = self.node, time.monotonic()
+        self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
+        if self.now:
+            inputs = [_input(self, k, port) for k, port in enumerate(node.inputs)]
+            guard = [_guard(self), *_supervisor(node), *_learning(node)] if node.guarded else []
+            found = [_loop(self), *guard, *inputs, *(_output(self, port) for port in node.outputs)]
+        else:
+            found = [status(node, "loop", WARN, "not configured", {})]
+        self.publish(found)
+        return found
+
+    def publish(self, found: list[DiagnosticStatus]) -> None:
+        """Publish statuses, stamped now."""
+        message = DiagnosticArray(status=found)
+        message.header.stamp = self.node.get_clock().now().to_msg()
+        self._publisher.publish(message)

@@ -1,0 +1,171 @@
+"""The processes of a closed loop and their parameters, described in this one place.
+
+The launch files and ``snn_control demo`` both start these processes, so the two cannot diverge. Nothing here imports
+ROS.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ...coding import EventsInput
+from ...controller_file import load_spec
+from ...errors import DescriptionError
+from ...resources import DEFAULT_CONTROLLER, DEFAULT_WORLD, shipped
+
+__all__ = [
+    "ARGUMENTS", "NodeProcess", "closed_loop", "command_line", "controller", "environment_of_child", "node_arguments",
+    "viewers",
+]  # fmt: skip
+
+PACKAGE = "snn_control"
+
+#: launch arguments of a closed loop: name -> (default, description); values are converted to the type of the default
+ARGUMENTS: dict[str, tuple[Any, str]] = {
+    "world": (DEFAULT_WORLD, "Gymnasium id of the world"),
+    "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
+    "controller_file": (DEFAULT_CONTROLLER, "controller file, or the name of a shipped one"),
+    "rate": (0.0, "control rate [Hz]; 0: the controller file's"),
+    "lockstep": (False, "true: simulated time, deterministic; false: real time"),
+    "seed": (0, "seed of the world"),
+    "duration": (0.0, "simulated time to run [s]; 0: until stopped"),
+    "episodes": (0, "episodes to run; 0: until stopped"),
+    "step": (0.0, "time of a step of the world [s]; 0: its own"),
+    "phase": (0.0006, "offset of the controller's ticks after the world's steps [s]"),
+    "priority": (80, "SCHED_FIFO priority of the control loop; 0: none"),
+    "cpu": (-1, "CPU of the control loop; -1: any"),
+    "event": (False, "true: the trigger's messages wake the control loop, not the clock"),
+    "trigger": ("", "input whose messages wake it; empty: the only one"),
+    "supervise": (0.0, "age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none"),
+    "record": ("", "folder for what happened; empty: none"),
+    "state": ("", "file of what is learned, read at the start and written at the end; empty: none"),
+    "watch": ("", "populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
+    "bond": ("", "topic of a bond that a lifecycle manager watches; empty: none"),
+    "dry_run": (False, "true: commands go to dry_run/TOPIC, where no robot listens"),
+    "view": (False, "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
+}
+PASSED_ON = ("rate", "phase", "priority", "cpu", "trigger", "supervise", "state", "watch", "bond", "dry_run")
+CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name != "phase"), "event", "record")
+
+
+@dataclass(frozen=True)
+class NodeProcess:
+    """An executable of this package with its node name and parameters; ``needed``: when it ends, so do the others."""
+
+    executable: str
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    needed: bool = True
+
+
+def _file(name: str) -> str:
+    path = Path(name)
+    return str(path.resolve() if path.is_file() else shipped(name))
+
+
+def _values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """All arguments, converted to the type of their defaults."""
+    found = {}
+    for name, (default, _) in ARGUMENTS.items():
+        value = given.get(name, default)
+        if isinstance(default, bool):
+            if str(value).lower() not in ("true", "false"):
+                raise DescriptionError(name, value, "must be true or false")
+            value = str(value).lower() == "true"
+        found[name] = type(default)(value)
+    return found
+
+
+def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
+    """World or controller; ``same``: the arguments that are passed on as parameters of the same name."""
+    parameters = {
+        "controller_file": _file(values["controller_file"]),
+        "mode": "lockstep" if values["lockstep"] else "realtime",
+        "record": f"{values['record']}/{name}.npz" if values["record"] else "",
+    }
+    return NodeProcess(f"{name}_node", name, parameters | {key: values[key] for key in same} | more)
+
+
+def controller(**given: Any) -> NodeProcess:
+    """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`, with the same defaults."""
+    values = _values({"phase": 0.0} | given)
+    if values["event"] and values["lockstep"]:
+        raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
+    more = {"mode": "event"} if values["event"] else {}
+    return _node("controller", values, PASSED_ON, **more)
+
+
+def closed_loop(**given: Any) -> list[NodeProcess]:
+    """World and controller. Arguments as in `ARGUMENTS`."""
+    values = _values(given)
+    if values["lockstep"] and values["rate"] != 0:
+        raise DescriptionError("rate", given["rate"], "must be 0 in lockstep, where the world's step is the period")
+    priority = 0 if values["lockstep"] or values["priority"] == 0 else 40
+    same = ("world", "seed", "duration", "episodes", "step")
+    world = _node("world", values, same, arguments=values["world_arguments"], priority=priority)
+    nodes = viewers(world.parameters["controller_file"]) if values["view"] else []
+    return [world, controller(**values), *nodes]
+
+
+def viewers(file: str) -> list[NodeProcess]:
+    """The viewers for the events of a controller file's first events input, and for the spikes of its inputs: at
+    ordinary priority, and not needed by other processes."""
+    spec = load_spec(file)
+    cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
+    if not cameras:
+        raise DescriptionError("view", "true", f"{file} has no events input with a topic", "leave it out")
+    topic, (width, height) = spec.ros_inputs[cameras[0].name], cameras[0].size
+    spiking = [i.name for i in spec.inputs if getattr(getattr(i, "encoder", None), "neuron", None) is not None]
+    spikes = ",".join(f"spikes/{name}" for name in spiking)
+    parameters = {"topic": topic.topic, "type": topic.type, "spikes": spikes, "width": width, "height": height}
+    nodes = [NodeProcess("view_node", "view", parameters, needed=False)]
+    if spiking:
+        encoder = {"controller_file": file, "inputs": ",".join(spiking), "priority": 0}
+        nodes.append(NodeProcess("encoder_node", "encoder", encoder, needed=False))
+    return nodes
+
+
+def node_arguments(process: NodeProcess) -> dict[str, Any]:
+    """Arguments for launch_ros's Node: the executable of a colcon workspace; or, if the package was installed by pip
+    so that launch does not find its folder, the module, run by the Python that runs the launch file."""
+    found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
+    if _in_workspace(process.executable):
+        return found | {"package": PACKAGE, "executable": process.executable}
+    return found | {"executable": sys.executable, "arguments": _module(process), "exec_name": process.executable}
+
+
+def _in_workspace(executable: str) -> bool:
+    """Whether launch finds the executable: in ``lib/snn_control`` of the first prefix that has the package."""
+    for prefix in map(Path, filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep))):
+        if (prefix / "share/ament_index/resource_index/packages" / PACKAGE).is_file():
+            return (prefix / "lib" / PACKAGE / executable).is_file()
+    return False
+
+
+def _module(process: NodeProcess) -> list[str]:
+    return ["-m", f"{PACKAGE}.ros.{process.executable}"]
+
+
+def command_line(process: NodeProcess) -> list[str]:
+    """The command line that starts a process without launch: the same executable, module and parameters."""
+    line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
+    for key, value in process.parameters.items():
+        text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
+        line += ["-p", f"{key}:={text}"]
+    return line
+
+
+def environment_of_child() -> dict[str, str]:
+    """Environment of a process that is started by this one."""
+    child = dict(os.environ)
+    child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:
+        child.setdefault("AMENT_PREFIX_PATH", sys.prefix)
+    return child

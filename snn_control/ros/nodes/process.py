@@ -1,0 +1,400 @@
+"""Process of one or several nodes: start of rclpy, end by signals, parameters, and the loop that spins.
+
+The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority below that of
+the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine does not delay messages
+(docs/architecture.md). The main thread, which compiles, answers services and reports, stays at ordinary priority.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import rclpy
+import yaml
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.utilities import remove_ros_args
+from rclpy.validate_node_name import InvalidNodeNameException, validate_node_name
+
+from ...errors import DescriptionError, SnnControlError, close_match, nearest
+from ...files import writing
+from ...findings import Finding, warning
+from ...realtime.rights import priority_of_new_threads
+from ...realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
+from ...record.run_folder import is_file_of
+from .. import block_ends
+from ..ports.transport import remove_profile, shared_memory, use_udp
+
+__all__ = [
+    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority",
+    "io_node",
+    "missing_rights", "run_node", "start_rclpy",
+]  # fmt: skip
+
+DDS_PRIORITY = 60  # at most
+SAVES_WITHIN = 600.0  # s
+STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not commanded anything yet
+NEARLY = 0.85  # likeness of two names of which one is misspelt
+SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
+
+
+class Stop(Watchdog):
+    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
+
+    A running loop reads the signal through `halt`, whatever the interpreter does meanwhile. Further signals are
+    ignored.
+
+    priority : of the thread that watches, SCHED_FIFO; 0: ordinary
+    """
+
+    def __init__(self, priority: int = 0) -> None:
+        super().__init__(block_ends(), priority)
+        self.allow(STARTS_WITHIN, 0)
+
+    def __call__(self) -> bool:
+        return self.halted
+
+    def begins(self) -> None:
+        """Call before the first command: from now on an orderly end matters. Before that, a signal simply ends the
+        process, if necessary in the middle of a compilation."""
+        self.allow(GRACE_S)
+
+
+class _Dds:
+    """SCHED_FIFO priority of this process's DDS threads: requested, and last granted."""
+
+    wanted, granted = DDS_PRIORITY, DDS_PRIORITY
+
+
+@contextmanager
+def dds_threads() -> Iterator[None]:
+    """A context in which new threads, those of DDS, get SCHED_FIFO below the node's priority, if that is granted.
+
+    Only code that creates DDS threads, above all the first node, should run in it: other new threads would inherit it
+    too.
+    """
+    with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
+        yield
+
+
+def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
+    if _Dds.granted == _Dds.wanted:
+        return tuple(missing)
+    text = f"priority {_Dds.wanted} of the DDS threads was not granted"
+    return (*missing, warning("SCHED_FIFO", text, "it is granted as the loop's is"))
+
+
+def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
+    """The parameter ``priority`` in command-line arguments for the node ``name``, before the node exists.
+
+    A value that cannot be read is ignored here: the node reports it.
+    """
+    pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
+    for option, value in pairs:
+        if option in ("-r", "--remap") and value.startswith("__node:="):
+            name = value.removeprefix("__node:=")
+    found: Any = default
+    for option, value in pairs:  # the last one is valid
+        key, _, text = value.partition(":=")
+        if option == "--params-file":
+            found = [found, *_priorities_in(value, name)][-1]
+        elif option in ("-p", "--param") and key in ("priority", f"{name}:priority") and text.isdigit():
+            found = int(text)
+    return found if type(found) is int else default
+
+
+def _priorities_in(file: str, name: str) -> list[Any]:
+    try:
+        nodes = yaml.safe_load(Path(file).read_text(encoding="utf-8")).items()
+        found = [v["ros__parameters"] for node, v in nodes if str(node).rpartition("/")[2] in ("*", "**", name)]
+        return [parameters["priority"] for parameters in found if "priority" in parameters]
+    except (OSError, ValueError, yaml.YAMLError, AttributeError, KeyError, TypeError):
+        return []
+
+
+@contextmanager
+def _readable(given: Sequence[str]) -> Iterator[None]:
+    """A context that raises DescriptionError for arguments that rcl cannot read."""
+    try:
+        yield
+    except RuntimeError as error:  # a long message from rcl
+        reason = " ".join(str(error).split()).partition(", at ")[0]
+        raise DescriptionError("arguments", given, f"cannot be read: {reason}") from None
+
+
+def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
+    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read.
+
+    The threads of DDS get a priority below that of each node in ``names``: the one in the arguments ``given``,
+    otherwise ``priority``.
+    """
+    lowest = min(given_priority(given, name, priority) for name in names)
+    _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
+    # before rclpy, whose default handler would shut the context down before the final safe command
+    stop = Stop(_Dds.wanted)
+    for what in use_udp():
+        print(f"snn_control: {what} is overridden: nodes use no shared memory, which can block them", file=sys.stderr)
+    with _readable(given), dds_threads():
+        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    return stop
+
+
+def io_node(node: Any) -> Any:
+    """A node ``<name>_io`` that is never spun, for the subscriptions and publishers of a loop.
+
+    It takes no command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once.
+    """
+    with dds_threads():
+        return Node(
+            f"{node.get_name()}_io",
+            namespace=node.get_namespace(),
+            context=node.context,
+            use_global_arguments=False,
+            start_parameter_services=False,
+            enable_rosout=False,
+        )
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A parameter of a node, read-only unless it ``changes``.
+
+    low, high : range of a number; None: any
+    words : permitted texts; empty: any
+    required : the rule that an empty value breaks; empty: it may be left out
+    """
+
+    default: Any
+    description: str
+    low: Any = None
+    high: Any = None
+    words: Sequence[str] = ()
+    required: str = ""
+    changes: bool = False
+
+
+class ProcessNode(Node):
+    """Base of our nodes, with parameters that are set at the start.
+
+    NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
+    SEVERAL : a process may have several of these nodes, whose names are its arguments
+    PARAMETERS : by name; their values are attributes of ``given``
+    EXAMPLE : arguments after ``--ros-args``, for --help
+    DECLARES_MORE : further parameters are declared later, after which the node calls `warn_of_unknown`
+    """
+
+    NAME, PRIORITY, EXAMPLE, SEVERAL = "", 0, "", False
+    PARAMETERS: Mapping[str, Parameter] = {}
+    DECLARES_MORE = False
+    #: name of a node of this process, parameter -> file that it writes
+    _written: ClassVar[dict[tuple[str, str], Path]] = {}
+
+    def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
+        with dds_threads():
+            super().__init__(name or self.NAME, **options)
+        remove_profile()
+        self._stop, self.exit_code, self.finished = stop, 0, False
+        values = {name: declare(self, name, one) for name, one in self.PARAMETERS.items()}
+        self.given: Any = SimpleNamespace(**values)
+        if not self.DECLARES_MORE:
+            self.warn_of_unknown()
+        for name, one in self.PARAMETERS.items():
+            if one.required and not values[name]:
+                raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
+
+    def warn_of_unknown(self) -> None:
+        """Report parameters that were given and are not declared, which rclpy ignores. A file may hold parameters for
+        several nodes, so this is only a warning; raises DescriptionError for what is nearly the name of one."""
+        known = sorted(self.get_parameters_by_prefix(""))
+        for name, one in getattr(self, "_parameter_overrides", {}).items():
+            if name not in known and not name.startswith("qos_overrides."):
+                if near := difflib.get_close_matches(name, known, 1, NEARLY):
+                    raise DescriptionError(name, one.value, "is not a parameter", f"did you mean '{near[0]}'?")
+                self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
+
+    def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
+        """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
+        return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def check_written(self, parameter: str) -> None:
+        """Raise DescriptionError now if the file that a parameter names could not be written by this node later."""
+        path = getattr(self.given, parameter)
+        if not path:
+            return
+        file = Path(path)
+        with writing(parameter, path):
+            file.parent.mkdir(parents=True, exist_ok=True)
+        if file.is_dir() or not os.access(file.parent, os.W_OK):
+            raise DescriptionError(parameter, path, "must be a file in a folder that can be written to")
+        mine, file = (self.get_name(), parameter), file.resolve()
+        for (node, other), theirs in self._written.items():
+            record, state = (file, theirs) if parameter == "record" else (theirs, file)
+            if (node, other) != mine and (file == theirs or (other != parameter and is_file_of(record, state))):
+                rule = f"is written by {node}, in the same process: {other} = {theirs}"
+                raise DescriptionError(parameter, path, rule, f"-p {mine[0]}:{parameter}:=FILE")
+        self._written[mine] = file
+
+    @contextmanager
+    def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
+        """A context in which a file is written, which may take long; if that fails, it is reported and the node
+        fails."""
+        self._stop.allow(SAVES_WITHIN)
+        try:
+            yield
+        except OSError as error:
+            self.get_logger().error(f"{parameter} = {file}: cannot be written: {error.strerror}")
+            self.exit_code = 1
+        self._stop.allow(GRACE_S)
+
+    def finish(self) -> None:
+        """Shut down in order."""
+
+
+def help_of(node: type[ProcessNode]) -> str:
+    """Text of --help: the node's purpose, its parameters with their defaults, and an example."""
+    what = (sys.modules[node.__module__].__doc__ or node.__doc__ or "").strip()
+    width = max(map(len, node.PARAMETERS), default=0)
+    lines = []
+    for name, one in node.PARAMETERS.items():
+        default = str(one.default).lower() if isinstance(one.default, bool) else one.default
+        lines.append(f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})")
+    names = "[NAME ...] " if node.SEVERAL else ""
+    return (
+        f"usage: {node.NAME}_node {names}[--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n"
+        f"{what}\n\nparameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {node.NAME}_node --ros-args {node.EXAMPLE}\n"
+    )
+
+
+KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
+
+
+def declare(node: Node, name: str, one: Parameter) -> Any:
+    """Declare a parameter; returns its value.
+
+    An integer is accepted for a floating-point parameter. Raises DescriptionError for any other type, for a value out
+    of the range, and for an unknown word.
+    """
+    given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
+    node.undeclare_parameter(name)
+    value = one.default if given is None else given
+    if isinstance(one.default, float) and type(value) is int:
+        value = float(value)
+    if type(value) is not type(one.default) or (one.low is not None and not one.low <= value <= one.high):
+        limits = "" if one.low is None else f" in [{one.low:g}, {one.high:g}]"
+        fix = f"write {name}:=\"'{given}'\"" if isinstance(one.default, str) else ""
+        raise DescriptionError(name, given, f"must be {KINDS[type(one.default)]}{limits}", fix)
+    if one.words and value not in one.words:
+        rule = f"is not known: it must be {' or '.join(map(repr, one.words))}"
+        raise DescriptionError(name, value, rule, close_match(value, one.words))
+    descriptor = ParameterDescriptor(description=one.description, read_only=not one.changes, dynamic_typing=one.changes)
+    if one.low is not None and isinstance(one.default, float):
+        descriptor.floating_point_range = [FloatingPointRange(from_value=one.low, to_value=one.high)]
+    elif one.low is not None:
+        descriptor.integer_range = [IntegerRange(from_value=one.low, to_value=one.high)]
+    node.declare_parameter(name, value, descriptor, ignore_override=True)
+    return value
+
+
+def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
+    """Start rclpy, make a node, or one for each name among the arguments, and spin them until a signal or until one has
+    ``finished``; returns the exit code.
+
+    With --help among the arguments, the help is printed instead.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    if {"-h", "--help"} & set(given):
+        print(help_of(make), end="")
+        return 0
+    stop, nodes = None, []
+    try:
+        names = _names(make, given)
+        stop = start_rclpy(given, names, make.PRIORITY)
+        with ExitStack() as ends:  # whatever happens, each node that was made ends in order
+            executor = SingleThreadedExecutor()
+            for name in names:
+                if stop() or any(node.finished for node in nodes):  # a signal may come during the imports
+                    break
+                node = make(stop, name=name)
+                ends.callback(_end, node, executor)
+                nodes.append(node)
+                executor.add_node(node)
+            if nodes:
+                stop.begins()
+                if shared_memory():
+                    nodes[0].get_logger().error(MAY_BLOCK)
+                _spin(nodes, executor, stop)
+    except SnnControlError as error:
+        print(f"snn_control: {error}", file=sys.stderr)
+        return 2
+    finally:
+        rclpy.try_shutdown()
+        if stop is not None:
+            stop.close()
+    return max((node.exit_code for node in nodes), default=0)
+
+
+def _end(node: Any, executor: Any) -> None:
+    node.finish()
+    executor.remove_node(node)
+    node.destroy_node()
+
+
+def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
+    """Names of the nodes; raises DescriptionError for arguments that are none."""
+    fix = "write --ros-args -p NAME:=VALUE; see --help"
+    with _readable(given):
+        names = remove_ros_args(given)
+    if not names:
+        return [make.NAME]
+    if not (make.SEVERAL and all(map(_is_name, names))):
+        raise DescriptionError("arguments", names, "are not known", fix)
+    if len(set(names)) < len(names) or len(names) > MOST_LOOPS:
+        raise DescriptionError("arguments", names, f"must be at most {MOST_LOOPS} names, each of them once")
+    if any(word.startswith("__node:=") for word in given):
+        fix = "leave it out: the names of the nodes are the arguments"
+        raise DescriptionError("arguments", "__node:=", "would give all nodes one name", fix)
+    return names
+
+
+def _is_name(word: str) -> bool:
+    """Whether a node can be called so."""
+    try:
+        return validate_node_name(word)
+    except InvalidNodeNameException:
+        return False
+
+
+MAY_BLOCK = (
+    "messages still use shared memory of Fast DDS: a reader that is killed may block the commands for "
+    "ever; take it out of DEFAULT_FASTDDS_PROFILES.xml, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4"
+)
+
+
+def _spin(nodes: Sequence[Any], executor: Any, stop: Stop) -> None:
+    """Spin until ``stop()`` or a node has finished; an exception in a callback is logged and does not end them."""
+    told = ""
+    while not stop() and not any(node.finished for node in nodes):
+        try:
+            executor.spin_once(timeout_sec=0.05)
+        except ExternalShutdownException:
+            return
+        except Exception as error:
+            where = traceback.extract_tb(error.__traceback__)[-1]
+            text = f"{type(error).__name__}: {error} ({Path(where.filename).name}:{where.lineno})"
+            if text != told:  # a faulty message may come a thousand times a second
+                nodes[0].get_logger().error(f"a callback failed, the node continues: {text}")
+                told = text

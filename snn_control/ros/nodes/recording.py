@@ -1,0 +1,125 @@
+"""What a controller node keeps of its run, and the files that it becomes: at the end, meanwhile, around a fault."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from ...analysis.energy import estimate
+from ...controller import Controller
+from ...controller_file import ControllerSpec
+from ...errors import counted
+from ...record.activity import ActivityRecorder
+from ...record.input_recorder import InputLogRecorder
+from ...record.mcap_record import McapRecorder
+from ...record.run_folder import companion, new_record, numbered
+
+__all__ = ["Recording"]
+
+MOST_FAULTS = 20  # files of one activation: a fault that comes again and again must not fill the disk
+
+
+class Recording:
+    """The recorders of a configured node, and what is written of them.
+
+    recorders : observers of its loop
+    """
+
+    def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
+        self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec
+        self.recorders = ActivityRecorder(controller.bound), InputLogRecorder(controller.bound)
+        self._grows = self._file.suffix == ".mcap"
+        self._growing: McapRecorder | None = None
+        self._seen, self._begun, self._saved = 0, 0.0, 0  # faults; the time of one that is to be saved; files of faults
+        self._timer = node.steady_timer(0.05, self._look_for_faults) if node.given.fault_after > 0 else None
+        if not self._grows:
+            kept = self.recorders[1].kept
+            node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {kept}")
+
+    def begin(self) -> None:
+        """Begin anew, before the loop runs; raises OSError or SnnControlError."""
+        for recorder in self.recorders:
+            recorder.clear()
+        self._seen, self._begun, self._saved = self._node.faults.total, 0.0, 0
+        if self._grows:
+            with tempfile.TemporaryDirectory() as folder:
+                self._spec.save(Path(folder) / "controller.yaml")
+                files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+            activity, inputs = self.recorders
+            name = self._node.get_fully_qualified_name()
+            for file in numbered(self._file):
+                with suppress(FileExistsError):
+                    self._growing = McapRecorder(file, name, inputs, activity, files, self._failed)
+                    break
+
+    def end(self) -> None:
+        """Write what is left, after the loop has ended."""
+        node, growing = self._node, self._growing
+        if growing is not None:
+            with node.saving(growing.path):
+                growing.close()
+            if growing.lost:
+                node.get_logger().error(f"{growing.path}: missing: {counted(growing.lost, 'tick')}")
+            self._growing = None
+        elif self.recorders[0].total > 0:
+            with node.saving(self._file), new_record(self._file) as file:
+                self._write(file)
+                node.get_logger().info(f"record: {file}")
+        for recorder in self.recorders:
+            recorder.clear()
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._node.destroy_timer(self._timer)
+
+    def snapshot(self, seconds: float | None = None) -> Path:
+        """Save all ticks that are kept, or the newest seconds of them, while the loop runs, in new files; raises
+        OSError."""
+        with new_record(self._file.with_suffix(".npz")) as file:
+            self._write(file, seconds)
+        return file
+
+    def _write(self, file: Path, seconds: float | None = None) -> None:
+        """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
+        activity, inputs = self.recorders
+        loop, most, begun = self._node.loop, None, time.monotonic()
+        power = estimate(self._controller.bound).microwatt
+        if seconds is not None:  # what has come since this began must not push out the first
+            most = max(1, round((seconds + time.monotonic() - begun) * 1e9 / self._controller.period_ns))
+        log = inputs.log(loop.running, most)  # written last, so that both end with nearly the same tick
+        activity.save(file, loop, self._controller, most, estimated_microwatt=power)
+        log.save(companion(file, "inputs"))
+        self._spec.save(companion(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
+
+    def _failed(self, reason: str) -> None:
+        """The file that grows cannot be written any more."""
+        self._node.get_logger().error(f"record = {self._file}: cannot be written: {reason}; the loop goes on")
+        self._node.exit_code = 1
+
+    # faults ------------------------------------------------------------------------------------------------------
+    def _look_for_faults(self) -> None:
+        node = self._node
+        if not node.loop.running:
+            return
+        total, now = node.faults.total, time.monotonic()
+        if total > self._seen and not self._begun:
+            self._begun = now
+        if self._begun and now >= self._begun + node.given.fault_after:
+            self._save_fault(now - self._begun + node.given.fault_before)
+            self._begun, self._seen = 0.0, total  # later faults are in the same file
+
+    def _save_fault(self, seconds: float) -> None:
+        log = self._node.get_logger()
+        if self._saved >= MOST_FAULTS:
+            if self._saved == MOST_FAULTS:
+                log.warning(f"faults are not saved any more: {MOST_FAULTS} files of this activation are there")
+            self._saved = MOST_FAULTS + 1
+            return
+        self._saved += 1
+        try:
+            log.info(f"a fault is saved: {self.snapshot(seconds)}")
+        except OSError as error:
+            log.error(f"record = {self._file}: a fault cannot be saved: {error.strerror}")

@@ -1,0 +1,108 @@
+"""What an operator asks of a running controller: services of the controller node."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from std_srvs.srv import SetBool, Trigger
+
+from ...errors import InputError, RuntimeFault, SnnControlError
+from .diagnostics import guard_reason, learning_switches
+
+__all__ = ["offer_services"]
+
+Answer = tuple[bool, str]  # success, and a message
+
+
+def offer_services(node: Any) -> None:
+    """Create the services ``~/release`` ... of a controller node."""
+    running = {"release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot}
+    for name, answer in running.items():
+        _offer(node, Trigger, name, answer)
+    _offer(node, SetBool, "learning", _learning)
+    for name, answer in {"save_state": _save_state, "load_state": _load_state}.items():
+        _offer(node, Trigger, name, answer, running=False)
+
+
+def _offer(node: Any, kind: Any, name: str, answer: Callable[[Any, Any], Answer], running: bool = True) -> None:
+    """A service that answers with success and message. ``running``: only while the loop runs; else once configured."""
+
+    def respond(request: Any, response: Any) -> Any:
+        response.success, response.message = False, "not active" if running else "not configured"
+        if node.loop is not None and (node.loop.running or not running):
+            response.success, response.message = answer(node, request)
+        return response
+
+    node.create_service(kind, f"~/{name}", respond)
+
+
+def _release(node: Any, request: Any) -> Answer:
+    """Operator's release of a fault: whether the controller commands again."""
+    controller, loop = node.controller, node.loop
+    end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks, one is complete
+    controller.release()
+    while controller.safe and loop.ticks < last and time.monotonic() < end:
+        time.sleep(0.001)
+    return (False, f"still the safe command: {guard_reason(node)}") if controller.safe else (True, "commands")
+
+
+def _restart(node: Any, request: Any) -> Answer:
+    """Restart the network in the loop's next tick; what was learned stays."""
+    node.controller.restart()
+    return True, "the network restarts"
+
+
+def _reset(node: Any, request: Any) -> Answer:
+    """Restart the network in the loop's next tick, with the weights of the file."""
+    node.controller.restart(forget=True)
+    return True, "the network restarts, and what was learned is forgotten"
+
+
+def _learning(node: Any, request: Any) -> Answer:
+    """Switch all learning rules from the loop's next tick on."""
+    try:
+        node.controller.learning(request.data)
+    except InputError as error:
+        return False, str(error)
+    return True, learning_switches(node.controller)
+
+
+def _snapshot(node: Any, request: Any) -> Answer:
+    """Save the newest ticks while the loop runs."""
+    if node.recording is None:
+        return False, "nothing is recorded: start the node with record:=FILE.npz"
+    try:
+        return True, str(node.recording.snapshot())
+    except OSError as error:
+        return False, f"{node.record}: cannot be written: {error.strerror}"
+
+
+NO_STATE = "no file is named: start the node with state:=FILE.npz"
+
+
+def _save_state(node: Any, request: Any) -> Answer:
+    """Write the state, and with it all that was learned, into the file ``state``."""
+    file = node.given.state
+    if not file:
+        return False, NO_STATE
+    try:
+        node.controller.save_state(file, node.copies.take() if node.loop.running else None)
+    except (OSError, RuntimeFault) as error:
+        return False, f"{file}: cannot be written: {getattr(error, 'strerror', error)}"
+    return True, file
+
+
+def _load_state(node: Any, request: Any) -> Answer:
+    """Whether the next activation begins with what was learned in the file ``state``."""
+    file = node.given.state
+    if not file:
+        return False, NO_STATE
+    if node.loop.running:
+        return False, "active: deactivate the node first; it begins with the file when it is activated"
+    try:
+        there = node.begin_learned(node.controller)
+    except SnnControlError as error:
+        return False, str(error)
+    return there, f"the node begins with {file} when it is activated" if there else f"{file}: there is no such file"

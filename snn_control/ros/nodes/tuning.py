@@ -1,0 +1,65 @@
+"""What a controller file declares ``tunable``, as parameters of the controller node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rcl_interfaces.msg import SetParametersResult
+
+from ...controller import Controller
+from ...controller_file import ControllerSpec
+from ...controller_file.tunable import parameter_name
+from ...errors import InputError
+from .process import Parameter, declare
+
+__all__ = ["TunableParameters"]
+
+
+class TunableParameters:
+    """The parameters of a node; a value that is set is used from the loop's next tick on.
+
+    A value that the controller cannot have is refused; the service's answer has the reason.
+    """
+
+    def __init__(self, node: Any) -> None:
+        self._node, self._paths, self._controller = node, {}, None  # type: ignore[var-annotated]
+        node.add_on_set_parameters_callback(self._set)
+
+    def declare(self, spec: ControllerSpec, controller: Controller) -> None:
+        """Declare them with the file's values, or those given at the start; raises DescriptionError or InputError."""
+        begin, self._controller = controller.tuned, None
+        values = {}
+        for path, now in begin.items():
+            ends, name = spec.tunable[path], parameter_name(path)
+            one = Parameter(now, f"{path} of {spec.path}", ends.low, ends.high, changes=True)
+            values[path] = float(declare(self._node, name, one))
+            self._paths[name] = path
+        given = {path: value for path, value in values.items() if value != begin[path]}
+        if given:
+            controller.tune(given)
+            self._tell(given)
+        self._controller = controller
+
+    def undeclare(self) -> None:
+        """Take them back, when the node forgets its controller."""
+        names, self._paths, self._controller = self._paths, {}, None
+        for name in names:
+            self._node.undeclare_parameter(name)
+
+    def _set(self, parameters: list[Any]) -> SetParametersResult:
+        values = {self._paths[one.name]: one.value for one in parameters if one.name in self._paths}
+        if values and self._controller is not None:
+            for path, value in values.items():  # 1 is as good as 1.0, which is what `ros2 param set` makes of it
+                if type(value) not in (int, float):
+                    return SetParametersResult(successful=False, reason=f"{path} = {value!r}: must be a number")
+            try:
+                self._controller.tune(values)
+            except InputError as error:
+                return SetParametersResult(successful=False, reason=str(error))
+            self._tell(values)
+        return SetParametersResult(successful=True)
+
+    def _tell(self, values: Mapping[str, float]) -> None:
+        told = ", ".join(f"{path} = {value:g}" for path, value in values.items())
+        self._node.get_logger().info(f"tuned: {told}")

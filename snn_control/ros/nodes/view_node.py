@@ -1,0 +1,200 @@
+"""Events and spikes as an image and point clouds, which RViz, Foxglove and rqt can show directly.
+
+It runs in a process of its own at ordinary priority, receives with best effort, and drops what it cannot process, so
+that it does not disturb a control loop.
+"""
+
+from __future__ import annotations
+
+import array
+import sys
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import Image, PointCloud2
+
+from ...events import Events
+from ...events.files.messages import CLOUD_TYPE, EVENT_TYPES, reader_of
+from ...events.frames import OFF, ON, STYLES, fitting, likely_size, painter
+from ..messages.clouds import SPIKE, cloud_cdr
+from ..ports.topics import message_class, resolved
+from .process import Parameter, ProcessNode, Stop, dds_threads, run_node
+
+__all__ = ["EventReader", "ViewNode", "event_points", "main", "read_spikes", "spike_points"]
+
+#: a point of the clouds: position [m], and 0x00RRGGBB in the bytes of a float, as viewers expect it
+POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
+DEPTH = 0.5  # m along x for the time of one image; the sensor is 1 m wide
+SPIKE_COLOURS = ((86, 180, 233), (240, 180, 40), (0, 178, 135), (224, 140, 185))
+WAITING = 2000  # messages of spikes between two images; older ones are dropped
+EVENTS_DEPTH = 200
+
+
+class EventReader:
+    """Reads serialized messages of one topic as events; malformed ones are counted, not raised.
+
+    kind : message type, of `EVENT_TYPES`
+    width, height : of the sensor [pixel]; 0: as messages state it, otherwise a likely size for the events seen
+    """
+
+    def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
+        self.counters: Counter[str] = Counter()
+        self._seen = (0, 0)
+        self._reader = reader_of(kind, self.counters, width, height)
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(width, height) of the sensor; None before the first event. It may grow if no message states it."""
+        width, height = self._reader.size
+        if width and height:
+            return width, height
+        return likely_size(*self._seen) if self._seen[0] else None
+
+    def read(self, message: bytes) -> Events:
+        """The events of a message; their t is in the unit of its encoding."""
+        columns = self._reader.read(message)
+        if columns is None:
+            return Events()
+        t, x, y, p = columns
+        events = Events(t, x, y, p, self._reader.unit)
+        if len(events):
+            self._seen = max(self._seen[0], int(events.x.max()) + 1), max(self._seen[1], int(events.y.max()) + 1)
+        return events
+
+
+def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """(n,) POINT of (n, 3) places [m] and (n, 3) colours."""
+    points = np.empty(len(places), POINT)
+    points["x"], points["y"], points["z"] = places.T
+    codes = np.asarray(colours, np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+    points["rgb"] = codes.astype("<u4").view("<f4")
+    return points
+
+
+def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
+    """(n,) POINT for at most ``most`` of the events, evenly selected: the sensor is 1 m wide and upright before the
+    viewer, older events are ``DEPTH`` m behind the newest for each ``seconds`` of age."""
+    n = len(events)
+    rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
+    age = (int(events.ns.max()) - events.ns[rows]) * 1e-9 if n else np.zeros(0)
+    across, down = (events.x[rows] + 0.5) / size[0] - 0.5, (events.y[rows] + 0.5 - size[1] / 2) / size[0]
+    places = np.stack([np.minimum(age / seconds, 10.0) * DEPTH, -across, -down], axis=1)
+    return _coloured(places, np.where((events.p[rows] != 0)[:, None], ON, OFF))
+
+
+def read_spikes(message: bytes) -> np.ndarray:
+    """(n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
+    length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
+    name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
+    start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
+    size = int.from_bytes(message[start - 4 : start], "little")  # size of the data, which may be followed by padding
+    if len(message) <= start + size or size % SPIKE.itemsize:
+        return np.empty(0, SPIKE)
+    return np.frombuffer(message, SPIKE, size // SPIKE.itemsize, start)
+
+
+def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
+    """(n,) POINT of spikes, in a square of 0.4 m right of the sensor, the ``place``-th from the top."""
+    places = np.stack([np.zeros(len(spikes)), -0.6 - 0.4 * spikes["x"], 0.5 - 0.5 * place - 0.4 * spikes["y"]], axis=1)
+    return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))
+
+
+class ViewNode(ProcessNode):
+    """Subscribes to a camera's events and to spikes; publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
+
+    NAME = "view"
+    EXAMPLE = "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket"
+    PARAMETERS: Mapping[str, Parameter] = {
+        "topic": Parameter("events", "Topic of the camera's events"),
+        "type": Parameter(CLOUD_TYPE, f"Its type: {', '.join(EVENT_TYPES)}", words=EVENT_TYPES),
+        "rate": Parameter(30.0, "Images a second [Hz]", 0.1, 240.0),
+        "style": Parameter("polarity", f"Of the image: {', '.join(STYLES)}", words=list(STYLES)),
+        "width": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
+        "height": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
+        "image_width": Parameter(640, "Columns of the image at most [pixel]: larger sensors are pooled", 16, 65535),
+        "points": Parameter(20000, "Most points of the cloud of an image; 0: no cloud", 0, 1000000),
+        "spikes": Parameter("", "Topics of spikes to show beside the events, separated by commas"),
+        "frame": Parameter("snn_view", "frame_id of image and clouds"),
+    }
+
+    def __init__(self, stop: Stop, **options: Any) -> None:
+        super().__init__(stop, **options)
+        given = self.given
+        self.reader = EventReader(given.type, given.width, given.height)
+        self.seconds = 1.0 / given.rate
+        self._painter: Any = None
+        self._size: tuple[int, int] | None = None
+        self._kept: list[Events] = []
+        self._newest = self._came = 0
+        self._spikes: list[deque[bytes]] = []
+        self._listen(given.topic, message_class("view", given.type), given.spikes.replace(",", " ").split())
+        self.steady_timer(self.seconds, self._publish)
+        self.get_logger().info(f"{given.topic} -> {self.get_name()}/image, {given.rate:g} images/s")
+
+    def _listen(self, topic: str, cls: Any, spikes: Sequence[str]) -> None:
+        qos = QoSProfile(depth=EVENTS_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
+        with dds_threads():
+            full = resolved(self, "view", topic)
+            self.create_subscription(cls, full, self._take, qos, raw=True)
+            for name in spikes:
+                waiting: deque[bytes] = deque(maxlen=WAITING)
+                full = resolved(self, "view.spikes", name)
+                self.create_subscription(PointCloud2, full, lambda m, to=waiting: to.append(m), qos, raw=True)
+                self._spikes.append(waiting)
+            self._images = self.create_publisher(Image, "~/image", 2)
+            self._clouds = self.create_publisher(PointCloud2, "~/cloud", 2)
+            self._spike_clouds = self.create_publisher(PointCloud2, "~/spikes", 2)
+
+    def _take(self, message: bytes) -> None:
+        events = self.reader.read(message)
+        if not len(events):
+            return
+        if self.reader.size != self._size:
+            self._size = self.reader.size
+            assert self._size is not None
+            pooled = fitting(*self._size, (self.given.image_width, self._size[1]))[0]
+            self._painter = painter(self.given.style, *self._size, pooled)
+        self._painter.add(events)
+        self._newest, self._came = int(events.ns.max()), time.monotonic_ns()
+        if self.given.points:
+            self._kept.append(events)
+            if sum(map(len, self._kept)) > 4 * self.given.points and len(self._kept) > 1:
+                self._kept = [Events.concatenate(self._kept)[::2]]
+
+    def _publish(self) -> None:
+        stamp = self.get_clock().now()
+        if self._painter is not None:
+            # without events the sensor's clock advances with ours, so that old events fade
+            picture = self._painter.image(self._newest + time.monotonic_ns() - self._came)
+            message = Image(height=picture.shape[0], width=picture.shape[1], encoding="rgb8", step=3 * picture.shape[1])
+            message.header.stamp, message.header.frame_id = stamp.to_msg(), self.given.frame
+            message.data = array.array("B", picture.tobytes())  # from an array it is one copy, from bytes very many
+            self._images.publish(message)
+        if self._kept and self._size is not None:
+            points = event_points(Events.concatenate(self._kept), self._size, self.seconds, self.given.points)
+            self._clouds.publish(cloud_cdr(points, stamp.nanoseconds, self.given.frame))
+            self._kept.clear()
+        parts = []
+        for place, waiting in enumerate(self._spikes):
+            messages = [waiting.popleft() for _ in range(len(waiting))]
+            parts += [spike_points(read_spikes(message), place) for message in messages]
+        if parts:
+            self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
+
+    def finish(self) -> None:
+        """Log what could not be read."""
+        if self.reader.counters:
+            said = ", ".join(f"{name} {n}" for name, n in self.reader.counters.items())
+            self.get_logger().info(f"of the events' messages: {said}")
+
+
+#: entry point of the executable ``view_node``; returns the exit code
+main = partial(run_node, ViewNode)
+
+if __name__ == "__main__":
+    sys.exit(main())

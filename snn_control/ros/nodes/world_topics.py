@@ -1,0 +1,150 @@
+"""The world's ends of the topics: it publishes an environment's observation and receives its action."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from rclpy.node import Node
+
+from ...coding import EventsInput, ValueInput
+from ...controller_file import ControllerSpec, RosTopic
+from ...engine.program import aligned
+from ...engine.slots import EMPTY, SLOT_WORDS
+from ...errors import DescriptionError, RuntimeFault, within
+from ...events import Events
+from ...events.codecs import codec
+from ...events.files.messages import CLOUD_TYPE
+from ...events.packets import PACKET_TYPES, packet_cdr
+from ..messages.clouds import events_cdr
+from ..messages.images import image_cdr
+from ..messages.walk import compile_path
+from ..ports.numeric import CommandOutput, NumericInput
+from ..ports.topics import input_type, message_class, qos_of, resolved, value_field
+
+__all__ = ["Camera", "Commands", "Pictures", "Sensors"]
+
+
+class Commands:
+    """The commands of one output, received by the world: a numeric input port called from Python."""
+
+    def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
+        topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
+        cls, program = value_field(where, topic, size)
+        self.name, self.topic, self.qos = name, topic, qos_of(topic, lockstep)
+        full = resolved(node, where, topic.topic)
+        subscription = io.create_subscription(cls, full, lambda message: None, self.qos)
+        self.memory = aligned(8 * (SLOT_WORDS + size))
+        self.slot = self.memory[: 8 * SLOT_WORDS].view(np.int64)
+        self.values = self.memory[8 * SLOT_WORDS :].view(np.float64)
+        self.slot[:] = EMPTY
+        at = int(self.slot.ctypes.data)
+        self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
+
+    def take(self, mode: int) -> int:
+        """Take what a loop in this ``mode`` of `realtime.port` would take; returns the number of messages."""
+        return self.port(time.monotonic_ns(), mode)
+
+
+class Sensors:
+    """The numeric inputs of one topic, published from one template."""
+
+    def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
+        topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
+        cls = message_class(where, topic.type)
+        self.names, self.topic, self.qos = names, topic, qos_of(topic, lockstep)
+        self._sizes = {one.name: one.size for one in spec.inputs if isinstance(one, ValueInput)}
+        rooms = {n: self._sizes[n] for n in names}
+        with within(where):
+            for n in names:
+                if spec.ros_inputs[n].reduce:  # a field that is reduced may have more numbers than the input
+                    rooms[n] = max(rooms[n], compile_path(cls, spec.ros_inputs[n].field).size)
+        self.values = {name: aligned(8 * room).view(np.float64) for name, room in rooms.items()}
+        self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+        fields = [(spec.ros_inputs[n].field, int(self.values[n].ctypes.data), rooms[n]) for n in names]
+        with within(where):
+            self.port = CommandOutput(self.publisher, cls, fields, name=",".join(names))
+        self.stamped = hasattr(cls(), "header")
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        given = [observation.get(name) for name in self.names]
+        if any(value is None for value in given):
+            self._publish_empty(stamp_ns)
+            return
+        for (name, values), value in zip(self.values.items(), given, strict=True):
+            numbers = np.asarray(value, np.float64).reshape(-1)
+            if numbers.size != self._sizes[name]:
+                rule = f"has {numbers.size} numbers, the input takes {self._sizes[name]}"
+                raise RuntimeFault(f"the observation's '{name}' {rule}")
+            k = np.arange(values.size)  # for a field that is reduced: repeat each number over its sector
+            values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
+        code = self.port(stamp_ns)
+        if code != 0:
+            raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
+
+    def _publish_empty(self, stamp_ns: int) -> None:
+        """Publish a stamped message with empty sequences: nothing is due, and lockstep continues."""
+        message = self._class()
+        if hasattr(message, "header"):
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
+        self.publisher.publish(message)
+
+
+class Pictures:
+    """A value input from pictures, published as an Image with a pixel for each number."""
+
+    stamped = True
+
+    def __init__(self, node: Node, io: Node, one: ValueInput, topic: RosTopic, lockstep: bool) -> None:
+        where = f"ros.inputs.{one.name}"
+        cls, _ = input_type(where, topic, one.size)
+        self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
+        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        given, grid = observation.get(self.name), self.topic.grid or (0, 0)
+        numbers = np.zeros(0) if given is None else np.asarray(given, np.float64).reshape(-1)
+        if given is not None and numbers.size != self.size:
+            rule = f"has {numbers.size} numbers, the input takes {self.size}"
+            raise RuntimeFault(f"the observation's '{self.name}' {rule}")
+        self.publisher.publish(image_cdr(numbers, grid if numbers.size else (0, 0), stamp_ns, self.name))
+
+
+class Camera:
+    """An events input, published as PointCloud2, or as packets of ``encoding`` if the controller's file says so."""
+
+    stamped = True
+
+    def __init__(self, node: Node, io: Node, one: EventsInput, topic: RosTopic, encoding: str, lockstep: bool) -> None:
+        where = f"ros.inputs.{one.name}"
+        self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
+        if topic.type not in (CLOUD_TYPE, *PACKET_TYPES):
+            fix = f"use {CLOUD_TYPE} or {PACKET_TYPES[0]}"
+            raise DescriptionError(f"{where}.type", topic.type, "is not what this node publishes", fix)
+        cls = message_class(where, topic.type)
+        self.encoding, self._seq = encoding if topic.type in PACKET_TYPES else "", 0
+        if self.encoding:
+            self._packet(*np.zeros((4, 0), np.int64), 0)  # compiles the encoder before the first step
+        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+
+    def publish(self, observation: Any, stamp_ns: int) -> None:
+        rows = observation[self.name]
+        if f"{self.name}_count" in observation:
+            rows = rows[: int(observation[f"{self.name}_count"][0])]
+        t, x, y, p = rows.T
+        t = np.rint(t.astype(np.float64) * 1e9).astype(np.int64) + stamp_ns
+        if self.encoding:
+            self.publisher.publish(self._packet(t, x, y, p, stamp_ns))
+        else:
+            self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
+
+    def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
+        """A serialized EventPacket; evt3 carries microseconds, mono nanoseconds."""
+        columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
+        if self.encoding == "evt3":
+            data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0
+        else:
+            data, base = codec("mono").encode(Events(t, *columns, unit="ns"), stamp_ns), stamp_ns
+        self._seq += 1
+        return packet_cdr(data, self.encoding, *self.size, self._seq, stamp_ns, base, self.name)

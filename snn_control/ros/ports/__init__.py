@@ -1,0 +1,1 @@
+"""Ports between DDS and the io block of the loop."""

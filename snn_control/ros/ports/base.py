@@ -1,0 +1,350 @@
+"""Base of all ports between DDS and the io block.
+
+The objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
+
+Age of a message
+----------------
+An age counts from the time at which the data was available, not from when the loop read it. By the rule of an input:
+
+arrival : the time since the message was published, as far as it is known. The middleware reports that time by the
+    publisher's clock. For a publisher on this machine that is our clock, and the difference is the age. For any other
+    the age is the message's delay relative to the fastest message of the last 10 to 20 s, so that clocks need not
+    agree; the first message of a publisher may be as old as the time since the loop last read. So messages that waited
+    while the process was paused are old. Stamps in the message are ignored.
+stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp in the future, by no more than FUTURE_NS,
+    counts as now; one further ahead, and a stamp of zero (none), are not trusted: such a message is counted and
+    ignored, and so is one with an older stamp than the current one, unless the current one is now in the future
+    because the clocks were set back.
+older : the larger of both; without a stamp the first alone.
+Only mode realtime has a clock: in the others the loop counts the ages itself.
+
+Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
+or the executor takes its messages, and while the port runs its handle must be held: ``with port:``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...engine.memory import call_int1, call_int3, call_int4, i64
+from ...engine.slots import STAMP
+from ...errors import DescriptionError, RuntimeFault
+from ...realtime.clock import now_realtime
+from ...realtime.port import LOCKSTEP, REALTIME, CompiledPort
+from ..messages import malformed
+from ..messages.malformed import ABOUT, CODE, COUNTS, REASON_WORDS, explain
+from ..messages.message_types import type_name
+from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
+
+__all__ = [
+    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Output", "Port", "begin_take",
+    "check_type", "known_since", "next_message", "refuse", "send",
+]  # fmt: skip
+
+#: largest number of messages in one call of ``take``: the rest waits for the next tick
+MOST_MESSAGES = 64
+
+# Words of a context. For all ports:
+RESET_ERROR = 0  # address of rcutils_reset_error
+CALL = 1  # address of rcl_take_serialized_message or rcl_publish_serialized_message
+HANDLE = 2  # rcl_subscription_t * or rcl_publisher_t *
+MESSAGE = 3  # rcl_serialized_message_t *
+SCRATCH = 4
+ERRORS, LAST_ERROR = 5, 6
+# Outputs:
+PUBLISHED = 7
+OWN_OF_OUTPUT = 8  # from here on, words that depend on the kind of output
+# Inputs:
+REASONS = 7  # address of the counters of `malformed`
+INFO = 8
+SLOT = 9
+LONGEST = 10  # longer messages are ignored [bytes]
+TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
+WIDTH, HEIGHT = 15, 16  # of the sensor, from the newest message of events; 0: not stated
+RULE, HOST = 17, 18  # rule of ages; first half of word GID for a publisher of this machine, -1: unknown
+LOOKED, GAP, WATCHED = 19, 20, 21  # time of the last read, time between the last two [ns], total time watched
+SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; number of changes of the publisher
+LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # smallest delay [ns] in this window and the last; start of this one
+UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
+TIMESPEC = 31  # two words
+OWN = 33  # from here on, words that depend on the kind of input
+WORDS = 48
+
+# Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 if the middleware does not provide them; two sequence
+# numbers and a pointer, then the publisher's id, two words
+PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
+
+NOTHING = np.int64(-1)  # returned by `next_message` in place of a length
+NOT_BELIEVED = np.int64(-1)  # returned by `known_since` in place of a time
+
+BY_ARRIVAL, BY_STAMP, OLDER = range(3)
+AGES = {"arrival": BY_ARRIVAL, "stamp": BY_STAMP, "older": OLDER}
+FUTURE_NS = 100_000_000  # clocks synchronised by NTP differ by less
+WINDOW_NS = 10_000_000_000
+CONTINUOUS_NS = 100_000_000  # a longer time without a read does not count as watching
+
+
+@register_jitable
+def begin_take(c, now_ns, mode):
+    """Start to take messages: store the time since the last read; returns the count of messages at which to stop."""
+    c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
+    c[LOOKED] = now_ns
+    c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
+    return c[TAKEN] + (1 if mode == LOCKSTEP else MOST_MESSAGES)
+
+
+@register_jitable
+def next_message(c, end):
+    """Take the next message -> its address and length; length NOTHING if there is none, or if ``end`` have been taken.
+
+    Messages longer than LONGEST are counted and ignored.
+    """
+    while c[TAKEN] < end:
+        code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
+        if code != 0:
+            if code != TAKE_FAILED:
+                c[ERRORS] += 1
+                c[LAST_ERROR] = code
+            call_int1(c[RESET_ERROR], np.int64(0))
+            break
+        c[TAKEN] += 1
+        info = i64(c[INFO], GID + 2)
+        if info[GID] != c[SENDER] or info[GID + 1] != c[SENDER + 1]:
+            c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
+            c[SWITCHES] += 1
+        message = i64(c[MESSAGE], 2)  # rcl may move the buffer with each message
+        if message[1] <= c[LONGEST]:
+            return message[0], message[1]
+        c[OVERSIZED] += 1
+    return np.int64(0), NOTHING
+
+
+@register_jitable
+def _waited(c, now_real):
+    """Time since the message that was just taken was published [ns]."""
+    info = i64(c[INFO], GID + 1)
+    if info[PUBLISHED_AT] <= 0:
+        return c[GAP]
+    delay = now_real - info[PUBLISHED_AT]
+    if info[GID] & 0xFFFFFFFF == c[HOST]:
+        return max(delay, 0)
+    if c[SINCE] == 0:
+        c[SINCE] = max(c[WATCHED], 1)
+        c[LEAST] = c[LEAST_BEFORE] = delay - c[GAP]
+    elif c[WATCHED] - c[SINCE] > WINDOW_NS:
+        c[LEAST_BEFORE], c[LEAST], c[SINCE] = c[LEAST], delay, c[WATCHED]
+    c[LEAST] = min(c[LEAST], delay)
+    return delay - min(c[LEAST], c[LEAST_BEFORE])
+
+
+@register_jitable
+def known_since(context, slot, stamp, now_ns, mode):
+    """When the message that was just taken became available [ns, CLOCK_MONOTONIC]; otherwise NOT_BELIEVED, and counted.
+
+    slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
+    """
+    c = i64(context, WORDS)
+    if mode != REALTIME:
+        return now_ns
+    now_real = now_realtime(context + 8 * TIMESPEC)
+    age = np.int64(0)
+    if c[RULE] != BY_STAMP:
+        age = _waited(c, now_real)
+    if c[RULE] != BY_ARRIVAL:
+        if stamp > 0:
+            age = max(age, now_real - stamp)
+            if now_real - stamp < -FUTURE_NS:
+                c[FUTURE] += 1
+                return NOT_BELIEVED
+        elif c[RULE] == BY_STAMP:
+            c[UNSTAMPED] += 1
+            return NOT_BELIEVED
+        if 0 < stamp < slot[STAMP] <= now_real + FUTURE_NS:
+            c[BACKWARDS] += 1
+            return NOT_BELIEVED
+    return max(now_ns - age, 0)
+
+
+@register_jitable
+def refuse(c, code, a, b):
+    """Count a malformed message, with the code of its reason and two numbers about it."""
+    c[MALFORMED] += 1
+    words = i64(c[REASONS], REASON_WORDS)
+    words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
+    words[COUNTS - code] += 1
+
+
+@register_jitable
+def send(c):
+    """Publish an output's message in its present form -> 0 or rcl's error code."""
+    code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
+    if code == 0:
+        c[PUBLISHED] += 1
+    else:
+        c[ERRORS] += 1
+        c[LAST_ERROR] = code
+        call_int1(c[RESET_ERROR], np.int64(0))
+    return code
+
+
+class Port(CompiledPort):
+    """Common base of inputs and outputs: a subscription or publisher of rcl."""
+
+    _counts: Mapping[str, int] = {}
+
+    def __init__(self, entity: Any, function: Any, call: str, scratch_words: int, name: str) -> None:
+        super().__init__(name or entity.topic_name, function, np.zeros(WORDS, np.int64))
+        self._entity = entity
+        self._scratch = np.zeros(scratch_words, np.int64)
+        self._block[RESET_ERROR] = address_of("rcutils", "rcutils_reset_error")
+        self._block[CALL] = address_of("rcl", call)
+        self._block[HANDLE] = entity.handle.pointer
+        self._block[SCRATCH] = self._scratch.ctypes.data
+
+    @property
+    def topic(self) -> str:
+        return self._entity.topic_name
+
+    def counters(self) -> dict[str, int]:
+        """Counts since the port was made; see the class."""
+        return {name: int(self._block[word]) for name, word in self._counts.items()}
+
+    def matched(self) -> int:
+        """Number of matched ends of the other side. A reader that died stays matched for a while."""
+        return count_matched(self._entity)
+
+    def __enter__(self) -> None:
+        """Keep rcl's handle alive: destroying the subscription or publisher waits for the exit. May be nested."""
+        self._entity.handle.__enter__()
+
+    def __exit__(self, *exc: object) -> None:
+        self._entity.handle.__exit__(None, None, None)
+
+
+class Input(Port):
+    """An input port. ``problems``: counters that a report mentions -> what they count."""
+
+    _size: Sequence[int] | None = None  # for an events input
+    limit_ns = 0  # of the age of data that commands depend on; 0: none
+    unawaited = False  # lockstep does not wait for it
+    problems: Mapping[str, str] = {
+        "malformed": "malformed messages",
+        "oversized": "oversized messages",
+        "unstamped": "messages without a stamp",
+        "future": f"messages stamped more than {FUTURE_NS / 1e9:g} s ahead",
+        "backwards": "messages with an older stamp than the one before",
+    }
+    _counts: Mapping[str, int] = {
+        "taken": TAKEN,
+        "malformed": MALFORMED,
+        "oversized": OVERSIZED,
+        "empty": EMPTY,
+        "unstamped": UNSTAMPED,
+        "future": FUTURE,
+        "backwards": BACKWARDS,
+        "errors": ERRORS,
+        "last_error": LAST_ERROR,
+    }
+
+    def __init__(
+        self, subscription: Any, function: Any, scratch_words: int, slot: int, max_bytes: int, name: str
+    ) -> None:
+        if max_bytes < 4:
+            raise DescriptionError("max_bytes", max_bytes, "must be at least 4")
+        super().__init__(subscription, function, "rcl_take_serialized_message", scratch_words, name)
+        self.slot = slot
+        self._wakes = False
+        self._buffer = ReceiveBuffer(max_bytes)
+        self._info = np.zeros(INFO_BYTES, np.uint8)
+        self._reasons = np.zeros(REASON_WORDS, np.int64)
+        self._block[REASONS] = self._reasons.ctypes.data
+        self._block[INFO] = self._info.ctypes.data
+        self._block[MESSAGE] = self._buffer.address
+        self._block[SLOT] = slot
+        self._block[LONGEST] = max_bytes
+        self.judge_ages("arrival")
+
+    def judge_ages(self, rule: str, host: int = -1) -> None:
+        """Set the rule of `AGES` by which a message's age is counted.
+
+        host : the first four bytes of the ids of this machine's publishers, little-endian; -1: not known
+        """
+        self._block[[RULE, HOST]] = AGES[rule], host
+
+    def clear(self) -> None:
+        """Forget earlier messages. Not while a loop runs."""
+        self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
+
+    def counters(self) -> dict[str, Any]:
+        """Counts since the port was made, see the class, and ``malformed.REASON`` for each reason that occurred."""
+        reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in malformed.REASONS.items()}
+        return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
+
+    def why_malformed(self) -> str:
+        """What was wrong with the newest malformed message, in words; "" if there was none."""
+        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
+
+    @property
+    def frame(self) -> str:
+        """Size of an events input, in words."""
+        return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
+
+    def fault(self) -> str:
+        """A problem with the messages because of which no valid one can come; "" if there is none."""
+        width, height = self._block[[WIDTH, HEIGHT]].tolist()
+        if self._size is None or not width or not height or [width, height] == list(self._size):
+            return ""
+        fix = f"set size: [{width}, {height}]"
+        return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
+
+    def sender(self) -> tuple[bytes, int]:
+        """Id of the newest message's publisher, as in the graph, and the number of changes of the publisher."""
+        return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
+
+    def attach_semaphore(self, address: int) -> None:
+        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for messages that already wait).
+
+        Until `detach` the semaphore must exist, and rcl's handle is held.
+        """
+        from rclpy.impl.implementation_singleton import rclpy_implementation
+
+        self.detach()
+        try:
+            self.__enter__()
+        except rclpy_implementation.InvalidHandle:
+            raise RuntimeFault(f"the subscription of {self.name} was destroyed") from None
+        self._wakes = True
+        new_message_wakes(int(self._block[HANDLE]), address)
+
+    def detach(self) -> None:
+        """Undo `attach_semaphore`; allowed without it."""
+        if self._wakes:
+            self._wakes = False
+            new_message_wakes(int(self._block[HANDLE]), 0)
+            self.__exit__()
+
+
+class Output(Port):
+    """A port that publishes one message, in which a compiled ``function`` changes numbers.
+
+    Counters: published (messages), errors of rcl and last_error.
+    """
+
+    _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
+
+    def __init__(self, publisher: Any, function: Any, message: np.ndarray, name: str) -> None:
+        super().__init__(publisher, function, "rcl_publish_serialized_message", 2, name)
+        self._buffer = SendBuffer(message)
+        self._block[MESSAGE] = self._buffer.address
+
+
+def check_type(entity: Any, *wanted: str) -> None:
+    """Raise DescriptionError if a subscription or publisher has none of these types."""
+    has = type_name(entity.msg_type)
+    if has not in wanted:
+        rule = f"the port of {entity.topic_name} needs {' or '.join(wanted)}"
+        raise DescriptionError("type", has, rule, "use one type for both")

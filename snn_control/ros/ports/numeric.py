@@ -1,0 +1,357 @@
+"""Ports of numbers, of events as PointCloud2, and of commands; their common base is `port_base`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ...coding.outputs import STAYS
+from ...engine.compile import compile_function
+from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
+from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
+from ...engine.memory import f64, i64, store_u32
+from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
+from ...errors import DescriptionError, counted
+from ...events.clouds import EVENT_SCRATCH_WORDS, parse_events
+from ...events.packets import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
+from ...events.packets import HEIGHT as ARRAY_HEIGHT
+from ...events.packets import WIDTH as ARRAY_WIDTH
+from ...realtime.clock import now_realtime
+from ...realtime.port import FINAL, WITHHELD
+from ..messages.cdr import walk
+from ..messages.element_types import KIND_SIZES
+from ..messages.field_limits import put_row, rows_of
+from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
+from ..messages.message_types import type_name
+from ..messages.reduction import REDUCTIONS, reduce_sectors
+from ..messages.rounding import COMMAND, PLACE, ROW
+from ..messages.selection import DETAIL, SCRATCH_WORDS
+from ..messages.template import make_template
+from ..messages.walk import PathProgram
+from . import base
+from .base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
+
+__all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "take_events", "take_numbers"]
+
+# Words of the context of a numeric input, and of an events input:
+_PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
+_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # number of values that a message may have; see `sectors`
+_BEAMS = OWN + 7  # three words: counters of `sectors`
+_T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
+# Words of the context of an output:
+_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `limits`
+_STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
+_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
+_MICROS_AT = OWN_OF_OUTPUT + 5  # address of the time in microseconds in the message, 0 if there is none
+_HOLD, _NONE = range(1, 3)  # before the first command; also while a fault lasts, and at the end
+
+
+def take_numbers(context, now_ns, mode):
+    """``take`` of a `NumericInput`: the newest well-formed message wins."""
+    c = i64(context, base.WORDS)
+    slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
+    clear_marks(slot)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
+    fresh = 0
+    while True:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
+            break
+        n = walk(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
+        if n < 0:
+            base.refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
+            continue
+        if n == 0:
+            c[base.EMPTY] += 1
+            continue
+        if n < size:
+            base.refuse(c, np.int64(FEW), n, 0)
+            continue
+        known = base.known_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.NOT_BELIEVED:
+            continue
+        if c[_REDUCE] == 0:
+            data, staging = f64(c[_DATA], size), f64(c[_STAGING], size)
+            for k in range(size):
+                data[k] = staging[k]
+        else:
+            reduce_sectors(c[_STAGING], n, c[_DATA], size, c[_REDUCE], c[_RULES], context + 8 * _BEAMS)
+        fresh += 1
+        slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, scratch[0], known
+    return c[base.TAKEN] - before
+
+
+@register_jitable
+def _read_events(c, address, length, count, room):
+    """Read a message's events, after the ``count`` events in the slot -> number of events, or negative; stamp in
+    scratch."""
+    t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
+    if c[_ARRAYS] == 0:
+        return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
+    n = parse_event_array(address, length, room, x, y, p, t, c[base.SCRATCH])
+    if n >= 0:
+        out = i64(c[base.SCRATCH], ARRAY_WORDS)
+        c[base.WIDTH], c[base.HEIGHT] = out[ARRAY_WIDTH], out[ARRAY_HEIGHT]
+    return n
+
+
+def take_events(context, now_ns, mode):
+    """``take`` of an `EventsInput`: the events of all messages, in order, up to the capacity."""
+    c = i64(context, base.WORDS)
+    slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
+    clear_marks(slot)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
+    fresh = 0
+    while True:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
+            break
+        room = c[_CAPACITY] - slot[COUNT]
+        n = _read_events(c, address, length, slot[COUNT], room)
+        if n < 0:
+            base.refuse(c, n, 0, 0)
+            continue
+        known = base.known_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.NOT_BELIEVED:
+            continue
+        if n == 0:  # a scene at rest is fresh, too
+            c[base.EMPTY] += 1
+        written = min(n, room)
+        slot[COUNT] += written
+        slot[DROPPED] += n - written
+        fresh += 1
+        slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, scratch[0], known
+    c[_CUT] += slot[DROPPED]
+    return c[base.TAKEN] - before
+
+
+@register_jitable
+def _write_numbers(c, final):
+    row = c[_ROWS]
+    for _ in range(c[_ROW_COUNT]):
+        put_row(row, final)
+        row += 8 * ROW
+
+
+def write_final_numbers(context):
+    """Write the present command, which is the safe one, into the message of a `CommandOutput`."""
+    _write_numbers(i64(context, base.WORDS), True)
+
+
+@register_jitable
+def _is_silent(c, now_ns):
+    """Whether an output that stays where it is publishes nothing."""
+    if c[_STAYS] == 0:
+        return False
+    guard = i64(c[_GUARD], GUARD_WORDS)
+    return (guard[BEGUN] == 0) | ((c[_STAYS] == _NONE) & ((guard[FAULTED] != 0) | (now_ns == FINAL)))
+
+
+def publish_command(context, stamp_ns, now_ns):
+    """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
+    if now_ns == WITHHELD:
+        return np.int64(0)
+    c = i64(context, base.WORDS)
+    silent = _is_silent(c, now_ns)
+    _write_numbers(c, silent | (now_ns == FINAL))
+    if silent:
+        return np.int64(0)
+    if (c[_STAMP_AT] != 0) | (c[_MICROS_AT] != 0):
+        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # the time in ROS without a simulation
+        if c[_STAMP_AT] != 0:
+            store_u32(c[_STAMP_AT], stamp // 1000000000)
+            store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
+        if c[_MICROS_AT] != 0:
+            store_u32(c[_MICROS_AT], stamp // 1000 & 0xFFFFFFFF)
+            store_u32(c[_MICROS_AT] + 4, stamp // 1000 >> 32)
+    return base.send(c)
+
+
+def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
+    """Raise DescriptionError if a path does not select as many numbers as the ``size`` of an input."""
+    if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
+        rule = f"names {counted(program.size)}, the input takes {size}"
+        fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
+        raise DescriptionError("field", program.field, rule, fix)
+
+
+class NumericInput(Input):
+    """Numbers of one field of a topic's messages, into a value slot.
+
+    Parameters
+    ----------
+    subscription : rclpy subscription on a node that is not spun
+    program : the field; see `wire.compile_path`
+    slot : address of the io slot's header
+    data_address : address of float64[size]
+    size : how many numbers a message must have there. An empty sequence means "nothing is due"; other counts are errors
+    reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
+    rules : of the sectors, see `sectors.rules_of`
+    max_bytes : longer messages are ignored; memory for one of this length is reserved
+    name : for reports; the topic by default
+
+    Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
+    errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `sectors`.
+    """
+
+    problems: Mapping[str, str] = {**Input.problems, "empty": "empty messages"}
+
+    def __init__(
+        self,
+        subscription: Any,
+        program: PathProgram,
+        slot: int,
+        data_address: int,
+        size: int,
+        *,
+        reduce: str = "",
+        rules: np.ndarray | None = None,
+        max_bytes: int = 256 * 1024,
+        name: str = "",
+    ) -> None:
+        check_size(program, size, reduce)
+        check_type(subscription, program.message_type)
+        super().__init__(subscription, take_numbers, SCRATCH_WORDS, slot, max_bytes, name)
+        self.program = program
+        room = max_bytes // KIND_SIZES[program.kind] if reduce else size
+        self._staging, self._rules = np.zeros(room, np.float64), rules
+        self._block[[_ROOM, _REDUCE]] = room, REDUCTIONS.index(reduce)
+        if reduce:
+            if rules is None:
+                raise DescriptionError("rules", rules, "must be given with `reduce`", "sectors.rules_of(input)")
+            self._block[_RULES] = rules.ctypes.data
+            beams = {"replaced": _BEAMS + REPLACED, "failed": _BEAMS + FAILED, "numbers": _BEAMS + NUMBERS}
+            self._counts = {**Input._counts, **beams}
+        self._block[_PROGRAM] = program.address
+        self._block[_DATA] = data_address
+        self._block[_SIZE] = size
+        self._block[_STAGING] = self._staging.ctypes.data
+
+    def why_malformed(self) -> str:
+        path, size = self.program, int(self._block[_SIZE])
+        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist(), path.field, path.named, size)
+
+
+class EventsInput(Input):
+    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.clouds`.
+
+    EventArrays of dvs_msgs and prophesee_event_msgs are taken as well, by the type of the subscription.
+
+    Parameters
+    ----------
+    subscription, slot, max_bytes, name : as in `NumericInput`
+    columns : addresses of t, x, y and p of the slot, ``capacity`` each
+    capacity : most events in a tick; further ones are dropped and counted
+    size : (width, height) of the input, to be compared with the sensor's, which EventArrays state
+
+    A message without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, and dropped
+    (events).
+    """
+
+    _counts: Mapping[str, int] = {**Input._counts, "dropped": _CUT}
+    problems: Mapping[str, str] = {**Input.problems, "dropped": "events dropped beyond the capacity"}
+
+    def __init__(
+        self,
+        subscription: Any,
+        slot: int,
+        columns: Sequence[int],
+        capacity: int,
+        *,
+        size: Sequence[int] | None = None,
+        max_bytes: int = 4 * 1024 * 1024,
+        name: str = "",
+    ) -> None:
+        if capacity < 1:
+            raise DescriptionError("capacity", capacity, "must be at least 1 event")
+        check_type(subscription, "sensor_msgs/msg/PointCloud2", *ARRAY_TYPES)
+        super().__init__(subscription, take_events, max(EVENT_SCRATCH_WORDS, ARRAY_WORDS), slot, max_bytes, name)
+        arrays = type_name(subscription.msg_type) in ARRAY_TYPES
+        self._size = size
+        self._block[[_T, _X, _Y, _P, _CAPACITY, _ARRAYS]] = *columns, capacity, arrays
+
+
+class CommandOutput(Output):
+    """One topic's command message, with the numbers of one or several outputs in it.
+
+    Parameters
+    ----------
+    publisher : rclpy publisher on a node that is not spun
+    message_class : its type
+    fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
+        narrowed to their type (integers rounded and saturated)
+    bounds : for each output those of its numbers, see `limits.fit_bounds`, or None: only the type limits what is
+        published
+    guard : address of the guard's words, 0: no guard
+    stays : "hold": nothing is published before the first command; "none": nor while commands are the safe ones, nor at
+        the end
+    values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
+    stamp_field : path of a number that is the time in whole microseconds; empty: none
+    name : for reports; the topic by default
+
+    Its header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
+    """
+
+    def __init__(
+        self,
+        publisher: Any,
+        message_class: type,
+        fields: Sequence[tuple[str, int, int]],
+        *,
+        bounds: Sequence[np.ndarray | None] = (),
+        guard: int = 0,
+        stays: str = "",
+        values: Mapping[str, Any] | None = None,
+        stamp_field: str = "",
+        name: str = "",
+    ) -> None:
+        from rclpy.serialization import serialize_message
+
+        check_type(publisher, type_name(message_class))
+        template = make_template(
+            message_class, [(path, n) for path, _, n in fields], values, serialize_message, stamp_field
+        )
+        super().__init__(publisher, publish_command, template.data, name)
+        start = template.data.ctypes.data
+        outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
+        faulted = guard + 8 * FAULTED if guard else 0
+        rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
+        self._rows = np.concatenate(rows)
+        self._block[_ROWS] = self._rows.ctypes.data
+        self._block[_ROW_COUNT] = len(self._rows)
+        self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
+        self._block[_GUARD], self._block[_STAYS] = guard, ("", *STAYS).index(stays)
+        self._block[_MICROS_AT] = start + template.micros if template.micros >= 0 else 0
+        self._stamps = template.stamp, template.micros
+
+    @property
+    def n_rows(self) -> int:
+        """How many numbers it has."""
+        return len(self._rows)
+
+    def share(self, memory: np.ndarray) -> None:
+        """Keep the rows of its numbers in ``memory``, (n_rows, ROW) int64, which another process goes on with."""
+        memory[:] = self._rows
+        self._rows = memory
+        self._block[_ROWS] = memory.ctypes.data
+
+    def told(self, command: int) -> dict[str, Any]:
+        """What another process publishes it by, as JSON allows it: the final safe command, if called while the commands
+        are the safe values, the offsets of its stamp and of its time in microseconds (-1: none), and those of its
+        numbers, which are the commands with these indices; and whether it waits for the first command.
+
+        command : address of the first of all commands
+
+        Not while a loop runs.
+        """
+        compile_function(write_final_numbers, "void(int64)")(self.context)
+        stamp, micros = self._stamps
+        return {
+            "data": base64.b64encode(self._buffer.data).decode(), "stamp": stamp, "micros": micros,
+            "places": (self._rows[:, PLACE] - self._buffer.data.ctypes.data).tolist(),
+            "commands": ((self._rows[:, COMMAND] - command) // 8).tolist(), "waits": bool(self._block[_STAYS]),
+        }  # fmt: skip

@@ -1,0 +1,124 @@
+"""EventPackets between DDS and the io block: taken as bytes, decoded in place, by the loop's thread.
+
+`snn_control.events.packets.parse_packet` reads the header in the receive buffer, and `PacketReceiver` the events in the
+same buffer: no Python and no copy. A packet that is not finished in its tick (its events are not due yet, or the time
+budget was spent) keeps the buffer; the next one is taken only when the buffer is free, and waits in the subscription's
+queue until then. One buffer is enough, because packets are processed in order.
+
+For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
+if waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. Its age
+counts from the time of publication, as for any message (`port_base`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numba.extending import register_jitable
+
+from ...engine.memory import i64
+from ...engine.slots import SLOT_WORDS
+from ...events import packets as header
+from ...realtime.clock import now_monotonic, now_realtime
+from ...realtime.histogram import percentile
+from ...realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
+from . import base
+from .base import Input, check_type
+
+__all__ = ["PacketInput", "take_packets"]
+
+RECEIVER = base.OWN  # word of the context
+TIMESPEC = header.PACKET_WORDS  # two words of the scratch, after those of the header
+LONGEST_WAIT = 1_000_000_000  # ns: longest plausible wait; a longer one means that the clock was set
+
+
+@register_jitable
+def _arrival(c, now_ns):
+    """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if that is not known."""
+    timespec = c[base.SCRATCH] + 8 * TIMESPEC
+    waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
+    return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
+
+
+def take_packets(context, now_ns, mode):
+    """``take`` of a `PacketInput`: the events that are due, from as many packets as it takes."""
+    c = i64(context, base.WORDS)
+    receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
+    begin_tick(receiver, now_ns, mode)
+    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
+    while decode_due(receiver) != 0:
+        address, length = base.next_message(c, end)
+        if length == base.NOTHING:
+            break
+        code = header.parse_packet(address, length, c[base.SCRATCH])
+        if code != 0:
+            base.refuse(c, code, 0, 0)
+            continue
+        known = base.known_since(context, slot, head[header.STAMP], now_ns, mode)
+        if known == base.NOT_BELIEVED:
+            continue
+        c[base.WIDTH], c[base.HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
+        offer(
+            receiver, address + head[header.BEGIN], head[header.SIZE], head[header.ENCODING], head[header.BIG_ENDIAN],
+            head[header.TIME_BASE], c[base.WIDTH], c[base.HEIGHT], head[header.SEQ], head[header.STAMP],
+            _arrival(c, now_ns), known,
+        )  # fmt: skip
+    return max(c[base.TAKEN] - before, finish_tick(receiver))
+
+
+class PacketInput(Input):
+    """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are equal), into a stream slot.
+
+    Parameters
+    ----------
+    subscription, max_bytes, name : as in `NumericInput`
+    receiver : the receiver of the input, with its slot
+    size : (width, height) of the input, for reports; None: not known
+
+    A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput` and of
+    `PacketReceiver`; once a packet was finished, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
+    """
+
+    _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
+    problems: Mapping[str, str] = {
+        **Input.problems,
+        "gaps": "packets lost on the way",
+        "reordered": "packets out of order",
+        "jumps": "jumps of the sensor's clock",
+        "unknown_encoding": "packets in an unknown encoding",
+        "big_endian": "packets in big-endian order",
+        "unknown_words": "unknown words in packets",
+        "partial_bytes": "bytes after the last whole word",
+        "out_of_frame": "events out of the frame",
+        "dropped": "events dropped beyond the capacity",
+        "late": "late events",
+        "budget_exhausted": "ticks without time for all events",
+    }
+
+    def __init__(
+        self,
+        subscription: Any,
+        receiver: PacketReceiver,
+        size: Sequence[int] | None = None,
+        *,
+        max_bytes: int = 4 * 1024 * 1024,
+        name: str = "",
+    ) -> None:
+        check_type(subscription, *header.PACKET_TYPES)
+        super().__init__(subscription, take_packets, TIMESPEC + 2, receiver.slot, max_bytes, name)
+        self._receiver, self._size = receiver, size
+        self._block[RECEIVER] = receiver.context
+
+    def clear(self) -> None:
+        """Reset the decoder, the clocks, the current packet and their counters. Not while a loop runs."""
+        super().clear()
+        self._receiver.clear()
+
+    def counters(self) -> dict[str, Any]:
+        found: dict[str, Any] = {**super().counters(), **self._receiver.counters()}
+        for q, value in zip((50, 99), percentile(self._receiver.latency, (50.0, 99.0))):  # type: ignore[arg-type]
+            if not math.isnan(value):
+                found[f"latency_p{q}_us"] = round(value / 1000)
+        return found

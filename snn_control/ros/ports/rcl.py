@@ -1,0 +1,141 @@
+"""Parts of rcl that the real-time thread calls: addresses of functions, and the structures that they use.
+
+rclpy creates the nodes, subscriptions and publishers; a port then calls rcl itself with their handles, so that no
+Python runs between a message and a command. The shared libraries are found by name, because rclpy has loaded them
+already.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from ...errors import RuntimeFault
+
+__all__ = [
+    "INFO_BYTES",
+    "TAKE_FAILED",
+    "ReceiveBuffer",
+    "SendBuffer",
+    "SerializedMessage",
+    "address_of",
+    "count_matched",
+    "new_message_wakes",
+]
+
+TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: no message
+INFO_BYTES = 256  # upper limit: rmw_message_info_t differs between distributions
+
+
+class Allocator(ctypes.Structure):
+    """rcutils_allocator_t"""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("allocate", "deallocate", "reallocate", "zero_allocate", "state")]
+
+
+class SerializedMessage(ctypes.Structure):
+    """rcl_serialized_message_t, that is rcutils_uint8_array_t; word 0 is the buffer, word 1 its length."""
+
+    _fields_ = [
+        ("buffer", ctypes.c_void_p),
+        ("length", ctypes.c_size_t),
+        ("capacity", ctypes.c_size_t),
+        ("allocator", Allocator),
+    ]
+
+
+@cache
+def _library(name: str) -> ctypes.CDLL:
+    if name == "c":
+        return ctypes.CDLL(None)
+    import rclpy  # noqa: F401 - loads the libraries, from wherever this installation keeps them
+
+    file = {"darwin": f"lib{name}.dylib", "win32": f"{name}.dll"}.get(sys.platform, f"lib{name}.so")
+    try:
+        return ctypes.CDLL(file)
+    except OSError as error:
+        raise RuntimeFault(
+            f"{file} cannot be loaded: {error}; source the setup file of your ROS distribution"
+        ) from None
+
+
+@cache
+def address_of(library: str, function: str) -> int:
+    """Address of a function of librcl, librcutils or libc ("c")."""
+    address = ctypes.cast(getattr(_library(library), function, None), ctypes.c_void_p).value
+    if not address:
+        raise RuntimeFault(f"lib{library} has no function {function}; this ROS distribution is older than Humble")
+    return address
+
+
+def _default_allocator() -> Allocator:
+    function = _library("rcutils").rcutils_get_default_allocator
+    function.restype, function.argtypes = Allocator, []
+    return function()
+
+
+class ReceiveBuffer:
+    """A serialized message to take into: ``address`` of the structure; freed with the object.
+
+    For a message longer than ``capacity`` the middleware enlarges the buffer, in the thread that takes.
+    """
+
+    def __init__(self, capacity: int) -> None:
+        rcutils = _library("rcutils")
+        self._finish = rcutils.rcutils_uint8_array_fini
+        self._finish.argtypes, self._finish.restype = [ctypes.c_void_p], ctypes.c_int
+        start = rcutils.rcutils_uint8_array_init
+        start.argtypes, start.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p], ctypes.c_int
+        allocator = _default_allocator()
+        self.message = SerializedMessage()
+        self.address = ctypes.addressof(self.message)
+        if start(self.address, capacity, ctypes.addressof(allocator)) != 0:
+            raise RuntimeFault(f"no memory for a message of {capacity} bytes")
+
+    def __del__(self) -> None:
+        if getattr(self, "message", None) is not None and self.message.buffer:
+            self._finish(self.address)
+
+
+class SendBuffer:
+    """A serialized message over the bytes of an array, which this object keeps alive."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data = data
+        self.message = SerializedMessage(data.ctypes.data, data.nbytes, data.nbytes, _default_allocator())
+        self.address = ctypes.addressof(self.message)
+
+
+def count_matched(entity: Any) -> int:
+    """Number of publishers that a subscription, or subscriptions that a publisher, is matched with; no proof that
+    they live."""
+    publisher = hasattr(entity, "publish")
+    name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
+    function = getattr(_library("rcl"), name)
+    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p], ctypes.c_int
+    n = ctypes.c_size_t()
+    with entity.handle:
+        code = function(entity.handle.pointer, ctypes.addressof(n))
+    if code != 0:
+        _library("rcutils").rcutils_reset_error()
+        raise RuntimeFault(f"{name} failed with {code}")
+    return n.value
+
+
+def new_message_wakes(subscription: int, semaphore: int) -> None:
+    """Post the ``sem_t`` at an address whenever a message arrives; 0 ends it.
+
+    ``subscription`` is a valid ``rcl_subscription_t *``: its handle is held by the caller.
+    """
+    function = _library("rcl").rcl_subscription_set_on_new_message_callback
+    function.argtypes, function.restype = [ctypes.c_void_p] * 3, ctypes.c_int
+    # sem_post(sem_t *) serves as the callback (user data, number of messages): it ignores the second argument
+    callback = address_of("c", "sem_post") if semaphore else None
+    code = function(subscription, callback, semaphore or None)
+    if code != 0:
+        _library("rcutils").rcutils_reset_error()
+        raise RuntimeFault(f"rcl_subscription_set_on_new_message_callback failed with {code}")

@@ -1,0 +1,302 @@
+"""From a controller file's ``ros`` section to subscriptions, publishers and ports on an io node."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rclpy.exceptions import NameValidationException
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.utilities import get_rmw_implementation_identifier
+
+from ...controller_file import ControllerSpec, RosTopic
+from ...engine.bound import Bound
+from ...errors import NO_VALUE, DescriptionError, close_match, within
+from ...events.files.messages import CLOUD_TYPE, EVENT_TYPES
+from ...events.packets import PACKET_TYPES
+from ...realtime.port import LOCKSTEP
+from ...realtime.ports.columns import addresses_of
+from ...realtime.ports.packet_receiver import Pacing, PacketReceiver
+from ..messages.field_limits import fit_bounds
+from ..messages.images import COMPRESSED, IMAGE_TYPE, ImageInput
+from ..messages.reduction import rules_of
+from ..messages.walk import PathProgram, compile_path
+from .numeric import CommandOutput, EventsInput, NumericInput, check_size
+from .packets import PacketInput
+
+__all__ = [
+    "NotInstalled", "at_rate", "command_bounds", "command_ports", "common_stay", "drain", "ends_of", "fixed_values",
+    "groups", "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved",
+    "shadowed", "stamp_field", "value_field",
+]  # fmt: skip
+
+#: packages that must be built from source: those of event cameras, for which there are no wheels
+IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
+
+
+class NotInstalled(DescriptionError):
+    """The package of a message type is not installed here."""
+
+
+def shadowed(spec: ControllerSpec) -> ControllerSpec:
+    """A controller whose commands go to other topics, where no robot listens: ``dry_run/cmd_vel`` for ``cmd_vel``."""
+
+    def shadow(topic: str) -> str:
+        root = next((root for root in ("~/", "/") if topic.startswith(root)), "")
+        return f"{root}dry_run/{topic.removeprefix(root)}"
+
+    topics = {n: dataclasses.replace(one, topic=shadow(one.topic)) for n, one in spec.ros_outputs.items()}
+    return dataclasses.replace(spec, ros_outputs=topics)
+
+
+def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
+    """The controller with another control rate [Hz]; 0 keeps its own. Raises DescriptionError for a fraction of dt."""
+    if rate == 0:
+        return spec
+    steps = max(1, round(1.0 / (rate * spec.dt)))
+    if abs(steps * spec.dt * rate - 1.0) > 1e-4:  # 333.333 is good enough for 3 steps
+        rule = f"its period must be a whole number of the file's dt = {spec.dt:g} s"
+        raise DescriptionError("rate", rate, rule, f"the nearest is {1.0 / (steps * spec.dt):.7g}")
+    return dataclasses.replace(spec, period=steps * spec.dt)
+
+
+def resolved(node: Any, where: str, topic: str) -> str:
+    """Full name of a topic of ``node``, remapped; raises DescriptionError if it is not a valid name."""
+    try:
+        return node.resolve_topic_name(topic)
+    except (NameValidationException, RuntimeError) as error:  # the latter comes from rcl
+        reason = str(error).partition("name: ")[2].partition(", at ")[0]
+        raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
+
+
+EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
+
+
+def message_class(path: str, name: str, room: str = "msg") -> Any:
+    """The Python class of ``package/msg/Type``, or ``srv``; raises DescriptionError if it is not installed."""
+    package, kind = (parts := name.split("/"))[0], parts[-1]
+    if parts != [package, room, kind]:
+        raise DescriptionError(f"{path}.type", name, f"must be package/{room}/Type", f"for example {EXAMPLES[room]}")
+    try:
+        module = importlib.import_module(f"{package}.{room}")
+        return getattr(module, kind)
+    except AttributeError:
+        near = close_match(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
+        rule = f"{package} is installed and has no message {kind!r}"
+        raise DescriptionError(f"{path}.type", name, rule, near or f"see `ros2 interface package {package}`") from None
+    except ImportError:
+        fix = f"install {package}"
+        if name in EVENT_TYPES:
+            distribution = os.environ.get("ROS_DISTRO", "<distro>")
+            fix = f"install ros-{distribution}-{package.replace('_', '-')}, or publish {CLOUD_TYPE}"
+        if (IN_CHECKOUT / package).is_dir():
+            fix += ', or in this checkout: eval "$(python -m tests.ros.interfaces)"'
+        raise NotInstalled(f"{path}.type", name, "is not an installed message type", fix) from None
+
+
+def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
+    """The class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
+    cls = message_class(where, topic.type)
+    if topic.type == IMAGE_TYPE and not topic.field:
+        raise DescriptionError(f"{where}.grid", NO_VALUE, "is missing", "write grid: [columns, rows]")
+    with within(where):
+        program = compile_path(cls, topic.field)
+        check_size(program, size, topic.reduce)
+    return cls, program
+
+
+def check_events(path: str, topic: RosTopic) -> None:
+    """Raise DescriptionError if events cannot come from such a topic."""
+    if topic.type not in EVENT_TYPES:
+        raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
+    for key in ("pace", "late"):
+        if topic.type not in PACKET_TYPES and (value := getattr(topic, key)) != getattr(RosTopic, key):
+            rule = f"is for packets only: {', '.join(PACKET_TYPES)}"
+            raise DescriptionError(f"{path}.{key}", value, rule, "leave it out, or take packets")
+
+
+def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
+    """The class of an input's messages, and its field as ``size`` numbers.
+
+    size : None for events, which have no field; neither have pictures
+
+    Raises DescriptionError.
+    """
+    if size is None:
+        check_events(where, topic)
+        return message_class(where, topic.type), None
+    if topic.grid is not None:
+        if (n := topic.grid[0] * topic.grid[1]) != size:
+            raise DescriptionError(f"{where}.grid", list(topic.grid), f"has {n} cells, the input takes {size}")
+        return message_class(where, topic.type), None
+    if topic.type == COMPRESSED:
+        fix = f"publish it as {IMAGE_TYPE}: ros2 run image_transport republish compressed raw"
+        raise DescriptionError(f"{where}.type", topic.type, "is compressed, and its pixels are not read", fix)
+    cls, program = value_field(where, topic, size)
+    if topic.age != "arrival" and not program.stamped:
+        rule = f"a {topic.type} has no stamp"
+        raise DescriptionError(f"{where}.age", topic.age, rule, "leave it out, or take a message with a header")
+    return cls, program
+
+
+def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
+    """QoS of one end. In lockstep nothing may be lost: reliable, and room for two ticks."""
+    reliable = lockstep or topic.reliability == "reliable"
+    policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+    return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
+
+
+def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
+    """Names of ``kind`` (inputs, outputs) that share a topic, and so a message: topic -> names in order."""
+    found: dict[str, list[str]] = {}
+    for name, topic in topics.items():
+        found.setdefault(topic.topic, []).append(name)
+    for topic, names in found.items():
+        for key in ("type", "reliability", "depth"):
+            first = getattr(topics[names[0]], key)
+            for name in names[1:]:
+                if (other := getattr(topics[name], key)) != first:
+                    rule = f"must be the same as that of {names[0]} on the same topic {topic}: {first}"
+                    raise DescriptionError(f"ros.{kind}.{name}.{key}", other, rule)
+    return found
+
+
+def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[str, Any]:
+    """The fixed ``values`` of all outputs that share one message."""
+    merged: dict[str, Any] = {}
+    for name in names:
+        for key, value in (topics[name].values or {}).items():
+            if merged.setdefault(key, value) != value:
+                rule = f"must be the same in all outputs of the topic {topics[name].topic}: {merged[key]!r}"
+                raise DescriptionError(f"ros.outputs.{name}.values.{key}", value, rule)
+    return merged
+
+
+def stamp_field(topics: Mapping[str, RosTopic], names: Sequence[str]) -> str:
+    """The field for the time in microseconds of all outputs that share one message; empty: none."""
+    fields = sorted({topics[name].stamp for name in names} - {""})
+    if len(fields) > 1:
+        raise DescriptionError(f"ros.outputs.{names[0]}.stamp", fields, "must be the same in all outputs of a topic")
+    return fields[0] if fields else ""
+
+
+def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[np.ndarray]:
+    """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError if they do not fit."""
+    outputs, found = {o.name: o for o in spec.outputs}, []
+    for name in names:
+        program = compile_path(cls, spec.ros_outputs[name].field)
+        found.append(fit_bounds(outputs[name], program.kind, program.field, spec.period))
+    return found
+
+
+def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
+    """Raise DescriptionError for the first of the inputs or outputs (``kind``) that has no topic."""
+    for end in ends:
+        if end.name not in topics:
+            fix = f"name its topic{or_else}"
+            raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
+
+
+def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
+    """One port for each input, in their order; topics are resolved by ``node``, the subscriptions belong to ``io``."""
+    facts = bound.program.facts.inputs
+    need_topics("inputs", facts, spec.ros_inputs)
+    groups(spec.ros_inputs, "inputs")  # raises if a topic has two types
+    ports: list[Any] = []
+    described: dict[str, Any] = {one.name: one for one in spec.inputs}
+    for fact in facts:
+        name = fact.name
+        topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
+        cls, program = input_type(where, topic, None if fact.kind == "events" else fact.size)
+        full = resolved(node, where, topic.topic)
+        subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
+        if topic.type in PACKET_TYPES:
+            receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
+            ports.append(PacketInput(subscription, receiver, fact.size, name=name))
+        elif topic.grid is not None:
+            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
+            ports.append(ImageInput(subscription, topic.grid, *at, name=name))
+        elif program is None:
+            ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
+        else:
+            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
+            options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
+            ports.append(NumericInput(subscription, program, *at, fact.size, **options))
+        ports[-1].judge_ages(topic.age, host_of(io, full))
+        if described[name].required and math.isfinite(described[name].stale):
+            ports[-1].limit_ns = round(described[name].stale * 1e9)
+        ports[-1].unawaited = bool(fact.stop_when)
+    return ports
+
+
+def host_of(node: Any, topic: str) -> int:
+    """The first bytes of the ids of all publishers of this machine, for `Input.judge_ages`; -1: not known.
+
+    ``topic`` is one that ``node`` subscribes to. In Fast DDS an id starts with the vendor's number and the host's.
+    """
+    if "fastrtps" in get_rmw_implementation_identifier():
+        for one in node.get_subscriptions_info_by_topic(topic):
+            if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
+                return int.from_bytes(bytes(one.endpoint_gid[:4]), "little")
+    return -1
+
+
+def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
+    """One port for each topic; outputs with the same topic share a message. Nodes as in `input_ports`."""
+    sizes = {o.name: o.size for o in bound.program.facts.outputs}
+    need_topics("outputs", spec.outputs, spec.ros_outputs)
+    ports: list[CommandOutput] = []
+    for names in groups(spec.ros_outputs, "outputs").values():
+        topic, where = spec.ros_outputs[names[0]], f"ros.outputs.{names[0]}"
+        cls = message_class(where, topic.type)
+        publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
+        fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
+        with within(where, "ros.", "outputs."):
+            values = fixed_values(spec.ros_outputs, names)
+            options: dict[str, Any] = {"values": values, "name": ",".join(names), "guard": bound.address("guard")}
+            options["stamp_field"] = stamp_field(spec.ros_outputs, names)
+            if not lockstep:  # where the world waits for an answer to each message
+                options["stays"] = common_stay(spec, names)
+            ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
+    return ports
+
+
+def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
+    """(address, address of where it ends, n) for the end of a loop: each command at its safe values or, if it stays, at
+    rest."""
+    ends = []
+    for output in spec.outputs:
+        n, command = output.size, bound.address(f"{output.name}.command")
+        place = command - bound.address("command")
+        if not output.stays:
+            ends.append((command, bound.address(f"{output.name}.safe"), n))
+            continue
+        ends.append((command, bound.address("previous") + place, n))  # no longer smoothed
+        if "step" in bound.program.names:
+            ends.append((bound.address("step") + place, bound.address("rest") + place, n))
+    return ends
+
+
+def common_stay(spec: ControllerSpec, names: Sequence[str]) -> str:
+    """The word with which the outputs of a message stay where they are, or empty."""
+    words = {o.name: o.safe if o.stays else "" for o in spec.outputs}
+    for name in names:
+        if words[name] != words[names[0]]:
+            rule = f"must be as that of {names[0]}, whose message it shares: hold, none, or numbers for both"
+            raise DescriptionError(f"outputs.{name}.safe", words[name] or "a number", rule)
+    return words[names[0]]
+
+
+def drain(ports: Sequence[Any]) -> None:
+    """Take and discard the messages that wait in the ports' subscriptions, which may be old. Not while a loop runs."""
+    for port in ports:
+        end = time.monotonic() + 0.1  # limits the time if messages keep arriving
+        while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:
+            pass

@@ -1,0 +1,206 @@
+"""Transport of messages between processes that cannot block the publisher.
+
+By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
+blocks every writer for ever: the loop would block in its publish, and the last command would stay in force (seen after
+24 to 174 killed readers; never with UDP). So our nodes send and receive over UDP only, whatever their environment says:
+`use_udp` writes a profile for Fast DDS, based on the user's if there is one, without shared memory. It applies to this
+process; others may use shared memory among themselves, and reach us over UDP.
+
+If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then states the
+meaning of this limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is removed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import tempfile
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+from ...errors import DescriptionError
+
+__all__ = ["middleware", "profile_files", "remove_profile", "shared_memory", "use_udp"]
+
+VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
+BEFORE_3 = ("humble", "iron", "jazzy")
+TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
+ALONE = ("UDPv4", "UDPv6")  # kinds of built-in transports without shared memory
+BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the kernel's net.core.rmem_max limits it
+NAME = "snn_control_udp"
+PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
+EMPTY = "<dds><profiles/></dds>"
+OPEN_FILES = "/proc/self/fd/"
+_open: dict[str, int] = {}  # profiles that no node has read yet: name -> open file
+#: variables that influence how messages travel
+CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
+USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
+DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # by the first number of rclpy's version
+
+
+def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
+    """The child of this name; it is created if there is none."""
+    found = parent.find(name)
+    if found is None:
+        found = ET.SubElement(parent, name)
+    if text is not None:
+        found.text = text
+    return found
+
+
+def _limited_to_this_machine() -> bool:
+    """Whether ROS limited discovery to this machine; if so, removes that limit from the environment."""
+    limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
+    limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
+    if limited:
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
+    return limited
+
+
+def _limit(rtps: ET.Element) -> None:
+    """Set discovery without multicast, of this machine and the static peers."""
+    builtin = _child(rtps, "builtin")
+    ET.SubElement(ET.SubElement(_child(builtin, "metatrafficUnicastLocatorList"), "locator"), "udpv4")
+    for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
+        peer = ET.SubElement(ET.SubElement(_child(builtin, "initialPeersList"), "locator"), "udpv4")
+        ET.SubElement(peer, "address").text = address
+
+
+def _add_transport(profiles: ET.Element) -> None:
+    descriptors = profiles.find("transport_descriptors")
+    if descriptors is None:
+        descriptors = ET.Element("transport_descriptors")
+        profiles.insert(0, descriptors)
+    one = ET.SubElement(descriptors, "transport_descriptor")
+    for key, value in {
+        "transport_id": NAME,
+        "type": "UDPv4",
+        "sendBufferSize": BUFFER,
+        "receiveBufferSize": BUFFER,
+        "non_blocking_send": "true",
+        "maxInitialPeersRange": PEERS,
+    }.items():
+        _child(one, key, str(value))
+
+
+def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
+    """Change profiles so that their participants use no shared memory; returns descriptions of the changes.
+
+    limited : discovery is limited to this machine
+    """
+    profiles = root if root.tag == "profiles" else _child(root, "profiles")
+    shared = {
+        one.findtext("transport_id", "").strip()
+        for one in profiles.iterfind("transport_descriptors/transport_descriptor")
+        if one.findtext("type", "").strip() == "SHM"
+    }
+    if profiles.find("participant[@is_default_profile='true']") is None:
+        ET.SubElement(profiles, "participant", profile_name=NAME, is_default_profile="true")
+    changed, ours = [], False
+    for participant in profiles.iterfind("participant"):
+        whose = f"of participant {participant.get('profile_name')}"
+        rtps = _child(participant, "rtps")
+        if limited:
+            _limit(rtps)
+        users, builtin = _child(rtps, "userTransports"), rtps.find("builtinTransports")
+        for one in [one for one in users if (one.text or "").strip() in shared]:
+            users.remove(one)
+            changed.append(f"transport {(one.text or '').strip()} {whose}")
+        if builtin is not None and (builtin.text or "").strip() not in ALONE:
+            rtps.remove(builtin)
+            changed.append(f"builtinTransports {(builtin.text or '').strip()} {whose}")
+            builtin = None
+        if len(users) == 0 and builtin is None:
+            ET.SubElement(users, "transport_id").text = NAME
+            ours = True
+        if len(users) > 0:
+            _child(rtps, "useBuiltinTransports", "false")
+        else:
+            rtps.remove(users)
+    if ours:
+        _add_transport(profiles)
+    return changed
+
+
+def use_udp() -> list[str]:
+    """Call before rclpy starts: makes Fast DDS use no shared memory in this process; returns which settings of the
+    environment are overridden.
+
+    Raises DescriptionError if the user's profile cannot be read, or the new profile cannot be written.
+    """
+    said = os.environ.get(TRANSPORTS, "")
+    variable = next((name for name in VARIABLES if os.environ.get(name)), "")
+    limited = _limited_to_this_machine()
+    if not (variable or limited) and said.partition("?")[0] in ALONE:
+        return []
+    file = os.environ.get(variable, "")
+    try:
+        root = ET.parse(file).getroot() if variable else ET.fromstring(EMPTY)
+    except (OSError, ET.ParseError) as error:
+        raise DescriptionError(
+            variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
+        ) from None
+    for element in root.iter():  # Fast DDS ignores namespaces
+        element.tag = element.tag.rpartition("}")[2]
+    changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]
+    if said and said.partition("?")[0] not in ALONE:
+        changed.append(f"{TRANSPORTS}={said}")
+    try:
+        handle, name = tempfile.mkstemp(prefix="snn_control-", suffix=".xml")
+        atexit.register(Path(name).unlink, missing_ok=True)
+        os.write(handle, ET.tostring(root, encoding="utf-8", xml_declaration=True))
+        os.set_inheritable(handle, True)
+    except OSError as error:
+        if variable or limited:
+            given, rule = os.environ.get("TMPDIR", ""), f"cannot write a profile for Fast DDS: {error.strerror}"
+            raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
+        os.environ[TRANSPORTS] = ALONE[0]  # the same without the size of the buffers
+        return changed
+    for key in VARIABLES:
+        os.environ.pop(key, None)
+    os.environ[VARIABLES[os.environ.get("ROS_DISTRO") in BEFORE_3]] = name
+    _open[name] = handle
+    return changed
+
+
+def remove_profile() -> None:
+    """Call when a node exists, and has read the profile: its file is removed, so that it does not stay after SIGKILL.
+    This process keeps it open, and those that it starts read it from there."""
+    for key in VARIABLES:
+        if (name := os.environ.get(key, "")) in _open:
+            Path(name).unlink(missing_ok=True)
+            os.environ[key] = f"{OPEN_FILES}{_open.pop(name)}"
+
+
+def profile_files() -> tuple[int, ...]:
+    """The open file of the profile, which a process that inherits the environment must inherit too."""
+    names = (os.environ.get(key, "") for key in VARIABLES)
+    return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
+
+
+def shared_memory() -> bool:
+    """Whether this process has mapped shared memory of Fast DDS; call it when a node exists."""
+    try:
+        maps = Path("/proc/self/maps").read_text()
+    except OSError:
+        return False
+    return "/dev/shm/fastdds_" in maps or "/dev/shm/fastrtps_" in maps
+
+
+def middleware(rclpy_version: str) -> dict[str, str]:
+    """The ROS 2 and the middleware in use, in words: ``ROS distribution``, ``rmw`` and ``transport`` of processes
+    that are started by this one."""
+    from rclpy.utilities import get_rmw_implementation_identifier
+
+    name = os.environ.get("ROS_DISTRO")
+    first = rclpy_version.partition(".")[0]
+    guess = DISTRIBUTIONS.get(int(first)) if first.isdigit() else None
+    rmw = get_rmw_implementation_identifier()
+    chosen = [f"{key}={os.environ[key]}" for key in CHOICES if os.environ.get(key)]
+    reach = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")  # as launching.environment_of_child has it
+    usual = USUAL.get(rmw, f"default of {rmw}")
+    return {
+        "ROS distribution": name or f"{guess or 'unknown'}, as rclpy {rclpy_version} is",
+        "rmw": rmw,
+        "transport": "; ".join([usual, *chosen, f"discovery {reach}"]),
+    }

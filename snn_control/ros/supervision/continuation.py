@@ -1,0 +1,154 @@
+"""The motion of the commands to the safe ones, where a loop has stopped: with the guard's own functions, in Python.
+
+It goes on from what the loop committed (`realtime.shared_motion`) at the loop's period, by the time that passed, and
+leaves what it came to in the same memory, for a loop that goes on. The numbers are rounded to their fields by the
+functions of the ports (`rounding`), in the rows that these share with it.
+"""
+
+from __future__ import annotations
+
+import struct
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ...engine.control import WHOLE
+from ...engine.motion import JUMP, STAY, move, passed
+from ...realtime.shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
+from ..messages import rounding
+from ..messages.element_types import FLOAT32, KINDS
+
+__all__ = ["Continued", "Numbers"]
+
+QUICKEST_NS = 1_000_000  # between two commands, if the period is shorter: several steps a command
+FORMATS = "?BbHhIiQqfd"  # of `struct`, for each of KINDS
+
+
+class Continued:
+    """The motion to the safe commands, from the loop's newest commit on.
+
+    given : of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
+    memory : (`realtime.shared_motion.words_of`,) int64, shared
+
+    begun : whether the loop has commanded more than safe values
+    command : (m,) float64, the newest command
+    moves : whether it was still on its way
+    periods : how many periods passed before it
+    """
+
+    def __init__(self, given: Mapping[str, Any], memory: np.ndarray) -> None:
+        m, self._longest, self._windows = len(given["way"]), given["longest"], given["windows"]
+        sides = (given[name] for name in ("low", "high", "slew", "acceleration", "safe", "way"))
+        self._numbers = list(zip(range(m), *sides, strict=True))
+        self._period, self._phase, self._woken = given["period_ns"], given["phase_ns"], given["woken"]
+        self._parts = m, m if given["step"] else 0, m * self._longest
+        self._memory, self._motions = memory, memory[PLACES:].reshape(4, -1)
+        self._base, self._when, self.begun = -1, 0, False
+        self._motion: list[list[float]] = [[], [], []]
+        self.command, self.moves, self.periods = [0.0] * m, False, 0
+        self._lock = threading.Lock()
+
+    @property
+    def newest(self) -> bool:
+        """Whether the loop has committed nothing since."""
+        return int(self._memory[COMMITTED]) == self._base
+
+    def next_ns(self, now: int) -> int:
+        """When the next command of a motion is due, as CLOCK_MONOTONIC."""
+        apart = -(-QUICKEST_NS // self._period) * self._period
+        return now + apart if self._woken else now - (now - self._phase) % self._period + apart
+
+    def advance(self, now: int) -> bool:
+        """Go on by the time that passed, and claim that command; False if no period has passed since the loop's last.
+
+        The command may be published if, afterwards, the loop's heartbeat is still old and this is `newest`.
+        """
+        anew = not self.newest
+        if anew:
+            self._take()
+        moment = now if self._woken else (now - self._phase) // self._period
+        elapsed, self.periods = (moment - self._when) * WHOLE // (self._period if self._woken else 1), 0
+        if elapsed > 0:
+            periods, rounds = passed(elapsed)
+            self.periods, self._when = max(int(periods), 1), moment
+            if anew or self.moves:
+                self._move(periods, rounds)
+        elif anew:
+            self._base = -1
+            return False
+        self._claim()
+        return True
+
+    def _take(self) -> None:
+        """Take the loop's newest motion."""
+        number = -1
+        while number != self._memory[COMMITTED]:  # it is whole if nothing was committed meanwhile
+            number = int(self._memory[COMMITTED])
+            words = self._motions[number % 2].copy()
+            self._fence()
+        self._base, self._when, self.begun = number, int(words[WHEN]), bool(words[BEGUN])
+        values, ends = words[HEAD:].view(np.float64).tolist(), np.cumsum(self._parts).tolist()
+        self._motion = [values[end - size : end] for size, end in zip(self._parts, ends, strict=True)]
+
+    def _move(self, periods: float, rounds: int) -> None:
+        before = [part.copy() for part in self._motion]
+        previous, step, ring = self._motion
+        for j, low, high, slew, acceleration, safe, way in self._numbers:
+            target = previous[j] if way == STAY else safe
+            self.command[j], _ = move(
+                j, target, way == JUMP, way == STAY, periods, rounds, low, high, slew, acceleration, previous, step,
+                self._longest, self._windows, ring,
+            )  # fmt: skip
+        self.moves = before != self._motion
+
+    def _claim(self) -> None:
+        """Leave the motion in the memory, and count it; what is read afterwards is newer."""
+        number = int(self._memory[TAKEN]) + 1
+        place = self._motions[THEIRS + number % 2]
+        place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
+        place[HEAD:].view(np.float64)[:] = [value for part in self._motion for value in part]
+        self._fence()
+        self._memory[TAKEN] = number
+        self._fence()
+
+    def _fence(self) -> None:
+        with self._lock:  # a lock orders what is before and after it
+            pass
+
+
+class Numbers:
+    """The numbers of one message.
+
+    given : of `ports.CommandOutput.told`
+    rows : (n, rounding.ROW) int64, those of the port, shared
+    data : the message, which is changed
+    """
+
+    def __init__(self, given: Mapping[str, Any], rows: np.ndarray, data: bytearray) -> None:
+        self._places, self._words = list(zip(given["places"], given["commands"], strict=True)), rows
+        self._floats, self._data = rows.view(np.float64), data
+        sides = self._floats[:, [rounding.LOW, rounding.HIGH, rounding.STEP]].tolist()
+        kinds = rows[:, [rounding.KIND, rounding.WAIT, rounding.FREE]].tolist()
+        self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
+
+    def put(self, command: Sequence[float], periods: int) -> bool:
+        """Write a command into the message, as after so many periods; whether a number is not yet what it shall be."""
+        moves = False
+        for k, (place, j) in enumerate(self._places):
+            low, high, step, kind, wait, free = self._bounds[k]
+            last, waited = float(self._floats[k, rounding.LAST]), int(self._words[k, rounding.WAITED]) + periods - 1
+            most = step * periods if wait == 1 else step
+            value = float(rounding.stepped(command[j], kind, low, high, most, wait, last, waited, free))
+            moves |= value != float(rounding.stepped(command[j], kind, low, high, np.inf, wait, last, waited, True))
+            self._words[k, rounding.WAITED] = waited + 1 if value == last else 1
+            self._floats[k, rounding.LAST] = value
+            struct.pack_into("<" + FORMATS[kind], self._data, place, value if kind >= FLOAT32 else _whole(value, kind))
+        return moves
+
+
+def _whole(value: float, kind: int) -> int:
+    """A number of a type of whole numbers: the ends of the largest are no float64."""
+    ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
+    return int(min(max(int(value), ends[0]), ends[1]))

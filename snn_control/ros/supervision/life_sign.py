@@ -1,0 +1,68 @@
+"""Signs of life of a controller's loop for others: ``~/alive``, a bond as of Nav2, and systemd.
+
+All of them stop when the loop's heartbeat does, although it is the process's main thread that publishes them.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from rclpy.duration import Duration
+from rclpy.qos import QoSProfile
+from std_msgs.msg import Header
+
+from ..ports.topics import message_class
+from .systemd import alive_every, notify
+
+__all__ = ["ACKNOWLEDGED", "LifeSign"]
+
+PERIOD_S, TIMEOUT_S = 0.1, 4.0  # of a bond, as bondcpp and nav2_util have them
+ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last message; one that was killed does not
+
+
+class LifeSign:
+    """Publishes while the loop of a node lives. ``bond``: a topic, "bond" for Nav2's lifecycle manager, or empty.
+
+    Raises DescriptionError if a bond is wanted and its messages are not installed.
+    """
+
+    def __init__(self, node: Any, bond: str) -> None:
+        self._node, self._instance, self._bonded = node, str(uuid.uuid4()), False
+        self._alive = node.create_publisher(Header, "~/alive", QoSProfile(depth=1))
+        self._status, self._bond = None, None
+        if bond:
+            self._status = message_class("bond", "bond/msg/Status")
+            self._bond = node.create_publisher(self._status, bond, QoSProfile(depth=100))
+        node.steady_timer(PERIOD_S, self._publish)
+        if (every := alive_every()) > 0:
+            node.steady_timer(every, self._tell_systemd)
+
+    def _publish(self) -> None:
+        alive = self._node.commanding
+        if alive:
+            stamp = self._node.get_clock().now().to_msg()
+            self._alive.publish(Header(stamp=stamp, frame_id=self._node.get_fully_qualified_name()))
+        if alive or self._bonded:  # the last one says that the bond is broken
+            self._publish_bond(alive)
+        self._bonded = alive
+
+    def _publish_bond(self, active: bool) -> None:
+        if self._bond is None or self._status is None:
+            return
+        message = self._status(id=self._node.get_name(), instance_id=self._instance, active=active)
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.heartbeat_timeout, message.heartbeat_period = TIMEOUT_S, PERIOD_S
+        self._bond.publish(message)
+
+    def end(self) -> None:
+        """Break the bond, when the loop has ended."""
+        if self._bonded and self._bond is not None:
+            self._publish_bond(False)
+            self._bonded = False
+            self._bond.wait_for_all_acked(ACKNOWLEDGED)
+
+    def _tell_systemd(self) -> None:
+        """An inactive node lives, too."""
+        if self._node.commanding or self._node.loop is None or not self._node.loop.running:
+            notify("WATCHDOG=1")

@@ -1,0 +1,93 @@
+"""The safe commands as messages that another process publishes: it needs neither the controller nor its file."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import struct
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ...controller import Controller
+    from ...controller_file import ControllerSpec, RosTopic
+    from ..ports.numeric import CommandOutput
+
+    Heard = tuple[CommandOutput, RosTopic]
+
+__all__ = ["SafeMessages", "heard_in_faults", "messages_of"]
+
+
+def heard_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
+    """The ports of ``outputs``, and their topics, that publish something while a fault lasts."""
+    silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
+    names = [port.name.split(",") for port in outputs]
+    return [(p, spec.ros_outputs[n[0]]) for p, n in zip(outputs, names, strict=True) if silent.isdisjoint(n)]
+
+
+def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
+    """What `SafeMessages` takes, as JSON allows it: the safe commands of a node's ports. Not while the loop runs."""
+    commands = controller.bound.array("command")
+    before = commands.copy()
+    commands[:] = controller.bound.array("safe")
+    address = controller.bound.address("command")
+    messages = [
+        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.told(address)}
+        for port, topic in heard
+    ]
+    commands[:] = before
+    return {"name": node.get_name(), "namespace": node.get_namespace(), "messages": messages}
+
+
+class SafeMessages:
+    """A node ``NAME_SUFFIX`` that publishes safe commands, and reports on /diagnostics.
+
+    given : of `messages_of`
+
+    data : the bytes of each message
+    """
+
+    def __init__(self, given: dict[str, Any], suffix: str) -> None:
+        import rclpy
+        from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+        from rclpy.node import Node
+        from rclpy.qos import QoSProfile, ReliabilityPolicy
+
+        rclpy.init(args=[])
+        self.node = Node(f"{given['name']}_{suffix}", namespace=given["namespace"], use_global_arguments=False)
+        self._ends: list[tuple[Any, ...]] = []
+        self.data: list[bytearray] = []
+        for one in given["messages"]:
+            package, _, kind = one["type"].split("/")
+            cls = getattr(importlib.import_module(f"{package}.msg"), kind)
+            qos = QoSProfile(depth=1, reliability=ReliabilityPolicy[one["reliability"].upper()])
+            publisher = self.node.create_publisher(cls, one["topic"], qos)
+            self._ends.append((publisher, one["stamp"], one["micros"], one["waits"]))
+            self.data.append(bytearray(base64.b64decode(one["data"])))
+        self._reports = self.node.create_publisher(DiagnosticArray, "/diagnostics", 1)
+        name = f"{given['namespace'].rstrip('/')}/{given['name']}: guard"
+        self._report = DiagnosticArray(status=[DiagnosticStatus(level=DiagnosticStatus.ERROR, name=name)])
+
+    @property
+    def matched(self) -> bool:
+        """Whether each topic is heard by somebody."""
+        return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
+
+    def publish(self, begun: bool = True) -> None:
+        """Publish all commands once; before the first (``begun``) not those that wait for it."""
+        for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
+            if waits and not begun:
+                continue
+            now = time.time_ns()
+            if stamp >= 0:
+                struct.pack_into("<iI", data, stamp, *divmod(now, 10**9))
+            if micros >= 0:
+                struct.pack_into("<Q", data, micros, now // 1000)
+            publisher.publish(bytes(data))
+
+    def report(self, cause: str) -> None:
+        """An ERROR of the controller's guard on /diagnostics."""
+        self._report.status[0].message = cause
+        self._report.header.stamp = self.node.get_clock().now().to_msg()
+        self._reports.publish(self._report)

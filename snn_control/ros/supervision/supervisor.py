@@ -1,0 +1,275 @@
+"""The way to the safe command from a process that is always there, as soon as the loop gives no sign of life.
+
+A loop that was killed, that stands in its publish, or whose process was stopped, cannot command anything: its last
+command stands. The supervisor is a small process without compiled code, with a priority above the loop's, and with
+publishers of its own that are matched long before they are needed. It sees the loop's heartbeat and the motion of the
+commands in memory that both share. When the heartbeat is older than ``supervise`` seconds it goes on with that motion
+to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
+`SECONDS` after its process is gone. A loop that is back goes on from there.
+
+``Supervisor`` is its end in the controller's process; ``python -m snn_control.ros.supervision.supervisor FILE`` is the
+process. It ends when the pipe from the controller is closed while no loop runs. SIGINT from the terminal does not end
+it: the loop needs it until its own end.
+
+Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs, and
+ends its own (`Supervisor.wait_for_a_hang`): it needs a second to begin, and is not there after SIGKILL. An actuator
+needs a time-out of its own in any case: nothing helps if the machine fails.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import mmap
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from ...errors import RuntimeFault
+from ...realtime.rights import lock_memory, set_fifo
+from ..messages.rounding import ROW
+from ..ports.transport import profile_files, remove_profile, use_udp
+from .continuation import Continued, Numbers
+
+__all__ = ["Supervisor", "main"]
+
+EVERY = 0.02  # s between safe commands
+SECONDS = 5.0  # for which they are published after the end of the process
+READY_WITHIN = 10.0  # s for the start of the process
+IDLE = 0.05  # s between looks at a loop that does not run
+LOOK = 0.2  # s between looks at who hears it
+HEARD_WITHIN = 1.0  # s in which somebody should hear a process that starts late; then it commands all the same
+NOBODY = -1  # in place of a pipe: there is no process at its other end
+DIED, HUNG, SILENT, BACK, ENDED = (
+    "the control loop's process is gone: this is the safe command of its supervisor",
+    "the control loop hung and its process was ended; this is the safe command of a process of its own",
+    "the control loop gives no sign of life: this is the safe command of its supervisor",
+    "the control loop is back: its supervisor is silent again",
+    "the control loop's process was stopped while it published, and would go on with an old command: it is ended",
+)
+
+
+class Supervisor:
+    """The process that supervises a loop, and the memory that both share.
+
+    words, motion : numbers of words of the loop's table, and of `shared_motion`
+    numbers : how many each port has
+
+    table, motion : these words, int64
+    rows : for each port (numbers, ROW) int64, see `rounding`
+    program : the command line of a process for a loop that hangs, path and arguments; empty if there is one beside it
+    """
+
+    def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
+        self._sizes = [words, motion, *(ROW * n for n in numbers), 1]
+        self._files = [os.memfd_create(f"snn_control_{name}", os.MFD_CLOEXEC) for name in ("loop", "supervisor")]
+        os.ftruncate(self._files[0], 8 * sum(self._sizes))
+        self.table, self.motion, *rows, self._matched = _parts(self._files[0], self._sizes)
+        self.rows = [part.reshape(-1, ROW) for part in rows]
+        self._process: subprocess.Popen | None = None
+        self._pipe = NOBODY
+        self.program: list[str] = []
+
+    def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
+        """Make the `program`, which inherits files of this process.
+
+        given : of `safe_messages.messages_of`, for the ports in their order; ``motion``, what `Continued` takes; and
+            heartbeat, running, publishing: words of the table
+        priority : SCHED_FIFO; 0: ordinary
+        """
+        for file in self._files:
+            os.set_inheritable(file, True)
+        self.program = self._line(given, 0.0, priority, NOBODY, NOBODY)
+
+    def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
+        """Start the process beside the loop; raises RuntimeFault if it is not ready within `READY_WITHIN`.
+
+        given, priority : as in `wait_for_a_hang`
+        limit : age of the heartbeat beyond which it commands [s]
+        """
+        theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
+        ready, told = os.pipe2(os.O_CLOEXEC)
+        self._process = subprocess.Popen(
+            self._line(given, limit, priority, theirs, told),
+            pass_fds=(*self._files, *profile_files(), theirs, told),
+            start_new_session=True, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        for end in (theirs, told, *self._files):  # the mapping stays
+            os.close(end)
+        self._files = []
+        answered = select.select([ready], [], [], READY_WITHIN)[0] and os.read(ready, 1)
+        os.close(ready)
+        if not answered:
+            self._process.kill()
+            self.close()
+            raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
+
+    def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
+        """The process's command line; what it is given lies in a file, since it may be long."""
+        memory, file = self._files
+        more = {
+            "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
+            "limit_ns": round(limit * 1e9), "priority": priority,
+        }  # fmt: skip
+        os.pwrite(file, json.dumps(given | more).encode(), 0)
+        return [sys.executable, "-m", __name__, str(file)]
+
+    @property
+    def beside(self) -> bool:
+        """Whether its process was started beside the loop."""
+        return self._process is not None
+
+    @property
+    def matched(self) -> bool:
+        """Whether each of its publishers is heard by somebody."""
+        return bool(self._matched[0])
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def close(self) -> None:
+        """End the process; not while the loop runs."""
+        for end in (self._pipe, *self._files):
+            if end != NOBODY:
+                os.close(end)
+        self._pipe, self._files = NOBODY, []
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(2 * IDLE + 1.0)
+            self._process = None
+
+
+def _parts(file: int, sizes: Sequence[int]) -> list[np.ndarray]:
+    """The parts of the memory of a file, int64."""
+    shared = np.frombuffer(mmap.mmap(file, 8 * sum(sizes)), np.int64)
+    return np.split(shared, np.cumsum(sizes)[:-1])
+
+
+# the process -----------------------------------------------------------------------------------------------------
+def _rights(priority: int) -> None:
+    """What is granted of: SCHED_FIFO, memory that is never swapped out, and to be the last that lack of memory ends."""
+    if priority:
+        set_fifo(priority)
+    lock_memory()
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
+        file.write("-1000")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Supervise until the controller's process is gone, or closes its pipe while no loop runs."""
+    from .safe_messages import SafeMessages
+
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent process has blocked some signals
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+    file = int((sys.argv[1:] if arguments is None else arguments)[0])
+    given = json.loads(os.pread(file, os.fstat(file).st_size, 0))
+    use_udp()
+
+    import rclpy
+
+    supervision = _Supervision(given, SafeMessages(given, "supervisor"))
+    remove_profile()
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    _rights(given["priority"])
+    if given["ready"] != NOBODY:
+        os.write(given["ready"], b"r")
+        os.close(given["ready"])
+    supervision.run()
+    rclpy.try_shutdown()
+
+
+def _is_stopped(process: int) -> bool:
+    """Whether a process is stopped, by a signal or a debugger."""
+    with suppress(OSError), open(f"/proc/{process}/stat", "rb") as file:
+        return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
+    return False
+
+
+class _Supervision:
+    """Looks at the heartbeat of a loop, and commands while it is too old."""
+
+    def __init__(self, given: dict[str, Any], commands: Any) -> None:
+        self._table, memory, *rows, self._matched = _parts(given["memory"], given["sizes"])
+        self._heartbeat, self._running, self._publishing = (given[k] for k in ("heartbeat", "running", "publishing"))
+        self._limit, self._process = given["limit_ns"], given["process"]
+        self._alive, self._commands, self._motion = given["alive"], commands, Continued(given["motion"], memory)
+        ends = zip(given["messages"], rows, commands.data, strict=True)
+        self._numbers = [Numbers(one, part.reshape(-1, ROW), data) for one, part, data in ends]
+        self._gone, self._silent, self._looked, self._reported = 0, True, 0, 0
+        self._cause_gone = HUNG if self._alive == NOBODY else DIED
+        self._say("")
+
+    def _say(self, cause: str) -> None:
+        """Log an error; not the first, because a first one takes 30 ms."""
+        self._commands.node.get_logger().error(cause, skip_first=True)
+
+    def _late_ns(self, now: int) -> int:
+        """By how much the heartbeat is older than allowed."""
+        return now - int(self._table[self._heartbeat]) - self._limit
+
+    def run(self) -> None:
+        if self._alive == NOBODY:  # what nobody hears yet would be missing in the motion
+            self._gone = time.monotonic_ns()
+            while not self._commands.matched and time.monotonic_ns() - self._gone < HEARD_WITHIN * 1e9:
+                time.sleep(EVERY)
+        while True:
+            now = time.monotonic_ns()
+            if now - self._looked > LOOK * 1e9:
+                self._matched[0], self._looked = self._commands.matched, now
+            if not self._gone and select.select([self._alive], [], [], 0)[0]:  # the other end of the pipe was closed
+                self._gone = now
+            if not self._table[self._running]:
+                if self._gone:
+                    return
+                self._silent = True
+                select.select([self._alive], [], [], IDLE)
+                continue
+            late = self._late_ns(now)
+            if late <= 0 and not self._gone:
+                if not self._silent:
+                    self._commands.node.get_logger().warning(BACK)
+                self._silent = True
+                time.sleep(-late * 1e-9 + 1e-6)
+                continue
+            moves = self._command(now)
+            if self._gone and now - self._gone > SECONDS * 1e9 and not moves:
+                return
+            due = self._motion.next_ns(now) if moves else now + round(EVERY * 1e9)
+            time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
+
+    def _command(self, now: int) -> bool:
+        """Publish the next command of the motion, if the loop is not back meanwhile; whether more are to come."""
+        motion = self._motion
+        if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
+            os.kill(self._process, signal.SIGKILL)
+            self._say(ENDED)
+        if not motion.advance(now):
+            return True
+        if not self._gone and (self._late_ns(time.monotonic_ns()) <= 0 or not motion.newest):
+            return True
+        moves = [one.put(motion.command, motion.periods) for one in self._numbers]
+        self._commands.publish(motion.begun)
+        cause = self._cause_gone if self._gone else SILENT
+        if self._silent:
+            self._say(cause)
+        if self._silent or now - self._reported >= EVERY * 1e9:
+            self._reported = now
+            self._commands.report(cause)
+        self._silent = False
+        return motion.moves or any(moves)
+
+
+if __name__ == "__main__":
+    main()

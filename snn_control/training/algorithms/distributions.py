@@ -1,0 +1,150 @@
+"""A stochastic policy around a controller: its heads give the mean, or the scores, of the actions that are tried.
+
+An arg-max output tries an action with the softmax of its scores. An output of numbers tries a Gaussian around its head,
+in units of half its limits: before it is squashed, if the output is, otherwise before it is limited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ...coding import ArgmaxDecoder, Output
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError
+
+__all__ = ["Categorical", "DiagGaussian", "distributions", "only_chooses"]
+
+COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
+TINY = np.float32(1e-12)  # keeps a logarithm finite
+LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
+
+
+class Categorical:
+    """A choice of one of ``n`` actions."""
+
+    def __init__(self, output: Output) -> None:
+        assert isinstance(output.decoder, ArgmaxDecoder)
+        self.name, self.n = output.name, output.decoder.actions
+        self.parameters: list[np.ndarray] = []
+        self.temperature = np.float32(1)  # of the softmax; at a low one the largest score is nearly always sampled
+
+    def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """(rows, n) scores -> (rows, 1) float32, a sampled action."""
+        return (head + self.temperature * rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
+
+    def command(self, tried: np.ndarray) -> np.ndarray:
+        return tried
+
+    def command_of(self, action: np.ndarray) -> np.ndarray:
+        """(rows, 1), a teacher's action as a command."""
+        return action
+
+    def label(self, head: np.ndarray) -> np.ndarray:
+        """What `imitate` takes from a teacher whose head is known: the mean of the softmax, which holds what the other
+        actions are worth, and of the action that it takes."""
+        return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
+
+    def _alone(self, action: np.ndarray) -> np.ndarray:
+        """(..., 1) indices -> (..., n) bool, true at the index."""
+        return action.astype(np.int64) == np.arange(self.n)
+
+    def _softmax(self, head: np.ndarray) -> np.ndarray:
+        p = np.exp((head - head.max(-1, keepdims=True)) / self.temperature)
+        return p / p.sum(-1, keepdims=True)
+
+    def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Cross entropy (...,) of the head to a teacher's actions (..., 1), or to their probabilities (..., n), after
+        its derivative with respect to the head."""
+        if wanted.shape[-1] == 1:
+            wanted = self._alone(wanted).astype(np.float32)
+        p = self._softmax(head)
+        return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
+
+    def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        """(...,) log probability of the sampled actions."""
+        self._log = (head - head.max(-1, keepdims=True)) / self.temperature
+        self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
+        self._one = self._alone(tried)
+        return np.where(self._one, self._log, 0).sum(-1)
+
+    def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Call after `log_probability`: derivatives of sum(g log p - entropy H) with respect to the head and to
+        `parameters`; ``entropy`` is the price for one element."""
+        p = np.exp(self._log)
+        h = -(p * self._log).sum(-1, keepdims=True)
+        by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
+        return by_score / self.temperature, []
+
+
+class DiagGaussian:
+    """Numbers around a head, with a learned standard deviation.
+
+    std : its initial value, in units of half the limits
+    """
+
+    def __init__(self, output: Output, std: float) -> None:
+        low, high = (np.broadcast_to(np.asarray(v, np.float32), (output.size,)) for v in output.limits)
+        if not (np.isfinite(low).all() and np.isfinite(high).all()):
+            rule = "must be finite on both sides, for a range in which to try actions"
+            raise DescriptionError(f"outputs.{output.name}.limits", list(output.limits), rule)
+        self.name, self.n, self.low, self.high = output.name, output.size, low, high
+        self.centre, self.half = (low + high) / 2, (high - low) / 2
+        self.squash = bool(getattr(output, "squash", False))
+        self.unit = np.float32(1) if self.squash else self.half
+        self.offset = np.float32(0) if self.squash else self.centre
+        self.log_std = np.full(output.size, np.log(std), np.float32)
+        self.parameters = [self.log_std]
+
+    def mean(self, head: np.ndarray) -> np.ndarray:
+        return (head - self.offset) / self.unit
+
+    def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        noise = rng.normal(size=head.shape).astype(np.float32)
+        return self.mean(head) + np.exp(self.log_std) * noise
+
+    def command(self, tried: np.ndarray) -> np.ndarray:
+        """The controller's command for this value of its head."""
+        tried = np.tanh(tried) if self.squash else tried
+        return np.clip(self.centre + self.half * tried, self.low, self.high)
+
+    def command_of(self, action: np.ndarray) -> np.ndarray:
+        return np.clip(action, self.low, self.high)
+
+    def label(self, head: np.ndarray) -> np.ndarray:
+        """As `Categorical.label`: its command."""
+        return self.command(self.mean(head))
+
+    def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """As `Categorical.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
+        whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
+        limits, and 0 beyond a limit that the action is at, where the command is the same."""
+        mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
+        if self.squash:
+            error = np.tanh(mean) - wanted
+            return error / self.unit, (error**2).sum(-1)
+        error = mean - wanted
+        error = np.where((np.abs(wanted) >= 1) & (error * wanted > 0), np.float32(0), error)
+        return 2 * error / self.unit, (error**2).sum(-1)
+
+    def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        self._std = np.exp(self.log_std)
+        self._z = (tried - self.mean(head)) / self._std
+        return (-0.5 * self._z**2 - self.log_std - LOG_ROOT).sum(-1)
+
+    def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
+        by_head = g[..., None] * self._z / self._std / self.unit
+        axes = tuple(range(g.ndim))
+        by_std = (g[..., None] * (self._z**2 - 1)).sum(axes) - entropy * g.size
+        return by_head, [by_std.astype(np.float32)]
+
+
+def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | DiagGaussian]:
+    """One distribution for each output; raises DescriptionError for an output of numbers without limits."""
+    return [Categorical(o) if isinstance(o.decoder, ArgmaxDecoder) else DiagGaussian(o, std) for o in outputs]
+
+
+def only_chooses(spec: ControllerSpec) -> bool:
+    """Whether all outputs of a controller are choices, and none gives numbers."""
+    return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

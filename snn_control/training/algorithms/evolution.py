@@ -1,0 +1,214 @@
+"""Evolution of a controller's numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
+
+A candidate is scored by whole episodes in the engine. For many numbers only the diagonal of the covariance is adapted
+(sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
+
+What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most, found
+again after TURN generations, because a better controller comes to other states; or a factor for each array, or a gain
+for each number of an input (`snn_control.training.algorithms.gains`), which adjust what was trained
+otherwise. A search that has converged begins again elsewhere.
+What is kept is the mean of the last generations' means, which their noise moves less.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from ...controller import Batch
+from ...controller_file import ControllerSpec, Limits
+from ...errors import DescriptionError, optional
+from ...network.checks import Flag, Whole
+from ..environments.evaluation import played
+from ..environments.vector import Environments
+from ..gradients.parameters import Parameters
+from .directions import DEVIATION, contrasts, directions
+from .distributions import Categorical, DiagGaussian, distributions
+from .learner import Learner, Settings
+
+__all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
+
+MANY = 400  # numbers above which only the diagonal of the covariance is adapted
+FACTOR = 0.4  # change of a factor by one unit of the search
+AVERAGED = 6  # generations whose means are averaged
+TURN = 25  # generations along the same directions
+FLAT = 5  # generations of equal costs after which a search begins again
+
+
+@dataclass(frozen=True)
+class EvolutionSettings(Settings):
+    """Settings of `Evolution`.
+
+    n_envs : episodes that are played at once
+    episodes : of a candidate, new ones in every generation
+    population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
+    factors : search one factor for each array that is trained, in place of its numbers
+    gains : search one gain for each number of the inputs that have receptive fields, and nothing else
+    directions : searched for each value that the outputs consist of; 0 searches each number for itself
+    sigma : standard deviation of the first candidates, in units of the present outputs; where each number is searched
+        for itself, of the standard deviation of its array; of factors and gains, in units of FACTOR
+    episode_steps : steps that an episode is counted as
+    total_timesteps : steps of the environments
+    """
+
+    n_envs: int = 20
+    episodes: int = 6
+    population: int = 0
+    factors: Flag = False
+    gains: Flag = False
+    directions: Annotated[int, Whole(0)] = 32
+    sigma: float = 0.5
+    episode_steps: int = 500
+    total_timesteps: int = 4_000_000
+
+    @classmethod
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        return {"episode_steps": limit}
+
+
+def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
+    """What is evolved by default: weights and biases of what the outputs read. The layers before it serve as a
+    random code, from which a read-out can compute much; evolving them too would be too many numbers."""
+    read = {term.source for output in spec.outputs for term in output.terms}
+    graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
+    names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
+    return dict.fromkeys(names or [f"{output.name}.*" for output in spec.outputs], Limits())
+
+
+class Evolution(Learner):
+    """The learner for ``evolve``; a phase is one generation."""
+
+    settings: EvolutionSettings
+    patience, searches = 0.25, True
+    kept: tuple[str, ...] = ("origin", "ways", "told")
+
+    def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
+        super().__init__(parameters, settings)
+        self.policy = _policy(parameters.spec)
+        self.size, self.turns = self._space()
+        self.population = settings.population or 4 + int(3 * np.log(self.size))
+
+    def _space(self) -> tuple[int, bool]:
+        """How many numbers are searched, and whether along directions that are found again."""
+        if self.settings.factors:
+            return len(self.parameters.parameters), False
+        numbers = sum(p.values.size for p in self.parameters.parameters)
+        along = self.settings.directions * contrasts(self.policy)
+        turns = 0 < along < numbers
+        return along if turns else numbers, turns
+
+    @property
+    def improves(self) -> bool:
+        return self.settings.factors or self.settings.gains
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.population * self.settings.episodes * self.settings.episode_steps
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        parameters = self.parameters.parameters
+        start = np.concatenate([p.values.ravel() for p in parameters]).astype(np.float64)
+        self.origin = {"values": start, "seed": int(rng.integers(1 << 31))}
+        if self.settings.factors:
+            owners = np.repeat(np.arange(self.size), [p.values.size for p in parameters])
+            self.ways = FACTOR * start[:, None] * (owners[:, None] == np.arange(self.size))
+        elif self.turns:
+            self.ways = directions(self.student, self.parameters, self.policy, envs, rng, self.size)
+        else:
+            self.ways = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in parameters])
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin to search, from the origin along the ways."""
+        self._draws = np.random.RandomState(int(self.origin["seed"]))  # no draws but those of the search
+        self._search = self._new_search(np.zeros(self.size))
+        self._means: list[np.ndarray] = []  # of the last generations
+        self._told: dict[str, np.ndarray] = {}
+
+    def _new_search(self, mean: np.ndarray) -> Any:
+        cma = optional("cma", "evolution needs cma", "training")
+        options = {"popsize": self.population, "randn": self._draws.randn, "seed": np.nan, "verbose": -9}
+        options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
+        return cma.CMAEvolutionStrategy(mean, self.settings.sigma, options)
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        if self.turns and len(self._told.get("costs", ())) == TURN:
+            self.begin(envs, rng)
+        candidates = np.array(self._search.ask())
+        returns, spikes = (found.mean(axis=1) for found in self._played(candidates, envs, seed))
+        sigma = float(self._search.sigma)
+        self._tell(candidates, self._costs(returns, spikes))
+        envs.finished = returns.tolist()
+        alike = float((returns == returns.max()).mean())
+        return {"best_candidate": float(returns.max()), "alike": alike, "sigma": sigma}
+
+    def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
+        """What the search minimises, of each candidate's mean return and mean spikes in a step."""
+        return -returns
+
+    def _played(self, candidates: np.ndarray, envs: Environments, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Returns, and spikes in a step, (candidates, episodes), all of them in the same episodes: side by side, each
+        row with its candidate's numbers."""
+        program, n, numbers = self.parameters.program, self.settings.episodes, []
+        for one in candidates:
+            self._put(one)
+            self.student.settle()
+            numbers.append((program.constants.copy(), program.initial_state.copy()))
+        seeds = [seed + k for k in range(n)] * len(candidates)
+        returns, spikes = np.zeros((len(candidates), n)), np.zeros((len(candidates), n))
+        batch = Batch(program, min(envs.n, len(seeds)), program.facts.repeat, own_numbers=True)
+
+        def begins(row: int, episode: int) -> None:
+            batch.bound.constants[row], batch.bound.initial[row] = numbers[episode // n]
+
+        for row, episode, gained, steps in played(batch, envs.interface, envs.envs, seeds, begins=begins):
+            returns.flat[episode] = gained
+            spikes.flat[episode] = batch.array("spike_counts")[row, : len(program.facts.spiking)].sum() / steps
+        return returns, spikes
+
+    def _put(self, candidate: np.ndarray) -> None:
+        change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate
+        values, first = self.origin["values"] + change, 0
+        for p in self.parameters.parameters:
+            p.values[...] = values[first : first + p.values.size].reshape(p.values.shape)
+            p.clip()
+            first += p.values.size
+        self.parameters.write()
+
+    def _tell(self, candidates: np.ndarray, costs: np.ndarray) -> None:
+        self._search.tell(list(candidates), costs.tolist())
+        for name, value in (("candidates", candidates), ("costs", costs)):
+            before = self._told.get(name, np.zeros((0, *value.shape)))
+            self._told[name] = np.concatenate([before, value[None]])
+        self._means = [*self._means[1 - AVERAGED :], self._search.mean]
+        self._put(np.mean(self._means, axis=0))
+        if self._search.stop():
+            self._means = []
+            self._search = self._new_search(self.settings.sigma * self._draws.randn(self.size))
+
+    @property
+    def told(self) -> dict[str, np.ndarray]:
+        """All candidates since the search began, and their costs: it is a function of its seed and of these."""
+        return dict(self._told)
+
+    @told.setter
+    def told(self, arrays: dict[str, np.ndarray]) -> None:
+        self._begin()
+        for candidates, costs in zip(arrays["candidates"], arrays["costs"], strict=True):
+            self._search.ask()
+            self._tell(candidates, costs)
+
+
+def _policy(spec: ControllerSpec) -> list[Categorical | DiagGaussian]:
+    """What tries actions while directions are found; empty if an output has no limits to try them in."""
+    try:
+        return distributions(spec.outputs, DEVIATION)
+    except DescriptionError:
+        return []
+
+
+def _spread(values: np.ndarray) -> float:
+    """The unit in which an array is changed: its standard deviation, or 0.1 if that is 0."""
+    return float(values.std()) or 0.1

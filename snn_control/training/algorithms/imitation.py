@@ -1,0 +1,283 @@
+"""Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
+
+In each round the controller acts in the engine, at first mixed with the teacher; the teacher labels each step with the
+action that it would have taken. The data of all rounds is fitted in sequences that start from states of the engine.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+
+from ...controller import Batch
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError
+from ...network.checks import Flag, Whole
+from ..environments.vector import Environments
+from ..gradients.student import Seen, Student
+from ..gradients.trained_part import TrainedPart, trained_part_of
+from ..teachers.teacher import Teacher, teacher_of
+from ..teachers.trained_policy import load_policy
+from .distributions import Categorical, DiagGaussian, distributions, only_chooses
+from .learner import Learner, Settings
+from .networks import Adam
+
+__all__ = ["Imitation", "ImitationSettings"]
+
+ROUND, SEQUENCE = 2.0, 0.2  # s, the shortest duration in an environment of short steps
+
+
+@dataclass(frozen=True)
+class ImitationSettings(Settings):
+    """Settings of `Imitation`, named as in stable-baselines3 where it has them.
+
+    n_envs, n_steps : environments, and steps of each of them in a round
+    sequence_length : steps of a sequence; the first ``burn_in`` of them are not counted, because its initial state is
+        that of older weights
+    batch_size : steps in an update, a multiple of ``sequence_length``
+    gradient_steps : updates in a round
+    beta_decay : factor by which the teacher's share of the actions shrinks in each round
+    averaging : the average that acts forgets old values with a rate of ``averaging / gradient_steps`` for each update
+    learning_rate : that of Adam, which falls to a 20th
+    max_grad_norm : largest norm of the gradients
+    spike_cost : cost of the mean number of spikes of a neuron in a step
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    solve : solve for the weights of a linear read-out by ridge regression, see
+        `snn_control.training.algorithms.ridge_readout.ReadOut`
+    ridge : of that, in mean squares of what a weight is multiplied with
+    gain_generations : generations in which gains are searched by reward at the end, where the environment names a
+        reward threshold that not every episode reaches (`snn_control.training.algorithms.gains`); 0: none
+    total_timesteps : steps of the environments
+    """
+
+    fit_ranges: Flag = False
+    solve: Flag = False
+    ridge: float = 2e-5
+    n_envs: int = 8
+    n_steps: int = 256
+    sequence_length: int = 16
+    burn_in: int = 2
+    batch_size: int = 512
+    gradient_steps: int = 60
+    beta_decay: float = 0.5
+    averaging: float = 4.0
+    learning_rate: float = 2e-3
+    max_grad_norm: float = 1.0
+    spike_cost: float = 0.5
+    total_timesteps: int = 25_000
+    gain_generations: Annotated[int, Whole(0)] = 4
+
+    @classmethod
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
+        because reactions then take less time too. Numbers take more rounds than choices, because their small errors add
+        up, while a choice can be without error."""
+        length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
+        steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
+        return {
+            "n_steps": steps,
+            "sequence_length": length,
+            "burn_in": length // 8,
+            "batch_size": max(16, 32 * 16 // length) * length,
+            "total_timesteps": steps * (64 if only_chooses(spec) else 100),
+        }
+
+
+def compact(array: np.ndarray) -> np.ndarray:
+    """``array``, as int8 if all of its numbers are whole and fit, as counts of events do; else unchanged."""
+    small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
+    return small if np.array_equal(small, array) else array
+
+
+@dataclass(frozen=True)
+class Played:
+    """A step of a round, before the environments take it.
+
+    batch : the controllers after their step
+    start : (n,) bool, which episodes began with it
+    seen : of `Student.step`
+    wanted : output -> (n, ...) float32, what the teacher gives
+    """
+
+    batch: Batch
+    start: np.ndarray
+    seen: Seen
+    wanted: dict[str, np.ndarray]
+
+
+class Imitation(Learner):
+    """The learner for ``imitate``. ``teacher``: as `teacher_of` takes it.
+
+    The controller that acts, is validated and is saved has averages of the values over the last updates.
+    """
+
+    settings: ImitationSettings
+    patience = 0.4
+    kept: tuple[str, ...] = ("optimizer", "data", "rounds", "raw")
+    teacher: Any = None
+    rest: TrainedPart | None = None
+    policy: Sequence[Categorical | DiagGaussian]
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.n_envs * self.settings.n_steps
+
+    def meet(self, envs: Environments) -> None:
+        """Prepare what `play` needs."""
+        if self.settings.n_steps < self.settings.sequence_length:
+            rule = f"must be at least sequence_length ({self.settings.sequence_length})"
+            raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
+        self.policy = distributions(self.parameters.spec.outputs, 1.0)
+        self.rounds = 0
+        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(".zip")
+        teacher = load_policy(self.teacher) if is_policy else self.teacher  # which is read once
+        self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        self.meet(envs)
+        s, trained = self.settings, [p.values for p in self.parameters.parameters]
+        self.optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
+        self.data: dict[str, np.ndarray] = {}
+        self.keep_raw()
+        self.rest = trained_part_of(self.parameters)
+        self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s = self.settings
+        self.collect(envs, seed, rng)
+        if envs.keeps:  # before anything is learned
+            self.fit_ranges(envs)
+        self.optimizer.learning_rate = s.learning_rate * max(left, 0.05)
+        losses, rates = [], []
+        self.inner.student.gradient.use(self.student.gradient.surrogate)
+        with self.averaged() as add:
+            self.inner.parameters.write()
+            for _ in range(s.gradient_steps):
+                loss, rate = self.update(rng.integers(0, len(self.data["memory"]), s.sequences))
+                losses.append(loss)
+                rates.append(rate)
+                add(s.averaging / s.gradient_steps)
+        self.rounds += 1
+        return {"loss": float(np.mean(losses)), "rate": float(np.mean(rates))}
+
+    @contextmanager
+    def averaged(self) -> Iterator[Callable[[float], None]]:
+        """A phase whose result is an average: it begins with the values that the last one ended with before averaging.
+
+        Yields a function, to be called after updates with the share of itself that the average forgets.
+        """
+        values = [p.values for p in self.parameters.parameters]
+        means = [value.copy() for value in values]
+        for value, raw in zip(values, self.raw, strict=True):
+            value[...] = raw
+        self.parameters.write()
+
+        def add(share: float) -> None:
+            for mean, value in zip(means, values, strict=True):
+                mean += (value - mean) * value.dtype.type(share)
+
+        yield add
+        self.keep_raw()
+        for value, mean in zip(values, means, strict=True):
+            value[...] = mean
+        self.parameters.write()
+
+    def keep_raw(self) -> None:
+        """Let the next `averaged` phase go on with the values as they are."""
+        self.raw = [p.values.copy() for p in self.parameters.parameters]
+
+    def play(
+        self,
+        student: Student,
+        envs: Environments,
+        seed: int,
+        rng: np.random.Generator,
+        begins: Callable[[Batch], object] = lambda batch: None,
+    ) -> Iterator[Played]:
+        """A round, step by step. ``begins`` is called before the first step of each sequence."""
+        s, n = self.settings, envs.n
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.batch(n)
+        student.refresh(batch)
+        batch.reset()
+        teach, share = self.teaching(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
+        for t in range(s.n_steps):
+            if t % s.sequence_length == 0:
+                begins(batch)
+                drives = rng.random(n) < share
+            seen = student.step(batch, inputs, start)[1]
+            wanted, commands = teach(inputs, start), []
+            yield Played(batch, start, seen, wanted)
+            for one in self.policy:
+                own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
+                commands.append(self.acting(one, own, wanted[one.name], drives))
+            found = envs.step(commands)
+            inputs, start = found.inputs, found.over
+
+    def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
+        s, n = self.settings, envs.n
+        kept: dict[str, list[np.ndarray]] = defaultdict(list)
+
+        def remember(batch: Batch) -> None:
+            kept["memory"].append((self.rest or self.student).remember(batch))
+
+        for now in self.play(self.student, envs, seed, rng, remember):
+            kept["start"].append(now.start)
+            for name, value in (now.seen if self.rest is None else self.rest.look(now.batch)).items():
+                kept[f"inputs.{name}"].append(value)
+            for name, value in now.wanted.items():
+                kept[f"label.{name}"].append(value)
+        parts = s.n_steps // s.sequence_length
+        for key, values in kept.items():
+            array = np.array(values)
+            if key == "memory":
+                array = array.reshape(parts * n, -1)
+            else:  # (steps, n, ..) -> (sequences, length, ..)
+                array = array.reshape(parts, s.sequence_length, n, *array.shape[2:]).swapaxes(1, 2)
+                array = array.reshape(parts * n, s.sequence_length, *array.shape[3:])
+            array = compact(array)
+            self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
+
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
+        """The commands (n, k) that act: the controllers' own, or the teacher's where it ``drives``."""
+        return np.where(drives[:, None], one.command_of(wanted), own)
+
+    def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
+        """A function of the inputs and the starts of all environments, to be called before each step of a round. It
+        returns output -> (n, ..) float32, what each controller should give."""
+        teachers, outputs = self.make_teachers(), envs.interface.outputs
+        ends = np.cumsum([one.size for one in outputs])[:-1]
+
+        def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
+            for k in np.flatnonzero(start):
+                teachers[k].reset()
+            said = [teacher.command(*envs.before(k)) for k, teacher in enumerate(teachers)]
+            return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}
+
+        return teach
+
+    def update(self, rows: np.ndarray) -> tuple[float, float]:
+        s, part = self.settings, {key: value[rows] for key, value in self.data.items()}
+        part = {key: value if key == "memory" else value.swapaxes(0, 1) for key, value in part.items()}
+        inputs = {key[7:]: value.astype(np.float32) for key, value in part.items() if key.startswith("inputs.")}
+        student = self.inner.student
+        heads, tape = student.run(inputs, np.ascontiguousarray(part["start"]), part["memory"])
+        counts = np.ones((s.sequence_length, 1, 1), np.float32)
+        counts[: s.burn_in] = 0
+        by_head, loss = {}, 0.0
+        for one in self.policy:
+            g, cost = one.imitate(heads[one.name], part[f"label.{one.name}"])
+            weight = counts / np.float32(counts.sum() * len(rows))
+            by_head[one.name] = (g * weight).astype(np.float32)
+            loss += float((cost[..., None] * weight).sum())
+        rate = student.price_spikes(tape, s.spike_cost * self.cost_share)
+        self.optimizer.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
+        self.inner.parameters.write()
+        return loss, rate

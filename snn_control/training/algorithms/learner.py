@@ -1,0 +1,119 @@
+"""What all learners share: parameters that are trained, and phases between which a run can be resumed."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from ...controller_file import ControllerSpec, Surrogate
+from ...errors import DescriptionError
+from ...network.checks import Checked, Numbers, Rule, Whole
+from ..environments.vector import Environments
+from ..gradients.parameters import Parameters
+from ..gradients.student import Student
+from ..schedule.course import PATIENCE
+
+__all__ = ["LONG", "Learner", "Settings"]
+
+LONG = 1000  # steps of an episode from which a learner looks further ahead and may take more steps
+
+
+def check_layers(path: str, value: Any) -> None:
+    """Check the sizes of the layers of a perceptron."""
+    if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
+        raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
+
+
+class Settings(Checked):
+    """Base of a learner's settings. A field without a rule of its own is checked against the type of its default: a
+    number >= 0, a whole number >= 1 (>= 0 if the default is 0), or layers of a perceptron."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        batch, length = getattr(self, "batch_size", 0), getattr(self, "sequence_length", 1)
+        if batch % length:
+            raise self.wrong("batch_size", f"must be a multiple of sequence_length ({length})")
+
+    @property
+    def where(self) -> str:
+        return "settings."
+
+    @property
+    def sequences(self) -> int:
+        """Sequences in an update."""
+        return self.batch_size // self.sequence_length  # type: ignore[attr-defined, no-any-return]
+
+    @classmethod
+    @functools.cache
+    def checks(cls) -> dict[str, Rule]:
+        found = dict(super().checks())
+        for one in fields(cls):  # type: ignore[arg-type]
+            usual: Any = one.default
+            rule = Whole(min(1, usual)) if isinstance(usual, int) else Numbers(least=0)
+            found.setdefault(one.name, check_layers if isinstance(usual, tuple) else rule)
+        return found
+
+    @classmethod
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """Defaults that suit a controller and episodes of at most ``limit`` steps."""
+        return {}
+
+
+class Learner:
+    """Trains the parameters of a controller, phase by phase.
+
+    A phase starts with environments that are reset and random numbers of its own. The result of a phase is a function
+    of the seed and of the phases before it; the parameters and the attributes in `kept` are all that is needed to
+    resume.
+    """
+
+    #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
+    kept: tuple[str, ...] = ()
+    #: see `snn_control.training.schedule.course.Learning`
+    patience, cools, least = 0.25, False, PATIENCE
+    searches = False  # a phase compares whole candidates (`snn_control.training.schedule.course.Course`)
+    spares = False  # spikes are saved after learning (`snn_control.training.schedule.course.Sparing`)
+    surrogate = Surrogate()
+
+    def __init__(self, parameters: Parameters, settings: Any) -> None:
+        self.parameters, self.settings = parameters, settings
+        self.student = Student(parameters.program, parameters.places)
+        self.left_after = 1.0
+        self.cost_share = 1.0  # factor of the cost of spikes in this phase
+        self.cooled = 0  # `Learning.cooled` of this phase
+
+    @property
+    def improves(self) -> bool:
+        """Whether it begins with a controller that was trained otherwise, and may have to be kept."""
+        return False
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        """Steps of the environment in a phase."""
+        raise NotImplementedError
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        """Create what is needed for training only, such as critics and optimisers."""
+        raise NotImplementedError
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        """Train for one phase. ``left``: the share of the initial learning rate at its start; `left_after` is that at
+        its end.
+
+        Returns numbers for a report.
+        """
+        raise NotImplementedError
+
+    @property
+    def fits_ranges(self) -> bool:
+        """Whether ranges of inputs are fitted to what the first phase meets."""
+        return getattr(self.settings, "fit_ranges", False)
+
+    def fit_ranges(self, envs: Environments) -> None:
+        """Fit the ranges of inputs to what was met since the environments were reset."""
+        ranges = self.parameters.ranges
+        if ranges.fit(envs.met(ranges.values)):
+            envs.interface.inputs = {one.name: one for one in self.parameters.spec.inputs}

@@ -1,0 +1,146 @@
+"""Online learning: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
+
+There is one controller and one loop, as there is one robot: no variants are tried side by side, no earlier phase is
+selected, and the result is what was learned at the end. Each episode starts with the weights that the previous ones
+have learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...controller import Controller
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError, InputError, RuntimeFault
+from ...gym_adapter.spaces import check_action, check_observation
+from ...network import Projection
+from ..environments.gymnasium_calls import name_of, reset, step
+from .learner import Settings
+
+__all__ = ["Adaptation", "AdaptationSettings"]
+
+
+@dataclass(frozen=True)
+class AdaptationSettings(Settings):
+    """Settings of `Adaptation`.
+
+    n_steps : length of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
+        loop
+    total_timesteps : steps of the environment
+    """
+
+    n_steps: int = 2_000
+    total_timesteps: int = 50_000
+
+
+class Adaptation:
+    """The loop of a learning controller and its environment.
+
+    make : makes the environment, which must depend on seeds and actions alone if a run is to be resumed
+    seeds : number of an episode -> its seed
+
+    Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
+    """
+
+    def __init__(self, spec: ControllerSpec, make: Callable[[], Any], seeds: Callable[[int], int]) -> None:
+        rules = [one.learning for one in spec.network.projections if one.learning is not None]
+        if not any(rule.enabled for rule in rules):
+            rule = (
+                "needs a projection that learns, and all rules are off" if rules else "needs a projection that learns"
+            )
+            fix = "set enabled: true" if rules else "give one a rule, e.g. learning: {type: pes, error: NAME}"
+            raise DescriptionError("--how", "adapt", rule, f"{fix} (docs/plasticity.md)").in_file(spec.path)
+        self.spec, self.seeds = spec, seeds
+        self.controller, self.env = Controller.from_spec(spec), make()
+        facts = self.controller.program.facts
+        check_observation(self.controller.inputs, self.env.observation_space)
+        check_action({o.name: (o.size, o.actions or None) for o in facts.outputs}, self.env.action_space)
+        self._error = getattr(self.env.metadata.get("tracking"), "error", None)
+        self.episodes = 0  # number of episodes that have begun
+        self._begin()
+
+    def _begin(self) -> None:
+        """Start the next episode."""
+        self.controller.reset(keep_learning=True)
+        self._now = reset(self.env, self.seeds(self.episodes))[0]
+        self.episodes += 1
+        self._actions: list[np.ndarray] = []
+
+    def phase(self, steps: int) -> dict[str, float]:
+        """Run the loop for ``steps`` steps. Returns a report:
+
+        score : mean return of the episodes that finished, or the sum of the rewards if none did
+        episodes : number of episodes that finished
+        spikes_a_step : mean number of spikes in a step
+        learned : root mean square of the weight changes
+        error : root mean square of the tracking error, if the environment reports one (``metadata["tracking"]``)
+        """
+        before, rewards, squares, spikes, over = self._weights(), 0.0, 0.0, -self._spikes(), 0
+        for _ in range(steps):
+            try:
+                action = self.controller.act(self._now, self.env.action_space)
+            except InputError as error:
+                raise RuntimeFault(f"{name_of(self.env)}: gave an observation that does not fit: {error}") from error
+            self._actions.append(action)
+            self._now, reward, terminated, truncated, info = step(self.env, action)
+            rewards += reward
+            if self._error is not None:
+                squares += float(info[self._error]) ** 2
+            if terminated or truncated:
+                over, spikes = over + 1, spikes + self._spikes()
+                self._begin()
+        found = {"score": rewards / max(1, over), "episodes": over}
+        found |= {"error": (squares / steps) ** 0.5} if self._error is not None else {}
+        found["spikes_a_step"] = (spikes + self._spikes()) / steps
+        found["learned"] = float(np.sqrt(np.mean((self._weights() - before) ** 2)))
+        return found
+
+    def _spikes(self) -> int:
+        """Spikes in the current episode."""
+        return int(self.controller.bound.array("spike_counts").sum())
+
+    def _weights(self) -> np.ndarray:
+        """(k,) float32, all weights that learn, in one array."""
+        rules = self.controller.program.facts.learning
+        found = [self.controller.rule_weights(rule) for rule in rules]
+        return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
+
+    def learned(self, on: bool = True) -> ControllerSpec:
+        """The controller with its learned weights as initial weights; ``on``: whether it continues to learn."""
+        rules = iter(self.controller.program.facts.learning)
+        projections = tuple(
+            one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)), on)
+            for one in self.spec.network.projections
+        )
+        return replace(self.spec, network=replace(self.spec.network, projections=projections))
+
+    # checkpoints -------------------------------------------------------------------------------------------------
+    def arrays(self) -> dict[str, np.ndarray]:
+        """All that is needed to resume: an environment is a function of its episode's seed and of the actions."""
+        actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
+        return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self.episodes = int(arrays["episodes"]) - 1
+        self._begin()
+        for action in arrays["actions"]:
+            self._actions.append(action)
+            self._now = step(self.env, action)[0]
+        self.controller.restore(arrays["state"])
+
+
+def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
+    """The projection with these initial weights, in the form that `Controller.rule_weights` gives; ``on``: it
+    learns."""
+    if not on:
+        one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
+    if not isinstance(weights, tuple):
+        return replace(one, weights=weights)
+    pre, post, values = weights
+    if one.connection == "one_to_one":
+        return replace(one, weights=values)
+    return replace(one, connection="sparse", pre_index=pre, post_index=post, weights=values)

@@ -1,0 +1,244 @@
+"""Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
+
+The controller acts in the engine. The recorded steps are cut into sequences; each starts from the engine's state at
+that time and is run again by the engine after every update, so that spikes and gradients are those of the current
+weights. The critic is a perceptron that exists in training only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from ...controller_file import ControllerSpec
+from ...network.checks import Flag, Whole
+from ..environments.vector import Environments
+from .distributions import COLD, Categorical, distributions
+from .learner import LONG, Learner, Settings
+from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
+
+__all__ = ["PPO", "PPOSettings"]
+
+#: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
+#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
+COOLING = np.float32(0.8)
+
+
+@dataclass(frozen=True)
+class PPOSettings(Settings):
+    """Settings of `PPO`, named as in stable-baselines3.
+
+    rollouts : rollouts in a phase, each followed by updates
+    n_envs, n_steps : environments, and steps of each of them in a rollout
+    sequence_length : steps of a sequence
+    batch_size : steps in an update, a multiple of ``sequence_length``
+    n_epochs : passes over a rollout
+    gamma, gae_lambda : discount, and lambda of the advantages
+    clip_range : clipping of the ratio
+    target_kl : divergence from the old policy at which the passes stop
+    ent_coef : weight of the entropy, which falls like the learning rates
+    learning_rate, critic_learning_rate : initial learning rates of Adam (`Course.left`)
+    max_grad_norm : largest norm of the gradients
+    std_init : initial standard deviation of the sampled actions, in units of half the limits
+    spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
+    critic_layers : sizes of the critic's hidden layers
+    n_stack : number of newest observations that the critic sees
+    gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
+    total_timesteps : steps of the environments
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    """
+
+    fit_ranges: Flag = False
+    gain_generations: Annotated[int, Whole(0)] = 8
+    n_envs: int = 16
+    n_steps: int = 128
+    sequence_length: int = 16
+    batch_size: int = 256
+    n_epochs: int = 6
+    gamma: float = 0.99
+    gae_lambda: float = 0.95
+    clip_range: float = 0.2
+    target_kl: float = 0.03
+    ent_coef: float = 0.01
+    learning_rate: float = 1e-3
+    critic_learning_rate: float = 1e-3
+    max_grad_norm: float = 0.5
+    std_init: float = 0.6
+    spike_cost: float = 0.3
+    critic_layers: tuple[int, ...] = (64, 64)
+    n_stack: int = 3
+    rollouts: int = 5
+    total_timesteps: int = 400_000
+
+    @classmethod
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
+        also need more steps in an update."""
+        if limit >= LONG:
+            return {
+                "gamma": 0.999,
+                "gae_lambda": 0.98,
+                "n_steps": 256,
+                "rollouts": 4,
+                "batch_size": 512,
+                "total_timesteps": 650_000,
+            }
+        return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
+
+
+def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
+    """(parts * length, n, ..) -> (length, parts * n, ..)."""
+    n, rest = value.shape[1], value.shape[2:]
+    return value.reshape(parts, length, n, *rest).swapaxes(0, 1).reshape(length, parts * n, *rest)
+
+
+class PPO(Learner):
+    """The learner for ``ppo``."""
+
+    settings: PPOSettings
+    patience, cools, least, spares = 0.15, True, 8, True
+    kept = ("policy", "actor_optimizer", "critic", "critic_optimizer", "return_stats")
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        s = self.settings
+        self.policy = distributions(self.parameters.spec.outputs, s.std_init)
+        own = [value for one in self.policy for value in one.parameters]
+        trained = [p.values for p in self.parameters.parameters] + own
+        self.actor_optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        k = envs.interface.features(nothing).shape[1]
+        self.critic = Perceptron((k * s.n_stack, *s.critic_layers, 1), rng)
+        self.critic_optimizer = Adam(self.critic.values, s.critic_learning_rate, s.max_grad_norm)
+        self.return_stats = RunningMeanStd()  # of discounted returns; rewards are divided by their deviation
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.n_envs * self.settings.n_steps * self.rollouts
+
+    @property
+    def rollouts(self) -> int:
+        """Rollouts in a phase: fewer if ``total_timesteps`` is less than one phase."""
+        s = self.settings
+        return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s = self.settings
+        self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
+        self.batch = self.student.batch(envs.n)
+        self.student.refresh(self.batch)
+        self.batch.reset()
+        self.sums = np.zeros(envs.n)
+        self.frames = FrameStack(s.n_stack)
+        for one in self.policy:
+            if isinstance(one, Categorical):
+                one.temperature = max(COLD, COOLING**self.cooled)
+        for k in range(self.rollouts):
+            here = left - (left - self.left_after) * k / self.rollouts
+            self.actor_optimizer.learning_rate = s.learning_rate * here
+            self.critic_optimizer.learning_rate = s.critic_learning_rate * here
+            report = self.update(self.collect_rollout(envs, rng), rng, s.ent_coef * here)
+        return report
+
+    def collect_rollout(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
+        s, n = self.settings, envs.n
+        kept: dict[str, list] = {
+            key: [] for key in ("start", "features", "reward", "over", "terminated", "log", "bootstrap")
+        }
+        inputs: dict[str, list] = {}
+        tried: list[list[np.ndarray]] = [[] for _ in self.policy]
+        memories = []
+        self.student.refresh(self.batch)
+        for t in range(s.n_steps):
+            if t % s.sequence_length == 0:
+                memories.append(self.student.remember(self.batch))
+            heads, given = self.student.step(self.batch, self.inputs, self.start)
+            seen = self.frames.add(envs.interface.features(given), self.start)
+            log, commands = np.zeros(n, np.float32), []
+            for one, into in zip(self.policy, tried, strict=True):
+                action = one.sample(heads[one.name], rng)
+                log += one.log_probability(heads[one.name], action)
+                into.append(action)
+                commands.append(one.command(action))
+            for name, value in given.items():
+                inputs.setdefault(name, []).append(value)
+            found = envs.step(commands)
+            cut = np.zeros(n, np.float32)
+            if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
+                ends = self.student.look(self.batch, found.last, np.zeros(n, bool))
+                cut[rows] = self.critic(self.frames.with_next(envs.interface.features(ends))[rows])[:, 0]
+            now = (self.start, seen, found.reward, found.over, found.terminated, log, cut)
+            for key, value in zip(kept, now, strict=True):
+                kept[key].append(value.copy())
+            self.inputs, self.start = found.inputs, found.over
+            self.sums = s.gamma * self.sums + found.reward
+            self.return_stats.add(self.sums)
+            self.sums[found.over] = 0
+        data = {key: np.array(value) for key, value in kept.items()}
+        data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
+        data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
+        ahead = self.student.look(self.batch, self.inputs, self.start)
+        next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
+        self.compute_returns_and_advantages(data, next_value)
+        data["memory"] = np.array(memories)
+        return data
+
+    def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
+        """Add ``advantages`` (generalised: Schulman et al. 2016, arXiv:1506.02438), and ``returns``, which the critic
+        learns."""
+        s, steps = self.settings, len(data["reward"])
+        value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
+        reward = data["reward"] / self.return_stats.std
+        advantages, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
+        for t in range(steps - 1, -1, -1):
+            ahead = value[t + 1] if t + 1 < steps else next_value
+            ahead = np.where(data["over"][t], np.where(data["terminated"][t], 0, data["bootstrap"][t]), ahead)
+            goes_on = np.where(data["over"][t], 0, last)
+            last = reward[t] + s.gamma * ahead - value[t] + s.gamma * s.gae_lambda * goes_on
+            advantages[t] = last
+        data["advantages"], data["returns"] = advantages, advantages + value
+
+    def update(self, data: dict[str, np.ndarray], rng: np.random.Generator, entropy: float) -> dict[str, float]:
+        s, n = self.settings, data["reward"].shape[1]
+        parts = len(data["reward"]) // s.sequence_length
+        cut = {key: _in_sequences(value, parts, s.sequence_length) for key, value in data.items() if key != "memory"}
+        memory = data["memory"].reshape(parts * n, -1)
+        features, returns = data["features"].reshape(-1, data["features"].shape[-1]), data["returns"].reshape(-1)
+        report = {"approx_kl": 0.0}
+        for _ in range(s.n_epochs):
+            order = rng.permutation(parts * n)
+            for first in range(0, parts * n, s.sequences):
+                rows = order[first : first + s.sequences]
+                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
+                self.update_critic(features, returns, rng.integers(0, returns.size, rows.size * s.sequence_length))
+                if report["approx_kl"] > s.target_kl:
+                    return report
+        return report
+
+    def update_actor(self, part: dict[str, np.ndarray], memory: np.ndarray, entropy: float) -> dict[str, float]:
+        s = self.settings
+        inputs = {name[7:]: value for name, value in part.items() if name.startswith("inputs.")}
+        heads, tape = self.student.run(inputs, part["start"], memory)
+        advantages = part["advantages"]
+        advantages = (advantages - advantages.mean()) / (advantages.std() + 1e-8)
+        new = np.zeros_like(part["log"])
+        for one in self.policy:
+            new += one.log_probability(heads[one.name], part[f"tried.{one.name}"])
+        ratio = np.exp(new - part["log"])
+        clipped = ((advantages > 0) & (ratio > 1 + s.clip_range)) | ((advantages < 0) & (ratio < 1 - s.clip_range))
+        g = np.where(clipped, 0, -advantages * ratio / ratio.size).astype(np.float32)
+        by_head, own = {}, []
+        for one in self.policy:
+            by_head[one.name], more = one.gradients(g, entropy / ratio.size)
+            own += more
+        found = self.parameters.gradients(self.student.backward(tape, by_head))
+        self.actor_optimizer.step([*found, *own])
+        self.parameters.write()
+        return {"approx_kl": float((ratio - 1 - (new - part["log"])).mean())}
+
+    def update_critic(self, features: np.ndarray, returns: np.ndarray, rows: np.ndarray) -> None:
+        layers = self.critic.layers(features[rows])
+        error = (layers[-1] - returns[rows, None]) / rows.size
+        self.critic_optimizer.step(self.critic.gradients(layers, error.astype(np.float32)))

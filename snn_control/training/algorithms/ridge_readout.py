@@ -1,0 +1,211 @@
+"""Read-outs that are solved for: ridge regression on what a teacher would have commanded, round after round (DAgger).
+
+Where commands depend linearly on all trained weights, as those of a reservoir of spiking neurons (Maass, Natschlaeger
+and Markram 2002, Neural Computation 14:2531) or of a fixed front end do, the best weights need no descent.
+
+Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the one that it ends
+at, driven one to one from the same source, with the same delay and current. What a tap holds times a weight is what
+this weight contributes, so that no kernel is written again here. A tap changes no command.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ...coding import MembraneDecoder
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError
+from ...network import LI, Network, OneToOne, Population, Projection
+from ...network.convolution import Convolution
+from ..environments.vector import Environments
+from ..gradients.parameters import Parameter, Parameters
+from ..gradients.student import Student
+from .distributions import Categorical, DiagGaussian
+from .imitation import Imitation
+
+__all__ = ["ReadOut"]
+
+KEPT = 0.9  # of the weight of earlier rounds
+PASSES = 2  # of solving, in each of which steps are weighted by the errors of the one before
+FAR = 1.0  # half limits: error with which a step counts half
+ROOM = 2**23  # numbers of a round that are held at most; of longer ones, steps at equal distances
+DISTURBED = 0.07  # half limits: standard deviation of what is added to the teacher's commands where these act
+MOST = 4_000  # weights that are solved for at most
+
+
+@dataclass(frozen=True)
+class Tap:
+    """What a projection's weights are multiplied with.
+
+    name : of the population
+    ways : output -> (weights, numbers of the output, n_pre) float32: its derivative with respect to a weight, for each
+        number that the tap holds
+    """
+
+    name: str
+    ways: dict[str, np.ndarray]
+
+
+class ReadOut(Imitation):
+    """The learner for ``imitate`` with ``solve: true``.
+
+    It trains weights of projections into graded populations that only outputs read, linearly and not squashed. All
+    rounds so far are solved for together. Where the teacher is at a limit, a command beyond it is no error. A step that
+    cannot be explained counts less: where the teacher knows what cannot be seen, nothing is to be learned from it. The
+    teacher's commands are disturbed, slowly, because one that makes no errors shows no way out of them (Laskey et al.
+    2017, arXiv:1703.09327).
+
+    Raises DescriptionError if something else is to be trained.
+    """
+
+    kept = ("square", "product", "rounds")
+    policy: Sequence[DiagGaussian]
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        self.meet(envs)
+        if any(isinstance(one, Categorical) for one in self.policy):
+            raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
+        if self.fits_ranges:
+            raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
+        size = sum(p.values.size for p in self.parameters.parameters)
+        if size > MOST:
+            raise DescriptionError("settings.solve", f"{size} weights", f"solves for at most {MOST}", "train fewer")
+        self.square, self.product = np.zeros((size, size)), np.zeros(size)
+        spec, self.taps = _tapped(self.parameters)
+        self.tapped = Parameters(spec, self.parameters.chosen, np.random.default_rng(0))
+        for one, own in zip(self.tapped.parameters, self.parameters.parameters, strict=True):
+            one.values = own.values
+        self.acts = Student(self.tapped.program, self.tapped.places)
+
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        parameters = self.parameters.parameters
+        self.tapped.write()
+        weights = np.concatenate([p.values.ravel() for p in parameters])
+        slopes, own, wanted = (np.concatenate(part) for part in zip(*self._sequences(envs, seed, rng), strict=True))
+        self.rounds += 1
+        if not slopes.any():
+            return {"loss": 0.0}
+        asked = wanted - own + slopes @ weights  # of the trained weights alone
+        square, product, counts = self.square, self.product, np.ones(len(asked))
+        for _ in range(PASSES):
+            counted = slopes * counts[:, None]
+            self.square = KEPT * square + counted.T @ slopes
+            self.product = KEPT * product + counted.T @ asked
+            ridge = self.settings.ridge * np.trace(self.square) / len(weights)
+            solved = np.linalg.solve(self.square + ridge * np.eye(len(weights)), self.product)
+            errors = asked - slopes @ solved
+            beyond = (np.abs(wanted) >= 1) & (errors * wanted < 0)
+            counts = 1 / (1 + (errors / FAR) ** 2)  # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
+            counts[beyond] = 0
+        first = 0
+        for p in parameters:
+            p.values[...] = solved[first : first + p.values.size].reshape(p.values.shape)
+            first += p.values.size
+        self.parameters.write()
+        return {"loss": float(np.mean((wanted - own) ** 2)), "unexplained": float(np.mean(errors**2 * counts))}
+
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
+        assert isinstance(one, DiagGaussian)
+        noise, rng = self._noise[one.name], self._rng
+        left = math.exp(-2 / self.settings.sequence_length)
+        noise[...] = left * noise + math.sqrt(1 - left**2) * rng.normal(0, DISTURBED, noise.shape)
+        return super().acting(one, own, wanted + (one.half * noise).astype(np.float32), drives)
+
+    def _sequences(self, envs: Environments, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+        """(k, weights) derivatives, (k,) own and wanted values of the outputs, of the steps of a sequence; in units of
+        half the limits."""
+        self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
+        held: list[Any] = []
+        numbers = self.steps_of_a_phase * sum(one.n for one in self.policy) * len(self.product)
+        every = -(-numbers // ROOM)
+        for t, now in enumerate(self.play(self.acts, envs, seed, rng)):
+            if t % every == 0:
+                array = now.batch.bound.array
+                own = [one.mean(array(self.acts.heads[one.name])) for one in self.policy]
+                held.append(([array(f"{tap.name}.v").copy() for tap in self.taps], own, now.wanted))
+            if held and (t + 1) % self.settings.sequence_length == 0:
+                yield self._joined(held)
+                held = []
+
+    def _joined(self, held: list[Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        taps = [np.concatenate(values) for values in zip(*(values for values, _, _ in held))]
+        slopes, own, wanted = [], [], []
+        for k, one in enumerate(self.policy):
+            asked = np.concatenate([labels[one.name] for _, _, labels in held])
+            asked = (one.command_of(asked) - one.centre) / one.half
+            values = np.concatenate([values[k] for _, values, _ in held])
+            for j in range(one.n):
+                parts = [x @ tap.ways[one.name][:, j].T for x, tap in zip(taps, self.taps, strict=True)]
+                slopes.append(np.concatenate(parts, axis=1) / np.broadcast_to(one.unit, one.n)[j])
+                own.append(values[:, j])
+                wanted.append(asked[:, j])
+        return np.concatenate(slopes), np.concatenate(own), np.concatenate(wanted)
+
+
+def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
+    """The controller with a tap for each parameter; raises DescriptionError."""
+    spec, taps = parameters.spec, []
+    populations, projections = list(spec.network.populations), list(spec.network.projections)
+    sizes = parameters.sizes
+    for k, p in enumerate(parameters.parameters):
+        one = _projection_of(spec, p)
+        post = next(q for q in spec.network.populations if q.name == one.post)
+        name, neuron = f"tap_{k}", post.neuron
+        if isinstance(neuron, LI):
+            neuron = replace(neuron, v_leak=0.0)
+        populations.append(Population(name, sizes[one.pre], neuron))
+        own = replace(one, post=name, weights=1.0, connection=OneToOne(), pre_index=None, post_index=None, bias=None)
+        projections.append(own)
+        taps.append(Tap(name, _ways(spec, p, one, sizes)))
+    network = Network(tuple(populations), tuple(projections))
+    return replace(spec, network=network), taps
+
+
+def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
+    """The projection whose weights a parameter is; raises DescriptionError if commands do not depend linearly on it."""
+    changed = p.put(spec, p.numbers.copy()).network.projections
+    found = next((a for a, b in zip(spec.network.projections, changed) if a is not b), None)
+    if found is None or not p.name.endswith(".weights"):
+        rule = "cannot be solved for: only weights of projections can"
+        raise DescriptionError("training.trainable", p.name, rule, "leave it out, or solve: false")
+    post = next(q for q in spec.network.populations if q.name == found.post)
+    read = [term for o in spec.outputs for term in o.terms if term.source == post.name]
+    onward = any(q.pre == post.name for q in spec.network.projections)
+    plain = all(isinstance(term, MembraneDecoder) and term.window is None for term in read)
+    squashed = any(getattr(o, "squash", False) for o in spec.outputs)
+    alike = post.neuron.size is None and not np.isfinite(getattr(post.neuron, "v_min", -np.inf))
+    if not (post.neuron.graded and alike and read and plain) or onward or squashed or np.ndim(found.delay):
+        rule = (
+            f"cannot be solved for: {post.name} must be graded, of one kind and without v_min, and read only by "
+            "membrane decoders that do not squash"
+        )
+        raise DescriptionError("training.trainable", p.name, rule, "leave it out, or solve: false")
+    return found
+
+
+def _ways(spec: ControllerSpec, p: Parameter, one: Projection, sizes: dict[str, int]) -> dict[str, np.ndarray]:
+    """See `Tap`."""
+    n_pre, n_post, shape = sizes[one.pre], sizes[one.post], p.values.shape
+    if isinstance(one.connector, Convolution):
+        pre, post, weight = one.connector.synapses(np.arange(1.0, p.values.size + 1).reshape(shape))
+        weight = weight.astype(np.int64) - 1
+    else:
+        pre, post = one.connector.pairs(n_pre, n_post)
+        weight = np.arange(pre.size)
+    found = {}
+    for output in spec.outputs:
+        found[output.name] = np.zeros((p.values.size, output.size, n_pre), np.float32)
+        for term in output.terms:
+            if isinstance(term, MembraneDecoder) and term.source == one.post:
+                given = np.asarray(term.weights, np.float32) * np.float32(p.unit)
+                read = np.broadcast_to(given if given.ndim == 2 else given.reshape(-1, 1), (n_post, output.size))
+                for j in range(output.size):
+                    np.add.at(found[output.name][:, j], (weight, pre), read[post, j])
+    return found

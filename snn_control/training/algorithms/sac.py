@@ -1,0 +1,294 @@
+"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller with numbers as outputs.
+
+The replay buffer stores with every step the engine's state before it. Sequences of a few steps are run again from these
+states, so that membranes are those of the current weights. The critics, and the network that gives the deviation of the
+sampled actions, are perceptrons that exist in training only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError
+from ...network.checks import Flag, Whole
+from ..environments.vector import Environments
+from .distributions import LOG_ROOT, DiagGaussian, distributions
+from .learner import LONG, Learner, Settings
+from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
+
+__all__ = ["SAC", "SACSettings"]
+
+LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the deviation
+LARGEST = 4 << 30  # bytes of the replay buffer, at most
+
+
+@dataclass(frozen=True)
+class SACSettings(Settings):
+    """Settings of `SAC`, named as in stable-baselines3.
+
+    n_envs, n_steps : environments, and steps of each of them in a phase
+    sequence_length : steps of a sequence
+    batch_size : steps in an update, a multiple of ``sequence_length``
+    train_freq, gradient_steps : after ``train_freq`` steps, counted over all environments, ``gradient_steps`` updates
+    learning_starts : first steps, with random actions
+    noise_correlation : correlation from step to step of the noise in every second environment, which explores further
+        than independent noise
+    gamma, tau : discount, and the rate at which the target critics follow
+    ent_coef : initial weight of the entropy; it is adapted to an entropy of -1 for each output
+    learning_rate, critic_learning_rate : learning rates of Adam
+    max_grad_norm : largest norm of the gradients
+    reward_std : standard deviation to which discounted rewards are scaled
+    spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
+    critic_layers, std_layers : sizes of the hidden layers of the critics, and of the network that gives the standard
+        deviation of the sampled actions
+    n_stack : number of newest observations that these networks see
+    buffer_size : size of the replay buffer, in steps
+    gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
+    total_timesteps : steps of the environments
+    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    """
+
+    fit_ranges: Flag = False
+    gain_generations: Annotated[int, Whole(0)] = 8
+    n_envs: int = 4
+    n_steps: int = 250
+    sequence_length: int = 4
+    batch_size: int = 128
+    train_freq: int = 3
+    gradient_steps: int = 1
+    learning_starts: int = 3000
+    noise_correlation: float = 0.97
+    gamma: float = 0.99
+    tau: float = 0.01
+    ent_coef: float = 0.1
+    learning_rate: float = 1e-3
+    critic_learning_rate: float = 1e-3
+    max_grad_norm: float = 1.0
+    reward_std: float = 10.0
+    spike_cost: float = 0.3
+    critic_layers: tuple[int, ...] = (128, 128)
+    std_layers: tuple[int, ...] = (64,)
+    n_stack: int = 1
+    buffer_size: int = 50_000
+    total_timesteps: int = 100_000
+
+    @classmethod
+    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+        """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count. Where the
+        network looks back by a period, as the present is not enough, the critics do too."""
+        found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
+        if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
+            found["n_stack"] = 3
+        return found | {"total_timesteps": 600_000} if limit >= LONG else found
+
+
+class SAC(Learner):
+    """The learner for ``sac``."""
+
+    settings: SACSettings
+    patience, least, spares = 0.08, 8, True
+    kept = (
+        "actor_optimizer",
+        "std_net",
+        "std_optimizer",
+        "critics",
+        "critic_targets",
+        "critic_optimizers",
+        "log_ent_coef",
+        "alpha_optimizer",
+        "return_stats",
+        "count",
+        "replay_buffer",
+    )
+
+    @property
+    def steps_of_a_phase(self) -> int:
+        return self.settings.n_envs * self.settings.n_steps
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        s = self.settings
+        found = distributions(self.parameters.spec.outputs, 1.0)
+        if not all(isinstance(one, DiagGaussian) for one in found):
+            rule = "is for outputs of numbers alone"
+            raise DescriptionError("--how", "sac", rule, "leave it out: a learner that suits the actions is then used")
+        self.policy: list[DiagGaussian] = found  # type: ignore[assignment]
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        k = envs.interface.features(nothing).shape[1]
+        self.features, self.m = k * s.n_stack, sum(one.n for one in self.policy)
+        trained = [p.values for p in self.parameters.parameters]
+        self.actor_optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
+        self.std_net = Perceptron((self.features, *s.std_layers, self.m), rng)
+        self.std_net.weights[-1] *= 0.1
+        self.std_net.biases[-1] -= 0.5
+        self.std_optimizer = Adam(self.std_net.values, s.learning_rate, s.max_grad_norm)
+        self.critics = [Perceptron((self.features + self.m, *s.critic_layers, 1), rng, relu=True) for _ in range(2)]
+        self.critic_targets = [critic.copy() for critic in self.critics]
+        self.critic_optimizers = [
+            Adam(critic.values, s.critic_learning_rate, s.max_grad_norm * 10) for critic in self.critics
+        ]
+        self.log_ent_coef = np.full(1, np.log(s.ent_coef), np.float32)
+        self.alpha_optimizer = Adam([self.log_ent_coef], 3e-3)
+        self.return_stats = RunningMeanStd()
+        self.count = 0  # steps that were stored
+        self.buffer: dict[str, np.ndarray] = {}
+
+    # collecting --------------------------------------------------------------------------------------------------
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+        s, n = self.settings, envs.n
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
+        self.student.refresh(batch)
+        batch.reset()
+        keep = np.where(np.arange(n) % 2, 0, s.noise_correlation)[:, None]
+        frames = FrameStack(s.n_stack)
+        noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
+        for k in range(s.n_steps):
+            before = self.student.remember(batch)
+            heads, seen = self.student.step(batch, inputs, start)
+            features = frames.add(envs.interface.features(seen), start)
+            fresh = rng.normal(size=noise.shape).astype(np.float32)
+            noise = np.where(start[:, None], fresh, keep * noise + np.sqrt(1 - keep**2) * fresh).astype(np.float32)
+            if self.count * n < s.learning_starts:
+                tried = np.tanh(1.5 * noise)
+            else:
+                tried = self.sample(self.mean(heads), features, noise)[0]
+            found = envs.step(self.commands(tried))
+            ahead = self.student.look(batch, found.last, np.zeros(n, bool))
+            last_of_phase = k == s.n_steps - 1  # the next phase resets the environments
+            self.store(
+                n,
+                before=before,
+                start=start,
+                features=features,
+                next_features=frames.with_next(envs.interface.features(ahead)),
+                tried=tried,
+                reward=found.reward,
+                terminated=found.terminated,
+                over=found.over | last_of_phase,
+                **{f"inputs.{name}": value for name, value in seen.items()},
+            )
+            sums = s.gamma * sums + found.reward
+            self.return_stats.add(sums)
+            sums[found.over] = 0
+            inputs, start = found.inputs, found.over
+            if self.count * n >= s.learning_starts:
+                owed += n * s.gradient_steps / s.train_freq
+                while owed >= 1:
+                    owed -= 1
+                    report = self.update(rng, n)
+                self.student.refresh(batch)
+        return report
+
+    def mean(self, heads: dict[str, np.ndarray]) -> np.ndarray:
+        """(..., m), the heads of all outputs in units of half their limits."""
+        return np.concatenate([one.mean(heads[one.name]) for one in self.policy], axis=-1)
+
+    def commands(self, tried: np.ndarray) -> list[np.ndarray]:
+        cuts = np.cumsum([one.n for one in self.policy])[:-1]
+        return [one.centre + one.half * part for one, part in zip(self.policy, np.split(tried, cuts, axis=-1))]
+
+    def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
+        """Sample actions within -1 .. 1; returns them, their log density, and the layers and log deviation for the
+        gradient."""
+        layers = self.std_net.layers(features.reshape(-1, self.features))
+        raw = layers[-1].reshape(mean.shape)
+        log = np.clip(raw, LOW, HIGH)
+        tried = np.tanh(mean + np.exp(log) * noise)
+        density = (-0.5 * noise**2 - log - LOG_ROOT - np.log(1 - tried**2 + 1e-6)).sum(-1)
+        return tried, density, layers, log, raw
+
+    @property
+    def replay_buffer(self) -> dict[str, np.ndarray]:
+        """The steps that are stored, for a checkpoint."""
+        return {name: value[: self.count] for name, value in self.buffer.items()}
+
+    @replay_buffer.setter
+    def replay_buffer(self, arrays: dict[str, np.ndarray]) -> None:
+        self.buffer = {}
+        for name, value in arrays.items():
+            self.buffer[name] = np.zeros((self.settings.buffer_size // value.shape[1], *value.shape[1:]), value.dtype)
+            self.buffer[name][: len(value)] = value
+
+    def store(self, n: int, **step: np.ndarray) -> None:
+        """Store a step of ``n`` environments in the replay buffer, in place of the oldest one if it is full."""
+        size = self.settings.buffer_size // n
+        if not self.buffer:
+            self._check_size(sum(value.nbytes for value in step.values()) // n)
+        for name, value in step.items():
+            if name not in self.buffer:
+                self.buffer[name] = np.zeros((size, *value.shape), value.dtype)
+            self.buffer[name][self.count % size] = value
+        self.count += 1
+
+    def _check_size(self, step: int) -> None:
+        """Check that the replay buffer is not too large; ``step``: bytes of one step."""
+        size = self.settings.buffer_size
+        if step * size > LARGEST:
+            rule = f"would need {step * size / 1e9:.1f} GB: {step:,} bytes per step, cells of events included"
+            fix = f"take at most {LARGEST // step:,}, fewer neurons or a coarser grid, or --how imitate"
+            raise DescriptionError("settings.buffer_size", size, rule, fix)
+
+    # updating ----------------------------------------------------------------------------------------------------
+    def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:
+        s, m = self.settings, self.buffer
+        size, length, rows = s.buffer_size // n, s.sequence_length, s.sequences
+        held = min(self.count, size)
+        first = rng.integers(0, max(held - length - 1, 1), rows)
+        if self.count > size:
+            first = (first + self.count) % size
+        column = rng.integers(0, n, rows)
+        at = (first + np.arange(length + 1)[:, None]) % size
+        inputs = {k[7:]: v[at, column] for k, v in m.items() if k.startswith("inputs.")}
+        starts = m["start"][at, column]
+        heads, tape = self.student.run(inputs, starts, m["before"][first, column])
+        mean, features = self.mean(heads), m["features"][at, column]
+        noise = rng.normal(size=mean.shape).astype(np.float32)
+        tried, density, layers, log, raw = self.sample(mean, features, noise)
+        ent_coef = float(np.exp(self.log_ent_coef[0]))
+        seen = slice(0, length)
+        ended, terminated = m["over"][at, column][seen], m["terminated"][at, column][seen]
+        use = (~ended | terminated).astype(np.float32).reshape(-1)
+        flat = features[seen].reshape(length * rows, -1)
+        ahead = np.concatenate([m["next_features"][at, column][seen], tried[1:]], axis=-1).reshape(length * rows, -1)
+        next_q = np.minimum(*(target(ahead)[:, 0] for target in self.critic_targets)) - ent_coef * density[1:].reshape(
+            -1
+        )
+        scale = np.float32(s.reward_std) / self.return_stats.std
+        target_q = m["reward"][at, column][seen].reshape(-1) * scale
+        target_q = target_q + np.float32(s.gamma) * np.where(terminated.reshape(-1), 0, next_q)
+        done = np.concatenate([flat, m["tried"][at, column][seen].reshape(length * rows, -1)], axis=1)
+        for critic, target, optimizer in zip(self.critics, self.critic_targets, self.critic_optimizers, strict=True):
+            found = critic.layers(done)
+            error = ((found[-1][:, 0] - target_q) * use / use.size).astype(np.float32)
+            optimizer.step(critic.gradients(found, error[:, None]))
+            for old, new in zip(target.values, critic.values, strict=True):
+                old += np.float32(s.tau) * (new - old)
+        slope = self.gradient_of_q(flat, tried[seen].reshape(length * rows, -1)).reshape(length, rows, -1)
+        a, size_of = tried[seen], np.float32(length * rows)
+        by_sum = (ent_coef * 2 * a - slope * (1 - a * a)) / size_of  # derivative by the sampled sum, before tanh
+        by_log = by_sum * np.exp(log[seen]) * noise[seen] - np.float32(ent_coef) / size_of
+        by_log = np.where(((raw[seen] > LOW) | (by_log < 0)) & ((raw[seen] < HIGH) | (by_log > 0)), by_log, 0)
+        far = np.float32(1e-3) / size_of * mean[seen] * (np.abs(mean[seen]) > 2)  # keeps means where tanh has a slope
+        by_mean = np.zeros_like(mean)
+        by_mean[seen] = by_sum + far
+        cuts = np.cumsum([one.n for one in self.policy])[:-1]
+        parts = np.split(by_mean, cuts, axis=-1)
+        by_head = {one.name: (g / one.unit).astype(np.float32) for one, g in zip(self.policy, parts, strict=True)}
+        self.actor_optimizer.step(self.parameters.gradients(self.student.backward(tape, by_head)))
+        self.parameters.write()
+        whole = np.zeros_like(raw)
+        whole[seen] = by_log
+        self.std_optimizer.step(self.std_net.gradients(layers, whole.reshape(-1, self.m).astype(np.float32)))
+        self.alpha_optimizer.step([np.array([-(density.mean() - self.m) * ent_coef], np.float32)])
+        return {"ent_coef": ent_coef, "target_q": float(target_q.mean())}
+
+    def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
+        """Derivative of the lower of the two critics with respect to the action."""
+        x = np.concatenate([features, tried], axis=1)
+        a, b = (critic.layers(x) for critic in self.critics)
+        lower = (a[-1] < b[-1]).astype(np.float32)
+        g = self.critics[0].gradient_of_input(a, lower) + self.critics[1].gradient_of_input(b, 1 - lower)
+        return g[:, features.shape[1] :]

@@ -1,0 +1,67 @@
+"""Fewer spikes for the same actions: a trained controller imitates itself while spikes cost more and more.
+
+The controller as it was learned labels what the one in training meets (distillation, Hinton, Vinyals and Dean 2015,
+arXiv:1503.02531): of an arg-max output it gives all scores, not only the action. Supervised so, a controller keeps its
+score at prices that would hide a reward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...controller import Batch
+from ...controller_file import ControllerSpec
+from ...engine.program import Program
+from ..environments.vector import Environments
+from ..gradients.student import heads_of
+from .distributions import COLD, Categorical, DiagGaussian, only_chooses
+from .imitation import Imitation, ImitationSettings
+
+__all__ = ["SelfImitation", "spike_reduction_settings"]
+
+#: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them,
+#: and an average over most updates, without which a controller falls once in a hundred episodes.
+CHANGED = {"n_envs": 16, "gradient_steps": 100, "averaging": 1.5}
+NUMBERS = 250  # updates where actions are numbers, of which small errors add up; those of a choice can be without error
+GROUP = 2  # environments that act alike
+
+
+def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
+    """The settings that suit a controller and episodes of at most ``limit`` steps."""
+    changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
+    return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_cost": cost})
+
+
+class SelfImitation(Imitation):
+    """The learner that saves spikes. ``learned``: the Program of the controller that is imitated."""
+
+    learned: Program
+
+    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+        super().begin(envs, rng)
+        for one in self.policy:
+            if isinstance(one, Categorical):
+                one.temperature = COLD
+
+    def acting(
+        self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
+    ) -> np.ndarray:
+        """In each group of environments all take the command of the first one's controller. The others so meet states
+        that a controller which acts for itself would avoid, and learn to leave them (compare Laskey et al. 2017,
+        arXiv:1703.09327)."""
+        return own[np.arange(len(own)) // GROUP * GROUP]
+
+    def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
+        batch = Batch(self.learned, envs.n, self.learned.facts.repeat)
+        heads = heads_of(self.learned)
+
+        def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
+            if start.any():
+                batch.reset(start)
+            batch.step(inputs)
+            return {one.name: one.label(batch.bound.array(heads[one.name])) for one in self.policy}
+
+        return teach

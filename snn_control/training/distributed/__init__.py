@@ -1,0 +1,1 @@
+"""Several trainings at a time: in processes of this machine, or on a Ray cluster."""

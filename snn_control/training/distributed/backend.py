@@ -1,0 +1,45 @@
+"""Where training tasks run: the interface of such a place, and the messages that it passes on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from ...errors import SnnControlError
+from ..result import Phase, Trained
+
+__all__ = ["POLL_SECONDS", "Backend", "FinalMessage", "WorkerDied"]
+
+POLL_SECONDS = 0.2  # s, for which one message is waited before other work is done
+
+
+@dataclass(frozen=True)
+class WorkerDied:
+    """A worker ended without a result. why : the reason, in one line"""
+
+    why: str
+
+
+#: a task's last message
+FinalMessage = Trained | SnnControlError | WorkerDied
+
+
+class Backend(Protocol):
+    """Processes of this machine, or a cluster."""
+
+    most: int  # number of tasks at a time
+
+    def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
+        """Start `train` with these arguments, and with its checkpoints in this folder."""
+
+    def heard(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
+        """Messages of the tasks, in order; waits a moment if there are none. A phase is reported when its checkpoint
+        is in the task's folder; any other message is a task's last."""
+
+    def end(self) -> None:
+        """Ask all tasks to stop and to return their best result, as Ctrl-C asks `train`."""
+
+    def close(self) -> None:
+        """Stop everything that is left, immediately."""

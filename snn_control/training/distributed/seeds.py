@@ -1,0 +1,191 @@
+"""Several runs of training in parallel: several seeds, or any other arguments of `train`.
+
+A run is a task with a checkpoint folder of its own. It runs at a `places.Backend`: processes of this machine
+(`processes`), or a Ray cluster (`cluster`). If a worker dies, its task is restarted from the last checkpoint and gives
+the same bits.
+
+>>> from snn_control.training import train_seeds
+>>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
+>>> best = max((o.trained for o in outcomes.values()), key=lambda trained: trained.validation)
+"""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...errors import DescriptionError, SnnControlError
+from ..result import Phase, Trained
+from ..trainer import train
+from .backend import Backend, FinalMessage
+
+__all__ = ["DEATHS", "Outcome", "train_seeds", "train_tasks"]
+
+DEATHS = 3  # workers of a task that may die in a row, without completing a phase, before the task is given up
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a task.
+
+    trained : None if the task failed, or was stopped before it had started
+    error : why it failed; otherwise empty
+    """
+
+    trained: Trained | None = None
+    error: str = ""
+
+
+def train_seeds(
+    controller: Any,
+    env: str,
+    seeds: Iterable[int],
+    *,
+    run: str | Path,
+    workers: int | None = None,
+    ray: str | None = None,
+    progress: Callable[[str, Phase], object] = lambda name, phase: None,
+    died: Callable[[str, str], object] = lambda name, why: None,
+    **arguments: Any,
+) -> dict[str, Outcome]:
+    """Train a controller with several seeds; ``"seed-K"`` -> `Outcome`.
+
+    controller, env, arguments : as `train` takes them
+    run : folder; seed K uses ``run/seed-K``
+    workers, ray, progress, died : see `train_tasks`
+    """
+    common = {"controller": controller, "env": env, **arguments}
+    tasks = {f"seed-{seed}": {**common, "seed": seed} for seed in seeds}
+    return train_tasks(tasks, run, workers=workers, ray=ray, progress=progress, died=died)
+
+
+def train_tasks(
+    tasks: Mapping[str, Mapping[str, Any]],
+    run: str | Path,
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    progress: Callable[[str, Phase], object] = lambda name, phase: None,
+    died: Callable[[str, str], object] = lambda name, why: None,
+) -> dict[str, Outcome]:
+    """Run training tasks in parallel; name -> `Outcome`, in the same order.
+
+    tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; they are pickled
+    run : folder; a task uses ``run/name``. The same call resumes what is there
+    workers : tasks at a time; None: as many as there are cores
+    ray : address of a Ray cluster; "" takes ``RAY_ADDRESS``, or starts one on this machine; None: processes of this
+        machine
+    progress : called with the name of a task after each of its phases
+    died : called with the name of a task and why its worker died, before the task is restarted
+
+    Ctrl-C, or a `progress` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that dies
+    is replaced; a task whose workers die `DEATHS` times in a row without completing a phase has failed, and the others
+    continue. A script that calls this needs ``if __name__ == "__main__":``, because workers import it.
+
+    Raises DescriptionError, or another error of snn_control that a task raised; all tasks are then stopped.
+    """
+    if not tasks:
+        raise DescriptionError("seeds", list(tasks), "must be at least one")
+    for arguments in tasks.values():
+        inspect.signature(train).bind(**arguments)  # raises TypeError here rather than in each worker
+    with _place(len(tasks), workers, ray) as place, _interrupts() as interrupted:
+        return _Tasks(tasks, Path(run), place, progress, died).to_the_end(interrupted)
+
+
+@contextmanager
+def _place(tasks: int, workers: int | None, ray: str | None) -> Iterator[Backend]:
+    place: Backend
+    if ray is None:
+        from .processes import Processes
+
+        place = Processes(tasks, workers)
+    else:
+        from .ray_cluster import Cluster
+
+        place = Cluster(ray, workers)
+    try:
+        yield place
+    finally:
+        place.close()
+
+
+@contextmanager
+def _interrupts() -> Iterator[threading.Event]:
+    """Ctrl-C sets an event, which is checked between messages so that none is cut; a second Ctrl-C interrupts as
+    usual. Outside of the main thread, where Python raises no KeyboardInterrupt, nothing is changed."""
+    asked = threading.Event()
+
+    def remember(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+class _Tasks:
+    """Tasks that wait, that run, and that have ended."""
+
+    def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, place: Backend, progress: Any, died: Any):
+        self.tasks, self.run, self.place, self.progress, self.died = tasks, run, place, progress, died
+        self.waiting = deque(tasks)
+        self.deaths = dict.fromkeys(tasks, 0)  # in a row, since the last phase
+        self.outcomes: dict[str, Outcome] = {}
+        self.ending = False
+
+    def to_the_end(self, interrupted: threading.Event) -> dict[str, Outcome]:
+        working: set[str] = set()
+        while self.waiting or working:
+            if interrupted.is_set():
+                self._end()
+            while self.waiting and len(working) < self.place.most:
+                working.add(name := self.waiting.popleft())
+                self.place.start(name, self.run / name, self.tasks[name])
+            for name, said in self.place.heard():
+                if isinstance(said, Phase):
+                    self._phase(name, said)
+                else:
+                    working.remove(name)
+                    self._over(name, said)
+        return {name: self.outcomes.get(name, Outcome()) for name in self.tasks}
+
+    def _phase(self, name: str, phase: Phase) -> None:
+        self.deaths[name] = 0
+        try:
+            self.progress(name, phase)
+        except KeyboardInterrupt:
+            self._end()
+
+    def _over(self, name: str, said: FinalMessage) -> None:
+        if isinstance(said, SnnControlError):
+            raise said
+        if isinstance(said, Trained):
+            self.outcomes[name] = Outcome(said)
+            return
+        self.deaths[name] += 1
+        if self.deaths[name] >= DEATHS:
+            why = f"its worker died {DEATHS} times without completing a phase: {said.why}"
+            self.outcomes[name] = Outcome(error=why)
+        elif not self.ending:
+            self.died(name, said.why)
+            self.waiting.appendleft(name)
+
+    def _end(self) -> None:
+        if not self.ending:
+            self.ending = True
+            self.waiting.clear()
+            self.place.end()

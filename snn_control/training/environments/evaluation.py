@@ -1,0 +1,152 @@
+"""How good a controller is: whole episodes of the controller itself, on separate seeds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...analysis.episode_statistics import EpisodeStatistics, Watcher
+from ...analysis.health import Arrivals
+from ...coding import ValueInput
+from ...controller import Batch
+from ...engine.kernels.encoders import REJECTED
+from ...engine.program import Program
+from .gymnasium_calls import reset
+from .stepping import stepper
+from .vector import Interface
+
+__all__ = ["Evaluation", "evaluate", "played", "with_environments"]
+
+TOGETHER = 64  # steps whose inputs are counted together
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The results of several episodes; arrays and lists have one element for each episode.
+
+    seeds : seeds of the episodes
+    returns : undiscounted returns
+    steps : steps of the environment
+    spikes_of : population -> spikes in a step of the environment
+    operations_of : label of a projection, linear encoder or decoder -> its synaptic operations in such a step
+    conduct : commands, and which neurons fired
+    arrivals : value input -> statistics of what arrived in all episodes
+    """
+
+    seeds: np.ndarray
+    returns: np.ndarray
+    steps: np.ndarray
+    spikes_of: dict[str, np.ndarray]
+    operations_of: dict[str, np.ndarray]
+    conduct: list[EpisodeStatistics]
+    arrivals: dict[str, Arrivals]
+
+    @property
+    def score(self) -> float:
+        return float(self.returns.mean())
+
+    @property
+    def spikes(self) -> np.ndarray:
+        """Spikes of all populations in a step."""
+        return sum(self.spikes_of.values(), np.zeros(len(self.seeds)))
+
+    @property
+    def operations(self) -> np.ndarray:
+        return sum(self.operations_of.values(), np.zeros(len(self.seeds)))
+
+
+def played(
+    batch: Batch,
+    interface: Interface,
+    envs: Sequence[Any],
+    seeds: Sequence[int],
+    *,
+    begins: Callable[[int, int], object] = lambda row, episode: None,
+    sees: Callable[[Mapping[str, Any], list[int]], object] = lambda inputs, rows: None,
+) -> Iterator[tuple[int, int, float, int]]:
+    """Play one episode for each seed, in parallel: an environment that is free takes the next seed. The engine's own
+    commands act.
+
+    batch : a row for each environment that plays
+    begins : called with the row and the number of an episode before the row is reset for it
+    sees : called in each step with the inputs of all rows, and which rows play
+
+    Yields row, episode, return and steps of each episode when it has ended.
+    """
+    plays: dict[int, int] = {}  # the episode that each environment plays
+    following = iter(enumerate(seeds))
+    observations: list[Any] = [None] * batch.n
+    returns, steps = [0.0] * len(seeds), [0] * len(seeds)
+
+    def begin(k: int) -> None:
+        episode, seed = next(following, (None, 0))
+        if episode is None:
+            plays.pop(k, None)
+            return
+        plays[k] = episode
+        begins(k, episode)
+        batch.reset(k)
+        observations[k] = reset(envs[k], int(seed))[0]
+
+    for k in range(batch.n):
+        begin(k)
+    moved = stepper(envs[: batch.n])
+    while plays:
+        rows = list(plays)
+        inputs = interface.observe(observations)
+        sees(inputs, rows)
+        commands = batch.step(inputs)
+        actions = interface.act([commands[one.name] for one in interface.outputs])
+        found = moved(rows, [actions[k] for k in rows])
+        for k, (observations[k], reward, terminated, truncated, _) in zip(rows, found, strict=True):
+            e = plays[k]
+            returns[e] += reward
+            steps[e] += 1
+            if terminated or truncated:
+                yield k, e, returns[e], steps[e]
+                begin(k)
+
+
+def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
+    """Play one episode for each seed, see `played`."""
+    episodes, facts = len(seeds), program.facts
+    batch = Batch(program, min(len(envs), episodes), facts.repeat)
+    watcher = Watcher(batch)
+    batch.observers.append(watcher)
+    returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
+    spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
+    conduct: list[EpisodeStatistics] = [None] * episodes  # type: ignore[list-item]
+    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
+    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
+
+    def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
+        for name in arrivals.keys() & inputs.keys():
+            arrived[name].append(inputs[name][rows])
+            if len(arrived[name]) == TOGETHER:
+                arrivals[name].add(np.concatenate(arrived.pop(name)))
+
+    for k, e, returns[e], steps[e] in played(batch, interface, envs, seeds, sees=sees):
+        spikes[e] = batch.array("spike_counts")[k, : len(facts.spiking)] / steps[e]
+        operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)] / steps[e]
+        for name, one in arrivals.items():
+            one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
+        conduct[e] = watcher.take(k)
+    for name, samples in arrived.items():
+        arrivals[name].add(np.concatenate(samples))
+    operations_of: dict[str, np.ndarray] = {}
+    for fact, column in zip(facts.counted, operations.T, strict=True):
+        operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # labels may repeat
+    spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
+    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
+
+
+def with_environments(
+    make: Callable[[], Any], seeds: Sequence[int], most: int = 20
+) -> Callable[[Program, Interface], Evaluation]:
+    """`evaluate` for these seeds, in at most ``most`` environments that are reused from call to call."""
+    envs = [make() for _ in range(min(most, len(seeds)))]
+    return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -1,0 +1,97 @@
+"""Make, reset and step a Gymnasium environment; what it raises becomes an error of this project, told in one line."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import sys
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
+from ...gym_adapter.flat import flat_environment
+
+__all__ = ["LIMIT", "episode_limit", "import_module", "make", "name_of", "reset", "step"]
+
+MOST_REWARD = 1e12  # sums over episodes and squares of these stay finite in float32
+LIMIT = 1000  # steps after which an episode is cut, if the environment names no limit
+
+
+def import_module(name: str) -> ModuleType:
+    """Import a module; one that is not found elsewhere may be in the current folder, as for ``python -m``."""
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name != name.partition(".")[0]:
+            raise
+    sys.path.append(os.getcwd())
+    return importlib.import_module(name)
+
+
+def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
+    """Call ``gymnasium.make``, and give the environment's observations by name (`snn_control.gym_adapter.flat`); raises
+    DescriptionError, in one line, for any exception."""
+    import gymnasium
+
+    try:
+        if ":" in identity:
+            import_module(identity.partition(":")[0])
+        return flat_environment(gymnasium.make(identity, **arguments, **more))
+    except DescriptionError as error:
+        raise error.within(f"--env {identity}") from None
+    except (Exception, SystemExit) as error:  # environments raise any exception for a wrong argument
+        raise DescriptionError("--env", identity, f"cannot be made: {message_of(error)}") from None
+
+
+def episode_limit(env: Any) -> int | None:
+    """The environment's ``max_episode_steps``, from its registration or an attribute; None: episodes may never end."""
+    return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
+
+
+def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
+    """Call ``env.reset``; raises RuntimeFault for any exception of the environment."""
+    try:
+        observation, info = env.reset(seed=seed)
+    except (Exception, SystemExit) as error:
+        raise _trouble(env, "reset", error) from error
+    return observation, info
+
+
+def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
+    """Call ``env.step``; raises RuntimeFault for any exception of the environment, a reward that is not finite or
+    too large, or an end of the episode that is not True or False."""
+    try:
+        observation, reward, terminated, truncated, info = env.step(action)
+    except (Exception, SystemExit) as error:
+        raise _trouble(env, "step", error) from error
+    try:
+        reward = float(reward)
+    except (TypeError, ValueError):
+        rule = f"gave a reward of {reward!r}: must be one number; add up what it consists of in a wrapper"
+        raise RuntimeFault(f"{name_of(env)}: {rule}") from None
+    if not math.isfinite(reward):
+        raise RuntimeFault(f"{name_of(env)}: gave a reward of {reward}: nothing can be learned from it")
+    if abs(reward) > MOST_REWARD:
+        rule = f"gave a reward of {reward:.3g}: must be within +-{MOST_REWARD:g}; scale it in a wrapper"
+        raise RuntimeFault(f"{name_of(env)}: {rule}")
+    return observation, reward, _flag(env, "terminated", terminated), _flag(env, "truncated", truncated), info
+
+
+def _flag(env: Any, name: str, value: Any) -> bool:
+    if type(value) is bool:
+        return value
+    if np.size(value) != 1 or np.asarray(value).dtype.kind not in "biu":
+        raise RuntimeFault(f"{name_of(env)}: gave {name} = {value!r}: must be True or False")
+    return bool(value)
+
+
+def _trouble(env: Any, what: str, error: BaseException) -> RuntimeFault:
+    return RuntimeFault(f"{name_of(env)}: its {what} raised {describe_exception(error)}")
+
+
+def name_of(env: Any) -> str:
+    return getattr(env.spec, "id", type(env.unwrapped).__name__)

@@ -1,0 +1,238 @@
+"""Statistics of an environment's observations under random and held actions, and ranges of inputs from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .rollout import play
+
+__all__ = ["Actions", "ObservationStatistics", "Played", "actions_of", "observe", "ranges", "rounded"]
+
+SPANS = (10, 50)  # steps for which an action is held
+EPISODES = 5  # minimum of episodes with random actions, and for each way of holding actions
+MOST_CONSTANT = 16  # largest number of actions that are held for whole episodes
+RANDOM, HELD = 0.005, 0.1  # a range covers these quantiles, and 1 minus them, of steps with random and held actions
+ROOM = 0.05  # margin at each end, as a fraction of the width
+WIDE = 1.5  # a space's bounds are used unless they are more than this many times wider than the measured range
+MUCH = 7, 30  # bounds so many times wider widen the measured range, to the geometric mean of both widths
+COUNTS = 1000  # so are bounds of whole numbers that are at most so far apart
+LITTLE = 20  # unless they are those of a byte, which say less, and more than this many times wider
+SAME = 1e-5  # relative difference of values that count as one
+BULK, FAR = 0.9, 1e4  # values larger than FAR times the magnitude of the BULK quantile are ignored
+
+
+@dataclass
+class ObservationStatistics:
+    """Observations of one array of n numbers: (steps, n) with random actions, and (steps, n) with held ones."""
+
+    random: np.ndarray
+    held: np.ndarray
+
+    @property
+    def finite(self) -> bool:
+        """Whether all numbers are finite as float32."""
+        return bool(all(_usable(x).all() for x in (self.random, self.held)))
+
+    def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Low and high ends of nearly all numbers, (n,) each, NaN if there is none; and a mask of the whole numbers.
+
+        Held actions often drive the environment to extreme states, so only the middle part of what they show is
+        covered. Numbers that are far larger than most others, such as error codes, are ignored.
+        """
+        n = self.random.shape[1]
+        low, high, whole = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
+        for k in range(n):
+            random, held = (x[:, k][_usable(x[:, k])] for x in (self.random, self.held))
+            both = np.concatenate([random, held])
+            if not both.size:
+                continue
+            most = FAR * 10.0 ** np.ceil(np.log10(max(np.quantile(np.abs(both), BULK), 1)))
+            random, held, both = (x[np.abs(x) <= most] for x in (random, held, both))
+            low[k], high[k], whole[k] = both.min(), both.max(), (both == np.rint(both)).all()
+            if not whole[k] and random.size and held.size:
+                quantiles = [np.quantile(x, (q, 1 - q)) for x, q in ((random, RANDOM), (held, HELD))]
+                low[k], high[k] = np.min(quantiles), np.max(quantiles)
+        return low, high, whole
+
+
+def _usable(x: np.ndarray) -> np.ndarray:
+    return np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
+
+
+@dataclass(frozen=True)
+class Actions:
+    """Actions of a space, drawn with a generator of ours, because a space's own samples may exceed the useful limits.
+
+    any : draws a random action
+    constant : actions that are held for whole episodes
+    """
+
+    any: Callable[[np.random.Generator], Any]
+    constant: tuple[Any, ...]
+
+
+def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Actions:
+    """Actions of a Discrete, MultiDiscrete or MultiBinary, or of a Box within ``limits``, (low, high) of (n,) each."""
+    if limits is not None:
+        low, high = limits
+        rest = np.clip(np.zeros(low.size), low, high)
+        ends = [rest, low, high]
+        if low.size > 1:  # each number alone at its ends
+            alone = np.eye(low.size, dtype=bool)[: MOST_CONSTANT // 2]
+            ends += [np.where(this, end, rest) for this in alone for end in (low, high)]
+
+        def shaped(action: np.ndarray) -> np.ndarray:
+            return action.astype(space.dtype).reshape(space.shape)
+
+        return Actions(lambda rng: shaped(rng.uniform(low, high)), tuple(map(shaped, ends)))
+    start = getattr(space, "start", 0)
+    if space.shape == () and hasattr(space, "n"):
+        n, start = int(space.n), int(start)
+        return Actions(lambda rng: start + int(rng.integers(n)), tuple(range(start, start + min(n, MOST_CONSTANT))))
+    nvec = np.asarray(getattr(space, "nvec", np.full(space.shape, 2)))
+    held = range(min(int(nvec.max()), MOST_CONSTANT))
+    constant = tuple((start + np.minimum(k, nvec - 1)).astype(space.dtype) for k in held)
+    return Actions(lambda rng: (start + rng.integers(nvec)).astype(space.dtype), constant)
+
+
+def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[Any, Any], Any]:
+    """An actor that holds each random action for ``steps`` steps."""
+    left, action = 0, None
+
+    def choose(observation: Any, info: Any) -> Any:
+        nonlocal left, action
+        if left == 0:
+            left, action = steps, actions.any(rng)
+        left -= 1
+        return action
+
+    return choose
+
+
+def _constant(action: Any) -> Callable[[Any, Any], Any]:
+    return lambda observation, info: action
+
+
+def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[Any, Any], Any]]:
+    """Actors for episodes with held actions, one after another without end."""
+    while True:
+        for k, constant in enumerate(actions.constant):
+            yield _constant(constant)
+            yield _held(actions, rng, SPANS[k % len(SPANS)])
+
+
+@dataclass
+class Played:
+    """What was played with random actions.
+
+    actions : (steps, k) float64, a Discrete's as one of n numbers that is 1
+    first : (steps,) bool, the first step of an episode
+    """
+
+    actions: np.ndarray
+    first: np.ndarray
+
+
+def observe(
+    env: Any, sizes: Mapping[str | None, int], actions: Actions, steps: int, seed: int
+) -> tuple[dict[str | None, ObservationStatistics], Played, int]:
+    """Play ``steps`` steps with random actions and as many with held ones.
+
+    sizes : key of an observation -> how many numbers; None is the key if the observation is not a Dict
+    seed : seed of the actions and of the first episode; each further episode has the next seed
+
+    Returns key -> Seen, the random actions, and the first seed that was not used.
+    """
+    from gymnasium.spaces.utils import flatten
+
+    rng = np.random.default_rng([seed, 0x5EE])
+    seen: dict[str | None, tuple[list, list]] = {key: ([], []) for key in sizes}
+    taken: list[np.ndarray] = []
+    first: list[bool] = []
+    now = 0  # random actions, then held ones
+
+    def look(observation: Any) -> None:
+        for key, parts in seen.items():
+            x = observation if key is None else observation[key]
+            parts[now].append(np.array(x, np.float64).reshape(-1))
+
+    def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        begins = True
+
+        def looking(observation: Any, info: Any) -> Any:
+            nonlocal begins
+            look(observation)
+            action = choose(observation, info)
+            if now == 0:
+                taken.append(np.asarray(flatten(env.action_space, action), np.float64))
+                first.append(begins)
+            begins = False
+            return action
+
+        return looking
+
+    scripts = _scripts(actions, rng)
+    for now in range(2):
+        random, left = now == 0, steps
+        while left > 0:
+            choose = _held(actions, rng, 1) if random else next(scripts)
+            most = max(1, min(left, steps // EPISODES if random else steps // (EPISODES * len(SPANS))))
+            left -= len(play(env, watched(choose), seed, most)[0])
+            seed += 1
+    found = {key: ObservationStatistics(*map(np.array, parts)) for key, parts in seen.items()}
+    return found, Played(np.array(taken), np.array(first)), seed
+
+
+def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Ranges, (n,) each: the space's bounds, or the values seen where the bounds are infinite or far wider.
+
+    low, high : bounds of the space
+
+    Returns low < high, and a mask of the ranges that come from the values seen.
+    """
+    least, most, whole = _around(seen)
+    least, most = np.maximum(least, low), np.minimum(most, high)
+    with np.errstate(all="ignore"):
+        width, byte = most - least, whole & (high - low == 255)
+        counts = np.where(whole, np.where(byte, LITTLE * width, COUNTS), 0)
+        measured = ~(high - low <= np.maximum(WIDE * width, counts)) & (least < most)
+        wider = _towards(least, most, low, high)
+        least, most = (np.where(byte, *both) for both in zip((least, most), wider, strict=True))
+    least, most = np.where(measured, least, low), np.where(measured, most, high)
+    same = ~(least < most)  # a space of one number
+    return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
+
+
+def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Measured ranges. One that covers little of what is possible becomes wider, as a trained controller may get
+    further; a sign that was not seen is not added."""
+    wider = (high - low) / (most - least)
+    grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
+    share = (np.sqrt(wider) - 1) / (wider - 1)
+    new_low, new_high = rounded(least - share * (least - low), most + share * (high - most))
+    new_low = np.where(least >= 0, np.maximum(new_low, 0), new_low)
+    new_high = np.where(most <= 0, np.minimum(new_high, 0), new_high)
+    return np.where(grows, new_low, least), np.where(grows, new_high, most)
+
+
+def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Low and high ends, a tenth wider than `Seen.ends`, symmetrical if these have both signs, and rounded; and a mask
+    of the whole numbers."""
+    low, high, whole = seen.ends()
+    low, high = np.nan_to_num(low), np.nan_to_num(high)
+    far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), np.isclose(low, high, rtol=SAME, atol=0)
+    low, high = np.where(both, -far, low), np.where(both, far, high)
+    room = np.where(still, np.maximum(np.abs(low), 1.0), ROOM * (high - low))
+    least = np.where((low >= 0) & ~still, np.maximum(low - room, 0.0), low - room)
+    most = np.where((high <= 0) & ~still, np.minimum(high + room, 0.0), high + room)
+    return *rounded(least, most), whole
+
+
+def rounded(low: Any, high: Any) -> tuple[Any, Any]:
+    """Ranges, low < high, rounded outwards to about two digits of their width."""
+    step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
+    return np.floor(low / step) * step, np.ceil(high / step) * step

@@ -1,0 +1,80 @@
+"""Episodes in a Gymnasium environment, and statistics over several of them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...controller import Controller
+
+__all__ = ["Spread", "episode", "play"]
+
+#: 97.5 % quantile of Student's t for 1, 2, ... degrees of freedom
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
+
+
+def play(
+    env: Any, choose: Callable[[Any, Mapping[str, Any]], Any], seed: int, horizon: int | None = None
+) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """One episode. Returns the rewards of its steps and the last info.
+
+    choose : (observation, info) -> action, called once before each step
+    horizon : most steps
+    """
+    observation, info = env.reset(seed=seed)
+    rewards: list[float] = []
+    while horizon is None or len(rewards) < horizon:
+        observation, reward, terminated, truncated, info = env.step(choose(observation, info))
+        rewards.append(float(reward))
+        if terminated or truncated:
+            break
+    return np.array(rewards), info
+
+
+def episode(
+    env: Any, controller: Controller, seed: int, horizon: int | None = None
+) -> tuple[np.ndarray, Mapping[str, Any]]:
+    """Play one episode of a controller from its initial state; see `play`."""
+    controller.reset()
+    return play(env, lambda observation, info: controller.act(observation, env.action_space), seed, horizon)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and spread of ``n`` measurements.
+
+    std : sample standard deviation (divisor n - 1)
+    low, high : 95 % confidence interval of the mean, by Student's t
+
+    All three are None if n is 1.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Spread:
+        """The spread of one or more numbers."""
+        given = np.asarray(values, np.float64)
+        n, mean = given.size, float(given.mean())
+        if n == 1:
+            return cls(1, mean, None, None, None, mean, mean)
+        std = float(given.std(ddof=1))
+        half = _t_975(n - 1) * std / math.sqrt(n)
+        return cls(n, mean, std, mean - half, mean + half, float(given.min()), float(given.max()))
+
+
+def _t_975(freedom: int) -> float:
+    """The quantile within 0.003; beyond the table by Abramowitz and Stegun 26.7.5, two terms."""
+    if freedom <= len(T_975):
+        return T_975[freedom - 1]
+    return 1.959964 + 2.372272 / freedom + 2.822566 / freedom**2

@@ -1,0 +1,231 @@
+"""Several copies of a Gymnasium environment, seen as a controller sees it: inputs by name, actions by output."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...coding import ArgmaxDecoder, EventsInput, Input
+from ...controller_file import ControllerSpec
+from ...errors import RuntimeFault, counted, message_of
+from ...gym_adapter.flat import unflattened
+from ...gym_adapter.spaces import as_actions, check_action, check_observation, numbers_of, parts_of, released
+from .gymnasium_calls import name_of, reset
+from .stepping import stepper
+
+__all__ = ["Environments", "Interface", "Transition"]
+
+FAR = 10.0  # a critic's inputs are clipped at so many times half the range
+MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
+
+
+class Interface:
+    """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
+
+    environment : its name, for errors
+
+    Raises DescriptionError if they do not fit.
+
+    Attributes
+    ----------
+    given : inputs that the environment observes
+    choices : for each output the number of actions that it chooses from; 0 if it gives numbers
+    """
+
+    def __init__(
+        self, spec: ControllerSpec, observation_space: Any, action_space: Any, environment: str = "the environment"
+    ) -> None:
+        self.environment = environment
+        self.inputs: dict[str, Input] = {one.name: one for one in spec.inputs}
+        self.outputs = spec.outputs
+        self.choices = [o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0 for o in spec.outputs]
+        kinds = {name: "events" if isinstance(one, EventsInput) else "value" for name, one in self.inputs.items()}
+        facts = {n: _Fact(one.size, one.needed, kinds[n]) for n, one in self.inputs.items()}  # type: ignore[attr-defined]
+        check_observation(facts, observation_space)
+        check_action({o.name: (o.size, n or None) for o, n in zip(spec.outputs, self.choices)}, action_space)
+        self._parts = getattr(observation_space, "spaces", None)
+        if not isinstance(self._parts, Mapping):
+            sizes = parts_of(facts, numbers_of(observation_space))
+            ends = np.cumsum([0, *sizes.values()]).tolist()
+            self._size = ends[-1]
+            self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
+        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
+        self._action, self._space = action_space, observation_space
+        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
+        self.scales = [self._scale(name) for name in self.given]
+
+    def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
+        """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
+        events input -> n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault if their shapes are not
+        those of the space."""
+        try:
+            with np.errstate(over="ignore"):
+                absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
+                return absent | self._observe(observations)
+        except (IndexError, KeyError, TypeError, ValueError) as error:
+            rule = f"gave an observation that is not of its own space: {message_of(error)}"
+            raise RuntimeFault(f"{self.environment}: {rule}") from error
+
+    def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
+        if isinstance(observations[0], Mapping):
+            return {name: self._part(name, observations) for name in self.given}
+        flat = _rows(observations, self._size)
+        return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
+
+    def _part(self, name: str, observations: Sequence[Any]) -> Any:
+        one = self.inputs[name]
+        if not isinstance(one, EventsInput):
+            return _rows([o[name] for o in observations], one.size)  # type: ignore[attr-defined]
+        if f"{name}_count" not in observations[0]:
+            return [o[name] for o in observations]
+        return [o[name][: int(np.asarray(o[f"{name}_count"]).reshape(-1)[0])] for o in observations]
+
+    # what a critic looks at --------------------------------------------------------------------------------------
+    def _scale(self, name: str) -> Any:
+        """How an input is scaled: (centre, half) of its range; (count, first value) of a Discrete; None for events."""
+        one: Any = self.inputs[name]
+        if isinstance(one, EventsInput):
+            return None
+        space = self._parts[name] if isinstance(self._parts, Mapping) else self._space
+        if hasattr(space, "n") and space.shape == () and space.n <= MOST_CHOICES:
+            return int(space.n), int(getattr(space, "start", 0))
+        low, high = (np.broadcast_to(np.asarray(side, np.float32), (one.size,)) for side in one.range)
+        bounded = np.isfinite(low) & np.isfinite(high)
+        low, high = np.where(bounded, low, -1), np.where(bounded, high, 1)
+        return (low + high) / 2, (high - low) / 2
+
+    def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
+        """A critic's view of what the network was given: (..., size), events (..., repeat, cells) -> (..., k) float32.
+
+        Numbers are scaled by their ranges and clipped to +-`FAR`, discrete values are one-hot, of events the newest
+        cells are taken. All are finite, also where the engine replaces or rejects a value.
+        """
+        found = []
+        for name, scale in zip(self.given, self.scales, strict=True):
+            x = seen[name]
+            if scale is None:
+                cells = x[..., -1, :]
+                found.append(cells / (1 + np.abs(cells)))
+                continue
+            a, b = scale
+            if isinstance(a, int):
+                found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
+            else:
+                far = np.clip(((x - a) / b).astype(np.float32), -FAR, FAR)
+                found.append(np.nan_to_num(far, copy=False))
+        return np.concatenate(found, axis=-1)
+
+    # actions -----------------------------------------------------------------------------------------------------
+    def act(self, commands: Sequence[np.ndarray]) -> list[Any]:
+        """Commands (n, size) of each output -> actions of n environments, as `Controller.predict` returns them."""
+        whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
+        return as_actions(whole, self._action)
+
+
+def _rows(values: Sequence[Any], size: int) -> np.ndarray:
+    """n values of an observation as (n, size) float32."""
+    found = np.asarray(values, np.float32).reshape(len(values), -1)
+    if found.shape[1] != size:
+        raise ValueError(f"{counted(found.shape[1])}, not {size}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Fact:
+    """The facts of an input that `snn_control.gym_adapter.spaces` needs."""
+
+    size: Any
+    required: bool
+    kind: str
+
+
+@dataclass(frozen=True)
+class Transition:
+    """The result of one step of n environments.
+
+    inputs : input -> what `Interface.observe` gives for the next step: where an episode has ended, for the new one
+    last : the same, but where an episode has ended, for its last observation
+    reward, terminated, truncated : (n,) float32 and bool
+    """
+
+    inputs: dict[str, Any]
+    last: dict[str, Any]
+    reward: np.ndarray
+    terminated: np.ndarray
+    truncated: np.ndarray
+
+    @property
+    def over(self) -> np.ndarray:
+        return self.terminated | self.truncated
+
+
+class Environments:
+    """``n`` copies of an environment in this process; a copy whose episode has ended is reset in the same step.
+
+    make : makes one copy
+    spec : the controller that acts in them
+
+    Attributes
+    ----------
+    keeps : record the values of the inputs, for `met`
+    not_finite : value input -> steps since the last reset in which a copy observed a number that is not finite
+    """
+
+    def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
+        self.envs = [make() for _ in range(n)]
+        self.n, first = n, self.envs[0]
+        self.interface = Interface(spec, first.observation_space, first.action_space, name_of(first))
+        self.returns = [0.0] * n  # of the episodes that are being played
+        self.finished: list[float] = []  # returns of the episodes that ended since the last reset, in order
+        self.keeps = False
+        self.not_finite: Counter[str] = Counter()
+        self._step = stepper(self.envs)
+        self._met: list[dict[str, Any]] = []
+
+    def reset(self, seed: int) -> dict[str, Any]:
+        """Reset all copies, copy k with ``seed + k``."""
+        self.returns, self.finished, self._met = [0.0] * self.n, [], []
+        self.not_finite.clear()
+        self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
+        return self.interface.observe([observation for observation, _ in self._now])
+
+    def before(self, k: int) -> tuple[Any, Any, Any]:
+        """Environment, its own observation, and info of copy k, before its next step."""
+        observation, info = self._now[k]
+        return self.envs[k], unflattened(self.envs[k], observation), info
+
+    def step(self, commands: Sequence[np.ndarray]) -> Transition:
+        """Step all copies; ``commands`` as `Interface.act` takes them."""
+        actions = self.interface.act(commands)
+        reward, terminated, truncated, now, last = [], [], [], [], []
+        for k, (observation, gained, ended, cut, info) in enumerate(self._step(range(self.n), actions)):
+            reward.append(gained)
+            terminated.append(ended)
+            truncated.append(cut)
+            last.append(observation)
+            self.returns[k] += gained
+            if ended or cut:
+                self.finished.append(self.returns[k])
+                self.returns[k] = 0.0
+                observation, info = reset(self.envs[k])
+            self._now[k] = observation, info
+            now.append(observation)
+        inputs = self.interface.observe(now)
+        values = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
+        self.not_finite.update(name for name, x in values.items() if not np.isfinite(x).all())
+        if self.keeps:
+            self._met.append(values)
+        ends = self.interface.observe(last) if any(terminated) or any(truncated) else inputs
+        return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
+
+    def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
+        """Value inputs recorded since the last reset: name -> (steps of all copies, size)."""
+        return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
+
+    def close(self) -> None:
+        for env in self.envs:
+            env.close()

@@ -1,0 +1,302 @@
+"""Adjoints of linear operations: projections and decoders."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ....engine.compile import compile_function
+from ....engine.program import PROGRAM
+from .adjoint import Adjoint, Constant, signal
+from .tape import Signal, Tape
+
+__all__ = ["Add", "Copy", "Delivery", "Dense", "PopulationVector", "Synapse", "Trace", "Window"]
+
+ZERO = np.float32(0)
+
+
+def flat(x: np.ndarray) -> np.ndarray:
+    """A contiguous array as (product of all axes but the last, n)."""
+    return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
+
+
+class Delivery(Adjoint):
+    """y += x W for some W: spikes or a graded vector from a source are added to a target."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.source, self.delay = signal(w.spikes if hasattr(w, "spikes") else w.x), getattr(w, "delay", 0)
+        self.y = signal(w.y)
+        self.reads, self.writes = [(self.source, self.delay)], [self.y]
+
+    def follow(self, lines: Mapping[Signal, Signal]) -> None:
+        super().follow(lines)
+        self.source = lines.get(self.source, self.source)
+
+    def matrix(self, constant: Any) -> Constant:
+        """The weights."""
+        return constant(self.w.weights)
+
+    def once(self, tape: Tape) -> bool:
+        """Whether the source, and with it the product, is constant over the steps of a tick."""
+        return not self.post and not tape.in_steps(self.source)
+
+    def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
+        """(steps, rows, n_pre), or (ticks, rows, n_pre) if the source is constant over a tick."""
+        if self.post:
+            return tape.last(self.source)
+        if self.once(tape):
+            return tape.values[self.source]
+        return tape.delayed(self.source, self.delay, first, stop)
+
+    def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
+        """Add a gradient with respect to `arrived` to that of the source."""
+        if self.post:
+            tape.last(self.source, gradient=True)[:] += g
+        elif self.once(tape):
+            tape.gradient(self.source)[:] += g
+        else:
+            tape.add_delayed(self.source, self.delay, first, stop, g)
+
+    def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
+        """The target, or its gradient, in the shape of `arrived`; (ticks, steps, ..) if the source is constant over
+        a tick."""
+        y = tape.gradient(self.y) if gradient else tape.values[self.y]
+        if self.once(tape):
+            return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
+        return y if self.post else y[first:stop]
+
+    def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
+        """The gradient of the target in the shape of `arrived`."""
+        g = self.target(tape, first, stop, gradient=True)
+        return g.sum(1) if self.once(tape) else g
+
+
+class Dense(Delivery):
+    """Adjoint of dense_spikes and dense_graded."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.weights, self.n_post = self.matrix(constant), w.y.shape[0]
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        x, w = self.arrived(tape, first, stop), self.weights.values.reshape(-1, self.n_post)
+        y, product = self.target(tape, first, stop), (flat(x) @ w).reshape(*x.shape[:-1], -1)
+        y += product[:, None] if self.once(tape) else product
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        w = self.weights.values.reshape(-1, self.n_post)
+        if self.source in self.wanted:
+            g = self.gradient_of_sum(tape, first, stop)
+            self.send_back(tape, first, stop, (flat(g) @ w.T).reshape(*g.shape[:-1], -1))
+        if first == 0 and self.weights.trained:
+            g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
+            self.weights.add(flat(x).T @ flat(g))
+
+
+# filters ---------------------------------------------------------------------------------------------------------
+def filter_forward(x, age, decay, state, start, first, stop):
+    """Filter x in place: the state is added to what arrives, then it decays."""
+    for t in range(first, stop):
+        for r in range(x.shape[1]):
+            for i in range(x.shape[2]):
+                left = start[i] if age[t, r] == 0 else state[r, i]
+                x[t, r, i] += left
+                state[r, i] = decay * x[t, r, i]
+
+
+def filter_backward(g, age, decay, carry, first, stop):
+    """Replace g, the derivative with respect to the filtered signal, by that with respect to what arrives."""
+    for t in range(stop - 1, first - 1, -1):
+        for r in range(g.shape[1]):
+            for i in range(g.shape[2]):
+                g[t, r, i] += carry[r, i]
+                carry[r, i] = ZERO if age[t, r] == 0 else decay * g[t, r, i]
+
+
+FILTER_FORWARD = "void(f4[:,:,::1],i4[:,::1],f4,f4[:,::1],f4[::1],i8,i8)"
+FILTER_BACKWARD = "void(f4[:,:,::1],i4[:,::1],f4,f4[:,::1],i8,i8)"
+
+
+class Filter:
+    """An exponential filter that works in place."""
+
+    def __init__(self, decay: Constant) -> None:
+        self.decay = decay
+
+    def begin(self, left: np.ndarray, start: np.ndarray) -> None:
+        """left : (rows, n), the state of each row at the start of the run; start : (n,), the state after a reset."""
+        self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
+        self.carry = np.zeros_like(self.left)
+
+    def forward(self, x: np.ndarray, age: np.ndarray, first: int, stop: int) -> None:
+        decay = float(self.decay.values[0])
+        compile_function(filter_forward, FILTER_FORWARD)(x, age, decay, self.left, self.start, first, stop)
+
+    def backward(self, g: np.ndarray, age: np.ndarray, first: int, stop: int) -> None:
+        decay = float(self.decay.values[0])
+        compile_function(filter_backward, FILTER_BACKWARD)(g, age, decay, self.carry, first, stop)
+
+
+class Synapse(Adjoint):
+    """Adjoint of synapse: a synaptic current with a time constant of its own."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.isyn, self.y = signal(w.isyn), signal(w.y)
+        self.reads, self.writes = [(self.isyn, 0)], [self.y]
+        self.filter = Filter(constant(w.decay))
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        tape.new(self.isyn, self.w.n)
+        self.filter.begin(state(self.w.isyn), initial(self.w.isyn))
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        self.filter.forward(tape.values[self.isyn], self.age(tape), first, stop)
+        tape.values[self.y][first:stop] += tape.values[self.isyn][first:stop]
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        g = tape.gradient(self.isyn)
+        g[first:stop] += tape.gradient(self.y)[first:stop]
+        self.filter.backward(g, self.age(tape), first, stop)
+
+
+class Trace(Dense):
+    """Adjoint of trace: spikes, decoded and filtered."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.filter = Filter(constant(w.decay))
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        tape.new(self.y, self.w.m)
+        decay = self.filter.decay.values[0]
+        self.filter.begin(decay * state(self.w.y), decay * initial(self.w.y))
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        super().forward(tape, first, stop)
+        self.filter.forward(tape.values[self.y], self.age(tape), first, stop)
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        self.filter.backward(tape.gradient(self.y), self.age(tape), first, stop)
+        super().backward(tape, first, stop)
+
+
+# sums and means --------------------------------------------------------------------------------------------------
+class Add(Adjoint):
+    """Adjoint of add: y += x, a constant or a signal."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.y, self.x = signal(w.y), signal(w.x)
+        self.bias = constant(w.x) if w.x.kind == PROGRAM else None
+        self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
+
+    def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
+        """y and x, or their gradients, in the same shape."""
+        y = tape.gradient(self.y) if gradient else tape.values[self.y]
+        if self.post:
+            return y, tape.last(self.x, gradient)
+        x = tape.gradient(self.x) if gradient else tape.values[self.x]
+        if tape.in_steps(self.x):
+            return y[first:stop], x[first:stop]
+        return y.reshape(tape.ticks, tape.steps, *y.shape[1:]), x[:, None]
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        if self.bias is not None:
+            tape.values[self.y][first:stop] += self.bias.values
+            return
+        y, x = self.parts(tape, first, stop, gradient=False)
+        y += x
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        if self.bias is None:
+            if self.x in self.wanted:
+                y, x = self.parts(tape, first, stop, gradient=True)
+                x += y if x.shape == y.shape else y.sum(1, keepdims=True)
+        elif self.bias.trained:
+            self.bias.add(tape.gradient(self.y)[first:stop].sum((0, 1), dtype=np.float64))
+
+
+class Copy(Adjoint):
+    """Adjoint of copy in section POST, where an output is set to its bias."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.y, self.bias = signal(w.y), constant(w.x)
+        self.writes = [self.y]
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        tape.new(self.y, self.w.n, once=True, start=self.bias.values)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        pass
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        if self.bias.trained:
+            self.bias.add(tape.gradient(self.y).sum((0, 1), dtype=np.float64))
+
+
+class Window(Adjoint):
+    """Adjoint of window_mean and window_counts: the mean, or the sum, of a signal over a window of the last steps."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, True, constant)
+        self.source, self.x = signal(w.spikes if hasattr(w, "spikes") else w.line), signal(w.x)
+        self.factor = np.float32(1 if hasattr(w, "spikes") else 1 / w.steps)
+        self.reads, self.writes = [(self.source, 0)], [self.x]
+
+    def follow(self, lines: Mapping[Signal, Signal]) -> None:
+        super().follow(lines)
+        self.source = lines.get(self.source, self.source)
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        tape.new(self.x, self.w.n, once=True)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        x = tape.values[self.x]
+        for k in range(self.w.steps):
+            x += self.factor * tape.delayed(self.source, k, 0, tape.length)[tape.steps - 1 :: tape.steps]
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        g = np.zeros((tape.length, tape.rows, self.w.n), np.float32)
+        g[tape.steps - 1 :: tape.steps] = self.factor * tape.gradient(self.x)
+        for k in range(self.w.steps):
+            tape.add_delayed(self.source, k, 0, tape.length, g)
+
+
+class PopulationVector(Adjoint):
+    """Adjoint of population_vector: the mean of directions weighted by rates; it is held while the rates are too
+    small."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.y, self.out, self.least = signal(w.y), signal(w.out), constant(w.least)
+        self.reads, self.writes = [(self.y, 0)], [self.out]
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        self.last = np.array(state(self.w.last), np.float32)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        y, out = tape.last(self.y), tape.values[self.out]
+        self.fires = y[..., -1:] >= self.least.values[0]
+        for t in range(tape.ticks):
+            self.last[tape.starts[t]] = 0
+            mean = y[t, :, :-1] / np.where(self.fires[t], y[t, :, -1:], 1)
+            self.last = np.where(self.fires[t], mean, self.last if self.w.hold else 0).astype(np.float32)
+            out[t] += self.last
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        y, g = tape.last(self.y), tape.gradient(self.out)
+        total = np.where(self.fires, y[..., -1:], 1)
+        held = np.zeros_like(g[0])
+        back = tape.last(self.y, gradient=True)
+        for t in range(tape.ticks - 1, -1, -1):
+            held = held + g[t]
+            here = np.where(self.fires[t], held, 0)
+            back[t, :, :-1] += here / total[t]
+            back[t, :, -1] -= (here * y[t, :, :-1]).sum(-1) / total[t, :, 0] ** 2
+            held = np.where(self.fires[t], 0, held if self.w.hold else 0)
+            held[tape.starts[t]] = 0

@@ -1,0 +1,437 @@
+"""Adjoints of neurons.
+
+A spike is a step function of the membrane, whose derivative is 0 or infinite. It is replaced by that of a surrogate
+(Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), a `Surrogate` of the distance between
+membrane and threshold. For a neuron that fires several times in a step the spike count is a staircase, and the distance
+is that to its nearest step. The spikes themselves are those that the engine recorded, and the reset of a neuron by its
+own spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from ....controller_file.training import SURROGATES
+from ....engine.compile import compile_function
+from ....engine.kernels.neurons import DELAYED, SUBTRACT, TWICE
+from ....engine.program import PROGRAM
+from .adjoint import Adjoint, signal
+from .tape import Tape
+
+__all__ = ["IntegrateAndFire", "LeakyIntegrator"]
+
+SEVERAL = 8  # bit that is added to the kernel's mode
+
+FAST_SIGMOID, TRIANGLE, ARCTAN = range(3)
+ONE, HALF, ZERO = np.float32(1), np.float32(0.5), np.float32(0)
+HALF_PI = np.float32(np.pi / 2)
+
+
+@register_jitable(forceinline=True)
+def to_derivatives(x, scale, kind, slope):
+    """Replace distances from the threshold by the derivatives of the spikes."""
+    half = slope * HALF
+    if kind == FAST_SIGMOID:
+        for i in range(x.size):
+            d = ONE + slope * abs(x[i])
+            x[i] = half / (d * d) * scale[i]
+    elif kind == TRIANGLE:
+        for i in range(x.size):
+            d = ONE - half * abs(x[i])
+            x[i] = half * (d if d > ZERO else ZERO) * scale[i]
+    else:
+        for i in range(x.size):
+            z = HALF_PI * slope * x[i]
+            x[i] = half / (ONE + z * z) * scale[i]
+
+
+# integrate and fire ----------------------------------------------------------------------------------------------
+# the rows of the parameters, in the order that the kernel declares
+DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT = range(10)
+#: stored by the forward pass for the backward one, rows of ``kept``: the membrane before, the surrogate's derivative,
+#: 1 if the membrane was computed (0: it was at its floor, -1: refractory), the synaptic current, the adaptation
+BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
+
+
+@register_jitable(forceinline=True)
+def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
+    """Neurons without synaptic currents, adaptation and refractory periods, that are reset immediately."""
+    decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
+    for i in range(v.size):
+        before[i] = v[i]
+        u = decay[i] * v[i] + gain[i] * current[i] + leak[i]
+        free[i] = ONE if u > floor[i] else ZERO
+        u = u if u > floor[i] else floor[i]
+        x[i] = (u - threshold[i]) * scale[i]
+        v[i] = u - spikes[i] * (reset[i] if subtract else u - reset[i])
+
+
+@register_jitable(forceinline=True)
+def clear_waiting(x, free):
+    """Refractory neurons cannot fire: set their derivative to 0."""
+    for i in range(x.size):
+        if free[i] < ZERO:
+            x[i] = ZERO
+
+
+@register_jitable(forceinline=True)
+def lift(mode, before, u, threshold, reset):
+    """Number of resets between the threshold and the step of the spike count that is nearest to a membrane u."""
+    if mode & SEVERAL:
+        above = np.float32(np.floor((u - threshold) / reset + HALF))
+        return above if above > ZERO else ZERO
+    return ONE if (mode & TWICE) != 0 and before >= threshold else ZERO
+
+
+def fire_forward(
+    current, isyn, spikes, age, p, scale, mode, refractory, kind, slope, state, waits, start, kept, first, stop
+):  # fmt: skip
+    """Compute the membranes of the steps ``first`` to ``stop`` from the recorded spikes.
+
+    current, isyn, spikes : (steps, rows, n); isyn is what arrives in each step, (0, rows, n) without a synaptic current
+    p : (10, n) parameters; scale : (n,) of the surrogate
+    state : (4, rows, n) membrane, synaptic current, adaptation, and whether it fired in the last step
+    waits : (rows, n) refractory steps that are left
+    start : (3, n) the first three of the state after a reset
+    kept : (3 to 5, steps, rows, n)
+    """
+    rows, n = current.shape[1], current.shape[2]
+    synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
+    subtract, delayed, lifted = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, (mode & (SEVERAL | TWICE)) != 0
+    plain = not (synaptic or adaptive or delayed or lifted or refractory > 0)
+    for t in range(first, stop):
+        for r in range(rows):
+            v, q, a, fired, wait = state[0, r], state[1, r], state[2, r], state[3, r], waits[r]
+            if age[t, r] == 0:
+                v[:], q[:], a[:], fired[:], wait[:] = start[0], start[1], start[2], ZERO, 0
+            was, free, x = kept[BEFORE, t, r], kept[FREE, t, r], kept[SLOPE, t, r]
+            if plain:
+                plain_row(current[t, r], spikes[t, r], p, scale, subtract, v, was, free, x)
+                to_derivatives(x, scale, kind, slope)
+                continue
+            for i in range(n):
+                s, threshold, arrived = spikes[t, r, i], p[THRESHOLD, i], ZERO
+                if synaptic:
+                    arrived = q[i] + isyn[t, r, i]
+                    kept[CURRENT_SYN, t, r, i] = arrived
+                    q[i] = arrived * p[DECAY_SYN, i]
+                if adaptive:
+                    kept[ADAPTATION, t, r, i] = a[i]
+                    threshold = threshold + p[BETA, i] * a[i]
+                    a[i] = a[i] * p[DECAY_ADAPT, i] + s
+                was[i] = v[i]
+                if wait[i] > 0:
+                    wait[i] -= 1
+                    fired[i] = x[i] = ZERO
+                    free[i] = -ONE
+                    continue
+                if delayed and not subtract and fired[i] != ZERO:
+                    was[i] = p[RESET, i]
+                u = p[DECAY, i] * was[i] + p[GAIN, i] * current[t, r, i] + p[GAIN_SYN, i] * arrived + p[LEAK, i]
+                if delayed and subtract:
+                    u = u - p[RESET, i] * fired[i]
+                free[i] = ONE if u > p[FLOOR, i] else ZERO
+                u = u if u > p[FLOOR, i] else p[FLOOR, i]
+                if lifted:
+                    threshold = threshold + p[RESET, i] * lift(mode, was[i], u, threshold, p[RESET, i])
+                x[i] = (u - threshold) * scale[i]
+                if not delayed:
+                    u = u - s * (p[RESET, i] if subtract else u - p[RESET, i])
+                v[i] = u
+                fired[i] = s
+                if s != ZERO and refractory > 0:
+                    wait[i] = refractory
+            to_derivatives(x, scale, kind, slope)
+            clear_waiting(x, free)
+
+
+@register_jitable(forceinline=True)
+def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
+    decay, gain = p[DECAY], p[GAIN]
+    for i in range(gv.size):
+        kept = gv[i] if subtract else gv[i] * (ONE - spikes[i])
+        gu = (kept + gs[i] * slope[i]) * free[i]
+        gi[i] = gain[i] * gu
+        gv[i] = decay[i] * gu
+
+
+@register_jitable(forceinline=True)
+def add_linear(gp, i, gu, threshold, before, current):
+    """Add to the gradients of the parameters that every neuron has; ``threshold``: minus the derivative by the
+    threshold."""
+    gp[THRESHOLD, i] -= threshold
+    gp[DECAY, i] += gu * before
+    gp[GAIN, i] += gu * current
+    gp[LEAK, i] += gu
+
+
+@register_jitable(forceinline=True)
+def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
+    """Add to the gradients of the parameters of synaptic currents and adaptation."""
+    if synaptic:
+        gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
+        gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
+    if adaptive:
+        gp[BETA, i] -= threshold * kept[ADAPTATION]
+        gp[DECAY_ADAPT, i] += ga * kept[ADAPTATION]
+
+
+@register_jitable(forceinline=True)
+def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
+    """`lift` of neuron ``i``, from the values that the forward pass stored."""
+    u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
+    threshold = p[THRESHOLD, i]
+    if synaptic:
+        u = u + p[GAIN_SYN, i] * kept[CURRENT_SYN]
+    if adaptive:
+        threshold = threshold + p[BETA, i] * kept[ADAPTATION]
+    return lift(mode, before, u, threshold, p[RESET, i])
+
+
+def fire_backward(
+    gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
+):  # fmt: skip
+    """Compute the gradients of the steps from ``stop`` - 1 down to ``first``.
+
+    gs : (steps, rows, n) derivative of the loss by each spike; fired_before : (rows, n) in the step before the run
+    carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation, from the step processed before
+    gp : (10, n) float64, gradient of the parameters, computed if ``want``
+    gi, gq : (steps, rows, n) gradients of the current and of what arrives at the synaptic current (none: 0 steps)
+    """
+    rows, n = current.shape[1], current.shape[2]
+    synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION
+    subtract, delayed, lifted = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, (mode & (SEVERAL | TWICE)) != 0
+    plain = not (want or synaptic or adaptive or delayed or refractory > 0)
+    for t in range(stop - 1, first - 1, -1):
+        for r in range(rows):
+            gv, gisyn, ga = carry[0, r], carry[1, r], carry[2, r]
+            if plain:
+                slopes, free = kept[SLOPE, t, r], kept[FREE, t, r]
+                plain_row_back(gs[t, r], spikes[t, r], p, subtract, slopes, free, gv, gi[t, r])
+            for i in range(0 if plain else n):
+                s, d, free_i, before = spikes[t, r, i], kept[SLOPE, t, r, i], kept[FREE, t, r, i], kept[BEFORE, t, r, i]
+                g = gs[t, r, i]
+                if adaptive:
+                    g = g + ga[i]
+                threshold = g * d  # minus the derivative by the threshold
+                after = gv[i]
+                kept_by_reset = ONE if delayed or subtract else ONE - s
+                gu = (after * kept_by_reset + threshold) * max(free_i, ZERO)
+                if want:
+                    add_linear(gp, i, gu, threshold, before, current[t, r, i])
+                    if free_i == ZERO:
+                        gp[FLOOR, i] += after * kept_by_reset + threshold
+                    if lifted and free_i > ZERO:
+                        x = current[t, r, i]
+                        gp[RESET, i] -= threshold * lift_of(mode, p, i, before, x, kept[:, t, r, i], synaptic, adaptive)
+                    if not delayed:
+                        gp[RESET, i] += -after * s if subtract else after * s
+                    add_kept(gp, i, gu, threshold, gisyn[i], ga[i], kept[:, t, r, i], synaptic, adaptive)
+                gi[t, r, i] = p[GAIN, i] * gu
+                if synaptic:
+                    gisyn[i] = p[DECAY_SYN, i] * gisyn[i] + p[GAIN_SYN, i] * gu
+                    gq[t, r, i] = gisyn[i]
+                if adaptive:
+                    ga[i] = p[DECAY_ADAPT, i] * ga[i] - p[BETA, i] * threshold
+                if free_i < ZERO:
+                    continue  # refractory: the membrane was held
+                gv[i] = p[DECAY, i] * gu
+                if delayed and age[t, r] > 0:  # the reset by a spike of the previous step
+                    fired = spikes[t - 1, r, i] if t > 0 else fired_before[r, i]
+                    if subtract:
+                        gp[RESET, i] -= gu * fired
+                    elif fired != ZERO:
+                        gp[RESET, i] += gv[i]
+                        gv[i] = ZERO
+            if age[t, r] == 0:
+                for i in range(n):
+                    gv[i] = gisyn[i] = ga[i] = ZERO
+
+
+FORWARD = (
+    "void(f4[:,:,::1],f4[:,:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],f4[::1],i8,i8,i8,f4,f4[:,:,::1],u2[:,::1],"
+    "f4[:,::1],f4[:,:,:,::1],i8,i8)"
+)
+BACKWARD = (
+    "void(f4[:,:,::1],f4[:,:,::1],f4[:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],i8,i8,f4[:,:,:,::1],f4[:,:,::1],"
+    "f8[:,::1],b1,f4[:,:,::1],f4[:,:,::1],i8,i8)"
+)
+NOTHING = np.zeros((0, 0, 0), np.float32)
+
+
+class IntegrateAndFire(Adjoint):
+    """Adjoint of integrate_and_fire."""
+
+    spiking = True
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.mode = w.mode | (SEVERAL if w.multiplicity else 0)
+        self.params = constant(w.params)
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
+        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
+        self.spikes = signal(w.spikes)
+        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
+        self.writes = [self.spikes]
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        w, n, rows = self.w, self.w.n, tape.rows
+        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
+        if self.isyn is not None:
+            tape.new(self.isyn, n)
+        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
+        subtract = w.mode & SUBTRACT
+        self.scale = (1 / (self.p[THRESHOLD] - (0 if subtract else self.p[RESET]))).astype(np.float32)
+        self.state, self.start = np.zeros((4, rows, n), np.float32), np.zeros((3, n), np.float32)
+        for k, place in enumerate((w.v, w.isyn, w.adapt)):
+            if place:
+                self.state[k], self.start[k] = state(place), initial(place)
+        if w.mode & DELAYED:
+            self.state[3] = state(w.flags)[:, :n] != 0
+        self.fired_before = self.state[3].copy()
+        self.waits = np.ascontiguousarray(state(w.wait) if w.refractory else np.zeros((rows, n)), np.uint16)
+        kinds = 5 if w.adapt else 4 if w.isyn else 3
+        self.kept = np.empty((kinds, tape.length, rows, n), np.float32)
+        self.carry, self.gp = np.zeros((3, rows, n), np.float32), np.zeros(self.p.shape)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
+        compile_function(fire_forward, FORWARD)(
+            tape.values[self.current], isyn, tape.values[self.spikes], self.age(tape), self.p, self.scale, self.mode,
+            self.w.refractory, SURROGATES.index(self.surrogate.kind), self.surrogate.slope, self.state, self.waits,
+            self.start, self.kept, first, stop,
+        )  # fmt: skip
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
+        compile_function(fire_backward, BACKWARD)(
+            tape.gradient(self.spikes), tape.values[self.spikes], self.fired_before, tape.values[self.current],
+            self.age(tape), self.p, self.mode, self.w.refractory, self.kept, self.carry, self.gp, self.params.trained,
+            gi, gq, first, stop,
+        )  # fmt: skip
+        if first == 0:
+            add_parameters(self, tape)
+
+
+def add_parameters(one: Any, tape: Tape) -> None:
+    """Add the gradients of a population's parameters and bias, after all steps."""
+    if one.params.trained:
+        one.params.add(one.gp if one.params.values.shape[1] > 1 else one.gp.sum(1, keepdims=True))
+    if one.bias is not None and one.bias.trained:
+        one.bias.add(tape.gradient(one.current).sum((0, 1), dtype=np.float64))
+
+
+# leaky integrator ------------------------------------------------------------------------------------------------
+LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range(7)
+
+
+def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
+    """Compute the membranes of the steps ``first`` to ``stop`` into ``value``; other arguments as in `fire_forward`.
+
+    state : (2, rows, n) membrane and synaptic current; start : (2, n)
+    kept : (1 or 2, steps, rows, n) the membrane before, not below its floor; the synaptic current
+    """
+    rows, n = current.shape[1], current.shape[2]
+    synaptic = isyn.shape[0] > 0
+    for t in range(first, stop):
+        for r in range(rows):
+            v, q = state[0, r], state[1, r]
+            for i in range(n):
+                if age[t, r] == 0:
+                    v[i], q[i] = start[0, i], start[1, i]
+                arrived = ZERO
+                if synaptic:
+                    arrived = q[i] + isyn[t, r, i]
+                    kept[1, t, r, i] = arrived
+                    q[i] = arrived * p[LI_DECAY_SYN, i]
+                before = v[i] if v[i] > p[LI_FLOOR, i] else p[LI_FLOOR, i]
+                kept[0, t, r, i] = before
+                u = p[LI_GAIN, i] * current[t, r, i] + p[LI_GAIN_SYN, i] * arrived
+                u = u + (p[LI_LEAK, i] - p[LI_LOSS, i] * before)
+                v[i] = p[LI_DECAY, i] * before + u
+                value[t, r, i] = v[i]
+
+
+def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
+    """Arguments as in `fire_backward`; ``gs`` is the derivative by the membrane of each step, ``carry`` (2, rows,
+    n)."""
+    rows, n = current.shape[1], current.shape[2]
+    synaptic = gq.shape[0] > 0
+    for t in range(stop - 1, first - 1, -1):
+        for r in range(rows):
+            gv, gisyn = carry[0, r], carry[1, r]
+            for i in range(n):
+                g, before = gs[t, r, i] + gv[i], kept[0, t, r, i]
+                if want:
+                    gp[LI_DECAY, i] += g * before
+                    gp[LI_LOSS, i] -= g * before
+                    gp[LI_GAIN, i] += g * current[t, r, i]
+                    gp[LI_LEAK, i] += g
+                    if synaptic:
+                        gp[LI_GAIN_SYN, i] += g * kept[1, t, r, i]
+                        gp[LI_DECAY_SYN, i] += gisyn[i] * kept[1, t, r, i]
+                gi[t, r, i] = p[LI_GAIN, i] * g
+                if synaptic:
+                    gisyn[i] = p[LI_DECAY_SYN, i] * gisyn[i] + p[LI_GAIN_SYN, i] * g
+                    gq[t, r, i] = gisyn[i]
+                gv[i] = (p[LI_DECAY, i] - p[LI_LOSS, i]) * g
+                if before <= p[LI_FLOOR, i]:
+                    if want:
+                        gp[LI_FLOOR, i] += gv[i]
+                    gv[i] = ZERO
+            if age[t, r] == 0:
+                for i in range(n):
+                    gv[i] = gisyn[i] = ZERO
+
+
+LEAK_FORWARD = "void(f4[:,:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],f4[:,:,::1],f4[:,::1],f4[:,:,:,::1],f4[:,:,::1],i8,i8)"
+LEAK_BACKWARD = (
+    "void(f4[:,:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],f4[:,:,:,::1],f4[:,:,::1],f8[:,::1],b1,f4[:,:,::1],f4[:,:,::1],"
+    "i8,i8)"
+)
+
+
+class LeakyIntegrator(Adjoint):
+    """Adjoint of leaky_integrator."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.params = constant(w.params)
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
+        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
+        self.v = signal(w.v)
+        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
+        self.writes = [self.v]
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        w, n, rows = self.w, self.w.n, tape.rows
+        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
+        if self.isyn is not None:
+            tape.new(self.isyn, n)
+        tape.new(self.v, n)
+        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
+        self.state, self.start = np.zeros((2, rows, n), np.float32), np.zeros((2, n), np.float32)
+        for k, place in enumerate((w.v, w.isyn)):
+            if place:
+                self.state[k], self.start[k] = state(place), initial(place)
+        self.kept = np.empty((2 if w.isyn else 1, tape.length, rows, n), np.float32)
+        self.carry, self.gp = np.zeros((2, rows, n), np.float32), np.zeros(self.p.shape)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
+        compile_function(leak_forward, LEAK_FORWARD)(
+            tape.values[self.current], isyn, self.age(tape), self.p, self.state, self.start, self.kept,
+            tape.values[self.v], first, stop,
+        )  # fmt: skip
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
+        compile_function(leak_backward, LEAK_BACKWARD)(
+            tape.gradient(self.v), tape.values[self.current], self.age(tape), self.p, self.kept, self.carry, self.gp,
+            self.params.trained, gi, gq, first, stop,
+        )  # fmt: skip
+        if first == 0:
+            add_parameters(self, tape)

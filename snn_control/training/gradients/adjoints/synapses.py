@@ -1,0 +1,245 @@
+"""Adjoints of projections with a list of synapses: sparse, delayed, one to one, convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....engine.compile import compile_function
+from ....engine.program import PROGRAM
+from .adjoint import Constant
+from .delivery import Delivery, flat
+from .tape import Signal, Tape
+
+__all__ = ["Convolution", "Delayed", "Gather", "OneToOne", "Release", "Sparse", "Tiles"]
+
+ZERO = np.float32(0)
+
+
+def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
+    """Add to y what synapses deliver; neuron i of x has the synapses pointers[i] to pointers[i + 1].
+
+    x : (steps, rows, n_pre); its elements belong to ``each`` steps of y (steps, rows, n_post), starting at step
+        ``first``
+    target, place, extra : for each synapse its neuron, the index of its weight in ``weights``, and its additional delay
+    """
+    for t in range(x.shape[0]):
+        for r in range(x.shape[1]):
+            for i in range(x.shape[2]):
+                a = x[t, r, i]
+                if a == ZERO:
+                    continue
+                for s in range(pointers[i], pointers[i + 1]):
+                    for k in range(each):
+                        at = first + t * each + k + extra[s]
+                        if at < y.shape[0] and (extra[s] == 0 or age[at, r] >= delay + extra[s]):
+                            y[at, r, target[s]] += a * weights[place[s]]
+
+
+def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
+    """Gradients of x and of the weights, if they are wanted; arguments as in `list_forward`."""
+    for t in range(x.shape[0]):
+        for r in range(x.shape[1]):
+            for i in range(x.shape[2]):
+                a, sum_x = x[t, r, i], ZERO
+                if not want_x and a == ZERO:
+                    continue
+                for s in range(pointers[i], pointers[i + 1]):
+                    g = ZERO
+                    for k in range(each):
+                        at = first + t * each + k + extra[s]
+                        if at < gy.shape[0] and (extra[s] == 0 or age[at, r] >= delay + extra[s]):
+                            g += gy[at, r, target[s]]
+                    sum_x += weights[place[s]] * g
+                    if want_w:
+                        gw[place[s]] += a * g
+                if want_x:
+                    gx[t, r, i] = sum_x
+
+
+LIST = "f4[:,:,::1],i8[::1],i8[::1],i8[::1],i8[::1],f4[::1],i4[:,::1],i8,i8,f4[:,:,::1],i8"
+LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f4[::1])"
+
+
+class Listed(Delivery):
+    """A projection with a list of synapses, which a subclass provides in `synapses`."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.weights = self.matrix(constant)
+        pre, target, place, extra = (np.asarray(a, np.int64) for a in self.synapses(constant))
+        order, n_pre = np.argsort(pre, kind="stable"), self.n_pre(w)
+        self.list = [a[order] for a in np.broadcast_arrays(target, place, extra)]
+        self.pointers = np.searchsorted(pre[order], np.arange(n_pre + 1)).astype(np.int64)
+
+    def n_pre(self, w: Any) -> int:
+        return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        """Source, target, index of the weight and additional delay of each synapse; a number stands for all
+        synapses."""
+        raise NotImplementedError
+
+    def into(self) -> Signal:
+        return self.y
+
+    def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:
+        x = np.ascontiguousarray(self.arrived(tape, first, stop))
+        weights = np.ascontiguousarray(self.weights.values).reshape(-1)
+        return x, self.pointers, *self.list, weights, tape.age, self.delay, tape.steps if self.once(tape) else 1
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        compile_function(list_forward, LIST_FORWARD)(*self.words(tape, first, stop), tape.values[self.into()], first)
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        words, wanted = self.words(tape, first, stop), self.source in self.wanted
+        gx = np.empty_like(words[0])
+        gw = self.weights.gradient.reshape(-1)
+        compile_function(list_backward, LIST_BACKWARD)(
+            *words, tape.gradient(self.into()), first, wanted, gx, self.weights.trained, gw
+        )
+        if wanted:
+            self.send_back(tape, first, stop, gx)
+
+
+class Sparse(Listed):
+    """Adjoint of csr_spikes and csr_graded."""
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        pointers = np.asarray(constant(self.w.pointers).bits[: self.n_pre(self.w) + 1], np.int64)
+        target = constant(self.w.weights).bits.reshape(-1, 2)[:, 0].astype(np.int64)
+        return np.repeat(np.arange(pointers.size - 1), np.diff(pointers)), target, np.arange(target.size), 0
+
+
+class Delayed(Sparse):
+    """Adjoint of csr_delayed, which writes into a line; `Release` delivers what the line holds."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        w.y = w.line  # where the synapses of the list end
+        super().__init__(w, post, constant)
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        pre, target, place, _ = super().synapses(constant)
+        return pre, target % self.w.n_post, place, target // self.w.n_post
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        n, steps = self.w.n_post, self.w.steps
+        line = tape.new(self.y, n)
+        on_the_way = state(self.w.line).reshape(tape.rows, steps, n)
+        now = state(self.w.clock)[:, 1]
+        for r in range(tape.rows):
+            for k in range(min(steps, tape.length)):
+                if tape.age[k, r] > k:  # no reset in between
+                    line[k, r] = on_the_way[r, (now[r] + k) % steps]
+
+
+class Release(Delivery):
+    """Adjoint of release."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        w.x = w.line
+        super().__init__(w, post, constant)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        tape.values[self.y][first:stop] += tape.values[self.source][first:stop]
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        tape.gradient(self.source)[first:stop] += tape.gradient(self.y)[first:stop]
+
+
+class OneToOne(Listed):
+    """Adjoint of one_to_one_graded."""
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        each = np.arange(self.w.n_post)
+        return each, each, each, 0
+
+
+class Gather(Listed):
+    """Adjoint of gather_graded, whose sum may start at the bias of the target."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.start = constant(w.start) if w.start.kind == PROGRAM else None
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        each = np.arange(self.w.n_post)
+        return constant(self.w.channels).bits[: self.w.n_post], each, each, 0
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        if self.start is not None:
+            tape.values[self.y][first:stop] += self.start.values
+        super().forward(tape, first, stop)
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        super().backward(tape, first, stop)
+        if self.start is not None and self.start.trained:
+            self.start.add(tape.gradient(self.y)[first:stop].sum((0, 1), dtype=np.float64))
+
+
+class Tiles(Gather):
+    """Adjoint of tile_graded, with one weight for all."""
+
+    def matrix(self, constant: Any) -> Constant:
+        return constant(self.w.weight)
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        each = np.arange(self.w.n_post)
+        return each % self.w.n_pre, each, np.zeros_like(each), 0
+
+
+class Convolution(Listed):
+    """Adjoint of conv_spikes and conv_graded. A kernel of one pixel that leaves the picture as it is (shared weights:
+    each pixel has the same synapses) is a matrix product."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        lines, places = (constant(one).bits.reshape(-1) for one in (w.lines, w.places))
+        place = (lines.astype(np.int64)[:, None] + places[: w.width]).reshape(-1) if w.columns == w.rows == 1 else []
+        self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
+
+    def product(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """x, (.., channels times pixels), times weights (channels, m): (.., m times pixels)."""
+        area = self.w.area
+        product = np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, len(weights)) @ weights
+        return np.swapaxes(product.reshape(*x.shape[:-1], area, -1), -1, -2).reshape(*x.shape[:-1], -1)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        if not self.pointwise:
+            super().forward(tape, first, stop)
+            return
+        x = self.arrived(tape, first, stop)
+        y, product = self.target(tape, first, stop), self.product(x, self.kernel())
+        y += product[:, None] if self.once(tape) else product
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        if not self.pointwise:
+            super().backward(tape, first, stop)
+            return
+        if self.source in self.wanted:
+            g = self.gradient_of_sum(tape, first, stop)
+            self.send_back(tape, first, stop, self.product(g, self.kernel().T))
+        if first == 0 and self.weights.trained:
+            g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
+            g, x = (np.swapaxes(a.reshape(*a.shape[:-1], -1, self.w.area), -1, -2) for a in (g, x))
+            self.weights.add(flat(x).T @ flat(g))
+
+    def kernel(self) -> np.ndarray:
+        """(channels in, channels out) of a kernel of one pixel."""
+        return self.weights.values.reshape(self.w.weights.shape[0], -1)
+
+    def n_pre(self, w: Any) -> int:
+        return w.weights.shape[0] * w.area
+
+    def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
+        w, height = self.w, self.w.area // self.w.width
+        lines = constant(w.lines).bits.reshape(height, w.rows)
+        places = constant(w.places).bits.reshape(w.width, w.columns)
+        shape = (w.weights.shape[0], height, w.width, w.group_out, w.rows, w.columns)
+        channel, y, x, out, row, column = np.indices(shape, sparse=True)
+        inside = (lines[y, row] >= 0) & (places[x, column] >= 0) & (channel >= 0) & (out >= 0)
+        pre = (channel * height + y) * w.width + x
+        target = (channel // w.group_in * w.group_out + out) * w.out_area + lines[y, row] + places[x, column]
+        place = ((channel * w.group_out + out) * w.rows + row) * w.columns + column
+        return *(np.broadcast_to(a, shape)[inside] for a in (pre, target, place)), 0

@@ -1,0 +1,315 @@
+"""Gradients of a network's outputs by its weights, biases and neuron parameters, over recorded sequences.
+
+The operations of a Program are analysed once: which of them are between what is trained and what is read, in which
+order their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
+processed in parts as long as the shortest delay in the cycle; all others process all steps at once, so that a
+projection costs one matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from types import SimpleNamespace
+
+import numpy as np
+
+from ...controller_file import Surrogate
+from ...engine.build.restart import LABEL as EACH_TICK
+from ...engine.program import POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program
+from ...engine.registry import companions, kernel
+from ...engine.rows import View
+from ...errors import ProgramError
+from .adjoints.adjoint import Adjoint, Constant, signal
+from .adjoints.tape import Signal, Tape
+
+__all__ = ["Gradient"]
+
+
+AFTER = ("argmax", "squash", "guard")  # operations after the heads
+
+
+class Gradient:
+    """How a Program is differentiated.
+
+    program : its constants are read at the time of a call
+    trained : places of the constants whose gradients are wanted
+    heads : places in the state, written after the steps, with respect to which the loss is differentiated
+
+    Raises ProgramError, naming operation and kernel, if an operation in between has no adjoint.
+
+    Attributes
+    ----------
+    spikes : spike signals that the tape must record in each step
+    once : signals that the tape must record once in each tick
+    past : signal -> number of steps before the run that the tape must hold
+    memory : places of the state from which a run is continued, the clock among them
+    """
+
+    def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
+        self.program, self.surrogate = program, Surrogate()
+        self.constants: dict[Signal, Constant] = {}
+        self._trained = {signal(place) for place in trained}
+        self._heads = {signal(place): place for place in heads}
+        self._names = {signal(place): name for name, place in program.names.items()}
+        behind = [o for o in program.operations if o.section != PRE and o.kernel not in AFTER]
+        first = (o.operands for o in program.operations if o.section == PRE and o.label == EACH_TICK)
+        anew = {signal(w) for words in first for w in words if isinstance(w, Place) and w.kind == STATE}
+        self._operations = [_Step(self, o, anew) for o in behind]
+        self._choose()
+        self._connect()
+
+    # which operations ----------------------------------------------------------------------------------------
+    def _choose(self) -> None:
+        """Select the operations that gradients pass through, and those that must be computed again for them."""
+        lines = {signal(s.w.line): signal(s.w.x) for s in self._operations if s.name == "remember"}
+        self._pulses = {signal(s.w.y) for s in self._operations if s.name == "clear"}
+        self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
+        for s in self._operations:
+            s.look(lines)
+        moved: set[Signal] = set()  # signals that depend on what is trained
+        while True:
+            before = len(moved)
+            for s in self._operations:
+                if s.trains or any(read in moved for read, _ in s.reads):
+                    moved |= set(s.writes)
+            if len(moved) == before:
+                break
+        asked = set(self._heads)
+        while True:
+            before = len(asked)
+            for s in self._operations:
+                if moved & set(s.writes) & asked:
+                    asked |= {read for read, _ in s.reads}
+            if len(asked) == before:
+                break
+        self._wanted = frozenset(moved & asked)
+        back = [s for s in self._operations if self._wanted & set(s.writes) and (s.trains or s.reads_any(self._wanted))]
+        needed = {read for s in back for read, _ in s.reads} | {w for s in back for w in s.writes}
+        spiking = {w for s in self._operations if s.fires for w in s.writes}
+        again, kept = list(back), self._kept(moved) - spiking
+        while True:  # signals that are not spikes and change in each step are computed again
+            asked = needed - spiking - kept
+            more = [s for s in self._operations if s not in again and not s.fires and asked & set(s.writes)]
+            if not more:
+                break
+            for s in more:
+                needed |= {read for read, _ in s.reads}
+            again += more
+        self.used = [s for s in self._operations if s in again]
+        self.back = [s for s in self.used if s in back]
+        written = {write for s in self._operations for write in s.writes}
+        self.spikes = sorted(needed & spiking)
+        self.once = sorted(read for read in (needed - written) | (needed & kept) if read[0] == STATE)
+        self.past: dict[Signal, int] = {}
+        for s in self.used:
+            for read, delay in s.reads:
+                self.past[read] = max(self.past.get(read, 0), s.looks_back or delay)
+        self.past = {read: delay for read, delay in self.past.items() if delay}
+        for s in self.used:
+            s.adjoint.wanted = self._wanted
+
+    def _kept(self, moved: set[Signal]) -> set[Signal]:
+        """Signals that cannot be computed again, because an operation without an adjoint comes before them, and need
+        not: nothing trained moves them, and only the end of a tick reads them, as that of a learned command."""
+        closed: set[Signal] = set()
+        while True:
+            before = len(closed)
+            for s in self._operations:
+                if not s.known or any(read in closed for read, _ in s.reads):
+                    closed |= set(s.writes)
+            if len(closed) == before:
+                break
+        ends = {read for s in self._operations if s.section == POST and not s.looks_back for read, _ in s.reads}
+        steps = [s for s in self._operations if s.section == STEP and moved & set(s.writes)]
+        return (closed & ends) - moved - {read for s in steps for read, _ in s.reads}
+
+    @property
+    def trained_spikes(self) -> list[Signal]:
+        """Spikes that gradients pass through."""
+        return [one for one in self.spikes if one in self._wanted]
+
+    def use(self, surrogate: Surrogate) -> None:
+        """Use this surrogate derivative of spikes from now on."""
+        self.surrogate = surrogate
+        for s in self.used:
+            s.adjoint.surrogate = surrogate
+
+    # in which order ------------------------------------------------------------------------------------------
+    def _connect(self) -> None:
+        graded = [s for s in self.used if s.section == STEP]
+        self._forward = _groups(graded, lambda s, signal: not self._is_spikes(signal))
+        self._backward = _groups([s for s in self.back if s.section == STEP], lambda s, signal: True)[::-1]
+        self._post = [s for s in self.used if s.section == POST]
+
+    def _is_spikes(self, one: Signal) -> bool:
+        return one in self.spikes
+
+    # a run ---------------------------------------------------------------------------------------------------
+    def constant(self, place: Place) -> Constant:
+        """The `Constant` at a place; raises TypeError if the array is in the state, as weights that learn online
+        are."""
+        if place.kind != PROGRAM:
+            raise TypeError("with weights that learn online")
+        key = signal(place)
+        if key not in self.constants:
+            self.constants[key] = Constant(place, self.program.constants, key in self._trained)
+        return self.constants[key]
+
+    def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
+        """Compute what was not recorded.
+
+        state : place -> (rows, ...), that array of the state before the run
+
+        Returns head -> (ticks, rows, n) float32, as the adjoints compute it.
+        """
+        for pulse in self._pulses & set(tape.values):
+            value = np.zeros((tape.ticks, tape.steps, *tape.values[pulse].shape[1:]), np.float32)
+            value[:, 0] = tape.values[pulse]
+            tape.values[pulse] = value.reshape(tape.length, *value.shape[2:])
+        for s in self.used:
+            s.adjoint.begin(tape, state, self._initial)
+        for steps, part in self._forward:
+            for first in range(0, tape.length, part or tape.length):
+                for s in steps:
+                    s.adjoint.forward(tape, first, min(first + (part or tape.length), tape.length))
+        for s in self._post:
+            s.adjoint.forward(tape, 0, tape.ticks)
+        return {head: tape.values[head] for head in self._heads if head in tape.values}
+
+    def _initial(self, place: Place) -> np.ndarray:
+        return place.view(self.program.initial_state)
+
+    def backward(self, tape: Tape, heads: Mapping[Signal, np.ndarray]) -> dict[Signal, np.ndarray]:
+        """Compute the gradients; call `forward` first.
+
+        heads : head -> (ticks, rows, n), derivative of the loss with respect to it
+
+        Gradients that were added to ``tape.gradient(spikes)`` before, such as that of a price of spikes, are included.
+        Returns `signal` of a constant -> derivative of the loss, float32, in the shape of the constant; for sparse
+        weights one number for each synapse.
+        """
+        for constant in self.constants.values():
+            constant.gradient[:] = 0
+        for head, g in heads.items():
+            tape.gradient(head)[:] += g
+        for s in reversed(self._post):
+            if s in self.back:
+                s.adjoint.backward(tape, 0, tape.ticks)
+        for steps, part in self._backward:
+            part = part or tape.length
+            for first in range((tape.length - 1) // part * part, -1, -part):
+                for s in reversed(steps):
+                    s.adjoint.backward(tape, first, min(first + part, tape.length))
+        return {key: c.gradient for key, c in self.constants.items() if c.trained}
+
+
+class _Step:
+    """An operation, its operands by name, and its adjoint if it has one."""
+
+    def __init__(self, of: Gradient, operation: Operation, anew: set[Signal]) -> None:
+        self.section, self.name, self.label = operation.section, operation.kernel, operation.label
+        row = kernel(operation.kernel)
+        self.w = SimpleNamespace(**dict(zip(row.words, operation.operands, strict=True)))
+        self.fires = hasattr(self.w, "flags")
+        self.looks_back = self.w.steps if self.name in ("window_counts", "window_mean") else 0
+        self.reads: list[tuple[Signal, int]] = []
+        self.writes: list[Signal] = []
+        self._adjoint: Adjoint | None = None
+        self.why = ""
+        kinds = companions("adjoint")
+        if operation.kernel in kinds:
+            try:
+                made = self._adjoint = kinds[operation.kernel](self.w, self.section == POST, of.constant)
+                made.each_tick = not anew.isdisjoint(signal(w) for w in operation.operands if isinstance(w, Place))
+            except TypeError as error:
+                self.why = f" {error}"
+        places = [word for word in operation.operands if isinstance(word, Place)]
+        self.trains = any(signal(place) in of._trained for place in places)
+        only_read = {n for n, word in row.row.items() if isinstance(word, View) and not word.written}
+        signals = {
+            name: signal(word)
+            for name, word in vars(self.w).items()
+            if isinstance(word, Place)
+            and word.kind == STATE
+            and np.dtype(word.dtype) != np.int64  # neither clocks nor counters
+        }
+        self._may_read = list(signals.values())
+        self._may_write = [one for name, one in signals.items() if name not in only_read]
+
+    def look(self, lines: Mapping[Signal, Signal]) -> None:
+        """Set what the operation reads and writes. Without an adjoint that is every array of the state among its
+        operands, except those declared read-only."""
+        if self._adjoint is None:
+            self.reads = [(lines.get(one, one), 0) for one in self._may_read]
+            self.writes = [lines.get(one, one) for one in self._may_write]
+            return
+        self._adjoint.follow(lines)
+        self.reads, self.writes = self._adjoint.reads, self._adjoint.writes
+
+    @property
+    def known(self) -> bool:
+        """Whether it has an adjoint."""
+        return self._adjoint is not None
+
+    def reads_any(self, signals: frozenset[Signal]) -> bool:
+        return any(read in signals for read, _ in self.reads)
+
+    @property
+    def adjoint(self) -> Adjoint:
+        """The adjoint; raises ProgramError if there is none."""
+        if self._adjoint is None:
+            rule = f"cannot be differentiated: kernel '{self.name}'{self.why or ' has no adjoint'}"
+            raise ProgramError(f"{self.label}: {rule}; train what follows it, or choose another model")
+        return self._adjoint
+
+
+Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: all at once)
+
+
+def _groups(steps: list[_Step], counts: Callable[[_Step, Signal], bool]) -> list[Group]:
+    """Group the operations so that each group comes before those that read its results; a group with several operations
+    is a cycle.
+
+    counts : whether an operation has to wait for the writer of a signal that it reads
+    """
+    follows: dict[int, list[tuple[int, int]]] = {k: [] for k in range(len(steps))}  # -> (operation, delay)
+    for k, s in enumerate(steps):
+        for write in s.writes:
+            for j, other in enumerate(steps):
+                for read, delay in other.reads:
+                    if read == write and counts(other, read):
+                        follows[k].append((j, delay))
+    found = []
+    for members in _cycles(follows):
+        inside = set(members)
+        delays = [d for k in members for j, d in follows[k] if j in inside and d > 0]
+        cyclic = len(members) > 1 or bool(delays)
+        found.append(([steps[k] for k in sorted(members)], min(delays) if delays else int(cyclic)))
+    return found
+
+
+def _cycles(follows: Mapping[int, list[tuple[int, int]]]) -> list[list[int]]:
+    """Strongly connected components, sources first (Tarjan 1972, SIAM J. Comput. 1:146)."""
+    index: dict[int, int] = {}
+    low: dict[int, int] = {}
+    stack: list[int] = []
+    found: list[list[int]] = []
+
+    def visit(k: int) -> None:
+        index[k] = low[k] = len(index)
+        stack.append(k)
+        for j, _ in follows[k]:
+            if j not in index:
+                visit(j)
+                low[k] = min(low[k], low[j])
+            elif j in stack:
+                low[k] = min(low[k], index[j])
+        if low[k] == index[k]:
+            at = stack.index(k)
+            found.append(stack[at:])
+            del stack[at:]
+
+    for k in follows:
+        if k not in index:
+            visit(k)
+    return found[::-1]

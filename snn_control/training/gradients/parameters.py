@@ -1,0 +1,393 @@
+"""What is trained of a controller: weights, biases and neuron parameters by name, in the file and in the Program.
+
+Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
+``steering.weights``), in its shape there. Its numbers are located in the constants of the Program by building the
+controller with other numbers in their place; so `Parameters.write` writes the same bits that building a file with these
+numbers would give.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from ...coding import ArgmaxDecoder, Output
+from ...controller import build_program
+from ...controller.batch import encoded_of
+from ...controller_file import ControllerSpec, Limits, nearest
+from ...engine import registry
+from ...engine.build.outputs import rate_factor
+from ...engine.lowering import FLOAT_MAX
+from ...engine.program import PROGRAM, Operation, Place, Program
+from ...engine.registry import kernel
+from ...errors import DescriptionError
+from ...network import AllToAll, Distribution, NeuronModel, OneToOne, Projection
+from ...network.checks import Numbers
+from ...network.convolution import Convolution
+from .adjoints.adjoint import numbers, signal
+from .adjoints.tape import Signal
+from .ranges import Ranges
+from .student import writable
+
+__all__ = ["DEFAULT", "Parameter", "Parameters"]
+
+#: what is trained where nothing is said
+DEFAULT = {"*.weights": Limits(), "*.bias": Limits()}
+NOTHING = np.float32(1e-8)
+GROWTH = 1e-4  # relative step of the finite differences for neuron parameters
+
+
+@dataclass
+class Parameter:
+    """An array of a controller file that is trained.
+
+    name : e.g. ``hidden.bias``
+    values : the current values in units of ``unit``: float32, or float64 for neuron parameters, which range from
+        milliseconds to volts and are scaled so that one learning rate suits all; so are weights with a ``tau_syn``
+    put : (spec, `numbers`) -> the spec with these numbers
+    low, high : limits of the numbers
+    population : the population of a neuron parameter, otherwise empty
+    """
+
+    name: str
+    values: np.ndarray
+    put: Callable[[ControllerSpec, np.ndarray], ControllerSpec]
+    low: float | np.ndarray = -np.inf
+    high: float | np.ndarray = np.inf
+    unit: float = 1.0
+    population: str = ""
+    place: Place = None  # type: ignore[assignment]
+    at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # indices in ``place``
+    index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # index in ``values`` for each of ``at``
+    factor: float = 1.0  # numbers in the Program are ``factor`` times ``values``
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """The values in the units of the file."""
+        return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
+
+    def check(self, spec: ControllerSpec) -> None:
+        """Raise DescriptionError if the description does not accept a limit."""
+        for end, limit in (("low", self.low), ("high", self.high)):
+            if self.population and np.isfinite(limit).all():
+                try:
+                    self.put(spec, np.broadcast_to(limit, self.values.shape))
+                except DescriptionError as error:
+                    path = f"training.trainable.{self.name}.{end}"
+                    raise DescriptionError(path, np.unique(limit).tolist(), error.rule) from None
+
+    def clip(self) -> None:
+        """Clip the values to their limits."""
+        if np.any(self.low > -np.inf) or np.any(self.high < np.inf):
+            np.clip(self.values, self.low / self.unit, self.high / self.unit, out=self.values)
+
+
+def _with_projection(k: int, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        projections = list(spec.network.projections)
+        changed: dict[str, Any] = {key: values}
+        projections[k] = replace(projections[k], **changed)
+        return replace(spec, network=replace(spec.network, projections=tuple(projections)))
+
+    return put
+
+
+def _with_population(k: int, key: str, neuron: bool) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        populations = list(spec.network.populations)
+        one = populations[k]
+        changed = {"neuron": replace(one.neuron, **{key: values})} if neuron else {key: values}
+        populations[k] = replace(one, **changed)
+        return replace(spec, network=replace(spec.network, populations=tuple(populations)))
+
+    return put
+
+
+def _with_output(k: int, term: int | None, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+    def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
+        outputs = list(spec.outputs)
+        one, changed = outputs[k], {key: values}  # type: tuple[Output, dict[str, Any]]
+        if term is not None:
+            terms = list(_terms(one))
+            terms[term] = replace(terms[term], **changed)
+            choice = isinstance(one.decoder, ArgmaxDecoder)
+            changed = {"decoder": replace(one.decoder, terms=tuple(terms)) if choice else tuple(terms)}  # type: ignore[type-var]
+        outputs[k] = replace(one, **changed)
+        return replace(spec, outputs=tuple(outputs))
+
+    return put
+
+
+def _terms(output: Output) -> tuple[Any, ...]:
+    return output.decoder.terms if isinstance(output.decoder, ArgmaxDecoder) else tuple(output.decoder)
+
+
+def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """A new array of this shape; a Distribution is drawn with ``rng``."""
+    if isinstance(value, Distribution):
+        again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
+        value = again.sample(shape)
+    return np.array(np.broadcast_to(np.asarray(value, np.float32), shape))
+
+
+class Parameters:
+    """The trained parameters of a controller, and its Program, whose constants can be written to.
+
+    spec : the controller; weights that it draws are drawn again, with ``rng``
+    chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
+
+    Attributes
+    ----------
+    sizes : input or population -> number of neurons, or of graded signals
+    ranges : ranges of inputs that may be fitted to what is met
+
+    Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, and for what cannot be
+    trained.
+    """
+
+    def __init__(self, spec: ControllerSpec, chosen: Mapping[str, Limits], rng: np.random.Generator) -> None:
+        self.sizes = {p.name: p.size for p in spec.network.populations} | _sizes_of_inputs(build_program(spec), spec)
+        self.chosen = dict(chosen)
+        self.parameters = _choose(_known(spec, self.sizes, rng), chosen)
+        for p in self.parameters:
+            spec = p.put(_with_start(spec, p), p.numbers.copy())
+        self._spec = spec
+        for p in self.parameters:
+            p.check(spec)
+        self.program: Program = writable(build_program(spec))
+        for p in self.parameters:
+            self._find(p)
+        self.ranges = Ranges(spec, self.program)
+        self.write()
+
+    @property
+    def spec(self) -> ControllerSpec:
+        """The controller with the current values."""
+        spec = self._spec
+        for p in self.parameters:
+            spec = p.put(spec, p.numbers.copy())
+        return self.ranges.put(spec)
+
+    def values(self) -> dict[str, np.ndarray]:
+        """Copies of all that training changes: parameters and ranges by name."""
+        ranges = {f"{name}.range": ends.copy() for name, ends in self.ranges.values.items()}
+        return {p.name: p.values.copy() for p in self.parameters} | ranges
+
+    def take(self, values: Mapping[str, np.ndarray]) -> None:
+        """Set all values to those that `values` returned."""
+        for p in self.parameters:
+            p.values[...] = values[p.name]
+        self.ranges.take({name: values[f"{name}.range"] for name in self.ranges.values})
+        self.write()
+
+    @property
+    def places(self) -> list[Place]:
+        """Places in the Program whose gradients are wanted."""
+        return list({signal(p.place): p.place for p in self.parameters}.values())
+
+    def write(self) -> None:
+        """Write the values into the Program."""
+        for p in self.parameters:
+            p.clip()
+        for p in self.parameters:
+            if p.population:
+                p.place.view(self.program.constants)[:] = self._table(p.population)
+            else:
+                values = p.numbers.reshape(-1)[p.index]
+                if p.factor != 1:
+                    values = (values.astype(np.float64) * p.factor).astype(np.float32)
+                numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
+
+    def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
+        """Derivatives with respect to the parameters, from those with respect to places
+        (`snn_control.training.gradients.student.Student.backward`)."""
+        return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
+
+    def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
+        if p.population:
+            return (self._slopes(p) * g).sum(0).astype(np.float32)
+        picked = g.reshape(-1)[p.at] * np.float32(p.factor * p.unit)
+        if p.index.size == p.values.size:
+            into = np.empty(p.values.size, np.float32)
+            into[p.index] = picked
+        else:
+            into = np.bincount(p.index, picked, p.values.size).astype(np.float32)
+        return into.reshape(p.values.shape)
+
+    # neurons ---------------------------------------------------------------------------------------------------
+    def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
+        """(rows, n) parameters of a population's kernel; with ``moved``, after adding ``by`` to the neuron parameter
+        of that name."""
+        one = next(p for p in self._spec.network.populations if p.name == population)
+        values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
+        if moved:
+            values[moved] = values[moved] + by
+        neuron, lowering = replace(one.neuron, **values), registry.lowering("neurons", type(one.neuron))  # type: Any, Any
+        cells: Any = kernel(lowering.kernel).row["cells"]
+        names = cells.parameters
+        given = lowering.parameters(neuron, self._spec.dt)
+        rows = [np.broadcast_to(np.asarray(given[name], np.float64), (one.size,)) for name in names]
+        return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
+
+    def _slopes(self, p: Parameter) -> np.ndarray:
+        """(rows, n) derivatives of the kernel's parameters with respect to the values of a neuron parameter."""
+        name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
+        step = GROWTH * np.where(size > 0, size, p.unit)
+        above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
+        return (above - below) / (2 * step) * p.unit
+
+    # places ----------------------------------------------------------------------------------------------------
+    def _find(self, p: Parameter) -> None:
+        """Locate the parameter's numbers in the constants."""
+        if p.population:
+            operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
+            p.place = _words(operation)["params"]
+            return
+        marks = (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
+        one, other = (build_program(p.put(self._spec, marks + np.float32(k))) for k in (0, 1 << 20))
+        alike = len(one.operations) == len(self.program.operations) and one.constants.size == other.constants.size
+        differs = np.zeros(0, np.int64)
+        if alike:
+            differs = np.flatnonzero(one.constants.view(np.uint32) != other.constants.view(np.uint32))
+        for marked, own in zip(one.operations, self.program.operations):
+            for place, here in zip(marked.operands, own.operands):
+                if not isinstance(place, Place) or place.kind != PROGRAM or place.dtype not in ("<f4", "<u4"):
+                    continue
+                first, stop = place.offset // 4, (place.offset + place.n_bytes) // 4
+                inside = bool(differs.size) and first <= differs[0] and differs[-1] < stop
+                if inside and isinstance(here, Place) and here.shape == place.shape:
+                    p.place = here
+                    p.at = differs - first if place.dtype == "<f4" else (differs - first) // 2
+                    values = numbers(place.view(one.constants)).reshape(-1)[p.at]
+                    ranks, p.index = np.unique(values, return_inverse=True)
+                    if ranks.size == p.values.size:
+                        return
+        raise DescriptionError("training.trainable", p.name, "cannot be trained: its form depends on its values")
+
+
+def _words(operation: Operation) -> dict[str, Any]:
+    return dict(zip(kernel(operation.kernel).words, operation.operands, strict=True))
+
+
+def _sizes_of_inputs(program: Program, spec: ControllerSpec) -> dict[str, int]:
+    """Number of neurons, or of graded signals, that each input gives to the network."""
+    places = {one.name: encoded_of(program, one.name) for one in spec.inputs}
+    return {name: place.shape[0] for name, place in places.items() if place is not None}
+
+
+# what there is to train ---------------------------------------------------------------------------------------------
+def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
+    """All parameters of a controller that can be trained."""
+    found: list[Parameter] = []
+    for k, p in enumerate(spec.network.projections):
+        title = f"{p.pre}->{p.post}"
+        same = sum(f"{q.pre}->{q.post}" == title for q in spec.network.projections[:k])
+        title += f"#{same + 1}" * (same > 0)
+        if p.precision == "float32" and p.learning is None:
+            values, put = _weights(p, sizes, rng), _with_projection(k, "weights")
+            # a current of its own adds up what arrives within tau_syn: one learning rate suits the steady sums
+            unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
+            found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit))
+        if p.bias is not None:
+            found.append(
+                Parameter(
+                    f"{title}.bias",
+                    _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng),
+                    _with_projection(k, "bias"),
+                )
+            )
+    for k, pop in enumerate(spec.network.populations):
+        found.append(
+            Parameter(f"{pop.name}.bias", _float32(pop.bias, (pop.size,), rng), _with_population(k, "bias", False))
+        )
+        for name in pop.neuron.arrays():
+            values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
+            if np.isfinite(values).all():  # an infinite bound is no parameter
+                put, unit = _with_population(k, name, True), float(np.abs(values).mean()) or 1.0
+                limits = _own_limits(pop.neuron, name, values)
+                found.append(Parameter(f"{pop.name}.{name}", values / unit, put, *limits, unit, pop.name))
+    for k, output in enumerate(spec.outputs):
+        terms = _terms(output)
+        for j, term in enumerate(terms):
+            title = output.name if len(terms) == 1 else f"{output.name}.decoder[{j}]"
+            key = "directions" if hasattr(term, "directions") else "weights"
+            if getattr(term, key, None) is None:
+                continue
+            size = getattr(output.decoder, "actions", output.size)
+            values = (
+                _float32(getattr(term, key), (sizes[term.source], size), rng)
+                if np.ndim(getattr(term, key)) != 1
+                else _float32(np.reshape(getattr(term, key), (-1, 1)), (sizes[term.source], size), rng)
+            )
+            factor = rate_factor(spec.dt, term.tau) if hasattr(term, "tau") else 1.0
+            found.append(Parameter(f"{title}.weights", values, _with_output(k, j, key), factor=factor))
+        if not isinstance(output.decoder, ArgmaxDecoder):
+            found.append(
+                Parameter(
+                    f"{output.name}.bias", _float32(output.bias, (output.size,), rng), _with_output(k, None, "bias")
+                )
+            )
+    return found
+
+
+def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
+    """Weights of a projection in a new array: one for each synapse; for a convolution in their own shape."""
+    n_pre, n_post = sizes[p.pre], sizes[p.post]
+    if isinstance(p.connector, Convolution):
+        shape = np.shape(p.weights)
+    elif isinstance(p.connector, AllToAll):
+        shape = (n_pre, n_post)
+    elif isinstance(p.connector, OneToOne):
+        shape = (n_post,)
+    else:
+        shape = (len(p.connector.pairs(n_pre, n_post, p.pre == p.post)[0]),)
+    values = _float32(p.weights, shape, rng)
+    if np.ndim(p.weights) == 0 and not isinstance(p.weights, Distribution):  # equal weights would learn the same
+        values *= (1 + 0.01 * rng.normal(size=shape)).astype(np.float32)
+    if not isinstance(p.connector, AllToAll | Convolution):
+        values[values == 0] = NOTHING  # a weight of 0 would be left out of a sparse row
+    return values
+
+
+def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any, Any]:
+    """Default limits of a neuron parameter: one that must be > 0 stays above a hundredth of its smallest value, the
+    threshold above a tenth of its distance from the reset, and what must be below the threshold stays below it."""
+    rule = neuron.checks().get(name)
+    if isinstance(rule, Numbers) and rule.strict and rule.least == 0:
+        return values.min() / 100, np.inf
+    if not hasattr(neuron, "v_reset"):
+        return -np.inf, np.inf
+    if name == "v_threshold":
+        reset = neuron.v_reset if getattr(neuron, "reset", "value") == "value" else 0.0
+        return values - 0.9 * (values - np.asarray(reset)), np.inf
+    if name in ("v_reset", "v_min"):
+        return -np.inf, values + 0.05 * (np.asarray(neuron.v_threshold) - values)  # type: ignore[attr-defined]
+    return -np.inf, np.inf
+
+
+def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
+    """Fix the initial membrane at the present resting value: no gradient is computed for the former."""
+    k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
+    if k is None or spec.network.populations[k].v_init is not None:
+        return spec
+    return _with_population(k, "v_init", False)(spec, p.numbers)
+
+
+def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parameter]:
+    """The parameters that match a pattern, with their limits."""
+    found: dict[str, Parameter] = {}
+    for pattern, limits in chosen.items():
+        names = {p.name for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)}
+        if not names:
+            rule = "matches nothing that can be trained"
+            raise DescriptionError("training.trainable", pattern, rule, nearest(pattern, [p.name for p in known]))
+        for p in known:
+            if p.name in names:
+                low = limits.low if limits.low > -np.inf else p.low
+                found[p.name] = replace(p, low=low, high=limits.high if limits.high < np.inf else p.high)
+    return [found[p.name] for p in known if p.name in found]

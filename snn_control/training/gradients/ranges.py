@@ -1,0 +1,99 @@
+"""Ranges of inputs that are fitted to what a controller meets in training: the file itself normalises observations.
+
+Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, one field is
+always active; if it is too narrow, the outer fields are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ...coding import FieldsEncoder, PopulationEncoder, ValueInput
+from ...controller import build_program
+from ...controller_file import ControllerSpec
+from ...engine.program import Program
+from ..environments.observation_statistics import rounded
+
+__all__ = ["Ranges", "around"]
+
+LEAST, MOST = 0.02, 0.98  # quantiles of the values met
+ROOM = 0.4  # margin on each side, in units of the distance between these quantiles
+NEAR = 1.5  # a range up to so many times as wide as the fitted one is kept
+BEYOND = 0.01  # share of the values that may lie outside of a range that is kept
+FEWEST = 200  # smallest number of values to fit a range to
+
+
+def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
+    """Fit ranges ``ends`` (2, n), low and high, to the values ``met``, (samples, n). A range is kept if there are
+    too few samples, if all are whole numbers, or if it already fits."""
+    new = ends.copy()
+    for k, column in enumerate(met.T):
+        (low, high), x = ends[:, k], column[np.isfinite(column)]
+        if x.size < FEWEST or not (x != np.rint(x)).any():
+            continue
+        least, most = np.quantile(x, (LEAST, MOST))
+        least, most = least - ROOM * (most - least), most + ROOM * (most - least)
+        outside = np.mean((x < low) | (x > high))
+        if most > least and (high - low > NEAR * (most - least) or outside > BEYOND):
+            new[:, k] = rounded(least, most)
+    return new
+
+
+class Ranges:
+    """Ranges of the inputs whose receptive fields are spaced over them, and their encoders in a Program.
+
+    program : its encoders are updated
+
+    Attributes
+    ----------
+    values : input -> (2, size) float64, low and high
+    """
+
+    def __init__(self, spec: ControllerSpec, program: Program) -> None:
+        self.program, self._spec = program, spec
+        self.values = {one.name: _ends(one) for one in spec.inputs if isinstance(one, ValueInput) and _follows(one)}
+
+    def put(self, spec: ControllerSpec) -> ControllerSpec:
+        """The spec with the current ranges."""
+        found = list(spec.inputs)
+        for k, one in enumerate(found):
+            if isinstance(one, ValueInput) and one.name in self.values:
+                low, high = self.values[one.name].copy()
+                found[k] = replace(one, range=(low, high))
+        return replace(spec, inputs=tuple(found))
+
+    def fit(self, met: Mapping[str, np.ndarray]) -> bool:
+        """Fit the ranges to the values met, input -> (samples, size); returns whether any changed."""
+        fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
+        return self.take({**self.values, **fitted})
+
+    def take(self, values: Mapping[str, np.ndarray]) -> bool:
+        """Set the ranges and update the encoders; returns whether any changed."""
+        if all(np.array_equal(values[name], ends) for name, ends in self.values.items()):
+            return False
+        before = build_program(self.put(self._spec))
+        self.values = {name: np.array(values[name]) for name in self.values}
+        after = build_program(self.put(self._spec))
+        for block in ("constants", "initial_state"):
+            old, new = getattr(before, block), getattr(after, block)
+            changed = old != new  # only encoders differ
+            getattr(self.program, block)[changed] = new[changed]
+        return True
+
+
+def _follows(one: ValueInput) -> bool:
+    encoder = one.encoder
+    if (
+        not isinstance(encoder, PopulationEncoder | FieldsEncoder)
+        or encoder.low is not None
+        or encoder.high is not None
+    ):
+        return False
+    return bool(np.isfinite(_ends(one)).all())
+
+
+def _ends(one: ValueInput) -> np.ndarray:
+    return np.stack([np.broadcast_to(np.asarray(end, np.float64), one.size) for end in one.range])

@@ -1,0 +1,256 @@
+"""A Program in training: run by the engine over sequences, and differentiated on the spikes that it recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ...controller.batch import Batch, encoded_of
+from ...engine.kernels.spikes import HEADER
+from ...engine.program import PRE, STATE, Place, Program, aligned, element
+from ...engine.registry import kernel
+from ...errors import NO_VALUE, DescriptionError
+from .adjoints.adjoint import signal
+from .adjoints.tape import Signal, Tape
+from .gradient import Gradient
+
+__all__ = ["Seen", "Student", "heads_of", "writable"]
+
+Seen = dict[str, np.ndarray]  # input -> (rows, ...), what the network was given
+
+
+def writable(program: Program) -> Program:
+    """A copy of a Program whose constants and initial state can be written to."""
+    copy = Program(*program.__reduce__()[1])
+    for name in ("constants", "initial_state"):
+        block = getattr(program, name)
+        own = aligned(block.size)
+        own[:] = block
+        object.__setattr__(copy, name, own)
+    return copy
+
+
+def heads_of(program: Program) -> dict[str, Place]:
+    """Output -> what a loss uses: the scores of an arg-max, the sum before squashing, otherwise the output itself."""
+    heads, first = {}, 0
+    raw = program.names["raw"]
+    for output in program.facts.outputs:
+        inner = next(
+            (f"{output.name}.{kind}" for kind in ("scores", "sum") if f"{output.name}.{kind}" in program.names), ""
+        )
+        heads[output.name] = program.names[inner] if inner else element(raw, first, output.size)
+        first += output.size
+    return heads
+
+
+class Student:
+    """Forward and backward passes over sequences of ``program``, whose constants are written by `Parameters`.
+
+    trained : places of the constants whose gradients are wanted
+
+    Attributes
+    ----------
+    heads : output name -> place of the values that a loss uses
+    memory : bytes of a row that `remember` returns and `run` starts from
+    """
+
+    def __init__(self, program: Program, trained: Iterable[Place]) -> None:
+        self.program, self.heads = program, heads_of(program)
+        self.gradient = Gradient(program, trained, self.heads.values())
+        self._batches: dict[int, Batch] = {}
+        self._rings = {signal(program.names[f"{p.name}.spikes"]): p for p in program.facts.populations if p.spiking}
+        self._places: dict[Signal, Place] = {}
+        self._lines: dict[Signal, dict[str, Any]] = {}
+        names = program.names
+        currents = [(names.get(f"{p.name}.current"), names[f"{p.name}.bias"]) for p in program.facts.populations]
+        self._currents = [(current, bias) for current, bias in currents if current is not None]
+        for o in program.operations:
+            words: dict[str, Any] = dict(zip(kernel(o.kernel).words, o.operands, strict=True))
+            for word in o.operands:
+                if isinstance(word, Place) and word.kind == STATE:
+                    self._places.setdefault(signal(word), word)
+            if o.kernel == "remember":
+                self._lines[signal(words["x"])] = words
+        self.events = self._events()
+        self._parts = self._remembered()
+
+    def _events(self) -> dict[str, Place]:
+        """Events input -> place of its encoder's output."""
+        found = {}
+        for one in self.program.facts.inputs:
+            if one.kind == "events":
+                place = encoded_of(self.program, one.name)
+                if place is None:
+                    rule = "cannot be trained on: what its encoder gives has no name in the Program"
+                    raise DescriptionError(f"inputs.{one.name}.encoder", NO_VALUE, rule, "call it INPUT.drive")
+                found[one.name] = place
+        return found
+
+    @property
+    def seen_shapes(self) -> dict[str, tuple[int, ...]]:
+        """Input -> shape of what `step` returns for one row."""
+        repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
+        return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
+
+    def _remembered(self) -> list[tuple[int, int]]:
+        """Offset and bytes of the parts of a state that a sequence starts from: all except currents, which start at
+        the bias, rings that no delay reads, counters of work, and what filters and encoders of events remember."""
+        names = self.program.names
+        left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
+        left_out += [names[f"{p.name}.spikes"] for p in self._rings.values() if p.slots == 1]
+        own: set[Signal] = set()
+        others: set[Signal] = set()
+        for o in self.program.operations:
+            of_events = o.section == PRE and o.label in self.events
+            (own if of_events else others).update(signal(w) for w in o.operands if isinstance(w, Place))
+        left_out += [place for key, place in self._places.items() if key in own - others]
+        left_out += list(self.events.values())
+        parts, first = [], 0
+        for place in sorted(left_out, key=lambda place: place.offset):
+            parts.append((first, place.offset - first))
+            first = max(first, place.offset + place.n_bytes)
+        return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
+
+    def batch(self, rows: int) -> Batch:
+        """The batch of this many rows that `run` uses."""
+        if rows not in self._batches:
+            self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
+        return self._batches[rows]
+
+    def settle(self) -> None:
+        """Call after constants have changed: sets the currents after a reset to the new bias."""
+        for current, bias in self._currents:
+            current.view(self.program.initial_state)[:] = bias.view(self.program.constants)
+
+    def refresh(self, batch: Batch) -> None:
+        """`settle`, and set the currents of a batch."""
+        self.settle()
+        for current, bias in self._currents:
+            part = batch.bound.state[:, current.offset : current.offset + current.n_bytes]
+            part.view(np.float32)[:] = bias.view(self.program.constants)
+
+    def remember(self, batch: Batch) -> np.ndarray:
+        """(rows, bytes) uint8, the state from which `recall` and `run` can continue."""
+        return np.concatenate([batch.bound.state[:, offset : offset + size] for offset, size in self._parts], axis=1)
+
+    def recall(self, batch: Batch, memory: np.ndarray) -> None:
+        """Set the rows of a batch to what `remember` returned."""
+        first = 0
+        for offset, size in self._parts:
+            batch.bound.state[:, offset : offset + size] = memory[:, first : first + size]
+            first += size
+        self.refresh(batch)
+
+    def step(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> tuple[dict[str, np.ndarray], Seen]:
+        """One step of a batch.
+
+        inputs : value input -> (rows, size); events input -> a list with the events of each row, as `Batch.step` takes
+            them
+        starts : (rows,) bool, rows that are reset before the step
+
+        Returns output -> (rows, m) float32, a copy of its head; and what `run` needs to repeat the step: the numbers of
+        a value input, or (rows, repeat, cells) float32, the encoder's output in each tick, of an events input.
+        """
+        if starts.any():
+            batch.reset(starts)
+        found = batch.step(inputs, list(self.events.values()))
+        seen = {n: v for n, v in inputs.items() if n not in self.events}
+        seen |= {name: found[place] for name, place in self.events.items()}
+        return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
+
+    def look(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
+        """What the controllers of a batch would be given in a `step`, without making the step."""
+        if not self.events:
+            return dict(inputs)
+        state = batch.state()
+        seen = self.step(batch, inputs, starts)[1]
+        batch.restore(state)
+        return seen
+
+    @property
+    def trained_spikes(self) -> list[Signal]:
+        """Spikes that gradients pass through."""
+        return self.gradient.trained_spikes
+
+    def run(
+        self, observations: Mapping[str, np.ndarray], starts: np.ndarray, memory: np.ndarray | None = None
+    ) -> tuple[dict[str, np.ndarray], Tape]:
+        """Run the engine over sequences.
+
+        observations : input -> (steps, rows, ...), as `step` returns it
+        starts : (steps, rows) bool, rows that are reset before that step
+        memory : (rows, bytes), what the rows start from; None resets all of them
+
+        Returns output -> (steps, rows, m) float32, its head, and the tape that `backward` takes.
+        """
+        batch = self.batch(starts.shape[1])
+        if memory is None:
+            self.refresh(batch)
+            batch.reset()
+        else:
+            self.recall(batch, memory)
+        g, rings = self.gradient, self._rings
+        self._before = batch.bound.state.copy()
+        spikes = {s: f"{rings[s].name}.spikes" for s in g.spikes}
+        once = {s: self._places[s] for s in g.once}
+        found = batch.run(observations, starts, [*spikes.values(), *self.heads.values()], list(once.values()))
+        recorded = {s: found[name].reshape(-1, *found[name].shape[2:]) for s, name in spikes.items()}
+        recorded |= {s: found[place] for s, place in once.items()}
+        repeat = self.program.facts.repeat
+        anew = np.zeros((len(starts) * repeat, starts.shape[1]), bool)
+        anew[::repeat] = starts
+        tape = Tape(self.program.steps, anew, recorded, self._past())
+        return {name: found[place][repeat - 1 :: repeat] for name, place in self.heads.items()}, tape
+
+    def _state(self, place: Place) -> np.ndarray:
+        part = self._before[:, place.offset : place.offset + place.n_bytes]
+        return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
+
+    def _past(self) -> dict[Signal, np.ndarray]:
+        """What delays read from before the run: signal -> (steps, rows, n), the newest last."""
+        now, found = self._state(self.program.names["clock"])[:, 1], {}
+        for one, steps in self.gradient.past.items():
+            if one in self._rings:
+                p = self._rings[one]
+                ring, stride, slots, n = self._state(self.program.names[f"{p.name}.spikes"]), p.stride, p.slots, p.size
+            else:
+                w = self._lines[one]
+                ring, stride, slots, n = self._state(w["line"]), w["stride"], w["slots"], w["n"]
+            past = np.zeros((steps, len(now), n), np.float32)
+            for k in range(max(0, steps - slots), steps):
+                for r in np.flatnonzero(now >= steps - k):
+                    slot = ring[r, (now[r] - steps + k) % slots * stride :][:stride]
+                    past[k, r] = self._fired(slot, p) if one in self._rings else slot[: 4 * n].view(np.float32)
+            found[one] = past
+        return found
+
+    def _fired(self, slot: np.ndarray, p) -> np.ndarray:
+        """(n,) float32, the number of spikes of each neuron in a slot of a ring of spike lists."""
+        count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
+        times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
+        found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
+        return found
+
+    def price_spikes(self, tape: Tape, price: float) -> float:
+        """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
+        for one in self.trained_spikes:
+            value = tape.values[one]
+            tape.gradient(one)[:] += np.float32(price / (value.size * len(self.trained_spikes)))
+        return float(np.mean([tape.values[one].mean() for one in self.trained_spikes] or [0.0]))
+
+    def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
+        """Gradients of a loss with respect to the trained constants.
+
+        g : output -> (steps, rows, m) float32, derivative of the loss with respect to what `run` returned
+
+        Returns place (as `signal`) -> float32 in its shape; for sparse weights one number for each synapse.
+        """
+        computed = self.gradient.forward(tape, self._state)
+        repeat = self.program.facts.repeat
+        heads = {}
+        for name, place in self.heads.items():
+            heads[signal(place)] = np.zeros_like(computed[signal(place)])
+            heads[signal(place)][repeat - 1 :: repeat] = g[name]
+        return self.gradient.backward(tape, heads)

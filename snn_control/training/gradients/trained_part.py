@@ -1,0 +1,79 @@
+"""What training does not change, such as a front end in front of the trained layers, need not run again.
+
+A `TrainedPart` is the part of a controller that depends on what is trained. Its inputs are the graded
+populations in front of it, whose values are recorded while the whole controller acts; sequences then only run, and
+keep, this part.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from ...coding import ValueInput
+from ...controller import Batch
+from ...controller_file import ControllerSpec
+from ...engine.program import STATE
+from ...network import Network
+from .parameters import Parameters
+from .student import Seen, Student
+
+__all__ = ["TrainedPart", "trained_part_of"]
+
+
+def trained_part_of(parameters: Parameters) -> TrainedPart | None:
+    """The rest of a controller; None where nothing could be left out, or what is in front of it is not graded."""
+    spec = parameters.spec
+    projections, populations = spec.network.projections, spec.network.populations
+    changed = spec
+    for p in parameters.parameters:
+        changed = p.put(changed, p.numbers)
+    live = {one.name for one, other in zip(populations, changed.network.populations, strict=True) if one is not other}
+    live |= {one.post for one, other in zip(projections, changed.network.projections, strict=True) if one is not other}
+    while found := {one.post for one in projections if one.pre in live} - live:
+        live |= found
+    inner = [one for one in projections if one.post in live]
+    sources = {one.pre for one in inner} | {term.source for output in spec.outputs for term in output.terms}
+    border = [one for one in populations if one.name in sources - live]
+    late = any(np.any(one.delay) or one.learning is not None for one in inner if one.pre not in live)
+    graded = all(one.neuron.graded for one in border) and {one.name for one in border} == sources - live
+    if late or not graded or spec.dt != spec.period or spec.repeat != 1 or spec.reset_each_tick:
+        return None
+    inputs = tuple(ValueInput(one.name, size=one.size) for one in border)
+    network = Network(tuple(one for one in populations if one.name in live), tuple(inner))
+    return TrainedPart(parameters, replace(spec, inputs=inputs, network=network, ros_inputs={}, ros_outputs={}))
+
+
+class TrainedPart:
+    """A controller that shares the trained values with ``whole``.
+
+    Attributes
+    ----------
+    parameters, student : its own
+    """
+
+    def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
+        self.parameters = Parameters(spec, whole.chosen, np.random.default_rng(0))
+        own = {p.name: p for p in self.parameters.parameters}
+        for p in whole.parameters:
+            own[p.name].values = p.values
+        self.parameters.parameters = [own[p.name] for p in whole.parameters]
+        self.parameters.write()
+        self.student = Student(self.parameters.program, self.parameters.places)
+        self._inputs = [one.name for one in spec.inputs]
+        names, others = self.parameters.program.names, whole.program.names
+        alike = [n for n, one in names.items() if one.kind == STATE and n in others and others[n].shape == one.shape]
+        self._alike = [(names[n].offset, others[n].offset, names[n].n_bytes) for n in alike]
+        self._batches: dict[int, Batch] = {}
+
+    def look(self, batch: Batch) -> Seen:
+        """What the rest was given in the last step of a batch of the whole controller."""
+        return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
+
+    def remember(self, batch: Batch) -> np.ndarray:
+        """As `Student.remember`, from a batch of the whole controller."""
+        own = self._batches.setdefault(batch.n, Batch(self.parameters.program, batch.n))
+        for to, start, size in self._alike:
+            own.bound.state[:, to : to + size] = batch.bound.state[:, start : start + size]
+        return self.student.remember(own)

@@ -1,0 +1,1 @@
+"""When training stops, what spikes cost, which values are kept, and what is wrong with it."""

@@ -1,0 +1,112 @@
+"""Signs that a controller cannot learn: silent populations, outputs stuck at their limits, ranges that do not fit
+the values that arrive, returns that are always the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from ...analysis.diagnosis import neurons_of
+from ...analysis.episode_statistics import commands_of
+from ...analysis.health import Arrivals, arrived, at_limits, findings
+from ...controller_file import ControllerSpec
+from ...errors import counted
+from ...findings import Finding, warning
+from ..environments.evaluation import Evaluation
+
+__all__ = ["Watch"]
+
+PHASES = 3  # phases after which constant returns and unused ranges are reported
+USED = 0.1  # share of a range: it is seen by one of eight Gaussian fields
+
+
+class Watch:
+    """Inspects each validation and reports each finding once.
+
+    threshold : return at which the environment counts as solved, or None
+    reported : kind and path -> what was found, also in an earlier part of a run that was resumed
+    """
+
+    def __init__(self, threshold: float | None) -> None:
+        self.threshold = threshold
+        self.reported: dict[str, Finding] = {}
+        self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+
+    def look(
+        self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
+        not_finite: Mapping[str, int] = {},
+    ) -> list[Finding]:  # fmt: skip
+        """New findings.
+
+        found : a validation
+        not_finite : `Environments.not_finite` of the phase before it
+        history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
+        """
+        healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also outputs that rest there
+        by_kind = {
+            "silent": list(_silent(spec, found)),
+            "at a limit": findings(outputs, at_limits),
+            "arrived": [
+                *(one for health in healths for one in arrived(health)),
+                *(
+                    warning(
+                        f"inputs.{name}",
+                        f"not finite in {counted(n, 'step')} of this phase of training",
+                        "correct the environment, or the sensor",
+                    )
+                    for name, n in not_finite.items()
+                ),
+            ],
+            "unused": [two for one in found.arrivals.values() for two in self._unused(one, len(history))],
+            "same": list(self._same(history)),
+        }
+        after, new = f" (after {counted(history[-1]['steps'], 'step')})", {}
+        for kind, one in ((kind, one) for kind, some in by_kind.items() for one in some):
+            key = f"{kind} {one.path.partition('[')[0]}"  # once for an input or output, whichever of its numbers it is
+            if key not in self.reported:
+                new[key] = replace(one, text=one.text + after)
+        self.reported |= new
+        return list(new.values())
+
+    def _unused(self, one: Arrivals, phases: int) -> Iterator[Finding]:
+        """Numbers of an input that use little of their range, in all validations."""
+        name, nan = one.spec.name, np.full(one.spec.size, np.nan)
+        lowest, highest = self._seen.get(name, (nan, nan))
+        lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)
+        self._seen[name] = lowest, highest
+        with np.errstate(invalid="ignore"):
+            used = (highest - lowest) / (one.high - one.low)
+        little = np.flatnonzero((used > 0) & (used < USED))  # a number that never changes would use little of any range
+        if phases >= PHASES and little.size:
+            j = little[np.argmin(used[little])]
+            which = f"inputs.{name}" if one.spec.size == 1 else f"inputs.{name}[{j}]"
+            more = f", as {counted(little.size - 1, 'more number')} of {name}" if little.size > 1 else ""
+            text = f"was within {lowest[j]:.3g} and {highest[j]:.3g}, {used[j]:.0%} of its range "
+            yield warning(which, f"{text}[{one.low[j]:g}, {one.high[j]:g}]{more}", "narrow `range` to what occurs")
+
+    def _same(self, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+        """A finding if all episodes had the same return."""
+        returns = [row[key] for row in history for key in ("score", "worst", "training_return") if key in row]
+        if len(history) < PHASES or not np.allclose(returns, returns[0], rtol=1e-9, atol=1e-9):
+            return
+        if self.threshold is None or returns[0] < self.threshold:
+            text = f"each episode of {len(history)} phases gave {returns[0]:.6g}, so there is nothing to learn from"
+            fix = "rewards on the way (in a wrapper), a --teacher, --how evolve, or more --steps"
+            yield warning("returns", text, fix)
+
+
+def _silent(spec: ControllerSpec, found: Evaluation) -> Iterator[Finding]:
+    """Populations in which no neuron fired in any episode."""
+    paths = neurons_of(spec)
+    for name, spikes in found.spikes_of.items():
+        if not spikes.any():
+            path = paths[name][0]
+            fix = (
+                "a larger bias, or larger weights into it" if "populations" in path else "more drive, or another range"
+            )
+            text = f"no neuron of it fired in {counted(len(spikes), 'episode')}, so nothing that it leads to can learn"
+            yield warning(path, text, f"{fix} ('snn_control check FILE --env ID' says by how much)")

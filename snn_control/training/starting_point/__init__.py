@@ -1,0 +1,1 @@
+"""A controller file for an environment, to train from."""

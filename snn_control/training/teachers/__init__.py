@@ -1,0 +1,1 @@
+"""Teachers: anything that gives the action that a controller should imitate."""

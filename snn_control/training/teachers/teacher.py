@@ -1,0 +1,117 @@
+"""Teachers: anything that gives the action that a controller should imitate."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...controller import Controller
+from ...controller_file import nearest
+from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
+from ...gym_adapter.spaces import as_command
+from ..environments.gymnasium_calls import import_module
+from .trained_policy import TrainedPolicy, load_policy
+
+__all__ = ["Teacher", "teacher_of"]
+
+
+class Teacher:
+    """A source of actions to imitate in one environment.
+
+    act : (environment, observation, info) -> action
+    reset : to be called at the start of each episode
+    """
+
+    def __init__(self, name: Any, act: Callable[[Any, Any, Any], Any], reset: Callable[[], object]) -> None:
+        self.name, self._act, self.reset = name, act, reset
+
+    def __call__(self, env: Any, observation: Any, info: Any) -> Any:
+        """The action; raises RuntimeFault for any exception of the teacher."""
+        try:
+            return self._act(env, observation, info)
+        except (Exception, SystemExit) as error:
+            raise RuntimeFault(f"--teacher {self.name}: raised {describe_exception(error)}") from error
+
+    def command(self, env: Any, observation: Any, info: Any) -> np.ndarray:
+        """The action as a command (k,) float32; raises RuntimeFault if it is not one of the environment's."""
+        action, space = self(env, observation, info), env.action_space
+        try:
+            given = np.asarray(action)
+            with np.errstate(over="ignore"):
+                found = as_command(given, space) if given.dtype.kind in "biuf" else np.zeros(0, np.float32)
+        except ValueError:  # lists of several lengths
+            found = np.zeros(0, np.float32)
+        if found.size != np.prod(space.shape, dtype=int) or not np.isfinite(found).all() or not _chosen(found, space):
+            shown = " ".join(repr(action).split())[:80]
+            raise RuntimeFault(f"--teacher {self.name}: gave the action {shown}: the environment takes {space}")
+        return found
+
+
+def _chosen(command: np.ndarray, space: Any) -> bool:
+    """Whether a command is one of a space's choices; True for a space of numbers."""
+    if hasattr(space, "low"):
+        return True
+    most = getattr(space, "nvec", None if space.shape else space.n)
+    most = np.ravel(2 if most is None else most)
+    return bool((command == np.rint(command)).all() and (command >= 0).all() and (command < most).all())
+
+
+def teacher_of(what: Any, env: Any) -> Teacher:
+    """A teacher for one environment, with a state of its own if it needs one.
+
+    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or what
+        `snn_control.training.teachers.trained_policy.load_policy` read of it; the name of a baseline of the
+        environment; ``module:function``; or a callable. A function takes (observation), (observation, info) or
+        (env, observation), which are told apart by the parameters' names; with ``env`` it can use the simulator's state
+
+    Raises DescriptionError if it is none of these.
+    """
+    if isinstance(what, TrainedPolicy):
+        return _of_policy(what, env)
+    if not isinstance(what, str) and callable(what):
+        return _of_function(what, getattr(what, "__name__", what))
+    text = str(what)
+    baselines = env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
+    if text in baselines:
+        baseline = baselines[text]
+        return Teacher(text, lambda env, observation, info: baseline.predict(observation, info)[0], baseline.reset)
+    if text.endswith(".zip"):
+        return _of_policy(load_policy(text), env)
+    if text.endswith((".yaml", ".yml", ".npz")):
+        one = Controller.load(text)
+        return Teacher(text, lambda env, observation, info: one.act(observation, env.action_space), one.reset)
+    if ":" in text:
+        module, _, name = text.partition(":")
+        try:
+            function = getattr(import_module(module), name)
+        except (Exception, SystemExit) as error:  # a module may raise any exception
+            raise DescriptionError("--teacher", text, f"cannot be imported: {message_of(error)}") from None
+        if not callable(function):
+            raise DescriptionError("--teacher", text, f"is not a function but {function!r}"[:200])
+        return _of_function(function, text)
+    rule = "must be a .yaml controller, a .zip of stable-baselines3, module:function, or a baseline of the environment"
+    raise DescriptionError("--teacher", text, rule, nearest(text, baselines) if baselines else "")
+
+
+def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # of compiled code
+        parameters = {}.values()
+    needed = [p.name for p in parameters if p.default is p.empty]
+    if needed[:1] == ["env"]:
+        return Teacher(name, lambda env, observation, info: function(env.unwrapped, observation), lambda: None)
+    if len(needed) > 1:
+        return Teacher(name, lambda env, observation, info: function(observation, info), lambda: None)
+    return Teacher(name, lambda env, observation, info: function(observation), lambda: None)
+
+
+def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
+    try:
+        policy.check(env.observation_space, env.action_space)
+    except ValueError as error:
+        raise DescriptionError("--teacher", policy.path, str(error)) from None
+    return Teacher(policy.path, lambda env, observation, info: policy(observation), lambda: None)
