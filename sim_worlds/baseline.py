@@ -23,5 +23,5 @@ class Baseline(ABC):
         """Begin an episode; one without state has nothing to do."""
 
     @abstractmethod
-    def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         """The action for an observation, or, where the baseline may know more than is seen, for an info."""

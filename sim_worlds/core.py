@@ -28,7 +28,7 @@ from .sensors.event_sensor import EventSensor
 __all__ = ["Goal", "Robot", "Task", "Tracking", "World", "check_action"]
 
 
-def check_action(action: Any, space: spaces.Box) -> None:
+def check_action(action: Any, space: spaces.Space) -> None:
     """Raise InputError if an action has not the shape of its space, or is not finite. It may be beyond the bounds."""
     given = np.asarray(action, np.float64)
     if given.shape != space.shape:
@@ -176,6 +176,7 @@ class World(gymnasium.Env):
     A copy, also one that is pickled, is a new world with the same arguments, in which no episode has begun.
     """
 
+    _made_of: tuple[tuple[Any, ...], dict[str, Any]]
     #: what an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
     RANDOMIZED: ClassVar[Mapping[str, float]] = {}
 

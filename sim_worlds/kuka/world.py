@@ -78,6 +78,8 @@ class KukaPayloadEnv(World):
         },
     }
 
+    robot: Kuka
+
     def __init__(
         self,
         load: float | None = None,
@@ -94,7 +96,7 @@ class KukaPayloadEnv(World):
         self._picture: Any = None
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        self.robot.vary(factors)  # type: ignore[attr-defined]
+        self.robot.vary(factors)
 
     def baselines(self) -> dict[str, Any]:
         """PD, PID and computed torque of the arm without load, by name; see `sim_worlds.core.World.baselines`."""

@@ -144,7 +144,7 @@ class TrueDivergence(Baseline):
     most: float = 8.0
     wanted: float = 0.5
 
-    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         gain = min(self.gain + self.rise * info["height"], self.most)
         return _command(gain * (info["divergence"] - self.wanted))
 

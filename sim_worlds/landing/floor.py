@@ -9,6 +9,7 @@ never shorter than three pixels.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -89,7 +90,7 @@ def render(picture, tile, focal, view, places, contrast, scratch):
                 add_octave(picture[j], tile, scratch[0], scratch[1], np.float32(scale), u, v, np.float32(weight))
 
 
-def compiled_render():
+def compiled_render() -> Callable[..., None]:
     """`render`, compiled."""
     frame, vector = "float32[:,::1]", "float64[::1]"
     return compile_function(render, f"void({frame}, {frame}, float64, {vector}, float64[:,::1], float64, {frame})")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -38,7 +39,7 @@ class TrueLine(Baseline):
     stiffness: float = 5.0
     damping: float = 0.9
 
-    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         speed = float(observation["target_speed"][0])
         w = self.stiffness
         back = 2.0 * self.damping * w * info["heading_error"] + w * w * info["offset"] / speed
@@ -65,7 +66,7 @@ def band(events, count, points, nearest, farthest, gate, share, line):
                 line[0] += share * beside
 
 
-def compiled_band():
+def compiled_band() -> Callable[..., None]:
     """`band`, compiled."""
     return compile_function(
         band, "void(float32[:,::1], int64, float32[:,:,::1], float64, float64, float64, float64, float64[::1])"

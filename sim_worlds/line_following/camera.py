@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -63,7 +64,7 @@ def look(picture, points, floor, x, y, heading):
             picture[j, i] = low + v * (high - low)
 
 
-def compiled_look():
+def compiled_look() -> Callable[..., None]:
     """`look`, compiled."""
     frame = "float32[:,::1]"
     return compile_function(look, f"void({frame}, float32[:,:,::1], {frame}, float64, float64, float64)")

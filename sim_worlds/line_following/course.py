@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
@@ -96,6 +97,6 @@ def paint(floor, distance, course, contrast):
                 floor[j, i] += np.float32(cover * (contrast - floor[j, i]))
 
 
-def compiled_paint():
+def compiled_paint() -> Callable[..., None]:
     """`paint`, compiled."""
     return compile_function(paint, "void(float32[:,::1], float32[:,::1], float64[:,::1], float64)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from gymnasium import spaces
@@ -47,7 +48,7 @@ def move(state, forward, turn, lag, dt):
     state[2] += 2.0 * half
 
 
-def compiled_move():
+def compiled_move() -> Callable[..., None]:
     """`move`, compiled."""
     return compile_function(move, "void(float64[::1], float64, float64, float64, float64)")
 

@@ -53,7 +53,7 @@ class TrueAngleP(Baseline):
 
     gain: float
 
-    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         error = info["target"] - observation["joint_position"]
         return _command(self.gain * error[0], self.gain * error[1])
 
@@ -87,7 +87,7 @@ class TrueMotion(Baseline):
         self._time = math.inf
         self._before = self._velocity = np.zeros(2)
 
-    def predict(self, observation: dict[str, np.ndarray], info: dict[str, Any]) -> tuple[np.ndarray, None]:
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         if info["time"] <= self._time:
             self.reset()
             velocity, acceleration = self._velocity, np.zeros(2)
@@ -241,7 +241,7 @@ class GatedTracker(Baseline):
         return _command(pan, tilt)
 
 
-BASELINES: dict[str, type] = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP, TrueMotion)}
+BASELINES = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP, TrueMotion)}
 
 
 def load(name: str) -> Any:

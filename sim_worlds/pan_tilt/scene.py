@@ -8,6 +8,7 @@ upwards. The image has x to the right and y down, and its middle is the optical 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -183,7 +184,7 @@ def render(picture, texture, focal, view, scratch, index):
     draw_disc(picture, focal, pan, tilt, view[2], view[3], view[4], view[5], view[6], view[7], view[8])
 
 
-def compiled_render():
+def compiled_render() -> Callable[..., None]:
     """``render``, compiled."""
     frame = "float32[:,::1]"
     return compile_function(render, f"void({frame}, {frame}, float64, float64[::1], {frame}, int32[::1])")

@@ -145,6 +145,9 @@ class PanTiltTrackingEnv(World):
 
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"frequency": 0.875, "contrast": 0.3}
 
+    robot: PanTilt
+    task: TrackTarget
+
     def __init__(
         self,
         frequency: float = 0.8,

@@ -8,6 +8,7 @@ this step, so that nothing needs to be transformed between the links.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from numba.extending import register_jitable
 
@@ -354,7 +355,7 @@ def move(state, targets, factors, steps, dt, work, out):
         state[3], state[4], state[5], state[6] = w * size, x * size, y * size, z * size
 
 
-def compiled_move():
+def compiled_move() -> Callable[..., None]:
     """`move`, compiled."""
     return compile_function(
         move, "void(float64[::1], float64[::1], float64[::1], int64, float64, float64[::1], float64[::1])"

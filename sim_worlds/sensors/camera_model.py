@@ -56,7 +56,8 @@ class CameraModel:
         }
         for name, (low, high) in limits.items():
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, Real) or not math.isfinite(value):
+            real = isinstance(value, Real) and not isinstance(value, bool)
+            if not real or not math.isfinite(value):
                 raise DescriptionError(f"camera.{name}", value, "must be a finite number")
             if not low <= value <= high:
                 raise DescriptionError(f"camera.{name}", value, f"must be from {low:g} to {high:g}")

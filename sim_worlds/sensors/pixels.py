@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -228,7 +229,7 @@ def columns(n, width, start, when, what, t, x, y, p):
         p[k] = what[k] & 1
 
 
-def compiled_observe():
+def compiled_observe() -> Callable[..., int]:
     """``observe``, compiled."""
     return compile_function(
         observe,
@@ -237,12 +238,12 @@ def compiled_observe():
     )
 
 
-def compiled_rows():
+def compiled_rows() -> Callable[..., None]:
     """``rows``, compiled."""
     return compile_function(rows, "void(int64, int64, int32[::1], int32[::1], float32[:,::1])")
 
 
-def compiled_columns():
+def compiled_columns() -> Callable[..., None]:
     """``columns``, compiled."""
     return compile_function(
         columns, "void(int64, int64, int64, int32[::1], int32[::1], int64[::1], uint16[::1], uint16[::1], uint8[::1])"

@@ -83,6 +83,8 @@ class CartPoleSwingUpEnv(World):
     }
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"cart_mass": 0.2, "pole_mass": 0.3, "friction": 0.5, "force": 0.2}
 
+    robot: CartPole
+
     def __init__(
         self, start: str = "down", duration: float = 20.0, randomize: float = 0.0, render_mode: str | None = None
     ) -> None:
@@ -107,4 +109,5 @@ class CartPoleSwingUpEnv(World):
         return {"EnergyLQR": EnergyLQR(), "Planner": Planner()}
 
     def render(self) -> np.ndarray | None:
-        return None if self.render_mode is None else draw(*self.robot.position, self.robot.force)
+        place, angle = self.robot.position
+        return None if self.render_mode is None else draw(place, angle, self.robot.force)

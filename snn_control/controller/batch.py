@@ -152,7 +152,7 @@ class Batch(SteppedController):
         rings = {f"{p.name}.spikes": p for p in self.program.facts.populations if p.spiking}
         places = {one: one if isinstance(one, Place) else names[one] for one in [*keep, *encoded] if one not in rings}
         commands = {name: names[f"{name}.command"] for name in self._commands}
-        wanted = [rings[one] for one in keep if one in rings]  # type: ignore[index]
+        wanted = [rings[one] for one in keep if one in rings]
         kept = [*commands.values(), *(places[one] for one in keep if one in places)]
         found = sequences.run(
             self.bound, self._first_io, given, {self.encoded[n]: _in_ticks(a) for n, a in again.items()}, starts,

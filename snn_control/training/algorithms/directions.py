@@ -74,7 +74,7 @@ def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 
 
-def _windows(student: Student, policy: Policy, envs: Environments, rng: np.random.Generator):
+def _windows(student: Student, policy: Policy, envs: Environments, rng: np.random.Generator) -> list[tuple]:
     """Sequences of play: input -> (steps, 1, ...), starts of episodes (steps, 1), and the state before."""
     batch, start = student.batch(envs.n), np.ones(envs.n, bool)
     inputs = envs.reset(int(rng.integers(1 << 31)))

@@ -44,7 +44,7 @@ class Settings(Checked):
     @property
     def sequences(self) -> int:
         """Sequences in an update."""
-        return self.batch_size // self.sequence_length  # type: ignore[attr-defined, no-any-return]
+        return self.batch_size // self.sequence_length  # type: ignore[attr-defined]
 
     @classmethod
     @functools.cache

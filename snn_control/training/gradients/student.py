@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...controller.batch import Batch, encoded_of
+from ...engine.facts import PopulationFacts
 from ...engine.kernels.spikes import HEADER
 from ...engine.program import PRE, STATE, Place, Program, aligned, element
 from ...engine.registry import kernel
@@ -226,7 +227,7 @@ class Student:
             found[one] = past
         return found
 
-    def _fired(self, slot: np.ndarray, p) -> np.ndarray:
+    def _fired(self, slot: np.ndarray, p: PopulationFacts) -> np.ndarray:
         """(n,) float32, the number of spikes of each neuron in a slot of a ring of spike lists."""
         count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
         times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
