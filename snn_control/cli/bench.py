@@ -166,7 +166,7 @@ def show(result: dict[str, Any]) -> None:
     print(f"ready to tick after {result['start_s']:.2f} s, {counted(result['compiled'], 'function')} compiled; "
           f"{counted(seen['ticks'], 'tick')} of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip
     labels = {"loop": "in the loop", "call": "called from Python", "step": "Controller.step, a dictionary"}
-    keys = ("p50", "p99", "p99.9", "max")
+    keys = ["p50", "p99", "p99.9", "max"]
     rows = [[labels[k], *(t[key] for key in keys)] for k, t in result["time_us"].items()]
     table("time of a tick, us", ["tick", *keys], rows)
     shown = [o for o in result["operations"][:MOST_OPERATIONS] if o["share"] >= 0.005]
@@ -177,7 +177,7 @@ def show(result: dict[str, Any]) -> None:
     rows = [[names[k], n["a_tick"], n["a_second"]] for k, n in result["synaptic_operations"].items()]
     table("synaptic operations", ["kind", "a tick", "a second"], rows)
     show_workload(result)
-    keys = ("ticks", "missed", "p50", "p99", "p99.9", "max", "priority")
+    keys = ["ticks", "missed", "p50", "p99", "p99.9", "max", "priority"]
     rows = [[name, *(w[k] for k in keys)] for name, w in result["wake_up"].items()]
     table("wake-up latency, us", ["machine", *keys], rows)
     fast, rate = result["speed"], result["speed"]["largest_rate"]

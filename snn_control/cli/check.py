@@ -168,7 +168,7 @@ def show(d: dict[str, Any], file: str) -> None:
     table("inputs", ["name", "kind", "required"], [
         [i["name"], i["kind"], "stops the commands" if i["stop_when"] else i["required"]] for i in d["inputs"]
     ])  # fmt: skip
-    keys = ("rate_hz", "slowest_hz", "fastest_hz", "silent", "dead", "saturated")
+    keys = ["rate_hz", "slowest_hz", "fastest_hz", "silent", "dead", "saturated"]
     table("populations", ["name", "neurons", "Hz", "least", "most", "silent", "dead", "saturated"], [
         [p["name"], p["size"], *([h[key] for key in keys] if p["spiking"] else ["graded", *["-"] * 5])]
         for p, h in zip(d["populations"], d["health"]["populations"], strict=True)
@@ -178,9 +178,9 @@ def show(d: dict[str, Any], file: str) -> None:
         for p in d["projections"]
     ])  # fmt: skip
     if d["learning"]:
-        keys = ("name", "rule", "pre", "post", "synapses")
+        keys = ["name", "rule", "pre", "post", "synapses"]
         table("learning", ["name", "rule", "from", "to", "synapses"], [[r[k] for k in keys] for r in d["learning"]])
-    keys = ("name", "unit", "least", "most", "never", "at a limit", "slewed", "swings/s", "swing")
+    keys = ["name", "unit", "least", "most", "never", "at a limit", "slewed", "swings/s", "swing"]
     table("outputs", keys, [
         [o["where"].removeprefix("outputs."), o["unit"] or "-", *("-" if x is None else x for x in o["span"]),
          o["never"] or "-", *(f"{share:.0%}" for share in (o["at_low"] + o["at_high"], o["slewed"])),

@@ -112,7 +112,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
     found: dict[str, dict[str, Any]] = {}
     for name, one in stages.items():
         done = one["accumulates"] + one["multiply_accumulates"]
-        (most, share), *_ = *one["most"].items(), ("none", 0.0)
+        most, share = next(iter(one["most"].items()), ("none", 0.0))
         most = MATRIX.sub(r"\1", most).removeprefix("outputs.")
         spiking = one["neurons"] > 0
         found[name] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -181,7 +181,7 @@ def _play(who: str, seed: int) -> dict[str, Any]:
     return _player.play(who, seed)
 
 
-def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Task, dict[str, Any]]]:
+def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
     """Play the tasks in ``jobs`` processes; yields each with its row as soon as it has ended. Closing the iterator
     early stops the processes.
 

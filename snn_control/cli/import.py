@@ -71,7 +71,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--verify", metavar="NPZ", help="compare with the activity of the original")
     add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
     more = parser.add_argument_group("the controller of --out")
-    numbers = {"type": number(-1e30), "nargs": "+", "metavar": "X"}
+    numbers: dict[str, Any] = {"type": number(-1e30), "nargs": "+", "metavar": "X"}
     for name, arguments in SURROUNDINGS.items():
         more.add_argument(name, **(numbers if name.startswith(("--input", "--output")) else {}) | arguments)
     add_shared(parser, "--json")

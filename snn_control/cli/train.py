@@ -7,7 +7,7 @@ import functools
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -276,7 +276,7 @@ def _spread(returns: Any) -> dict[str, float]:
     }
 
 
-def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
     """Scores of chance and of the environment's own baselines on the same episodes."""
     import numpy as np
 
