@@ -72,7 +72,7 @@ class FaultLog(CompiledPort):
     def __init__(self, bound: Bound, most: int = 32) -> None:
         inputs = bound.program.facts.inputs
         self._names = [one.name for one in inputs]
-        self._required = np.array([one.required or bool(one.stop_when) for one in inputs] or [0], np.int64)
+        self._required = np.array([one.required or bool(one.stop_when) for one in inputs] or [False], np.int64)
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
         super().__init__("faults", note_faults, (
             bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,

@@ -281,7 +281,7 @@ class Loop:
             for word in (DRIVER, ELAPSED):
                 write_word(int(self._table[words.CONTROL]) + 8 * word, 0)
             for port in self.inputs:
-                (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = EMPTY
+                (ctypes.c_int64 * SLOT_WORDS).from_address(port.slot)[:] = list(EMPTY)
             for array in (self.wake, self.duration, self.latency):
                 array[:] = 0
             if self._handover is not None:

@@ -141,7 +141,7 @@ class _Bag:
         program = None if topic.grid else value_field(f"ros.inputs.{one.name}", topic, one.size)[1]
         for log_time, message in self._messages(full):
             try:
-                values = cells(message, topic.grid) if topic.grid else read_values(program, message)[0]
+                values = read_values(program, message)[0] if program else cells(message, topic.grid or (0, 0))
             except InputError:
                 values = np.empty(0)
             if topic.reduce and len(values) >= one.size:

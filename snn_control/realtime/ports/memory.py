@@ -103,7 +103,7 @@ class ReplayInput(CompiledPort):
         self.slot, self.writes_age, context = slot, ages is not None, self._block
         if isinstance(record, np.ndarray):
             self._held = _values(name, record)
-            usual = np.ones(len(record))
+            usual: np.ndarray = np.ones(len(record))
             context[[R_WIDTH, R_TO_VALUES]] = record.shape[1], to or slot + 8 * SLOT_WORDS
         else:
             self._held = _events(name, record, capacity)

@@ -85,7 +85,9 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
     return np.array(rows, BOUNDS)
 
 
-def rows_of(places: Sequence[int], kind: int, command: int, bounds: np.ndarray | None, faulted: int) -> np.ndarray:
+def rows_of(
+    places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
+) -> np.ndarray:
     """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
 
     faulted : address of the guard's word that is set while the command is the safe one

@@ -141,6 +141,6 @@ def least_size(kind: Any) -> int:
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, NamespacedType):
         return max(1, sum(least_size(inner) for inner in fields_of(class_of(kind)).values()))
-    if isinstance(kind, AbstractNestedType) and getattr(kind, "size", None) is not None:
+    if isinstance(kind, Array):
         return kind.size * least_size(kind.value_type)
     return 4  # the length of a string or a sequence

@@ -75,8 +75,8 @@ class Segment:
 
 def _elements(field: str, index: str) -> Elements:
     if _INDEX.fullmatch(index):
-        start = int(index)
-        one = Elements(start, start + 1 if start != -1 else None)
+        only = int(index)
+        one = Elements(only, only + 1 if only != -1 else None)
     elif several := _SLICE.fullmatch(index):
         start, stop, step = (int(text) if text else None for text in several.groups())
         one = Elements(start, stop, 1 if step is None else step)

@@ -328,7 +328,7 @@ def _check_slice(pick: Elements, kind: Any, path: str) -> int:
 
 def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, ...]]:
     """Operations that read the angles of a scan, by field."""
-    fields, hooks = fields_of(message_class), {}
+    fields, hooks = fields_of(message_class), dict[str, tuple[int, ...]]()
     for k, name in enumerate(("angle_min", "angle_increment")):
         kind = fields.get(name)
         if not isinstance(kind, BasicType) or kind_number(kind, name) < FLOAT32:

@@ -339,6 +339,7 @@ class Reporter:
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
         self.senders: defaultdict[str, Senders] = defaultdict(Senders)
         self.now: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}
         self.motion: dict[str, tuple[int, ...]] = {}
         self.forget()
 

@@ -148,7 +148,7 @@ def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> St
     for what in use_udp():
         print(f"snn_control: {what} is overridden: nodes use no shared memory, which can block them", file=sys.stderr)
     with _readable(given), dds_threads():
-        rclpy.init(args=given, signal_handler_options=SignalHandlerOptions.NO)
+        rclpy.init(args=list(given), signal_handler_options=SignalHandlerOptions.NO)
     sys.setswitchinterval(SWITCH_INTERVAL)
     return stop
 
@@ -226,7 +226,7 @@ class ProcessNode(Node):
                     raise DescriptionError(name, one.value, "is not a parameter", f"did you mean '{near[0]}'?")
                 self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
-    def steady_timer(self, seconds: float, callback: Callable[[], None]) -> Any:
+    def steady_timer(self, seconds: float, callback: Callable[[], Any]) -> Any:
         """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -319,7 +319,7 @@ def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) ->
     if {"-h", "--help"} & set(given):
         print(help_of(make), end="")
         return 0
-    stop, nodes = None, []
+    stop, nodes = None, list[ProcessNode]()
     try:
         names = _names(make, given)
         stop = start_rclpy(given, names, make.PRIORITY)

@@ -23,7 +23,8 @@ class TunableParameters:
     """
 
     def __init__(self, node: Any) -> None:
-        self._node, self._paths, self._controller = node, {}, None  # type: ignore[var-annotated]
+        self._node, self._paths = node, dict[str, str]()
+        self._controller: Controller | None = None
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:

@@ -131,11 +131,11 @@ class WorldNode(ProcessNode):
             if name not in spaces:
                 raise DescriptionError("inputs", name, "is not in the environment's observation", nearest(name, spaces))
             size = int(np.prod(spaces[name].shape or (1,)))
-            if hasattr(one, "capacity"):
+            if isinstance(one, EventsInput):
                 if spaces[name].shape[-1:] != (4,):
                     rule = f"takes events, the environment gives shape {spaces[name].shape}, not rows of t, x, y, p"
                     raise DescriptionError("inputs", name, rule)
-            elif one.size != size:
+            elif isinstance(one, ValueInput) and one.size != size:
                 raise DescriptionError(f"inputs.{name}.size", one.size, f"must be the environment's: {size}")
         outputs = {o.name: (o.size, getattr(o.decoder, "actions", None)) for o in self.spec.outputs}
         check_action(outputs, self.env.action_space)

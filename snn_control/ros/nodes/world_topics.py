@@ -125,7 +125,8 @@ class Camera:
         cls = message_class(where, topic.type)
         self.encoding, self._seq = encoding if topic.type in PACKET_TYPES else "", 0
         if self.encoding:
-            self._packet(*np.zeros((4, 0), np.int64), 0)  # compiles the encoder before the first step
+            none = np.zeros(0, np.int64)
+            self._packet(none, none, none, none, 0)  # compiles the encoder before the first step
         self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
 
     def publish(self, observation: Any, stamp_ns: int) -> None:

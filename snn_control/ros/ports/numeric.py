@@ -351,7 +351,7 @@ class CommandOutput(Output):
         compile_function(write_final_numbers, "void(int64)")(self.context)
         stamp, micros = self._stamps
         return {
-            "data": base64.b64encode(self._buffer.data).decode(), "stamp": stamp, "micros": micros,
+            "data": base64.b64encode(self._buffer.data.tobytes()).decode(), "stamp": stamp, "micros": micros,
             "places": (self._rows[:, PLACE] - self._buffer.data.ctypes.data).tolist(),
             "commands": ((self._rows[:, COMMAND] - command) // 8).tolist(), "waits": bool(self._block[_STAYS]),
         }  # fmt: skip

@@ -66,7 +66,8 @@ def _library(name: str) -> ctypes.CDLL:
 @cache
 def address_of(library: str, function: str) -> int:
     """Address of a function of librcl, librcutils or libc ("c")."""
-    address = ctypes.cast(getattr(_library(library), function, None), ctypes.c_void_p).value
+    found = getattr(_library(library), function, None)
+    address = ctypes.cast(found, ctypes.c_void_p).value if found else None
     if not address:
         raise RuntimeFault(f"lib{library} has no function {function}; this ROS distribution is older than Humble")
     return address

@@ -158,12 +158,12 @@ def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         found.setdefault(topic.topic, []).append(name)
-    for topic, names in found.items():
+    for full, names in found.items():
         for key in ("type", "reliability", "depth"):
             first = getattr(topics[names[0]], key)
             for name in names[1:]:
                 if (other := getattr(topics[name], key)) != first:
-                    rule = f"must be the same as that of {names[0]} on the same topic {topic}: {first}"
+                    rule = f"must be the same as that of {names[0]} on the same topic {full}: {first}"
                     raise DescriptionError(f"ros.{kind}.{name}.{key}", other, rule)
     return found
 
@@ -227,7 +227,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
             ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:
             at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
-            options = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
+            options: dict[str, Any] = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
             ports.append(NumericInput(subscription, program, *at, fact.size, **options))
         ports[-1].judge_ages(topic.age, host_of(io, full))
         if described[name].required and math.isfinite(described[name].stale):
