@@ -97,7 +97,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
     """Refuse rows that would make a kernel or a driver leave its arrays, or use those of others."""
-    rows = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
+    rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
     if "restarts" in program.names:
@@ -166,7 +166,7 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
     (`snn_control.engine.take_events`)."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
-        return calls.value_taker(slot, *data, period, io)
+        return calls.value_taker(slot, data[0], period, io)
     return taker(slot, data, program.names["clock"].view(state), period, io, state)
 
 

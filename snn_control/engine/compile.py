@@ -37,7 +37,7 @@ from .code_cache import CodeFile, usable_folder
 
 __all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
-OPTIONS = {"error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
 
 #: name of a function -> "compiled" or "cached", in the order of first use in this process
 compilations: dict[str, str] = {}
@@ -71,7 +71,8 @@ def _imports(name: str) -> tuple[str, ...]:
     if not path or not path.endswith(".py"):
         return ()
     found: set[str] = set()
-    for level, base, names in _at_load(importlib.machinery.SourceFileLoader(name, path).get_code(name)):
+    code = importlib.machinery.SourceFileLoader(name, path).get_code(name)
+    for level, base, names in _at_load(code) if code else ():
         if package or not level:
             base = importlib.util.resolve_name("." * level + base, package)
             found |= {base} | {f"{base}.{one}" for one in names or ()}

@@ -140,10 +140,10 @@ def from_json(hint: Any, where: str, data: Any) -> Any:
 
     Raises ProgramError if it has another form; ``where``: its place in the data.
     """
-    if dataclasses.is_dataclass(hint):
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         if not isinstance(data, dict) or set(data) != set(hints):
-            raise ProgramError(f"{where}: does not have the fields of {hint.__name__}")  # type: ignore[union-attr]
+            raise ProgramError(f"{where}: does not have the fields of {hint.__name__}")
         return hint(**{name: from_json(one, f"{where}.{name}", data[name]) for name, one in hints.items()})
     if hint is Any:  # the size of an input
         hint = tuple[int, ...] if isinstance(data, list) and len(data) == 2 else int

@@ -57,10 +57,10 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
     """Columns of types that compiled code does not read (lists, float16, uint64, ...) as ones that it does; raises
     InputError."""
-    arrays = [_plain_numbers(column) for column in columns]
-    if any(array is None for array in arrays):
+    arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
+    if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")
-    t, x, y, p = arrays  # type: ignore[assignment]
+    t, x, y, p = arrays
     if not t.shape == x.shape == y.shape == p.shape or t.ndim != 1:
         shapes = f"{t.shape}, {x.shape}, {y.shape}, {p.shape}"
         raise InputError(f"{path}: shapes {shapes}: t, x, y and p must have one length")

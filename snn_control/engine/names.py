@@ -7,6 +7,7 @@ facts state. A Program can come from a file, so none of this is trusted.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
@@ -51,9 +52,10 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 def _promises(program: Program) -> Iterator[Promise]:
     """The arrays that drivers use."""
     facts = program.facts
-    for named in (*facts.inputs, *facts.outputs, *facts.populations):
-        if not isinstance(named.name, str):
-            raise ProgramError(f"a name is {named.name!r}: must be a word")
+    named: list[Any] = [*facts.inputs, *facts.outputs, *facts.populations]
+    for one in named:
+        if not isinstance(one.name, str):
+            raise ProgramError(f"a name is {one.name!r}: must be a word")
     yield "clock", STATE, "<i8", (2,)
     for one in facts.inputs:
         yield f"{one.name}.slot", IO, "<i8", (SLOT_WORDS,)

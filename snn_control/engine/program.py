@@ -119,8 +119,8 @@ class Program:
     def digest(self) -> str:
         """Content hash: equal digests run bit-identically."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
-        h.update(self.constants)
-        h.update(self.initial_state)
+        h.update(self.constants.data)
+        h.update(self.initial_state.data)
         return h.hexdigest()
 
     def _description(self) -> dict[str, Any]:

@@ -47,6 +47,7 @@ BYTES = {"u8": 1, "i8": 1, "u16": 2, "u32": 4, "i32": 4, "f32": 4, "u64": 8, "i6
 #: a size: a number, an expression of numbers of the row, or, if compiled code does not need it, a function of the
 #: operands
 Size = int | str | Callable[[Any], int]
+Names = tuple[str, ...]  # an alias, because `Record.tuple` hides the word in that class
 UNKNOWN = str(1 << 40)  # larger than any array
 
 
@@ -251,10 +252,10 @@ class Record(Word):
         return namedtuple("_".join(("Record", *self.fields)), self.fields)
 
     @property
-    def uses(self) -> Any:
+    def uses(self) -> Any:  # type: ignore[override]  # lazily: an entry's code needs them, checks do not
         return (self.tuple, *(one for word in self.fields.values() for one in word.uses))
 
-    def names(self, parameter: str) -> tuple[str, ...]:
+    def names(self, parameter: str) -> Names:
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:

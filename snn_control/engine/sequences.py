@@ -131,11 +131,10 @@ def run(
     Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, the number of spikes
     of each neuron in each step.
     """
-    program, rows, found = bound.program, len(bound.state), {}  # type: ignore[var-annotated]
-    gives, puts, early, late, lists = [], [], [], [], []
-    for one in (
-        program.facts.inputs if given is not None else ()
-    ):  # slot and data of the first row, count of numbers, and their source (0: nothing)
+    program, rows, found = bound.program, len(bound.state), dict[Place | str, np.ndarray]()
+    gives, puts, early, late, lists = (list[int]() for _ in range(5))
+    # slot and data of the first row, count of numbers, and their source (0: nothing)
+    for one in () if given is None else program.facts.inputs:
         value = one.kind == "value"
         data = bound.address(f"{one.name}.data") if value else 0
         source = given[one.name].ctypes.data if one.name in given else 0  # type: ignore[operator,index]

@@ -279,8 +279,8 @@ class Builder:
         if driven or self.has_current(name):
             current = lay.state(f"{name}.current", "float32", n, rest)
         with within(where):
-            names = kernel(lowering.kernel).row["cells"].parameters
-            params, options = lowering.matrix(model, self.dt, names), lowering.options(model, self.dt)
+            cells: Any = kernel(lowering.kernel).row["cells"]
+            params, options = lowering.matrix(model, self.dt, cells.parameters), lowering.options(model, self.dt)
         words: dict[str, int | Place] = {
             "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
         }  # fmt: skip

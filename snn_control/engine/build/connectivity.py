@@ -149,7 +149,7 @@ def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Row
         return rows, weights, shape
     flat = np.broadcast_to(array, shape).reshape(-1)
     keep = np.abs(flat) > NOTHING
-    return rows.kept(keep), flat[keep], (np.count_nonzero(keep),)
+    return rows.kept(keep), flat[keep], (int(np.count_nonzero(keep)),)
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:

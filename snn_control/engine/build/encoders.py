@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import numpy as np
 
 from ... import coding
@@ -14,6 +16,15 @@ from ..kernels.encoders import RESPONSES
 from ..program import PRE, Place
 
 __all__ = ["ENCODERS"]
+
+E = TypeVar("E", bound=coding.Encoder)
+Receptive = coding.PopulationEncoder | coding.FieldsEncoder
+
+
+def _encoder(spec: coding.ValueInput, kind: type[E]) -> E:
+    """The encoder of an input whose lowering is registered for ``kind``."""
+    assert isinstance(spec.encoder, kind)
+    return spec.encoder
 
 
 def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
@@ -38,7 +49,7 @@ def _direct(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    encoder, n, where = _encoder(spec, coding.LinearEncoder), spec.size, f"inputs.{spec.name}.encoder"
     weights = np.asarray(encoder.weights, np.float64)
     if weights.ndim != 2 or weights.shape[0] != n:
         raise BuildError(f"{where}.weights", f"shape {weights.shape}", f"must be ({n}, neurons)")
@@ -50,9 +61,9 @@ def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     return drive
 
 
-def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
+def _span(spec: coding.ValueInput, encoder: Receptive) -> tuple[np.ndarray, np.ndarray]:
     """First and last centre of the receptive fields, (size,) each."""
-    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    n, where = spec.size, f"inputs.{spec.name}.encoder"
     low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
     high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
@@ -61,8 +72,8 @@ def _span(spec: coding.ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
-    (low, high), m = _span(spec), encoder.neurons
+    encoder, n, where = _encoder(spec, coding.PopulationEncoder), spec.size, f"inputs.{spec.name}.encoder"
+    (low, high), m = _span(spec, encoder), encoder.neurons
     centres = np.linspace(low, high, m, axis=1)
     sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
     if not (sigma > 0).all():
@@ -76,7 +87,7 @@ def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = spec.encoder, spec.size, f"inputs.{spec.name}.encoder"
+    encoder, n, where = _encoder(spec, coding.FieldsEncoder), spec.size, f"inputs.{spec.name}.encoder"
     sigma = encoder.sigma
     if encoder.grid is None:
         centres = np.asarray(encoder.centres, np.float64)
@@ -85,7 +96,7 @@ def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     else:
         if len(encoder.grid) != n:
             raise BuildError(f"{where}.grid", encoder.grid, f"must be {n} numbers, one per dimension")
-        low, high = _span(spec)
+        low, high = _span(spec, encoder)
         axes = [np.linspace(low[d], high[d], m) for d, m in enumerate(encoder.grid)]
         centres = np.stack([c.reshape(-1) for c in np.meshgrid(*axes, indexing="ij")], axis=1)
         sigma = (high - low) / (np.array(encoder.grid) - 1) if sigma is None else sigma
@@ -108,29 +119,31 @@ def _signed(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
     whole = int(isinstance(spec.encoder, coding.DeltaEncoder))
-    words = {"values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold"), "whole": whole}
+    words: dict[str, int | Place] = {
+        "values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold"), "whole": whole,
+    }  # fmt: skip
     b.emit(PRE, "changes", n=spec.size, **words, label=spec.name)
     return drive
 
 
-def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
-    """The words of a row that map an event to its cell of a grid over the sensor; n: number of cells."""
+def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> tuple[int, dict[str, int | Place]]:
+    """Number of cells of a grid over the sensor, and the words of a row that map an event to its cell."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)
     weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
-    return {
+    n = cells * (1 + split)
+    return n, {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
         "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above,
-        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": cells * (1 + split),
+        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": n,
     }  # fmt: skip
 
 
 def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
     on, off = (encoder.on_weight, -encoder.off_weight) if encoder.polarity == "signed" else (1.0, 1.0)
-    grid = _cells(b, spec, on * encoder.share(spec.size), off * encoder.share(spec.size))
-    n = grid["n"]
+    n, grid = _cells(b, spec, on * encoder.share(spec.size), off * encoder.share(spec.size))
     plain = encoder.response == "sum" and encoder.tau is None
     counts = lay.state(f"{spec.name}.pooled" if plain else "", "float32", n)
     b.emit(PRE, "pool", **grid, out=counts, label=spec.name)
@@ -139,14 +152,16 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     out = lay.state(f"{spec.name}.pooled", "float32", n)
     numbers = np.array([b.decay(encoder.tau, b.steps) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
     response = RESPONSES.index(encoder.response)
-    words = {"sums": counts, "out": out, "numbers": lay.constant("", numbers), "response": response}
+    words: dict[str, int | Place] = {
+        "sums": counts, "out": out, "numbers": lay.constant("", numbers), "response": response,
+    }  # fmt: skip
     b.emit(PRE, "respond", n=n, **words, label=spec.name)
     return out
 
 
 def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
-    grid = _cells(b, spec, 1.0, -1.0 if spec.encoder.polarity == "signed" else 1.0)
-    out = b.layout.state(f"{spec.name}.pooled", "float32", grid["n"])
+    n, grid = _cells(b, spec, 1.0, -1.0 if spec.encoder.polarity == "signed" else 1.0)
+    out = b.layout.state(f"{spec.name}.pooled", "float32", n)
     decay = b.layout.floats(b.decay(spec.encoder.tau, b.steps))
     b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)
     return out

@@ -75,7 +75,9 @@ def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecod
     directions = _weights(f"{path}.directions", term.directions, node, m)
     y = _filtered(b, path, np.hstack([directions, np.ones((node.size, 1), np.float32)]), node, term.tau)
     least = lay.floats(SILENT * rate_factor(b.dt, term.tau))
-    words = {"out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold}
+    words: dict[str, int | Place] = {
+        "out": into, "y": y, "last": lay.state("", "float32", m), "least": least, "hold": term.hold,
+    }  # fmt: skip
     b.emit(POST, "population_vector", m=m, **words, label=path)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import BuildError, DescriptionError, within
-from ...network import AllToAll, LearningRule, OneToOne, Projection
+from ...network import AllToAll, Connector, LearningRule, OneToOne, Projection
 from ...network.convolution import Convolution
 from .builder import Builder, Node, matrix
 from .connectivity import Rows, rows_of, weight_words, without_zeros
@@ -60,12 +60,14 @@ def connect(b: Builder) -> None:
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
     """Emit y += x W for a graded vector."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
-    own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
+    own: dict[str, int | Place] = {
+        "weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights),
+    }  # fmt: skip
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
 
 
 def zeros(weights: np.ndarray) -> int:
-    return weights.size - np.count_nonzero(weights)
+    return int(weights.size - np.count_nonzero(weights))
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
@@ -99,13 +101,15 @@ class Delivery:
     def name(self) -> str:
         return f"{self.p.pre}->{self.p.post}.weights"
 
-    def counter(self, synapses: int, **more: int) -> Place:
+    def counter(self, synapses: int, zeros: int, weights: int = 0) -> Place:
         once = not self.pre.graded and self.pre.multiplicity == 0
-        return self.b.counter(self.p.label, synapses, once, precision=self.p.precision, **more)
+        return self.b.counter(
+            self.p.label, synapses, once, zeros=zeros, weights=weights, precision=self.p.precision
+        )
 
     def emit(self, kernel: str, **words: int | Place) -> None:
-        words = {"n_post": self.y.shape[0], "y": self.y} | self.source | words
-        self.b.emit(STEP, kernel, **words, label=self.p.label)
+        row: dict[str, int | Place] = {"n_post": self.y.shape[0], "y": self.y, **self.source, **words}
+        self.b.emit(STEP, kernel, **row, label=self.p.label)
 
 
 def deliver(b: Builder, index: int) -> None:
@@ -129,7 +133,7 @@ def deliver(b: Builder, index: int) -> None:
     ):
         _dense(d)
     else:
-        _sparse(d)
+        _sparse(d, p.connector)
     b.used_counts[index] = b.synapse_counts[index]
     if p.learning is None and not isinstance(p.connector, Convolution):
         b.used_counts[index] = b.counted[-1].synapses - b.counted[-1].zeros
@@ -162,7 +166,10 @@ def _dense(d: Delivery) -> None:
     b.synapse_counts[d.index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own = {"scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post), "fan_out": fan_out(b, whole, index=d.index)}
+        own: dict[str, int | Place] = {
+            "scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post),
+            "fan_out": fan_out(b, whole, index=d.index),
+        }  # fmt: skip
         counter = d.counter(whole.size, zeros=zeros(whole))
         d.emit("dense_spikes_int8", weights=b.layout.constant(d.name, whole), counter=counter, **own)
         return
@@ -174,12 +181,12 @@ def _dense(d: Delivery) -> None:
         d.emit(f"dense_{d.kind}", **words, fan_out=fan_out(b, weights, p.learning, d.index))
 
 
-def _sparse(d: Delivery) -> None:
+def _sparse(d: Delivery, connector: Connector) -> None:
     """Emit a projection with rows of the synapses whose weight is not 0, or can change."""
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
-    rows = rows_of(p.label, p.connector, n_pre, n_post, recurrent=p.pre == p.post)
-    shape: tuple[int, ...] = (n_pre, n_post) if isinstance(p.connector, AllToAll) else (rows.size,)
+    rows = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post)
+    shape: tuple[int, ...] = (n_pre, n_post) if isinstance(connector, AllToAll) else (rows.size,)
     synapses = b.synapse_counts[d.index] = rows.size
     if np.ndim(p.delay):
         rows, steps = _delayed(b, d.index, rows, shape, n_post)
@@ -191,16 +198,16 @@ def _sparse(d: Delivery) -> None:
     if p.learning is None and not b.tunes(d.index):  # a factor of 0 would leave no synapse
         rows, weights, shape = without_zeros(rows, weights, shape)
     # counted as a matrix of all pairs; one to one as itself
-    dense = synapses if isinstance(p.connector, OneToOne) else max(synapses, n_pre * n_post)
+    dense = synapses if isinstance(connector, OneToOne) else max(synapses, n_pre * n_post)
     counter = d.counter(dense, zeros=dense - rows.size)
     if d.pre.graded:
         _graded_rows(d, counter, rows, weights)
         return
     pointers = lay.constant("", rows.pointers)
-    common = {"counter": counter, "pointers": pointers, "n_pointers": n_pre + 1}
+    common: dict[str, int | Place] = {"counter": counter, "pointers": pointers, "n_pointers": n_pre + 1}
     if p.precision == "int8":
-        words = lay.reserve(d.name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
-        d.emit("csr_spikes_int8", weights=words, scale=lay.floats(scale), **common)
+        kept = lay.reserve(d.name, "uint32", (rows.size,), lambda to: rows.fill_words(to, weights))
+        d.emit("csr_spikes_int8", weights=kept, scale=lay.floats(scale), **common)
         return
     bits = weight_words(path, weights, shape)
     kept = keep_weights(b, d.index, (rows.size, 2), lambda to: rows.fill(to, bits), d.source, rows, pointers)
@@ -297,8 +304,8 @@ def _convolution(d: Delivery) -> None:
     lines = b.layout.constant("", np.where(down >= 0, down * width, -1).astype(np.int32))
     columns = b.layout.constant("", across.astype(np.int32))
     used = b.layout.constant("", picture_fan_out(by_input, down, across))
-    synapses = c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0)
-    b.synapse_counts[d.index] = int(synapses)
+    synapses = int(c.shape[0] * group_out * np.count_nonzero(down >= 0) * np.count_nonzero(across >= 0))
+    b.synapse_counts[d.index] = synapses
     counter = d.counter(synapses, zeros=zeros(by_input), weights=by_input.size)
     d.emit(
         f"conv_{d.kind}", weights=b.layout.constant(d.name, by_input), counter=counter, area=c.shape[1] * c.shape[2],

@@ -203,9 +203,9 @@ def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarr
         if np.ndim(getattr(model, key, 0.0)):
             rule = f"needs one {key} for all neurons of {plastic.post.name}: the presynaptic traces are shared"
             raise plastic.wrong("", "EProp", rule)
-    names = kernel("integrate_and_fire").row["cells"].parameters
-    rows = lowering_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt, names)
-    return model, dict(zip(names, rows.astype(np.float64)))
+    cells: Any = kernel("integrate_and_fire").row["cells"]
+    rows = lowering_of(f"populations.{plastic.post.name}.neuron", model).matrix(model, b.dt, cells.parameters)
+    return model, dict(zip(cells.parameters, rows.astype(np.float64)))
 
 
 def _eprop(b: Builder, plastic: Plastic) -> None:

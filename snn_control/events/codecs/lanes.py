@@ -30,7 +30,7 @@ def set_bits(typingctx, mask):
     return types.int64(types.int64), gen
 
 
-def _load(context, builder, array_type, array, at, what):
+def _load(what, context, builder, array_type, array, at):
     item = builder.gep(make_array(array_type)(context, builder, array).data, [at])
     value = builder.load(builder.bitcast(item, what.as_pointer()), typ=what)
     value.align = 2
@@ -40,7 +40,7 @@ def _load(context, builder, array_type, array, at, what):
 @intrinsic
 def _quad(typingctx, data, at):
     def gen(context, builder, sig, args):
-        return _load(context, builder, sig.args[0], *args, I64)
+        return _load(I64, context, builder, sig.args[0], *args)
 
     return types.uint64(data, types.uint64), gen
 
@@ -57,7 +57,7 @@ def _others(typingctx, data, at, rows, columns, lows, high):
     """uint64 in which bit j is set if item at + j is no row, event or low time below these limits, and not ``high``."""
 
     def gen(context, builder, sig, args):
-        word = _load(context, builder, sig.args[0], *args[:2], VECTOR)
+        word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
         pixel = builder.and_(word, ir.Constant(VECTOR, [0xF7FF] * WINDOW))
         rows, columns, lows, high = (_each(builder, limit) for limit in args[2:])
         common = builder.icmp_unsigned("==", word, high)
