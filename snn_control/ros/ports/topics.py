@@ -38,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
-IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
+IN_CHECKOUT = Path(__file__).resolve().parents[3] / "tests/ros/interfaces"
 
 
 class NotInstalled(DescriptionError):
