@@ -35,7 +35,7 @@ from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.rollout import play
 from snn_control.training.result import FINAL
 from snn_control.training.teachers.teacher import teacher_of
-from snn_control.training.trainer import LONG
+from snn_control.training.training_run import LONG
 
 from .processes import ROOT, verdict
 

@@ -26,8 +26,9 @@ def walk(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[i
     """Walk so many times through the messages, one after another."""
     from rclpy.serialization import serialize_message
 
+    from snn_control.ros.messages.path_program import compile_path
     from snn_control.ros.messages.selection import SCRATCH_WORDS
-    from snn_control.ros.messages.walk import compile_path, walker
+    from snn_control.ros.messages.walk import walker
 
     program, run = compile_path(message_class, path), walker()
     scratch, out = np.zeros(SCRATCH_WORDS, np.int64), np.zeros(ROOM)

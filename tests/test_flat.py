@@ -106,7 +106,7 @@ def test_a_teacher_sees_what_the_environment_gives(tmp_path):
 
     env = "tests.test_flat:Nested-v0"
     _, spec = made(make(env, {}))
-    settings = {"environments": 2, "steps": 16, "updates": 1, "budget": 32}
+    settings = {"n_envs": 2, "n_steps": 16, "gradient_steps": 1, "total_timesteps": 32}
     train(spec, env, how="imitate", teacher=teacher, settings=settings)
     assert len(seen) == 32
 

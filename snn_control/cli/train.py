@@ -60,7 +60,6 @@ examples:
 #: options that recipes, those that are evolved, and those that are taught have no use for
 OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json")
 OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
-LEARNED = ("rl", "ppo", "sac", "imitate", "evolve", "adapt")
 
 
 def add_to(commands: Any) -> None:
@@ -70,7 +69,7 @@ def add_to(commands: Any) -> None:
         "--env", type=environment, metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID"
     )
     add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
-    parser.add_argument("--how", choices=LEARNED, help="way to train (default: what suits the actions)")
+    parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: what suits the actions)")
     text = (
         "who is imitated: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the environment"
     )

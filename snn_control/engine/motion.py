@@ -2,8 +2,8 @@
 
 The guard compiles them (`snn_control.engine.kernels.outputs`); a supervisor, which goes on where a loop has stopped,
 calls them as they are (`snn_control.ros.supervision.continuation`). So this module imports nothing that compiles. Steps
-are changes a period, accelerations changes of a step. All is float64, because a limit or a small slew changes when it is
-rounded to float32.
+are changes a period, accelerations changes of a step. All is float64, because a limit or a small slew changes when it
+is rounded to float32.
 """
 
 from __future__ import annotations

@@ -58,11 +58,10 @@ from . import table as words
 from .clock import check_libc
 from .handover import Handover
 from .port import MODES, InputPort, Port
+from .port_rows import NULL, input_rows, output_rows, table_rows
 from .rights import Rights, ask
 
 __all__ = ["Loop"]
-
-NULL = "must not be null: compiled code would jump or write there"
 
 
 def _check(
@@ -81,30 +80,6 @@ def _check(
         raise DescriptionError("trigger", trigger.name, "must be one of the inputs, in mode realtime")
     if tick <= 0:
         raise DescriptionError("tick.address", tick, NULL)
-
-
-def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null address."""
-    table = np.zeros((len(rows), width), np.int64)
-    for k, row in enumerate(rows):
-        for key, value in zip(keys, row, strict=True):
-            if value <= 0:
-                raise DescriptionError(f"{name}[{k}].{key}", value, NULL)
-        table[k, : len(keys)] = row
-    return table
-
-
-def _rows_of_inputs(inputs: Sequence[InputPort]) -> np.ndarray:
-    ports = [(port.function, port.context, port.slot) for port in inputs]
-    table = _rows("inputs", words.IN_WORDS, ("function", "context", "slot"), ports)
-    for row, port in zip(table, inputs, strict=False):
-        row[words.IN_OWN_AGE], row[words.IN_LIMIT] = getattr(port, "writes_age", False), getattr(port, "limit_ns", 0)
-        row[words.IN_UNAWAITED] = getattr(port, "unawaited", False)
-    return table
-
-
-def _rows_of_ports(name: str, ports: Sequence[Port]) -> np.ndarray:
-    return _rows(name, words.OUT_WORDS, ("function", "context"), [(port.function, port.context) for port in ports])
 
 
 class Loop:
@@ -204,12 +179,12 @@ class Loop:
         safe: Sequence[tuple[int, int, int]], trigger: InputPort | None,
     ) -> None:  # fmt: skip
         """Lay out the ports, and write their addresses into the table."""
-        self._inputs = _rows_of_inputs(inputs)
+        self._inputs = input_rows(inputs)
         self._rows = {
             words.INPUTS: self._inputs,
-            words.OUTPUTS: _rows_of_ports("outputs", outputs),
-            words.OBSERVERS: _rows_of_ports("observers", observers),
-            words.SAFES: _rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
+            words.OUTPUTS: output_rows("outputs", outputs),
+            words.OBSERVERS: output_rows("observers", observers),
+            words.SAFES: table_rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
         }
         for word, rows in self._rows.items():
             self._table[[word, word + 1]] = rows.ctypes.data, len(rows)

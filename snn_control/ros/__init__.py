@@ -20,5 +20,5 @@ def block_ends() -> tuple[signal.Signals, ...]:
 
 
 # In a node's process, before any library makes threads: signals then wait for the watchdog, and kill no thread.
-if {os.path.basename(word).removeprefix("snn_control.ros.") for word in sys.orig_argv} & set(NODES):
+if {os.path.basename(word).removeprefix("snn_control.ros.nodes.") for word in sys.orig_argv} & set(NODES):
     block_ends()

@@ -14,6 +14,6 @@ __all__ = ["Outcome", "Trained", "train", "train_seeds", "train_tasks"]
 def __getattr__(name: str) -> Any:
     """Import a name of `__all__` when it is first used."""
     if name in __all__:
-        module = {"Trained": "result", "train": "trainer"}.get(name, "seeds")
+        module = {"Trained": "result", "train": "trainer"}.get(name, "distributed.seeds")
         return getattr(importlib.import_module(f".{module}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,6 +13,7 @@ from snn_control.engine.tick import tick_address
 from snn_control.errors import InputError
 from snn_control.realtime.loop import Loop
 from snn_control.realtime.ports.memory import ReplayInput
+from snn_control.realtime.rights import Rights
 from snn_control.record.activity import ActivityRecorder
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
@@ -144,7 +145,7 @@ def test_the_command(tmp_path, capsys):
     class Still:
         wake = duration = latency = np.zeros(4, np.int64)
         running = False
-        rights = type("Rights", (), {})()
+        rights = Rights()
 
         def stats(self):
             return {}

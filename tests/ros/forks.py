@@ -58,7 +58,7 @@ def one_after_the_other(module: Any, cases: Sequence[tuple[str, str, str, Sequen
 
 
 def main() -> None:
-    module, running = importlib.import_module(f"snn_control.ros.{sys.argv[1]}"), set()
+    module, running = importlib.import_module(f"snn_control.ros.nodes.{sys.argv[1]}"), set()
     for line in sys.stdin:
         running -= {child for child in running if os.waitpid(child, os.WNOHANG)[0]}
         if child := os.fork():

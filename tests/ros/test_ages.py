@@ -16,7 +16,7 @@ from snn_control.engine.memory import i64
 from snn_control.engine.slots import SLOT_WORDS, STAMP
 from snn_control.errors import DescriptionError
 from snn_control.realtime.port import REALTIME
-from snn_control.ros.messages.walk import compile_path
+from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.ports import base
 from snn_control.ros.ports.base import AGES, WORDS, begin_take, known_since
 from snn_control.ros.ports.numeric import NumericInput

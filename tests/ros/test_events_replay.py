@@ -91,7 +91,7 @@ def test_a_process_that_dies_ends_it_with_code_1(tmp_path, recording, name, robo
         both = {"snn_control.ros.nodes.world_node", "snn_control.ros.nodes.controller_node"}
         pids = wait(lambda: both <= (found := children(replay.pid)).keys() and found, 60.0)
         wait(lambda: commands, what="a command")
-        os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)
+        os.kill(pids[f"snn_control.ros.nodes.{name}"], signal.SIGKILL)
         text, _ = replay.communicate(timeout=60)
     finally:
         if replay.poll() is None:

@@ -123,7 +123,7 @@ def test_a_node_sees_pictures_and_says_what_it_cannot_read(tmp_path, start, robo
     ("path", "value", "needle"),
     [
         ("ros.inputs.eye.grid", [2, 2], "ros.inputs.eye.grid = .*has 4 cells, the input takes 2"),
-        ("ros.inputs.eye.grid", [2, 0], "must be .columns, rows., whole numbers"),
+        ("ros.inputs.eye.grid", [2, 0], r"ros\.inputs\.eye\.grid\[1\] = 0: must be a whole number >= 1"),
         ("ros.inputs.eye.field", "data[:]", "ros.inputs.eye.field = .*does not go with grid"),
         ("ros.inputs.eye.type", "sensor_msgs/msg/LaserScan", "must be sensor_msgs/msg/Image with grid"),
         ("ros.inputs.eye", {"topic": "i", "type": "sensor_msgs/msg/CompressedImage", "field": "data[:]"},

@@ -180,7 +180,7 @@ def test_the_demo_fails_when_the_loop_is_not_closed(tmp_path, name):
         both = {"snn_control.ros.nodes.controller_node", "snn_control.ros.nodes.world_node"}
         pids = wait(lambda: both <= (found := children(demo.pid)).keys() and found, 60.0, "both processes")
         begin = time.monotonic()
-        os.kill(pids[f"snn_control.ros.{name}"], signal.SIGKILL)
+        os.kill(pids[f"snn_control.ros.nodes.{name}"], signal.SIGKILL)
         text, _ = demo.communicate(timeout=30)
     finally:
         for pid in (children(demo.pid) if demo.poll() is None else {}).values():  # in sessions of their own

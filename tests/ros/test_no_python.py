@@ -101,7 +101,7 @@ def run_receiver(file: str) -> None:
     from snn_control.engine.compile import compile_callback
     from snn_control.realtime.loop import Loop
     from snn_control.realtime.rights import priority_of_new_threads
-    from snn_control.ros.messages.walk import compile_path
+    from snn_control.ros.messages.path_program import compile_path
     from snn_control.ros.ports.numeric import CommandOutput, NumericInput
     from tests.realtime.record_output import RecordOutput
 

@@ -133,7 +133,7 @@ def test_a_priority_that_dds_did_not_get_is_among_the_missing_rights(monkeypatch
     monkeypatch.setattr(_Dds, "granted", 200)
     with dds_threads():
         pass
-    assert missing_rights(("memory",))[1].startswith("SCHED_FIFO priority 200 of the DDS threads")
+    assert missing_rights(("memory",))[1].text.startswith("priority 200 of the DDS threads")
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from std_msgs.msg import Float64MultiArray, Int16, UInt64MultiArray
 from trajectory_msgs.msg import JointTrajectory
 
 from snn_control.errors import DescriptionError
+from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.template import make_message
-from snn_control.ros.messages.walk import compile_path
 from snn_control.ros.ports.numeric import CommandOutput, EventsInput, NumericInput
 from tests.ros.calling import call
 from tests.ros.slots import QOS, Reader

@@ -17,7 +17,7 @@ from snn_control.engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, STAMP
 from snn_control.errors import RuntimeFault
 from snn_control.realtime.port import FREE, LOCKSTEP
 from snn_control.ros.messages.clouds import events_cdr
-from snn_control.ros.messages.walk import compile_path
+from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.nodes.diagnostics import describe_mismatch
 from snn_control.ros.ports.base import MOST_MESSAGES
 from snn_control.ros.ports.numeric import CommandOutput, EventsInput, NumericInput

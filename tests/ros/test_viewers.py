@@ -96,6 +96,6 @@ def test_the_rviz_configuration_shows_topics_that_are_there(published):
 
 
 def test_the_frame_of_both_is_the_view_nodes():
-    source = (CHECKOUT / "snn_control" / "ros" / "view_node.py").read_text()
+    source = (CHECKOUT / "snn_control" / "ros" / "nodes" / "view_node.py").read_text()
     assert '"frame": Parameter("snn_view"' in source
     assert FOXGLOVE["configById"]["3D!clouds"]["followTf"] == "snn_view"

@@ -29,9 +29,10 @@ from snn_control.events.cdr import ENCAPSULATION
 from snn_control.ros.messages import cdr
 from snn_control.ros.messages import selection as pick
 from snn_control.ros.messages.element_types import KINDS
+from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.selection import SCRATCH_WORDS
 from snn_control.ros.messages.template import make_message
-from snn_control.ros.messages.walk import compile_path, locate, message_end, read_values, walker
+from snn_control.ros.messages.walk import locate, message_end, read_values, walker
 from tests.guarded import Guarded
 from tests.ros.calling import put
 from tests.ros.reference import declare, encode, lookup, paths, random_message

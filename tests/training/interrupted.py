@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.parity import swing_up
 from snn_control.controller import build_program
 from snn_control.files import replace_text
-from snn_control.training import result, train, trainer
+from snn_control.training import result, train, training_run
 from snn_control.training.algorithms import self_imitation as sparing
 from snn_control.training.environments.evaluation import with_environments
 from snn_control.training.environments.gymnasium_calls import make
@@ -67,7 +67,7 @@ def upright(observation: np.ndarray) -> int:
 def run(how: str, folder: Path) -> dict[str, Any]:
     """Train, from the checkpoint if there is one; what came out. ``again``: the validation of what was kept, anew, in
     the episodes of learning and in those of saving spikes."""
-    trainer.SHORT = trainer.MIDDLE = trainer.LONG = EPISODES
+    training_run.SHORT = training_run.MIDDLE = training_run.LONG = EPISODES
     sparing.CHANGED = {"n_envs": 8, "n_steps": 128, "gradient_steps": 10}
     course.RISEN = -100.0  # so few steps teach nothing that is above chance
     env, settings = RUNS[how]

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
-from snn_control.training import result, train, trainer
+from snn_control.training import result, train, training_run
 from snn_control.training.algorithms.imitation import ImitationSettings
 from tests.cli.common import call
 
@@ -57,9 +57,9 @@ def sees_all(env, observation):
 
 @pytest.fixture
 def few_episodes(monkeypatch):
-    monkeypatch.setattr(trainer, "SHORT", 5)
-    monkeypatch.setattr(trainer, "MIDDLE", 10)
-    monkeypatch.setattr(trainer, "LONG", 10)
+    monkeypatch.setattr(training_run, "SHORT", 5)
+    monkeypatch.setattr(training_run, "MIDDLE", 10)
+    monkeypatch.setattr(training_run, "LONG", 10)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_control.controller_file import Limits
-from snn_control.training import result, train, trainer
+from snn_control.training import result, train, training_run
 from snn_control.training.algorithms import directions, evolution
 from snn_control.training.algorithms.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.environments.evaluation import evaluate
@@ -94,7 +94,7 @@ def test_few_numbers_are_searched_each_for_itself():
 
 def test_a_factor_for_each_array_adjusts_what_was_trained(monkeypatch):
     for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(trainer, name, 2)
+        monkeypatch.setattr(training_run, name, 2)
     before, settings = (
         small("CartPole-v1"),
         {"n_envs": 1, "episodes": 1, "population": 4, "factors": True, "total_timesteps": 6_000},
@@ -146,7 +146,7 @@ gymnasium.register("Sure-v0", Sure, max_episode_steps=5, reward_threshold=5.0)
 @pytest.mark.parametrize("fails", [False, True])
 def test_a_search_ends_when_more_episodes_confirm_it(monkeypatch, fails):
     for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(trainer, name, 2)
+        monkeypatch.setattr(training_run, name, 2)
     settings = {"n_envs": 2, "episodes": 2, "population": 4, "episode_steps": 5, "total_timesteps": 6 * 40}
     found = train(small("Sure-v0"), "Sure-v0", arguments={"fails": fails}, how="evolve", settings=settings)
     worst = [row["worst"] for row in found.history]
@@ -155,7 +155,7 @@ def test_a_search_ends_when_more_episodes_confirm_it(monkeypatch, fails):
 
 def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypatch):
     for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(trainer, name, 2)
+        monkeypatch.setattr(training_run, name, 2)
     begun, new = [], Evolution._new_search
     monkeypatch.setattr(Evolution, "_new_search", lambda self, mean: begun.append(mean.copy()) or new(self, mean))
     settings = {"n_envs": 1, "episodes": 1, "population": 4, "episode_steps": 5, "total_timesteps": 20 * 20}
@@ -183,7 +183,7 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
 
 def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monkeypatch):
     for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(trainer, name, 2)
+        monkeypatch.setattr(training_run, name, 2)
     monkeypatch.setattr(evolution, "TURN", 2)
     origins, begin = [], Evolution._begin
     monkeypatch.setattr(Evolution, "_begin", lambda self: origins.append(self.origin["values"].copy()) or begin(self))
@@ -209,7 +209,7 @@ def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monke
 @pytest.mark.parametrize("searched", [16, 0])
 def test_evolved_weights_stay_within_their_limits(monkeypatch, searched):
     for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(trainer, name, 2)
+        monkeypatch.setattr(training_run, name, 2)
     settings = {"n_envs": 1, "population": 4, "total_timesteps": 4 * 500 * 3, "directions": searched, "sigma": 20}
     trained = train(
         small("CartPole-v1"), "CartPole-v1", how="evolve", settings=settings,

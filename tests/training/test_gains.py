@@ -10,7 +10,7 @@ from snn_control import Model
 from snn_control.coding import PopulationEncoder
 from snn_control.controller import build_program
 from snn_control.errors import DescriptionError
-from snn_control.training import train, trainer
+from snn_control.training import train, training_run
 from snn_control.training.algorithms.evolution import FACTOR, EvolutionSettings, near_the_output
 from snn_control.training.algorithms.gains import Gains
 from snn_control.training.gradients.parameters import Parameters
@@ -20,7 +20,7 @@ from tests.training.test_train import DT, few_episodes, small  # noqa: F401
 
 def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):
     spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "total_timesteps": 6_000}
-    monkeypatch.setattr(trainer._Run, "_best", lambda run: (run.course.candidates[-1], 0.0))
+    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: (run.course.candidates[-1], 0.0))
     trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"n_envs": 2} | settings)
     (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
     gains = np.asarray(high) / high_then
@@ -69,7 +69,7 @@ def test_gains_need_an_input_that_has_receptive_fields():
 @pytest.mark.usefixtures("few_episodes")
 def test_gains_are_searched_after_imitation_where_episodes_stay_below_the_threshold(monkeypatch):
     phases = []
-    monkeypatch.setattr(trainer, "TIMES", 100)
+    monkeypatch.setattr(training_run, "TIMES", 100)
     settings = {"n_envs": 4, "n_steps": 64, "gradient_steps": 60, "total_timesteps": 4 * 256, "gain_generations": 2}
     given = {"teacher": upright, "seed": 1, "progress": phases.append}
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=settings, **given)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from snn_control.training import train, trainer
+from snn_control.training import train, training_run
 from snn_control.training.schedule.course import Schedule
 from tests.training.interrupted import RUNS
 from tests.training.test_train import QUICK, small
@@ -33,7 +33,7 @@ def test_a_run_that_is_ended_at_random_moments_gives_the_same_bits(how):
 
 
 def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypatch):
-    evaluated = trainer._Run._evaluated
+    evaluated = training_run.TrainingRun._evaluated
 
     def interrupted(self, candidate, episodes):
         if episodes == self.long:
@@ -46,12 +46,12 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
         seen.append(new)
         self.candidates = list(seen)
 
-    monkeypatch.setattr(trainer, "SHORT", 3)
-    monkeypatch.setattr(trainer, "MIDDLE", 4)
-    monkeypatch.setattr(trainer, "LONG", 4)
+    monkeypatch.setattr(training_run, "SHORT", 3)
+    monkeypatch.setattr(training_run, "MIDDLE", 4)
+    monkeypatch.setattr(training_run, "LONG", 4)
     monkeypatch.setattr(Schedule, "consider", consider)
     monkeypatch.setattr(Schedule, "choice", lambda self, returns, price: len(self.candidates) - 1)
-    monkeypatch.setattr(trainer._Run, "_evaluated", interrupted)
+    monkeypatch.setattr(training_run.TrainingRun, "_evaluated", interrupted)
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
     assert trained.ended
     assert len(seen) > 1

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from snn_control.errors import DescriptionError
-from snn_control.training import train, trainer
+from snn_control.training import train, training_run
 from snn_control.training.progress import locked_folder
 from tests.training.test_train import QUICK, few_episodes, small
 
@@ -28,7 +28,7 @@ def trained(run, stop=9):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(trainer, "SHORT", 2)
+        patch.setattr(training_run, "SHORT", 2)
         trained(folder, stop=1)
     return folder
 

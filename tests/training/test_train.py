@@ -16,7 +16,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import Limits, Surrogate, Training, load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
-from snn_control.training import train, trainer
+from snn_control.training import train, training_run
 from snn_control.training.gradients.gradient import Gradient
 from tests.cli.common import call
 
@@ -49,9 +49,9 @@ QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 @pytest.fixture
 def few_episodes(monkeypatch):
     """Validations and evaluations as short as can be."""
-    monkeypatch.setattr(trainer, "SHORT", 3)
-    monkeypatch.setattr(trainer, "MIDDLE", 4)
-    monkeypatch.setattr(trainer, "LONG", 4)
+    monkeypatch.setattr(training_run, "SHORT", 3)
+    monkeypatch.setattr(training_run, "MIDDLE", 4)
+    monkeypatch.setattr(training_run, "LONG", 4)
 
 
 def test_a_cart_pole_is_balanced_for_longer():
@@ -155,6 +155,7 @@ def test_what_does_not_fit_is_said(tmp_path, capsys):
         (["train", file, "--env", "Pendulum-v1", *run], "must be"),
         (["train", file, "--env", "CartPole-v1", "--how", "imitate", *run], "--teacher = None: is needed to imitate"),
         (["train", file, "--env", "CartPole-v1", "--how", "sac", *run], "--how = 'sac': is for outputs of numbers"),
+        (["train", file, "--env", "CartPole-v1", "--how", "poo", *run], "--how = 'poo': is not known; did you mean"),
         (["train", file, "--env", "CartPole-v1", "--teacher", "x.zop", *run], "--teacher = 'x.zop': must be"),
     ):
         code, _, err = call(capsys, *arguments)

@@ -11,7 +11,7 @@ import yaml
 from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import RuntimeFault
-from snn_control.training import trainer
+from snn_control.training import trainer, training_run
 from snn_control.training.environments import gymnasium_calls as calls
 from snn_control.training.environments import vector as environments
 from snn_control.training.starting_point.file_text import starting_point
@@ -22,9 +22,9 @@ from tests.worlds.trying import Corners, Mixed
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     for module, name, value in (
-        (trainer, "SHORT", 3),
-        (trainer, "MIDDLE", 4),
-        (trainer, "LONG", 4),
+        (training_run, "SHORT", 3),
+        (training_run, "MIDDLE", 4),
+        (training_run, "LONG", 4),
         (calls, "LIMIT", 30),
     ):
         monkeypatch.setattr(module, name, value)

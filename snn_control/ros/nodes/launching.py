@@ -150,7 +150,7 @@ def _in_workspace(executable: str) -> bool:
 
 
 def _module(process: NodeProcess) -> list[str]:
-    return ["-m", f"{PACKAGE}.ros.{process.executable}"]
+    return ["-m", f"{PACKAGE}.ros.nodes.{process.executable}"]
 
 
 def command_line(process: NodeProcess) -> list[str]:

@@ -19,7 +19,7 @@ from ...events.files.messages import CLOUD_TYPE
 from ...events.packets import PACKET_TYPES, packet_cdr
 from ..messages.clouds import events_cdr
 from ..messages.images import image_cdr
-from ..messages.walk import compile_path
+from ..messages.path_program import compile_path
 from ..ports.numeric import CommandOutput, NumericInput
 from ..ports.topics import input_type, message_class, qos_of, resolved, value_field
 

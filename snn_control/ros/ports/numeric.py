@@ -27,11 +27,11 @@ from ..messages.element_types import KIND_SIZES
 from ..messages.field_limits import put_row, rows_of
 from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
 from ..messages.message_types import type_name
+from ..messages.path_program import PathProgram
 from ..messages.reduction import REDUCTIONS, reduce_sectors
 from ..messages.rounding import COMMAND, PLACE, ROW
 from ..messages.selection import DETAIL, SCRATCH_WORDS
 from ..messages.template import make_template
-from ..messages.walk import PathProgram
 from . import base
 from .base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
 

@@ -26,8 +26,8 @@ from ...realtime.ports.columns import addresses_of
 from ...realtime.ports.packet_receiver import Pacing, PacketReceiver
 from ..messages.field_limits import fit_bounds
 from ..messages.images import COMPRESSED, IMAGE_TYPE, ImageInput
+from ..messages.path_program import PathProgram, compile_path
 from ..messages.reduction import rules_of
-from ..messages.walk import PathProgram, compile_path
 from .numeric import CommandOutput, EventsInput, NumericInput, check_size
 from .packets import PacketInput
 
@@ -38,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
-IN_CHECKOUT = Path(__file__).resolve().parents[2] / "tests/ros/interfaces"
+IN_CHECKOUT = Path(__file__).resolve().parents[3] / "tests/ros/interfaces"
 
 
 class NotInstalled(DescriptionError):

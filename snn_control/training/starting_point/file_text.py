@@ -26,18 +26,16 @@ import yaml
 from ...controller import build_program
 from ...controller_file import parse_spec
 from ...controller_file.reader import Loader
-from ...errors import DescriptionError
 from ...gym_adapter.flat import flat_environment
 from ..environments.observation_statistics import actions_of, observe, ranges
-from . import event_pictures as starting_pictures
+from . import event_pictures
 from .hidden_state import past_helps
+from .space_parts import MOST, SpaceInput, SpaceOutput, inputs_of, outputs_of
 from .yaml_text import comment, flow, pair, wrapped
 
 __all__ = ["STEPS", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges in, and again with held ones
-MOST = 1024  # largest number of numbers in an observation
-MOST_ACTIONS = 512  # of numbers or choices: a decoder has a row of weights for each
 TICKS, LAYER, BIAS = 4, 64, 0.15  # steps in a period, neurons of a layer and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
 PAST = 2  # periods that the past comes later, where it is needed
@@ -47,57 +45,6 @@ SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly over
 GRID = 8  # columns and rows of a camera's cells
 #: how strongly one number of an input drives a layer: sum of the squares of its fields, times sqrt(2)
 DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
-UNBOUNDED = 1e6  # bounds of an action beyond it count as infinite
-
-WRAP = "register one that is wrapped"  # the wrappers that docs/training.md describes
-FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/training.md)"
-CHANGE_ACTION = f"{WRAP} in gymnasium.wrappers.TransformAction (docs/training.md)"
-CHANGE = f"{WRAP} in gymnasium.wrappers.TransformObservation (docs/training.md)"
-SHRINK = (
-    f"{WRAP} in gymnasium.wrappers.GrayscaleObservation and ResizeObservation, to (32, 32) or less; or let it see "
-    "numbers, or a camera's events ('snn_control new --events')"
-)
-
-
-@dataclass(frozen=True)
-class _Input:
-    """An input of the file.
-
-    key : key in a Dict observation; None if the observation is one array
-    kind : numbers, choices or events
-    low, high : (size,) float64, bounds of the space; for events the last column and row of the camera
-    """
-
-    name: str
-    key: str | None
-    kind: str
-    space: Any
-    low: np.ndarray
-    high: np.ndarray
-
-    @property
-    def size(self) -> int:
-        return self.low.size
-
-    @property
-    def picture(self) -> bool:
-        """Whether it is a picture: what a pixel was while ranges were measured says little of what it can be."""
-        return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
-
-
-@dataclass(frozen=True)
-class _Output:
-    """An output of the file.
-
-    neurons : size of its read-out: one for each number or action
-    limits : (low, high) of (neurons,) float64 for numbers; None for a choice
-    whose : where the limits come from
-    """
-
-    name: str
-    neurons: int
-    limits: tuple[np.ndarray, np.ndarray] | None = None
-    whose: str = ""
 
 
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
@@ -111,9 +58,9 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     Raises DescriptionError if a controller cannot have one of the environment's spaces.
     """
     env = flat_environment(env)
-    (inputs, unseen), outputs = _inputs(env.observation_space), _outputs(env.action_space)
+    (inputs, unseen), outputs = inputs_of(env.observation_space), outputs_of(env.action_space)
     period, says = _period(env)
-    short = period <= starting_pictures.SHORT and any(one.kind == "events" for one in inputs)
+    short = period <= event_pictures.SHORT and any(one.kind == "events" for one in inputs)
     ticks = 1 if short else TICKS
     measured = _measure(env, inputs, outputs, seed, steps)
     lines = [
@@ -154,76 +101,6 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(1e-6 <= value <= 1e6)
 
 
-# what comes in -----------------------------------------------------------------------------------------------
-def _inputs(space: Any) -> tuple[list[_Input], dict[str, Any]]:
-    """The inputs, and parts of a Dict that cannot be one."""
-    from gymnasium import spaces
-
-    unseen = {}
-    if not isinstance(space, spaces.Dict):
-        found = [_value("observation", None, space)]
-    else:
-        cameras = [key for key, part in space.spaces.items() if _is_events(part) and f"{key}_count" in space.spaces]
-        others = {key: part for key, part in space.spaces.items() if key.removesuffix("_count") not in cameras}
-        unseen = {key: part for key, part in others.items() if _bounds(part) is None}
-        if not cameras and len(unseen) == len(others):
-            unseen = {}  # without anything to see, `_value` refuses the first part and names what is wrong
-        kept = [key for key in space.spaces if key in cameras or (key in others and key not in unseen)]
-        found = [_camera(key, space[key]) if key in cameras else _value(key, key, space[key]) for key in kept]
-    numbers = [one for one in found if one.kind != "events"]
-    size = sum(one.size for one in numbers)
-    if len(found) == len(numbers) and size == 0:
-        raise DescriptionError("observation_space", space, "must have a number")
-    if size > MOST:
-        pictures = any(one.picture for one in numbers)
-        rule = f"must be at most {MOST:,} numbers, and has {size:,}"
-        raise DescriptionError("observation_space", space, rule, SHRINK if pictures else CHANGE)
-    return found, unseen
-
-
-def _bounds(space: Any) -> tuple[Any, Any] | None:
-    """Low and high ends of the numbers of a space; None if it does not consist of numbers."""
-    from gymnasium import spaces
-
-    if isinstance(space, spaces.Box):
-        return space.low, space.high
-    if isinstance(space, spaces.Discrete | spaces.MultiDiscrete):
-        return space.start, space.start + (space.n if isinstance(space, spaces.Discrete) else space.nvec) - 1
-    if isinstance(space, spaces.MultiBinary):
-        return np.zeros(space.shape), np.ones(space.shape)
-    if isinstance(space, spaces.Tuple):
-        parts = [found for part in space if (found := _bounds(part)) is not None]
-        if len(parts) == len(space.spaces) > 0:
-            return np.concatenate([np.ravel(low) for low, _ in parts]), np.concatenate([np.ravel(h) for _, h in parts])
-    return None
-
-
-def _value(name: str, key: str | None, space: Any) -> _Input:
-    from gymnasium import spaces
-
-    if (bounds := _bounds(space)) is None:
-        path = "observation_space" if key is None else f"observation_space[{key!r}]"
-        dict_of = ", or a Dict of these" if key is None else ""
-        rule = f"must be a Box, Discrete, MultiDiscrete or MultiBinary{dict_of}"
-        raise DescriptionError(path, space, rule, FLATTEN if space.is_np_flattenable else CHANGE)
-    parts = space.spaces if isinstance(space, spaces.Tuple) else [space]
-    kind = "numbers" if any(isinstance(part, spaces.Box) for part in parts) else "choices"
-    return _Input(name, key, kind, space, *(np.array(side, np.float64).reshape(-1) for side in bounds))
-
-
-def _is_events(space: Any) -> bool:
-    return space.shape is not None and len(space.shape) == 2 and space.shape[1] == 4 and hasattr(space, "high")
-
-
-def _camera(key: str, space: Any) -> _Input:
-    last = np.array(space.high[0, 1:3], np.float64)
-    if not (last < 65535).all():
-        rule = "has no bounds that say how many columns and rows the camera has"
-        fix = "'snn_control new FILE --events WIDTHxHEIGHT' writes what to start from"
-        raise DescriptionError(f"observation_space[{key!r}]", space, rule, fix)
-    return _Input(key, key, "events", space, np.zeros(2), last)
-
-
 @dataclass(frozen=True)
 class _Measured:
     """What was measured by playing.
@@ -238,7 +115,9 @@ class _Measured:
     remembers: bool = False
 
 
-def _measure(env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], seed: int, steps: int) -> _Measured:
+def _measure(
+    env: Any, inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput], seed: int, steps: int
+) -> _Measured:
     numbers = [one for one in inputs if one.kind == "numbers"]
     if not numbers:
         return _Measured({})
@@ -255,7 +134,7 @@ def _measure(env: Any, inputs: Sequence[_Input], outputs: Sequence[_Output], see
     return _Measured(found, says, past_helps(observations, played.actions, played.first))
 
 
-def _inputs_text(inputs: Sequence[_Input], measured: _Measured, period: float, short: bool) -> list[str]:
+def _inputs_text(inputs: Sequence[SpaceInput], measured: _Measured, period: float, short: bool) -> list[str]:
     found = measured.found
     head = comment(measured.says, 2) if any(one[2].any() for one in found.values()) else []
     lines = ["", "inputs:", *head]
@@ -275,7 +154,7 @@ def _short(space: Any) -> str:
     return textwrap.shorten(text.replace("[ ", "[").replace(" ]", "]"), 90, placeholder=" ...")
 
 
-def _numbers_text(one: _Input, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:
+def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: np.ndarray, finite: bool) -> list[str]:
     lines = ["    kind: value", f"    size: {one.size}"]
     lines += [*comment(f"range: {_whose(measured)}"), *wrapped("range", pair(low, high))]
     if not finite:
@@ -294,7 +173,7 @@ def _whose(measured: np.ndarray) -> str:
     return f"the space's, but for [{which}] measured: {why}"
 
 
-def _choices_text(one: _Input) -> list[str]:
+def _choices_text(one: SpaceInput) -> list[str]:
     """Fields at whole numbers. Each number of the input has equally many, so some may lie beyond its values."""
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MOST // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
@@ -311,9 +190,9 @@ def _choices_text(one: _Input) -> list[str]:
     ]
 
 
-def _camera_text(one: _Input, period: float, short: bool) -> list[str]:
+def _camera_text(one: SpaceInput, period: float, short: bool) -> list[str]:
     width, height = _size(one)
-    most = starting_pictures.GRID if short else GRID
+    most = event_pictures.GRID if short else GRID
     grid, tau = [min(most, width), min(most, height)], max(0.02, 4 * period)
     encoder = f"{{type: surface, grid: {grid}, tau: {tau:.4g}, polarity: split}} # cells are 1 at an event and decay"
     if short:
@@ -326,26 +205,26 @@ def _camera_text(one: _Input, period: float, short: bool) -> list[str]:
     ]
 
 
-def _size(camera: _Input) -> tuple[int, int]:
+def _size(camera: SpaceInput) -> tuple[int, int]:
     """Width and height [pixel]."""
     width, height = (camera.high + 1).astype(int).tolist()
     return width, height
 
 
 # the network -------------------------------------------------------------------------------------------------
-def _free(inputs: Sequence[_Input], name: str) -> str:
+def _free(inputs: Sequence[SpaceInput], name: str) -> str:
     """A name for a population that no input has."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
 
 
-def _readouts(inputs: Sequence[_Input], outputs: Sequence[_Output]) -> list[str]:
+def _readouts(inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput]) -> list[str]:
     return [_free(inputs, one.name.replace("action", "readout")) for one in outputs]
 
 
 def _network_text(
-    inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int, remembers: bool
+    inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput], dt: float, seed: int, remembers: bool
 ) -> list[str]:
     membrane = f"tau_mem: {-dt / math.log(KEPT):.9g}, r: {1 / (1 - KEPT):g}"
     first, second = (_free(inputs, name) for name in ("hidden_1", "hidden_2"))
@@ -382,8 +261,8 @@ def _network_text(
     ]
 
 
-def _pictures_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: float, seed: int) -> list[str]:
-    cameras, most = [], starting_pictures.GRID
+def _pictures_text(inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput], dt: float, seed: int) -> list[str]:
+    cameras, most = [], event_pictures.GRID
     for one in inputs:
         if one.kind == "events":
             width, height = _size(one)
@@ -392,51 +271,14 @@ def _pictures_text(inputs: Sequence[_Input], outputs: Sequence[_Output], dt: flo
     readouts = zip(_readouts(inputs, outputs), (one.neurons for one in outputs), strict=True)
     layers = _free(inputs, "hidden_short"), _free(inputs, "hidden_long")
     numbers = [one.name for one in inputs if one.kind != "events"]
-    return starting_pictures.network_text(cameras, numbers, list(readouts), layers, dt, seed)
+    return event_pictures.network_text(cameras, numbers, list(readouts), layers, dt, seed)
 
 
 def _normal(std: float, seed: int) -> str:
     return f"{{type: normal, mean: 0, std: {std:.4g}, seed: {seed}}}"
 
 
-# what goes out -----------------------------------------------------------------------------------------------
-def _outputs(space: Any) -> list[_Output]:
-    from gymnasium import spaces
-
-    if isinstance(space, spaces.Box):
-        return [_numbers(space)]
-    if isinstance(space, spaces.Discrete):
-        choices = {"action": int(space.n)}
-    elif isinstance(space, spaces.MultiDiscrete | spaces.MultiBinary):
-        each = getattr(space, "nvec", np.full(space.shape, 2))
-        choices = {f"action_{k}": int(n) for k, n in enumerate(np.ravel(each))}
-    else:
-        raise DescriptionError(
-            "action_space", space, "must be a Box, Discrete, MultiDiscrete or MultiBinary", CHANGE_ACTION
-        )
-    if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST_ACTIONS:
-        rule = f"must be choices among 2 actions or more, at most {MOST_ACTIONS} in all"
-        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    return [_Output(name, n) for name, n in choices.items()]
-
-
-def _numbers(space: Any) -> _Output:
-    low, high = (np.array(side, np.float64).reshape(-1) for side in (space.low, space.high))
-    if not 0 < low.size <= MOST_ACTIONS:
-        rule = f"must be 1 to {MOST_ACTIONS} numbers"
-        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    bounded = [np.abs(side) < UNBOUNDED for side in (low, high)]
-    limits = np.where(bounded[0], low, np.minimum(-1.0, high - 2)), np.where(bounded[1], high, np.maximum(1.0, low + 2))
-    if not (limits[0] < limits[1]).all():
-        rule = "must leave room between low and high"
-        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    whose = "the space's" if np.all(bounded) else "the space has no bounds, write what the task needs"
-    if space.dtype.kind in "iu":
-        whose += "; commands are rounded to its whole numbers where it is run and trained"
-    return _Output("action", low.size, limits, whose)
-
-
-def _outputs_text(outputs: Sequence[_Output], readouts: Sequence[str]) -> list[str]:
+def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> list[str]:
     lines = ["", "outputs:"]
     for one, source in zip(outputs, readouts, strict=True):
         rows = "1" if one.neurons == 1 else str(np.eye(one.neurons, dtype=int).tolist())

@@ -8,7 +8,8 @@ the companion "adjoint" of its plug-in (`snn_control.engine.lowering.Plugin`).
 
 from .adjoint import Adjoint
 from .delivery import Add, Copy, Dense, PopulationVector, Synapse, Trace, Window
-from .neurons import IntegrateAndFire, LeakyIntegrator
+from .integrate_and_fire import IntegrateAndFire
+from .leaky_integrator import LeakyIntegrator
 from .synapses import Convolution, Delayed, Gather, OneToOne, Release, Sparse, Tiles
 
 __all__ = ["ADJOINTS"]

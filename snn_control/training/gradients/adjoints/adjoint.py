@@ -11,7 +11,9 @@ from ....controller_file import Surrogate
 from ....engine.program import Place
 from .tape import Signal, Tape
 
-__all__ = ["Adjoint", "Constant", "numbers", "signal"]
+__all__ = ["NOTHING", "Adjoint", "Constant", "add_parameters", "numbers", "signal"]
+
+NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a signal that is not there
 
 
 def signal(place: Place) -> Signal:
@@ -95,3 +97,11 @@ class Adjoint:
     def backward(self, tape: Tape, first: int, stop: int) -> None:
         """Add to the gradients of what it reads and of its constants."""
         raise NotImplementedError
+
+
+def add_parameters(one: Any, tape: Tape) -> None:
+    """Add the gradients of a population's parameters and bias, after all steps."""
+    if one.params.trained:
+        one.params.add(one.gp if one.params.values.shape[1] > 1 else one.gp.sum(1, keepdims=True))
+    if one.bias is not None and one.bias.trained:
+        one.bias.add(tape.gradient(one.current).sum((0, 1), dtype=np.float64))

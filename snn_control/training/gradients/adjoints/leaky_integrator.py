@@ -1,0 +1,127 @@
+"""The adjoint of leaky integrators."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ....engine.compile import compile_function
+from ....engine.program import PROGRAM
+from .adjoint import NOTHING, Adjoint, add_parameters, signal
+from .tape import Tape
+
+__all__ = ["LeakyIntegrator"]
+
+ZERO = np.float32(0)
+LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range(7)
+
+
+def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
+    """Compute the membranes of the steps ``first`` to ``stop`` into ``value``; other arguments as in
+    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
+
+    state : (2, rows, n) membrane and synaptic current; start : (2, n)
+    kept : (1 or 2, steps, rows, n) the membrane before, not below its floor; the synaptic current
+    """
+    rows, n = current.shape[1], current.shape[2]
+    synaptic = isyn.shape[0] > 0
+    for t in range(first, stop):
+        for r in range(rows):
+            v, q = state[0, r], state[1, r]
+            for i in range(n):
+                if age[t, r] == 0:
+                    v[i], q[i] = start[0, i], start[1, i]
+                arrived = ZERO
+                if synaptic:
+                    arrived = q[i] + isyn[t, r, i]
+                    kept[1, t, r, i] = arrived
+                    q[i] = arrived * p[LI_DECAY_SYN, i]
+                before = v[i] if v[i] > p[LI_FLOOR, i] else p[LI_FLOOR, i]
+                kept[0, t, r, i] = before
+                u = p[LI_GAIN, i] * current[t, r, i] + p[LI_GAIN_SYN, i] * arrived
+                u = u + (p[LI_LEAK, i] - p[LI_LOSS, i] * before)
+                v[i] = p[LI_DECAY, i] * before + u
+                value[t, r, i] = v[i]
+
+
+def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
+    """Arguments as in `fire_backward` there; ``gs`` is the derivative by the membrane of each step, ``carry`` (2, rows,
+    n)."""
+    rows, n = current.shape[1], current.shape[2]
+    synaptic = gq.shape[0] > 0
+    for t in range(stop - 1, first - 1, -1):
+        for r in range(rows):
+            gv, gisyn = carry[0, r], carry[1, r]
+            for i in range(n):
+                g, before = gs[t, r, i] + gv[i], kept[0, t, r, i]
+                if want:
+                    gp[LI_DECAY, i] += g * before
+                    gp[LI_LOSS, i] -= g * before
+                    gp[LI_GAIN, i] += g * current[t, r, i]
+                    gp[LI_LEAK, i] += g
+                    if synaptic:
+                        gp[LI_GAIN_SYN, i] += g * kept[1, t, r, i]
+                        gp[LI_DECAY_SYN, i] += gisyn[i] * kept[1, t, r, i]
+                gi[t, r, i] = p[LI_GAIN, i] * g
+                if synaptic:
+                    gisyn[i] = p[LI_DECAY_SYN, i] * gisyn[i] + p[LI_GAIN_SYN, i] * g
+                    gq[t, r, i] = gisyn[i]
+                gv[i] = (p[LI_DECAY, i] - p[LI_LOSS, i]) * g
+                if before <= p[LI_FLOOR, i]:
+                    if want:
+                        gp[LI_FLOOR, i] += gv[i]
+                    gv[i] = ZERO
+            if age[t, r] == 0:
+                for i in range(n):
+                    gv[i] = gisyn[i] = ZERO
+
+
+LEAK_FORWARD = "void(f4[:,:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],f4[:,:,::1],f4[:,::1],f4[:,:,:,::1],f4[:,:,::1],i8,i8)"
+LEAK_BACKWARD = (
+    "void(f4[:,:,::1],f4[:,:,::1],i4[:,::1],f4[:,::1],f4[:,:,:,::1],f4[:,:,::1],f8[:,::1],b1,f4[:,:,::1],f4[:,:,::1],"
+    "i8,i8)"
+)
+
+
+class LeakyIntegrator(Adjoint):
+    """Adjoint of leaky_integrator."""
+
+    def __init__(self, w: Any, post: bool, constant: Any) -> None:
+        super().__init__(w, post, constant)
+        self.params = constant(w.params)
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
+        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
+        self.v = signal(w.v)
+        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
+        self.writes = [self.v]
+
+    def begin(self, tape: Tape, state: Any, initial: Any) -> None:
+        w, n, rows = self.w, self.w.n, tape.rows
+        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
+        if self.isyn is not None:
+            tape.new(self.isyn, n)
+        tape.new(self.v, n)
+        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
+        self.state, self.start = np.zeros((2, rows, n), np.float32), np.zeros((2, n), np.float32)
+        for k, place in enumerate((w.v, w.isyn)):
+            if place:
+                self.state[k], self.start[k] = state(place), initial(place)
+        self.kept = np.empty((2 if w.isyn else 1, tape.length, rows, n), np.float32)
+        self.carry, self.gp = np.zeros((2, rows, n), np.float32), np.zeros(self.p.shape)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
+        compile_function(leak_forward, LEAK_FORWARD)(
+            tape.values[self.current], isyn, self.age(tape), self.p, self.state, self.start, self.kept,
+            tape.values[self.v], first, stop,
+        )  # fmt: skip
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
+        compile_function(leak_backward, LEAK_BACKWARD)(
+            tape.gradient(self.v), tape.values[self.current], self.age(tape), self.p, self.kept, self.carry, self.gp,
+            self.params.trained, gi, gq, first, stop,
+        )  # fmt: skip
+        if first == 0:
+            add_parameters(self, tape)
