@@ -31,11 +31,14 @@ def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.
     cost : (4, 4) float64, of what is to come
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
-    a, b = np.zeros((4, 4)), np.zeros((4, 1))
+    a: np.ndarray = np.zeros((4, 4))
+    b: np.ndarray = np.zeros((4, 1))
     a[:2, 2:] = np.eye(2)
     a[2:, 1:] = np.linalg.solve(mass, [[0.0, -FRICTION[0], 0.0], [LEVER * GRAVITY, 0.0, -FRICTION[1]]])
     b[2:] = np.linalg.solve(mass, [[1.0], [0.0]])
-    term, ahead, pushed = np.eye(4), np.zeros((4, 4)), np.zeros((4, 4))
+    term = np.eye(4)
+    ahead: np.ndarray = np.zeros((4, 4))
+    pushed: np.ndarray = np.zeros((4, 4))
     for k in range(1, 12):  # exp(A dt), and its integral
         ahead, pushed, term = ahead + term, pushed + term * (STEP / k), term @ a * (STEP / k)
     b = pushed @ b

@@ -196,7 +196,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
         held = centres[np.argmin((((centres - held) / (high - low)) ** 2).sum(1))]
     for d in range(spec.size):
         x = np.linspace(low[d], high[d], POINTS)
-        response = np.empty((POINTS, drive.size))
+        response: np.ndarray = np.empty((POINTS, drive.size))
         for k in range(POINTS):
             value = held.copy()
             value[d] = x[k]

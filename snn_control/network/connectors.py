@@ -141,7 +141,8 @@ class FixedProbability(Seeded, Connector):
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         check_count(self.p * n_pre * n_post)
-        counts, parts = np.zeros(n_pre, np.int64), [np.zeros(0, np.uint32)]
+        counts = np.zeros(n_pre, np.int64)
+        parts: list[np.ndarray] = [np.zeros(0, np.uint32)]
         for places in scattered(self.generator(), self.p, n_pre * n_post):
             pre, post = np.divmod(places, n_post)
             if recurrent and not self.allow_self:
@@ -200,7 +201,7 @@ def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray
         return np.nonzero(chosen)[1].reshape(m, n).astype(np.uint32)
     numbers = rng.integers(0, among, (m, n), np.uint32)
     numbers.sort(axis=1)
-    left = np.arange(m)
+    left: np.ndarray = np.arange(m)
     while left.size:
         part = numbers[left]
         again = np.zeros(part.shape, bool)

@@ -57,10 +57,10 @@ class Survey:
         self.on = self.off = 0
         self.bin_ns = LEAST_BIN
         self._rate = np.zeros((2 * BINS, 2), np.int64)
-        self.pixels = np.zeros((1, 1), np.int64)
+        self.pixels: np.ndarray = np.zeros((1, 1), np.int64)
         self.intervals = np.zeros(len(INTERVALS) - 1, np.int64)
         self.jumps: list[int] = []
-        self._before = np.full((1, 1), -1, np.int64)
+        self._before: np.ndarray = np.full((1, 1), -1, np.int64)
         self._points: list[np.ndarray] = []
         self._every, self._seen = 1, 0
         self._newest = 0  # time of the last event that was added [ns]

@@ -144,7 +144,8 @@ class SAC(Learner):
         batch.reset()
         keep = np.where(np.arange(n) % 2, 0, s.noise_correlation)[:, None]
         frames = FrameStack(s.n_stack)
-        noise, sums, owed, report = np.zeros((n, self.m), np.float32), np.zeros(n), 0.0, {}
+        sums, owed, report = np.zeros(n), 0.0, {}
+        noise: np.ndarray = np.zeros((n, self.m), np.float32)
         for k in range(s.n_steps):
             before = self.student.remember(batch)
             heads, seen = self.student.step(batch, inputs, start)

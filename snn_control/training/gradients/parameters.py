@@ -213,7 +213,7 @@ class Parameters:
             return (self._slopes(p) * g).sum(0).astype(np.float32)
         picked = g.reshape(-1)[p.at] * np.float32(p.factor * p.unit)
         if p.index.size == p.values.size:
-            into = np.empty(p.values.size, np.float32)
+            into: np.ndarray = np.empty(p.values.size, np.float32)
             into[p.index] = picked
         else:
             into = np.bincount(p.index, picked, p.values.size).astype(np.float32)
@@ -251,7 +251,7 @@ class Parameters:
         marks = (np.arange(p.values.size) / 2 + 1).astype(np.float32).reshape(p.values.shape)
         one, other = (build_program(p.put(self._spec, marks + np.float32(k))) for k in (0, 1 << 20))
         alike = len(one.operations) == len(self.program.operations) and one.constants.size == other.constants.size
-        differs = np.zeros(0, np.int64)
+        differs: np.ndarray = np.zeros(0, np.int64)
         if alike:
             differs = np.flatnonzero(one.constants.view(np.uint32) != other.constants.view(np.uint32))
         for marked, own in zip(one.operations, self.program.operations):

@@ -336,7 +336,8 @@ def episode(
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
     silencing = {"stray": 5 * BLIND_LASTS} | ({"calm": 4 * SILENCE_TAU} if busy else {})  # for how long [s]
     rows: list[tuple[Any, ...]] = []
-    over, lost, noise, drives, push = False, False, np.zeros(2), False, np.zeros(2)
+    over, lost, noise, drives = False, False, np.zeros(2), False
+    push: np.ndarray = np.zeros(2)
     while not over:
         own, said = np.ravel(controller.predict(observation)[0]), teacher.predict(observation, info)[0]
         error = info["target"] - observation["joint_position"]

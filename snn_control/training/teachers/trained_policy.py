@@ -54,7 +54,7 @@ class TrainedPolicy:
 
     def __call__(self, observation: Any) -> Any:
         """The action for one observation: a whole number, or an array of ``shape``, float32."""
-        x = np.asarray(observation, np.float32).reshape(-1)
+        x: np.ndarray = np.asarray(observation, np.float32).reshape(-1)
         if self.one_hot:
             x = (np.arange(self.inputs) == x).astype(np.float32)
         for k, (weights, biases) in enumerate(self.layers):
