@@ -24,7 +24,7 @@ from ...controller import Controller
 from ...controller_file import ControllerSpec, load_spec
 from ...engine.kernels import outputs as guard_words
 from ...engine.tick import tick_address
-from ...errors import NO_VALUE, DescriptionError, RuntimeFault, SnnControlError, close_match, in_file
+from ...errors import DescriptionError, RuntimeFault, SnnControlError, in_file
 from ...realtime import table as loop_words
 from ...realtime.faults import FaultLog
 from ...realtime.handover import Handover
@@ -38,6 +38,7 @@ from ..supervision.supervisor import Supervisor
 from ..supervision.systemd import notify
 from .console import Console
 from .diagnostics import Reporter
+from .loop_parameters import heartbeat_limit, trigger_of
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .recording import Recording
 from .services import offer_services
@@ -190,8 +191,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
         """Make the loop between the ports, and the supervisor; raises DescriptionError."""
-        lockstep, bound, trigger = self.mode == "lockstep", controller.bound, self._trigger(spec)
-        handover, supervise = None, self._supervised(controller)
+        lockstep, bound, trigger = self.mode == "lockstep", controller.bound, trigger_of(self, spec)
+        handover, supervise = None, heartbeat_limit(self, controller)
         heard = heard_in_faults(spec, self.outputs)
         if not lockstep:
             numbers = [port.n_rows for port, _ in heard]
@@ -250,33 +251,6 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if there:
             controller.load_learned(self.given.state)
         return there
-
-    def _trigger(self, spec: ControllerSpec) -> Any:
-        """The port whose messages wake the loop, None if the clock does; raises DescriptionError."""
-        name = self.given.trigger
-        if self.mode != "event":
-            if name:
-                raise DescriptionError("trigger", name, "is for mode event", "leave it out, or add mode:=event")
-            return None
-        smooth = [o.name for o in spec.outputs if o.smooth]
-        if smooth:
-            rule = "needs ticks of one length, which mode event does not have"
-            raise DescriptionError(f"{self.file}: outputs.{smooth[0]}.acceleration", NO_VALUE, rule, "mode:=realtime")
-        waking = [one.name for one in spec.inputs if not getattr(one, "stop_when", "")]
-        if name not in waking and (name or len(waking) != 1):
-            rule = f"must be an input that does not stop the commands: {', '.join(waking) or 'there is none'}"
-            raise DescriptionError("trigger", name or NO_VALUE, rule, close_match(name, waking))
-        return self.inputs[[one.name for one in spec.inputs].index(name or waking[0])]
-
-    def _supervised(self, controller: Controller) -> float:
-        """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
-        limit = self.given.supervise
-        if self.mode == "lockstep" or not limit:
-            return 0.0
-        least = 2 * controller.period_ns * 1e-9
-        if limit < least:
-            raise DescriptionError("supervise", limit, f"must be at least two periods: {least:g} s")
-        return limit
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
