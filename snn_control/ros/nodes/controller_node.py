@@ -203,30 +203,15 @@ class ControllerNode(ProcessNode, LifecycleNode):
             if self.recording is not None:
                 self.recording.recorders[1].follow(handover)
         self.loop = Loop(
-            tick_address(),
-            bound.table,
-            controller.period_ns,
-            self.inputs,
-            self.outputs,
-            ends_of(spec, bound),
-            observers=observers,
-            mode="lockstep" if lockstep else "realtime",
-            trigger=trigger,
-            control=bound.address("control"),
-            guard=bound.address("guard"),
-            ramps=any(o.ramp or o.stays for o in spec.outputs),
-            publish_budget_s=self.given.publish_budget,
-            most_missed=spec.guard.missed,
-            halt=self._stop.halt,
-            phase_ns=round(self.given.phase * 1e9),
-            priority=self.given.priority,
-            cpus=None if self.given.cpu < 0 else [self.given.cpu],
-            hold=[*self.inputs, *self.outputs],
-            keep=controller,
+            tick_address(), bound.table, controller.period_ns, self.inputs, self.outputs, ends_of(spec, bound),
+            observers=observers, mode="lockstep" if lockstep else "realtime", trigger=trigger,
+            control=bound.address("control"), guard=bound.address("guard"),
+            ramps=any(o.ramp or o.stays for o in spec.outputs), publish_budget_s=self.given.publish_budget,
+            most_missed=spec.guard.missed, halt=self._stop.halt, phase_ns=round(self.given.phase * 1e9),
+            priority=self.given.priority, cpus=None if self.given.cpu < 0 else [self.given.cpu],
+            hold=[*self.inputs, *self.outputs], keep=controller, handover=handover, name=self.get_name(),
             memory=self.supervisor.table if self.supervisor is not None else None,
-            handover=handover,
-            name=self.get_name(),
-        )
+        )  # fmt: skip
         if self.supervisor is not None and handover is not None:
             priority = self.given.priority + 1 if self.given.priority else 0
             told = messages_of(self, controller, heard) | {"motion": handover.told() | self.loop.grid}
