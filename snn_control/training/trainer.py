@@ -79,8 +79,6 @@ def train(
         that the file names
     progress : called after each phase
 
-    Matrices are multiplied in one thread, whatever the number of cores.
-
     Raises DescriptionError, naming what does not fit.
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
@@ -104,8 +102,7 @@ def train(
     asked["controller"] = _digest(spec)
     if learner is not None:
         learner.surrogate = surrogate or spec.training.surrogate
-        asked |= {"teacher": str(teacher), "surrogate": asdict(learner.surrogate)}
-        asked["trainable"] = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
+        asked |= {"teacher": str(teacher), **_asked_of(learner)}
     # more threads are slower for matrices this small, and their number would change the bits
     with locked_folder(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
         folder = Folder(run, asked) if run is not None else None
@@ -161,6 +158,12 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
     """The limits given in Python, which may be mappings as in a file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
+
+
+def _asked_of(learner: Learner) -> dict[str, Any]:
+    """What a learner was asked to train, for `Folder`."""
+    trainable = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
+    return {"surrogate": asdict(learner.surrogate), "trainable": trainable}
 
 
 def _digest(spec: ControllerSpec) -> str:
