@@ -7,8 +7,6 @@ import sys
 import textwrap
 from pathlib import Path
 
-import pytest
-
 from snn_control.engine.compile import _at_load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,7 +26,6 @@ def python(code, cache, root=ROOT, **environment):
 
 SECOND_CONTROLLER = """
     import threading, time
-    start = time.process_time()
     import numba
     imported = time.process_time()
     from snn_control.coding import MembraneDecoder, Output, PopulationEncoder, SpikeDecoder, ValueInput
@@ -56,7 +53,7 @@ SECOND_CONTROLLER = """
     for thread in threads:
         thread.join()
     print("threads", done)
-    print("seconds", time.process_time() - imported, imported - start)
+    print("seconds", time.process_time() - imported)
     first = dict(compilations)
     load(70, [Output("u", (SpikeDecoder("a", 0.2, 0.02),)), Output("w", (MembraneDecoder("l", 1.0),))],
          Population("l", 3, LI(), bias=1.0))
@@ -66,7 +63,6 @@ SECOND_CONTROLLER = """
 """
 
 
-@pytest.mark.timed
 def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_quick(tmp_path):
     cold = python(SECOND_CONTROLLER, tmp_path / "cache")
     kernels = [
@@ -86,8 +82,8 @@ def test_a_second_controller_compiles_only_its_new_kernels_and_a_warm_start_is_q
     assert "second ['leaky_integrator']" in cold
     warm = python(SECOND_CONTROLLER, tmp_path / "cache")
     assert f"first {kernels} {{'cached'}}" in warm
-    seconds, numba = map(float, warm.partition("seconds ")[2].split()[:2])
-    assert seconds < 0.8 * numba  # than the import of numba takes; usually 0.35, and a compilation is more
+    seconds = [float(out.partition("seconds ")[2].split()[0]) for out in (warm, cold)]  # of CPU, without numba's import
+    assert seconds[0] < 0.1 * seconds[1]  # usually 0.04; one kernel that is compiled again takes as much as that
 
 
 STALE = """
