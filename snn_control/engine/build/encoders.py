@@ -126,24 +126,28 @@ def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     return drive
 
 
-def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> tuple[int, dict[str, int | Place]]:
-    """Number of cells of a grid over the sensor, and the words of a row that map an event to its cell."""
+def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
+    """Number of cells of the grid over the sensor."""
+    return encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
+
+
+def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
+    """The words of a row that map an event to its cell of a grid over the sensor; n: number of cells."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)
     weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
-    n = cells * (1 + split)
-    return n, {
+    return {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
         "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above,
-        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": n,
+        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": _size(encoder),
     }  # fmt: skip
 
 
 def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     lay, encoder = b.layout, spec.encoder
     on, off = (encoder.on_weight, -encoder.off_weight) if encoder.polarity == "signed" else (1.0, 1.0)
-    n, grid = _cells(b, spec, on * encoder.share(spec.size), off * encoder.share(spec.size))
+    n, grid = _size(encoder), _cells(b, spec, on * encoder.share(spec.size), off * encoder.share(spec.size))
     plain = encoder.response == "sum" and encoder.tau is None
     counts = lay.state(f"{spec.name}.pooled" if plain else "", "float32", n)
     b.emit(PRE, "pool", **grid, out=counts, label=spec.name)
@@ -160,7 +164,7 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
 
 
 def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
-    n, grid = _cells(b, spec, 1.0, -1.0 if spec.encoder.polarity == "signed" else 1.0)
+    n, grid = _size(spec.encoder), _cells(b, spec, 1.0, -1.0 if spec.encoder.polarity == "signed" else 1.0)
     out = b.layout.state(f"{spec.name}.pooled", "float32", n)
     decay = b.layout.floats(b.decay(spec.encoder.tau, b.steps))
     b.emit(PRE, "surface", **grid, out=out, decay=decay, label=spec.name)
