@@ -19,8 +19,8 @@ from snn_control.record.mcap_record import McapRecorder, read_mcap
 from snn_control.record.replay import replay_log
 from snn_control.resources import shipped
 from tests.cli.common import call
-from tests.record.test_again import PERIOD_NS
 from tests.record.test_input_log import patient
+from tests.record.test_replay import PERIOD_NS
 
 mcap = pytest.importorskip("mcap.reader")
 

@@ -17,7 +17,7 @@ from snn_control.events import clouds as reader
 from snn_control.ros.messages import clouds
 from tests.guarded import Guarded
 from tests.ros.reference import encode
-from tests.ros.test_wire import mutate
+from tests.ros.test_path_program import mutate
 
 STAMP = 5_000_000_123
 EVENT_TYPES = {"x": (PointField.UINT16, "<u2"), "y": (PointField.UINT16, "<u2"), "p": (PointField.UINT8, "u1")}

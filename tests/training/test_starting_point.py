@@ -19,7 +19,7 @@ from snn_control.errors import DescriptionError
 from snn_control.gym_adapter.spaces import check_action, check_observation
 from snn_control.training.starting_point.file_text import starting_point
 from tests.cli.common import call
-from tests.training.test_seen import Wheel
+from tests.training.test_observation_statistics import Wheel
 from tests.worlds.odd import Odd
 
 INF = np.inf

@@ -134,13 +134,13 @@ def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
 def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
     """The words of a row that map an event to its cell of a grid over the sensor; n: number of cells."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
-    (width, height), (columns, rows), cells = spec.size, encoder.grid, encoder.grid[0] * encoder.grid[1]
+    (width, height), (columns, rows) = spec.size, encoder.grid
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)
     weights, scratch = lay.floats(off, on), lay.io("", "uint32", spec.capacity)
     return {
         "slot": c.slot, "kept": c.kept, "capacity": spec.capacity, "x": c.x, "y": c.y, "width": width, "height": height,
         "p": c.p, "cells": scratch, "columns": columns, "rows": rows, "lines": lines, "above": above,
-        "of_on": cells * split, "weights": weights, "counters": c.counters, "n": _size(encoder),
+        "of_on": columns * rows * split, "weights": weights, "counters": c.counters, "n": _size(encoder),
     }  # fmt: skip
 
 

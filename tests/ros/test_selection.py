@@ -22,7 +22,7 @@ from snn_control.ros.messages.template import make_message, make_template
 from snn_control.ros.messages.walk import read_values, walker
 from tests.guarded import Guarded
 from tests.ros.reference import declare, encode
-from tests.ros.test_wire import mutate
+from tests.ros.test_path_program import mutate
 
 JOINTS = ["pan", "tilt", "arm/shoulder_lift_joint", "arm/elbow.joint-2", "wrist", "gripper", "pa", "pann", "tilT", ""]
 FRAMES = declare(
