@@ -94,6 +94,7 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (f"share/{NAME}", ["package.xml"]),
         share("config", "*.yaml", "*.yml", "*.nir", "*.npz", "*.rviz", "*.json"),
+        share("examples/recipes", "*.py"),
         share("launch", "*.launch.py", "*.launch.xml", "*.launch.yaml"),
     ],
     python_requires=">=3.10",

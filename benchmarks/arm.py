@@ -17,9 +17,9 @@ from typing import Any
 import gymnasium
 import numpy as np
 
+from examples.recipes import arm
 from sim_worlds.arm.baselines import PD, PID
 from snn_control.controller import Controller
-from snn_control.training.recipes import arm
 
 WORLD, LOADS = "sim_worlds:ArmUnknownLoad-v0", (0.5, 1.5, 2.5)
 LEARNED_FOR, DT = 40_000, arm.DT  # steps of an episode before those that count

@@ -1,6 +1,6 @@
-"""The controller files and launch files that ship with the package.
+"""The controller files, launch files and recipes that ship with the package.
 
-They are at the top level of the repository (``config/``, ``launch/``) and are installed to
+They are at the top level of the repository (``config/``, ``launch/``, ``examples/recipes/``) and are installed to
 ``share/snn_control`` of a prefix, like those of every ROS package. The same look-up works in a checkout, an
 editable install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
 """
@@ -45,7 +45,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
     Parameters
     ----------
     name : file name, with or without ``suffix``: ``"cartpole"`` and ``"cartpole.yaml"`` are the same
-    folder : ``config`` or ``launch``
+    folder : ``config``, ``launch`` or ``examples/recipes``
 
     Raises
     ------

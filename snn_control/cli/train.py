@@ -28,7 +28,7 @@ from .common import (
 from .training_display import display
 
 if TYPE_CHECKING:
-    from ..training.recipes import Taught
+    from ..training.recipes import TaughtRecipe
     from ..training.result import Trained
 
 MORE = """\
@@ -45,8 +45,8 @@ resumes it and gives the same bits. --seeds 5 trains with five seeds in parallel
 one with the best validation.
 'new FILE --env ID' writes a controller file to start from.
 
-A recipe (cartpole, pan_tilt, arm) is a family of controllers with a few numbers, which CMA-ES evolves; event_tracker is
-taught by a procedure of its own.
+A recipe is a Python file that makes a shipped controller (examples/recipes), given by its name or path. CMA-ES evolves
+the few numbers of cartpole, pan_tilt and arm; event_tracker is taught by a procedure of its own.
 
 examples:
   snn_control new my.yaml --env CartPole-v1
@@ -64,7 +64,7 @@ OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "e
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "train", run, "train a controller in an environment", MORE)
-    parser.add_argument("file", metavar="FILE", help="controller file, or the name of a recipe, e.g. cartpole")
+    parser.add_argument("file", metavar="FILE", help="controller file; or a recipe, e.g. cartpole or FILE.py")
     parser.add_argument(
         "--env", type=environment, metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID"
     )
@@ -101,11 +101,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from ..training.recipes import recipes
-
-    if options.env is None:
-        return _recipe(options, recipes())
-    return _file(options)
+    return _recipe(options) if options.env is None else _file(options)
 
 
 # a controller file -----------------------------------------------------------------------------------------------
@@ -299,31 +295,28 @@ def command_of(options: argparse.Namespace) -> str:
     return " ".join(["snn_control train", options.file, *arguments, *others])
 
 
-def _recipe(options: argparse.Namespace, known: Any) -> int:
+def _recipe(options: argparse.Namespace) -> int:
     from rich.progress import Progress
 
     from ..controller import Controller
-    from ..controller_file import nearest
     from ..errors import DescriptionError
     from ..gym_adapter.spaces import check_observation
-    from ..training.recipes import Taught, file_of, write_controller
+    from ..training.recipes import TaughtRecipe, controller_file, load_recipe, write_controller
 
-    if options.file not in known:
-        if Path(options.file).exists() or options.file.endswith((".yaml", ".yml")):
-            raise DescriptionError("--env", None, "is needed to train a controller file", "give --env ID")
-        raise DescriptionError("RECIPE", options.file, "is not known", nearest(options.file, known))
-    recipe = known[options.file]
-    taught = isinstance(recipe, Taught)
+    if options.file.endswith((".yaml", ".yml")):
+        raise DescriptionError("--env", None, "is needed to train a controller file", "give --env ID")
+    recipe = load_recipe(options.file)
+    taught = isinstance(recipe, TaughtRecipe)
     for one in OF_FILES + OF_WORKERS * (not taught) + OF_EVOLUTION * taught:
         if (value := getattr(options, one)) != options.usual(one):
             rule = "is for controller files" if one in OF_FILES else f"is not for {options.file}"
             raise DescriptionError(f"--{one}", value, rule, "leave it out")
-    if isinstance(recipe, Taught):
+    if isinstance(recipe, TaughtRecipe):
         return _taught(options, recipe)
     arguments = keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
-    out = file_of(recipe.name, options.out or folder)
+    out = controller_file(recipe.name, options.out or folder)
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the search
     values = {name: start for name, (start, _) in recipe.parameters.items()}
     if options.generations > 0:
@@ -356,13 +349,13 @@ def _recipe(options: argparse.Namespace, known: Any) -> int:
     return 0
 
 
-def _taught(options: argparse.Namespace, recipe: Taught) -> int:
+def _taught(options: argparse.Namespace, recipe: TaughtRecipe) -> int:
     """Teach a controller by the recipe's own procedure."""
-    from ..training.recipes import file_of
+    from ..training.recipes import controller_file
 
     need_extra("gymnasium", "sim")
     folder, seed = Path(options.run or f"runs/train-{recipe.name}"), 1 if options.seed is None else options.seed
-    out = file_of(recipe.name, options.out or folder)
+    out = controller_file(recipe.name, options.out or folder)
     for one in (folder, out.parent):
         one.mkdir(parents=True, exist_ok=True)
     with our_output(), display([recipe.name]) as shown:

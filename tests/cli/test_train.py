@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -12,7 +14,7 @@ from snn_control.cli.common import keywords
 from snn_control.controller import Controller
 from snn_control.resources import shipped
 from snn_control.training.environments.rollout import episode
-from snn_control.training.recipes import recipes, write_controller
+from snn_control.training.recipes import load_recipe, write_controller
 from snn_control.training.result import first_episode
 from tests.cli.common import call
 
@@ -101,6 +103,27 @@ def test_what_a_recipe_has_no_use_for_is_refused(tmp_path, capsys, arguments, sa
     assert not (tmp_path / "run").exists()
 
 
+def test_a_recipe_is_any_python_file_with_one(tmp_path, capsys):
+    file = tmp_path / "mine.py"
+    text = shipped("cartpole", "examples/recipes", ".py").read_text()
+    file.write_text(text.replace('name="cartpole"', 'name="mine"'))
+    common = ["--generations", "1", "--population", "2", "--episodes", "1", "--out", str(tmp_path)]
+    done = subprocess.run([sys.executable, str(file), *common], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "mine.yaml: written. Next: snn_control run --env CartPole-v1" in done.stdout
+    assert Controller.load(tmp_path / "mine.yaml").program.facts.period == 0.02
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "json.py").write_text("")
+    for name, says in (
+        ("carpole", "RECIPE = 'carpole': is not known; did you mean 'cartpole'?"),
+        (tmp_path / "none.py", "is not a file"),
+        (tmp_path / "empty.py", "holds no RECIPE; see examples/recipes/cartpole.py"),
+        (tmp_path / "json.py", "has the name of another module, "),
+    ):
+        code, _, err = call(capsys, "train", name)
+        assert (code, err.count("\n"), says in err) == (2, 1, True), err
+
+
 def test_ctrl_c_before_the_first_phase_says_that_nothing_is_trained(tmp_path, capsys):
     odd, file = ["--env", "tests.worlds:Odd-v0"], tmp_path / "my.yaml"
     assert call(capsys, "new", file, *odd, "--steps", 50)[0] == 0
@@ -118,7 +141,7 @@ def test_values_of_arguments_are_what_they_look_like():
 
 
 def test_the_shipped_pan_tilt_controller_is_the_one_its_recipe_makes(tmp_path):
-    recipe = recipes()["pan_tilt"]
+    recipe = load_recipe("pan_tilt")
     write_controller(recipe, {name: start for name, (start, _) in recipe.parameters.items()}, tmp_path)
     made, ships = Controller.load(tmp_path / "pan_tilt.yaml"), Controller.load(shipped("pan_tilt"))
     assert made.program.digest == ships.program.digest

@@ -15,8 +15,7 @@ from sim_worlds.arm.baselines import PD, PID
 from snn_control.controller import Controller
 from snn_control.errors import DescriptionError, InputError
 from snn_control.resources import shipped
-from snn_control.training.recipes import arm as recipe
-from snn_control.training.recipes import write_controller
+from snn_control.training.recipes import load_recipe, write_controller
 
 WORLD = "sim_worlds:ArmUnknownLoad-v0"
 
@@ -93,8 +92,9 @@ def test_what_cannot_be_is_named():
 
 
 def test_the_shipped_controller_is_that_of_its_recipe(tmp_path):
-    values = {name: start for name, (start, _) in recipe.PARAMETERS.items()}
-    made = write_controller(recipe.RECIPE, values, tmp_path, "snn_control train arm --generations 0")
+    recipe = load_recipe("arm")
+    values = {name: start for name, (start, _) in recipe.parameters.items()}
+    made = write_controller(recipe, values, tmp_path, "snn_control train arm --generations 0")
     assert made.read_text() == shipped("arm").read_text()
     with np.load(made.with_suffix(".npz")) as one, np.load(shipped("arm", suffix=".npz")) as other:
         for name in other:

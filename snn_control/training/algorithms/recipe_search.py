@@ -10,7 +10,6 @@ import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from ...controller import Controller
 from ...errors import DescriptionError, SnnControlError
 from ..environments.rollout import episode
 from ..progress import locked_folder
-from ..recipes import Recipe, recipes
+from ..recipes import Recipe
 from .cma_checkpoint import Search
 
 __all__ = ["evaluate", "evolve"]
@@ -26,17 +25,14 @@ __all__ = ["evaluate", "evolve"]
 _environments: dict[tuple[str, str], list] = {}
 
 
-def evaluate(
-    name: str, settings: Sequence[Mapping[str, Any]], values: Mapping[str, float], seeds: Sequence[int]
-) -> float:
-    """Mean cost of a recipe's controller over ``settings`` and ``seeds``; infinity if it cannot be built."""
+def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
+    """Mean cost of a recipe's controller over its settings and ``seeds``; infinity if it cannot be built."""
     import gymnasium
 
-    recipe, key = recipes()[name], (name, repr(settings))
-    assert isinstance(recipe, Recipe)
+    key = recipe.name, repr(recipe.settings)
     if key not in _environments:
         _environments[key] = [
-            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in settings
+            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in recipe.settings
         ]
     try:
         controller = Controller.from_spec(recipe.make(values))
@@ -109,7 +105,7 @@ def evolve(
                 seeds = [10_000 + 100 * search.generations + k for k in range(episodes)]
                 candidates = search.ask()
                 values = [dict(zip(names, start + scale * c, strict=True)) for c in candidates]
-                tasks = [(recipe.name, recipe.settings, one, seeds) for one in values]
+                tasks = [(recipe, candidate, seeds) for candidate in values]
                 costs = pool.starmap(evaluate, tasks, chunksize=1)
                 search.tell(candidates, costs)
                 search.save(checkpoint)

@@ -14,15 +14,17 @@ with O the spikes weighted by their angle from the optical axis, filtered fast a
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from ...coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
-from ...controller_file import ControllerSpec, RosTopic
-from ...network import LI, LIF, CubaLIF, Network, Population, Projection
-from . import Recipe
+from snn_control.cli import main
+from snn_control.coding import EventsInput, Output, PoolEncoder, PopulationEncoder, SpikeDecoder, ValueInput
+from snn_control.controller_file import ControllerSpec, RosTopic
+from snn_control.network import LI, LIF, CubaLIF, Network, Population, Projection
+from snn_control.training.recipes import Recipe
 
 PIXELS, GRID, DT = 128, 32, 1e-3
 FOCAL = PIXELS / 2 / math.tan(math.radians(30.0))  # pixels
@@ -169,3 +171,6 @@ RECIPE = Recipe(
     score=cost,
     comment="Pan-tilt head with an event camera: 1,024 CubaLIF see, 82 LIF feel the head's velocity.",
 )
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv]))

@@ -7,14 +7,17 @@ two numbers a dimension, so that a search over eight numbers is enough.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
-from ...coding import ArgmaxDecoder, MembraneDecoder, Output, PopulationEncoder, ValueInput
-from ...controller_file import ControllerSpec
-from ...network import LI, LIF, Network, Population, Projection
-from . import Recipe
+from snn_control.cli import main
+from snn_control.coding import ArgmaxDecoder, MembraneDecoder, Output, PopulationEncoder, ValueInput
+from snn_control.controller_file import ControllerSpec
+from snn_control.network import LI, LIF, Network, Population, Projection
+from snn_control.training.recipes import Recipe
 
 LIMITS = np.array([2.4, 3.0, 0.21, 3.0])
 FIELDS = 8
@@ -39,6 +42,11 @@ def make(p: Mapping[str, float]) -> ControllerSpec:
     )
 
 
+def cost(rewards: np.ndarray, info: Mapping[str, Any]) -> float:
+    """The negative return."""
+    return -float(rewards.sum())
+
+
 RECIPE = Recipe(
     name="cartpole",
     parameters=PARAMETERS,
@@ -46,6 +54,9 @@ RECIPE = Recipe(
     environment="CartPole-v1",
     settings=({},),
     horizon=500,
-    score=lambda rewards, info: -float(rewards.sum()),
+    score=cost,
     comment="CartPole-v1: 32 LIF encode the state, two leaky integrators choose the push.",
 )
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv]))

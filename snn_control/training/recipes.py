@@ -1,10 +1,11 @@
-"""Recipes: how the shipped controllers are made, one module each. A recipe turns parameters into a controller."""
+"""Recipes: Python files that make controllers of a kind of their own. Those of the shipped ones are in
+``examples/recipes``."""
 
 from __future__ import annotations
 
 import importlib
 import os
-import pkgutil
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,20 @@ from typing import Any
 
 import numpy as np
 
-from ...controller_file import ControllerSpec
+from ..controller_file import ControllerSpec
+from ..errors import DescriptionError, nearest
+from ..resources import shipped, shipped_names
 
-__all__ = ["Recipe", "Taught", "file_of", "recipes", "write_controller"]
+__all__ = ["Recipe", "TaughtRecipe", "controller_file", "load_recipe", "write_controller"]
+
+FOLDER, SUFFIX = "examples/recipes", ".py"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A family of controllers.
+    """A family of controllers whose few parameters are searched by CMA-ES.
 
+    name : that of its file, and of the controller file that it writes
     parameters : name -> (start, scale): where a search starts, and its initial deviation
     make : values by name -> controller
     environment : Gymnasium id
@@ -40,7 +46,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Taught:
+class TaughtRecipe:
     """A controller that a procedure of its own teaches.
 
     environment : Gymnasium id
@@ -54,13 +60,30 @@ class Taught:
     teach: Callable[[int, Path, int, Callable[[int, int, str], object]], ControllerSpec]
 
 
-def recipes() -> dict[str, Recipe | Taught]:
-    """The shipped recipes by name: the ``RECIPE`` of each module in this package."""
-    found = [importlib.import_module(f"{__name__}.{module.name}").RECIPE for module in pkgutil.iter_modules(__path__)]
-    return {recipe.name: recipe for recipe in found}
+def load_recipe(file: str) -> Recipe | TaughtRecipe:
+    """The ``RECIPE`` of a Python file, or of a shipped one by name. The file is run, as ``python FILE`` would run it.
+
+    Raises DescriptionError if there is no such file, or no ``RECIPE`` in it.
+    """
+    try:
+        path = Path(file).absolute() if file.endswith(SUFFIX) else shipped(file, FOLDER, SUFFIX)
+    except DescriptionError:
+        raise DescriptionError("RECIPE", file, "is not known", nearest(file, shipped_names(FOLDER, SUFFIX))) from None
+    if not path.is_file():
+        raise DescriptionError("RECIPE", file, "is not a file")
+    if str(path.parent) not in sys.path:
+        sys.path.insert(0, str(path.parent))  # from where worker processes import it, too
+    module = importlib.import_module(path.stem)
+    if Path(str(module.__file__)) != path:
+        rule = f"has the name of another module, {module.__file__}"
+        raise DescriptionError("RECIPE", file, rule, "choose another name for the file")
+    recipe = getattr(module, "RECIPE", None)
+    if not isinstance(recipe, Recipe | TaughtRecipe):
+        raise DescriptionError("RECIPE", file, "holds no RECIPE", f"see {FOLDER}/cartpole.py")
+    return recipe
 
 
-def file_of(name: str, out: str | os.PathLike) -> Path:
+def controller_file(name: str, out: str | os.PathLike) -> Path:
     """The controller file ``out``, or ``NAME.yaml`` in the folder ``out``."""
     path = Path(out)
     return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
@@ -69,10 +92,10 @@ def file_of(name: str, out: str | os.PathLike) -> Path:
 def write_controller(recipe: Recipe, values: Mapping[str, float], out: str | os.PathLike, command: str = "") -> Path:
     """Write a controller file (and its ``.npz``, if it has arrays) atomically; returns its path.
 
-    out : see `file_of`
+    out : see `controller_file`
     command : the command that made it, for the head of the file
     """
     head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
     if len(values) <= 24:
         head.append("Parameters: " + ", ".join(f"{k} {v:.4g}" for k, v in values.items()))
-    return recipe.make(values).save(file_of(recipe.name, out), "\n".join(head))
+    return recipe.make(values).save(controller_file(recipe.name, out), "\n".join(head))

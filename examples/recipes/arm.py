@@ -10,17 +10,19 @@ that is added to that of PD. The torque that PD still has to supply is the error
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from ...coding import MembraneDecoder, Output, ValueInput
-from ...controller_file import ControllerSpec, RosTopic
-from ...nef import Ensemble
-from ...network import LI, PES, Network, Population, Projection, Relay
-from . import Recipe
+from snn_control.cli import main
+from snn_control.coding import MembraneDecoder, Output, ValueInput
+from snn_control.controller_file import ControllerSpec, RosTopic
+from snn_control.nef import Ensemble
+from snn_control.network import LI, PES, Network, Population, Projection, Relay
+from snn_control.training.recipes import Recipe
 
 DT, NEURONS = 1e-3, 1000
 #: [N m/rad] and [N m s/rad] of shoulder and elbow, equal to those of the baselines in ``sim_worlds.arm``
@@ -92,3 +94,6 @@ RECIPE = Recipe(
     score=cost,
     comment="An arm of two joints: PD, and 1,000 LIF that learn by PES which torques arm and load ask for.",
 )
+
+if __name__ == "__main__":
+    sys.exit(main(["train", *sys.argv]))
