@@ -42,6 +42,13 @@ def test_the_error_shrinks_and_what_was_learned_stands_in_the_file(tmp_path):
     assert load_spec(tmp_path / "arm.yaml").network.projections[-1].learning is not None
 
 
+@pytest.mark.parametrize(("most", "taken"), [(30, [30]), (250, [100, 200])])
+def test_it_takes_no_more_steps_than_it_may(most, taken):
+    trained = adapt(settings={"n_steps": 100, "total_timesteps": most})
+    assert [row["steps"] for row in trained.history] == taken
+    assert trained.steps == taken[-1]
+
+
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path):
     def once(run, stop=0):
         def progress(phase):
