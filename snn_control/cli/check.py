@@ -12,7 +12,7 @@ import numpy as np
 from ..analysis.diagnosis import diagnose
 from ..analysis.lint import lint
 from ..analysis.probe import probe
-from ..coding import FieldsEncoder, Output, PopulationEncoder
+from ..coding import MOTION_LIMITS, FieldsEncoder, Output, PopulationEncoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec, load_spec
 from ..engine.program import Program
@@ -141,11 +141,10 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 def _limits_of(one: Output) -> dict[str, Any]:
     """The limits of an output, as they hold; those that are infinite are left out."""
-    sides = {"low": one.limits[0], "high": one.limits[1]} | {
-        k: getattr(one, k) for k in ("slew", "acceleration", "jerk")
-    }
+    sides = {key: side for key, side in zip(("low", "high"), one.limits, strict=True) if np.isfinite(side).any()}
+    sides |= {key: getattr(one, key) for key in MOTION_LIMITS if one.given(key).any()}
     found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
-    return {key: side[0] if one.size == 1 else side for key, side in found.items() if np.isfinite(side).any()}
+    return {key: side[0] if one.size == 1 else side for key, side in found.items()}
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:

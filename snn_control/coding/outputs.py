@@ -9,8 +9,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..network.checks import MOST, Checked, Flag, Numbers, OrWord, Seconds, Size, Whole, check_name
+from .motion_limits import MotionLimit
 
 __all__ = [
+    "MOTION_LIMITS",
     "ArgmaxDecoder",
     "Decoder",
     "FirstSpikeDecoder",
@@ -147,9 +149,9 @@ class Output(Checked):
     size: Size = 1
     bias: Any = 0.0
     limits: tuple[Any, Any] = (-math.inf, math.inf)
-    slew: Any = math.inf
-    acceleration: Any = math.inf
-    jerk: Any = math.inf
+    slew: Annotated[Any, MotionLimit(order=1, joint="velocity")] = math.inf
+    acceleration: Annotated[Any, MotionLimit(order=2, joint="acceleration", smooth=True)] = math.inf
+    jerk: Annotated[Any, MotionLimit(order=3, joint="jerk", smooth=True, needs="acceleration")] = math.inf
     safe: Annotated[Any, OrWord(*STAYS)] = 0.0
     ramp: Flag = False
     start: str = ""
@@ -171,9 +173,9 @@ class Output(Checked):
         return isinstance(self.safe, str)
 
     @property
-    def smooth(self) -> bool:
-        """Whether its acceleration is limited."""
-        return bool(np.isfinite(self.acceleration).any())
+    def smooth(self) -> str:
+        """The first of its limits that are `MotionLimit.smooth`, or empty."""
+        return next((key for key, limit in MOTION_LIMITS.items() if limit.smooth and self.given(key).any()), "")
 
     @property
     def safe_numbers(self) -> np.ndarray:
@@ -206,41 +208,40 @@ class Output(Checked):
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
+    def given(self, key: str) -> np.ndarray:
+        """() or (size,) bool: the numbers for which a field is not its default."""
+        return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
+
     def _check_motion(self) -> None:
         """Raise DescriptionError for limits of the motion that make no sense, alone or together."""
-        slew, acceleration, jerk = (
-            self.each(key, getattr(self, key), self.size) for key in ("slew", "acceleration", "jerk")
-        )
-        for key, value in (("slew", slew), ("acceleration", acceleration), ("jerk", jerk)):
-            if not (value > 0).all():
-                raise self.wrong(key, "must be > 0")
-        if (np.isfinite(jerk) & ~np.isfinite(acceleration)).any():
-            raise self.wrong("jerk", "needs a finite acceleration", "give an acceleration")
+        for key in MOTION_LIMITS:
+            self.each(key, getattr(self, key), self.size)
+        for key, limit in MOTION_LIMITS.items():
+            if limit.needs and (self.given(key) & ~self.given(limit.needs)).any():
+                raise self.wrong(key, f"needs a finite {limit.needs}", f"give the {limit.needs} too")
         if self.ramp and self.stays:
             raise self.wrong("ramp", f"does not go with safe: {self.safe}, which stays", "leave it out")
-        if self.ramp and not np.isfinite(slew).all():
+        if self.ramp and not np.isfinite(self.slew).all():
             raise self.wrong("slew", "must be finite with ramp", "give a slew")
         if self.start and not self.stays:
             raise self.wrong("start", "goes with safe: hold or none", "leave it out: commands begin at the safe value")
 
     def _check_action(self, actions: int) -> None:
-        """Refuse a bias, limits and a slew for the index of an action."""
+        """Refuse a bias, limits and limits of the motion for the index of an action."""
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
-        low, high = self.limits
-        for key, value, none in (
-            ("bias", self.bias, 0.0),
-            ("limits[0]", low, -math.inf),
-            ("limits[1]", high, math.inf),
-            ("slew", self.slew, math.inf),
-            ("acceleration", self.acceleration, math.inf),
-            ("jerk", self.jerk, math.inf),
-            ("squash", self.squash, False),
-        ):
-            if np.any(np.asarray(value) != none):
-                raise self.wrong(key, "does not go with arg-max", "leave it out", value=value)
+        for k, (side, none) in enumerate(zip(self.limits, Output.limits, strict=True)):
+            if np.any(np.asarray(side) != none):
+                raise self.wrong(f"limits[{k}]", "does not go with arg-max", "leave it out", value=side)
+        for key in ("bias", *MOTION_LIMITS, "squash"):
+            if self.given(key).any():
+                raise self.wrong(key, "does not go with arg-max", "leave it out")
         if float(np.max(self.safe_numbers)) not in range(actions):
             raise self.wrong("safe", f"must be an action: a whole number in [0, {actions})")
+
+
+#: field of `Output` -> the limit of the motion that it declares, in ascending order of derivatives
+MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstance(rule, MotionLimit)}
 
 
 @dataclass(frozen=True)

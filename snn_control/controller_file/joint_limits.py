@@ -15,6 +15,7 @@ from typing import Annotated, Any
 import numpy as np
 import yaml
 
+from ..coding import MOTION_LIMITS
 from ..errors import DescriptionError, nearest
 from ..files import read_text, reason
 from ..network.checks import Checked, OneOf
@@ -22,15 +23,13 @@ from .reader import Loader, Reader
 
 __all__ = ["JointLimits", "take_joint_limits"]
 
-#: what a command is -> what limits it, its slew, its acceleration and its jerk
-LIMITED = {
-    "position": ("position", "velocity", "acceleration", "jerk"),
-    "velocity": ("velocity", "acceleration", "jerk"),
-    "effort": ("effort",),
-}
-KEYS = ("limits", "slew", "acceleration", "jerk")  # of an output, in that order
-USED = ("position", "velocity", "acceleration", "jerk", "effort")
-NAMES = ("position", "velocity", "acceleration", "deceleration", "jerk", "effort")
+MOTION = {key: limit.joint for key, limit in MOTION_LIMITS.items() if limit.joint}  # velocity, acceleration, ...
+KEYS = ("limits", *MOTION)  # of an output
+DERIVATIVES = ("position", *MOTION.values())
+#: what a command is -> what limits each of `KEYS`
+LIMITED = {"position": DERIVATIVES, "velocity": DERIVATIVES[1:], "effort": ("effort",)}
+USED = (*DERIVATIVES, "effort")
+NAMES = (*USED, "deceleration")
 KNOWN = [
     *(f"has_{one}_limits" for one in (*NAMES, "soft")),
     *(f"{end}_{one}" for end in ("min", "max") for one in NAMES),

@@ -28,7 +28,7 @@ from .tuning import Tuning
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker", "stride_of"]
 
-KEPT = ("clock", "controlled", "guard", "previous", "smoothed", "step", "stops")  # what a restart of the network keeps
+KEPT = ("clock", "controlled", "guard", "motion", "stops")  # what a restart of the network keeps
 
 KEPT_SETTINGS = 64  # which a running tick may still be taking
 

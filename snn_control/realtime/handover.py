@@ -6,6 +6,7 @@ has the same bits.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +24,9 @@ from .shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, 
 
 __all__ = ["Handover", "commit", "go_on_from", "take_over"]
 
-# words of the context: the memory, and the words of a motion; where the guard's word is, and the parts of its state
-# (address and words of each); the newest claim that was seen; the time of the motion that was taken over last, how
-# many were, and a copy of it
-SHARED, MOTION, BEGUN_AT, PARTS, N_PARTS, SEEN, HANDED, LOADED, COPY, WORDS = range(10)
+# words of the context: the memory, and the words of a motion; where the guard's word and its motion are; the newest
+# claim that was seen; the time of the motion that was taken over last, how many were, and a copy of it
+SHARED, MOTION, BEGUN_AT, OWN, SEEN, HANDED, LOADED, COPY, WORDS = range(9)
 
 
 @register_jitable
@@ -50,13 +50,10 @@ def commit(context, when):
     if load_acquire(c[SHARED] + 8 * TAKEN) != c[SEEN]:
         return False
     number = load_i64(c[SHARED] + 8 * COMMITTED) + 1
-    place, parts = _place(c, number % 2), i64(c[PARTS], 2 * c[N_PARTS])
+    place = _place(c, number % 2)
     head = i64(place, HEAD)
     head[WHEN], head[BASE], head[BEGUN] = when, 0, load_i64(c[BEGUN_AT])
-    place += 8 * HEAD
-    for k in range(c[N_PARTS]):
-        _copy(place, parts[2 * k], parts[2 * k + 1])
-        place += 8 * parts[2 * k + 1]
+    _copy(place + 8 * HEAD, c[OWN], c[MOTION] - HEAD)
     store_release(c[SHARED] + 8 * COMMITTED, number)
     return True
 
@@ -76,14 +73,11 @@ def take_over(context):
         fence()
         taken = load_acquire(c[SHARED] + 8 * TAKEN)
     c[SEEN] = seen
-    head, parts = i64(c[COPY], HEAD), i64(c[PARTS], 2 * c[N_PARTS])
+    head = i64(c[COPY], HEAD)
     if head[BASE] == load_i64(c[SHARED] + 8 * COMMITTED):  # else it was claimed too late, and not published
         c[HANDED] = head[WHEN]
         c[LOADED] += 1
-        at = c[COPY] + 8 * HEAD
-        for k in range(c[N_PARTS]):
-            _copy(parts[2 * k], at, parts[2 * k + 1])
-            at += 8 * parts[2 * k + 1]
+        _copy(c[OWN], c[COPY] + 8 * HEAD, c[MOTION] - HEAD)
     return c[HANDED]
 
 
@@ -92,10 +86,10 @@ def _row(program: Program) -> dict[str, Any]:
     return dict(zip(guard.words, program.operations[-1].operands, strict=True))
 
 
-def parts_of(program: Program) -> list[Place]:
-    """The parts of the state that are the motion of the commands: float64 each."""
+def motion_of(program: Program) -> Place:
+    """The motion of the commands in the state, as int64 words."""
     row = _row(program)
-    return [row[name] for name in ("previous", "step", "ring") if isinstance(row[name], Place)]
+    return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["each"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
@@ -103,20 +97,11 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
     Raises ProgramError for one that is of another controller, or beyond the limits. Not while a loop runs.
     """
-    parts, state = parts_of(bound.program), bound.state.copy()
-    if words.shape != (motion_words(bound.program) - HEAD,):
-        raise ProgramError(f"a motion of {words.size} words: this Program's has {motion_words(bound.program) - HEAD}")
-    at = 0
-    for part in parts:
-        view = part.view(state).reshape(-1).view(np.int64)
-        view[:] = words[at : at + view.size]
-        at += view.size
+    motion, state = motion_of(bound.program), bound.state.copy()
+    if words.shape != motion.shape:
+        raise ProgramError(f"a motion of {words.size} words: this Program's has {motion.shape[0]}")
+    motion.view(state)[:] = words
     bound.restore(state)
-
-
-def motion_words(program: Program) -> int:
-    """Words of a motion, head included."""
-    return HEAD + sum(part.n_bytes // 8 for part in parts_of(program))
 
 
 class Handover:
@@ -126,40 +111,36 @@ class Handover:
     """
 
     def __init__(self, bound: Bound, memory: np.ndarray) -> None:
-        self._program, self._memory = bound.program, memory
-        row, parts = _row(bound.program), parts_of(bound.program)
-        self._parts = np.array([(bound.address(part), part.n_bytes // 8) for part in parts], np.int64)
-        self.motion = np.zeros(motion_words(bound.program), np.int64)
-        begun = bound.address(row["words"]) + 8 * outputs.BEGUN
+        self._own = motion_of(bound.program)
+        self.motion = np.zeros(HEAD + self._own.shape[0], np.int64)
+        begun = bound.address(_row(bound.program)["words"]) + 8 * outputs.BEGUN
         self._block = np.array([
-            memory.ctypes.data, self.motion.size, begun, self._parts.ctypes.data, len(parts), 0, 0, 0,
-            self.motion.ctypes.data,
+            memory.ctypes.data, self.motion.size, begun, bound.address(self._own), 0, 0, 0, self.motion.ctypes.data,
         ])  # fmt: skip
-        self._keep, self.context = bound, int(self._block.ctypes.data)
+        self._keep, self._memory, self.context = bound, memory, int(self._block.ctypes.data)
 
     @classmethod
     def words_of(cls, bound: Bound) -> int:
         """Words of the memory for a controller."""
-        return shared.words_of(motion_words(bound.program))
+        return shared.words_of(HEAD + motion_of(bound.program).shape[0])
 
     def begin(self) -> None:
         """Commit the motion that the state has now. Not while the loop runs, nor the supervisor commands."""
         self._block[SEEN], self._block[HANDED] = read_word(self._word(TAKEN)), 0
         number = int(self._memory[COMMITTED]) + 1
-        parts = [part.view(self._keep.state).reshape(-1).view(np.int64) for part in parts_of(self._program)]
         place = self._memory[PLACES + self.motion.size * (number % 2) :][: self.motion.size]
-        place[:] = np.concatenate([np.zeros(HEAD, np.int64), *parts])
+        place[:HEAD], place[HEAD:] = 0, self._own.view(self._keep.state)
         write_word(self._word(COMMITTED), number)
 
     def _word(self, word: int) -> int:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """What `ros.continued.Continued` takes, as JSON allows it: the guard's limits, in units of a period."""
-        row, constants = _row(self._program), self._program.constants
-        m, longest = row["m"], row["longest"]
-        limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), m)
-        found = {name: side.tolist() for name, side in limits._asdict().items()}
-        found |= {"way": row["way"].view(constants).tolist(), "longest": longest}
-        found |= {"windows": row["windows"].view(constants).tolist() if longest else []}
-        return found | {"step": isinstance(row["step"], Place)}
+        """What `ros.supervision.continuation.Continued` takes, as JSON allows it: the guard's limits, in units of a
+        period, and its ways."""
+        row, constants = _row(self._keep.program), self._keep.program.constants
+        limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), row["m"])
+        return {
+            "limits": {name: side.tolist() for name, side in limits._asdict().items()},
+            "way": row["way"].view(constants).tolist(),
+        }

@@ -26,6 +26,7 @@ import numpy as np
 from snn_control.controller import Controller, batch
 from snn_control.engine import bound, program
 from snn_control.engine.build import layout
+from snn_control.engine.kernels.outputs import guard
 from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import our
 from snn_control.errors import SnnControlError
@@ -168,7 +169,7 @@ def changed_state(rng: np.random.Generator, one: Controller) -> np.ndarray:
     state = one.state()
     body = state[one._mark.size :]
     ends = [(body.size - 8 * len(one.inputs), body.size)]  # of the ages
-    for place in (one.program.names[n] for n in ("guard", "previous", "clock", "validity")):
+    for place in (one.program.names[n] for n in ("guard", "motion", "clock", "validity")):
         ends.append((place.offset, place.offset + place.n_bytes))
     for _ in range(_pick(rng, (1, 2, 5, 20))):
         first, end = _pick(rng, ends) if rng.random() < 0.2 else (0, body.size)
@@ -202,8 +203,9 @@ def run(one: Controller, seed: int) -> int:
     """Tick, record and check; returns what was wrong."""
     rng, wrong, escaped = np.random.default_rng(seed), FINE, []
     sys.unraisablehook = lambda what: escaped.append(what.exc_value)
-    guard = one.program.operations[-1].operands
-    low, high = guard[7].view(one.bound.constants).reshape(5, -1)[:2] if isinstance(guard[7], Place) else (0, 0)
+    row, low, high = dict(zip(guard.words, one.program.operations[-1].operands)), 0, 0
+    if isinstance(row["limits"], Place):
+        low, high = row["limits"].view(one.bound.constants).reshape(-1)[: 2 * row["m"]].reshape(2, -1)
     command = one.bound.array("command")
     most = max((i.capacity for i in one.inputs.values() if i.kind == "events"), default=1)
     one.observers = [ActivityRecorder(one.bound, 7, 50), InputLogRecorder(one.bound, 7, most)]

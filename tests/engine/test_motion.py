@@ -160,7 +160,7 @@ def test_a_restart_of_the_network_keeps_the_motion():
     ("values", "said"),
     [
         ({"acceleration": 0.0}, r"outputs\.u\.acceleration = 0\.0: must be > 0"),
-        ({"jerk": 3.0}, r"outputs\.u\.jerk = 3\.0: needs a finite acceleration; give an acceleration"),
+        ({"jerk": 3.0}, r"outputs\.u\.jerk = 3\.0: needs a finite acceleration; give the acceleration too"),
         ({"safe": "stay"}, r"outputs\.u\.safe = 'stay': must be a number, lists of numbers, 'hold' or 'none'"),
         ({"safe": "hold", "ramp": True}, r"outputs\.u\.ramp = True: does not go with safe: hold"),
         ({"start": "joint"}, r"outputs\.u\.start = 'joint': goes with safe: hold or none"),

@@ -32,6 +32,7 @@ from snn_control.coding import (
 from snn_control.controller import Batch, Controller
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
+from snn_control.engine.kernels.outputs import guard
 from snn_control.engine.program import Place
 from snn_control.errors import ProgramError
 from snn_control.network import LI, LIF, CubaLIF, Latency, Network, Poisson, Population, Projection
@@ -326,10 +327,13 @@ def test_a_count_that_a_driver_wrote_is_not_believed(program):
 
 
 def test_limits_that_limit_nothing_are_refused(program):
-    limits = program.operations[-1].operands[7]
-    wrong = ([np.nan, 1, 1, 0, 1], [-1, np.nan, 1, 0, 1], [-1, 1, np.nan, 0, 1], [1, -1, 1, 0, 1], [-1, 1, 1, 2, 1])
-    rules = dict.fromkeys(map(tuple, (*wrong, [-1, 1, 1, 0, -1], [-1, 1, 1, 0, np.nan])), "must be low <= safe <= high")
-    for values, rule in (rules | {(-1, 1, 1, 0, 1): "an acceleration needs the last step"}).items():
+    limits = dict(zip(guard.words, program.operations[-1].operands, strict=True))["limits"]
+    good, unlimited = [-1, 1, 0, 1], [np.inf, np.inf]
+    wrong = [[*(np.nan if k == word else x for k, x in enumerate(good)), *unlimited] for word in range(4)]
+    wrong += [[1, -1, 0, 1, *unlimited], [-1, 1, 2, 1, *unlimited], [*good, -1, np.inf], [*good, np.nan, np.inf]]
+    rules = dict.fromkeys(map(tuple, wrong), "must be low <= safe <= high, and slew, acceleration, jerk >= 0")
+    rules |= {(*good, 1, np.inf): "need 2 words of motion", (*good, 1, 0.5): "need 6 words of motion"}
+    for values, rule in rules.items():
         constants = program.constants.copy()
         limits.view(constants)[:] = np.array([values]).T
         with pytest.raises(ProgramError, match=f"guard: limits: {rule}"):

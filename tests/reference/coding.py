@@ -159,9 +159,10 @@ def stop(n, slot, held, valid, zero, latched, bit, stops):
 
 
 def guard(
-    n_inputs, valid, required, m, raw, command, previous, limits, way, words, control, release, stops, step, longest,
-    windows, ring, start,
+    n_inputs, valid, required, m, raw, command, limits, way, each, motion, words, control, release, stops, start
 ):  # fmt: skip
+    previous, step, ring = motion[:m], motion[m : 2 * m] if each > 1 else 0, motion[2 * m :]
+    longest = max(each - 2, 0)
     reason, elapsed = int(control[0]), min(int(control[1]) if control[1] > 0 else 1000, 10_000)
     if np.ndim(stops):  # 0: no input stops the commands
         if words[7] != control[2]:
@@ -183,13 +184,14 @@ def guard(
     first = not words[8]
     words[8] |= not faulted
     for j in range(m):
-        low, high, slew, safe, most = (float(limits[k, j]) for k in range(5))
+        low, high, safe, slew, most, jerk = (float(limits[k, j]) for k in range(6))
+        size = max(math.ceil(2 * most / jerk - 1e-9), 1) if np.isfinite(most) else 1
         if first and way[j] == 2 and np.ndim(start) and np.isfinite(start[j]):
             previous[j] = min(max(float(start[j]), low), high)
             if np.ndim(step):
                 step[j] = 0.0
             if longest:
-                ring.reshape(m, longest)[j, : windows[j]] = previous[j]
+                ring.reshape(m, longest)[j] = previous[j]
         before, fixed = float(previous[j]), None  # fixed: where the command is at once
         wanted = float(raw[j])
         if not faulted and not low <= wanted <= high:
@@ -206,7 +208,7 @@ def guard(
         else:
             path = []
             for _ in range(max((elapsed + 500) // 1000, 1)):
-                step[j] = motion(wanted - before, float(step[j]), slew, most, faulted and way[j] == 2)
+                step[j] = next_step(wanted - before, float(step[j]), slew, most, faulted and way[j] == 2)
                 before = (
                     wanted
                     if abs(wanted - before - step[j]) <= 1e-6 * min(most, slew)
@@ -221,14 +223,16 @@ def guard(
         if longest and (fixed is not None or np.isfinite(most)):
             rows = ring.reshape(m, longest)
             for y in path:
-                rows[j, : windows[j]] = y if fixed is not None else [y, *rows[j, : windows[j] - 1]]
+                rows[j, :size] = [y, *rows[j, : size - 1]]
+            if fixed is not None:
+                rows[j] = fixed
             total = 0.0
-            for y in rows[j, 1 : windows[j]][::-1]:
+            for y in rows[j, 1:size][::-1]:
                 total += y - path[-1]
-            command[j] = min(max(path[-1] + total / windows[j], low), high)
+            command[j] = min(max(path[-1] + total / size, low), high)
 
 
-def motion(distance, step, slew, most, brakes):
+def next_step(distance, step, slew, most, brakes):
     """The next step of a command: the largest of those after which it can still stop at ``distance``."""
     wanted = 0.0
     if not brakes:
@@ -341,7 +345,12 @@ def guard_case(rng, m):
     required = rng.integers(0, 2, max(1, inputs))
     low, high = -rng.random(m), rng.random(m)
     slew, acceleration = np.where(rng.random((2, m)) < 0.5, np.inf, rng.random((2, m)) * 0.3)
-    limits = np.stack([low, high, slew, rng.uniform(low, high), acceleration])
+    longest, jerk = int(rng.integers(-1, 6)), np.full(m, np.inf)
+    if longest < 0:
+        acceleration[:] = np.inf
+    elif longest > 0:
+        jerk = 2 * acceleration / rng.integers(1, longest + 1, m) * (1 + 1e-12)
+    limits = np.stack([low, high, rng.uniform(low, high), slew, acceleration, jerk])
     if rng.random() < 0.2:
         limits[:2] = [[-np.inf], [np.inf]]
     raw, previous = floats(rng, m, special=rng.random() < 0.5), rng.uniform(low, high)
@@ -350,14 +359,10 @@ def guard_case(rng, m):
     elapsed = rng.choice([-1, 0, 1, 499, 500, 1000, 1499, 1500, 2000, 9000, 10_000, 11_000, 1 << 40])
     control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released, 0])
     way = rng.integers(0, 3, m).astype(np.uint8)
-    step, longest, windows, ring = rng.uniform(-0.3, 0.3, m), 0, 0, 0
-    if rng.random() < 0.5:
-        longest = int(rng.integers(1, 6))
-        windows, ring = rng.integers(1, longest + 1, m), rng.uniform(low[:, None], high[:, None], (m, longest)).ravel()
-    elif rng.random() < 0.5:
-        limits[4], step = np.inf, 0
+    each, ring = 2 + longest, rng.uniform(np.repeat(low, max(longest, 0)), np.repeat(high, max(longest, 0)))
+    motion = np.concatenate([previous, rng.uniform(-0.3, 0.3, m), ring])[: m * each]
     start = rng.choice([np.nan, 0.1, -2.0], m).astype(np.float32) if rng.random() < 0.5 else 0
     return [
-        inputs, valid, required, m, raw, np.zeros(m), previous, limits, way, words, control, int(rng.integers(0, 4)),
-        rng.integers(0, 3, 2) if rng.random() < 0.5 else 0, step, longest, windows, ring, start,
+        inputs, valid, required, m, raw, np.zeros(m), limits, way, each, motion, words, control,
+        int(rng.integers(0, 4)), rng.integers(0, 3, 2) if rng.random() < 0.5 else 0, start,
     ]  # fmt: skip

@@ -89,13 +89,10 @@ class SlowController:
         self.stops = np.zeros(2, np.int64)
         columns = [[np.broadcast_to(np.asarray(v, np.float64), (o.size,)) for v in self.bounds(o)] for o in outputs]
         self.limits = np.concatenate([np.stack(c) for c in columns], axis=1)
-        self.previous = self.limits[3].copy()
         self.way = np.concatenate([np.full(o.size, 2 if o.safe in ("hold", "none") else int(o.ramp)) for o in outputs])
-        ticks = [2 * o.acceleration / o.jerk / period if o.jerk < np.inf else 1 for o in outputs]
-        ticks = np.concatenate([np.full(o.size, n) for o, n in zip(outputs, ticks, strict=True)])
-        self.windows = np.maximum(np.ceil(ticks - 1e-9), 1).astype(np.int64)
-        self.ring = self.previous.repeat(self.windows.max())
-        self.moved = np.zeros(self.previous.size)
+        periods = [math.ceil(2 * o.acceleration / o.jerk / period - 1e-9) if o.jerk < np.inf else 1 for o in outputs]
+        self.each = 2 + max(periods) * (max(periods) > 1)
+        self.motion = np.concatenate([self.limits[2], 0 * self.limits[2], self.limits[2].repeat(self.each - 2)])
 
     def bounds(self, output: Output) -> tuple[Any, ...]:
         low, high = output.limits
@@ -103,7 +100,7 @@ class SlowController:
             low, high = 0, output.decoder.actions - 1
         period = self.dt * self.steps
         safe = min(max(0.0, low), high) if output.safe in ("hold", "none") else output.safe
-        return low, high, output.slew * period, safe, output.acceleration * period * period
+        return low, high, safe, output.slew * period, output.acceleration * period * period, output.jerk * period**3
 
     # inputs
     def take(self, k: int, spec: Input, value: Any) -> np.ndarray:
@@ -438,13 +435,11 @@ class SlowController:
             for k, term in enumerate(self.terms(output)):
                 self.term(output, k, term, x)
             raw.append(np.array([np.argmax(x)], np.float32) if is_index else self.squashed(output, x))
-        raw, command = np.concatenate(raw), np.zeros(self.previous.size)
+        raw, command = np.concatenate(raw), np.zeros(self.way.size)
         required = np.array([i.required and not getattr(i, "stop_when", "") for i in self.inputs] or [0])
         nan = [np.full(o.size, np.nan, np.float32) for o in self.outputs]
         start = np.concatenate([self.held[o.start] if o.start else no for o, no in zip(self.outputs, nan, strict=True)])
-        longest = int(self.windows.max()) if self.windows.max() > 1 else 0
-        guard(len(self.inputs), self.state, required, raw.size, raw, command, self.previous, self.limits, self.way,
-              self.words, np.zeros(4, np.int64), self.release, self.stops, self.moved, longest, self.windows, self.ring,
-              start)  # fmt: skip
+        guard(len(self.inputs), self.state, required, raw.size, raw, command, self.limits, self.way, self.each,
+              self.motion, self.words, np.zeros(4, np.int64), self.release, self.stops, start)  # fmt: skip
         cuts = np.cumsum([o.size for o in self.outputs])[:-1]
         return {o.name: c for o, c in zip(self.outputs, np.split(command, cuts), strict=True)}

@@ -16,7 +16,7 @@ from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.engine.control import ELAPSED
 from snn_control.network import Network
-from snn_control.realtime.handover import Handover, go_on_from, parts_of
+from snn_control.realtime.handover import Handover, go_on_from
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS
 from snn_control.ros.messages.element_types import FLOAT32, KINDS
 from snn_control.ros.messages.field_limits import fit_bounds, rows_of
@@ -52,7 +52,7 @@ def supervised(controller, **grid):
 
 
 def motion(controller):
-    return [part.view(controller.bound.state).tobytes() for part in parts_of(controller.program)]
+    return controller.bound.array("motion").tobytes()
 
 
 @settings(max_examples=60, deadline=None)
@@ -73,7 +73,7 @@ def test_it_moves_as_the_guard_to_the_bit(controller, seed, passed):
         assert other.advance(cell * PERIOD_NS)
         assert np.array(other.command).tobytes() == np.concatenate(list(expected.values())).tobytes()
         left = memory[PLACES:].reshape(4, -1)[THEIRS + memory[TAKEN] % 2]
-        assert left[HEAD:].tobytes() == b"".join(motion(controller))
+        assert left[HEAD:].tobytes() == motion(controller)
         assert left[BASE] == memory[COMMITTED]
 
 

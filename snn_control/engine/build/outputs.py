@@ -16,7 +16,8 @@ from .builder import Builder, Node, blamed, lowering_of, matrix, vector, whole_s
 from ..lowering import DecoderLowering
 from ..control import LEARNING
 from ..kernels import outputs
-from ..motion import JUMP, RAMP, STAY
+from ..kernels.outputs import LIMITS
+from ..motion import JUMP, MOST_AVERAGED, RAMP, STAY, averaged, stand, words_of
 from ..program import POST, STEP, Place, element
 
 __all__ = ["DECODERS", "add_guard", "add_output", "look_back", "rate_factor", "terms_of"]
@@ -181,61 +182,60 @@ def add_guard(
 ) -> None:
     lay, m = b.layout, raw.shape[0]
     command = lay.io("command", "float64", m)
-    limits = np.concatenate([_limits(spec, b.dt * b.steps) for spec in specs], axis=1)
+    table = np.concatenate([_limits(spec, b.dt * b.steps) for spec in specs], axis=1)
+    limits = LIMITS.rows_of(table.view(np.uint8).reshape(-1), m)
     ways = [STAY if s.stays else RAMP if s.ramp else JUMP for s in specs]
     way = np.concatenate([np.full(s.size, one, np.uint8) for s, one in zip(specs, ways, strict=True)])
-    safe = lay.constant("safe", limits[3])
+    safe = lay.constant("safe", limits.safe)
     first = 0
     for spec in specs:
         lay.names[f"{spec.name}.command"] = element(command, first, spec.size)
         lay.names[f"{spec.name}.safe"] = element(safe, first, spec.size)
         first += spec.size
-    previous = lay.state("previous", "float64", m, limits[3])
+    each, motion = _motion(b, limits)
     words = lay.state("guard", "int64", outputs.GUARD_WORDS)
     required = lay.constant("", np.array([int(i.needed) for i in inputs] or [0], np.int64))
     more = {} if b.stops is None else {"stops": b.stops}
-    if np.isfinite(limits[4]).any():
-        more |= {"step": lay.state("step", "float64", m)} | _smoothing(b, specs, limits)
-        lay.constant("rest", np.zeros(m))  # what the steps are in the end
     if any(spec.start for spec in specs):
         more["start"] = _start(b, inputs, specs, m)
     b.emit(
         POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
-        previous=previous, limits=lay.constant("", limits), way=lay.constant("", way), words=words,
-        control=element(b.controlled, 0, LEARNING), release=release, **({"longest": 0} | more), label="guard",
+        limits=lay.constant("", table), way=lay.constant("", way), each=each, motion=motion, words=words,
+        control=element(b.controlled, 0, LEARNING), release=release, **more, label="guard",
     )  # fmt: skip
 
 
 def _limits(spec: coding.Output, period: float) -> np.ndarray:
-    """Rows of the guard's table for an output: (5, size)."""
+    """Rows of the guard's table of limits for an output: (rows, size)."""
     low, high = spec.limits
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         low, high = 0, spec.decoder.actions - 1
     where = f"outputs.{spec.name}"
-    slew = vector(f"{where}.slew", spec.slew, spec.size) * period
-    acceleration = vector(f"{where}.acceleration", spec.acceleration, spec.size) * period * period
-    sides = (vector(f"{where}.limits", side, spec.size) for side in (low, high))
-    return np.stack([*sides, slew, spec.safe_numbers, acceleration])
+    rows = {key: vector(f"{where}.limits", side, spec.size) for key, side in (("low", low), ("high", high))}
+    rows["safe"] = spec.safe_numbers
+    for key, limit in coding.MOTION_LIMITS.items():
+        rows[key] = limit.a_period(vector(f"{where}.{key}", getattr(spec, key), spec.size), period)
+    table = np.stack([rows[name] for name in LIMITS.rows])
+    for key, periods in averaged(LIMITS.rows_of(table.view(np.uint8).reshape(-1), spec.size)).items():
+        if (longest := float(periods.max())) > MOST_AVERAGED:
+            rule = f"needs a mean over {longest:.0f} ticks, at most {MOST_AVERAGED:,} are possible"
+            fix = f"give a larger {key}, or less {coding.MOTION_LIMITS[key].needs}"
+            raise BuildError(f"{where}.{key}", getattr(spec, key), rule, fix)
+    return table
 
 
-def _smoothing(b: Builder, specs: Sequence[coding.Output], limits: np.ndarray) -> dict[str, Any]:
-    """Words of the guard for the limits of jerk, if there are any.
-
-    The mean over n ticks of a motion within an acceleration a changes its acceleration by at most 2 a / n a tick.
-    """
-    windows = []
-    for spec in specs:
-        jerk = vector(f"outputs.{spec.name}.jerk", spec.jerk, spec.size)
-        most = np.where(np.isfinite(jerk), spec.acceleration, 0.0)
-        windows.append(np.maximum(np.ceil(2 * most / (jerk * b.dt * b.steps) - 1e-9), 1))
-        if (longest := float(windows[-1].max())) > outputs.MOST_SMOOTHED:
-            rule = f"needs a mean over {longest:.0f} ticks, at most {outputs.MOST_SMOOTHED:,} are possible"
-            raise BuildError(f"outputs.{spec.name}.jerk", spec.jerk, rule, "give a larger jerk, or less acceleration")
-    sizes = np.concatenate(windows).astype(np.int64)
-    if (n := int(sizes.max())) == 1:
-        return {}
-    ring = b.layout.state("smoothed", "float64", limits.shape[1] * n, np.repeat(limits[3], n))
-    return {"longest": n, "windows": b.layout.constant("", sizes), "ring": ring}
+def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
+    """The words of motion of each number, and the state of the motion, which begins at the safe command."""
+    m, each = limits.safe.size, int(words_of(limits))
+    rest = np.zeros(m * each)
+    for j in range(m):
+        stand(j, limits.safe[j], limits, rest, each)
+    motion = b.layout.state("motion", "float64", m * each, rest)
+    b.layout.names["previous"] = element(motion, 0, m)
+    if each > 1:
+        b.layout.names["step"] = element(motion, m, m)
+        b.layout.constant("rest", np.zeros(m))  # what the steps are in the end
+    return each, motion
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:

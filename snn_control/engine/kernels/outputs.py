@@ -3,10 +3,10 @@
 import numpy as np
 from numba.extending import register_jitable
 
+from ...coding.outputs import MOTION_LIMITS
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..motion import FUNCTIONS, JUMP, STAY, move, passed, stand, within
-from ..operand_arrays import Array
+from ..motion import FUNCTIONS, MOST_AVERAGED, STAY, advance, passed, stand, within, words_of
 from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
 from ..slots import AGE, SLOT_WORDS
 from . import NAN, ONE, ZERO, settle
@@ -64,28 +64,25 @@ def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("
         y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN
 
 
-LIMITS = Table("f64", "m", "low", "high", "slew", "safe", "acceleration")
-MOST_SMOOTHED = 10_000  # ticks over which a command is smoothed at most
+LIMITS = Table("f64", "m", "low", "high", "safe", *MOTION_LIMITS)
 
 for _function in FUNCTIONS:
     register_jitable(forceinline=True)(_function)
 
 
 def _guarded(w):
-    low, high, slew, safe, acceleration = LIMITS.rows_of(w.limits.data, w.m)
-    if not ((low <= safe) & (safe <= high) & (slew >= 0) & (acceleration >= 0) & np.isfinite(safe)).all():
-        raise ProgramError("limits: must be low <= safe <= high, and slew and acceleration >= 0")
-    if not isinstance(w.step, Array) and not np.isinf(acceleration).all():
-        raise ProgramError("limits: an acceleration needs the last step of the command")
-    before = w.previous.data[: 8 * w.m].view(np.float64)
-    if not ((low <= before) & (before <= high) & np.isfinite(before)).all():
+    limits = LIMITS.rows_of(w.limits.data, w.m)
+    low, high, safe, *others = limits
+    if not ((low <= safe) & (safe <= high) & np.isfinite(safe) & (np.array(others) >= 0).all(0)).all():
+        raise ProgramError(f"limits: must be low <= safe <= high, and {', '.join(MOTION_LIMITS)} >= 0")
+    if not w.each >= words_of(limits):
+        raise ProgramError(f"limits: need {words_of(limits):.0f} words of motion for each number, not {w.each}")
+    motion = w.motion.data[: 8 * w.m * w.each].view(np.float64)
+    before = motion[: w.m]
+    if not ((low <= before) & (before <= high)).all():
         raise ProgramError("the last command: must be within the limits")
-    if isinstance(w.step, Array) and not np.isfinite(w.step.data[: 8 * w.m].view(np.float64)).all():
-        raise ProgramError("the last step of a command: must be finite")
-    if w.longest:
-        ring, windows = w.ring.data.view(np.float64), w.windows.data[: 8 * w.m].view(np.int64)
-        if not (np.isfinite(ring[: w.m * w.longest]).all() and ((windows >= 1) & (windows <= w.longest)).all()):
-            raise ProgramError("the commands that are averaged: must be finite, over 1 tick to the longest window")
+    if not np.isfinite(motion).all():
+        raise ProgramError("the motion of the commands: must be finite")
 
 
 @register_jitable(forceinline=True)
@@ -148,15 +145,13 @@ def seen(inputs, validity, required, m, raw):
     return reason
 
 
-@kernel(version=5, must=_guarded)
+@kernel(version=6, must=_guarded)
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
-    raw: read("f32", "m"), command: written("f64", "m"), previous: written("f64", "m"),
-    limits: LIMITS, way: read("u8", "m"),
-    words: written("i64", GUARD_WORDS), control: read("i64", LEARNING), release: number,
-    stops: optional(written("i64", STOP_WORDS)), step: optional(written("f64", "m")),
-    longest: Number(0, MOST_SMOOTHED), windows: read("i64", "m", when="longest"),
-    ring: written("f64", "m * longest", when="longest"), start: optional(read("f32", "m")),
+    raw: read("f32", "m"), command: written("f64", "m"), limits: LIMITS, way: read("u8", "m"),
+    each: Number(1, 2 + MOST_AVERAGED), motion: written("f64", "m * each"), words: written("i64", GUARD_WORDS),
+    control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
+    start: optional(read("f32", "m")),
 ):  # fmt: skip
     """The last operation of every tick: a finite command within limits, slew, acceleration and jerk, or the safe one.
 
@@ -165,7 +160,7 @@ def guard(
     in a row (0: only an operator) end it, the command goes the `way` to the safe one: JUMP in one tick, RAMP within
     slew and acceleration, STAY where it is, or brake within acceleration. The slew is a change per second: a driver
     reports in the control words how much time has passed. With an acceleration each whole period of it is a step of its
-    own; `step` is the last one. Before the first command, STAY begins at `start` where this is finite.
+    own. Before the first command, STAY begins at `start` where this is finite.
     """
     reason = control[DRIVER] | seen(inputs, validity, required, m, raw)
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
@@ -174,30 +169,13 @@ def guard(
     periods, rounds = passed(control[ELAPSED])
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
-    clamps = slewed = 0
-    if not (faulted | begins | (step.size > 0)):  # the usual case, as `move` would do it without an acceleration
+    if begins & (start.size > 0):
         for j in range(m):
-            low, high, most = limits.low[j], limits.high[j], limits.slew[j] * periods
-            y = within(np.float64(raw[j]), low, high)
-            z = within(y, previous[j] - most, previous[j] + most)
-            clamps += y != raw[j]
-            slewed += z != y
-            previous[j] = command[j] = within(z, low, high)
-        m = 0
-    for j in range(m):
-        low, high, slew, acceleration = limits.low[j], limits.high[j], limits.slew[j], limits.acceleration[j]
-        if begins & (start.size > 0) & (way[j] == STAY) and np.isfinite(start[j]):
-            previous[j] = within(np.float64(start[j]), low, high)
-            stand(step, ring, longest, windows, j, previous[j])
-        y, jumps, stays = limits.safe[j], faulted & (way[j] == JUMP), faulted & (way[j] == STAY)
-        if not faulted:
-            y = within(np.float64(raw[j]), low, high)
-            clamps += y != raw[j]
-        elif stays:
-            y = previous[j]
-        command[j], reached = move(
-            j, y, jumps, stays, periods, rounds, low, high, slew, acceleration, previous, step, longest, windows, ring
-        )  # fmt: skip
-        slewed += not reached
+            if (way[j] == STAY) & np.isfinite(start[j]):
+                stand(j, within(np.float64(start[j]), limits.low[j], limits.high[j]), limits, motion, each)
+    if faulted | (each > 1):
+        clamps, slewed = advance(command, raw, faulted, way, periods, rounds, limits, motion, each)
+    else:  # compiled on its own, for the vector unit: the usual case, without an acceleration
+        clamps, slewed = advance(command, raw, False, way, periods, rounds, limits, motion, 1)
     words[CLAMPS] += clamps
     words[SLEWED] += slewed

@@ -59,9 +59,9 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
     sides = (low, high, output.slew, output.safe_numbers)
     given = [np.broadcast_to(np.asarray(side, np.float64), output.size) for side in sides]
     where, whole = f"outputs.{output.name}", kind < FLOAT32
-    if whole and output.smooth:
+    if whole and (key := output.smooth):
         rule = f"does not go with {field}, which is {KINDS[kind]}: whole numbers have no smooth motion"
-        raise DescriptionError(f"{where}.acceleration", output.acceleration, rule, "leave it out, or use another field")
+        raise DescriptionError(f"{where}.{key}", getattr(output, key), rule, "leave it out, or use another field")
     rows = []
     for low, high, slew, safe in zip(*(side.tolist() for side in given), strict=True):
         least, most = _drawn_in(low, high, kind)

@@ -18,10 +18,10 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
         if name:
             raise DescriptionError("trigger", name, "is for mode event", "leave it out, or add mode:=event")
         return None
-    smooth = [o.name for o in spec.outputs if o.smooth]
+    smooth = [f"outputs.{o.name}.{o.smooth}" for o in spec.outputs if o.smooth]
     if smooth:
         rule = "needs ticks of one length, which mode event does not have"
-        raise DescriptionError(f"{node.file}: outputs.{smooth[0]}.acceleration", NO_VALUE, rule, "mode:=realtime")
+        raise DescriptionError(f"{node.file}: {smooth[0]}", NO_VALUE, rule, "mode:=realtime")
     waking = [one.name for one in spec.inputs if not getattr(one, "stop_when", "")]
     if name not in waking and (name or len(waking) != 1):
         rule = f"must be an input that does not stop the commands: {', '.join(waking) or 'there is none'}"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import struct
 import threading
 from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
 from ...engine.control import WHOLE
-from ...engine.motion import JUMP, STAY, move, passed
+from ...engine.motion import advance, passed
 from ...realtime.shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
 from ..messages import rounding
 from ..messages.element_types import FLOAT32, KINDS
@@ -39,15 +40,12 @@ class Continued:
     """
 
     def __init__(self, given: Mapping[str, Any], memory: np.ndarray) -> None:
-        m, self._longest, self._windows = len(given["way"]), given["longest"], given["windows"]
-        sides = (given[name] for name in ("low", "high", "slew", "acceleration", "safe", "way"))
-        self._numbers = list(zip(range(m), *sides, strict=True))
+        self._limits, self._ways = SimpleNamespace(**given["limits"]), given["way"]
         self._period, self._phase, self._woken = given["period_ns"], given["phase_ns"], given["woken"]
-        self._parts = m, m if given["step"] else 0, m * self._longest
         self._memory, self._motions = memory, memory[PLACES:].reshape(4, -1)
         self._base, self._when, self.begun = -1, 0, False
-        self._motion: list[list[float]] = [[], [], []]
-        self.command, self.moves, self.periods = [0.0] * m, False, 0
+        self._motion: list[float] = []
+        self.command, self.moves, self.periods = [0.0] * len(self._ways), False, 0
         self._lock = threading.Lock()
 
     @property
@@ -89,18 +87,11 @@ class Continued:
             words = self._motions[number % 2].copy()
             self._fence()
         self._base, self._when, self.begun = number, int(words[WHEN]), bool(words[BEGUN])
-        values, ends = words[HEAD:].view(np.float64).tolist(), np.cumsum(self._parts).tolist()
-        self._motion = [values[end - size : end] for size, end in zip(self._parts, ends, strict=True)]
+        self._motion = words[HEAD:].view(np.float64).tolist()
 
     def _move(self, periods: float, rounds: int) -> None:
-        before = [part.copy() for part in self._motion]
-        previous, step, ring = self._motion
-        for j, low, high, slew, acceleration, safe, way in self._numbers:
-            target = previous[j] if way == STAY else safe
-            self.command[j], _ = move(
-                j, target, way == JUMP, way == STAY, periods, rounds, low, high, slew, acceleration, previous, step,
-                self._longest, self._windows, ring,
-            )  # fmt: skip
+        before, each = self._motion.copy(), len(self._motion) // len(self._ways)
+        advance(self.command, (), True, self._ways, periods, rounds, self._limits, self._motion, each)
         self.moves = before != self._motion
 
     def _claim(self) -> None:
@@ -108,7 +99,7 @@ class Continued:
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
-        place[HEAD:].view(np.float64)[:] = [value for part in self._motion for value in part]
+        place[HEAD:].view(np.float64)[:] = self._motion
         self._fence()
         self._memory[TAKEN] = number
         self._fence()
