@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from ..coding import EventsInput, Input, Output
+from ..coding.reduction import REDUCTIONS
 from ..errors import DescriptionError
 from ..network.checks import Checked, Numbers, OneOf, Size, Whole
 from .descriptions import read_fields
@@ -44,8 +45,8 @@ class RosTopic(Checked):
     pace : for an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", at its own
         time, so that a long packet is spread over the ticks that it covers
     late : for an events input: an event counts as late if it is older than the newest one by more than this [s]
-    reduce : for a value input: "min", "mean" or "max" of equal sectors of the numbers that the field selects, however
-        many they are; empty: they are the input's numbers
+    reduce : for a value input: what each number is, e.g. "mean", of equal sectors of the numbers that the field
+        selects, however many they are; empty: they are the input's numbers
     grid : for a value input from pictures, sensor_msgs/msg/Image: (columns, rows), of which each cell gives its mean
         brightness, 0 to 255, from the top left, row by row
     values : for a command: values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
@@ -61,7 +62,7 @@ class RosTopic(Checked):
     age: Annotated[str, OneOf("arrival", "stamp", "older")] = "arrival"
     pace: Annotated[str, OneOf("arrival", "sensor")] = "arrival"
     late: Annotated[float, Numbers(least=0, most=3600, unit="s")] = 0.01
-    reduce: Annotated[str, OneOf("", "min", "mean", "max")] = ""
+    reduce: Annotated[str, OneOf(*REDUCTIONS)] = ""
     grid: tuple[Size, Size] | None = None
     values: Mapping[str, Any] | None = None
     stamp: str = ""

@@ -15,15 +15,13 @@ from numba.extending import register_jitable
 
 from ...coding import ValueInput
 from ...coding.inputs import NOT_FINITE
+from ...coding.reduction import REDUCTIONS, combine
 from ...engine.compile import compile_function
 from ...engine.kernels.encoders import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
-from ...engine.memory import i64, load_f64, load_i64, store_f64
+from ...engine.memory import f64, i64, load_f64, load_i64, store_f64
 
-__all__ = ["REDUCTIONS", "reduce_sectors", "reduced", "rules_of"]
+__all__ = ["reduce_sectors", "reduced", "rules_of"]
 
-#: ``reduce`` of a topic, by number; 0: each number of the input is one of the message
-REDUCTIONS = ("", "min", "mean", "max")
-MIN, MEAN = 1, 2
 RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of its range are float64
 
 
@@ -36,13 +34,14 @@ def rules_of(spec: ValueInput) -> np.ndarray:
     return rules
 
 
+register_jitable(combine)
+
+
 @register_jitable
-def _sector(first, n, how, rule):
-    """The result for the ``n`` numbers at address ``first``, and how many of them the rule at ``rule`` replaced and
-    failed."""
-    result, count, replaced, failed, kind = 0.0, 0, 0, 0, load_i64(rule + 8 * RULE)
-    for k in range(n):
-        value = load_f64(first + 8 * k)
+def _sector(values, how, rule):
+    """The result for (n,) numbers, which are changed, and how many of them the rule at ``rule`` replaced and failed."""
+    count, replaced, failed, kind = 0, 0, 0, load_i64(rule + 8 * RULE)
+    for value in values:
         if not np.isfinite(value):
             if kind == REJECT:
                 return np.nan, 0, 0
@@ -52,23 +51,19 @@ def _sector(first, n, how, rule):
                 continue
             up = value > 0.0 if value == value else kind == HIGH
             value = load_f64(rule + 8 * HIGH_END) if up else load_f64(rule + 8 * LOW)
-        if how == MEAN:
-            result += value
-        elif count == 0 or (value < result if how == MIN else value > result):
-            result = value
+        values[count] = value
         count += 1
-    if count == 0:
-        return np.nan, replaced, failed
-    return (result / count if how == MEAN else result), replaced, failed
+    return (combine(values[:count], how) if count > 0 else np.nan), replaced, failed
 
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """float64[n] at address ``values`` -> float64[size] at ``out``; n >= size. ``counters``: as in `finite`."""
+    """float64[n] at address ``values``, which are changed -> float64[size] at ``out``; n >= size. ``how``: index of a
+    word of `REDUCTIONS`; ``counters``: as in `finite`."""
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):
         first, last = k * n // size, (k + 1) * n // size
-        value, replaced, failed = _sector(values + 8 * first, last - first, how, rules + 8 * RULE_WORDS * k)
+        value, replaced, failed = _sector(f64(values + 8 * first, last - first), how, rules + 8 * RULE_WORDS * k)
         store_f64(out + 8 * k, value)
         all_replaced += replaced
         all_failed += failed
@@ -83,7 +78,7 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
 
 def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
     """`reduce_sectors` for (n,) float64, n >= size: (size,) float64, and the counters, (3,) int64 as in `finite`."""
-    given, out, rules = np.ascontiguousarray(values, np.float64), np.empty(spec.size), rules_of(spec)
+    given, out, rules = np.array(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64)
     run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")
     run(

@@ -10,6 +10,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...coding.outputs import STAYS
+from ...coding.reduction import REDUCTIONS
 from ...engine.compile import compile_function
 from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
 from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
@@ -28,7 +29,7 @@ from ..messages.field_limits import put_row, rows_of
 from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
 from ..messages.message_types import type_name
 from ..messages.path_program import PathProgram
-from ..messages.reduction import REDUCTIONS, reduce_sectors
+from ..messages.reduction import reduce_sectors
 from ..messages.rounding import COMMAND, PLACE, ROW
 from ..messages.selection import DETAIL, SCRATCH_WORDS
 from ..messages.template import make_template
