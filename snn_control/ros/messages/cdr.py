@@ -20,7 +20,7 @@ from ...events.cdr import MISSING, TRUNCATED, begin, get_stamp, get_u32, is_big,
 from . import selection
 from .element_types import FLOAT32, FLOAT64, KIND_SIZES
 from .numbers import get_number
-from .selection import NAMED, SLICE, detail
+from .selection import detail
 
 __all__ = ["walk"]
 
@@ -80,34 +80,22 @@ def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets
 def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
     """Append the numbers that a record selects from those at offset ``o``, whose count is in register ``r`` -> total
     number of values, or negative."""
-    n, how, size = load_i64(r), load_i64(record), KIND_SIZES[kind]
-    before, turn, more = filled, 0, how == selection.ANGLES
-    if not more:
-        code = selection.choose(record, r, filled, capacity, scratch)
-        if code < 0:
-            return np.int64(code)
-    if how == NAMED:
-        for k in range(load_i64(record + 8)):
-            at = o + size * load_i64(scratch + 8 * (selection.INDEX + k))
-            _emit(base + at, at, kind, 1, size, out, filled + k, big, scratch + 8, offsets)
-        return filled + load_i64(record + 8)
-    if how == SLICE:
-        at, count = o + size * load_i64(r + 8 * selection.NAMED_NEXT), load_i64(r + 8 * selection.NAMED_LEFT)
-        stride = size * load_i64(record + 24)
-        return _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
+    n, size, before = load_i64(r), KIND_SIZES[kind], filled
+    code = selection.choose(record, r, filled, capacity, scratch)
+    if code < 0:
+        return np.int64(code)
+    turn, more = 0, True
     while more and filled < before + n:
-        first, count, direction, more = selection.beams_of(record, n, scratch, turn)
+        first, count, step, more = selection.numbers_of(record, r, n, scratch, turn)
         turn += 1
         count = min(count, before + n - filled)  # after a whole turn the first beam is not repeated
         if count > 0:
-            at, stride = o + size * first, direction * size
+            at, stride = o + size * first, step * size
             filled = _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
             if filled < 0:
                 return filled
-    if filled == before or not selection.covered(record, filled - before, scratch):
-        selection.detail(scratch, filled - before, 0)
-        return np.int64(selection.NO_BEAM)
-    return filled
+    code = selection.lacking(record, filled - before, scratch)
+    return np.int64(code) if code < 0 else filled
 
 
 @register_jitable
@@ -218,10 +206,10 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
         code = selection.chosen(record, r, scratch)
         if code == 0:
             pc = target
-        elif load_i64(record) != SLICE:
+        elif selection.by_name(record):
             filled = selection.place_of(record, r)
     elif operation == TAKEN:
-        if load_i64(record) != SLICE and filled != selection.place_of(record, r) + load_i64(record + 16):
+        if selection.by_name(record) and filled != selection.place_of(record, r) + load_i64(record + 16):
             detail(scratch, 0, 0)
             code = np.int64(MISSING)
         pc = target

@@ -34,7 +34,6 @@ from .message_types import (
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .selection import (
     ANGLE,
-    ANGLES,
     BEGIN,
     LOOP_REGISTERS,
     NAMED,
@@ -42,7 +41,7 @@ from .selection import (
     NONE,
     OWN,
     REGISTERS,
-    SLICE,
+    record_of,
     slice_of,
 )
 
@@ -154,19 +153,12 @@ class _Assembler:
         self.add(cdr.NEXT, register, target=again)
         leave[4] = self.label()
 
-    def record(self, pick: Elements | Named | Angles, how: int = SLICE) -> int:
+    def record(self, pick: Elements | Named | Angles, how: int) -> int:
         """Write a record of a selection -> its word in the table."""
         at = len(self.table)
-        if isinstance(pick, Named):
-            self.table += [how, len(pick.names), 1]
-            for name in pick.names:
-                text = name.encode() + b"\0"
-                self.table += [len(text), 0]
-                self.names.append((len(self.table) - 1, text))
-        elif isinstance(pick, Angles):
-            self.table += [ANGLES, *np.array([pick.low, pick.high]).view(np.int64).tolist()]
-        else:
-            self.table += [SLICE, *(NONE if n is None else n for n in (pick.start, pick.stop)), pick.step]
+        words, names = record_of(pick, how)
+        self.table += words
+        self.names += [(at + word, name) for word, name in names]
         return at
 
     # -- what the path selects

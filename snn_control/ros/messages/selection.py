@@ -13,12 +13,12 @@ from numba.extending import register_jitable
 
 from ...engine.memory import load_f64, load_i64, load_u8, store_i64, store_u8
 from ...events.cdr import MISSING, TRUNCATED, get_u32, offset_after, offset_after_text
-from .paths import MOST_NAMES
+from .paths import MOST_NAMES, Angles, Elements, Named
 
 __all__ = [
-    "ANGLE", "ANGLES", "BEFORE", "BEGIN", "COUNT_OF_NAMES", "DETAIL", "EXTRA", "INDEX", "KEY_WORDS", "LOOP_REGISTERS",
-    "NAMED", "NAMED_NEXT", "NONE", "NO_BEAM", "NO_NAME", "OWN", "REGISTERS", "REPEATED", "SCRATCH_WORDS", "SLICE",
-    "UNEVEN", "all_named", "beams_of", "choose", "chosen", "covered", "detail", "find_names", "place_of", "slice_of",
+    "ANGLE", "BEFORE", "BEGIN", "COUNT_OF_NAMES", "DETAIL", "EXTRA", "INDEX", "KEY_WORDS", "LOOP_REGISTERS", "NAMED",
+    "NAMED_NEXT", "NONE", "NO_BEAM", "NO_NAME", "OWN", "REGISTERS", "REPEATED", "SCRATCH_WORDS", "UNEVEN", "all_named",
+    "by_name", "choose", "chosen", "detail", "find_names", "lacking", "numbers_of", "place_of", "record_of", "slice_of",
     "which",
 ]  # fmt: skip
 
@@ -49,6 +49,20 @@ LEFT, ELEMENT, NAMED_NEXT, NAMED_LEFT, BEFORE, BEGIN, LOOP_REGISTERS = range(7)
 
 TURN = 2 * math.pi
 TOLERANCE = 1e-3  # of an increment: angles are float32
+
+
+def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
+    """The words of a record, and (word that receives the offset of a name, name with its NUL).
+
+    how : NAMED or OWN, for a selection by name
+    """
+    if isinstance(pick, Angles):
+        return [ANGLES, *np.array([pick.low, pick.high]).view(np.int64).tolist()], []
+    if isinstance(pick, Elements):
+        return [SLICE, *(NONE if n is None else n for n in (pick.start, pick.stop)), pick.step], []
+    names = [name.encode() + b"\0" for name in pick.names]
+    words = [how, len(names), 1, *(word for name in names for word in (len(name), 0))]
+    return words, [(KEY_WORDS + 2 * k + 1, name) for k, name in enumerate(names)]
 
 
 @register_jitable
@@ -149,7 +163,7 @@ def _whole(value, low, high):
 
 
 @register_jitable
-def beams_of(record, n, scratch, turn):
+def _beams_of(record, n, scratch, turn):
     """The ``turn``-th run of beams, among ``n``, within the angles of a record -> first, number, direction, more turns?
 
     A beam is within if its angle is after adding any number of whole turns. Beams are ordered by angle from low to
@@ -174,7 +188,7 @@ def beams_of(record, n, scratch, turn):
 
 
 @register_jitable
-def covered(record, count, scratch):
+def _covered(record, count, scratch):
     """Whether ``count`` beams, an increment apart, reach over all angles of a record, up to a whole turn."""
     width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
     return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
@@ -194,6 +208,8 @@ def choose(record, r, filled, capacity, scratch):
             detail(scratch, n, 0)
             return MISSING
         return 0
+    if how == ANGLES:
+        return 0
     wanted = load_i64(record + 8)
     if how == NAMED and load_i64(scratch + 8 * COUNT_OF_NAMES) != n:
         detail(scratch, n, load_i64(scratch + 8 * COUNT_OF_NAMES))
@@ -205,6 +221,32 @@ def choose(record, r, filled, capacity, scratch):
         detail(scratch, filled + wanted * load_i64(record + 16), 0)
         return EXTRA
     return 0
+
+
+@register_jitable
+def numbers_of(record, r, n, scratch, turn):
+    """Of a sequence of ``n`` numbers, the ``turn``-th run that is selected -> first, number, step, more runs?"""
+    how = load_i64(record)
+    if how == SLICE:
+        return load_i64(r + 8 * NAMED_NEXT), load_i64(r + 8 * NAMED_LEFT), load_i64(record + 24), False
+    if how == ANGLES:
+        return _beams_of(record, n, scratch, turn)
+    return load_i64(scratch + 8 * (INDEX + turn)), 1, 1, turn + 1 < load_i64(record + 8)
+
+
+@register_jitable
+def lacking(record, count, scratch):
+    """Check the number of values that were selected from a sequence of numbers: 0, or negative."""
+    if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
+        detail(scratch, count, 0)
+        return NO_BEAM
+    return 0
+
+
+@register_jitable
+def by_name(record):
+    """Whether values are in the order of names, not of the message."""
+    return load_i64(record) == NAMED or load_i64(record) == OWN
 
 
 @register_jitable
