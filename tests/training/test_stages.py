@@ -7,6 +7,7 @@ from snn_control.training.schedule.stages import (
     ANNEALING,
     AT_GOAL,
     CANDIDATES,
+    FIRST_PRICE,
     GOAL,
     REDUCTION,
     RISE,
@@ -69,6 +70,8 @@ def test_the_episodes_of_training_may_decide():
 
 def test_the_learning_rate_falls_linearly():
     assert [learning([]).progress_remaining(k) for k in (0, 10, 40)] == [1, 0.75, 0]
+    annealing = learning([*SOLVED, 500, 500])  # in its third phase
+    assert [annealing.progress_remaining(k) for k in (6, 7)] == pytest.approx([0.85 * 4 / 6, 0.825 * 3 / 6])
     more = (300, LEARNED.spikes / 2)
     assert reduction([more] * 2).progress_remaining(2) == pytest.approx(1 - 2 / REDUCTION)
     at_goal = reduction([more] * 2 + [(300, THERE)] * 4)
@@ -82,9 +85,9 @@ def test_the_learning_rate_falls_linearly():
         ([*SOLVED, *[400] * ANNEALING], True, {}),
         ([*SOLVED, *[400] * 4], True, {"anneals": False}),
         ([*SOLVED, *[400] * 3], False, {"anneals": False}),
-        ([*SOLVED, *[400] * 7], False, {"patience": 0.2}),
-        ([*SOLVED, *[400] * 8], True, {"patience": 0.2}),
-        ([*SOLVED, *[400] * 7, 900], False, {"patience": 0.2}),
+        ([*SOLVED, *[400] * 7], False, {"patience": 0.2, "anneals": False}),
+        ([*SOLVED, *[400] * 8], True, {"patience": 0.2, "anneals": False}),
+        ([*SOLVED, *[400] * 7, 900], False, {"patience": 0.2, "anneals": False}),
         ([*SOLVED, *[400] * 3], True, {"anneals": False, "phases": 10}),  # three phases at least
         ([20, *[470] * 20], False, {}),  # below the threshold
         ([500, 500, *[400] * 20], False, {}),  # by luck above it
@@ -110,18 +113,18 @@ def test_without_a_threshold_learning_ends_only_clearly_above_chance():
     assert [found(*given) for given in ((-1200, 10), (-150, 0), (-160, 4), (-160, 3))] == [True, False, False, True]
 
 
-def test_the_price_rises_until_spikes_are_few_whatever_the_score():
+def test_the_price_rises_while_spikes_are_many_whatever_the_score():
     assert learning(SOLVED).spike_cost_factor == 1
-    assert reduction([]).spike_cost_factor == RISE
-    assert reduction([(270, 90), (0, 60)]).spike_cost_factor == pytest.approx(RISE**3)
-    assert reduction([(270, 90), (300, THERE)]).spike_cost_factor == pytest.approx(RISE**2)
+    assert reduction([]).spike_cost_factor == FIRST_PRICE
+    assert reduction([(270, 90), (0, 60)]).spike_cost_factor == pytest.approx(FIRST_PRICE * RISE**2)
+    assert reduction([(270, 90), (300, THERE)]).spike_cost_factor == pytest.approx(FIRST_PRICE)
 
 
 def test_spike_reduction_ends_after_some_phases_at_the_goal_or_after_the_last_phase():
     assert not reduction([(300, THERE)] * (AT_GOAL - 1)).has_ended
     assert reduction([(300, THERE)] * AT_GOAL).has_ended
     assert reduction([(100, THERE)] * AT_GOAL).has_ended  # whatever the score
-    assert not reduction([(300, THERE + 1), *[(300, THERE)] * (AT_GOAL - 1)]).has_ended
+    assert not reduction([(300, 1.3 * THERE), *[(300, THERE)] * (AT_GOAL - 1)]).has_ended
     assert reduction([(100, 60)] * REDUCTION).has_ended
 
 

@@ -4,8 +4,9 @@
    over three phases.
 2. Learning ends when the best score has reached the environment's threshold (where it names none, when a validation is
    three standard errors above random actions) and none has been better for the learner's ``patience``.
-3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself while the price of spikes rises by half in each
-   phase until a tenth of them is left, and this ends after six phases there, or after twenty.
+3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself while the price of spikes changes by 30 % from
+   phase to phase, up while more than a twelfth of them is left and else down, and this ends after six phases in which
+   about a tenth is left, or after twenty.
 4. A score is better than another only if it is higher by more than two standard errors; otherwise the other is as good.
 5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
    that is as good as the best (compare the one-standard-error rule of Breiman et al. 1984, Classification and
@@ -26,10 +27,11 @@ __all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "se
 RECENT = 3  # phases whose mean score counts, because a single validation of ten episodes may be luck
 ERRORS = 2.0  # standard errors: a larger difference is luck once in twenty times
 CLEARLY = 3.0  # standard errors above the score of random actions: the best of many validations is one or two by luck
-ANNEALING = 6  # phases in which the temperature of sampled choices falls, after the task is learned
+ANNEALING = 6  # phases in which learning rate and temperature of sampled choices fall, after the task is learned
 REDUCTION = 20  # largest number of phases in which spikes are reduced
-RISE = 1.5  # factor of the price of spikes from phase to phase, which the controller can follow
-GOAL = 10  # times fewer spikes than learned
+FIRST_PRICE = 3.0  # factor of the price of spikes in the first of them, at which their number falls at once
+RISE = 1.3  # its change from phase to phase: at a steeper one the score is lost
+GOAL = 12  # times fewer spikes than learned: a tenth, and SIMILAR
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
 CANDIDATES = 4  # that are compared at the end of a stage: each costs 40 or 100 episodes
 SIMILAR = 1.25  # times as many spikes count as equally few: the number differs so much from phase to phase
@@ -107,8 +109,8 @@ class Learning(Stage):
 
     threshold : score at which the environment counts as solved, or None
     patience : fraction of all phases without a new best score after which learning ends, at least RECENT phases
-    anneals : ANNEALING phases follow once the task is learned, or are the last ones, in which the learner comes close
-        to the controller that it trains
+    anneals : once the task is learned, at the latest at the end, ANNEALING phases follow without patience; in them the
+        learning rate falls to 0, and the learner comes close to the controller that it trains
     judged_by : key of the score that decides, in the history's rows
     chance : returns the score of random actions
     """
@@ -125,8 +127,9 @@ class Learning(Stage):
     def has_ended(self) -> bool:
         if super().has_ended:
             return True
-        annealed = not self.anneals or self.annealing_phase > ANNEALING
-        return annealed and self._solved(self.history) and self._settled(self.history)
+        if self.anneals:
+            return self.annealing_phase > ANNEALING
+        return self._solved(self.history) and self._settled(self.history)
 
     @property
     def annealing_phase(self) -> int:  # type: ignore[override]
@@ -134,6 +137,10 @@ class Learning(Stage):
         learned = (k for k in phases if self._learned(self.history[:k]) or k >= self.phases - ANNEALING)
         first = next(learned, None) if self.anneals else None
         return 0 if first is None else 1 + len(self.history) - first
+
+    def progress_remaining(self, number: int) -> float:
+        annealed = max(0, self.annealing_phase + number - len(self.history) - 1) if self.annealing_phase else 0
+        return super().progress_remaining(number) * max(0.0, 1 - annealed / ANNEALING)
 
     @property
     def above_chance(self) -> bool:
@@ -168,7 +175,7 @@ class Learning(Stage):
 
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes. Their price rises
-    whatever the score is meanwhile, because it returns where they stay few.
+    whatever the score is meanwhile, because the score returns where they stay few.
 
     learned : what it begins with, the last of the candidates
     """
@@ -182,7 +189,7 @@ class SpikeReduction(Stage):
 
     @property
     def spike_cost_factor(self) -> float:  # type: ignore[override]
-        return RISE ** (1 + sum(row["spikes_a_step"] > self.goal for row in self.history))
+        return FIRST_PRICE * RISE ** sum(1 if row["spikes_a_step"] > self.goal else -1 for row in self.history)
 
     @property
     def has_ended(self) -> bool:
@@ -190,7 +197,7 @@ class SpikeReduction(Stage):
 
     @property
     def _phases_at_goal(self) -> int:
-        return sum(row["spikes_a_step"] <= self.goal for row in self.history)
+        return sum(row["spikes_a_step"] <= SIMILAR * self.goal for row in self.history)
 
     def progress_remaining(self, number: int) -> float:
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
@@ -199,7 +206,8 @@ class SpikeReduction(Stage):
         """Keep those as good as what was learned, with the fewest spikes; of those at the goal, the highest scores."""
         *others, learned = self.candidates
         if new.score >= learned.score - ERRORS * math.hypot(new.error, learned.error):
-            others = sorted([new, *others], key=lambda one: (max(one.spikes, self.goal), -one.score))[:CANDIDATES]
+            least = SIMILAR * self.goal
+            others = sorted([new, *others], key=lambda one: (max(one.spikes, least), -one.score))[:CANDIDATES]
         self.candidates = [*others, learned]
 
 
