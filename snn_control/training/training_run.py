@@ -24,18 +24,19 @@ from .algorithms.imitation import ImitationSettings
 from .algorithms.learner import Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
-from .environments.evaluation import Evaluation, with_environments
+from .environments.evaluation import Evaluation, evaluate, with_environments
 from .environments.gymnasium_calls import LIMIT, episode_limit, name_of
 from .environments.rollout import play
 from .environments.vector import Environments
 from .progress import Folder, arrays_of, history_in, restore
-from .result import FINAL, VALIDATION, Phase, Trained, first_episode
+from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
 from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 from .schedule.watch import Watch
 
 __all__ = ["TrainingRun"]
 
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
+CONFIRMING = 1000  # episodes that confirm the end of a search, without which one of a hundred may still fail
 TIMES = 10  # times the steps of learning: what a search for gains may take
 STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones are fewer), and fewest episodes
 
@@ -61,7 +62,7 @@ class TrainingRun:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
-        rules = learner.patience, learner.anneals, learner.judged_by
+        rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
         self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of the stages before
         self.total_timesteps = settings.total_timesteps
@@ -158,7 +159,11 @@ class TrainingRun:
         if self.stage.key:
             row[self.stage.key] = 1
         self.stage.history.append(row)
-        self.stage.consider(self._candidate(found))
+        if learner.confirms and self.threshold is not None and self.stage.has_ended and not self.before:
+            returns = self._confirm(phase, returns, self.threshold)
+            score = float(returns.mean())
+            row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
+        self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
         if first and self.steps > self.total_timesteps:
@@ -169,6 +174,16 @@ class TrainingRun:
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
+
+    def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
+        """The returns of a validation, and of more episodes until one is below the threshold, CONFIRMING at most."""
+        program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
+        for k in range(first, first + CONFIRMING, self.long):
+            if returns.min() < threshold:
+                break
+            more = evaluate(program, envs.interface, envs.envs, list(range(k, k + self.long))).returns
+            returns = np.concatenate([returns, more])
+        return returns
 
     def _program(self) -> Program:
         """The Program with the present values, and ranges."""

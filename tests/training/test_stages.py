@@ -99,6 +99,13 @@ def test_learning_ends_when_a_solved_task_sets_no_new_best(scores, ended, more):
     assert learning(scores, **more).has_ended is ended
 
 
+def test_a_search_ends_only_if_no_episode_is_below_the_threshold():
+    for worst, ended in ((475, True), (474, False)):
+        one = Learning(40, 475.0, 0.1, confirms=True)
+        one.history = [{"score": 490.0, "error": 0.0, "worst": worst} for _ in range(8)]
+        assert one.has_ended is ended
+
+
 def test_an_improvement_within_two_standard_errors_is_none():
     better = [*SOLVED, *[530] * 4]  # means of three phases: 330, 483, 500, 513, 530, 530
     ended = [learning(better, anneals=False, error=error).has_ended for error in (15.0, 30.0)]

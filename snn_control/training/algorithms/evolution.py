@@ -81,7 +81,7 @@ class Evolution(Learner):
     """The learner for ``evolve``; a phase is one generation."""
 
     settings: EvolutionSettings
-    patience = 0.25
+    patience, confirms = 0.25, True
     kept: tuple[str, ...] = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:

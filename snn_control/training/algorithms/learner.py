@@ -72,7 +72,7 @@ class Learner:
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
     #: see `snn_control.training.schedule.stages.Learning`
-    patience, anneals, judged_by = 0.1, False, "score"
+    patience, anneals, judged_by, confirms = 0.1, False, "score", False
     reduces_spikes = False  # after learning (`snn_control.training.schedule.stages.SpikeReduction`)
     surrogate = Surrogate()
 

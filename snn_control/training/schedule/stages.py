@@ -112,15 +112,17 @@ class Learning(Stage):
     anneals : once the task is learned, at the latest at the end, ANNEALING phases follow without patience; in them the
         learning rate falls to 0, and the learner comes close to the controller that it trains
     judged_by : key of the score that decides, in the history's rows
+    confirms : learning ends only if the worst episode, too, reaches the threshold
     chance : returns the score of random actions
     """
 
     def __init__(
         self, phases: int, threshold: float | None, patience: float, anneals: bool = False, judged_by: str = "score",
-        chance: Callable[[], float] = lambda: -math.inf,
+        confirms: bool = False, chance: Callable[[], float] = lambda: -math.inf,
     ) -> None:  # fmt: skip
         super().__init__(phases)
         self.threshold, self.anneals, self.judged_by, self.chance = threshold, anneals, judged_by, chance
+        self.confirms = confirms and threshold is not None
         self.patience = max(RECENT, int(phases * patience))
 
     @property
@@ -129,7 +131,9 @@ class Learning(Stage):
             return True
         if self.anneals:
             return self.annealing_phase > ANNEALING
-        return self._solved(self.history) and self._settled(self.history)
+        if not (self._solved(self.history) and self._settled(self.history)):
+            return False
+        return not self.confirms or self.history[-1]["worst"] >= self.threshold
 
     @property
     def annealing_phase(self) -> int:  # type: ignore[override]
