@@ -28,7 +28,7 @@ from .tensorboard import EventFile
 __all__ = ["FILES", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
-FORMAT = "snn_control training 3"
+FORMAT = "snn_control training 4"
 
 
 @contextmanager

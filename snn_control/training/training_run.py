@@ -8,7 +8,7 @@ import itertools
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -30,13 +30,13 @@ from .environments.rollout import play
 from .environments.vector import Environments
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
-from .schedule.course import SPARING, Candidate, GainSearch, Learning, Schedule, SpikeReduction
+from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
 from .schedule.watch import Watch
 
 __all__ = ["TrainingRun"]
 
 SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
-SURE = 10  # times LONG: largest number of episodes that confirm the end of a search
+CONFIRMING = 1000  # episodes that confirm the end of a search, without which one of a hundred may still fail
 TIMES = 10  # times the steps of learning: what a search for gains may take
 STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones are fewer), and fewest episodes
 
@@ -53,7 +53,7 @@ class TrainingRun:
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
     ) -> None:
-        self.learner, self.spares = learner, learner.spares
+        self.learner, self.reduces_spikes = learner, learner.reduces_spikes
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
         self.envs = Environments(make, settings.n_envs, learner.parameters.spec)
@@ -62,8 +62,8 @@ class TrainingRun:
         self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
-        rules = learner.patience, learner.cools, learner.least, learner.searches
-        self.course: Schedule = Learning(phases, self.threshold, *rules, lambda: self.chance)
+        rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
+        self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of the stages before
         self.total_timesteps = settings.total_timesteps
         self.watch = Watch(self.threshold)
@@ -89,7 +89,7 @@ class TrainingRun:
 
     @property
     def history(self) -> list[dict[str, Any]]:
-        return self.before + self.course.history
+        return self.before + self.stage.history
 
     @property
     def steps(self) -> int:
@@ -102,12 +102,12 @@ class TrainingRun:
         try:
             if self.learner.improves and not self.history:
                 found = self.validate(self._program(), self.envs.interface)
-                self.course.consider(self._candidate(found))
+                self.stage.consider(self._candidate(found))
             while chosen is None:
-                while not self.course.is_over:
+                while not self.stage.has_ended:
                     self._phase()
-                if self._can_save():
-                    self._save_spikes(self._best()[0])
+                if self._can_reduce_spikes():
+                    self._reduce_spikes(self._best()[0])
                 elif self._can_adjust():
                     self._adjust()
                 else:
@@ -139,15 +139,15 @@ class TrainingRun:
         return self._program()
 
     def _phase(self) -> None:
-        learner, number, first = self.learner, len(self.course.history), len(self.history) == 0
-        learner.cost_share, learner.cooled = self.course.cost_share, self.course.cooled
-        left = self.course.left(number)
-        learner.left_after = self.course.left(number + 1)
-        share = 0 if self.before else 1 - number / self.course.phases
+        learner, number, first = self.learner, len(self.stage.history), len(self.history) == 0
+        learner.spike_cost_factor, learner.annealing_phase = self.stage.spike_cost_factor, self.stage.annealing_phase
+        remaining = self.stage.progress_remaining(number)
+        learner.remaining_after = self.stage.progress_remaining(number + 1)
+        share = 0 if self.before else 1 - number / self.stage.phases
         learner.student.gradient.use(learner.surrogate.at(share))
         rng = np.random.default_rng([self.seed, 2, len(self.history)])
         self.envs.keeps = first and learner.fits_ranges
-        report = learner.phase(self.envs, first_episode(self.seed, len(self.history)), rng, left)
+        report = learner.phase(self.envs, first_episode(self.seed, len(self.history)), rng, remaining)
         if self.envs.keeps:
             learner.fit_ranges(self.envs)
         report |= {"training_return": float(np.mean(self.envs.finished))} if self.envs.finished else {}
@@ -155,17 +155,15 @@ class TrainingRun:
         score, spikes, returns = found.score, float(found.spikes.mean()), found.returns
         phase = len(self.history) + 1
         row = {"phase": phase, "steps": self.steps + learner.steps_of_a_phase, "score": score}
-        error = _error(returns)
-        row |= {"worst": float(returns.min()), "error": error, "spikes_a_step": spikes, **report}
-        if self.course.mark:
-            row[self.course.mark] = 1
-        self.course.history.append(row)
-        if learner.searches and self.course.is_at_the_top:  # by few episodes
-            returns = np.concatenate([returns, *self._confirming(phase, score)])
-            if (returns != score).any():
-                score, error = float(returns.mean()), _error(returns)
-                row |= {"score": score, "worst": float(returns.min()), "error": error}
-        self.course.consider(Candidate(score, error, spikes, learner.parameters.values()))
+        row |= {"worst": float(returns.min()), "error": _error(returns), "spikes_a_step": spikes, **report}
+        if self.stage.key:
+            row[self.stage.key] = 1
+        self.stage.history.append(row)
+        if learner.confirms and self.threshold is not None and self.stage.has_ended and not self.before:
+            returns = self._confirm(phase, returns, self.threshold)
+            score = float(returns.mean())
+            row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
+        self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
         warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
         if first and self.steps > self.total_timesteps:
@@ -175,16 +173,17 @@ class TrainingRun:
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
-        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.course.stage))
+        self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
 
-    def _confirming(self, phase: int, top: float) -> Iterator[np.ndarray]:
-        """Returns in other episodes, until one of them differs from the ``top``."""
-        program, envs, n = self.learner.parameters.program, self.envs, self.long
-        for first in range(0, SURE * n, n):
-            seeds = [VALIDATION + PHASE_SEEDS * phase + first + k for k in range(n)]
-            yield (found := evaluate(program, envs.interface, envs.envs, seeds).returns)
-            if (found != top).any():
-                return
+    def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
+        """The returns of a validation, and of more episodes until one is below the threshold, CONFIRMING at most."""
+        program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
+        for k in range(first, first + CONFIRMING, self.long):
+            if returns.min() < threshold:
+                break
+            more = evaluate(program, envs.interface, envs.envs, list(range(k, k + self.long))).returns
+            returns = np.concatenate([returns, more])
+        return returns
 
     def _program(self) -> Program:
         """The Program with the present values, and ranges."""
@@ -193,58 +192,56 @@ class TrainingRun:
         return self.learner.parameters.program
 
     def _best_so_far(self) -> Candidate:
-        return self.course.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
+        return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> tuple[Candidate, float]:
         """The best of the candidates, compared on more episodes, and its mean return in these."""
-        candidates = self.course.candidates
+        candidates = self.stage.candidates
         if len(candidates) < 2:
             best = self._best_so_far()
             return best, best.score
         first, n = VALIDATION + self.short, self.middle
         if self.before:  # other episodes than those that selected what was learned
-            first, n = first + n, self.long if self.spares else n
+            first, n = first + n, self.long if self.reduces_spikes else n
         look = with_environments(self.make, [first + k for k in range(n)])
 
-        @functools.cache
-        def returns(k: int) -> np.ndarray:
-            return look(self._take(candidates[k].values), self.envs.interface).returns
+        returns = [look(self._take(one.values), self.envs.interface).returns for one in candidates]
+        chosen = select(returns, [one.spikes for one in candidates])
+        return candidates[chosen], float(returns[chosen].mean())
 
-        chosen = self.course.choice(returns, getattr(self.settings, "spike_cost", 0.0))
-        return candidates[chosen], float(returns(chosen).mean())
+    # reducing spikes -----------------------------------------------------------------------------------------
+    def _can_reduce_spikes(self) -> bool:
+        """Whether learning has ended and spikes are to be reduced."""
+        learner = self.learner
+        wanted = learner.reduces_spikes and self.settings.spike_cost > 0 and bool(learner.student.trained_spikes)
+        ready = wanted and self._reduction()[1] > 0
+        return ready and isinstance(self.stage, Learning) and self.stage.above_chance
 
-    # saving spikes -------------------------------------------------------------------------------------------
-    def _can_save(self) -> bool:
-        """Whether learning has ended and spikes are to be saved."""
-        wanted = self.learner.spares and self.settings.spike_cost > 0 and bool(self.learner.student.trained_spikes)
-        ready = wanted and self._saving()[1] > 0
-        return ready and isinstance(self.course, Learning) and self.course.has_risen
-
-    def _saving(self) -> tuple[ImitationSettings, int]:
-        """Settings of the imitation that saves spikes, and its phases, with at most as many steps as learning may
+    def _reduction(self) -> tuple[ImitationSettings, int]:
+        """Settings of the imitation that reduces spikes, and its phases, with at most as many steps as learning may
         take."""
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
-        return found, min(SPARING, self.settings.total_timesteps // (found.n_envs * found.n_steps))
+        return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
-    def _save_spikes(self, learned: Candidate) -> None:
-        """Begin to save spikes: the learner is now one that imitates ``learned``."""
+    def _reduce_spikes(self, learned: Candidate) -> None:
+        """Begin to reduce spikes: the learner is now one that imitates ``learned``."""
         program = self._take(learned.values)
         # twice as many episodes, in which it was not selected, tell more: the score of the best of many is luck in part
         first, n = VALIDATION + self.short + self.middle + self.long, 2 * self.short
         self.validate = with_environments(self.make, [first + k for k in range(n)])
         learned = self._candidate(self.validate(program, self.envs.interface))
-        settings, phases = self._saving()
+        settings, phases = self._reduction()
         learner = SelfImitation(self.learner.parameters, settings)
         learner.learned = build_program(self.learner.parameters.spec)
-        self._go_on(learner, SpikeReduction(learned, self.threshold, phases))
+        self._go_on(learner, SpikeReduction(learned, phases))
 
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:
         """Whether gains are to be searched now, because some episodes stay below the threshold."""
         gains, most = gains_of(self.learner.parameters), getattr(self.settings, "gain_generations", 0)
-        if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.course, GainSearch):
+        if self.threshold is None or not (0 < gains <= MOST_GAINS and most > 0) or isinstance(self.stage, GainSearch):
             return False
-        if isinstance(self.course, Learning) and not self.course.has_risen:
+        if isinstance(self.stage, Learning) and not self.stage.above_chance:
             return False
         if importlib.util.find_spec("cma") is None:
             text = "were not searched, which needs cma"
@@ -256,20 +253,20 @@ class TrainingRun:
     def _to_adjust(self) -> Evaluation:
         """Evaluation of what gains are searched for."""
         look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
-        return look(self._take(self.course.to_adjust.values), self.envs.interface)
+        return look(self._take(self.stage.candidates[0].values), self.envs.interface)
 
     def _adjust(self) -> None:
         """Begin to search gains."""
-        if isinstance(self.course, Learning):  # the others were worse, in a few episodes, and more tell little else
-            self.course.candidates = self.course.candidates[:1]
+        if isinstance(self.stage, Learning):  # the others were worse, in a few episodes, and more tell little else
+            self.stage.candidates = self.stage.candidates[:1]
         steps = int(self._to_adjust.steps.mean())
-        self._take(self.course.to_adjust.values)
+        self._take(self.stage.candidates[0].values)
         learner = Gains(self.learner.parameters, EvolutionSettings(gains=True, episode_steps=steps))
-        learner.keeps_few = isinstance(self.course, SpikeReduction)
+        learner.counts_spikes = isinstance(self.stage, SpikeReduction)
         most = TIMES * self.settings.total_timesteps // learner.steps_of_a_phase
-        self._go_on(learner, GainSearch(self.course, min(self.settings.gain_generations, max(1, most))))
+        self._go_on(learner, GainSearch(self.stage, min(self.settings.gain_generations, max(1, most))))
 
-    def _go_on(self, learner: Learner, course: Schedule) -> None:
+    def _go_on(self, learner: Learner, stage: Stage) -> None:
         """Begin the next stage, in new environments."""
         learner.surrogate = self.learner.surrogate
         self.envs.close()
@@ -277,8 +274,8 @@ class TrainingRun:
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         history = self.history
         # Python looks for signals at calls and jumps: Ctrl-C cannot come between these
-        self.learner, self.before, self.course = learner, history, course
-        self.total_timesteps = self.steps + course.phases * learner.steps_of_a_phase
+        self.learner, self.before, self.stage = learner, history, stage
+        self.total_timesteps = self.steps + stage.phases * learner.steps_of_a_phase
 
     # checkpoints ---------------------------------------------------------------------------------------------
     def _save(self) -> None:
@@ -288,7 +285,7 @@ class TrainingRun:
         arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
         for name in learner.kept:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
-        for k, one in enumerate(self.course.candidates):
+        for k, one in enumerate(self.stage.candidates):
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
@@ -307,15 +304,17 @@ class TrainingRun:
             score, error, spikes = arrays[f"candidate/{k}"].tolist()
             candidates.append(Candidate(score, error, spikes, self._values_in(arrays, f"candidate/{k}")))
         history = history_in(arrays)
-        saving, adjusting = ([row for row in history if mark in row] for mark in (SpikeReduction.mark, GainSearch.mark))
-        self.course.history, self.course.candidates = history[: len(history) - len(saving) - len(adjusting)], candidates
-        if saving:
-            self._save_spikes(candidates[0])
-            self.course.history, self.course.candidates = saving, candidates
+        reducing, adjusting = ([row for row in history if kind.key in row] for kind in (SpikeReduction, GainSearch))
+        learning = history[: len(history) - len(reducing) - len(adjusting)]
+        self.stage.history, self.stage.candidates = learning, candidates
+        if reducing:
+            learned = candidates[-2 if adjusting else -1]
+            self._reduce_spikes(learned)
+            self.stage.history, self.stage.candidates = reducing, candidates
         if adjusting:
-            self.course.candidates = candidates[:-1]
+            self.stage.candidates = candidates[:-1]
             self._adjust()
-            self.course.history, self.course.candidates = adjusting, candidates
+            self.stage.history, self.stage.candidates = adjusting, candidates
         self._take(self._values_in(arrays, "parameter"))
         for name in self.learner.kept:
             start = f"learner/{name}"

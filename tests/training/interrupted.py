@@ -26,7 +26,7 @@ from snn_control.training.algorithms import self_imitation as sparing
 from snn_control.training.environments.evaluation import with_environments
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector import Interface
-from snn_control.training.schedule import course
+from snn_control.training.schedule import stages
 from tests.training.test_train import small
 
 EPISODES, LIMIT = 3, 40  # of a validation and of the evaluation, and steps of each
@@ -69,7 +69,7 @@ def run(how: str, folder: Path) -> dict[str, Any]:
     the episodes of learning and in those of saving spikes."""
     training_run.SHORT = training_run.MIDDLE = training_run.LONG = EPISODES
     sparing.CHANGED = {"n_envs": 8, "n_steps": 128, "gradient_steps": 10}
-    course.RISEN = -100.0  # so few steps teach nothing that is above chance
+    stages.CLEARLY = -100.0  # so few steps teach nothing that is above chance
     env, settings = RUNS[how]
     how = {"saving": "ppo", "adjusting": "imitate"}.get(how, how)
     arguments = {"max_episode_steps": LIMIT}

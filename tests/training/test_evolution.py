@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from snn_control.controller_file import Limits
-from snn_control.training import result, train, training_run
+from snn_control.training import train, training_run
 from snn_control.training.algorithms import directions, evolution
 from snn_control.training.algorithms.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.environments.evaluation import evaluate
@@ -124,33 +124,7 @@ class Indifferent(gymnasium.Env):
         return self.np_random.uniform(-1, 1, 2).astype(np.float32), 0.0, False, False, {}
 
 
-class Sure(Indifferent):
-    """Every step is rewarded, in episodes that confirm an end unless ``fails``."""
-
-    def __init__(self, fails=False):
-        self.fails = fails
-
-    def reset(self, *, seed=None, options=None):
-        self.confirms = seed is not None and result.VALIDATION + result.PHASE_SEEDS <= seed < result.FINAL
-        return super().reset(seed=seed, options=options)
-
-    def step(self, action):
-        return self.np_random.uniform(-1, 1, 2).astype(np.float32), float(not (self.fails and self.confirms)), *ENDS
-
-
-ENDS = False, False, {}
 gymnasium.register("Indifferent-v0", Indifferent, max_episode_steps=5)
-gymnasium.register("Sure-v0", Sure, max_episode_steps=5, reward_threshold=5.0)
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_search_ends_when_more_episodes_confirm_it(monkeypatch, fails):
-    for name in ("SHORT", "MIDDLE", "LONG"):
-        monkeypatch.setattr(training_run, name, 2)
-    settings = {"n_envs": 2, "episodes": 2, "population": 4, "episode_steps": 5, "total_timesteps": 6 * 40}
-    found = train(small("Sure-v0"), "Sure-v0", arguments={"fails": fails}, how="evolve", settings=settings)
-    worst = [row["worst"] for row in found.history]
-    assert worst == [5, 5, 0, 5, 5, 0] if fails else worst == [5, 5, 5]
 
 
 def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypatch):

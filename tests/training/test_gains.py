@@ -20,7 +20,7 @@ from tests.training.test_train import DT, few_episodes, small  # noqa: F401
 
 def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):
     spec, settings = small("Pendulum-v1"), {"episodes": 1, "population": 4, "gains": True, "total_timesteps": 6_000}
-    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: (run.course.candidates[-1], 0.0))
+    monkeypatch.setattr(training_run.TrainingRun, "_best", lambda run: (run.stage.candidates[-1], 0.0))
     trained = train(spec, "Pendulum-v1", how="evolve", seed=2, settings={"n_envs": 2} | settings)
     (low, high), (low_then, high_then) = spec.inputs[0].range, trained.spec.inputs[0].range
     gains = np.asarray(high) / high_then
@@ -90,7 +90,7 @@ def test_more_spikes_count_against_a_candidate_where_their_number_was_saved():
     learner = Gains(Parameters(spec, near_the_output(spec), np.random.default_rng(0)), EvolutionSettings(gains=True))
     returns, spikes = np.array([10.0, 20.0, 20.0, 30.0]), np.array([5.0, 4.0, 6.0, 9.0])
     assert np.argsort(learner._costs(returns, spikes), kind="stable").tolist() == [3, 1, 2, 0]
-    learner.keeps_few = True
+    learner.counts_spikes = True
     costs = learner._costs(returns, spikes)
     assert costs[1] < costs[2]
     assert costs == pytest.approx(learner._costs(7 * returns - 3, spikes / 5))

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from snn_control.training import train, training_run
-from snn_control.training.schedule.course import Schedule
+from snn_control.training.schedule.stages import Stage
 from tests.training.interrupted import RUNS
 from tests.training.test_train import QUICK, small
 
@@ -49,8 +49,8 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
     monkeypatch.setattr(training_run, "SHORT", 3)
     monkeypatch.setattr(training_run, "MIDDLE", 4)
     monkeypatch.setattr(training_run, "LONG", 4)
-    monkeypatch.setattr(Schedule, "consider", consider)
-    monkeypatch.setattr(Schedule, "choice", lambda self, returns, price: len(self.candidates) - 1)
+    monkeypatch.setattr(Stage, "consider", consider)
+    monkeypatch.setattr(training_run, "select", lambda returns, spikes: len(returns) - 1)
     monkeypatch.setattr(training_run.TrainingRun, "_evaluated", interrupted)
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
     assert trained.ended

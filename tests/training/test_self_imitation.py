@@ -60,9 +60,9 @@ def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_an
 
 def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):
     learner, envs = learner_and_worlds
-    learner.cost_share = 0.0
+    learner.spike_cost_factor = 0.0
     before = learner.phase(envs, 3, np.random.default_rng(1), 1.0)
-    learner.cost_share = 1e4
+    learner.spike_cost_factor = 1e4
     after = learner.phase(envs, 4, np.random.default_rng(2), 1.0)
     assert after["rate"] < 0.7 * before["rate"]
 

@@ -81,7 +81,7 @@ class Evolution(Learner):
     """The learner for ``evolve``; a phase is one generation."""
 
     settings: EvolutionSettings
-    patience, searches = 0.25, True
+    patience, confirms = 0.25, True
     kept: tuple[str, ...] = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
@@ -133,7 +133,7 @@ class Evolution(Learner):
         options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
         return cma.CMAEvolutionStrategy(mean, self.settings.sigma, options)
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         if self.turns and len(self._told.get("costs", ())) == TURN:
             self.begin(envs, rng)
         candidates = np.array(self._search.ask())
@@ -141,8 +141,7 @@ class Evolution(Learner):
         sigma = float(self._search.sigma)
         self._tell(candidates, self._costs(returns, spikes))
         envs.finished = returns.tolist()
-        alike = float((returns == returns.max()).mean())
-        return {"best_candidate": float(returns.max()), "alike": alike, "sigma": sigma}
+        return {"best_candidate": float(returns.max()), "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         """What the search minimises, of each candidate's mean return and mean spikes in a step."""

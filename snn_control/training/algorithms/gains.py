@@ -32,11 +32,11 @@ class Gains(Evolution):
     A gain divides the distances of both ends of a range from 0 or, where the range does not hold 0, from its middle. A
     range does not exceed what is plausible.
 
-    keeps_few : more spikes count against a candidate, whose number was saved before
+    counts_spikes : more spikes count against a candidate, whose number was saved before
     """
 
     kept = ("origin", "told")
-    keeps_few = False
+    counts_spikes = False
 
     def _space(self) -> tuple[int, bool]:
         n = gains_of(self.parameters)
@@ -58,7 +58,7 @@ class Gains(Evolution):
         self._begin()
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
-        if not self.keeps_few:
+        if not self.counts_spikes:
             return super()._costs(returns, spikes)
         return SPIKES_COUNT * _standard(spikes) - _standard(returns)
 

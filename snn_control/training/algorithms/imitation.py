@@ -118,7 +118,6 @@ class Imitation(Learner):
     """
 
     settings: ImitationSettings
-    patience = 0.4
     kept: tuple[str, ...] = ("optimizer", "data", "rounds", "raw")
     teacher: Any = None
     rest: TrainedPart | None = None
@@ -148,12 +147,12 @@ class Imitation(Learner):
         self.rest = trained_part_of(self.parameters)
         self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
         if envs.keeps:  # before anything is learned
             self.fit_ranges(envs)
-        self.optimizer.learning_rate = s.learning_rate * max(left, 0.05)
+        self.optimizer.learning_rate = s.learning_rate * max(remaining, 0.05)
         losses, rates = [], []
         self.inner.student.gradient.use(self.student.gradient.surrogate)
         with self.averaged() as add:
@@ -277,7 +276,7 @@ class Imitation(Learner):
             weight = counts / np.float32(counts.sum() * len(rows))
             by_head[one.name] = (g * weight).astype(np.float32)
             loss += float((cost[..., None] * weight).sum())
-        rate = student.price_spikes(tape, s.spike_cost * self.cost_share)
+        rate = student.price_spikes(tape, s.spike_cost * self.spike_cost_factor)
         self.optimizer.step(self.inner.parameters.gradients(student.backward(tape, by_head)))
         self.inner.parameters.write()
         return loss, rate

@@ -14,7 +14,6 @@ from ...network.checks import Checked, Numbers, Rule, Whole
 from ..environments.vector import Environments
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
-from ..schedule.course import PATIENCE
 
 __all__ = ["LONG", "Learner", "Settings"]
 
@@ -72,18 +71,17 @@ class Learner:
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
     kept: tuple[str, ...] = ()
-    #: see `snn_control.training.schedule.course.Learning`
-    patience, cools, least = 0.25, False, PATIENCE
-    searches = False  # a phase compares whole candidates (`snn_control.training.schedule.course.Course`)
-    spares = False  # spikes are saved after learning (`snn_control.training.schedule.course.Sparing`)
+    #: see `snn_control.training.schedule.stages.Learning`
+    patience, anneals, judged_by, confirms = 0.1, False, "score", False
+    reduces_spikes = False  # after learning (`snn_control.training.schedule.stages.SpikeReduction`)
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
         self.parameters, self.settings = parameters, settings
         self.student = Student(parameters.program, parameters.places)
-        self.left_after = 1.0
-        self.cost_share = 1.0  # factor of the cost of spikes in this phase
-        self.cooled = 0  # `Learning.cooled` of this phase
+        self.remaining_after = 1.0
+        self.spike_cost_factor = 1.0  # of this phase
+        self.annealing_phase = 0  # `Stage.annealing_phase` of this phase
 
     @property
     def improves(self) -> bool:
@@ -99,9 +97,9 @@ class Learner:
         """Create what is needed for training only, such as critics and optimisers."""
         raise NotImplementedError
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
-        """Train for one phase. ``left``: the share of the initial learning rate at its start; `left_after` is that at
-        its end.
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+        """Train for one phase. ``remaining``: the share of the initial learning rate at its start; `remaining_after`
+        is that at its end.
 
         Returns numbers for a report.
         """

@@ -39,7 +39,7 @@ class PPOSettings(Settings):
     clip_range : clipping of the ratio
     target_kl : divergence from the old policy at which the passes stop
     ent_coef : weight of the entropy, which falls like the learning rates
-    learning_rate, critic_learning_rate : initial learning rates of Adam (`Course.left`)
+    learning_rate, critic_learning_rate : initial learning rates of Adam (`Stage.progress_remaining`)
     max_grad_norm : largest norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the limits
     spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
@@ -98,7 +98,7 @@ class PPO(Learner):
     """The learner for ``ppo``."""
 
     settings: PPOSettings
-    patience, cools, least, spares = 0.15, True, 8, True
+    anneals, judged_by, reduces_spikes = True, "training_return", True
     kept = ("policy", "actor_optimizer", "critic", "critic_optimizer", "return_stats")
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
@@ -123,7 +123,7 @@ class PPO(Learner):
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
         self.batch = self.student.batch(envs.n)
@@ -133,9 +133,9 @@ class PPO(Learner):
         self.frames = FrameStack(s.n_stack)
         for one in self.policy:
             if isinstance(one, Categorical):
-                one.temperature = max(COLD, COOLING**self.cooled)
+                one.temperature = max(COLD, COOLING**self.annealing_phase)
         for k in range(self.rollouts):
-            here = left - (left - self.left_after) * k / self.rollouts
+            here = remaining - (remaining - self.remaining_after) * k / self.rollouts
             self.actor_optimizer.learning_rate = s.learning_rate * here
             self.critic_optimizer.learning_rate = s.critic_learning_rate * here
             report = self.update(self.collect_rollout(envs, rng), rng, s.ent_coef * here)

@@ -82,7 +82,7 @@ class ReadOut(Imitation):
             one.values = own.values
         self.acts = Student(self.tapped.program, self.tapped.places)
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         parameters = self.parameters.parameters
         self.tapped.write()
         weights = np.concatenate([p.values.ravel() for p in parameters])

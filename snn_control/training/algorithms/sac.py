@@ -90,7 +90,7 @@ class SAC(Learner):
     """The learner for ``sac``."""
 
     settings: SACSettings
-    patience, least, spares = 0.08, 8, True
+    reduces_spikes = True
     kept = (
         "actor_optimizer",
         "std_net",
@@ -137,7 +137,7 @@ class SAC(Learner):
         self.buffer: dict[str, np.ndarray] = {}
 
     # collecting --------------------------------------------------------------------------------------------------
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, left: float) -> dict[str, float]:
+    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
         self.student.refresh(batch)

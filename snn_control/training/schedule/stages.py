@@ -1,0 +1,238 @@
+"""The stages of a training run: when each of them ends, what spikes cost meanwhile, which values are kept.
+
+1. The score of a phase is the mean return of its validation, with ``ppo`` that of its episodes of training, averaged
+   over three phases.
+2. Learning ends when the best score has reached the environment's threshold (where it names none, when a validation is
+   three standard errors above random actions) and none has been better for the learner's ``patience``.
+3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself while the price of spikes changes by 30 % from
+   phase to phase, up while more than a twelfth of them is left and else down, and this ends after six phases in which
+   about a tenth is left, or after twenty.
+4. A score is better than another only if it is higher by more than two standard errors; otherwise the other is as good.
+5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
+   that is as good as the best (compare the one-standard-error rule of Breiman et al. 1984, Classification and
+   Regression Trees, section 3.4.3).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
+
+RECENT = 3  # phases whose mean score counts, because a single validation of ten episodes may be luck
+ERRORS = 2.0  # standard errors: a larger difference is luck once in twenty times
+CLEARLY = 3.0  # standard errors above the score of random actions: the best of many validations is one or two by luck
+ANNEALING = 6  # phases in which learning rate and temperature of sampled choices fall, after the task is learned
+REDUCTION = 20  # largest number of phases in which spikes are reduced
+FIRST_PRICE = 3.0  # factor of the price of spikes in the first of them, at which their number falls at once
+RISE = 1.3  # its change from phase to phase: at a steeper one the score is lost
+GOAL = 12  # times fewer spikes than learned: a tenth, and SIMILAR
+AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
+CANDIDATES = 4  # that are compared at the end of a stage: each costs 40 or 100 episodes
+SIMILAR = 1.25  # times as many spikes count as equally few: the number differs so much from phase to phase
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Values that may be selected.
+
+    score, error, spikes : mean return, its standard error, and spikes in a step, in their validation
+    values : by the name of the parameter
+    """
+
+    score: float
+    error: float
+    spikes: float
+    values: dict[str, np.ndarray]
+
+
+def select(returns: Sequence[np.ndarray], spikes: Sequence[float]) -> int:
+    """Index of the candidate with the fewest spikes that is as good as the best; of those with hardly more spikes and
+    as good, the one with the highest score.
+
+    returns : of each candidate, in the same episodes
+    spikes : of each candidate, in a step
+    """
+    score = [float(one.mean()) for one in returns]
+    lost = [returns[int(np.argmax(score))] - one for one in returns]
+    good = [k for k, one in enumerate(lost) if one.mean() <= ERRORS * one.std() / math.sqrt(len(one))]
+    fewest = min(spikes[k] for k in good)
+    return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
+
+
+class Stage:
+    """A stage of a run, after each of its phases.
+
+    phases : largest number of phases
+
+    Attributes
+    ----------
+    history : a row for each phase
+    candidates : the best first
+    """
+
+    name = "learning"  # as `Phase` names it
+    key = ""  # of the history's rows in this stage
+    annealing_phase = 0  # of the next phase: 1 in the first one of the annealing; 0 before it
+    spike_cost_factor = 1.0  # of the price of spikes in the next phase
+
+    def __init__(self, phases: int) -> None:
+        self.phases = phases
+        self.history: list[dict[str, Any]] = []
+        self.candidates: list[Candidate] = []
+
+    @property
+    def has_ended(self) -> bool:
+        return len(self.history) >= self.phases
+
+    @property
+    def best(self) -> Candidate | None:
+        """The candidate that is kept if the run is interrupted now."""
+        return self.candidates[0] if self.candidates else None
+
+    def progress_remaining(self, number: int) -> float:
+        """Share of the initial learning rate at the beginning of phase ``number``."""
+        return 1 - number / self.phases
+
+    def consider(self, new: Candidate) -> None:
+        """Keep the candidates with the highest scores; of equal ones, the newest."""
+        self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
+
+
+class Learning(Stage):
+    """The stage in which the task is learned.
+
+    threshold : score at which the environment counts as solved, or None
+    patience : fraction of all phases without a new best score after which learning ends, at least RECENT phases
+    anneals : once the task is learned, at the latest at the end, ANNEALING phases follow without patience; in them the
+        learning rate falls to 0, and the learner comes close to the controller that it trains
+    judged_by : key of the score that decides, in the history's rows
+    confirms : learning ends only if the worst episode, too, reaches the threshold
+    chance : returns the score of random actions
+    """
+
+    def __init__(
+        self, phases: int, threshold: float | None, patience: float, anneals: bool = False, judged_by: str = "score",
+        confirms: bool = False, chance: Callable[[], float] = lambda: -math.inf,
+    ) -> None:  # fmt: skip
+        super().__init__(phases)
+        self.threshold, self.anneals, self.judged_by, self.chance = threshold, anneals, judged_by, chance
+        self.confirms = confirms and threshold is not None
+        self.patience = max(RECENT, int(phases * patience))
+
+    @property
+    def has_ended(self) -> bool:
+        if super().has_ended:
+            return True
+        if self.anneals:
+            return self.annealing_phase > ANNEALING
+        if not (self._solved(self.history) and self._settled(self.history)):
+            return False
+        return not self.confirms or self.history[-1]["worst"] >= self.threshold
+
+    @property
+    def annealing_phase(self) -> int:  # type: ignore[override]
+        phases = range(1, len(self.history) + 1)
+        learned = (k for k in phases if self._learned(self.history[:k]) or k >= self.phases - ANNEALING)
+        first = next(learned, None) if self.anneals else None
+        return 0 if first is None else 1 + len(self.history) - first
+
+    def progress_remaining(self, number: int) -> float:
+        annealed = max(0, self.annealing_phase + number - len(self.history) - 1) if self.annealing_phase else 0
+        return super().progress_remaining(number) * max(0.0, 1 - annealed / ANNEALING)
+
+    @property
+    def above_chance(self) -> bool:
+        """Whether anything was learned."""
+        return self._above_chance(self.history)
+
+    def _above_chance(self, rows: Sequence[dict[str, Any]]) -> bool:
+        best = max(rows, key=lambda row: row["score"], default=None)
+        return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
+
+    def _means(self, rows: Sequence[dict[str, Any]]) -> list[float]:
+        """Means of the score over RECENT phases."""
+        scores = [row.get(self.judged_by, row["score"]) for row in rows]
+        return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
+
+    def _solved(self, rows: Sequence[dict[str, Any]]) -> bool:
+        if self.threshold is None:
+            return self._above_chance(rows)
+        return max(self._means(rows), default=-math.inf) >= self.threshold
+
+    def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
+        """Whether the score has not become better for the patience."""
+        n, means = self.patience, self._means(rows)
+        if len(means) <= n:
+            return False
+        best = max(means[:-n])
+        return all(mean <= best + ERRORS * row["error"] for mean, row in zip(means[-n:], rows[-n:], strict=True))
+
+    def _learned(self, rows: Sequence[dict[str, Any]]) -> bool:
+        return self._solved(rows) and (self.threshold is not None or self._settled(rows))
+
+
+class SpikeReduction(Stage):
+    """The stage in which a controller that has learned its task imitates itself with fewer spikes. Their price rises
+    whatever the score is meanwhile, because the score returns where they stay few.
+
+    learned : what it begins with, the last of the candidates
+    """
+
+    name, key = "saving spikes", "saves"
+
+    def __init__(self, learned: Candidate, phases: int = REDUCTION) -> None:
+        super().__init__(phases)
+        self.candidates = [learned]
+        self.goal = learned.spikes / GOAL
+
+    @property
+    def spike_cost_factor(self) -> float:  # type: ignore[override]
+        return FIRST_PRICE * RISE ** sum(1 if row["spikes_a_step"] > self.goal else -1 for row in self.history)
+
+    @property
+    def has_ended(self) -> bool:
+        return super().has_ended or self._phases_at_goal >= AT_GOAL
+
+    @property
+    def _phases_at_goal(self) -> int:
+        return sum(row["spikes_a_step"] <= SIMILAR * self.goal for row in self.history)
+
+    def progress_remaining(self, number: int) -> float:
+        return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
+
+    def consider(self, new: Candidate) -> None:
+        """Keep those as good as what was learned, with the fewest spikes; of those at the goal, the highest scores."""
+        *others, learned = self.candidates
+        if new.score >= learned.score - ERRORS * math.hypot(new.error, learned.error):
+            least = SIMILAR * self.goal
+            others = sorted([new, *others], key=lambda one: (max(one.spikes, least), -one.score))[:CANDIDATES]
+        self.candidates = [*others, learned]
+
+
+class GainSearch(Stage):
+    """The stage in which the gains of the best candidate are searched.
+
+    candidates : those of the stage before; the last one is the newest mean of the search
+    """
+
+    name, key = "adjusting gains", "adjusts"
+
+    def __init__(self, before: Stage, generations: int) -> None:
+        super().__init__(generations)
+        self.before, self.candidates = before, list(before.candidates)
+
+    @property
+    def best(self) -> Candidate | None:
+        """The newest mean, if its score is higher than that of what was kept before."""
+        new = self.candidates[len(self.before.candidates) :]
+        return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
+
+    def consider(self, new: Candidate) -> None:
+        """Take the newest mean: the search's own episodes speak for it, not a few of a validation."""
+        self.candidates = [*self.before.candidates, new]

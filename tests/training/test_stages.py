@@ -1,0 +1,185 @@
+"""When the stages of a run end, what spikes cost, and which values are kept."""
+
+import numpy as np
+import pytest
+
+from snn_control.training.schedule.stages import (
+    ANNEALING,
+    AT_GOAL,
+    CANDIDATES,
+    FIRST_PRICE,
+    GOAL,
+    REDUCTION,
+    RISE,
+    Candidate,
+    GainSearch,
+    Learning,
+    SpikeReduction,
+    select,
+)
+
+SOLVED = [20, 480, 490, 480]
+LEARNED = Candidate(300.0, 10.0, 110.0, {})
+THERE = LEARNED.spikes / GOAL
+
+
+def learning(scores, phases=40, threshold=475.0, patience=0.1, anneals=True, chance=0.0, error=0.0):
+    one = Learning(phases, threshold, patience, anneals, chance=lambda: chance)
+    one.history = [{"score": float(score), "error": error} for score in scores]
+    return one
+
+
+def reduction(rows):
+    one = SpikeReduction(LEARNED)
+    one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in rows]
+    return one
+
+
+def candidate(score, spikes, **values):
+    return Candidate(float(score), 0.0, float(spikes), values)
+
+
+def test_annealing_begins_when_the_mean_of_three_phases_has_reached_the_threshold():
+    assert learning([]).annealing_phase == 0
+    assert learning([480, 490]).annealing_phase == 0
+    assert learning([20, 500, 500]).annealing_phase == 0
+    assert [learning([*SOLVED, *[500] * k][: 3 + k]).annealing_phase for k in range(4)] == [0, 1, 2, 3]
+    assert learning([*SOLVED, 20, 20]).annealing_phase == 3
+    assert learning(SOLVED, anneals=False).annealing_phase == 0
+
+
+def test_without_a_threshold_annealing_begins_when_the_score_sets_no_new_best():
+    growing = [10 * k for k in range(1, 9)]
+    assert learning(growing, threshold=None).annealing_phase == 0
+    assert learning([*growing, *[80] * 5], threshold=None).annealing_phase == 0
+    assert learning([*growing, *[80] * 6], threshold=None).annealing_phase == 1
+
+
+def test_annealing_is_complete_at_the_end_even_where_nothing_was_learned():
+    assert learning([0] * (39 - ANNEALING)).annealing_phase == 0
+    assert learning([0] * (40 - ANNEALING)).annealing_phase == 1
+
+
+def test_the_episodes_of_training_may_decide():
+    one = Learning(40, 200.0, 0.1, anneals=True, judged_by="training_return")
+    one.history = [{"score": -50.0, "error": 0.0, "training_return": 210.0} for _ in range(3)]
+    assert one.annealing_phase == 1
+    del one.history[-1]["training_return"]  # no episode ended in this phase
+    assert one.annealing_phase == 0
+
+
+def test_the_learning_rate_falls_linearly():
+    assert [learning([]).progress_remaining(k) for k in (0, 10, 40)] == [1, 0.75, 0]
+    annealing = learning([*SOLVED, 500, 500])  # in its third phase
+    assert [annealing.progress_remaining(k) for k in (6, 7)] == pytest.approx([0.85 * 4 / 6, 0.825 * 3 / 6])
+    more = (300, LEARNED.spikes / 2)
+    assert reduction([more] * 2).progress_remaining(2) == pytest.approx(1 - 2 / REDUCTION)
+    at_goal = reduction([more] * 2 + [(300, THERE)] * 4)
+    assert at_goal.progress_remaining(6) == pytest.approx(1 - 4 / AT_GOAL)
+
+
+@pytest.mark.parametrize(
+    ("scores", "ended", "more"),
+    [
+        ([*SOLVED, *[400] * (ANNEALING - 1)], False, {}),
+        ([*SOLVED, *[400] * ANNEALING], True, {}),
+        ([*SOLVED, *[400] * 4], True, {"anneals": False}),
+        ([*SOLVED, *[400] * 3], False, {"anneals": False}),
+        ([*SOLVED, *[400] * 7], False, {"patience": 0.2, "anneals": False}),
+        ([*SOLVED, *[400] * 8], True, {"patience": 0.2, "anneals": False}),
+        ([*SOLVED, *[400] * 7, 900], False, {"patience": 0.2, "anneals": False}),
+        ([*SOLVED, *[400] * 3], True, {"anneals": False, "phases": 10}),  # three phases at least
+        ([20, *[470] * 20], False, {}),  # below the threshold
+        ([500, 500, *[400] * 20], False, {}),  # by luck above it
+        ([500] * 10, True, {}),  # nothing can be better
+        ([0] * 40, True, {}),
+    ],
+)
+def test_learning_ends_when_a_solved_task_sets_no_new_best(scores, ended, more):
+    assert learning(scores, **more).has_ended is ended
+
+
+def test_a_search_ends_only_if_no_episode_is_below_the_threshold():
+    for worst, ended in ((475, True), (474, False)):
+        one = Learning(40, 475.0, 0.1, confirms=True)
+        one.history = [{"score": 490.0, "error": 0.0, "worst": worst} for _ in range(8)]
+        assert one.has_ended is ended
+
+
+def test_an_improvement_within_two_standard_errors_is_none():
+    better = [*SOLVED, *[530] * 4]  # means of three phases: 330, 483, 500, 513, 530, 530
+    ended = [learning(better, anneals=False, error=error).has_ended for error in (15.0, 30.0)]
+    assert ended == [False, True]
+
+
+def test_without_a_threshold_learning_ends_only_clearly_above_chance():
+    def found(chance, error):
+        scores = [-1200, *[-150] * 12]
+        return learning(scores, threshold=None, anneals=False, chance=chance, error=error).has_ended
+
+    assert [found(*given) for given in ((-1200, 10), (-150, 0), (-160, 4), (-160, 3))] == [True, False, False, True]
+
+
+def test_the_price_rises_while_spikes_are_many_whatever_the_score():
+    assert learning(SOLVED).spike_cost_factor == 1
+    assert reduction([]).spike_cost_factor == FIRST_PRICE
+    assert reduction([(270, 90), (0, 60)]).spike_cost_factor == pytest.approx(FIRST_PRICE * RISE**2)
+    assert reduction([(270, 90), (300, THERE)]).spike_cost_factor == pytest.approx(FIRST_PRICE)
+
+
+def test_spike_reduction_ends_after_some_phases_at_the_goal_or_after_the_last_phase():
+    assert not reduction([(300, THERE)] * (AT_GOAL - 1)).has_ended
+    assert reduction([(300, THERE)] * AT_GOAL).has_ended
+    assert reduction([(100, THERE)] * AT_GOAL).has_ended  # whatever the score
+    assert not reduction([(300, 1.3 * THERE), *[(300, THERE)] * (AT_GOAL - 1)]).has_ended
+    assert reduction([(100, 60)] * REDUCTION).has_ended
+
+
+def test_candidates_with_the_highest_scores_are_kept_the_newest_first():
+    one = learning([])
+    for k, score in enumerate([100, 90, 95, 80, 90, 70]):
+        one.consider(candidate(score, 50, k=k))
+    assert [(c.score, c.values["k"]) for c in one.candidates] == [(100, 0), (95, 2), (90, 4), (90, 1)]
+    assert len(one.candidates) == CANDIDATES
+    assert one.best is one.candidates[0]
+
+
+def test_in_spike_reduction_candidates_with_the_fewest_spikes_are_kept_beside_what_was_learned():
+    one = reduction([])
+    assert one.best is LEARNED
+    for score, spikes in [(279, 60), (280, 80), (295, 95), (295, 20)]:
+        one.consider(candidate(score, spikes))
+    assert [c.spikes for c in one.candidates] == [20, 80, 95, 110]
+    assert one.best.spikes == 20
+    for score, spikes in [(298, 8), (299, 10.5), (296, 9), (295, 11)]:  # all of them at the goal
+        one.consider(candidate(score, spikes))
+    assert [(c.score, c.spikes) for c in one.candidates] == [(299, 10.5), (298, 8), (296, 9), (295, 11), (300, 110)]
+
+
+def test_the_fewest_spikes_are_selected_within_two_standard_errors_of_the_best_score():
+    noise = np.tile([-10.0, 10.0], 50)  # of the difference between candidates: its standard error is 1
+
+    def selected(*means, spikes=(100.0, 50.0, 10.0)):
+        return select([100 + mean + k % 2 * noise for k, mean in enumerate(means)], spikes)
+
+    assert selected(0, -1.9, -3) == 1
+    assert selected(0, -2.1, -3) == 0
+    assert selected(-3, 0, -1.9) == 2
+    assert selected(0, 0, 0) == 2
+    assert selected(-1, 0, -0.5, spikes=(100, 50, 45)) == 1  # hardly fewer: the better one
+    assert select([np.full(4, 500.0), np.full(4, 499.0)], [100, 10]) == 0
+
+
+def test_the_newest_mean_of_a_search_for_gains_is_a_candidate_beside_those_before():
+    before = reduction([])
+    for score, spikes in [(291, 10), (295, 9)]:
+        before.consider(candidate(score, spikes))
+    one = GainSearch(before, 2)
+    assert [c.spikes for c in one.candidates] == [9, 10, 110]
+    assert one.best.score == 295
+    one.consider(candidate(293, 9.5))
+    assert [c.score for c in one.candidates] == [295, 291, 300, 293]
+    assert one.best.score == 295
+    one.consider(candidate(301, 9.5))
+    assert [c.score for c in one.candidates] == [295, 291, 300, 301]
+    assert one.best.score == 301
