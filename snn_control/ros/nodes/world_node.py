@@ -11,6 +11,7 @@ lockstep : publishes the inputs of time T_k and /clock, waits for one command of
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 import traceback
@@ -112,6 +113,7 @@ class WorldNode(ProcessNode):
             keywords = None
         if not isinstance(keywords, dict):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
+        sys.path.append(os.getcwd())  # a module of the current folder is found, as with ``python -m``
         try:
             return flat_environment(gymnasium.make(world, disable_env_checker=True, **keywords))
         except Exception as error:  # an environment may raise any exception

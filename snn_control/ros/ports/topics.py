@@ -18,7 +18,7 @@ from rclpy.utilities import get_rmw_implementation_identifier
 
 from ...controller_file import ControllerSpec, RosTopic
 from ...engine.bound import Bound
-from ...errors import NO_VALUE, DescriptionError, close_match, within
+from ...errors import NO_VALUE, DescriptionError, nearest, within
 from ...events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ...events.packets import PACKET_TYPES
 from ...realtime.port import LOCKSTEP
@@ -88,9 +88,9 @@ def message_class(path: str, name: str, room: str = "msg") -> Any:
         module = importlib.import_module(f"{package}.{room}")
         return getattr(module, kind)
     except AttributeError:
-        near = close_match(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
+        fix = nearest(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
         rule = f"{package} is installed and has no message {kind!r}"
-        raise DescriptionError(f"{path}.type", name, rule, near or f"see `ros2 interface package {package}`") from None
+        raise DescriptionError(f"{path}.type", name, rule, fix) from None
     except ImportError:
         fix = f"install {package}"
         if name in EVENT_TYPES:
