@@ -6,10 +6,12 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...engine import memory
-from .element_types import FLOAT32, FLOAT64, KIND_SIZES, LEAST, MOST, UINT64
+from .element_types import BOOL, FLOAT32, FLOAT64, KIND_SIZES, LEAST, MOST, UINT64
 from .rounding import FUNCTIONS, nearest_whole
 
 __all__ = ["get_number", "put_number"]
+
+LARGEST32 = float(np.finfo(np.float32).max)
 
 for _function in FUNCTIONS:
     register_jitable(_function)
@@ -18,33 +20,18 @@ for _function in FUNCTIONS:
 @register_jitable
 def get_number(address, kind, big, swap):
     """The number of ``kind`` at ``address`` as float64; ``swap`` is a word of scratch memory."""
-    if big:
-        v = 0
-        for k in range(KIND_SIZES[kind]):
-            v = (v << 8) | memory.load_u8(address + k)
-        memory.store_i64(swap, v)
-        address = swap
-    if kind == 10:
-        return memory.load_f64(address)
-    if kind == 9:
-        return np.float64(memory.load_f32(address))
-    if kind == 0:
-        return 1.0 if memory.load_u8(address) != 0 else 0.0
-    if kind == 1:
-        return np.float64(memory.load_u8(address))
-    if kind == 2:
-        return np.float64(memory.load_i8(address))
-    if kind == 3:
-        return np.float64(memory.load_u16(address))
-    if kind == 4:
-        return np.float64(memory.load_i16(address))
-    if kind == 5:
-        return np.float64(memory.load_u32(address))
-    if kind == 6:
-        return np.float64(memory.load_i32(address))
-    if kind == 7:
-        return np.float64(np.uint64(memory.load_i64(address)))
-    return np.float64(memory.load_i64(address))
+    size, whole = KIND_SIZES[kind], np.int64(0)
+    for k in range(size):
+        whole = (whole << 8) | memory.load_u8(address + (k if big else size - 1 - k))
+    if kind == FLOAT64 or kind == FLOAT32:
+        memory.store_i64(swap, whole)
+        return memory.load_f64(swap) if kind == FLOAT64 else np.float64(memory.load_f32(swap))
+    if kind == BOOL:
+        return 1.0 if whole != 0 else 0.0
+    if kind == UINT64:
+        return np.float64(np.uint64(whole))
+    unused = 64 - 8 * size
+    return np.float64(whole << unused >> unused if LEAST[kind] < 0 else whole)
 
 
 @register_jitable
@@ -54,29 +41,17 @@ def put_number(address, kind, value):
     if kind == FLOAT64:
         memory.store_f64(address, value)
     elif kind == FLOAT32:
-        if value > 3.4028234663852886e38:
-            value = 3.4028234663852886e38
-        if value < -3.4028234663852886e38:
-            value = -3.4028234663852886e38
+        value = LARGEST32 if value > LARGEST32 else -LARGEST32 if value < -LARGEST32 else value
         memory.store_f32(address, np.float32(value))
-    elif kind == UINT64 and value >= 9223372036854775808.0:
-        # the upper half, as the two's complement with the same bits
-        top = value >= 18446744073709551616.0
-        memory.store_i64(address, np.int64(-1) if top else np.int64(value - 18446744073709551616.0))
     else:
         whole = np.int64(0)
-        if value >= np.float64(MOST[kind]):
+        if kind == UINT64 and value >= 2.0**63:  # the upper half, as the two's complement with the same bits
+            whole = np.int64(-1) if value >= 2.0**64 else np.int64(value - 2.0**64)
+        elif value >= np.float64(MOST[kind]):
             whole = MOST[kind]
         elif value <= np.float64(LEAST[kind]):
             whole = LEAST[kind]
         elif value == value:
             whole = np.int64(nearest_whole(value))
-        size = KIND_SIZES[kind]
-        if size == 1:
-            memory.store_u8(address, whole)
-        elif size == 2:
-            memory.store_u16(address, whole)
-        elif size == 4:
-            memory.store_u32(address, whole)
-        else:
-            memory.store_i64(address, whole)
+        for k in range(KIND_SIZES[kind]):
+            memory.store_u8(address + k, whole >> 8 * k)
