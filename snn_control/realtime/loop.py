@@ -322,28 +322,19 @@ class Loop:
         """
         table, rows = self._table.copy(), self._inputs.copy()
         return {
-            "mode": self.mode,
-            "running": self.running,
+            "mode": self.mode, "running": self.running,
             **{key: int(table[word]) for key, word in words.COUNTERS.items()},
-            "taken": int(rows[:, words.IN_TAKEN].sum()),
-            "take_errors": int(rows[:, words.IN_ERRORS].sum()),
-            "starved": bool(table[words.STARVED]),
-            "waiting": self.waiting(),
-            "wake": histogram.summary(self.wake),
-            "tick": histogram.summary(self.duration),
+            "taken": int(rows[:, words.IN_TAKEN].sum()), "take_errors": int(rows[:, words.IN_ERRORS].sum()),
+            "starved": bool(table[words.STARVED]), "waiting": self.waiting(),
+            "wake": histogram.summary(self.wake), "tick": histogram.summary(self.duration),
             "latency": histogram.summary(self.latency),
             "inputs": {
-                port.name: {
-                    "taken": int(row[words.IN_TAKEN]),
-                    "errors": int(row[words.IN_ERRORS]),
-                    "timeouts": int(row[words.IN_TIMEOUTS]),
-                    **port.counters(),
-                }
-                for port, row in zip(self.inputs, rows, strict=False)
+                port.name: {key: int(row[word]) for key, word in words.INPUT_COUNTERS.items()} | port.counters()
+                for port, row in zip(self.inputs, rows, strict=True)
             },
             "heartbeat_age_ns": self.heartbeat_age_ns,
             "tick_age_ns": max(time.monotonic_ns() - int(table[words.LAST_TICK]), 0),
-        }
+        }  # fmt: skip
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:

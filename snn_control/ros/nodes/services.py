@@ -19,9 +19,13 @@ Answer = tuple[bool, str]  # success, and a message
 
 def offer_services(node: Any) -> None:
     """Create the services ``~/release`` ... of a controller node."""
-    for answer in (_release, _restart, _reset, _snapshot, _learning, _save_state, _load_state):
-        kind, name = SetBool if answer is _learning else Trigger, answer.__name__.removeprefix("_")
-        node.create_service(kind, f"~/{name}", partial(_respond, node, answer))
+    triggers = {
+        "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot, "save_state": _save_state,
+        "load_state": _load_state,
+    }  # fmt: skip
+    for name, answer in triggers.items():
+        node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
+    node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))
 
 
 def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
