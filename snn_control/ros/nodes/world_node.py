@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from ...coding import EventsInput, ValueInput
@@ -298,11 +299,10 @@ class WorldNode(ProcessNode):
             while (left := due - time.monotonic()) > 0 and not self._stop():
                 time.sleep(min(left, WAIT_CHUNK))
             due = time.monotonic() + pause
-            stamp, clock = (self.steps + 1) * self.step_ns, Clock()
-            clock.clock.sec, clock.clock.nanosec = divmod(stamp, 1_000_000_000)
+            stamp = (self.steps + 1) * self.step_ns
             for command in self.commands:  # messages that are not answers, such as the final safe command
                 command.take(FREE)
-            self._clock_publisher.publish(clock)
+            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp).to_msg()))
             self._publish(observation, stamp)
             answered = partial(self._answered, stamp=stamp)
             if not self._await_commands(answered, "lockstep waits for a command on", " in lockstep"):

@@ -79,8 +79,11 @@ class Sensors:
         self.stamped = hasattr(cls(), "header")
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
-        if any(observation.get(name) is None for name in self.names):
-            self._publish_empty(stamp_ns)
+        if any(observation.get(name) is None for name in self.names):  # nothing is due, and lockstep continues
+            message = self._class()  # its sequences are empty
+            if self.stamped:
+                message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+            self.publisher.publish(message)
             return
         for name, values in self.values.items():
             numbers = _numbers(observation, name, self._sizes[name])
@@ -89,13 +92,6 @@ class Sensors:
         code = self.port(stamp_ns)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
-
-    def _publish_empty(self, stamp_ns: int) -> None:
-        """Publish a stamped message with empty sequences: nothing is due, and lockstep continues."""
-        message = self._class()
-        if hasattr(message, "header"):
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-        self.publisher.publish(message)
 
 
 class Pictures:
