@@ -23,13 +23,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from numba.core.registry import cpu_target
-from numba.core.serialize import dumps
+import llvmlite.binding as llvm
+from numba import config
 
 from ..errors import CacheWarning
 from ..files import open_file, replace_file
 
-__all__ = ["CodeFile", "cache_folder", "usable_folder"]
+__all__ = ["CodeFile", "cache_folder", "processor", "usable_folder"]
 
 MODE = 0o755  # of folders: only their owner can write to them
 PATIENCE = 30.0  # s that a process waits for another one that compiles, which may have been stopped
@@ -119,6 +119,15 @@ def _locked(folder: int) -> bool:
     return True
 
 
+def processor() -> tuple[str, str]:
+    """LLVM's name and features of the processor that code is for: this one, or that of ``NUMBA_CPU_NAME``."""
+    name, features = config.CPU_NAME, config.CPU_FEATURES
+    if features is None:
+        with suppress(RuntimeError):  # LLVM does not know those of every processor
+            features = llvm.get_host_cpu_features().flatten()
+    return name or llvm.get_host_cpu_name(), features or ""
+
+
 class CodeFile:
     """The code of one function on disk.
 
@@ -129,8 +138,7 @@ class CodeFile:
 
     def __init__(self, folder: Path | None, name: str, key: str) -> None:
         self.hit = False
-        machine = repr(cpu_target.target_context.codegen().magic_tuple())
-        digest = hashlib.sha256((key + machine).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{key} {llvm.get_process_triple()} {processor()}".encode()).hexdigest()[:16]
         self._path = folder and folder / f"{name}.{digest}.code"
 
     @contextmanager
@@ -153,7 +161,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """The result of ``make`` for the code that `write` has stored; None if there is none."""
+        """The result of ``make`` for the pickled arguments that `write` has stored; None if there are none."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -170,19 +178,16 @@ class CodeFile:
                 return None
             self.hit = True
             if path != self._path:
-                self._store(code)
+                self.write(code)
             return made
         return None
-
-    def write(self, code: tuple) -> None:
-        self._store(dumps(code))
 
     def _digest(self, code: bytes) -> bytes:
         """Digest of an entry: its folder and name too, so that an entry under the name of another one is not run."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 
-    def _store(self, code: bytes) -> None:
+    def write(self, code: bytes) -> None:
         if self._path is None:
             return
         path = self._path
