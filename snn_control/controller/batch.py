@@ -40,18 +40,12 @@ def _in_ticks(array: np.ndarray) -> np.ndarray:
 class Batch(SteppedController):
     """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
 
-    Parameters
-    ----------
     program : what to run; its constants are shared, not copied
-    n : number of rows
     repeat : ticks in one `step`; the inputs are given to the first
     own_numbers : each row has constants and an initial state of its own, see `snn_control.engine.bound.Bound`
+    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
 
     Threads may share a batch: its calls are serialised.
-
-    Attributes
-    ----------
-    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
@@ -187,11 +181,9 @@ class Batch(SteppedController):
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` with as many rows, or one row for all; raises ProgramError if it is of another
-        Program."""
+        """Continue from a `state` with as many rows, or one row; raises ProgramError if it is of another Program."""
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """A live view of the named array of every row, (n, ...); a constant that is shared by all rows has no
-        rows and is read-only."""
+        """A live view of the named array, (n, ...); constants that all rows share have no rows and are read-only."""
         return self.bound.array(name)

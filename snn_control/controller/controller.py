@@ -44,17 +44,13 @@ OF_GUARD = {
 class Controller(SteppedController):
     """A Program with its state, stepped from Python.
 
-    One `step` is one tick (or ``repeat`` ticks, if the controller file says so): the same compiled tick, bit for bit,
-    that the real-time loop runs.
-
-    Threads may share a controller: calls are serialised, so that each step has its own inputs and outputs; their order
-    is up to the threads. It must not be stepped while a loop runs it, because the loop does not wait for the lock.
-
-    Parameters
-    ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
     tuning : what of the Program can be tuned (`snn_control.controller.build.tuning_of`)
+
+    One `step` is one tick, or ``repeat``: the same compiled tick, bit for bit, that the real-time loop runs. Threads
+    may share a controller: calls are serialised, so that each step has its own inputs and outputs. It must not be
+    stepped while a loop runs it, because the loop does not wait for the lock.
     """
 
     def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
@@ -69,8 +65,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file (.yaml), a shipped one by its name ("cartpole"), or a saved Program (.npz); raises
-        DescriptionError or ProgramError."""
+        """Load a controller file, a shipped one by name, or a .npz Program; raises DescriptionError or ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -192,8 +187,7 @@ class Controller(SteppedController):
     def load_state(self, path: str | os.PathLike) -> None:
         """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError if it is of another Program (the controller file was changed, or dt, or a kernel), or
-        damaged; the controller is then unchanged.
+        Raises ProgramError, and changes nothing, if it is of another Program (another file, dt or kernel), or damaged.
         """
         try:
             with Arrays(path) as file:
@@ -208,8 +202,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Take the learned weights alone from a file of `save_state`; raises ProgramError as `load_state` does, and if
-        they are not finite."""
+        """Take only the learned weights of a `save_state` file; raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]

@@ -188,8 +188,7 @@ def _kind(hint: Any, rule: Any) -> Any:
 
 
 def _texts(described: Any) -> dict[str, str]:
-    """Field -> its text in the docstrings of a class and its bases: ``tau, window : [s]``, and the indented lines
-    after it."""
+    """Field -> its text in the docstrings of a class and its bases (``tau, window : [s]``, and indented lines)."""
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
     for doc in docs:

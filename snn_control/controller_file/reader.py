@@ -233,8 +233,7 @@ class Reader:
             raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", fix)
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """``cls(**values)`` after checking that all keys were taken; the paths of its errors are relative to the
-        file."""
+        """``cls(**values)`` after `done`; the paths of its errors become those of the file."""
         self.done()
         try:
             return cls(**values)

@@ -100,8 +100,7 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """A description with another number at a path, or with the array there times the number; raises
-    DescriptionError."""
+    """A description with another number at a path, or an array there times the number; raises DescriptionError."""
     old = value_at(described, path)
     if isinstance(old, int) and float(number).is_integer():  # so that a count is refused as what it is
         number = int(number)

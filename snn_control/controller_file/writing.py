@@ -238,8 +238,8 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if ``beside`` holds arrays that the controller file ``path`` does not refer to, and
-    that are not among ``names``, which will be written: a process may have been killed between the two files."""
+    """Raise DescriptionError if ``beside`` holds arrays that the file ``path`` does not refer to and that are not among
+    ``names``, which will be written; it may be left of a process killed between the two."""
     if not beside.exists() or beside.stat().st_size == 0:
         return
     try:

@@ -45,10 +45,7 @@ def _say_once(what: str, text: str) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder of compiled functions: ``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``.
-
-    Raises RuntimeError if neither of these nor a home folder is known.
-    """
+    """``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``; raises RuntimeError without these and a home."""
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
         return Path(base)

@@ -116,9 +116,8 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 def source_digest(module: pytypes.ModuleType) -> str | None:
     """Digest of the sources that a function of ``module`` is compiled from, and of the compiler.
 
-    None if one of them changed while this process was running, because what was imported may differ from the file. The
-    change time of the inode is compared too, because an upgrade may preserve the modification time. A time in the
-    future comes from another clock, and is ignored.
+    None if one of them changed while this process was running: what was imported may differ from the file. The change
+    time of the inode counts too, because an upgrade may keep the other; a time in the future is another clock's.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -131,8 +130,7 @@ def source_digest(module: pytypes.ModuleType) -> str | None:
 
 
 def _code_file(function: Callable, key: str) -> CodeFile:
-    """Where the code of a function is kept; nowhere after an edit in a running process, because the digest of the
-    new source must not refer to code of the old one."""
+    """Where code is kept; nowhere after an edit in a running process: new sources must not name old code."""
     module, base = sys.modules[function.__module__], usable_folder()
     digest = base and source_digest(module)
     folder = base / digest if base and digest else None
@@ -159,13 +157,11 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 
 
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
-    """Address of ``function`` as a C callback of ``signature``, e.g. ``"void(int64)"``.
+    """Address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
-    A callback has no caller to raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError
-    is raised for a function whose compiled code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
-
-    The function must be a plain module-level function. It is compiled at the first call in this process, or taken from
-    the cache, and kept as long as the process runs.
+    It is compiled at the first call in this process, or taken from the cache, and kept. A callback has no caller to
+    raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError is raised for a function
+    whose code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
     """
 
     def make(file: CodeFile) -> Callback:

@@ -34,8 +34,7 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Number of control words with ``rules`` learning rules and ``tunable`` numbers: in the io block, and in the
-    state."""
+    """Number of control words for ``rules`` learning rules and ``tunable`` numbers: in the io block, in the state."""
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 

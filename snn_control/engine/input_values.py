@@ -55,8 +55,7 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """Columns of types that compiled code does not read (lists, float16, uint64, ...) as ones that it does; raises
-    InputError."""
+    """Columns of other types (lists, float16, uint64, ...) as ones that compiled code reads; raises InputError."""
     arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
     if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")

@@ -93,8 +93,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @intrinsic
 def word(typingctx, row, k):
-    """Word ``k`` of a row of the bound table. It is constant while a kernel runs, so the compiler may read it at any
-    time and any number of times."""
+    """Word ``k`` of a row of the bound table; constant while a kernel runs, so the compiler may read it at any time."""
 
     def gen(context, builder, sig, args):
         at = builder.add(args[0], builder.mul(args[1], I64(8)))

@@ -27,11 +27,8 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
     array : makes the checked `Array` of a place; raises ProgramError if it is outside of its block
 
-    Returns the named arrays that code other than kernels writes to, or takes indices from (clock, guard, spike lists,
-    control words, switches of learning), so that `apart` can refuse kernels that use them otherwise.
-
-    Raises ProgramError if a named array is missing, has another dtype or shape than the facts state, or the facts are
-    malformed.
+    Returns the named arrays that code other than kernels writes to, or takes indices from, so that `apart` can refuse
+    kernels that use them otherwise. Raises ProgramError if an array or the facts are not as they should be.
     """
     arrays: dict[str, Array] = {}
     try:

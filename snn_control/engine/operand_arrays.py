@@ -114,9 +114,7 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raise ProgramError if the rows of a Program disagree on what they share.
-
-    rows : checked operands of each row, in the order they run
+    """Raise ProgramError if the rows of a Program, in the order they run, disagree on what they share.
 
     It refuses a ring that is used as two kinds of ring, a list of a tick that is followed before it is made, and an
     operation that may write to the counts and indices that another follows.

@@ -36,10 +36,7 @@ def up(n_bytes: int) -> int:
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes.
-
-    NumPy uses huge pages for large blocks, and the system allocates memory when it is first written.
-    """
+    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN

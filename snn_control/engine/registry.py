@@ -90,8 +90,7 @@ def _check(plugin: Any, name: str) -> None:
 
 
 def add(plugin: Plugin) -> None:
-    """Register a plug-in for the running process; raises ProgramError for anything else, and for a plug-in that has a
-    kernel or a description of snn_control."""
+    """Register a plug-in for this process; raises ProgramError for other objects, and for names of snn_control."""
     _check(plugin, repr(plugin))
     _added.add("this process", plugin)
 
@@ -132,8 +131,7 @@ def kernel(name: str, version: int | None = None) -> Kernel:
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """``type`` in a controller file -> description, for one field of `Plugin`; plug-ins are loaded only if ours lack
-    ``name``."""
+    """``type`` in a controller file -> description, of a field of `Plugin`; with our ``name`` no plug-in is loaded."""
     found: dict[str, type] = {}
     for table in _tables():
         found = found | {n: pair[0] for (one, n), pair in table.entries.items() if one == kind and n not in found}
@@ -143,8 +141,7 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 
 def name_of(description: type) -> str | None:
-    """The ``type`` of a description in a controller file; None if it has none, or if it stands for another
-    description."""
+    """The ``type`` of a description in a controller file; None if none stands for it."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:

@@ -62,10 +62,10 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
     """See `run`, which prepares the words; a table has ``stride`` bytes and a ``period`` [ns].
 
-    blocks : for state and io block: address in the first row, bytes from row to row, size in bytes, address of the
-        initial content of the first row, bytes from row to row of that
-    counts : number of entries in ``lists`` for inputs, for arrays that are set before the steps, for arrays recorded
-        before the steps, for arrays recorded after the tick, and for rings, with 4, 4, 4, 4 and 6 words
+    blocks : of state and io block: address in the first row, bytes from row to row, size, address of the initial
+        content of the first row, bytes from row to row of that
+    counts : entries in ``lists`` of 4 words for inputs, for arrays set before the steps, recorded before the steps and
+        recorded after the tick, and of 6 words for rings
     """
     block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
@@ -122,14 +122,12 @@ def run(
     first_io : (bytes,) uint8, initial content of the io block of a row
     given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the
         present content of the io block, in one tick
-    put : array of the state -> (ticks, rows, ...), contiguous: values that it is set to before the network's steps,
-        whatever the inputs were
+    put : array of the state -> (ticks, rows, ...), contiguous: its values before the network's steps
     starts : (ticks / repeat, rows) uint8: the row is reset before that tick
     encoded, kept : arrays that are recorded in each tick, before the network's steps and after the tick
     rings : spiking populations whose spikes are recorded
 
-    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, the number of spikes
-    of each neuron in each step.
+    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, spikes in each step.
     """
     program, rows, found = bound.program, len(bound.state), dict[Place | str, np.ndarray]()
     gives, puts, early, late, lists = (list[int]() for _ in range(5))

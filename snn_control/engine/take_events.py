@@ -85,8 +85,7 @@ def read_polarities(out, column, stride, kind):
 
 
 def take_events(owner, columns, count):
-    """take(t, x, y, p) -> whether they were accepted: vectors of equal length and usual dtypes; take(None): no
-    events."""
+    """take(t, x, y, p) -> whether they were accepted: vectors of one length and usual dtypes; take(None): no events."""
     o, columns = i64(words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         nothing_came(o[4], o[8])
@@ -117,10 +116,9 @@ def taker(
 ) -> Callable[..., bool]:
     """``take(t, x, y, p)`` for an events input: its io slot and columns t int64, x and y uint16, p uint8.
 
-    It accepts four vectors of equal length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or
-    float64, marks the slot fresh and returns True. For anything else it returns False and does nothing. An integer t is
-    in ns, on the sensor's clock; a float t is in seconds after the beginning of the tick, whose number is ``clock[0]``.
-    ``take(None)`` says that nothing arrived.
+    It takes four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or float64,
+    marks the slot fresh and returns True; for anything else it returns False and does nothing. An integer t is in ns,
+    on the sensor's clock; a float t in s after the beginning of tick ``clock[0]``. ``take(None)``: nothing arrived.
     """
     words = [c.ctypes.data for c in columns]
     words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]

@@ -63,8 +63,7 @@ def forget(header):
 
 @register_jitable
 def take_setting(header, setting):
-    """Take all numbers of a setting, if it is new: their values into the state, and what they change of the constants
-    and of the initial state.
+    """Take all numbers of a setting, if it is new: into the state, the constants and the initial state.
 
     A setting is int64 words: its number, how many words it changes, the values, the addresses of these words, and the
     words themselves, two in each.
@@ -85,8 +84,7 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Copy the control words into the state, take a new setting, and restart the network if requested; where the
-    request counts `FORGET` more, what was learned is reset too."""
+    """Copy the control words into the state, take a new setting, and restart the network or forget on request."""
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:

@@ -50,8 +50,7 @@ class Tuning:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """The Program of other values; raises DescriptionError for those out of their ranges, and for what they cannot
-        be together."""
+        """The Program of other values; raises DescriptionError if these are out of range, or do not go together."""
         self.check(values)
         if self._last[0] != values.tobytes():
             given = dict(zip(self.names, values.tolist(), strict=True))

@@ -78,10 +78,9 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     """Activity of ``encoder``, ``network`` and ``decoder`` since the reset.
 
-    The encoder consists of the inputs and of the projections from inputs that do not spike: all that turns numbers and
-    events into currents. Each stage has ``neurons``, the number that can spike; means for a step of ``spikes``,
-    ``dense``, ``accumulates`` and ``multiply_accumulates``; and ``most``, the label of the operation with the most
-    effective synaptic operations and its share of those of the stage.
+    The encoder turns numbers and events into currents: inputs, and projections from inputs that do not spike. Each
+    stage has ``neurons`` that can spike; means for a step of ``spikes``, ``dense``, ``accumulates`` and
+    ``multiply_accumulates``; and ``most``, the label of the operation with the most effective ones, and its share.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

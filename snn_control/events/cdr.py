@@ -102,8 +102,7 @@ def offset_after_text(base, o, end, big):
 
 @register_jitable
 def word_number(words, address, size):
-    """Row of a text among ``words``, (n, width) uint8, each closed by a NUL; -1: none. ``size`` counts the closing
-    NUL."""
+    """Row of a text among ``words``, (n, width) uint8, or -1. Each is closed by a NUL, which ``size`` counts."""
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]
         for i in range(min(size, words.shape[1])):

@@ -29,17 +29,13 @@ _X, _Y, _P, _T = 120, 121, 112, 116  # the letters
 def parse_events(address, length, capacity, x, y, p, t, scratch):
     """Read the events of a serialized PointCloud2; all arguments are int64.
 
-    Parameters
-    ----------
     address, length : the message, encapsulation included [bytes]
     capacity : most events to write; further ones are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
     scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
 
-    Returns
-    -------
-    The number of events in the message, which may exceed ``capacity``; or negative: ENCAPSULATION, TRUNCATED, MISSING
-    (a field), BAD_LAYOUT. In that case only ``scratch`` is written.
+    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION, TRUNCATED, MISSING (a
+    field) or BAD_LAYOUT, which are negative: then only ``scratch`` is written.
     """
     store_i64(scratch, -1)
     o = begin(address, length)

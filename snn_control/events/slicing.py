@@ -143,8 +143,7 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """The events from ``begin`` to before ``end`` [s], counted from the first event; None: from the first, to the
-    last. No chunk is empty."""
+    """The events with begin <= t < end [s] after the first event; None: no limit. No chunk is empty."""
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
     for events in chunks:

@@ -123,8 +123,7 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(m, dimensions) points within the radius, at which functions are fitted: 500 for each dimension, 750 to
-        2,500, and at least two for each neuron."""
+        """(m, dimensions) points within the radius at which functions are fitted, at least two for each neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -144,8 +143,7 @@ class Ensemble(Checked):
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (neurons, k) per Hz that decode ``function`` of x, and their root mean square error (k,) at the
-        points.
+        """Weights (neurons, k) per Hz that decode ``function`` of x, and root mean square errors (k,) at the points.
 
         The error is that of the tuning curves, without the noise of spikes. Raises DescriptionError for a function
         whose points or values have the wrong shape or are not finite.
@@ -186,10 +184,7 @@ class Ensemble(Checked):
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """A decoder for an `Output`: transform x function of x, through an exponential filter of time constant tau [s].
-
-        transform : a number or (size, k)
-        """
+        """An `Output`'s decoder: transform, a number or (size, k), x function of x, filtered with tau [s]."""
         return SpikeDecoder(self.name, transformed(self.decoders(function, noise)[0], transform), tau)
 
     def projection(

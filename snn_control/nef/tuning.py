@@ -26,8 +26,7 @@ def start(neuron: LIF) -> float:
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Time [s] for which the membrane is held after a spike on the grid: the neuron can fire in the last step of its
-    refractory period."""
+    """Time [s] for which the membrane is held: it can fire in the last step of its refractory period."""
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
 
@@ -75,8 +74,7 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     targets : (m, k)
     noise : noise of the rates, as a share of the largest; > 0
 
-    Returns the weights (n, k) per Hz, and the root mean square error (k,) of A W. Raises DescriptionError if no neuron
-    fires.
+    Returns weights (n, k) per Hz, and the root mean square error (k,). Raises DescriptionError if no neuron fires.
     """
     m, n = activities.shape
     if not 0 < noise < np.inf:

@@ -49,8 +49,7 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Select each of the numbers [0, total) with probability p; yields them ascending, in chunks. Gaps are
-    geometric."""
+    """Each of the numbers [0, total) with probability p, ascending, in chunks; gaps are geometric."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))

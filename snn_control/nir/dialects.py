@@ -126,10 +126,7 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """mem = beta mem + x, fires above the threshold; for Synaptic x is syn = alpha syn + input.
-
-    A layer without reset gives mem.
-    """
+    """mem = beta mem + x, fires above the threshold; x of Synaptic is syn = alpha syn + input; no reset gives mem."""
     _no_reset(node, "snnTorch")
     # the step as rounded when the exporter divided by it: this reproduces 1 - beta to the bit
     step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
@@ -210,8 +207,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """The step in the file, which is known if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not
-    decay."""
+    """The step, if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not decay."""
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
         r = node.each("r")
         if node.kind == "IF":

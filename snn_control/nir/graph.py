@@ -76,8 +76,7 @@ class Node:
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """(size,) float64: a parameter, row by row, one number for each element of a signal of ``shape``, or of the
-        output.
+        """(size,) float64: a parameter, row by row, for each element of a signal of ``shape``, or of the output.
 
         Exporters omit dimensions, or add some of size 1.
         """

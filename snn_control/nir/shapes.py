@@ -54,8 +54,7 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """The declared shape without the batch and time dimensions that some exporters leave in it, as the consumers
-    need it."""
+    """The declared shape without the batch and time dimensions of some exporters, as the consumers need it."""
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
     if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):

@@ -53,11 +53,7 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``input``, ``hidden``, ``output`` of an .npz file, each with numbers, one row for each step; raises
-    DescriptionError.
-
-    The form of a row depends on the network: see `verify`.
-    """
+    """Arrays ``input``, ``hidden``, ``output`` of an .npz file, (steps, ...), see `verify`; DescriptionErrors."""
     try:
         with Arrays(path) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
@@ -79,8 +75,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """A function that returns, as (n,) float32, the number of spikes of each neuron in the last step, or its graded
-    output."""
+    """A function that returns each neuron's spikes in the last step, or its graded output, (n,) float32."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -110,8 +105,7 @@ def _forms(shape: tuple[int, ...], steps: int | str) -> str:
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(steps, n) of an array for a signal of ``shape``, with elements row by row: from (steps, n), (steps, *shape),
-    or either with a batch of one after the steps. None for any other shape."""
+    """(steps, n) of an array (steps, n) or (steps, *shape), also with a batch of one after the steps; else None."""
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
         return array.reshape(len(array), n)
@@ -135,10 +129,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """The populations to compare: name, (steps, n) float64 activity of the original, and tolerance.
-
-    The input is checked first: its error is the most helpful one.
-    """
+    """The populations to compare: name, (steps, n) float64 activity, tolerance; the input is checked first."""
     _, given = _the_input(imported, arrays["input"])
     names = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:

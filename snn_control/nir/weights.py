@@ -53,11 +53,7 @@ def plain(value: Any) -> Any:
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """The node, and the shapes of its input and output.
-
-    before : shape of the presynaptic side; for other connections than convolutions, weights and indices are already
-        arrays
-    """
+    """The node, and the shapes of its input and output; ``before`` is that of the presynaptic side."""
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
         return _convolution(nir, p, before, n_post)

@@ -80,10 +80,7 @@ def build(
     reset_each_tick : populations begin each tick as after a reset
     tuned : name -> value in the file, of the numbers that can be tuned
 
-    Raises
-    ------
-    BuildError, DescriptionError
-        naming the path, the value, the rule and the fix
+    Raises BuildError and DescriptionError, which name the path, the value, the rule and the fix.
     """
     steps = _steps_of(dt, period)
     TICK_SEED("seed", seed)

@@ -28,8 +28,7 @@ MOST_STEPS = 100_000  # longest delay or window, which a ring must hold
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or an array of int64; raises BuildError if a time other than zero would be rounded to 0
-    steps."""
+    """Whole steps, int or int64 array; raises BuildError if a time other than 0 would be rounded to 0 steps."""
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
         raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
@@ -113,7 +112,6 @@ class Node:
 class Builder:
     """The state of a build. ``counters``: largest number of operations that count synaptic operations.
 
-    seed : seed of all random numbers
     tuned : name -> value of what can be tuned
     seen : population -> number of its newest spike lists or graded vectors that decoders read
     """

@@ -75,8 +75,7 @@ class Rows:
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
         """Write (k,) uint64, ascending: row, target and position in the caller's order of each synapse, in one number.
 
-        If the rows need too many bits, they are sorted in groups. Returns the number of bits for the position, and the
-        target's mask.
+        Rows that need too many bits are sorted in groups. Returns the bits of the position, and the target's mask.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -138,10 +137,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Rows, weights and their shape without the synapses whose weight is 0 in float32, if there are any.
-
-    These would have no effect, but count as operations. Drawn weights are never 0.
-    """
+    """Rows, weights and their shape without synapses that are 0 in float32: they would only count as operations."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))

@@ -24,8 +24,7 @@ class EventColumns:
 
     slot : the io header
     t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
-    kept : 0 if the input has no filters; otherwise uint32 (1 + capacity): number of events that are left, and their
-        indices in the columns
+    kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 without filters
     counters : int64[2], events in the frame and out of it, counted by the operation that reads the columns first
     """
 

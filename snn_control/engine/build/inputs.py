@@ -23,10 +23,7 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Emit slot, check and encoder of one input, and add the node that the network sees.
-
-    index : number of the input
-    """
+    """Emit slot, check and encoder of input number ``index``, and add the node that the network sees."""
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be unique")

@@ -71,8 +71,8 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Number of non-zero weights in each row, to count effective operations; 0 if no weight is zero, or if weights
-    learn. Weights that can be tuned may become zero: those of projection ``index``, or any outside of projections."""
+    """Number of non-zero weights in each row, to count operations; 0 if no weight is or can be tuned to zero, or if
+    weights learn. ``index``: of the projection, -1 for others."""
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
         return 0
@@ -259,8 +259,7 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Rows whose targets are indices into a line of vectors, one for each additional step of delay; and the number
-    of these."""
+    """Rows whose targets are indices into a line of vectors, one for each further step of delay; and their number."""
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")

@@ -16,9 +16,8 @@ LABEL = "reset_each_tick"
 def add_restart(b: Builder, first: int) -> None:
     """Emit operations that reset the states of the network, those allocated from ``first`` on, in each tick.
 
-    The states of encoders and decoders are kept, and so are the spikes and values of past steps.
-
-    Raises BuildError if one tick affects the next: weights that learn, spikes with a delay.
+    States of encoders and decoders, and spikes and values of past steps, are kept. Raises BuildError if one tick
+    affects the next: weights that learn, spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
         rule = ""
@@ -44,8 +43,8 @@ def add_restart(b: Builder, first: int) -> None:
 def restarts(b: Builder, first: int) -> np.ndarray:
     """(k, 2) int64, offset and bytes of the parts of the state that a request to restart resets.
 
-    These are the states of all populations, and those allocated from ``first`` on: the states of projections, rules and
-    decoders. Learned weights, and which rules are on, are kept.
+    They are the states of all populations, and those allocated from ``first`` on: of projections, rules and decoders,
+    but not learned weights, and which rules are on.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

@@ -117,8 +117,7 @@ def cell_of(events, p, apart, k):
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Whether a pixel may fire now; if so, its last time is set. A select, because the branch would be
-    unpredictable."""
+    """Whether a pixel may fire now; if so, its time is set. A select: the branch would be unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then

@@ -23,8 +23,7 @@ uncounted = register_jitable(_nrt=False)
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to index ``n``: 1, 0 if it is out of the frame, STOP if its time has not come or there is no
-    room."""
+    """Write one event to index ``n``: 1, 0 if it is out of the frame, STOP if it is not due or there is no room."""
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
     if 0 < state[words.WIDTH] <= column or 0 < state[words.HEIGHT] <= row:

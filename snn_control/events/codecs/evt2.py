@@ -65,9 +65,7 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34, and a decoder counts on from the packets before. So times from 2^34 us
-    (4.8 h) on are decoded correctly only after packets that led up to them.
-
+    The format carries microseconds modulo 2^34: times from 2^34 us (4.8 h) on need the packets that led up to them.
     Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, not whole
     microseconds, or 2^33 us and more after the one before.
     """

@@ -100,10 +100,7 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Pack an event for each bit of ``mask``, from index ``n`` on; returns the next index.
-
-    It writes groups of eight, even if fewer bits are set: a branch on their number would be unpredictable.
-    """
+    """Pack an event for each bit of ``mask``, from index ``n`` on, in groups of eight; returns the next index."""
     left, at = mask, n
     while True:
         for lane in range(8):
@@ -118,8 +115,8 @@ def _write_mask(event, mask, n, t):
 def _write_words(data, k, end, packed, n, t):
     """Pack the events among rows, events and times; returns the present lanes, and the next index.
 
-    The order of the words is unpredictable, so there is no branch: each word is written to its lanes, and the lanes to
-    index ``n``, which only an event advances.
+    There is no branch on the unpredictable words: each is written to its lanes, and these to index ``n``, which only an
+    event advances.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -142,10 +139,7 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n.
-
-    Unsigned indices avoid checks of their sign.
-    """
+    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n."""
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048
     if data.size < WINDOW or t.size < WINDOW or state[ROW] >= height:

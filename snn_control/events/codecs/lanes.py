@@ -79,11 +79,7 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Number of EVT3 words from item ``k`` (uint64) on that are rows, events and low times below limits, or equal to
-    ``high``.
-
-    At most WINDOW, and ``data`` must have as many.
-    """
+    """Number, up to WINDOW, of words from ``k`` on that are rows, events, low times below limits, or ``high``."""
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
         return np.uint64(0)

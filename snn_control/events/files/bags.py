@@ -154,6 +154,5 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Whether from one message to the next the sensor's clock went back, or the two clocks diverged by a second
-    [ns]."""
+    """Whether between two messages the sensor's clock went back, or the clocks diverged by a second [ns]."""
     return sensor < -BACK or abs(sensor - bag) > APART

@@ -59,8 +59,7 @@ class McapStorage(Storage):
                 yield topic, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
-        """Condition of the file, after `everything`: cut if it only lacks its end, damaged if a checksum or the order
-        of the records is wrong."""
+        """After `everything`: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong."""
         from mcap.stream_reader import StreamReader
 
         with open(self.path, "rb") as file:
@@ -112,8 +111,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Opcode and content of the records up to the end of the data; of a chunk that was cut, the records that are
-        left."""
+        """Opcode and content of the records up to the end of the data; of a cut chunk, what is left of it."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
