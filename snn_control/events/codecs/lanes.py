@@ -11,23 +11,18 @@ from numba import types
 from numba.extending import intrinsic, register_jitable
 from numba.np.arrayobj import make_array
 
-from ...engine.memory import lowest_bit
+from ...engine.memory import I16, I32, I64, emitted, lowest_bit
 
 __all__ = ["WINDOW", "quad", "run_of_common", "set_bits"]
 
 WINDOW = 32  # words that are examined together
-I16, I32, I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 VECTOR = ir.VectorType(I16, WINDOW)
 
 
-@intrinsic
-def set_bits(typingctx, mask):
+@emitted(types.int64, types.int64)
+def set_bits(builder, mask):
     """Number of set bits of an int64."""
-
-    def gen(context, builder, sig, args):
-        return builder.ctpop(args[0])
-
-    return types.int64(types.int64), gen
+    return builder.ctpop(mask)
 
 
 def _load(what, context, builder, array_type, array, at):
