@@ -14,33 +14,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.checks import (
-    MOST,
-    Checked,
-    Each,
-    EachPositive,
-    Numbers,
-    OneOf,
-    Positive,
-    Real,
-    Seconds,
-    Size,
-    Whole,
-)  # fmt: skip
+from ..network.checks import MOST, Checked, Each, EachPositive, Numbers, OneOf, Positive, Real, Seconds, Size, Whole
 from ..network.neurons import NeuronModel, Threshold
 
 __all__ = [
-    "DeltaEncoder",
-    "DirectEncoder",
-    "Encoder",
-    "FieldsEncoder",
-    "LinearEncoder",
-    "PoolEncoder",
-    "PopulationEncoder",
-    "SignedEncoder",
-    "StepForwardEncoder",
-    "SurfaceEncoder",
-]
+    "DeltaEncoder", "DirectEncoder", "Encoder", "FieldsEncoder", "LinearEncoder", "PoolEncoder", "PopulationEncoder",
+    "SignedEncoder", "StepForwardEncoder", "SurfaceEncoder",
+]  # fmt: skip
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
@@ -208,18 +188,9 @@ class DeltaEncoder(Encoder):
 
 
 @dataclass(frozen=True, eq=False)
-class StepForwardEncoder(Encoder):
+class StepForwardEncoder(DeltaEncoder):
     """Step-forward: as `DeltaEncoder`, but the value last sent moves by the threshold, once a tick, so that the sum of
-    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
-
-    threshold : > 0, a number or (dimensions,)
-    neuron : the default fires once for each pulse
-    """
-
-    threshold: EachPositive = 0.1
-    neuron: NeuronModel | None = ONCE
-
-    selective: ClassVar[bool] = True
+    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358)."""
 
 
 @dataclass(frozen=True)

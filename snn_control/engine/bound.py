@@ -193,12 +193,17 @@ class Bound:
         self.tuning = tuning if rows is None else None  # rows share the constants
         self.constants, self.initial = program.constants, program.initial_state
         shape = () if rows is None else (rows,)
+
+        def copied(block: np.ndarray) -> np.ndarray:
+            copy = aligned(block.size, *shape)
+            copy[:] = block
+            return copy
+
+        self.state = copied(self.initial)
         if own_numbers or self.tuning is not None:
-            self.constants, self.initial = (_copied(block, shape) for block in (self.constants, self.initial))
+            self.constants, self.initial = copied(self.constants), copied(self.initial)
         if self.tuning is not None:
             self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words, at any time
-        self.state = aligned(program.initial_state.size, *shape)
-        self.state[:] = program.initial_state
         if not 0 <= program.io_bytes < 1 << 40:
             raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
         self.io = aligned(program.io_bytes, *shape)
@@ -363,21 +368,13 @@ class Bound:
         return state
 
 
-def _copied(block: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
-    copy = aligned(block.size, *rows)
-    copy[:] = block
-    return copy
-
-
 def stride_of(block: np.ndarray) -> int:
     """Bytes from row to row of a block; 0 if it has none."""
     return block.strides[0] if block.ndim > 1 else 0
 
 
-def _again(
-    program: Program, rows: int | None, tuning: Tuning | None, own: tuple[np.ndarray, np.ndarray] | None,
-    state: np.ndarray, io: np.ndarray,
-) -> Bound:  # fmt: skip
+def _again(*arguments: Any) -> Bound:
+    program, rows, tuning, own, state, io = arguments
     bound = Bound(program, rows, tuning, own is not None)
     if own is not None:
         bound.constants[:], bound.initial[:] = own

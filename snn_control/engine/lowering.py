@@ -19,15 +19,9 @@ from .program import Place
 from .rows import Kernel
 
 __all__ = [
-    "BASES",
-    "FLOAT_MAX",
-    "DecoderLowering",
-    "EncoderLowering",
-    "FilterLowering",
-    "NeuronLowering",
-    "Plugin",
+    "BASES", "FLOAT_MAX", "DecoderLowering", "EncoderLowering", "FilterLowering", "NeuronLowering", "Plugin",
     "RuleLowering",
-]
+]  # fmt: skip
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 Numbers = Any  # a number, or (n,) numbers

@@ -13,19 +13,8 @@ import numpy as np
 from ..errors import ProgramError
 
 __all__ = [
-    "Array",
-    "apart",
-    "clocked",
-    "followed",
-    "graded",
-    "need",
-    "once",
-    "pointers_of",
-    "positive",
-    "ring",
-    "writable",
-]
-
+    "Array", "apart", "clocked", "followed", "graded", "need", "once", "pointers_of", "positive", "ring", "writable",
+]  # fmt: skip
 
 LASTING, FOLLOWED, BEGUN = range(3)
 

@@ -44,11 +44,16 @@ class _Table:
                 self.entries[key], self.origins[key] = value, origin
 
 
+def _named(path: str) -> Any:
+    """The object of a path ``module:NAME``."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 @functools.cache
 def _ours() -> _Table:
-    module, _, name = OURS.partition(":")
     table = _Table()
-    table.add("snn_control", getattr(importlib.import_module(module), name))
+    table.add("snn_control", _named(OURS))
     return table
 
 
@@ -123,9 +128,8 @@ def kernel(name: str, version: int | None = None) -> Kernel:
         broken = f"; {faults()}" if faults() else ""
         raise ProgramError(f"kernel '{name}' is not installed; known: {', '.join(sorted(all_kernels()))}{broken}")
     if version is not None and version != found.version:
-        raise ProgramError(
-            f"kernel '{name}' has version {found.version}, the Program was built for {version}; build it again"
-        )
+        rule = f"has version {found.version}, the Program was built for {version}; build it again"
+        raise ProgramError(f"kernel '{name}' {rule}")
     return found
 
 
@@ -181,8 +185,6 @@ def faults(kind: str = "") -> str:
 def companions(kind: str) -> dict[str, Any]:
     """Companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
     found: dict[str, Any] = {}
-    for table in _tables():
-        for plugin in table.plugins.values():
-            module, _, name = plugin.companions.get(kind, "").partition(":")
-            found = (getattr(importlib.import_module(module), name) if name else {}) | found
+    for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
+        found = _named(plugin.companions[kind]) | found
     return found

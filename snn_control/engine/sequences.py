@@ -35,17 +35,12 @@ def copy_bytes(to, source, n):
 
 
 @register_jitable
-def copy_kept(lists, n, at, row):
+def copy_arrays(lists, n, at, row, back):
+    """Record the arrays of a row at index ``at``; or (``back``) set them to what stands there."""
     for k in range(n):
-        keep = i64(lists + 32 * k, 4)
-        copy_bytes(keep[3] + keep[2] * at, keep[0] + row * keep[1], keep[2])
-
-
-@register_jitable
-def copy_back(lists, n, at, row):
-    for k in range(n):
-        put = i64(lists + 32 * k, 4)
-        copy_bytes(put[0] + row * put[1], put[3] + put[2] * at, put[2])
+        array = i64(lists + 32 * k, 4)
+        here, there = array[0] + row * array[1], array[3] + array[2] * at
+        copy_bytes(here if back else there, there if back else here, array[2])
 
 
 @register_jitable
@@ -90,10 +85,10 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
                 elif slot[AGE] >= 0:
                     slot[AGE] += period
             first_step = encode(tables + r * stride)
-            copy_back(put_at, n[1], t * rows + r, r)
-            copy_kept(early_at, n[2], t * rows + r, r)
+            copy_arrays(put_at, n[1], t * rows + r, r, True)
+            copy_arrays(early_at, n[2], t * rows + r, r, False)
             run_steps(tables + r * stride, first_step)
-            copy_kept(keep_at, n[3], t * rows + r, r)
+            copy_arrays(keep_at, n[3], t * rows + r, r, False)
             end = i64(clock + r * block[1], 2)[1]
             for k in range(n[4]):
                 ring = i64(ring_at + 48 * k, 6)
@@ -106,17 +101,10 @@ SIGNATURE = f"void({','.join(['int64'] * 13)})"
 
 
 def run(
-    bound: Bound,
-    first_io: np.ndarray,
-    given: Mapping[str, np.ndarray] | None,
-    put: Mapping[Place, np.ndarray],
-    starts: np.ndarray | None,
-    ticks: int,
-    repeat: int,
-    encoded: Iterable[Place],
-    kept: Iterable[Place],
+    bound: Bound, first_io: np.ndarray, given: Mapping[str, np.ndarray] | None, put: Mapping[Place, np.ndarray],
+    starts: np.ndarray | None, ticks: int, repeat: int, encoded: Iterable[Place], kept: Iterable[Place],
     rings: Iterable[PopulationFacts],
-) -> dict[Place | str, np.ndarray]:
+) -> dict[Place | str, np.ndarray]:  # fmt: skip
     """Run ``ticks`` ticks of each row of a bound Program.
 
     first_io : (bytes,) uint8, initial content of the io block of a row

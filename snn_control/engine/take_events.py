@@ -8,19 +8,9 @@ from typing import Any
 import numpy as np
 from numba.extending import register_jitable
 
+from . import python_calls as calls
 from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
-from .python_calls import (
-    DATA,
-    METH_FASTCALL,
-    SHAPE,
-    STRIDES,
-    builtin,
-    is_true,
-    is_vector,
-    nothing_came,
-    type_number,
-    words_of,
-)
+from .python_calls import DATA, METH_FASTCALL, SHAPE, STRIDES, is_true, is_vector, type_number
 from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 
 __all__ = ["NOWHERE", "taker"]
@@ -86,9 +76,9 @@ def read_polarities(out, column, stride, kind):
 
 def take_events(owner, columns, count):
     """take(t, x, y, p) -> whether they were accepted: vectors of one length and usual dtypes; take(None): no events."""
-    o, columns = i64(words_of(owner), 10), i64(columns, count)
+    o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
-        nothing_came(o[4], o[8])
+        calls.nothing_came(o[4], o[8])
         return is_true(True)
     usual = count == 4
     for k in range(count):
@@ -122,4 +112,4 @@ def taker(
     """
     words = [c.ctypes.data for c in columns]
     words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]
-    return builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, clock, *keep)
+    return calls.builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, clock, *keep)

@@ -49,9 +49,9 @@ def workload(bound: Bound) -> dict[str, Any]:
     program, steps = bound.program, int(bound.array("clock")[1])
     weights = sum(c.weights for c in program.facts.counted)
     zeros = sum(c.zeros for c in program.facts.counted)
-    state = int(program.initial_state.size)
+    blocks = {"constants": program.constants.size, "state": program.initial_state.size, "io": program.io_bytes}
     return {
-        "footprint": {"constants": int(program.constants.size), "state": state, "io": program.io_bytes},
+        "footprint": {name: int(size) for name, size in blocks.items()},
         "connection_sparsity": zeros / weights if weights else 0.0,
         "activation_sparsity": _activation_sparsity(bound, steps),
         "synaptic_operations": _operations(counted(bound), max(1, steps)),

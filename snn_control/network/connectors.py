@@ -117,14 +117,17 @@ class FromArrays(Connector):
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         return self.pre_index.astype(np.int64), self.post_index.astype(np.int64)
 
+    def pointers(self, n_pre: int, n_post: int) -> np.ndarray:
+        """Row pointers (n_pre + 1,) uint32; raises DescriptionError for an index beyond the sizes."""
+        for key, index, n in (("pre_index", self.pre_index, n_pre), ("post_index", self.post_index, n_post)):
+            low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
+            if index.size and (low < 0 or high >= n):
+                raise DescriptionError(key, low if low < 0 else high, f"must lie in [0, {n})")
+        return pointers_of(np.bincount(self.pre_index.astype(np.int64, copy=False), minlength=n_pre))
+
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        pre, post = self.pre_index, self.post_index
-        for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-            if index.size and (index.min() < 0 or index.max() >= n):
-                wrong = int(index.min() if index.min() < 0 else index.max())
-                raise DescriptionError(key, wrong, f"must lie in [0, {n})")
-        order = np.lexsort((post, pre))  # for each place of the rows, the index of the given synapse
-        return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[order].astype(np.uint32)
+        order = np.lexsort((self.post_index, self.pre_index))  # the given synapse at each place of the rows
+        return self.pointers(n_pre, n_post), self.post_index[order].astype(np.uint32)
 
 
 @dataclass(frozen=True)

@@ -117,15 +117,9 @@ class Builder:
     """
 
     def __init__(
-        self,
-        network: Network,
-        dt: float,
-        steps: int,
-        n_inputs: int,
-        counters: int,
-        seed: int = 0,
+        self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0,
         tuned: Mapping[str, float] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.network, self.dt, self.steps, self.seed = network, dt, steps, seed
         self.tunable = tuple(tuned or ())
         self.seen: dict[str, int] = {}
@@ -155,16 +149,14 @@ class Builder:
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
         initial = np.zeros(taken, np.int64)
-        initial[LEARNING + ON : LEARNING + SWITCH_WORDS * len(rules) : SWITCH_WORDS] = [
-            rule.enabled for rule in rules.values()
-        ]
+        enabled = [rule.enabled for rule in rules.values()]
+        initial[LEARNING + ON : LEARNING + SWITCH_WORDS * len(rules) : SWITCH_WORDS] = enabled
         if tuned:
             initial[-len(tuned) :] = np.array(tuned, np.float64).view(np.int64)
         self.layout.io("control", "int64", asked)
         place = self.layout.state("controlled", "int64", taken, initial)
-        return place, {
-            index: element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k, index in enumerate(rules)
-        }
+        switches = (element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k in range(len(rules)))
+        return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
         """Whether a number of that projection can be tuned: then a weight that is 0, or is not, may change."""
@@ -182,15 +174,9 @@ class Builder:
         return Operation(name, found.version, section, tuple(operands), label)
 
     def counter(
-        self,
-        label: str,
-        synapses: int,
-        once: bool,
-        steps: bool = True,
-        zeros: int = 0,
-        weights: int = 0,
+        self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
-    ) -> Place:
+    ) -> Place:  # fmt: skip
         """The counter of an operation, for synapses whose source and whose weight are not 0.
 
         synapses : number of operations if nothing is skipped
@@ -199,9 +185,8 @@ class Builder:
         zeros, weights : number of its weights that are 0, and of all weights (0: as many as synapses)
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
-        self.counted.append(
-            CountedFacts(label, kind, each, int(synapses), int(weights or synapses), int(zeros), precision)
-        )
+        counts = int(synapses), int(weights or synapses), int(zeros)
+        self.counted.append(CountedFacts(label, kind, each, *counts, precision))
         return element(self.synaptic_operations, len(self.counted) - 1)
 
     def decay(self, tau: float, steps: int = 1) -> float:
@@ -211,9 +196,8 @@ class Builder:
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
         """The words of a spike list: the newest, or with a delay [steps] the list that arrives now."""
-        words: dict[str, int | Place] = {
-            "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "multiplicity": node.multiplicity
-        }  # fmt: skip
+        words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
+        words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
 
     def line(self, node: Node) -> dict[str, int | Place]:
@@ -227,12 +211,11 @@ class Builder:
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
         """The words of a graded vector that arrives now."""
-        x = node.signal if delay == 0 else node.line
-        assert x is not None
-        slots = 1 if delay == 0 else node.slots
-        return {
-            "x": x, "n_pre": node.size, "stride": node.stride, "slots": slots, "clock": self.clock, "delay": delay
-        }  # fmt: skip
+        words = self.vector(node.signal) | {"stride": node.stride}
+        if delay == 0:
+            return words
+        assert node.line is not None
+        return words | {"x": node.line, "slots": node.slots, "delay": delay}
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
@@ -245,16 +228,14 @@ class Builder:
 
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = False
+        synaptic, model = False, "an input's encoder"
         if post is not None:
-            where = f"populations.{post.name}.neuron"
+            where, model = f"populations.{post.name}.neuron", type(post.neuron).__name__
             with blamed(where, "neurons", post.neuron):
                 synaptic = lowering_of(where, post.neuron).synaptic(post.neuron)
         if projection.receptor == "synaptic" and not synaptic:
-            model = type(post.neuron).__name__ if post else "an input's encoder"
-            raise BuildError(
-                f"{projection.label}.receptor", "synaptic", f"{model} has no synaptic current", "use 'current'"
-            )
+            rule = f"{model} has no synaptic current"
+            raise BuildError(f"{projection.label}.receptor", "synaptic", rule, "use 'current'")
         if projection.tau_syn is not None:
             return "current"
         return projection.receptor or ("synaptic" if synaptic else "current")
@@ -279,9 +260,8 @@ class Builder:
         with within(where):
             cells: Any = kernel(lowering.kernel).row["cells"]
             params, options = lowering.matrix(model, self.dt, cells.parameters), lowering.options(model, self.dt)
-        words: dict[str, int | Place] = {
-            "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
-        }  # fmt: skip
+        words: dict[str, int | Place] = {"n": n, "current": current, "bias": bias}
+        words |= {"params": lay.constant("", params), "each": params.shape[1]}
         states = self.states(pop, lowering)
         if model.graded:
             node = self.graded(name, states["v"])  # type: ignore[arg-type]
@@ -309,9 +289,7 @@ class Builder:
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for those that its model does not use."""
         n, model = int(pop.size), pop.neuron
-        resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
-        if pop.v_init is None and hasattr(model, "rest"):
-            resting = model.rest
+        resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
         v = vector(f"populations.{pop.name}.v_init", resting, n)
         initial = {"v": v} | lowering.initial(model, v)
@@ -356,17 +334,15 @@ class Builder:
     def order(self) -> list[str]:
         """Populations, ordered so that sources come before the targets of their projections with delay 0."""
         left, done = {p.name for p in self.network.populations}, []
-        waits = {name: set() for name in left}  # type: dict[str, set[str]]
+        waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):
             if delay == 0 and p.pre in left and p.post in left:
                 waits[p.post].add(p.pre)
         while left:
             ready = [p.name for p in self.network.populations if p.name in left and not waits[p.name] & left]
             if not ready:
-                cycle = " -> ".join(sorted(left))
-                raise BuildError(
-                    "projections", cycle, "projections of delay 0 form a cycle", "give one of them a delay"
-                )
+                rule = "projections of delay 0 form a cycle"
+                raise BuildError("projections", " -> ".join(sorted(left)), rule, "give one of them a delay")
             done += ready
             left -= set(ready)
         return done

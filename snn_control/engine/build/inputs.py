@@ -43,10 +43,8 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
             data = _finite(b, spec, slot, data, bounds, stale)
         if spec.moves:
             data = _credible(b, spec, slot, data, bounds)
-        checked: dict[str, int | Place] = {
-            "data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale,
-        }  # fmt: skip
-        b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
+        checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "counters": counters}
+        b.emit(PRE, "sample", n=n, slot=slot, stale=stale, **checked, label=name)
         if spec.stop_when:
             _stop(b, spec, slot, held, validity, index)
         if spec.encoder is None:

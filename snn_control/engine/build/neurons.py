@@ -78,18 +78,16 @@ def _mode(model: Any, dt: float) -> dict[str, int]:
     return {"mode": mode | neurons.DELAYED * getattr(model, "reset_delay", False)}
 
 
+def _graded_states(model: Any) -> dict[str, str | None]:
+    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
+
+
 def _firing_states(model: Any) -> dict[str, str | None]:
-    return {
-        "v": "float32",
-        "isyn": "float32" if hasattr(model, "tau_syn") else None,
+    return _graded_states(model) | {
         "adapt": "float32" if isinstance(model, network.ALIF) else None,
         "wait": "uint16" if getattr(model, "refractory", 0) else None,
         "counts": "uint16" if getattr(model, "several", False) else None,
     }
-
-
-def _graded_states(model: Any) -> dict[str, str | None]:
-    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
 
 
 def _adex(model: network.AdEx, dt: float) -> Parameters:
@@ -142,29 +140,24 @@ def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
     return list(np.where(levels <= theta + LATEST, theta, levels))
 
 
-def _latency_window(model: network.Latency, dt: float) -> dict[str, int]:
-    return {"window": whole_steps("window", model.window, dt), "subtract": 0}
-
-
-def _phase_levels(model: network.Phase, dt: float) -> list[Numbers]:
-    return [2.0 ** -(k + 1) for k in range(model.phases)]
-
-
-def _latched(model: Any) -> dict[str, str | None]:
-    return {"v": "float32"}
-
-
 _FIRING = NeuronLowering("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
 _GRADED = NeuronLowering("leaky_integrator", _graded, _graded_states)
+_IZHIKEVICH = NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda model, v: {"u": model.b * v})
+_LATENCY = NeuronLowering(
+    "temporal", _latency_levels, lambda model: {"v": "float32"},
+    lambda model, dt: {"window": whole_steps("window", model.window, dt), "subtract": 0},
+)  # fmt: skip
+_PHASE = NeuronLowering(
+    "temporal", lambda model, dt: [2.0 ** -(k + 1) for k in range(model.phases)], lambda model: {"v": "float32"},
+    lambda model, dt: {"window": model.phases, "subtract": 1},
+)  # fmt: skip
 NEURONS = {
     "if": (network.IF, _FIRING),
     "lif": (network.LIF, _FIRING),
     "cuba_lif": (network.CubaLIF, _FIRING),
     "alif": (network.ALIF, _FIRING),
     "adex": (network.AdEx, NeuronLowering("adex", _adex, _two_states("w"))),
-    "izhikevich": (
-        network.Izhikevich, NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
-    ),
+    "izhikevich": (network.Izhikevich, _IZHIKEVICH),
     "threshold": (network.Threshold, _FIRING),
     "li": (network.LI, _GRADED),
     "cuba_li": (network.CubaLI, _GRADED),
@@ -172,8 +165,6 @@ NEURONS = {
     "relay": (network.Relay, _GRADED),
     "bernoulli": (network.Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
     "poisson": (network.Poisson, NeuronLowering("stochastic", _rate, _drawn, multiple=lambda m: True, random=True)),
-    "latency": (network.Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
-    "phase": (
-        network.Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
-    ),
-}  # fmt: skip
+    "latency": (network.Latency, _LATENCY),
+    "phase": (network.Phase, _PHASE),
+}

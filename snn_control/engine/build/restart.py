@@ -20,17 +20,12 @@ def add_restart(b: Builder, first: int) -> None:
     affects the next: weights that learn, spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
-        rule = ""
-        if p.learning is not None:
-            rule = "cannot be used with weights that learn"
-        elif np.any(b.synapse_delays[index]):
-            rule = "cannot be used with a delay: spikes under way would be lost"
-        if rule:
-            raise BuildError(LABEL, True, f"{rule} ({p.label})", "leave it out")
+        if p.learning is not None or np.any(b.synapse_delays[index]):
+            what = "a delay: spikes under way would be lost" if p.learning is None else "weights that learn"
+            raise BuildError(LABEL, True, f"cannot be used with {what} ({p.label})", "leave it out")
     for name, place, initial in b.layout.states[first:]:
-        if name.endswith((".spikes", ".line")):  # past steps, for decoders and observers
-            continue
-        if name.endswith(".current"):  # reset to the bias in each step
+        # past steps, for decoders and observers; currents are reset to the bias in each step
+        if name.endswith((".spikes", ".line", ".current")):
             continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)
