@@ -15,10 +15,9 @@ from numba.extending import register_jitable
 
 from ...engine.memory import lowest_bit
 from .. import state as words
-from .common import STOP, put, put_mask, put_trigger, uncounted
 from .evt3_encoder import encode
 from .lanes import WINDOW, quad, run_of_common, set_bits
-from .packet_loop import Codec
+from .packet_loop import STOP, Codec, put, put_mask, put_trigger, uncounted
 
 __all__ = ["EVT3"]
 

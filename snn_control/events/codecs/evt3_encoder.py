@@ -8,7 +8,7 @@ from numba.extending import register_jitable
 from ...engine.compile import compile_function
 from ...errors import InputError
 from ..columns import Events
-from .common import checked
+from .packet_loop import checked
 
 __all__ = ["encode"]
 

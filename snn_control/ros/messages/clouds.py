@@ -5,7 +5,7 @@ Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns
 population's name. Each batch is one message. The writers use one packed layout.
 
 `cloud_cdr` makes the bytes of a whole message, which rclpy publishes unchanged: setting the fields of a PointCloud2
-object would cost a hundred times more. The reader of events is `snn_control.events.clouds`.
+object would cost a hundred times more. The reader of events is `snn_control.events.packets`.
 """
 
 from __future__ import annotations

@@ -16,8 +16,7 @@ from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
 from ...engine.memory import f64, i64, store_u32
 from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, counted
-from ...events.clouds import EVENT_SCRATCH_WORDS, parse_events
-from ...events.packets import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
+from ...events.packets import ARRAY_TYPES, ARRAY_WORDS, EVENT_SCRATCH_WORDS, parse_event_array, parse_events
 from ...events.packets import HEIGHT as ARRAY_HEIGHT
 from ...events.packets import WIDTH as ARRAY_WIDTH
 from ...realtime.clock import now_realtime
@@ -237,7 +236,7 @@ class NumericInput(Input):
 
 
 class EventsInput(Input):
-    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.clouds`.
+    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.packets`.
 
     EventArrays of dvs_msgs and prophesee_event_msgs are taken as well, by the type of the subscription.
 
