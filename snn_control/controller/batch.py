@@ -114,12 +114,9 @@ class Batch(SteppedController):
 
     @serialised
     def run(
-        self,
-        observations: Mapping[str, np.ndarray],
-        starts: np.ndarray | None = None,
-        keep: Sequence[str | Place] = (),
-        encoded: Sequence[str | Place] = (),
-    ) -> dict[str | Place, np.ndarray]:
+        self, observations: Mapping[str, np.ndarray], starts: np.ndarray | None = None,
+        keep: Sequence[str | Place] = (), encoded: Sequence[str | Place] = (),
+    ) -> dict[str | Place, np.ndarray]:  # fmt: skip
         """Run many steps of every row in one compiled call, and return what was recorded.
 
         observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not

@@ -360,17 +360,14 @@ class Controller(SteppedController):
             "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
             "synaptic_operations": int(a("synaptic_operations").sum()),
             "inputs": {name: self._counted(one) for name, one in self.inputs.items()},
-            "learning": {
-                rule.title: {
-                    "name": rule.name,
-                    "on": bool(self._control[LEARNING + k]),
-                    "updates": int(a(f"{rule.title}.learning")[UPDATES]),
-                }
-                for k, rule in enumerate(self._rules)
-            },
+            "learning": {rule.title: self._learned(k, rule) for k, rule in enumerate(self._rules)},
             "guard": {key: int(self._guard[word]) for key, word in OF_GUARD.items()},
             "workload": workload(self.bound),
         }
+
+    def _learned(self, k: int, rule: RuleFacts) -> dict[str, Any]:
+        updates = int(self.bound.array(f"{rule.title}.learning")[UPDATES])
+        return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
         """Counts of an input; ``filtered`` is how many of the events in the frame each filter has removed."""
@@ -385,9 +382,8 @@ class Controller(SteppedController):
         return found
 
 
-def _again(
-    cls: type[Controller], program: Program, repeat: int, tuning: Tuning | None, state: np.ndarray
-) -> Controller:
+def _again(cls: type[Controller], *arguments: Any) -> Controller:
+    program, repeat, tuning, state = arguments
     controller = cls(program, repeat, tuning)
     controller.restore(state)
     return controller

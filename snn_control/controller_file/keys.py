@@ -15,23 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from .. import network
 from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, Output, ValueInput
 from ..engine import registry
-from ..network import (
-    Connector,
-    DistanceDependent,
-    Distribution,
-    FixedIndegree,
-    FixedOutdegree,
-    FixedProbability,
-    Grid,
-    LearningRule,
-    NeuronModel,
-    Normal,
-    Population,
-    Projection,
-    Uniform,
-)
+from ..network import Connector, Distribution, Grid, LearningRule, NeuronModel, Population, Projection
 from ..network.checks import Checked, Items, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
 from ..network.distance import check_positions
@@ -45,38 +32,27 @@ INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``k
 #: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events
 #: input's encoder is at the place `EVENTS_ENCODERS`
 PLUGINS: dict[Any, str] = {
-    NeuronModel: "neurons",
-    Encoder: "encoders",
-    EventFilter: "filters",
-    LearningRule: "rules",
-    Decoder: "decoders",
-}
+    NeuronModel: "neurons", Encoder: "encoders", EventFilter: "filters", LearningRule: "rules", Decoder: "decoders",
+}  # fmt: skip
 EVENTS_ENCODERS = "events_encoders"
 OUTPUT_DECODERS = "output_decoders"  # an output may have one of these, or `decoders`
 #: place -> ``type`` -> description, for places without plug-ins; `pooling` makes a Convolution and its weights
 OWN: dict[str, dict[str, Any]] = {
     "connection": {
-        "fixed_probability": FixedProbability,
-        "fixed_indegree": FixedIndegree,
-        "fixed_outdegree": FixedOutdegree,
-        "distance_dependent": DistanceDependent,
-        "convolution": Convolution,
-        "pooling": pooling,
+        "fixed_probability": network.FixedProbability, "fixed_indegree": network.FixedIndegree,
+        "fixed_outdegree": network.FixedOutdegree, "distance_dependent": network.DistanceDependent,
+        "convolution": Convolution, "pooling": pooling,
     },
-    "distribution": {"uniform": Uniform, "normal": Normal},
+    "distribution": {"uniform": network.Uniform, "normal": network.Normal},
     "argmax": {"argmax": ArgmaxDecoder},
-}
+}  # fmt: skip
 #: place -> the only description that is allowed there, without a ``type``
 SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate}
 #: annotation of a field -> place of the descriptions that it allows
 PLACES: dict[Any, str] = PLUGINS | {
-    Connector: "connection",
-    Convolution: "connection",
-    Distribution: "distribution",
-    Grid: "grid",
-    Surrogate: "surrogate",
-    ArgmaxDecoder: "argmax",
-}
+    Connector: "connection", Convolution: "connection", Distribution: "distribution", Grid: "grid",
+    Surrogate: "surrogate", ArgmaxDecoder: "argmax",
+}  # fmt: skip
 #: keys with other names in the file than in the descriptions
 RENAMED = {"source": "from"}
 #: keys that the file requires although the description has a default

@@ -27,11 +27,8 @@ WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[a-zA-Zµ°%
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: kind of a plain value -> its types in Python, and its description
 PLAIN: dict[type, tuple[Any, str]] = {
-    float: (int | float, "a number"),
-    str: (str, "a text"),
-    bool: (bool, "true or false"),
-    list: (list, "a list"),
-}
+    float: (int | float, "a number"), str: (str, "a text"), bool: (bool, "true or false"), list: (list, "a list"),
+}  # fmt: skip
 MOST_VALUES = 1_000_000  # in a file, with those that references repeat counted each time
 DEEPEST = 50  # nesting of lists and mappings
 

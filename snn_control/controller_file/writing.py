@@ -72,9 +72,8 @@ class _Writer:
         for key in keys(cls):
             one, default = getattr(value, key.field), (defaults or {}).get(key.field, key.default)
             if key.field not in skip and not _same(one, default):
-                found[key.name] = self.value(
-                    one, (*path, key.field), any(get_origin(one) is tuple for one in members(key.hint))
-                )
+                one_by_one = any(get_origin(hint) is tuple for hint in members(key.hint))
+                found[key.name] = self.value(one, (*path, key.field), one_by_one)
         rank = {key: k for k, key in enumerate(ORDER)}
         return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
 
@@ -108,10 +107,8 @@ class _Writer:
     def document(self, spec: Any) -> dict[str, Any]:
         """A ControllerSpec as data for the YAML."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
-        topics = {
-            "inputs": self.topics("inputs", spec.ros_inputs, spec.inputs),
-            "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs),
-        }
+        inputs = self.topics("inputs", spec.ros_inputs, spec.inputs)
+        topics = {"inputs": inputs, "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs)}
         sections = {
             "inputs": {one.name: self.input(one) for one in _named("inputs", spec.inputs)},
             "network": self.network(spec.network),
@@ -215,10 +212,8 @@ _Dumper.yaml_implicit_resolvers = {
 
 def _mapping(dumper: yaml.SafeDumper, data: dict) -> yaml.Node:
     node = yaml.SafeDumper.represent_dict(dumper, data)
-    leaf = not any(
-        isinstance(v, dict) or (isinstance(v, list) and any(isinstance(e, dict) for e in v)) for v in data.values()
-    )
-    node.flow_style = leaf
+    inner = [one for value in data.values() for one in (value if isinstance(value, list) else [value])]
+    node.flow_style = not any(isinstance(one, dict) for one in inner)
     return node
 
 

@@ -17,8 +17,6 @@ ROOM = 1 << 16  # initial room of the columns, in events
 class Decoder:
     """Decodes the packets of one stream in order: times and rows may continue from packet to packet.
 
-    Parameters
-    ----------
     encoding : one of `snn_control.events.codecs.ENCODINGS`
     width, height : size of the sensor; None: not known, and then no event is out of the frame
 

@@ -75,8 +75,6 @@ class Tick(Events):
 class Slicer:
     """Divides the chunks of a recording into ticks; memory is bounded by a chunk and the capacity.
 
-    Parameters
-    ----------
     period_ns : length of a tick
     capacity : most events in a tick
     longest_gap : a pause longer than this [s] is cut out; at least a tick

@@ -128,11 +128,7 @@ class Convolution(Checked):
 
 
 def pooling(
-    shape: Shape,
-    kernel: Steps,
-    stride: Steps = None,
-    padding: Annotated[Any, Pair(0)] = 0,
-    average: bool = False,
+    shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
     """Sum or average pooling as a `Convolution` of each channel with itself, and its weights.
 

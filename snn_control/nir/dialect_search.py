@@ -83,13 +83,9 @@ def fitting(path: str | os.PathLike) -> list[str]:
 
 
 def search_dialects(
-    path: str | os.PathLike,
-    arrays: Mapping[str, np.ndarray],
-    dialect: str,
-    dt: float | None,
-    options: Mapping[str, Any],
-    most: int = MOST,
-) -> tuple[list[SearchResult], str]:
+    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
+    options: Mapping[str, Any], most: int = MOST,
+) -> tuple[list[SearchResult], str]:  # fmt: skip
     """The readings of a file that reproduce an activity exactly, and how many of how many were tried.
 
     dialect, dt, options : the reading that differed

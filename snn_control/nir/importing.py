@@ -93,18 +93,14 @@ def import_graph(
     unused = [name for name in choices.given if name not in choices.used]
     notes = [*graph.notes, *(f"option {name} affects nothing in this file" for name in unused)]
     inputs = sorted(graph.of_kind("Input"), key=lambda node: node.metadata.get("order", 0))
+    sizes = {found.names[node.name]: node.size for node in inputs}
+    hidden = next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), "")
+    shapes: dict[str, tuple[int, ...]] = {p.name: (p.size,) for p in network.populations}
+    shapes |= {name: graph.nodes[node].shape for node, name in found.names.items()}
     return Imported(
-        dialect,
-        reading.dt,
-        network,
-        {found.names[node.name]: node.size for node in inputs},
-        found.outputs,
-        next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), ""),
-        found.names,
-        {p.name: (p.size,) for p in network.populations} | {found.names[n]: graph.nodes[n].shape for n in found.names},
-        choices.taken,
+        dialect, reading.dt, network, sizes, found.outputs, hidden, found.names, shapes, choices.taken,
         tuple(dict.fromkeys(notes)),
-    )
+    )  # fmt: skip
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:

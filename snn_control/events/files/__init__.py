@@ -65,8 +65,6 @@ def open_recording(
 
     Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
-    Parameters
-    ----------
     path : of the file or of the folder of a bag
     topic : the events' topic, needed if a bag has several; for AEDAT4 the stream's number
     width, height : size of the sensor [pixel], in place of that in the file
