@@ -33,7 +33,6 @@ def encoded_of(program: Program, name: str) -> Place | None:
 
 
 def _in_ticks(array: np.ndarray) -> np.ndarray:
-    """(steps, n, repeat, cells) -> (ticks, n, cells)."""
     return np.ascontiguousarray(array.swapaxes(1, 2)).reshape(-1, array.shape[1], array.shape[3])
 
 

@@ -45,7 +45,6 @@ def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
 
 
 def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
-    """The Program of other values of what can be tuned."""
     found, now = spec, _tuned(spec)
     for path, value in values.items():
         if value != now[path]:

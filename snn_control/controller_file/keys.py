@@ -155,7 +155,6 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
 
 def _kind(hint: Any, rule: Any) -> Any:
-    """The type as which the values of a field are read, see `Key`."""
     if isinstance(rule, Numbers) and rule.ndim:
         return Any
     found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]

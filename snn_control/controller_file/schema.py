@@ -136,7 +136,6 @@ def _closed(properties: Schema) -> Schema:
 
 
 def _by_name(item: Schema) -> Schema:
-    """A mapping from names to items."""
     names = {"type": "string", "pattern": _whole(NAME)}
     return {"type": "object", "propertyNames": names, "additionalProperties": item}
 
@@ -147,7 +146,6 @@ def _whole(pattern: re.Pattern[str]) -> str:
 
 
 def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Schema:
-    """Mappings that are distinguished by one key."""
     cases = []
     for name, described in types.items():
         case = _mapping(described, skip)
@@ -156,7 +154,6 @@ def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Sche
 
 
 def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
-    """The mapping of a description's class, or of a function that makes one."""
     used = [key for key in keys(described) if key.field not in skip]
     properties = {key.name: _key(described, key) for key in used}
     summary = " ".join(inspect.cleandoc(described.__doc__ or "").partition("\n\n")[0].split())
@@ -166,13 +163,11 @@ def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
 
 
 def _topics(output: bool) -> Schema:
-    """Topics by the name of an input or output."""
     skip = [key for key, kinds in ONLY_WITH.items() if (OUTPUTS in kinds) != output]
     return {"type": "object", "additionalProperties": _mapping(RosTopic, skip)}
 
 
 def _key(described: Any, key: Key) -> Schema:
-    """The values of one key, with its documentation."""
     allowed = members(key.hint)
     if key.optional and type(None) not in allowed:
         allowed.append(type(None))

@@ -338,7 +338,6 @@ class Bound:
         return self.array("controlled")[-n:].copy()
 
     def _check_tuned(self, controlled: np.ndarray) -> None:
-        """Raise ProgramError if a state's values cannot be used."""
         values = controlled[-len(self.program.facts.tunable) :].view(np.float64)
         try:
             if self.tuning is not None:

@@ -76,7 +76,6 @@ def usable_folder() -> Path | None:
 
 
 def _make_private(folder: Path) -> None:
-    """Create a folder that only this user can write to."""
     folder.mkdir(mode=0o700, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode):

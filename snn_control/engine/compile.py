@@ -171,7 +171,6 @@ def compile_callback(function: Callable, signature: str, may_raise: bool = True)
 
 
 def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: bool) -> Callback:
-    """``function`` as a C function, whose machine code is stored in ``file``."""
     made = numba.cfunc(signature, **OPTIONS)(function)
     module = llvm.parse_assembly(made.inspect_llvm())
     names = [one.name for one in (*module.functions, *module.global_variables)]

@@ -80,7 +80,6 @@ def _load(numba_type, llvm_type, extend=None):
 
 
 def _store(numba_type, llvm_type, narrow=False):
-    """Intrinsic ``store(address, value)`` with alignment 1."""
 
     @emitted(types.void, types.int64, numba_type)
     def store(builder, address, value):

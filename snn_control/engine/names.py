@@ -78,7 +78,6 @@ def _promises(program: Program) -> Iterator[Promise]:
 
 
 def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
-    """Check properties other than dtypes and shapes."""
     facts, names = program.facts, program.names
     clocked(arrays["clock"])
     if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:

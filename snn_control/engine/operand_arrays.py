@@ -61,7 +61,6 @@ def writable(*arrays: Any) -> None:
 
 
 def followed(*arrays: Any) -> None:
-    """Mark arrays whose contents the kernel follows."""
     for array in arrays:
         if isinstance(array, Array):
             array.indices = True

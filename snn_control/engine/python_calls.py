@@ -69,7 +69,6 @@ def refuse(typingctx, exception, text):
 
 @register_jitable(forceinline=True)
 def words_of(owner):
-    """Address of the words of a builtin's ``self``."""
     return load_i64(owner + DATA)
 
 

@@ -45,7 +45,6 @@ class _Table:
 
 
 def _named(path: str) -> Any:
-    """The object of a path ``module:NAME``."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
 

@@ -41,7 +41,6 @@ def run_rows(row, count):
 
 @register_jitable
 def restart(header):
-    """Reset the parts of the state that belong to the network."""
     parts = i64(header[RESTARTS], 2 * header[N_RESTARTS])
     for k in range(header[N_RESTARTS]):
         offset, words = parts[2 * k], parts[2 * k + 1] // 8
@@ -52,7 +51,6 @@ def restart(header):
 
 @register_jitable
 def forget(header):
-    """Reset what was learned."""
     parts = i64(header[FORGETS], 2 * header[N_FORGETS])
     for k in range(header[N_FORGETS]):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
@@ -125,7 +123,6 @@ def run_steps(table, first_step):
 
 @register_jitable(forceinline=True)
 def tick(table):
-    """Run a whole tick: encode, step, decode, guard."""
     run_steps(table, encode(table))
 
 

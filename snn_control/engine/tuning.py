@@ -58,7 +58,6 @@ class Tuning:
         return self._last[1]
 
     def _of(self, values: Mapping[str, float], name: str) -> Program:
-        """The Program of other values; ``name``: of the number that an error names."""
         try:
             other = self._build(values)
         except DescriptionError as error:

@@ -59,7 +59,6 @@ def workload(bound: Bound) -> dict[str, Any]:
 
 
 def _operations(rows: Sequence[Counted], steps: int) -> dict[str, float]:
-    """Mean number of synaptic operations in a step."""
     return {
         "dense": sum(row.dense for row in rows) / steps,
         "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,

@@ -133,7 +133,6 @@ class Slicer:
         return Tick(t, x, y, p, index=tick.index, dropped=tick.dropped + dropped)
 
     def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
-        """Tick of each event, and its time in the tick [ns]."""
         ticks, offsets = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
         self._assign(self._state, np.ascontiguousarray(events.ns, np.int64), ticks, offsets)
         self.events += len(events)

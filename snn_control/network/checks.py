@@ -121,7 +121,6 @@ class OrWord(OneOf):
 
 
 def check_flag(path: str, value: Any) -> None:
-    """True or False."""
     if not isinstance(value, bool | np.bool_):
         raise DescriptionError(path, value, "must be true or false")
 

@@ -14,7 +14,6 @@ __all__ = ["PES", "STDP", "EProp", "LearningRule", "RewardSTDP"]
 
 
 def check_text(path: str, value: Any) -> None:
-    """A text, which may be empty."""
     if not isinstance(value, str):
         raise DescriptionError(path, value, "must be a name")
 

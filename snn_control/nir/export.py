@@ -200,7 +200,6 @@ class _Export:
 
     @staticmethod
     def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
-        """The projection with arrays in place of what is drawn."""
         connector = p.connector
         if isinstance(connector, Convolution):
             return p

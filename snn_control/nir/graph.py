@@ -62,7 +62,6 @@ class Node:
         return DescriptionError(f"nodes.{self.name}.{key}" if key else f"nodes.{self.name}", value, rule, fix)
 
     def numbers(self, key: str) -> np.ndarray:
-        """A parameter as an array of numbers."""
         value = np.asarray(self.values.get(key))
         if value.dtype.kind not in "fiu":
             raise self.wrong(key, self.values.get(key), "must be numbers")

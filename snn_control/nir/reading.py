@@ -114,7 +114,6 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
 
 
 def _reason(error: Exception) -> str:
-    """The reason in words; for a missing parameter the library raises KeyError or TypeError."""
     if isinstance(error, KeyError):
         return f"it has no '{error.args[0]}'" if " " not in str(error.args[0]) else str(error.args[0])
     missing = re.search(r"missing .* argument.?: ('\w+')", str(error))

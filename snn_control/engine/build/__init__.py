@@ -107,7 +107,6 @@ def build(
 def _facts(
     b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float, tuned: Mapping[str, float]
 ) -> Facts:  # fmt: skip
-    """Facts on a Program for people and drivers."""
     return Facts(
         dt, period, spiking=tuple(b.spiking), counted=tuple(b.counted), updates=b.updates,
         tunable=tuple(tuned), tuned=tuple(tuned.values()),

@@ -201,7 +201,6 @@ class Builder:
         return words if delay is None else words | {"delay": delay}
 
     def line(self, node: Node) -> dict[str, int | Place]:
-        """The words for the last vectors of a graded node."""
         assert node.line is not None
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 

@@ -52,7 +52,6 @@ def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _span(spec: coding.ValueInput, encoder: Any) -> tuple[np.ndarray, np.ndarray]:
-    """First and last centre of the receptive fields, (size,) each."""
     where, ends = f"inputs.{spec.name}.encoder", zip(("low", "high"), (encoder.low, encoder.high), spec.range)
     low, high = (vector(f"{where}.{key}", own if end is None else end, spec.size) for key, end, own in ends)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
@@ -114,7 +113,6 @@ def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 
 def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
-    """Number of cells of the grid over the sensor."""
     return encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
 
 

@@ -97,7 +97,6 @@ def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Pl
 
 
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
-    """Emit the operations of the encoder and of its neurons."""
     where, lowering = f"inputs.{spec.name}.encoder", registry.lowering("encoders", type(spec.encoder))
     if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"

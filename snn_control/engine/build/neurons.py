@@ -37,7 +37,6 @@ def _synaptic_gain(model: Any, dt: float) -> Numbers:
 
 
 def _linear(model: Any, dt: float) -> Parameters:
-    """Parameters of a model that is linear below its threshold."""
     found: Parameters = {"decay": 0.0, "gain": 1.0, "leak": 0.0, "gain_syn": 0.0, "decay_syn": 0.0}
     found["floor"] = getattr(model, "v_min", -math.inf)
     if isinstance(model, network.Relay | network.Threshold):

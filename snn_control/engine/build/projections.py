@@ -264,7 +264,6 @@ def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post:
 
 
 def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """int8 weights and their scale."""
     scale = p.scale if p.scale is not None else float(np.abs(weights).max(initial=0)) / 127 or 1.0
     whole = np.rint(weights / scale)
     if (np.abs(whole) > 127).any():

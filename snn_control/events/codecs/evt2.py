@@ -83,7 +83,6 @@ def encode(events: Events) -> bytes:
 
 @register_jitable
 def _decode_halves(state, word, mask, n, t, x, y, p, triggers):
-    """Decode a word of EVT2.1: its upper half, and its mask."""
     kind, row = word >> 28, word & 0x7FF
     if kind > 1:
         return decode_rest(state, word, triggers)

@@ -41,7 +41,6 @@ def _quad(typingctx, data, at):
 
 
 def _each(builder, value):
-    """A vector whose items are all an int64's low 16 bits."""
     nothing = ir.Constant(VECTOR, ir.Undefined)
     first = builder.insert_element(nothing, builder.trunc(value, I16), I32(0))
     return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, WINDOW), None))

@@ -104,7 +104,6 @@ def _keep(state):
 
 @register_jitable
 def _outputs(columns):
-    """The columns t, x, y, p from int64 [t, x, y, p, room] at an address."""
     c = i64(columns, 5)
     return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
 

@@ -128,7 +128,6 @@ class McapStorage(Storage):
         self.truncated = True
 
     def _chunk(self, content: bytes, cut: bool) -> Iterator[tuple[int, memoryview]]:
-        """The complete records of a chunk."""
         try:
             chunk = self._contents.Chunk.read(_stream(content))
             size = min(chunk.uncompressed_size, room(len(chunk.data)))

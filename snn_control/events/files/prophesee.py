@@ -66,7 +66,6 @@ def _header_text(line: bytes) -> str | None:
 
 
 def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
-    """Width and height [pixel], None if the header does not state them."""
     pair = re.fullmatch(r"(\d+)\s*[xX]\s*(\d+)", fields.get("geometry", ""))
     sides = pair.groups() if pair else (fields.get("width", ""), fields.get("height", ""))
     width, height = (int(side) if side.isdecimal() and 0 < int(side) < 1 << 16 else None for side in sides)
