@@ -57,8 +57,7 @@ class _GridEncoder(Encoder):
         lines, _ = self.lines(size)
         for k, most in enumerate((size[0], lines)):
             if self.grid[k] > most:
-                rule = f"must be at most the camera's size ({most})"
-                raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], rule)
+                raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], f"must be at most the camera's size ({most})")
         if not size[1] <= lines <= 65536:
             rule = f"must not be wider in proportion than the camera is ({size[0]} x {size[1]})"
             if lines > 65536:

@@ -32,10 +32,6 @@ def encoded_of(program: Program, name: str) -> Place | None:
     return next((place for place in found if place is not None), None)
 
 
-def _in_ticks(array: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(array.swapaxes(1, 2)).reshape(-1, array.shape[1], array.shape[3])
-
-
 class Batch(SteppedController):
     """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
 
@@ -144,9 +140,13 @@ class Batch(SteppedController):
         commands = {name: names[f"{name}.command"] for name in self._commands}
         wanted = [rings[one] for one in keep if one in rings]
         kept = [*commands.values(), *(places[one] for one in keep if one in places)]
+        in_ticks = {  # (steps, n, repeat, cells) -> (ticks, n, cells)
+            self.encoded[name]: np.ascontiguousarray(a.swapaxes(1, 2)).reshape(-1, self.n, a.shape[3])
+            for name, a in again.items()
+        }
         found = sequences.run(
-            self.bound, self._first_io, given, {self.encoded[n]: _in_ticks(a) for n, a in again.items()}, starts,
-            shapes[0][0] * self.repeat, self.repeat, [places[one] for one in encoded], kept, wanted,
+            self.bound, self._first_io, given, in_ticks, starts, shapes[0][0] * self.repeat, self.repeat,
+            [places[one] for one in encoded], kept, wanted,
         )  # fmt: skip
         result: dict[str | Place, np.ndarray] = {one: found[place] for one, place in places.items()}
         result |= {f"{p.name}.spikes": found[p.name] for p in wanted}

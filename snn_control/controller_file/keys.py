@@ -149,17 +149,12 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
             hint, place = Encoder, EVENTS_ENCODERS
         needed = parameter.default is parameter.empty or field in NEEDED.get(described, ())
         default = MISSING if needed else parameter.default
+        plain = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
+        checked = len(plain) != 1 or isinstance(rule, Pair) or (plain[0] is str and rule is not None)
+        kind: Any = Any if isinstance(rule, Numbers) and rule.ndim else None if checked else plain[0]
         name, text = RENAMED.get(field, field), texts.get(field, "")
-        found.append(Key(name, field, hint, default, text, place, _kind(hint, rule)))
+        found.append(Key(name, field, hint, default, text, place, kind))
     return tuple(found)
-
-
-def _kind(hint: Any, rule: Any) -> Any:
-    if isinstance(rule, Numbers) and rule.ndim:
-        return Any
-    found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
-    checked = len(found) != 1 or isinstance(rule, Pair) or (found[0] is str and rule is not None)
-    return None if checked else found[0]
 
 
 def _texts(described: Any) -> dict[str, str]:

@@ -211,8 +211,7 @@ class Reader:
         return Reader(self.take(key, default), self.at(key), self.folder)
 
     def items(self, key: str) -> list[Reader]:
-        values = self.plain(key, list, [])
-        return [Reader(value, f"{self.at(key)}[{k}]", self.folder) for k, value in enumerate(values)]
+        return [Reader(value, f"{self.at(key)}[{k}]", self.folder) for k, value in enumerate(self.plain(key, list, []))]
 
     def children(self, key: str, default: Any = MISSING) -> list[tuple[str, Reader]]:
         inner = self.child(key, default)

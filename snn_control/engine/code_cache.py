@@ -67,20 +67,16 @@ def usable_folder() -> Path | None:
     fix = "set SNN_CONTROL_CACHE to a folder that you can write to"
     try:
         fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"  # there may be none
-        _make_private(fallback)
+        fallback.mkdir(mode=0o700, exist_ok=True)
+        found = fallback.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise PermissionError(f"{fallback}: is a link")
+        _check_owner(fallback, found)
     except OSError as error:
         _say_once("no folder", f"compiled code is not kept, each start compiles: {why}, and {error}; {fix}")
         return None
     _say_once("no folder", f"compiled code is kept in {fallback}: {why}; {fix}")
     return fallback
-
-
-def _make_private(folder: Path) -> None:
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise PermissionError(f"{folder}: is a link")
-    _check_owner(folder, found)
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:

@@ -40,8 +40,7 @@ class Tuning:
         for name, (low, high) in zip(self.names, ends, strict=True):
             others = [self._of(start | {name: end}, name) for end in (low, high) if end != start[name]]
             if not any((other.constants != program.constants).any() for other in others):
-                rule = "changes nothing while the controller runs"
-                raise DescriptionError(f"{name}.tunable", [low, high], rule)
+                raise DescriptionError(f"{name}.tunable", [low, high], "changes nothing while the controller runs")
 
     def check(self, values: np.ndarray) -> None:
         """Raise DescriptionError for values out of their ranges."""
@@ -71,5 +70,4 @@ class Tuning:
         return other
 
     def __reduce__(self) -> tuple:
-        ends = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
-        return type(self), (self._build, self._program, ends)
+        return type(self), (self._build, self._program, list(zip(self._low.tolist(), self._high.tolist(), strict=True)))

@@ -87,16 +87,12 @@ def learn_hot_pixels(
         last = events.ns[-1]
     if not counts.any():
         raise DescriptionError("events", 0, "there is nothing to learn from")
-    threshold = max(_usual(counts, deviations), rate * duration / 1e9)
-    picture = counts.reshape(height, width)
-    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
-
-
-def _usual(counts: np.ndarray, deviations: float) -> float:
-    """Largest number of events of a normal pixel."""
     active = counts[counts > 0]
     median = float(np.median(active))
-    return median + deviations * max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)
+    deviation = max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)
+    threshold = max(median + deviations * deviation, rate * duration / 1e9)
+    picture = counts.reshape(height, width)
+    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
 
 
 def save_mask(path: str | os.PathLike, found: FoundPixels) -> None:

@@ -198,8 +198,7 @@ class Ensemble(Checked):
         if np.max(self.intercepts) >= 1:
             raise self.wrong("intercepts", "must be < 1")
         gain, bias = gains(self.neuron, max_rates, intercepts, self.dt)
-        v_init = rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons)
-        return Tuning(encoders, gain, bias, v_init)
+        return Tuning(encoders, gain, bias, rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons))
 
     @cached_property
     def points(self) -> np.ndarray:
@@ -239,8 +238,7 @@ class Ensemble(Checked):
             try:
                 values = [np.atleast_1d(np.asarray(function(x.copy()), np.float64)) for x in points]
             except IndexError as error:
-                rule = f"{error}: x has {counted(self.dimensions)}"
-                raise self.wrong("function", rule, value=function) from error
+                raise self.wrong("function", f"{error}: x has {counted(self.dimensions)}", value=function) from error
             if len({v.shape for v in values}) > 1 or values[0].ndim > 1:
                 raise self.wrong("function", "must give the same number of numbers for every x", value=values[0])
             targets = np.array(values)

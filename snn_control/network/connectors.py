@@ -232,5 +232,4 @@ class FixedOutdegree(_FixedNumber):
     """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        targets = self._choices(n_pre, n_post, recurrent)
-        return pointers_of(np.full(n_pre, self.n, np.int64)), targets.reshape(-1)
+        return pointers_of(np.full(n_pre, self.n, np.int64)), self._choices(n_pre, n_post, recurrent).reshape(-1)

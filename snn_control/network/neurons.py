@@ -63,8 +63,7 @@ class NeuronModel(Checked):
     @property
     def size(self) -> int | None:
         """The number of neurons, if a parameter is given for each; otherwise None."""
-        arrays = (np.asarray(getattr(self, name)) for name in self.arrays())
-        return next((a.size for a in arrays if a.ndim), None)
+        return next((a.size for a in (np.asarray(getattr(self, name)) for name in self.arrays()) if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
         if not (np.asarray(getattr(self, name)) < np.asarray(getattr(self, other))).all():

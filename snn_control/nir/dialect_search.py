@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import SnnControlError
-from .dialects import DIALECTS, Dialect
+from .dialects import DIALECTS
 from .graph import Graph
 from .importing import import_nir
 from .options import ASK
@@ -52,20 +52,13 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
                 given = [options[target]] if name == dialect and target in options else []
                 words[target] = dict.fromkeys([*given, *option.tried])
         if name == "snntorch":  # if the membranes of a last layer were recorded, it has no reset
-            words |= {f"{last}.reset_mechanism": {None: None, "none": None} for last in _last_layers(graph, table)}
+            for node in graph.of_kind(*table.options["reset_mechanism"].kinds):
+                if all(graph.nodes[after].kind == "Output" for after in graph.after[node.name]):
+                    words[f"{node.name}.reset_mechanism"] = {None: None, "none": None}
         for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
             for chosen in product(*words.values()):
                 said = {key: value for key, value in zip(words, chosen, strict=True) if value is not None}
                 yield SearchResult(name, step, said)
-
-
-def _last_layers(graph: Graph, table: Dialect) -> list[str]:
-    """Nodes with a reset that lead only to outputs."""
-    return [
-        node.name
-        for node in graph.of_kind(*table.options["reset_mechanism"].kinds)
-        if all(graph.nodes[after].kind == "Output" for after in graph.after[node.name])
-    ]
 
 
 def fitting(path: str | os.PathLike) -> list[str]:

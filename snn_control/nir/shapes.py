@@ -160,6 +160,5 @@ def _picture(node: Node) -> tuple[int, int, int]:
         channels = int(np.prod(shape, dtype=np.int64)) // max(1, int(np.prod(sides)))
         shape = (channels, *sides)
     if len(shape) != wanted or np.prod(shape, dtype=np.int64) != np.prod(node.shape_in, dtype=np.int64):
-        rule = f"{node.kind} takes {wanted} dimensions"
-        raise node.wrong("", f"shape {node.shape_in} arrives", rule)
+        raise node.wrong("", f"shape {node.shape_in} arrives", f"{node.kind} takes {wanted} dimensions")
     return (shape[0], 1, shape[1]) if wanted == 2 else (shape[0], shape[1], shape[2])

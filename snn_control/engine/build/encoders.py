@@ -25,8 +25,7 @@ def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
 
 def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
     """(size,) float32 constants from a field with one number, or one number for each dimension."""
-    path = f"inputs.{spec.name}.encoder.{key}"
-    return b.layout.constant("", matrix(path, getattr(spec.encoder, key), (spec.size,)))
+    return b.layout.constant("", matrix(f"inputs.{spec.name}.encoder.{key}", getattr(spec.encoder, key), (spec.size,)))
 
 
 def _direct(b: Builder, spec: coding.ValueInput, held: Place) -> Place:

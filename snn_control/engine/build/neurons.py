@@ -60,8 +60,7 @@ def _firing(model: Any, dt: float) -> Parameters:
     reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
     if getattr(model, "strict", False):
         threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
-    own = {"threshold": threshold, "reset": reset, "beta": beta, "decay_adapt": decay_adapt}
-    return _linear(model, dt) | own
+    return _linear(model, dt) | {"threshold": threshold, "reset": reset, "beta": beta, "decay_adapt": decay_adapt}
 
 
 def _graded(model: Any, dt: float) -> Parameters:
