@@ -1,11 +1,10 @@
 """Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
-disk and renamed. The digest covers the entry's name and its code, and is checked before the code is run. Any problem
-with the disk costs the time of a compilation and a `CacheWarning`, but never prevents the start of a controller. A
-missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if that has it: a folder for a robot is filled in
-this way. A folder that another user owns or can write to is not used. Processes that miss the same code at the same
-time take turns, so that one compiles it for all.
+disk and renamed; the digest, of its name and code, is checked before the code is run. Any problem with the disk costs
+the time of a compilation and a `CacheWarning`, never the start of a controller. A missing entry is copied from the
+folder ``$SNN_CONTROL_CACHE_SOURCE``, from which a robot's is filled. A folder that another user owns or can write to is
+not used. Of processes that miss the same code at the same time, one compiles it for all.
 """
 
 from __future__ import annotations

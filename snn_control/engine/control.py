@@ -1,8 +1,8 @@
 """Control words: inputs of the tick that change what a running controller does.
 
-They are in the io block (``control``). The first two are written by the driver of the ticks, such as the loop; the
-others by any thread. At the beginning of a tick they are copied into the state (``controlled``); the tick, and what is
-recorded of it, uses the copy.
+They are in the io block (``control``). The driver of the ticks, such as the loop, writes the first two, any thread the
+others. At the beginning of a tick they are copied into the state (``controlled``), which the tick, and what is recorded
+of it, uses.
 
 driver    what the driver reports: bits of the guard's reasons
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
@@ -11,10 +11,9 @@ restart   number of times a restart of the network was asked for, and FORGET tim
           learned; an increase is a request
 learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
 
-In the copy, each rule has its whole switch in place of its word. If numbers of the controller can be tuned, the copy
-ends with how often they were set, and their values (float64). No words of the io block ask for them: a number of a
-controller file becomes many constants, and all must change between the same two ticks. A tick takes them from a setting
-(`snn_control.engine.bound.Bound.tune`).
+In the copy, each rule has its whole switch in place of its word. It ends with how often the numbers that can be tuned
+were set, and their values (float64), which a tick takes from a setting (`snn_control.engine.bound.Bound.tune`): they
+become many constants, and all must change between the same two ticks.
 """
 
 from __future__ import annotations

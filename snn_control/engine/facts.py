@@ -36,7 +36,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """An output; actions : number of actions of an arg-max decoder, otherwise 0."""
+    """An output; ``actions`` of an arg-max decoder, otherwise 0."""
 
     name: str
     size: int

@@ -1,5 +1,4 @@
-"""Python values that compiled code does not accept (lists, other dtypes): copied into an input's io slot, or
-refused."""
+"""Python values that compiled code does not accept (lists, other dtypes): copied into an input's slot, or refused."""
 
 from __future__ import annotations
 

@@ -1,7 +1,5 @@
-"""The names and facts of a Program, checked against its blocks before any driver uses them.
-
-Drivers write the arrays of inputs and read commands and spike lists at the addresses and with the sizes that names and
-facts state. A Program can come from a file, so none of this is trusted.
+"""The names and facts of a Program, checked against its blocks: drivers write inputs, and read commands and spike
+lists, at the addresses and with the sizes that these state, and a Program can come from a file.
 """
 
 from __future__ import annotations

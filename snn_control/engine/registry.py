@@ -1,9 +1,9 @@
 """The kernels and descriptions, with their lowerings, that controllers can use, by name.
 
-Those of snn_control and of other packages are registered in the same way, as a `Plugin`: ours under the name `OURS`,
-others as entry points of the group ``snn_control.plugins``, which are loaded only when a name or a description is
-requested that is not ours. A plug-in that cannot be loaded does not affect controllers that do not use it; every error
-about an unknown name reports it. `add` registers a plug-in for the running process.
+All are registered as a `Plugin`: ours under the name `OURS`, others as entry points of the group
+``snn_control.plugins``, which are loaded only for a name or a description that is not ours, or by `add` for the running
+process. A plug-in that cannot be loaded does not affect controllers that do not use it; every error about an unknown
+name reports it.
 """
 
 from __future__ import annotations

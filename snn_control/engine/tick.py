@@ -40,19 +40,10 @@ def run_rows(row, count):
 
 
 @register_jitable
-def restart(header):
-    parts = i64(header[RESTARTS], 2 * header[N_RESTARTS])
-    for k in range(header[N_RESTARTS]):
-        offset, words = parts[2 * k], parts[2 * k + 1] // 8
-        now, initial = i64(header[STATE] + offset, words), i64(header[INITIAL] + offset, words)
-        for i in range(words):
-            now[i] = initial[i]
-
-
-@register_jitable
-def forget(header):
-    parts = i64(header[FORGETS], 2 * header[N_FORGETS])
-    for k in range(header[N_FORGETS]):
+def reset_parts(header, address, count):
+    """Reset ``count`` parts of the state: rows of offset and bytes at an address."""
+    parts = i64(address, 2 * count)
+    for k in range(count):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
         now, initial = u32(header[STATE] + offset, words), u32(header[INITIAL] + offset, words)
         for i in range(words):
@@ -94,9 +85,9 @@ def take_control(header, table):
     for k in range(rules):
         taken[LEARNING + SWITCH_WORDS * k] = asked[LEARNING + k]
     if now != before:
-        restart(header)
+        reset_parts(header, header[RESTARTS], header[N_RESTARTS])
         if now // FORGET != before // FORGET:
-            forget(header)
+            reset_parts(header, header[FORGETS], header[N_FORGETS])
 
 
 @register_jitable(forceinline=True)

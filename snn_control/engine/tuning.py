@@ -1,8 +1,8 @@
 """Numbers of a controller that can be changed while it runs: what another Program has in the places of its constants.
 
-Other values of a controller file make another Program. Where it has the same operations and arrays, its constants can
-be taken between two ticks, and what a restart begins with, too: from then on the ticks have the bits of that other
-file's, from the state that is there. What would change more (a number of neurons, a delay) cannot be tuned.
+Other values of a controller file make another Program. If it has the same operations and arrays, its constants, and
+what a restart begins with, can be taken between two ticks: from then on the ticks have the bits of that other file's.
+What would change more (a number of neurons, a delay) cannot be tuned.
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
 with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
-the median, as for a normal distribution, but at least the square root of the median: the deviation of a Poisson count,
-for recordings in which most pixels have the same few events. A recording of a still scene, or with the lens covered, is
-best: in a moving scene a pixel under an edge can fire as often.
+the median, as for a normal distribution, but at least the square root of the median, the deviation of a Poisson count.
+Record a still scene, or with the lens covered: a pixel under a moving edge can fire as often.
 """
 
 from __future__ import annotations

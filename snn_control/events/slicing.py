@@ -1,12 +1,12 @@
 """A recording cut into the ticks of a controller, by the sensor's time.
 
-Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Times that are
-not in order are kept and counted:
+Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Events are never
+reordered; times that are not in order are counted:
 
-- an event of an earlier tick is put into the current tick (``late``); events are never reordered
-- a time more than `BACK` before the newest one means that the clock jumped back (``jumps_back``), one more than the
-  longest gap after it that the clock jumped ahead, or a long pause (``gaps``, ``skipped_ns``): in both cases the time
-  continues with the next tick. A shorter pause is kept, as ticks without events.
+- an event of an earlier tick is put into the current tick (``late``)
+- a time more than `BACK` before the newest one (``jumps_back``), or more than the longest gap after it (``gaps``,
+  ``skipped_ns``), is a jump of the clock, or a long pause: the time continues with the next tick. A shorter pause is
+  kept, as ticks without events.
 - events beyond a tick's capacity are left out and counted (``dropped``)
 """
 

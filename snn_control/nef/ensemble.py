@@ -1,14 +1,11 @@
 """An ensemble: neurons that together represent a vector of numbers; rates of a LIF under constant current, gains for
 desired rates, and the least squares of the decoders.
 
-The drive of a membrane, ``v_leak + r current``, brings it from its start after a spike to the threshold in::
-
-    rise(drive) = tau_mem log((drive - start) / (drive - threshold))
-
-so that the rate of the continuous equation is 1 / (refractory + rise). On a grid of dt the spike is delayed to the end
-of its step. A neuron that starts again from v_reset loses that time: its period is hold + dt ceil(rise / dt). One
-that subtracts the threshold keeps the part above it and loses almost nothing: of the delay, dt / 2 on average, only
-the share (threshold - start) / (drive - start) remains.
+The drive of a membrane, ``v_leak + r current``, brings it from its start after a spike to the threshold in
+``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``, so that the rate of the continuous equation is 1 /
+(refractory + rise). On a grid of dt the spike is delayed to the end of its step. A neuron that starts again from
+v_reset loses that time: its period is hold + dt ceil(rise / dt). One that subtracts the threshold keeps the part above
+it and loses almost nothing: of the delay, dt / 2 on average, only the share (threshold - start) / (drive - start).
 """
 
 from __future__ import annotations

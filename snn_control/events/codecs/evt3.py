@@ -3,9 +3,9 @@
 Its own state: high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the time
 is known (1: high, 2: high and low).
 
-`_word` decodes the whole encoding, one word at a time. `_run` is a faster path for common words while there is room; it
-leaves all other words to `_word`. It first packs an event into column t, in lanes of 12 bits, each the field of a word:
-event (column and polarity), row, low time, high time, the lowest first.
+`_word` decodes the whole encoding, one word at a time; `_run` is a faster path for common words while there is room. It
+first packs an event into column t, in lanes of 12 bits, each the field of a word: event (column and polarity), row, low
+time, high time, the lowest first.
 """
 
 from __future__ import annotations

@@ -41,22 +41,17 @@ class McapStorage(Storage):
         return self._counts
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        for name, _, log_time, data in self._walk():
-            if name == topic:
+        return ((log_time, message) for _, _, log_time, message in self.everything(topic))
+
+    def everything(self, topic: str | None = None) -> Iterator[tuple[str, str, int, bytes]]:
+        """Topic, type, log time [ns] and bytes of all messages in CDR, or of a topic, in the order of the file."""
+        for name, kind, log_time, data in self._walk():
+            if topic in (None, name):
                 message = unpacked(data)
                 if message is None:
                     self.malformed += 1
                 else:
-                    yield log_time, message
-
-    def everything(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Topic, type, log time [ns] and bytes of every message in CDR, in the order of the file."""
-        for topic, kind, log_time, data in self._walk():
-            message = unpacked(data)
-            if message is None:
-                self.malformed += 1
-            else:
-                yield topic, kind, log_time, message
+                    yield name, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
         """After `everything`: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong."""
