@@ -193,7 +193,7 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """The network; raises DescriptionError, which names possible dialects if none was given."""
     from ..nir import import_nir
-    from ..nir.dialect_search import fitting
+    from ..nir.dialect_search import fitting_dialects
     from ..nir.importing import DIALECTS
 
     dt, table = options.dt, DIALECTS.get(options.dialect)
@@ -203,7 +203,7 @@ def read(options: argparse.Namespace) -> Imported:
         return import_nir(options.file, options.dialect, dt, dict(options.option))
     except DescriptionError as error:
         if error.path == "dialect" and not options.dialect:
-            fits = ", ".join(fitting(options.file)) or "none of them"
+            fits = ", ".join(fitting_dialects(options.file)) or "none of them"
             raise SnnControlError(f"--dialect {error.rule}; {error.fix}; its numbers fit {fits}") from None
         raise
 

@@ -132,7 +132,7 @@ class Controller(SteppedController):
         the (n,) float32 of all outputs in their order. ``episode_start`` true resets first; ``state`` and
         ``deterministic`` are ignored.
         """
-        given = self.given(observation)
+        given = self.read_observation(observation)
         with self._lock:
             if episode_start is not None and np.any(episode_start):
                 self.reset()
@@ -144,12 +144,12 @@ class Controller(SteppedController):
     def act(self, observation: Any, space: Any) -> Any:
         """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
         and dtype, clipped to its bounds; for a Discrete a whole number."""
-        given = self.given(observation)
+        given = self.read_observation(observation)
         with self._lock:
             self._advance(given)
             return as_action(self._command, space)
 
-    def given(self, observation: Any) -> dict[str, Any]:
+    def read_observation(self, observation: Any) -> dict[str, Any]:
         """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that
         the observation does not have does not stop the commands."""
         return self._released | inputs_of(observation, self.inputs)

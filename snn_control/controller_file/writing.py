@@ -21,7 +21,7 @@ from ..engine import registry
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, read_text, replace_files
 from ..network import Projection
-from ..network.graph import CONNECTIONS
+from ..network.graph import CONNECTIONS, free_name
 from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
 from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
@@ -95,11 +95,7 @@ class _Writer:
             return array.tolist()
         content = array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest()
         if content not in self._names:
-            name = key = "_".join(path[1:])  # without the section
-            same = 1
-            while key in self.arrays:
-                same += 1
-                key = f"{name}_{same}"
+            key = free_name("_".join(path[1:]), self.arrays)  # without the section
             self.arrays[key], self._names[content] = array, key
         return f"{self.file}#{self._names[content]}"
 

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import DescriptionError, ProgramError
 from . import python_calls as calls
 from .atomics import write_word
-from .control import LEARNING, as_taken, tuned_words
+from .control import LEARNING, no_request, tuned_words
 from .facts import InputFacts
 from .names import check_names
 from .operand_arrays import Array, apart
@@ -126,8 +126,8 @@ def _array(place: Place, blocks: Blocks) -> Array:
     """The `Array` of a place, for checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
-    constant, given = place.kind == PROGRAM, place.kind == IO
-    return Array(data, (place.kind, place.offset), constant, given, dtype=np.dtype(place.dtype).str)
+    constant, from_driver = place.kind == PROGRAM, place.kind == IO
+    return Array(data, (place.kind, place.offset), constant, from_driver, dtype=np.dtype(place.dtype).str)
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
@@ -264,7 +264,7 @@ class Bound:
     def _ask_for_nothing(self, rows: Any = ...) -> None:
         """Set the control words of the io block to those in the state, so that no request is pending."""
         if "control" in self.program.names:
-            self.array("control")[rows] = as_taken(self.array("controlled")[rows], len(self.program.facts.tunable))
+            self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
         """Continue from a copy of `state`; with rows one for each, or one for all.

@@ -8,7 +8,7 @@ from .build import encoders, filters, neurons, outputs, rules
 from .lowering import Plugin
 from .rows import Kernel
 
-__all__ = ["OURS"]
+__all__ = ["BUILTIN"]
 
 FAMILIES = (
     "encoders", "filters", "vectors", "delivery", "convolution", "gather", "neurons", "plasticity", "sources",
@@ -16,7 +16,7 @@ FAMILIES = (
 )  # fmt: skip
 MODULES = [import_module(f"snn_control.engine.kernels.{family}") for family in FAMILIES]
 
-OURS = Plugin(
+BUILTIN = Plugin(
     tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Kernel)),
     neurons.NEURONS, encoders.ENCODERS, filters.FILTERS, rules.RULES, outputs.DECODERS,
     companions={"adjoint": "snn_control.training.gradients.adjoints:ADJOINTS"},

@@ -22,7 +22,7 @@ import numpy as np
 
 __all__ = [
     "DRIVER", "ELAPSED", "FORGET", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
-    "as_taken", "tuned_words", "words_of",
+    "no_request", "tuned_words", "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
@@ -42,7 +42,7 @@ def tuned_words(tunable: int) -> int:
     return tunable + (tunable > 0)
 
 
-def as_taken(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
+def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
     """Control words (..., io words) that request nothing new, from those in the state (..., words)."""
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
     return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

@@ -26,7 +26,7 @@ class Array:
     data : its bytes
     block : the Program's block that it is in, and its offset there
     constant : all states share it, and nothing may write to it
-    given : drivers write to it between two ticks
+    from_driver : drivers write to it between two ticks
     lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
     indices : it holds counts or indices that kernels follow without checks: nothing else may write there
     dtype : of its elements
@@ -37,7 +37,7 @@ class Array:
     data: np.ndarray
     block: tuple[int, int] = (0, 0)
     constant: bool = False
-    given: bool = False
+    from_driver: bool = False
     lists: tuple[int, ...] | None = None
     indices: bool = False
     dtype: str = "|u1"
@@ -115,7 +115,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
             raise ProgramError("a list of events is followed before a region begins it")
         if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
             raise ProgramError(f"lists are taken for {array.lists} and {rings[array.block]}")
-        if array.indices and array.given and array.block not in made:
+        if array.indices and array.from_driver and array.block not in made:
             raise ProgramError("indices that a driver writes are followed without checks")
     kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
     for (block, _, end), (other, start, _) in itertools.pairwise(kept):

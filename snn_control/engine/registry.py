@@ -1,6 +1,6 @@
 """The kernels and descriptions, with their lowerings, that controllers can use, by name.
 
-All are registered as a `Plugin`: ours under the name `OURS`, others as entry points of the group
+All are registered as a `Plugin`: ours under the name `BUILTIN`, others as entry points of the group
 ``snn_control.plugins``, which are loaded only for a name or a description that is not ours, or by `add` for the running
 process. A plug-in that cannot be loaded does not affect controllers that do not use it; every error about an unknown
 name reports it.
@@ -18,10 +18,10 @@ from ..errors import ProgramError
 from .lowering import BASES, Plugin
 from .rows import Kernel
 
-__all__ = ["GROUP", "add", "all_kernels", "companions", "faults", "kernel", "lowering", "name_of", "our", "types"]
+__all__ = ["GROUP", "add", "all_kernels", "builtin", "companions", "faults", "kernel", "lowering", "name_of", "types"]
 
 GROUP = "snn_control.plugins"
-OURS = "snn_control.engine.builtin:OURS"
+BUILTIN = "snn_control.engine.builtin:BUILTIN"
 Key = tuple[str, str]  # kind, name
 
 
@@ -52,7 +52,7 @@ def _named(path: str) -> Any:
 @functools.cache
 def _ours() -> _Table:
     table = _Table()
-    table.add("snn_control", _named(OURS))
+    table.add("snn_control", _named(BUILTIN))
     return table
 
 
@@ -107,7 +107,7 @@ def _tables() -> Iterator[_Table]:
 
 
 # kernels ---------------------------------------------------------------------------------------------------------
-def our(kind: str) -> dict[str, Any]:
+def builtin(kind: str) -> dict[str, Any]:
     """The entries of snn_control: name -> kernel, or pair (description, lowering)."""
     return {name: value for (one, name), value in _ours().entries.items() if one == kind}
 

@@ -33,7 +33,7 @@ class NeuronModel(Checked):
     """
 
     graded: ClassVar[bool] = True
-    usual: ClassVar[Any] = EACH
+    default_rule: ClassVar[Any] = EACH
 
     def __new__(cls, *_: Any, **given: Any) -> NeuronModel:
         for name in given.keys() - cls.names():

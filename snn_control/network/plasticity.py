@@ -35,7 +35,7 @@ class LearningRule(Checked):
     w_min: Bound = -math.inf
     w_max: Bound = math.inf
 
-    usual: ClassVar[Any] = Numbers()
+    default_rule: ClassVar[Any] = Numbers()
 
     def __post_init__(self) -> None:
         super().__post_init__()

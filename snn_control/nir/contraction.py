@@ -17,7 +17,7 @@ from ..engine.build.builder import whole_steps
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
-from ..network.graph import reached
+from ..network.graph import free_name, reached
 from . import native as own
 from .dialects import Cell, plain
 from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
@@ -84,11 +84,7 @@ class Contraction:
         return self.names[node]
 
     def _free(self, word: str) -> str:
-        taken, name, k = {*self.names.values(), *self.populations}, word, 1
-        while name in taken:
-            k += 1
-            name = f"{word}_{k}"
-        return name
+        return free_name(word, {*self.names.values(), *self.populations})
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:

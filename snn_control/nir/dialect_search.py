@@ -18,7 +18,7 @@ from .options import ASK
 from .reading import read_graph
 from .verification import verify
 
-__all__ = ["SearchResult", "fitting", "other_readings", "search_dialects"]
+__all__ = ["SearchResult", "fitting_dialects", "other_readings", "search_dialects"]
 
 MOST = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
 STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
@@ -61,7 +61,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
                 yield SearchResult(name, step, said)
 
 
-def fitting(path: str | os.PathLike) -> list[str]:
+def fitting_dialects(path: str | os.PathLike) -> list[str]:
     """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MOST):

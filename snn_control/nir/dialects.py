@@ -240,7 +240,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
     _require(node, "tau", share < 1.0001, rule, "give the --dt that the exporter was given")
     said = r.choices.ask(node, "decay_input")
     if said is None:
-        r.choices.taken["LIF.decay_input"] = decays
+        r.choices.defaults["LIF.decay_input"] = decays
     elif said != decays:
         rule = f"the file says decay_input={str(decays).lower()}: its r is {gain[0]:g}"
         raise DescriptionError("options.decay_input", said, rule, f"the r of '{node.name}' would be 1, or tau / dt")

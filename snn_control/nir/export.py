@@ -23,6 +23,7 @@ from ..files import replace_file
 from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
+from ..network.graph import free_name
 from . import native as own
 from .graph import FIELDS
 from .reading import library
@@ -195,10 +196,7 @@ class _Export:
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
 
     def _add(self, name: str, node: Any) -> str:
-        free, k = name, 1
-        while free in self.nodes or free in self.sizes:
-            k += 1
-            free = f"{name}_{k}"
+        free = free_name(name, {*self.nodes, *self.sizes})
         self.nodes[free] = node
         return free
 

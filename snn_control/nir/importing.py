@@ -98,7 +98,7 @@ def import_graph(
     shapes: dict[str, tuple[int, ...]] = {p.name: (p.size,) for p in network.populations}
     shapes |= {name: graph.nodes[node].shape for node, name in found.names.items()}
     return Imported(
-        dialect, reading.dt, network, sizes, found.outputs, hidden, found.names, shapes, choices.taken,
+        dialect, reading.dt, network, sizes, found.outputs, hidden, found.names, shapes, choices.defaults,
         tuple(dict.fromkeys(notes)),
     )  # fmt: skip
 
@@ -114,7 +114,7 @@ def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> 
         rule = f"is missing: with {dialect} it changes the spikes, and this file does not say it"
         raise DescriptionError("dt", NO_VALUE, rule, "give --dt, the step of the original simulation [s]")
     if not dt and not file_dt:
-        choices.taken["dt"] = step
+        choices.defaults["dt"] = step
     if dt and file_dt and not table.counts and not math.isclose(dt, file_dt, rel_tol=1e-4):
         graph.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
     return Reading(graph, choices, step, file_dt or step)

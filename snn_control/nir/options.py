@@ -61,7 +61,7 @@ class Choices:
     options: Mapping[str, Option]
     given: Mapping[str, Any]
     nodes: Mapping[str, Node]
-    taken: dict[str, Any] = field(default_factory=dict)  # defaults, by option and kind
+    defaults: dict[str, Any] = field(default_factory=dict)  # defaults, by option and kind
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -95,5 +95,5 @@ class Choices:
         if default is ASK:
             rule = f"is missing: the file does not say it, and it changes what {node.kind} '{node.name}' does"
             raise DescriptionError(f"options.{name}", NO_VALUE, rule, self.options[name].asked)
-        self.taken[f"{node.kind}.{name}"] = default
+        self.defaults[f"{node.kind}.{name}"] = default
         return default
