@@ -34,6 +34,10 @@ class _Table:
         self.origins: dict[Key, str] = {}
         self.faults: list[str] = []
 
+    def of(self, kind: str) -> dict[str, Any]:
+        """The entries of a kind, by name."""
+        return {name: value for (one, name), value in self.entries.items() if one == kind}
+
     def add(self, origin: str, plugin: Plugin) -> None:
         self.plugins[origin] = plugin
         for key, value in plugin.entries():
@@ -109,15 +113,12 @@ def _tables() -> Iterator[_Table]:
 # kernels ---------------------------------------------------------------------------------------------------------
 def builtin(kind: str) -> dict[str, Any]:
     """The entries of snn_control: name -> kernel, or pair (description, lowering)."""
-    return {name: value for (one, name), value in _ours().entries.items() if one == kind}
+    return _ours().of(kind)
 
 
 def all_kernels() -> dict[str, Kernel]:
     """Every known kernel by name, plug-ins included."""
-    found: dict[str, Kernel] = {}
-    for table in _tables():
-        found = {name: value for (kind, name), value in table.entries.items() if kind == "kernels"} | found
-    return found
+    return functools.reduce(lambda found, table: table.of("kernels") | found, _tables(), {})
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
@@ -137,7 +138,7 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
     """``type`` in a controller file -> description, of a field of `Plugin`; with our ``name`` no plug-in is loaded."""
     found: dict[str, type] = {}
     for table in _tables():
-        found = found | {n: pair[0] for (one, n), pair in table.entries.items() if one == kind and n not in found}
+        found = found | {n: pair[0] for n, pair in table.of(kind).items() if n not in found}
         if isinstance(name, str) and name in found:
             break
     return found

@@ -296,11 +296,9 @@ _NORM_INPUT = (
     "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
 )
 _SNNTORCH = {
-    "reset_mechanism": Option(
-        ("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")
-    ),
+    "reset_mechanism": Option(("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")),
     "reset_delay": Option(FLAG, True, ("LIF", "CubaLIF"), tried=FLAG),
-}  # fmt: skip
+}
 _SINABS = {
     "norm_input": Option(FLAG, ASK, ("LIF", "LI"), tried=FLAG, asked=_NORM_INPUT),
     "min_v_mem": Option(

@@ -83,9 +83,8 @@ def checked(
     """
     t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
     if not len(t) == len(x) == len(y) == len(p):
-        raise InputError(
-            f"events: columns of {len(t)}, {len(x)}, {len(y)}, {len(p)} numbers; they must be equally long"
-        )
+        sizes = f"{len(t)}, {len(x)}, {len(y)}, {len(p)}"
+        raise InputError(f"events: columns of {sizes} numbers; they must be equally long")
     refuse((x < 0) | (x >= columns), "x", x, f"{encoding} carries columns under {columns}")
     refuse((y < 0) | (y >= rows), "y", y, f"{encoding} carries rows under {rows}")
     refuse((p < 0) | (p > 1), "p", p, "must be 0 (OFF) or 1 (ON)")
