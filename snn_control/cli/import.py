@@ -132,8 +132,7 @@ def hints(imported: Imported) -> None:
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
     """Print whether the network behaves as the original, and if not, which dialects and options would; returns
     whether it does."""
-    from ..nir.dialect_search import search_dialects
-    from ..nir.verification import load_activity, verify
+    from ..nir.verification import load_activity, search_dialects, verify
 
     arrays = load_activity(options.verify)
     with in_file(options.verify):
@@ -193,8 +192,8 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """The network; raises DescriptionError, which names possible dialects if none was given."""
     from ..nir import import_nir
-    from ..nir.dialect_search import fitting_dialects
     from ..nir.importing import DIALECTS
+    from ..nir.verification import fitting_dialects
 
     dt, table = options.dt, DIALECTS.get(options.dialect)
     if not dt and options.period and options.steps_per_tick and table and table.counts:

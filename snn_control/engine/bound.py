@@ -16,13 +16,13 @@ from . import python_calls as calls
 from .atomics import write_word
 from .control import LEARNING, no_request, tuned_words
 from .facts import InputFacts
+from .input_values import taker
 from .names import check_names
 from .operand_arrays import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
 from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS
-from .take_events import taker
 from .tick import FORGETS, HEADER, INITIAL, N_FORGETS, SETTING
 from .tuning import Tuning
 
@@ -159,7 +159,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """``take(x)`` of a value input (`value_taker`), ``take(t, x, y, p)`` of an events input (`take_events.taker`)."""
+    """``take(x)`` of a value input (`value_taker`), ``take(t, x, y, p)`` of an events input (`input_values.taker`)."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)

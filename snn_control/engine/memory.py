@@ -159,6 +159,12 @@ def lowest_bit(builder, mask):
 
 
 @emitted(types.int64, types.int64)
+def set_bits(builder, mask):
+    """Number of set bits of an int64."""
+    return builder.ctpop(mask)
+
+
+@emitted(types.int64, types.int64)
 def leading_zeros(builder, value):
     """Number of leading zero bits of an int64 that is not zero."""
     return builder.ctlz(value, ir.Constant(ir.IntType(1), 1))

@@ -25,7 +25,7 @@ class Option:
     words : its values
     default : one for all, or for each kind of node; ASK if the user must choose
     kinds : the kinds of nodes that it affects
-    tried : the values that `snn_control.nir.dialect_search` tries, because the file does not state them
+    tried : the values that `snn_control.nir.verification` tries, because the file does not state them
     asked : if the user must choose: what the values mean, and how to find out which is right
     number : it may also be a number <= 0, a lower bound of membranes; its word "none" means None
     """

@@ -14,9 +14,9 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from ...engine.memory import set_bits
 from .. import state as words
 from ..columns import Events
-from .lanes import set_bits
 from .packet_loop import checked, put, put_mask, put_trigger, refuse, word_codec
 
 __all__ = ["EVT2", "EVT21", "EVT21_LEGACY", "encode"]

@@ -11,16 +11,19 @@ time, high time, the lowest first.
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, register_jitable
 
-from ...engine.memory import lowest_bit
+from ...engine.memory import I16, I32, I64, lowest_bit, set_bits
 from .. import state as words
 from .evt3_encoder import encode
-from .lanes import WINDOW, quad, run_of_common, set_bits
 from .packet_loop import STOP, Codec, put, put_mask, put_trigger, uncounted
 
 __all__ = ["EVT3"]
 
+WINDOW = 32  # words that are examined together
+VECTOR = ir.VectorType(I16, WINDOW)
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
 SMALL = 10  # a step back of the high time by at most this is a glitch, a larger one a wrap
@@ -34,6 +37,68 @@ LANES_OF = np.full(16, 0xFFF, np.uint64)
 LANES_OF[[0, 6]] |= np.array([0xFFF << 12, 0xFFF << 24], np.uint64)
 
 
+# several words at once, by vector loads; numba's bounds check does not cover these, so each is accompanied by a plain
+# access to its last item ---------------------------------------------------------------------------------------
+def _load(what, context, builder, array_type, array, at):
+    from numba.np.arrayobj import make_array  # slow to import, and only compiling needs it
+
+    item = builder.gep(make_array(array_type)(context, builder, array).data, [at])
+    value = builder.load(builder.bitcast(item, what.as_pointer()), typ=what)
+    value.align = 2
+    return value
+
+
+@intrinsic
+def _quad(typingctx, data, at):
+    def gen(context, builder, sig, args):
+        return _load(I64, context, builder, sig.args[0], *args)
+
+    return types.uint64(data, types.uint64), gen
+
+
+def _each(builder, value):
+    nothing = ir.Constant(VECTOR, ir.Undefined)
+    first = builder.insert_element(nothing, builder.trunc(value, I16), I32(0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, WINDOW), None))
+
+
+@intrinsic
+def _others(typingctx, data, at, rows, columns, lows, high):
+    """uint64 in which bit j is set if item at + j is no row, event or low time below these limits, and not ``high``."""
+
+    def gen(context, builder, sig, args):
+        word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
+        pixel = builder.and_(word, ir.Constant(VECTOR, [0xF7FF] * WINDOW))
+        rows, columns, lows, high = (_each(builder, limit) for limit in args[2:])
+        common = builder.icmp_unsigned("==", word, high)
+        for field, kind, limit in ((pixel, 0, rows), (pixel, 2, columns), (word, 6, lows)):
+            above = builder.sub(field, ir.Constant(VECTOR, [kind << 12] * WINDOW))
+            common = builder.or_(common, builder.icmp_unsigned("<", above, limit))
+        return builder.zext(builder.bitcast(builder.not_(common), ir.IntType(WINDOW)), I64)
+
+    return types.uint64(data, types.uint64, *([types.int64] * 4)), gen
+
+
+@register_jitable
+def quad(data, at):
+    """Items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
+    if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
+        return np.uint64(0)
+    return _quad(data, at)
+
+
+@register_jitable
+def run_of_common(data, k, rows, columns, lows, high):
+    """Number, up to WINDOW, of words from ``k`` on that are rows, events, low times below limits, or ``high``."""
+    at = min(k, np.uint64(data.size - WINDOW))
+    if data[at + np.uint64(WINDOW - 1)] < 0:
+        return np.uint64(0)
+    end = min(np.uint64(data.size), at + np.uint64(WINDOW))
+    others = _others(data, at, rows, columns, lows, high) >> (k - at)
+    return min(np.uint64(lowest_bit(others)), end - k)
+
+
+# one word --------------------------------------------------------------------------------------------------------
 @register_jitable
 def _time(state):
     return state[LOOPS] << 24 | state[HIGH] << 12 | state[LOW]

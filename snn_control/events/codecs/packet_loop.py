@@ -12,11 +12,10 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...engine.compile import compile_callback, compile_function
-from ...engine.memory import i64, lowest_bit, u8, u16, u32
+from ...engine.memory import i64, lowest_bit, set_bits, u8, u16, u32
 from ...errors import InputError
 from .. import state as words
 from ..columns import NANOSECONDS, Events
-from .lanes import set_bits
 
 __all__ = ["STOP", "Codec", "checked", "put", "put_mask", "put_trigger", "refuse", "uncounted", "word_codec"]
 
