@@ -159,16 +159,14 @@ def in_words(expression: Size, w: Mapping[str, str]) -> str:
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
+_compiled = functools.cache(lambda expression: compile(expression, "<size>", "eval"))
+
+
 def size_of(size: Size, w: Any) -> int:
     """A size, computed from the operands."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
-
-
-@functools.cache
-def _compiled(expression: str) -> Any:
-    return compile(expression, "<size>", "eval")
 
 
 def read(dtype: str, size: Size, **more: Any) -> View:

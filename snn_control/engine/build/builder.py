@@ -222,9 +222,6 @@ class Builder:
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
-    def has_current(self, name: str) -> bool:
-        return any(p.post == name and self.receptor(p) == "current" for p in self.network.projections)
-
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
         synaptic, model = False, "an input's encoder"
@@ -254,7 +251,7 @@ class Builder:
         rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # + 0.0 removes negative zeros
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
-        if driven or self.has_current(name):
+        if driven or any(p.post == name and self.receptor(p) == "current" for p in self.network.projections):
             current = lay.state(f"{name}.current", "float32", n, rest)
         with within(where):
             cells: Any = kernel(lowering.kernel).row["cells"]
@@ -271,19 +268,15 @@ class Builder:
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
         if lowering.random:
-            words |= {"seed": self.seed, "number": self.random(name)}
+            number = operation_number(name)
+            if (other := self.drawing.setdefault(number, name)) != name:
+                rule = f"would draw the random numbers of {other}"
+                raise BuildError("populations", name, rule, "rename one of them")
+            words |= {"seed": self.seed, "number": number}
         node.operation = self.operation(STEP, lowering.kernel, name, words | options | states)
         self.nodes[name] = node
         self.network_states += [place for _, place, _ in lay.states[first:]]
         return node
-
-    def random(self, name: str) -> int:
-        """Operation number for random numbers under this name."""
-        number = operation_number(name)
-        other = self.drawing.setdefault(number, name)
-        if other != name:
-            raise BuildError("populations", name, f"would draw the random numbers of {other}", "rename one of them")
-        return number
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for those that its model does not use."""

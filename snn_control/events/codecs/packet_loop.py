@@ -100,21 +100,6 @@ def _keep(state):
     """For encodings without state that is reset with a packet."""
 
 
-@register_jitable
-def _outputs(columns):
-    c = i64(columns, 5)
-    return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
-
-
-@register_jitable
-def _count_rest(state, size, word):
-    """Count the bytes after the last whole word of a packet, which are dropped, once all before them were used."""
-    rest = size % word
-    if state[words.CONSUMED] == size - rest:
-        state[words.PARTIAL] += rest
-        state[words.CONSUMED] = size
-
-
 def _named(function: Callable, encoding: str, module: str) -> Callable:
     """``function``, with the name and module of a codec, on which the name and digest of its compiled code depend."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
@@ -163,9 +148,12 @@ class Codec:
         items = word // np.dtype(self.item).itemsize
 
         def decode_at(state, data, size, columns):
-            s, (t, x, y, p) = i64(state, words.WORDS), _outputs(columns)
+            s, c, rest = i64(state, words.WORDS), i64(columns, 5), size % word
+            t, x, y, p = i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
             n = decode(s, view(data, size // word * items), t, x, y, p, i64(0, 0).reshape((0, 2)))
-            _count_rest(s, size, word)
+            if s[words.CONSUMED] == size - rest:  # all before the rest, which is dropped
+                s[words.PARTIAL] += rest
+                s[words.CONSUMED] = size
             return n
 
         return _named(decode_at, self.name, decode.__module__)
