@@ -129,14 +129,6 @@ def source_digest(module: pytypes.ModuleType) -> str | None:
     return digest.hexdigest()[:16]
 
 
-def _code_file(function: Callable, key: str) -> CodeFile:
-    """Where code is kept; nowhere after an edit in a running process: new sources must not name old code."""
-    module, base = sys.modules[function.__module__], usable_folder()
-    digest = base and source_digest(module)
-    folder = base / digest if base and digest else None
-    return CodeFile(folder, f"{module.__name__}.{function.__name__}", f"{key} {function.__code__.co_firstlineno}")
-
-
 _made: dict[tuple[Callable, str], Any] = {}
 _compiling = threading.RLock()
 
@@ -148,10 +140,14 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
         with _compiling:
             found = _made.get((function, signature))
             if found is None:
-                file = _code_file(function, f"object {signature}")  # another word for another format
+                name, base = f"{function.__module__}.{function.__name__}", usable_folder()
+                # kept nowhere after an edit in a running process: new sources must not name old code
+                digest = base and source_digest(sys.modules[function.__module__])
+                key = f"object {signature} {function.__code__.co_firstlineno}"  # another word for another format
+                file = CodeFile(base / digest if base and digest else None, name, key)
                 with file.turn():
                     found = make(file)
-                compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
+                compilations[name] = "cached" if file.hit else "compiled"
                 _made[function, signature] = found
     return found
 
