@@ -64,6 +64,10 @@ class Plastic:
         own = {"n_pre": self.pre.size, "n_post": self.post.size, "weights": self.weights, "switch": self.switch}
         return own | self.source
 
+    def fired(self) -> Words:
+        """The words of post's newest spike list."""
+        return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
+
     def dense(self) -> None:
         """Raise BuildError if the weights are not a matrix."""
         if self.pointers is not None:
@@ -147,7 +151,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
     decay_e, rate = (b.decay(rule.tau_e), rule.learning_rate * b.dt) if eligible else (0.0, 0.0)
     decays = b.decay(rule.tau_plus), b.decay(rule.tau_minus)
     params = b.layout.floats(*decays, rule.a_plus, rule.a_minus, low, high, decay_e, rate)
-    words |= {"post_spikes": post.signal, "post_stride": post.stride, "post_slots": post.slots, "params": params}
+    words |= plastic.fired() | {"params": params}
     words |= {name: b.layout.state("", "float32", node.size) for name, node in (("x", plastic.pre), ("y", post))}
     words |= _incoming(b, plastic)
     if eligible:
