@@ -18,7 +18,7 @@ from snn_control.engine.compile import compile_function
 from ..baseline import Baseline
 from .robot import STRONGEST
 
-__all__ = ["BASELINES", "FlowDivergence", "TrueDivergence", "measure"]
+__all__ = ["FlowDivergence", "TrueDivergence", "measure"]
 
 STEP = 5e-3  # s
 SIDE = 48  # pixels of the camera
@@ -45,8 +45,6 @@ def measure(events, count, keep, picture, sums):
     Where the flow moves a slope of the picture, the brightness changes: e = slopes . (D, u, v) a second. The events are
     these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
 
-    Parameters
-    ----------
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     keep : share of the picture that a step leaves
     picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; written
@@ -147,6 +145,3 @@ class TrueDivergence(Baseline):
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
         gain = min(self.gain + self.rise * info["height"], self.most)
         return _command(gain * (info["divergence"] - self.wanted))
-
-
-BASELINES: dict[str, type] = {one.__name__: one for one in (FlowDivergence, TrueDivergence)}

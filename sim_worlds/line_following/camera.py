@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -23,13 +23,10 @@ PITCH = math.radians(45.0)  # of its axis, below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Where the rays of the pixels meet the floor.
+    """Where the rays of the pixels meet the floor: (2, rows, columns) float32, ahead of the axle's middle and to its
+    left [m].
 
     height : of the camera above the floor [m]
-
-    Returns
-    -------
-    (2, rows, columns) float32: ahead of the axle's middle and to its left [m]
     """
     x, y = np.meshgrid(np.arange(pinhole.width), np.arange(pinhole.height))
     left, up = (pinhole.centre[0] - x) / pinhole.focal, (pinhole.centre[1] - y) / pinhole.focal
@@ -41,8 +38,6 @@ def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
 def look(picture, points, floor, x, y, heading):
     """Draw what the camera sees: bilinear between the cells of the floor.
 
-    Parameters
-    ----------
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
     floor : (SIDE, SIDE) float32, log intensity; beyond its border it begins again
@@ -64,10 +59,9 @@ def look(picture, points, floor, x, y, heading):
             picture[j, i] = low + v * (high - low)
 
 
-def compiled_look() -> Callable[..., None]:
-    """`look`, compiled."""
-    frame = "float32[:,::1]"
-    return compile_function(look, f"void({frame}, float32[:,:,::1], {frame}, float64, float64, float64)")
+compiled_look = functools.partial(
+    compile_function, look, "void(float32[:,::1], float32[:,:,::1], float32[:,::1], float64, float64, float64)"
+)
 
 
 class FloorScene:
@@ -96,9 +90,6 @@ class FloorScene:
         self._look(self._picture, self._points, self.floor, x, y, heading)
         return self._picture
 
-    def close(self) -> None:
-        """There is nothing to close."""
-
 
 class FloorCamera(EventSensor):
     """The robot's event camera.
@@ -108,9 +99,10 @@ class FloorCamera(EventSensor):
     """
 
     def __init__(
-        self, camera: EventCamera, scene: FloorScene, task: FollowLine, contrast: float | None, texture: float
+        self, camera: EventCamera, pinhole: Pinhole, task: FollowLine, contrast: float | None, texture: float
     ) -> None:
-        super().__init__(camera, scene)
+        super().__init__(camera)
+        self.scene = FloorScene(pinhole)
         self._task, self._contrast, self._texture, self._model = task, contrast, texture, camera.model
         self.vary(1.0, 1.0, 1.0, 1.0, 1.0)
 

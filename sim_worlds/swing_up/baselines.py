@@ -21,14 +21,10 @@ INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
 def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
     """The discrete linear-quadratic regulator of the upright pole.
 
-    Parameters
-    ----------
     errors, effort : weights of the squares of place, angle, speed, turning, and of the force
 
-    Returns
-    -------
-    gain : (4,) float64; the force is minus its product with (place, angle, speed, turning)
-    cost : (4, 4) float64, of what is to come
+    Returns its gain, (4,) float64: the force is minus its product with (place, angle, speed, turning); and the cost of
+    what is to come, (4, 4) float64.
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))
