@@ -21,11 +21,10 @@ from gymnasium import spaces
 
 from snn_control.errors import DescriptionError, InputError
 
-from .baseline import Baseline
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
-__all__ = ["Goal", "Robot", "Task", "Tracking", "World", "check_action"]
+__all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_action"]
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
@@ -103,6 +102,23 @@ class Task(ABC):
     def score(self) -> dict[str, float]:
         """Scores of the whole episode: name -> number, in the units of the world's ``metadata["score_units"]``."""
         return {}
+
+
+class Baseline(ABC):
+    """A classical controller, for comparison and as a teacher.
+
+    label, note : its name in tables, and a remark below them
+    """
+
+    label: ClassVar[str]
+    note: ClassVar[str] = ""
+
+    def reset(self) -> None:  # noqa: B027 - optional
+        """Begin an episode; one without state has nothing to do."""
+
+    @abstractmethod
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
+        """The action for an observation, or, where the baseline may know more than is seen, for an info."""
 
 
 @dataclass(frozen=True)

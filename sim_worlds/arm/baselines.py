@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 
 __all__ = ["PD", "PID", "TORQUES"]
 

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
 from ..client import Client
+from ..core import Baseline
 from .robot import FRICTION, STEP, TORQUES, Kuka
 
 __all__ = ["DAMPING", "INTEGRAL", "PD", "PID", "STIFFNESS", "ComputedTorque"]

@@ -15,7 +15,7 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import STRONGEST
 
 __all__ = ["FlowDivergence", "TrueDivergence", "measure"]
@@ -55,21 +55,16 @@ def measure(events, count, keep, picture, sums):
             picture[j, i] *= keep
     for j in range(BORDER, SIDE - BORDER):
         for i in range(BORDER, SIDE - BORDER):
-            a, b, c = slopes(picture, i, j)
-            sums[0, 0] += a * a * STEP
-            sums[0, 1] += a * b * STEP
-            sums[0, 2] += a * c * STEP
-            sums[1, 1] += b * b * STEP
-            sums[1, 2] += b * c * STEP
-            sums[2, 2] += c * c * STEP
+            slope = slopes(picture, i, j)
+            for p in range(3):
+                for q in range(p, 3):
+                    sums[p, q] += slope[p] * slope[q] * STEP
     for k in range(count):
         x, y = np.int64(events[k, 1]), np.int64(events[k, 2])
         if BORDER <= x < SIDE - BORDER and BORDER <= y < SIDE - BORDER:
-            a, b, c = slopes(picture, x, y)
-            sign = 2.0 * events[k, 3] - 1.0
-            sums[3, 0] += sign * a
-            sums[3, 1] += sign * b
-            sums[3, 2] += sign * c
+            slope = slopes(picture, x, y)
+            for p in range(3):
+                sums[3, p] += (2.0 * events[k, 3] - 1.0) * slope[p]
     for k in range(count):  # when all have been compared with what was there before
         picture[np.int64(events[k, 2]), np.int64(events[k, 1])] += 2.0 * events[k, 3] - 1.0
 

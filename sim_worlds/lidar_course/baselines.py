@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import ANGLES, FASTEST, RANGE, TURN
 
 __all__ = ["FollowTheGap"]

@@ -10,7 +10,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from ..sensors.pinhole import Pinhole
 from .camera import floor_points
 from .robot import FASTEST

@@ -134,4 +134,4 @@ class LineFollowingEnv(World):
         self._camera.vary(**of)
 
     def picture(self) -> np.ndarray:
-        return draw(self._camera.show(0.04, EXPOSURE, 5), self._camera.scene.floor, self.robot.state[:3])
+        return draw(self._camera.show(0.04, EXPOSURE, 5), self._camera.floor, self.robot.state[:3])

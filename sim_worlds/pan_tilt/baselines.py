@@ -20,7 +20,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from ..sensors.pinhole import Pinhole
 from .robot import Servo
 
@@ -144,8 +144,6 @@ class CentroidP(Baseline):
 def gate(events, count, angle, x, y, radius, out):
     """Sums over the events around a position.
 
-    Parameters
-    ----------
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     angle : (128,) float64, of a pixel
     x, y, radius : the gate [rad]
@@ -219,16 +217,9 @@ class GatedTracker(Baseline):
         for k in range(2):
             place[k] += velocity[k] * STEP
             velocity[k] *= self._forget
-        missing = max(self.enough - self._excess, 0.0) / self.enough
-        self._gate(
-            observation["camera"],
-            int(observation["camera_count"][0]),
-            ANGLE,
-            place[0] - joints[0],
-            place[1] - joints[1],
-            self.radius + missing * self.wider,
-            self._sums,
-        )
+        events, count = observation["camera"], int(observation["camera_count"][0])
+        radius = self.radius + max(self.enough - self._excess, 0.0) / self.enough * self.wider
+        self._gate(events, count, ANGLE, place[0] - joints[0], place[1] - joints[1], radius, self._sums)
         within, around, *distance = self._sums.tolist()
         self._excess = self._excess * self._decay + max(within - around, 0.0)
         for k in range(2):

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import INERTIA, MIXER, STRONGEST
 
 __all__ = ["CascadedPID", "true_state"]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .dynamics import HIP, LINK
 
 __all__ = ["Trot", "TrotWithImu", "TrotWithTwist", "angles"]

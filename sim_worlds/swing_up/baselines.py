@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import CART_MASS, FORCE, FRICTION, GRAVITY, HALF, POLE_MASS
 
 __all__ = ["EnergyLQR"]
