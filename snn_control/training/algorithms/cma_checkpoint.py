@@ -58,12 +58,8 @@ class Search:
 
     def save(self, path: Path) -> None:
         """Write the search as .npz, atomically."""
-        arrays = {
-            "format": np.array(FORMAT),
-            "made": np.array(json.dumps(self.made)),
-            "candidates": np.array(self._asked),
-            "costs": np.array(self._costs, np.float64),
-        }
+        arrays = {"format": np.array(FORMAT), "made": np.array(json.dumps(self.made))}
+        arrays |= {"candidates": np.array(self._asked), "costs": np.array(self._costs, np.float64)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod

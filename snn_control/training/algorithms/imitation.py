@@ -193,22 +193,16 @@ class Imitation(Learner):
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
-        self,
-        student: Student,
-        envs: Environments,
-        seed: int,
-        rng: np.random.Generator,
-        begins: Callable[[Batch], object] = lambda batch: None,
+        self, student: Student, envs: Environments, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[Played]:
-        """A round, step by step. ``begins`` is called before the first step of each sequence."""
+        """A round, step by step. ``begins`` is called with the batch before the first step of each sequence."""
         s, n = self.settings, envs.n
-        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.batch(n)
-        student.refresh(batch)
-        batch.reset()
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
         teach, share = self.teaching(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
         for t in range(s.n_steps):
             if t % s.sequence_length == 0:
-                begins(batch)
+                if begins is not None:
+                    begins(batch)
                 drives = rng.random(n) < share
             seen = student.step(batch, inputs, start)[1]
             wanted, commands = teach(inputs, start), []
@@ -222,11 +216,8 @@ class Imitation(Learner):
     def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
-
-        def remember(batch: Batch) -> None:
-            kept["memory"].append((self.rest or self.student).remember(batch))
-
-        for now in self.play(self.student, envs, seed, rng, remember):
+        remember = (self.rest or self.student).remember
+        for now in self.play(self.student, envs, seed, rng, lambda batch: kept["memory"].append(remember(batch))):
             kept["start"].append(now.start)
             for name, value in (now.seen if self.rest is None else self.rest.look(now.batch)).items():
                 kept[f"inputs.{name}"].append(value)

@@ -74,8 +74,8 @@ class Learner:
     kept: tuple[str, ...] = ()
     #: see `snn_control.training.schedule.course.Learning`
     patience, cools, least = 0.25, False, PATIENCE
-    searches = False  # a phase compares whole candidates (`snn_control.training.schedule.course.Course`)
-    spares = False  # spikes are saved after learning (`snn_control.training.schedule.course.Sparing`)
+    searches = False  # a phase compares whole candidates (`snn_control.training.schedule.course.Schedule`)
+    spares = False  # spikes are saved after learning (`snn_control.training.schedule.course.SpikeReduction`)
     surrogate = Surrogate()
 
     def __init__(self, parameters: Parameters, settings: Any) -> None:
@@ -106,6 +106,11 @@ class Learner:
         Returns numbers for a report.
         """
         raise NotImplementedError
+
+    def n_features(self, envs: Environments) -> int:
+        """How many numbers a critic sees of one observation."""
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        return envs.interface.features(nothing).shape[1]
 
     @property
     def fits_ranges(self) -> bool:

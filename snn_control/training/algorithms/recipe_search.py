@@ -5,6 +5,7 @@ A run can be stopped at any time and resumed: its state is in ``checkpoint.npz``
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -35,9 +36,8 @@ def evaluate(
     recipe, key = recipes()[name], (name, repr(settings))
     assert isinstance(recipe, Recipe)
     if key not in _environments:
-        _environments[key] = [
-            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in settings
-        ]
+        make = functools.partial(gymnasium.make, recipe.environment, disable_env_checker=True)
+        _environments[key] = [make(**setting) for setting in settings]
     try:
         controller = Controller.from_spec(recipe.make(values))
     except SnnControlError:
@@ -60,17 +60,16 @@ def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int |
         search = Search.load(checkpoint)
     except FileNotFoundError:
         return None
-    made = search.made
-    of = made.get("recipe"), tuple(made["parameters"]), made.get("settings")
-    if of[0] != recipe.name:
-        rule = f"holds a search of the recipe {of[0]}, not {recipe.name}"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
-    if of[1] != tuple(recipe.parameters):
+    made, rule, fix = search.made, "", "choose another folder"
+    if made.get("recipe") != recipe.name:
+        rule = f"holds a search of the recipe {made.get('recipe')}, not {recipe.name}"
+    elif tuple(made["parameters"]) != tuple(recipe.parameters):
         rule = f"holds a search of other parameters than those {recipe.name} has now"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
-    if of[2] != json.loads(json.dumps(recipe.settings, default=str)):
-        rule = f"holds a search in other worlds: {', '.join(map(str, of[2] or []))}"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "give the same --arg, or choose another folder")
+    elif (worlds := made.get("settings")) != json.loads(json.dumps(recipe.settings, default=str)):
+        rule = f"holds a search in other worlds: {', '.join(map(str, worlds or []))}"
+        fix = f"give the same --arg, or {fix}"
+    if rule:
+        raise DescriptionError("--run", str(checkpoint.parent), rule, fix)
     for key, asked in (("population", population), ("seed", seed)):
         if asked not in (None, made[key]):
             rule = f"must be {made[key]}, as in the search that {checkpoint.parent} holds"
@@ -96,8 +95,7 @@ def evolve(
     progress : called after each generation with its number, its best cost and its mean cost
     """
     names = list(recipe.parameters)
-    start = np.array([recipe.parameters[n][0] for n in names])
-    scale = np.array([recipe.parameters[n][1] for n in names])
+    start, scale = np.array([recipe.parameters[n][:2] for n in names]).T
     checkpoint = Path(folder) / "checkpoint.npz"
     with locked_folder(folder):
         search = resume(checkpoint, recipe, population, seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,8 +63,7 @@ def _usable(x: np.ndarray) -> np.ndarray:
     return np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
 
 
-@dataclass(frozen=True)
-class Actions:
+class Actions(NamedTuple):
     """Actions of a space, drawn with a generator of ours, because a space's own samples may exceed the useful limits.
 
     any : draws a random action
@@ -125,8 +124,7 @@ def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[A
             yield _held(actions, rng, SPANS[k % len(SPANS)])
 
 
-@dataclass
-class Played:
+class Played(NamedTuple):
     """What was played with random actions.
 
     actions : (steps, k) float64, a Discrete's as one of n numbers that is 1
@@ -155,17 +153,13 @@ def observe(
     first: list[bool] = []
     now = 0  # random actions, then held ones
 
-    def look(observation: Any) -> None:
-        for key, parts in seen.items():
-            x = observation if key is None else observation[key]
-            parts[now].append(np.array(x, np.float64).reshape(-1))
-
     def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         begins = True
 
         def looking(observation: Any, info: Any) -> Any:
             nonlocal begins
-            look(observation)
+            for key, parts in seen.items():
+                parts[now].append(np.array(observation if key is None else observation[key], np.float64).reshape(-1))
             action = choose(observation, info)
             if now == 0:
                 taken.append(np.asarray(flatten(env.action_space, action), np.float64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,8 +30,6 @@ class Interface:
 
     Raises DescriptionError if they do not fit.
 
-    Attributes
-    ----------
     given : inputs that the environment observes
     choices : for each output the number of actions that it chooses from; 0 if it gives numbers
     """
@@ -134,8 +132,7 @@ def _rows(values: Sequence[Any], size: int) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
-class _Fact:
+class _Fact(NamedTuple):
     """The facts of an input that `snn_control.gym_adapter.spaces` needs."""
 
     size: Any
@@ -168,9 +165,6 @@ class Environments:
 
     make : makes one copy
     spec : the controller that acts in them
-
-    Attributes
-    ----------
     keeps : record the values of the inputs, for `met`
     not_finite : value input -> steps since the last reset in which a copy observed a number that is not finite
     """
@@ -201,20 +195,15 @@ class Environments:
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
         """Step all copies; ``commands`` as `Interface.act` takes them."""
         actions = self.interface.act(commands)
-        reward, terminated, truncated, now, last = [], [], [], [], []
-        for k, (observation, gained, ended, cut, info) in enumerate(self._step(range(self.n), actions)):
-            reward.append(gained)
-            terminated.append(ended)
-            truncated.append(cut)
-            last.append(observation)
-            self.returns[k] += gained
-            if ended or cut:
+        last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
+        for k in range(self.n):
+            self.returns[k] += reward[k]
+            self._now[k] = last[k], infos[k]
+            if terminated[k] or truncated[k]:
                 self.finished.append(self.returns[k])
                 self.returns[k] = 0.0
-                observation, info = reset(self.envs[k])
-            self._now[k] = observation, info
-            now.append(observation)
-        inputs = self.interface.observe(now)
+                self._now[k] = reset(self.envs[k])
+        inputs = self.interface.observe([observation for observation, _ in self._now])
         values = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
         self.not_finite.update(name for name, x in values.items() if not np.isfinite(x).all())
         if self.keeps:

@@ -46,12 +46,7 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 
 
 class TrainedPart:
-    """A controller that shares the trained values with ``whole``.
-
-    Attributes
-    ----------
-    parameters, student : its own
-    """
+    """A controller that shares the trained values with ``whole``. ``parameters``, ``student``: its own."""
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
         self.parameters = Parameters(spec, whole.chosen, np.random.default_rng(0))

@@ -158,16 +158,11 @@ def _value(stream: IO[bytes]) -> Any:
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 marks.append(len(stack) - int(operation.name[-1]))
                 stack.append(tuple(marked()))
-            case "APPEND":
-                _extend(stack[-2], [stack.pop()])
-            case "APPENDS":
-                found = marked()
+            case "APPEND" | "APPENDS":
+                found = marked() if operation.name == "APPENDS" else [stack.pop()]
                 _extend(stack[-1], found)
-            case "SETITEM":
-                value, key = stack.pop(), stack.pop()
-                _update(stack[-1], [key, value])
-            case "SETITEMS":
-                found = marked()
+            case "SETITEM" | "SETITEMS":
+                found = marked() if operation.name == "SETITEMS" else [stack.pop(), stack.pop()][::-1]
                 _update(stack[-1], found)
             case "BINPUT" | "LONG_BINPUT":
                 memo[given] = stack[-1]

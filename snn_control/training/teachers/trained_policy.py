@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,8 +79,7 @@ class TrainedPolicy:
             raise ValueError(f"its actions are {own}, the environment takes {kind} ({n})")
 
 
-@dataclass(frozen=True)
-class _Family:
+class _Family(NamedTuple):
     """How algorithms name the weights of their policies: first parts of the names of the layers, in their order, and
     of weights that do not act."""
 
@@ -91,17 +90,15 @@ class _Family:
 
 
 _SAC = _Family("relu", ("actor.latent_pi", "actor.mu"), ("actor.log_std", "critic", "critic_target"), "tanh")
+_TD3 = _Family("relu", ("actor.mu",), ("actor_target", "critic", "critic_target"), "tanh")
 _COMMON = "mlp_extractor.shared_net", "mlp_extractor.policy_net", "action_net"
+_NOT_ACTING = "mlp_extractor.value_net", "value_net", "log_std"
 #: module of a policy's class -> names of its weights, and the algorithms that use it
 FAMILIES = {
-    "stable_baselines3.common.policies": _Family(
-        "tanh", _COMMON, ("mlp_extractor.value_net", "value_net", "log_std"), "clip"
-    ),
+    "stable_baselines3.common.policies": _Family("tanh", _COMMON, _NOT_ACTING, "clip"),
     "stable_baselines3.sac.policies": _SAC,
     "sb3_contrib.tqc.policies": _SAC,
-    "stable_baselines3.td3.policies": _Family(
-        "relu", ("actor.mu",), ("actor_target", "critic", "critic_target"), "tanh"
-    ),
+    "stable_baselines3.td3.policies": _TD3,
     "stable_baselines3.dqn.policies": _Family("relu", ("q_net.q_net",), ("q_net_target",), "argmax"),
     "sb3_contrib.qrdqn.policies": _Family("relu", ("quantile_net.quantile_net",), ("quantile_net_target",), "argmax"),
 }
