@@ -21,7 +21,7 @@ from snn_control.record.run_folder import write_run
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.report.video_file import VideoWriter
 from snn_control.resources import shipped
-from snn_control.training.algorithms.cma_checkpoint import Search
+from snn_control.training.algorithms.recipe_search import Search
 from tests.events.recordings import some_events
 
 folder = Path(sys.argv[1])

@@ -78,28 +78,28 @@ class FlowDivergence(Baseline):
     """Constant divergence, measured in the events by least squares.
 
     acceleration = K (D - wanted), with K = ``gain`` at first. It falls with the height, of which the share
-    exp(-integral of D) is left, so that the loop is as quick at any height, but not below ``least``.
+    exp(-integral of D) is left, so that the loop is as quick at any height, but not below ``min_gain``.
 
-    gain, least : [m/s]; wanted : [1/s]
-    fade : time constant of the picture [s]
+    gain, min_gain : [m/s]; wanted : [1/s]
+    tau_picture : time constant of the picture [s]
     tau : time constant of the sums over time [s]
-    few : added to the diagonal of the normal matrix, so that few events mean little flow
+    ridge : added to the diagonal of the normal matrix, so that few events mean little flow
     """
 
     label: ClassVar[str] = "divergence of the flow"
 
     gain: float = 8.0
-    least: float = 3.0
+    min_gain: float = 3.0
     wanted: float = 0.5
-    fade: float = 0.3
+    tau_picture: float = 0.3
     tau: float = 0.05
-    few: float = 10.0
+    ridge: float = 10.0
 
     def __post_init__(self) -> None:
         self._measure = compile_function(
             measure, "void(float32[:,::1], int64, float64, float64[:,::1], float64[:,::1])"
         )
-        self._keep, self._forget = math.exp(-STEP / self.fade), math.exp(-STEP / self.tau)
+        self._keep, self._forget = math.exp(-STEP / self.tau_picture), math.exp(-STEP / self.tau)
         self.reset()
 
     def reset(self) -> None:
@@ -111,32 +111,32 @@ class FlowDivergence(Baseline):
         self._sums *= self._forget
         self._measure(observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums)
         upper = self._sums[:3]
-        matrix = upper + np.triu(upper, 1).T + self.few * np.eye(3)
+        matrix = upper + np.triu(upper, 1).T + self.ridge * np.eye(3)
         return float(np.linalg.solve(matrix, self._sums[3])[0])
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         divergence = self.divergence(observation)
         self._left *= math.exp(-divergence * STEP)
-        return _command(max(self.gain * self._left, self.least) * (divergence - self.wanted))
+        return _command(max(self.gain * self._left, self.min_gain) * (divergence - self.wanted))
 
 
 @dataclass
 class TrueDivergence(Baseline):
     """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
 
-    acceleration = K (D - wanted), K = ``gain`` + ``rise`` height, but at most ``most``: the same change of the speed
-    changes the divergence more from low down, and more so than a controller with delays could bear.
+    acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``: the same change of
+    the speed changes the divergence more from low down, and more so than a controller with delays could bear.
 
-    gain, most : [m/s]; rise : [1/s]; wanted : [1/s]
+    gain, max_gain : [m/s]; gain_slope : [1/s]; wanted : [1/s]
     """
 
     label: ClassVar[str] = "true divergence"
 
     gain: float = 1.0
-    rise: float = 4.0
-    most: float = 8.0
+    gain_slope: float = 4.0
+    max_gain: float = 8.0
     wanted: float = 0.5
 
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        gain = min(self.gain + self.rise * info["height"], self.most)
+        gain = min(self.gain + self.gain_slope * info["height"], self.max_gain)
         return _command(gain * (info["divergence"] - self.wanted))

@@ -16,7 +16,7 @@ from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 
 from .camera_model import CameraModel, camera_model
-from .pixels import NEVER, RADIX, STATE, compiled_columns, compiled_observe, compiled_rows
+from .pixels import NEVER, RADIX, STATE, compiled_observe, compiled_rows
 
 __all__ = ["EventCamera"]
 
@@ -62,7 +62,7 @@ class EventCamera:
         self._scratch = self._when, self._what, np.zeros(RADIX, np.int32), flags, np.zeros(width, np.float32)
         self._numbers = np.zeros(4)
         self._key = np.uint64(0)
-        self._observe, self._rows, self._columns = compiled_observe(), compiled_rows(), compiled_columns()
+        self._observe, self._rows = compiled_observe(), compiled_rows()
         self.reset(np.zeros((height, width), np.float32), 0)
 
     def _set_period(self, period: float) -> None:
@@ -157,6 +157,7 @@ class EventCamera:
         self._set_period(self.period if period is None else period)
         start = self.time
         n, lost = self._step(picture)
-        t, x, y, p = np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
-        self._columns(n, self.size[0], start, self._when[0], self._what[0], t, x, y, p)
-        return Events(t, x, y, p, "ns", *self.size), lost
+        what, width = self._what[0, :n], self.size[0]
+        y, x = np.divmod(what >> 1, width)
+        columns = x.astype(np.uint16), y.astype(np.uint16), (what & 1).astype(np.uint8)
+        return Events(start + self._when[0, :n].astype(np.int64), *columns, "ns", *self.size), lost

@@ -12,7 +12,7 @@ from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import flags64, lowest_bit
 from snn_control.engine.random import philox
 
-__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_columns", "compiled_observe", "compiled_rows"]
+__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_observe", "compiled_rows"]
 
 RADIX = 1024
 NEVER = -(1 << 62)
@@ -215,16 +215,6 @@ def rows(n, columns, when, what, out):
         out[k, 3] = np.float32(what[k] & 1)
 
 
-def columns(n, width, start, when, what, t, x, y, p):
-    """Write events as columns; t [ns] on the camera's clock."""
-    for k in range(n):
-        pixel = what[k] >> 1
-        t[k] = start + when[k]
-        x[k] = pixel % width
-        y[k] = pixel // width
-        p[k] = what[k] & 1
-
-
 compiled_observe = functools.partial(
     compile_function,
     observe,
@@ -232,8 +222,3 @@ compiled_observe = functools.partial(
     "uint8[::1], float32[::1], int64[::1], uint64, float64[::1])",
 )
 compiled_rows = functools.partial(compile_function, rows, "void(int64, int64, int32[::1], int32[::1], float32[:,::1])")
-compiled_columns = functools.partial(
-    compile_function,
-    columns,
-    "void(int64, int64, int64, int32[::1], int32[::1], int64[::1], uint16[::1], uint16[::1], uint8[::1])",
-)

@@ -263,7 +263,7 @@ def _conduct(trained: Trained) -> dict[str, Any]:
     from ..controller import build_program
     from .episodes import statistics_of
 
-    return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.conduct)
+    return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.statistics)
 
 
 def _spread(returns: Any) -> dict[str, float]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,7 @@ def compact(array: np.ndarray) -> np.ndarray:
     return small if np.array_equal(small, array) else array
 
 
-@dataclass(frozen=True)
-class Played:
+class Played(NamedTuple):
     """A step of a round, before the environments take it.
 
     batch : the controllers after their step

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -140,8 +139,7 @@ class _Fact(NamedTuple):
     kind: str
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """The result of one step of n environments.
 
     inputs : input -> what `Interface.observe` gives for the next step: where an episode has ended, for the new one

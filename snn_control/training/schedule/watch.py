@@ -46,7 +46,7 @@ class Watch:
         history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
-        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also outputs that rest there
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also outputs that rest there
         by_kind = {
             "silent": list(_silent(spec, found)),
             "at a limit": findings(outputs, at_limits),
