@@ -42,7 +42,6 @@ class PID(PD):
     _sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def reset(self) -> None:
-        """Reset the integral."""
         self._sum = np.zeros(2)
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

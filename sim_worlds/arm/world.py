@@ -42,7 +42,6 @@ class Arm(Robot):
         self._move, self._torques = compiled_move(), TORQUES.tolist()
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
-        """Place it where it is asked to be, at rest, with a load [kg]."""
         self.state, self.wanted, self.load = np.array([*wanted[:2], 0.0, 0.0]), wanted, load
         self.read()
 

@@ -103,7 +103,6 @@ class FlowDivergence(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been seen."""
         self._picture, self._sums, self._left = np.zeros((SIDE, SIDE)), np.zeros((4, 3)), 1.0
 
     def divergence(self, observation: dict[str, np.ndarray]) -> float:

@@ -97,7 +97,6 @@ class EventLine(Baseline):
         self._line = np.zeros(1)
 
     def reset(self) -> None:
-        """Expect the line straight ahead."""
         self._line[0] = 0.0
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

@@ -83,7 +83,6 @@ class TrueMotion(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Assume a target at rest until it is seen to move."""
         self._time = math.inf
         self._before = self._velocity = np.zeros(2)
 
@@ -127,7 +126,6 @@ class CentroidP(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events."""
         self._sum = np.zeros(3)
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
@@ -205,7 +203,6 @@ class GatedTracker(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Expect the target straight ahead, at rest."""
         self._place: list[float] | None = None
         self._velocity = [0.0, 0.0]
         self._excess = 0.0

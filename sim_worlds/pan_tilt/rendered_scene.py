@@ -61,7 +61,6 @@ class RenderedScene:
         return self._between.step()
 
     def close(self) -> None:
-        """Close the physics client; may be called repeatedly."""
         if self._client is not None:
             self._client.close()
 

@@ -46,7 +46,6 @@ class Servo:
         self.reset()
 
     def reset(self) -> None:
-        """Reset to rest, without commands under way."""
         self.velocity = [0.0] * len(self.stops)
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 

@@ -135,17 +135,12 @@ class PanTiltTrackingEnv(World):
             "rendered, 100 Hz": {"scene": "rendered"},
         },
         "tracking": Tracking(
-            target="target",
-            head="joint_position",
-            error="error",
-            axes=("Pan", "Tilt"),
-            lost=math.degrees(LOST),
-            closed=3.0,
-            scored_from=SCORE_FROM,
+            target="target", head="joint_position", error="error", axes=("Pan", "Tilt"), lost=math.degrees(LOST),
+            closed=3.0, scored_from=SCORE_FROM,
             note="3° are several times what the network reaches with this seed. Errors of five seeds, and in harder "
             "worlds: docs/performance.md, Pan-tilt tracking.",
         ),
-    }
+    }  # fmt: skip
 
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"frequency": 0.875, "contrast": 0.3}
 

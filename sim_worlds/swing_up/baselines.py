@@ -75,7 +75,6 @@ class EnergyLQR(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Swing first."""
         self._catching = False
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

@@ -76,6 +76,8 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
         value.update({name[1:]: array for name, array in arrays.items()})
     else:
         for key, one in _items(state):
+            if isinstance(one, np.ndarray) and f"/{key}" not in arrays:
+                raise KeyError(key)
             restore(one, part_of(arrays, f"/{key}"))
     return value
 

@@ -50,7 +50,7 @@ class Adam:
     def state(self) -> dict[str, np.ndarray]:
         """What a checkpoint holds."""
         parts = ("mean", self.mean), ("square", self.square)
-        return {f"{name}_{k}": x for name, arrays in parts for k, x in enumerate(arrays)} | {"steps": self.steps}
+        return {"steps": self.steps} | {f"{name}_{k}": x for name, arrays in parts for k, x in enumerate(arrays)}
 
 
 class FrameStack:

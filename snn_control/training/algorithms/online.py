@@ -74,7 +74,6 @@ class Adaptation:
         self._begin()
 
     def _begin(self) -> None:
-        """Start the next episode."""
         self.controller.reset(keep_learning=True)
         self._now = reset(self.env, self.seeds(self.episodes))[0]
         self.episodes += 1
@@ -180,11 +179,10 @@ def adapt(
             if folder is not None:
                 folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
             best, seconds = max(row["score"] for row in history), time.monotonic() - begun
-            spikes, new = report["spikes_a_step"], [] if report["learned"] or warnings else [NOTHING_LEARNED]
+            new = [] if report["learned"] or warnings else [NOTHING_LEARNED]
             warnings += new
-            progress(
-                Phase(len(history), steps, chosen.total_timesteps, report["score"], best, spikes, seconds, report, new)
-            )
+            done = len(history), steps, chosen.total_timesteps
+            progress(Phase(*done, report["score"], best, report["spikes_a_step"], seconds, report, new))
         evaluations = _evaluated(loop, make, min(max(loop.episodes - 1, 1), most))
     except KeyboardInterrupt:
         ended = True

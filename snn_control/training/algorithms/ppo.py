@@ -78,14 +78,8 @@ class PPOSettings(Settings):
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
         also need more steps in an update."""
         if limit >= LONG:
-            return {
-                "gamma": 0.999,
-                "gae_lambda": 0.98,
-                "n_steps": 256,
-                "rollouts": 4,
-                "batch_size": 512,
-                "total_timesteps": 650_000,
-            }
+            steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
+            return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
         return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 

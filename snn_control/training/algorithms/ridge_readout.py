@@ -179,7 +179,6 @@ def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
 
 
 def _ways(spec: ControllerSpec, p: Parameter, one: Projection, sizes: dict[str, int]) -> dict[str, np.ndarray]:
-    """See `Tap`."""
     n_pre, n_post, shape = sizes[one.pre], sizes[one.post], p.values.shape
     if isinstance(one.connector, Convolution):
         pre, post, weight = one.connector.synapses(np.arange(1.0, p.values.size + 1).reshape(shape))

@@ -76,7 +76,6 @@ def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, An
 
 
 def _received(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | FinalMessage]:
-    """Messages of a worker since the last call."""
     gone = process.exitcode is not None  # asked before reading: then all its messages have arrived
     try:
         while here.poll():

@@ -141,7 +141,6 @@ def _write(content: bytes, file: IO[bytes]) -> None:
 
 
 def _work(desk: Any, name: str, files: Mapping[str, bytes], arguments: Mapping[str, Any]) -> Trained | SnnControlError:
-    """Run one task on a worker."""
     import ray
 
     with tempfile.TemporaryDirectory() as folder:

@@ -284,7 +284,6 @@ def _words(operation: Operation) -> dict[str, Any]:
 
 # what there is to train ---------------------------------------------------------------------------------------------
 def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
-    """All parameters of a controller that can be trained."""
     found: list[Parameter] = []
     for k, p in enumerate(spec.network.projections):
         title = f"{p.pre}->{p.post}"
@@ -369,7 +368,6 @@ def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
 
 
 def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parameter]:
-    """The parameters that match a pattern, with their limits."""
     found: dict[str, Parameter] = {}
     for pattern, limits in chosen.items():
         matching = [p for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)]

@@ -196,7 +196,6 @@ def _camera_text(one: SpaceInput, period: float, short: bool) -> list[str]:
 
 
 def _size(camera: SpaceInput) -> tuple[int, int]:
-    """Width and height [pixel]."""
     width, height = (camera.high + 1).astype(int).tolist()
     return width, height
 

@@ -123,7 +123,6 @@ KNOWN: dict[str, Any] = {
 
 
 def _storage(kind: Any, dtype: Any, key: Any, device: Any, count: Any, *rest: Any) -> tuple[np.dtype, str, int]:
-    """The storage that a persistent id describes."""
     if kind != "storage" or not isinstance(dtype, np.dtype) or type(count) is not int or not 0 <= count <= MOST_BYTES:
         raise ValueError("a tensor has no storage that is known")
     if not (isinstance(key, str) and key.isascii() and key.isdigit()):

@@ -159,9 +159,9 @@ def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np
     return found
 
 
-def _kind(space: Mapping[str, Any]) -> str:
-    """``Box``, ``Discrete``, ..."""
-    return str(space[":type:"]).rpartition(".")[2].rstrip("'>")
+def _class(value: Any) -> str:
+    """``Box`` of ``<class 'gymnasium.spaces.box.Box'>``."""
+    return str(value).rpartition(".")[2].rstrip("'>")
 
 
 def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
@@ -173,7 +173,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
     """How many inputs the first layer has, and whether an observation is a whole number."""
-    kind, shape = _kind(space), _shape(space)
+    kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return int(space["n"]), True
     if kind != "Box" or len(shape) == 3:  # stable-baselines3 takes three axes for a picture
@@ -182,8 +182,7 @@ def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[str, tuple[int, ...], Any, Any]:
-    """Head, shape and bounds."""
-    kind, shape = _kind(space), _shape(space)
+    kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete" and family.head != "tanh":
         return "argmax", (), None, None
     if kind != "Box" or family.head == "argmax":
@@ -204,12 +203,11 @@ def _numbers(text: str, n: int) -> np.ndarray:
 
 
 def _activation(options: Mapping[str, Any], usual: str) -> str:
-    text = str(options.get("activation_fn", usual))
+    name = _class(options.get("activation_fn", usual))
     known = {"relu": "relu", "tanh": "tanh", "ReLU": "relu", "Tanh": "tanh"}
-    name = text.rpartition(".")[2].rstrip("'>")
     if name not in known:
         raise ValueError(f"its activation is {name[:40]}; known are ReLU and Tanh")
     extractor = str(options.get("features_extractor_class", "FlattenExtractor"))
-    if extractor.rpartition(".")[2].rstrip("'>") != "FlattenExtractor":
+    if _class(extractor) != "FlattenExtractor":
         raise ValueError(f"it extracts features with {extractor[:80]}; known is FlattenExtractor")
     return known[name]

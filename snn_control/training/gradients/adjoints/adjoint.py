@@ -60,11 +60,13 @@ class Adjoint:
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
     reads : (signal, delay [steps]) that it computes from
     writes : signals that it sets or adds to
+    source : the signal that a projection delivers
     wanted : signals whose gradients are needed to reach something that is trained
     spiking : its outputs are spikes, which are on the tape; ``surrogate`` stands for their derivative
     each_tick : its state is reset in each tick
     """
 
+    source: Any = None
     spiking = False
     surrogate = Surrogate()
     each_tick = False
@@ -78,6 +80,8 @@ class Adjoint:
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
         """Replace the lines of past vectors that it reads by the vectors themselves: line -> vector."""
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
+        if self.source is not None:
+            self.source = lines.get(self.source, self.source)
 
     def age(self, tape: Tape) -> np.ndarray:
         """(steps, rows) int32, number of steps since its state was last reset."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ....engine.compile import compile_function
 from ....engine.program import PROGRAM
 from .adjoint import Adjoint, Constant, signal
-from .tape import Signal, Tape
+from .tape import Tape
 
 __all__ = ["Add", "Copy", "Delivery", "Dense", "PopulationVector", "Synapse", "Trace", "Window"]
 
@@ -30,10 +29,6 @@ class Delivery(Adjoint):
         self.source, self.delay = signal(w.spikes if hasattr(w, "spikes") else w.x), getattr(w, "delay", 0)
         self.y = signal(w.y)
         self.reads, self.writes = [(self.source, self.delay)], [self.y]
-
-    def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        super().follow(lines)
-        self.source = lines.get(self.source, self.source)
 
     def matrix(self, constant: Any) -> Constant:
         """The weights."""
@@ -264,10 +259,6 @@ class Window(Adjoint):
         self.source, self.x = signal(w.spikes if hasattr(w, "spikes") else w.line), signal(w.x)
         self.factor = np.float32(1 if hasattr(w, "spikes") else 1 / w.steps)
         self.reads, self.writes = [(self.source, 0)], [self.x]
-
-    def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        super().follow(lines)
-        self.source = lines.get(self.source, self.source)
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
         tape.new(self.x, self.w.n, once=True)

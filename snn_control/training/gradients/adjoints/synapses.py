@@ -10,7 +10,7 @@ from ....engine.compile import compile_function
 from ....engine.program import PROGRAM
 from .adjoint import Constant
 from .delivery import Delivery, Product
-from .tape import Signal, Tape
+from .tape import Tape
 
 __all__ = ["Convolution", "Delayed", "Gather", "OneToOne", "Release", "Sparse", "Tiles"]
 
@@ -81,23 +81,20 @@ class Listed(Delivery):
         synapses."""
         raise NotImplementedError
 
-    def into(self) -> Signal:
-        return self.y
-
     def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:
         x = np.ascontiguousarray(self.arrived(tape, first, stop))
         weights = np.ascontiguousarray(self.weights.values).reshape(-1)
         return x, self.pointers, *self.list, weights, tape.age, self.delay, tape.steps if self.once(tape) else 1
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        compile_function(list_forward, LIST_FORWARD)(*self.words(tape, first, stop), tape.values[self.into()], first)
+        compile_function(list_forward, LIST_FORWARD)(*self.words(tape, first, stop), tape.values[self.y], first)
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
         words, wanted = self.words(tape, first, stop), self.source in self.wanted
         gx = np.empty_like(words[0])
         gw = self.weights.gradient.reshape(-1)
         compile_function(list_backward, LIST_BACKWARD)(
-            *words, tape.gradient(self.into()), first, wanted, gx, self.weights.trained, gw
+            *words, tape.gradient(self.y), first, wanted, gx, self.weights.trained, gw
         )
         if wanted:
             self.send_back(tape, first, stop, gx)
