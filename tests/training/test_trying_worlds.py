@@ -121,6 +121,6 @@ def test_a_critic_is_told_finite_numbers(spec):
     world = Mixed()
     interface = environments.Interface(spec, world.observation_space, world.action_space)
     observation = world.reset(seed=1)[0] | {"free": np.array([np.nan, -1e300, 1e30])}
-    names = interface.given
+    names = interface.observed
     seen = np.split(interface.features(interface.observe([observation]))[0], [4, 6, 9, 10, 12])
     assert dict(zip(names, seen, strict=True))["free"].tolist() == [0, -10, 10]

@@ -218,7 +218,7 @@ class Imitation(Learner):
         remember = (self.rest or self.student).remember
         for now in self.play(self.student, envs, seed, rng, lambda batch: kept["memory"].append(remember(batch))):
             kept["start"].append(now.start)
-            for name, value in (now.seen if self.rest is None else self.rest.look(now.batch)).items():
+            for name, value in (now.seen if self.rest is None else self.rest.inputs_of(now.batch)).items():
                 kept[f"inputs.{name}"].append(value)
             for name, value in now.wanted.items():
                 kept[f"label.{name}"].append(value)

@@ -154,7 +154,7 @@ class PPO(Learner):
             found = envs.step(commands)
             cut = np.zeros(n, np.float32)
             if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
-                ends = self.student.look(self.batch, found.last, np.zeros(n, bool))
+                ends = self.student.peek(self.batch, found.last, np.zeros(n, bool))
                 cut[rows] = self.critic(self.frames.with_next(envs.interface.features(ends))[rows])[:, 0]
             now = {"start": self.start, "features": seen, "reward": found.reward, "over": found.over}
             for key, value in (now | {"terminated": found.terminated, "log": log, "bootstrap": cut}).items():
@@ -164,7 +164,7 @@ class PPO(Learner):
             self.return_stats.add(self.sums)
             self.sums[found.over] = 0
         data = {key: np.array(value) for key, value in kept.items()}
-        ahead = self.student.look(self.batch, self.inputs, self.start)
+        ahead = self.student.peek(self.batch, self.inputs, self.start)
         next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
         self.compute_returns_and_advantages(data, next_value)
         return data

@@ -144,7 +144,7 @@ class SAC(Learner):
                 tried = self.sample(self.mean(heads), features, noise)[0]
             commands = [one.centre + one.half * part for one, part in zip(self.policy, self.split(tried))]
             found = envs.step(commands)
-            ahead = self.student.look(batch, found.last, np.zeros(n, bool))
+            ahead = self.student.peek(batch, found.last, np.zeros(n, bool))
             last_of_phase = k == s.n_steps - 1  # the next phase resets the environments
             self.store(
                 n, before=before, start=start, features=features,

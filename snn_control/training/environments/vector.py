@@ -29,7 +29,7 @@ class Interface:
 
     Raises DescriptionError if they do not fit.
 
-    given : inputs that the environment observes
+    observed : inputs that the environment observes
     choices : for each output the number of actions that it chooses from; 0 if it gives numbers
     """
 
@@ -50,10 +50,11 @@ class Interface:
             ends = np.cumsum([0, *sizes.values()]).tolist()
             self._size = ends[-1]
             self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
-        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
+        known = self._parts if isinstance(self._parts, Mapping) else self._cuts
+        self.observed = [name for name in self.inputs if name in known]
         self._action, self._space = action_space, observation_space
-        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
-        self.scales = [self._scale(name) for name in self.given]
+        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.observed}
+        self.scales = [self._scale(name) for name in self.observed]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
@@ -69,7 +70,7 @@ class Interface:
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):
-            return {name: self._part(name, observations) for name in self.given}
+            return {name: self._part(name, observations) for name in self.observed}
         flat = _rows(observations, self._size)
         return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
 
@@ -102,7 +103,7 @@ class Interface:
         cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
-        for name, scale in zip(self.given, self.scales, strict=True):
+        for name, scale in zip(self.observed, self.scales, strict=True):
             x = seen[name]
             if scale is None:
                 cells = x[..., -1, :]

@@ -63,7 +63,7 @@ class Gradient:
         self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
         steps = self._operations
         for s in steps:
-            s.look(lines)
+            s.follow(lines)
         # signals that depend on what is trained, and those that the heads depend on through these
         moved = _closure(steps, (), lambda s, found: set(s.writes) if s.trains or s.reads_any(found) else set())
         asked = _closure(steps, self._heads, lambda s, found: s.sources if moved & set(s.writes) & found else set())
@@ -205,7 +205,7 @@ class _Step:
         self._may_read = list(signals.values())
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
-    def look(self, lines: Mapping[Signal, Signal]) -> None:
+    def follow(self, lines: Mapping[Signal, Signal]) -> None:
         """Set what the operation reads and writes. Without an adjoint that is every array of the state among its
         operands, except those declared read-only."""
         if self._adjoint is None:

@@ -160,7 +160,7 @@ class Student:
         seen |= {name: found[place] for name, place in self.events.items()}
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
-    def look(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
+    def peek(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
         """What the controllers of a batch would be given in a `step`, without making the step."""
         if not self.events:
             return dict(inputs)

@@ -62,7 +62,7 @@ class TrainedPart:
         self._alike = [(names[n].offset, others[n].offset, names[n].n_bytes) for n in alike]
         self._batches: dict[int, Batch] = {}
 
-    def look(self, batch: Batch) -> Seen:
+    def inputs_of(self, batch: Batch) -> Seen:
         """What the rest was given in the last step of a batch of the whole controller."""
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 
