@@ -31,7 +31,6 @@ from snn_control.report.run_pictures import (
     activity,
     draw,
     latency,
-    percentile_ns,
 )
 from snn_control.report.table import count, number, sections, verdict_kind
 
@@ -280,18 +279,11 @@ def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):
                                 "numpy": np.__version__, "no such package": "not found"}  # fmt: skip
 
 
-def test_percentiles_of_a_histogram_never_flatter():
-    rng = np.random.default_rng(2)
-    sample = rng.lognormal(9, 1, 5000)
+def test_counts_in_the_open_bucket_alone_can_be_drawn():
     edges = np.concatenate([[0.0], np.geomspace(10, 1e8, 400), [np.inf]])
-    counts = np.histogram(sample, edges)[0]
-    for q in (0.5, 0.99, 0.999):
-        exact = np.sort(sample)[int(np.ceil(q * len(sample))) - 1]
-        assert exact <= percentile_ns(edges, counts, q) <= 1.05 * exact
-    one = np.zeros(len(counts), int)
-    one[-1] = 3  # all in the open bucket
-    assert np.isfinite(percentile_ns(edges, one, 0.99))
-    latency(Figure(), {}, {"tick_edges_ns": edges, "tick_counts": one})
+    counts = np.zeros(401, int)
+    counts[-1] = 3
+    latency(Figure(), {}, {"tick_edges_ns": edges, "tick_counts": counts})
 
 
 def test_the_terminal_shows_what_the_page_shows(summary):

@@ -182,7 +182,7 @@ ENCODERS = {
     "step_forward": (coding.StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
     "pool": (
         coding.PoolEncoder,
-        EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_pool"),
+        EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_events"),
     ),
-    "surface": (coding.SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_surface")),
+    "surface": (coding.SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_events")),
 }

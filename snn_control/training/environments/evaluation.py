@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...analysis.episode_statistics import EpisodeStatistics, Watcher
-from ...analysis.health import Arrivals
+from ...analysis.health import InputStatistics
 from ...coding import ValueInput
 from ...controller import Batch
 from ...engine.kernels.encoders import REJECTED
@@ -43,7 +43,7 @@ class Evaluation:
     spikes_of: dict[str, np.ndarray]
     operations_of: dict[str, np.ndarray]
     conduct: list[EpisodeStatistics]
-    arrivals: dict[str, Arrivals]
+    arrivals: dict[str, InputStatistics]
 
     @property
     def score(self) -> float:
@@ -120,7 +120,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
     conduct: list[EpisodeStatistics] = [None] * episodes  # type: ignore[list-item]
-    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
+    arrivals = {name: InputStatistics(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
     arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
 
     def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
