@@ -46,7 +46,7 @@ Exit code: 0 done, or identical; 1 different; 2 bad input.
 UNBOUNDED = (-math.inf, math.inf)
 EACH = "a number, or one for each of its numbers"
 #: options for the controller that `--out` writes
-SURROUNDINGS: dict[str, dict[str, Any]] = {
+CONTROLLER_OPTIONS: dict[str, dict[str, Any]] = {
     "--period": {"type": number(1e-9, " s"), "metavar": "SECONDS", "help": "control period [s]: whole steps"},
     "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps per tick: period = T dt"},
     "--reset-each-tick": {"action": "store_true", "help": "each tick starts with the state of a reset network"},
@@ -72,7 +72,7 @@ def add_to(commands: Any) -> None:
     add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
     more = parser.add_argument_group("the controller of --out")
     numbers: dict[str, Any] = {"type": number(-1e30), "nargs": "+", "metavar": "X"}
-    for name, arguments in SURROUNDINGS.items():
+    for name, arguments in CONTROLLER_OPTIONS.items():
         more.add_argument(name, **(numbers if name.startswith(("--input", "--output")) else {}) | arguments)
     add_shared(parser, "--json")
 
@@ -212,7 +212,7 @@ def command(options: argparse.Namespace, file: str) -> str:
     """The command that reads the file with these options."""
     said = ["snn_control import", file, *([f"--dialect {options.dialect}"] if options.dialect else [])]
     said += [f"--option {key}={value}" for key, value in options.option]
-    for name, arguments in {"--dt": {}, **SURROUNDINGS}.items():
+    for name, arguments in {"--dt": {}, **CONTROLLER_OPTIONS}.items():
         value = getattr(options, name[2:].replace("-", "_"))
         if value and value != arguments.get("default"):
             words = value if isinstance(value, list) else [] if value is True else [value]
