@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench fuzz faults soak arm lint format setup clean
+.PHONY: help demo test test-all bench fuzz faults soak arm lint style format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -19,7 +19,7 @@ help: ## this list
 demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
 	$(BIN)/snn_control demo
 
-test: lint ## lint, types and all tests, with caches that begin empty (what .ci/run runs)
+test: style ## lint, types and all tests, with caches that begin empty (what .ci/run runs)
 	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
 test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders and 64-bit ARM, which `make test` skips
@@ -44,10 +44,12 @@ soak: $(VENV)/.stamp-test ## a controller node at 1 kHz with recording on, 15 mi
 arm: $(VENV)/.stamp-test ## controllers on 64-bit ARM under emulation: the same bits (needs qemu-user, gcc-aarch64-linux-gnu)
 	@$(BIN)/python -m tests.engine.aarch64
 
-lint: $(VENV)/.stamp-test ## ruff check, ruff format --check, mypy
+lint: style ## ruff check, ruff format --check, mypy
+	$(BIN)/python -m mypy
+
+style: $(VENV)/.stamp-test # the quick part of lint; mypy is one of the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m mypy
 
 format: $(VENV)/.stamp-test ## let ruff put the sources in order
 	$(BIN)/ruff check --fix .

@@ -36,8 +36,8 @@ BACKGROUNDS = (0.05, 0.10)
 LOST = math.radians(40.0)  # what an episode counts that is lost early
 #: what is tuned, in the order of the vector: the others stay
 TUNED = {
-    "CentroidP": ("gain", "tau", "few"),
-    "GatedTracker": ("gain", "feed_forward", "radius", "wider", "alpha", "beta", "few", "enough"),
+    "CentroidP": ("gain", "tau", "pseudocount"),
+    "GatedTracker": ("gain", "feed_forward", "radius", "extra_radius", "alpha", "beta", "pseudocount", "min_excess"),
 }
 #: backgrounds that it is tuned on: the centroid cannot follow anything before the hard one
 TUNE_BACKGROUNDS = {"CentroidP": (0.05,), "GatedTracker": (0.05, 0.10)}

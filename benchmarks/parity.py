@@ -125,7 +125,7 @@ class Pair:
             found.episodes += 1
             self.loaded.reset(keep_learning=True)
         before = int(self._counts.sum())
-        self.loaded.step(self.loaded.given(observation))
+        self.loaded.step(self.loaded.read_observation(observation))
         found.steps, found.spikes = found.steps + 1, found.spikes + int(self._counts.sum()) - before
         for key, pairs in (("commands", self._commands), ("fired", self._fired), ("states", self._states)):
             differs = any(one.tobytes() != other.tobytes() for one, other in pairs)
@@ -206,7 +206,7 @@ class Alone:
     def step(self, inputs: Mapping[str, Any], start: np.ndarray, raw: list[Any]) -> None:
         if start[0]:
             self.stepped.reset(keep_learning=True)
-        self.stepped.step(self.stepped.given(raw[0]))
+        self.stepped.step(self.stepped.read_observation(raw[0]))
 
 
 def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -> Found:

@@ -18,8 +18,6 @@ __all__ = ["Client", "pybullet", "silent"]
 def silent(*descriptors: int) -> Iterator[None]:
     """Discard what C code prints, because it would mix with the output of a command.
 
-    Parameters
-    ----------
     descriptors : the file descriptors to silence; by default standard output (1)
     """
     libc = ctypes.CDLL(None)

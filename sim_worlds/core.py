@@ -21,37 +21,29 @@ from gymnasium import spaces
 
 from snn_control.errors import DescriptionError, InputError
 
-from .baseline import Baseline
 from .client import Client, silent
 from .sensors.event_sensor import EventSensor
 
-__all__ = ["Goal", "Robot", "Task", "Tracking", "World", "check_action"]
+__all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_action"]
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
     """Raise InputError if an action has not the shape of its space, or is not finite. It may be beyond the bounds."""
-    given = np.asarray(action, np.float64)
-    if given.shape != space.shape:
-        raise InputError(f"action of shape {given.shape}: must have the shape {space.shape}")
-    if not math.isfinite(sum(given.tolist())) and not (finite := np.isfinite(given)).all():
+    numbers = np.asarray(action, np.float64)
+    if numbers.shape != space.shape:
+        raise InputError(f"action of shape {numbers.shape}: must have the shape {space.shape}")
+    if not math.isfinite(sum(numbers.tolist())) and not (finite := np.isfinite(numbers)).all():
         k = int(np.argmin(finite))
-        raise InputError(f"action[{k}] = {given[k]}: must be finite")
+        raise InputError(f"action[{k}] = {numbers[k]}: must be finite")
 
 
 class Robot(ABC):
-    """A body, and its actuators.
+    """A body, and its actuators. A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
 
-    A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
-
-    Parameters
-    ----------
     client : the physics client that the body is loaded into
     file : URDF
     joints : names of the joints that are driven and observed
     fixed : whether its base is fixed to the ground
-
-    Attributes
-    ----------
     position, velocity : of the joints [rad, rad/s]
     """
 
@@ -112,6 +104,23 @@ class Task(ABC):
         return {}
 
 
+class Baseline(ABC):
+    """A classical controller, for comparison and as a teacher.
+
+    label, note : its name in tables, and a remark below them
+    """
+
+    label: ClassVar[str]
+    note: ClassVar[str] = ""
+
+    def reset(self) -> None:  # noqa: B027 - optional
+        """Begin an episode; one without state has nothing to do."""
+
+    @abstractmethod
+    def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
+        """The action for an observation, or, where the baseline may know more than is seen, for an info."""
+
+
 @dataclass(frozen=True)
 class Tracking:
     """What a world's robot should follow, for the tables and pictures of a run.
@@ -161,11 +170,10 @@ class World(gymnasium.Env):
     `baselines` that ``run`` plays; ``rows``, the settings of the world's table in the gallery: label -> arguments. All
     optional.
 
-    A derived class names in ``RANDOMIZED`` what ``randomize`` changes, and does it in `vary`.
+    A derived class names in ``RANDOMIZED`` what ``randomize`` changes, and does it in `vary`. It names its `baselines`
+    in ``BASELINES``, and draws in `picture` what `render` shows.
 
-    Parameters
-    ----------
-    client : the physics client that ``robot`` was loaded into
+    client : the physics client that ``robot`` was loaded into; None if the robot moves itself, in `Robot.drive`
     sensors : their observations come before the robot's
     dt : of a step [s]
     duration : of an episode [s], after which it is truncated
@@ -179,10 +187,11 @@ class World(gymnasium.Env):
     _made_of: tuple[tuple[Any, ...], dict[str, Any]]
     #: what an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
     RANDOMIZED: ClassVar[Mapping[str, float]] = {}
+    BASELINES: ClassVar[Sequence[type[Baseline]]] = ()
 
     def __init__(
         self,
-        client: Client,
+        client: Client | None,
         robot: Robot,
         task: Task,
         sensors: Sequence[EventSensor] = (),
@@ -211,9 +220,10 @@ class World(gymnasium.Env):
             rule = "two parts of a world must not use the same name for an observation"
             raise DescriptionError("sensors", sorted(name for name, _ in observed), rule, "give each sensor a name")
         self.observation_space = spaces.Dict(dict(observed))
-        client.setTimeStep(dt / physics_steps)
-        client.setGravity(0.0, 0.0, -9.81)
-        self._start = client.saveState()
+        if client is not None:
+            client.setTimeStep(dt / physics_steps)
+            client.setGravity(0.0, 0.0, -9.81)
+            self._start = client.saveState()
         self._k = self.steps  # no episode has started
 
     def __new__(cls, *args: Any, **kwargs: Any) -> World:
@@ -227,7 +237,7 @@ class World(gymnasium.Env):
 
     def baselines(self) -> dict[str, Baseline]:
         """Classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have none."""
-        return {}
+        return {one.__name__: one() for one in self.BASELINES}
 
     @classmethod
     def start_file(cls) -> Path | None:
@@ -238,11 +248,16 @@ class World(gymnasium.Env):
     def vary(self, factors: Mapping[str, float]) -> None:
         """Make the episode that begins one with these factors, one for each of ``RANDOMIZED``."""
 
+    def picture(self) -> np.ndarray:
+        """The present state for people: (rows, columns, 3) uint8."""
+        raise NotImplementedError
+
+    def render(self) -> np.ndarray | None:
+        """The `picture`; None without a ``render_mode``."""
+        return None if self.render_mode is None else self.picture()
+
     def _observe(self) -> dict[str, np.ndarray]:
-        observation: dict[str, np.ndarray] = {}
-        for part in self._parts:
-            observation.update(part.observe())
-        return observation
+        return {name: value for part in self._parts for name, value in part.observe().items()}
 
     def _judge(self) -> tuple[float, bool, dict[str, Any]]:
         reward, over, info = self.task.judge()
@@ -256,8 +271,8 @@ class World(gymnasium.Env):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._k = 0
-        # a newly loaded body may move differently from a restored state, so the first episode restores it too
-        self.client.restoreState(self._start)
+        if self.client is not None:  # a new body may move differently from a restored one: the first is restored too
+            self.client.restoreState(self._start)
         factors = {}
         if self.randomize and self.RANDOMIZED:
             drawn = self.np_random.uniform(-self.randomize, self.randomize, len(self.RANDOMIZED))
@@ -275,7 +290,8 @@ class World(gymnasium.Env):
         self.robot.act(action)
         for _ in range(self._physics_steps):
             self.robot.drive()
-            self.client.stepSimulation()
+            if self.client is not None:
+                self.client.stepSimulation()
         self._k += 1
         self.robot.read()
         self.task.step(self._k)
@@ -288,7 +304,8 @@ class World(gymnasium.Env):
         return self._observe(), reward, over, truncated, info
 
     def close(self) -> None:
-        self.client.close()
+        if self.client is not None:
+            self.client.close()
         for sensor in self.sensors:
             sensor.close()
         super().close()

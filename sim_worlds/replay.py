@@ -85,22 +85,18 @@ class EventReplayEnv(gymnasium.Env):
         Slicer(*self._slicing)  # raises now for wrong arguments, and for a wrong file
         open_recording(*self._open)
         self.metadata = {**self.metadata, "render_fps": 1.0 / period}
-        self._values = {name: np.array(numbers, np.float64) for name, numbers in (values or {}).items()}
-        self._silent = tuple(silent)
+        # what does not change: values, and cameras without events
+        self._still = {name: np.array(numbers, np.float64) for name, numbers in (values or {}).items()}
+        parts: dict[str, Any] = {n: spaces.Box(-np.inf, np.inf, v.shape, np.float64) for n, v in self._still.items()}
         endless = np.full(actions, np.inf)
         self.action_space = spaces.Discrete(discrete) if discrete else spaces.Box(-endless, endless, dtype=np.float64)
-        box = spaces.Box
-        parts: dict[str, Any] = {n: box(-np.inf, np.inf, v.shape, np.float64) for n, v in self._values.items()}
         top = np.broadcast_to([period / speed, 65535, 65535, 1], (capacity, 4)).astype(np.float64)
-        parts |= {
-            input: box(np.zeros_like(top), top, dtype=np.float64),
-            f"{input}_count": box(0, capacity, (1,), np.int64),
-        }
-        for name in self._silent:
-            parts |= {name: box(0, 1, (1, 4), np.float64), f"{name}_count": box(0, 1, (1,), np.int64)}
+        parts[input] = spaces.Box(np.zeros_like(top), top, dtype=np.float64)
+        parts[f"{input}_count"] = spaces.Box(0, capacity, (1,), np.int64)
+        for name in silent:
+            self._still |= {name: np.zeros((1, 4)), f"{name}_count": np.zeros(1, np.int64)}
+            parts[name], parts[f"{name}_count"] = spaces.Box(0, 1, (1, 4), np.float64), spaces.Box(0, 1, (1,), np.int64)
         self.observation_space = spaces.Dict(parts)
-        self._slicer = Slicer(*self._slicing)
-        self._ticks: Iterator[Tick] = iter(())
         self._tick: Tick | None = None
 
     def _observation(self) -> dict[str, np.ndarray]:
@@ -110,17 +106,14 @@ class EventReplayEnv(gymnasium.Env):
             for k, column in enumerate((tick.t * (1e-9 / self.speed), tick.x, tick.y, tick.p)):
                 rows[:count, k] = column
         seen = {self.input: rows, f"{self.input}_count": np.array([count], np.int64)}
-        seen |= {name: numbers.copy() for name, numbers in self._values.items()}
-        for name in self._silent:
-            seen |= {name: np.zeros((1, 4)), f"{name}_count": np.zeros(1, np.int64)}
-        return seen
+        return seen | {name: numbers.copy() for name, numbers in self._still.items()}
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._slicer = Slicer(*self._slicing)
-        self._ticks = self._slicer.ticks(part(open_recording(*self._open).chunks(), *self._part))
+        self._ticks: Iterator[Tick] = self._slicer.ticks(part(open_recording(*self._open).chunks(), *self._part))
         self._tick = next(self._ticks, None)
         return self._observation(), {}
 

@@ -24,24 +24,10 @@ from pathlib import Path
 from typing import Any
 
 __all__ = [
-    "NO_VALUE",
-    "BuildError",
-    "CacheWarning",
-    "DescriptionError",
-    "InputError",
-    "ProgramError",
-    "RuntimeFault",
-    "SnnControlError",
-    "close_match",
-    "counted",
-    "describe_exception",
-    "how_to_install",
-    "in_file",
-    "in_line",
-    "message_of",
-    "nearest",
-    "within",
-]
+    "NO_VALUE", "BuildError", "CacheWarning", "DescriptionError", "InputError", "ProgramError", "RuntimeFault",
+    "SnnControlError", "close_match", "counted", "describe_exception", "how_to_install", "in_file", "in_line",
+    "message_of", "nearest", "within",
+]  # fmt: skip
 
 #: value of an error about something that is missing, or cannot be read
 NO_VALUE: Any = ...  # the same one in another process

@@ -9,7 +9,7 @@ import inspect
 import re
 from pathlib import Path
 
-from snn_control.engine.builtin import OURS
+from snn_control.engine.builtin import BUILTIN
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 PAGE, KERNELS = DOCS / "api.md", DOCS / "kernels.md"
@@ -56,7 +56,7 @@ without it.
 def kernels():
     """docs/kernels.md."""
     page = [KERNELS_HEAD]
-    for one in sorted(OURS.kernels, key=lambda one: one.name):
+    for one in sorted(BUILTIN.kernels, key=lambda one: one.name):
         text = inspect.getdoc(one.function).replace("``", "`").replace("|", "\\|")
         page.append(f"\n## {one.name}\n\nVersion {one.version}. {text}\n\n")
         page.append("| parameter | words | what it is |\n|---|---|---|\n")

@@ -6,17 +6,20 @@ import pytest
 from hypothesis import settings
 
 #: files that take long, longest first: one of them at the end would leave cores idle. The first compiles all kernels;
-#: those that come next compile into caches of their own, so that no two compile the same.
+#: those that come next compile into caches of their own or not at all, so that no two compile the same.
 LONG = (
-    "engine/test_kernels.py", "events/test_fuzz.py", "engine/test_compile.py", "ros/test_controller_node.py",
-    "ros/test_replay.py", "engine/test_brian2.py", "ros/test_events_replay.py", "cli/test_cli.py",
-    "training/test_interruption.py", "ros/test_world_node.py", "engine/test_digests.py", "test_one_tick.py",
-    "ros/test_packet_nodes.py", "ros/test_launch.py", "report/test_look.py", "cli/test_events_replay.py",
-    "test_plugins.py", "test_docs.py", "report/test_report.py", "training/test_events.py", "engine/test_aarch64.py",
-    "cli/test_training_page.py", "cli/test_new_events.py", "engine/test_fuzz.py", "ros/test_deploy.py",
-    "ros/test_safety.py", "training/test_seeds.py", "ros/test_supervisor.py", "ros/test_trained.py",
-    "training/test_trying_worlds.py", "sim_worlds/test_pan_tilt.py", "controller_file/test_writing.py",
-    "ros/test_shipped_worlds.py", "engine/test_scale.py", "record/test_input_log.py", "ros/test_view_node.py",
+    "engine/test_kernels.py", "engine/test_compile.py", "events/test_fuzz.py", "test_types.py",
+    "ros/test_controller_node.py", "ros/test_events_replay.py", "training/test_interruption.py",
+    "training/test_event_tracker.py", "engine/test_digests.py", "ros/test_replay.py", "test_flat.py", "test_docs.py",
+    "training/test_events.py", "ros/test_supervisor.py", "report/test_look.py", "engine/test_brian2.py",
+    "ros/test_shipped_worlds.py", "sim_worlds/test_pan_tilt.py", "cli/test_events_replay.py", "training/test_seeds.py",
+    "cli/test_training_page.py", "training/test_trying_worlds.py", "report/test_report.py", "cli/test_cli.py",
+    "network/test_connectors.py", "test_plugins.py", "cli/test_run.py", "ros/test_world_node.py",
+    "ros/test_packet_nodes.py", "cli/test_new_events.py", "ros/test_trained.py", "ros/test_safety.py",
+    "report/test_event_video.py", "cli/test_events_view.py", "engine/test_controller_reference.py", "test_one_tick.py",
+    "ros/test_view_node.py", "ros/test_launch.py", "engine/test_fuzz.py", "engine/test_tuning.py",
+    "controller_file/test_writing.py", "cli/test_train.py", "ros/test_deploy.py", "nir/test_export.py",
+    "events/test_codecs.py", "cli/test_plot.py", "engine/test_scale.py", "record/test_input_log.py",
     "ros/test_encoder_node.py",
 )  # fmt: skip
 

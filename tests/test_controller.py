@@ -273,7 +273,7 @@ def test_predict_takes_the_rows_in_use_of_a_padded_observation():
 
 def test_a_count_beside_a_value_is_no_count_of_rows():
     one = two_values()
-    assert one.given({"a": np.ones(2), "b": 3, "a_count": 1})["a"].tolist() == [1, 1]
+    assert one.read_observation({"a": np.ones(2), "b": 3, "a_count": 1})["a"].tolist() == [1, 1]
 
 
 def test_a_refused_observation_leaves_the_controller_ready():

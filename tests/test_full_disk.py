@@ -14,14 +14,14 @@ import numpy as np
 from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.events import writing
-from snn_control.events.hot_pixels import FoundPixels, save_mask
+from snn_control.events.hot_pixels import HotPixelMask, save_mask
 from snn_control.files import replace_text
 from snn_control.record.episode import EpisodeRecorder
 from snn_control.record.run_folder import write_run
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.report.video_file import VideoWriter
 from snn_control.resources import shipped
-from snn_control.training.algorithms.cma_checkpoint import Search
+from snn_control.training.algorithms.recipe_search import Search
 from tests.events.recordings import some_events
 
 folder = Path(sys.argv[1])
@@ -30,7 +30,7 @@ rng = np.random.default_rng(0)
 episode = EpisodeRecorder(["a"])
 search = Search({"parameters": ["a"] * 9, "population": 30, "seed": 1})
 search.tell(search.ask(), [1.0] * 30)
-mask = FoundPixels(rng.random((90, 90)) > 0.5, rng.integers(0, 9, (90, 90)), 1.0, 1.0)
+mask = HotPixelMask(rng.random((90, 90)) > 0.5, rng.integers(0, 9, (90, 90)), 1.0, 1.0)
 
 def video(path):
     with VideoWriter(path, 20) as film:

@@ -17,7 +17,7 @@ from snn_control.engine import registry
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
 from snn_control.engine.lowering import EncoderLowering, Plugin
-from snn_control.engine.registry import our
+from snn_control.engine.registry import builtin
 from snn_control.errors import BuildError, ProgramError
 from snn_control.network import LIF, Network, Population
 
@@ -59,7 +59,7 @@ LISTED = """
     from snn_control.engine.registry import all_kernels
     from tests import reference
     references = {**reference.REFERENCES, **registry.companions("reference")}
-    own = set(all_kernels()) - set(registry.our("kernels"))
+    own = set(all_kernels()) - set(registry.builtin("kernels"))
     print(sorted(own), set(all_kernels()) - set(references), repr(registry.faults()))
 """
 
@@ -120,8 +120,8 @@ BROKEN = {
     "ours": (
         """
         from snn_control.engine.lowering import Plugin
-        from snn_control.engine.registry import our
-        PLUGIN = Plugin(neurons={"mine": our("neurons")["lif"]})
+        from snn_control.engine.registry import builtin
+        PLUGIN = Plugin(neurons={"mine": builtin("neurons")["lif"]})
         """,
         "neurons 'mine': LIF is a description of snn_control; make a subclass of it",
     ),
@@ -136,7 +136,7 @@ BROKEN = {
 MINE = """
     from dataclasses import dataclass
     from snn_control.engine.lowering import Plugin
-    from snn_control.engine.registry import our
+    from snn_control.engine.registry import builtin
     from snn_control.engine.rows import count, kernel
     from snn_control.network import LIF
     @dataclass(frozen=True, eq=False)
@@ -145,7 +145,7 @@ MINE = """
     @kernel()
     def k(n: count):
         pass
-    lowering = our("neurons")["lif"][1]
+    lowering = builtin("neurons")["lif"][1]
     PLUGIN = Plugin(kernels=(k,), neurons={"%s": (Mine, lowering), "%s": (Mine, lowering)})
 """
 
@@ -249,7 +249,7 @@ def fails(*_):
     raise RuntimeError("no idea")
 
 
-LOWERING = our("neurons")["lif"][1]
+LOWERING = builtin("neurons")["lif"][1]
 STATES = LOWERING.states(LIF())
 
 

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 
 __all__ = ["PD", "PID", "TORQUES"]
 
@@ -42,7 +42,6 @@ class PID(PD):
     _sum: np.ndarray = field(default_factory=lambda: np.zeros(2))
 
     def reset(self) -> None:
-        """Reset the integral."""
         self._sum = np.zeros(2)
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

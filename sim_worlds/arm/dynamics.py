@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 from numba.extending import register_jitable
 
@@ -65,6 +65,4 @@ def move(state, u1, u2, load, dt):
         state[2 + k] = min(max(state[2 + k], -FASTEST), FASTEST)
 
 
-def compiled_move() -> Callable[..., None]:
-    """`move`, compiled."""
-    return compile_function(move, "void(float64[::1], float64, float64, float64, float64)")
+compiled_move = functools.partial(compile_function, move, "void(float64[::1], float64, float64, float64, float64)")

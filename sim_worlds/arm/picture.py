@@ -16,14 +16,10 @@ BACK, WANTED, LINK, JOINT, LOAD = (250, 250, 250), (150, 210, 150), (60, 90, 140
 
 
 def draw(angles: np.ndarray, target: np.ndarray, load: float) -> np.ndarray:
-    """The arm with its load, and behind it, in green, the arm where it should be.
+    """The arm with its load, and behind it, in green, the arm where it should be: (336, 336, 3) uint8.
 
     angles, target : (2,) of shoulder and elbow, and wanted ones [rad]
     load : in the hand [kg]
-
-    Returns
-    -------
-    (336, 336, 3) uint8
     """
     image = np.full((SIDE, SIDE, 3), BACK, np.uint8)
     across, down = np.arange(SIDE)[None, :] - SIDE / 2, np.arange(SIDE)[:, None] - SIDE / 2

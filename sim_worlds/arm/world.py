@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from snn_control.errors import DescriptionError
-
-from ..core import Tracking, check_action
+from ..core import Robot, Tracking, World
+from ..follow_path import FollowPath
 from .baselines import PD, PID, TORQUES
 from .dynamics import FASTEST, STOPS, compiled_move
 from .picture import draw
@@ -25,7 +23,54 @@ WIDTH = 0.4  # rad, amplitude of each of the two sines of a joint
 FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, of the sines of shoulder and elbow
 
 
-class ArmUnknownLoadEnv(gymnasium.Env):
+class Arm(Robot):
+    """Action: (2,) torques [N m]. It moves by the equations of ``dynamics``.
+
+    state : (4,) float64, angles and speeds [rad, rad/s]
+    wanted : the same, wanted
+    load : [kg]
+    """
+
+    def __init__(self) -> None:
+        self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
+        ends = {"position": STOPS, "velocity": FASTEST}
+        self.observation_spaces = {
+            f"{what}_{end}": spaces.Box(-limit, limit, (2,), np.float64)
+            for what in ("joint", "target")
+            for end, limit in ends.items()
+        }
+        self._move, self._torques = compiled_move(), TORQUES.tolist()
+
+    def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
+        self.state, self.wanted, self.load = np.array([*wanted[:2], 0.0, 0.0]), wanted, load
+        self.read()
+
+    def act(self, action: Any) -> None:
+        self._command = [min(max(float(u), -most), most) for u, most in zip(action, self._torques)]
+
+    def drive(self) -> None:
+        self._move(self.state, *self._command, self.load, STEP)
+
+    def read(self) -> None:
+        q1, q2, v1, v2 = self.state.tolist()
+        self.position, self.velocity = [q1, q2], [v1, v2]
+
+    def observe(self) -> dict[str, np.ndarray]:
+        seen = np.concatenate([self.state, self.wanted])
+        return {name: seen[2 * k : 2 * k + 2] for k, name in enumerate(self.observation_spaces)}
+
+
+class FollowSines(FollowPath):
+    """See `ArmUnknownLoadEnv`."""
+
+    def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
+        phase, load = rng.uniform(0.0, 2.0 * math.pi, (2, 2)), rng.uniform(*LOADS)
+        turn = 2.0 * math.pi * FREQUENCIES
+        angle = turn * times[:, None, None] + phase
+        return load, np.hstack([MIDDLE + WIDTH * np.sin(angle).sum(2), WIDTH * (turn * np.cos(angle)).sum(2)])
+
+
+class ArmUnknownLoadEnv(World):
     """Follow a path of joint angles with a load that changes from episode to episode and is not observed.
 
     An arm of two joints in a vertical plane: an upper arm of 0.4 m and 2 kg, a forearm of 0.35 m and 1.2 kg, 0.5 N m
@@ -70,6 +115,10 @@ class ArmUnknownLoadEnv(gymnasium.Env):
         "rows": {f"{load} kg": {"load": load} for load in (0.5, 1.5, 2.5)},
     }
 
+    BASELINES = PD, PID
+
+    robot: Arm
+
     def __init__(
         self,
         load: float | None = None,
@@ -77,71 +126,9 @@ class ArmUnknownLoadEnv(gymnasium.Env):
         scored_from: float = 40.0,
         render_mode: str | None = None,
     ) -> None:
-        if load is not None and not 0 <= load <= 10:
-            raise DescriptionError("load", load, "must be from 0 to 10 kg, or None")
-        if not (math.isfinite(duration) and duration >= STEP):
-            raise DescriptionError("duration", duration, f"must be finite and at least one step of {STEP} s")
-        if render_mode not in (None, "rgb_array"):
-            raise DescriptionError("render_mode", render_mode, "must be None or 'rgb_array'")
-        self.load, self.scored_from, self.render_mode = load, scored_from, render_mode
-        self.dt, self.steps = STEP, round(duration / STEP)
-        self.max_episode_steps = self.steps  # so that trainers need not cut its episodes
-        self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
-        angles, speeds = (spaces.Box(-limit, limit, (2,), np.float64) for limit in (STOPS, FASTEST))
-        ends = {"position": angles, "velocity": speeds}
-        self.observation_space = spaces.Dict(
-            {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
-        )
-        self._move = compiled_move()
-        self._k = self.steps  # no episode has started
+        robot = Arm()
+        task = FollowSines(robot, load, scored_from, STEP)
+        super().__init__(None, robot, task, dt=STEP, duration=duration, render_mode=render_mode)
 
-    def baselines(self) -> dict[str, Any]:
-        """PD and PID, by name; see `sim_worlds.core.World.baselines`."""
-        return {"PD": PD(), "PID": PID()}
-
-    def reset(
-        self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-        super().reset(seed=seed)
-        phase, drawn = self.np_random.uniform(0.0, 2.0 * math.pi, (2, 2)), self.np_random.uniform(*LOADS)
-        self._held = float(drawn if self.load is None else self.load)
-        turn = 2.0 * math.pi * FREQUENCIES
-        angle = turn * (np.arange(self.steps + 1) * STEP)[:, None, None] + phase
-        self._path = np.hstack([MIDDLE + WIDTH * np.sin(angle).sum(2), WIDTH * (turn * np.cos(angle)).sum(2)])
-        self._state = np.array([*self._path[0, :2], 0.0, 0.0])
-        self._k, self._squares = 0, 0.0
-        observation, _, info = self._judge()
-        return observation, info
-
-    def _judge(self) -> tuple[dict[str, np.ndarray], float, dict[str, Any]]:
-        """Observation, error and info at present."""
-        now = np.concatenate([self._state, self._path[self._k]])
-        error = math.hypot(now[0] - now[4], now[1] - now[5])
-        observation = {
-            "joint_position": now[:2], "joint_velocity": now[2:4],
-            "target_position": now[4:6], "target_velocity": now[6:],
-        }  # fmt: skip
-        info = {"time": self._k * STEP, "error": error, "target": self._path[self._k, :2].copy(), "load": self._held}
-        return observation, error, info
-
-    def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        if self._k >= self.steps:
-            raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
-        check_action(action, self.action_space)
-        u1, u2 = float(action[0]), float(action[1])
-        most1, most2 = TORQUES
-        self._move(self._state, min(max(u1, -most1), most1), min(max(u2, -most2), most2), self._held, STEP)
-        self._k += 1
-        observation, error, info = self._judge()
-        if info["time"] > self.scored_from:
-            self._squares += error * error
-        over = self._k >= self.steps
-        counted = self.steps - min(self.steps, round(self.scored_from / STEP))
-        if over and counted:
-            info["score"] = {"rms_error": math.sqrt(self._squares / counted)}
-        return observation, -error, False, over, info
-
-    def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
-        return draw(self._state[:2], self._path[self._k, :2], self._held)
+    def picture(self) -> np.ndarray:
+        return draw(self.robot.state[:2], self.robot.wanted[:2], self.robot.load)

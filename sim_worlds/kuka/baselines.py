@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
 from ..client import Client
+from ..core import Baseline
 from .robot import FRICTION, STEP, TORQUES, Kuka
 
 __all__ = ["DAMPING", "INTEGRAL", "PD", "PID", "STIFFNESS", "ComputedTorque"]
@@ -44,7 +44,6 @@ class PID(PD):
         self.reset()
 
     def reset(self) -> None:
-        """Reset the integral."""
         self._sum = np.zeros(7)
 
     def more(self, observation: dict[str, np.ndarray], error: np.ndarray) -> np.ndarray:
@@ -70,7 +69,6 @@ class ComputedTorque(PD):
         self.reset()
 
     def reset(self) -> None:
-        """Forget the last speeds."""
         self._before: np.ndarray | None = None
 
     def more(self, observation: dict[str, np.ndarray], error: np.ndarray) -> np.ndarray:

@@ -28,6 +28,12 @@ DELAY = 2e-3  # s, of what the sensors say
 NOISE = np.repeat([1e-4, 5e-3], 7)  # rad and rad/s, standard deviations of what the sensors say
 HAND = 0.12  # m, from the last link's frame to the middle of the load
 LOAD_RADIUS = 0.06  # m, of the load, a ball
+BALL = f"""<visual><geometry><sphere radius="{LOAD_RADIUS}"/></geometry>
+<material name="Red"><color rgba="0.8 0.1 0.1 1"/></material></visual>"""
+#: of the URDF; an episode sets mass and inertia
+LOAD = f"""<robot><link name="load">{{}}<inertial><mass value="1"/>
+<inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link><joint name="hand" type="fixed">
+<parent link="lbr_iiwa_link_7"/><child link="load"/><origin xyz="0 0 {HAND}"/></joint></robot>"""
 
 
 def urdf(shapes: bool) -> ElementTree.Element:
@@ -45,20 +51,7 @@ def urdf(shapes: bool) -> ElementTree.Element:
                 link.remove(shape)
     for mesh in robot.iter("mesh"):
         mesh.set("filename", str(file.parent / mesh.attrib["filename"]))
-    load = ElementTree.SubElement(robot, "link", name="load")
-    if shapes:
-        seen = ElementTree.SubElement(load, "visual")
-        ball = ElementTree.SubElement(seen, "geometry")
-        ElementTree.SubElement(ball, "sphere", radius=str(LOAD_RADIUS))
-        colour = ElementTree.SubElement(seen, "material", name="Red")
-        ElementTree.SubElement(colour, "color", rgba="0.8 0.1 0.1 1")
-    inertial = ElementTree.SubElement(load, "inertial")
-    ElementTree.SubElement(inertial, "mass", value="1")  # until an episode says another one
-    ElementTree.SubElement(inertial, "inertia", dict.fromkeys(("ixx", "iyy", "izz"), "1"), ixy="0", ixz="0", iyz="0")
-    hand = ElementTree.SubElement(robot, "joint", name="hand", type="fixed")
-    ElementTree.SubElement(hand, "parent", link="lbr_iiwa_link_7")
-    ElementTree.SubElement(hand, "child", link="load")
-    ElementTree.SubElement(hand, "origin", xyz=f"0 0 {HAND}")
+    robot.extend(ElementTree.fromstring(LOAD.format(BALL if shapes else "")))
     return robot
 
 

@@ -1,18 +1,17 @@
-"""Following a path of joint angles with a load that nobody tells."""
+"""Following a path of joint angles with an unmeasured load."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 
 from snn_control.errors import DescriptionError
 
-from ..core import Task
+from ..follow_path import FollowPath
 from .robot import STEP, Kuka
 
-__all__ = ["MIDDLE", "MOTIONS", "FollowPath", "sines", "waypoints"]
+__all__ = ["MIDDLE", "MOTIONS", "FollowMotion", "sines", "waypoints"]
 
 LOADS = (0.0, 3.0)  # kg, range of the load of an episode
 MIDDLE = np.array([0.0, 0.9, 0.0, -1.3, 0.0, 0.9, 0.0])  # rad, centre of all paths
@@ -43,38 +42,14 @@ def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 MOTIONS = {"sines": sines, "waypoints": waypoints}
 
 
-class FollowPath(Task):
-    """A path and a load for each episode.
-
-    load : [kg], or None: it is drawn
-    scored_from : time [s] from which the score counts
-    """
+class FollowMotion(FollowPath):
+    """A path and a load for each episode; see `FollowPath`."""
 
     def __init__(self, robot: Kuka, load: float | None, motion: str, scored_from: float) -> None:
-        if load is not None and not 0 <= load <= 10:
-            raise DescriptionError("load", load, "must be from 0 to 10 kg, or None")
+        super().__init__(robot, load, scored_from, STEP)
         if motion not in MOTIONS:
             raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
-        self.robot, self.load, self._draw = robot, load, MOTIONS[motion]
-        self._counted_from = round(scored_from / STEP)
+        self._motion = MOTIONS[motion]
 
-    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
-        drawn = float(rng.uniform(*LOADS))
-        self._held = drawn if self.load is None else float(self.load)
-        self._path = self._draw(rng, times)
-        self._squares, self._counted = 0.0, 0
-        self.robot.begin(self._path[0], self._held, rng)
-        self._error = 0.0
-
-    def step(self, k: int) -> None:
-        self.robot.wanted = self._path[k]
-        self._error = math.dist(self.robot.position, self.robot.wanted[:7].tolist())
-        if k > self._counted_from:
-            self._squares += self._error**2
-            self._counted += 1
-
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        return -self._error, False, {"error": self._error, "target": self.robot.wanted[:7].copy(), "load": self._held}
-
-    def score(self) -> dict[str, float]:
-        return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}
+    def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
+        return rng.uniform(*LOADS), self._motion(rng, times)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from ..client import Client
 from ..core import Tracking, World
+from .baselines import PD, PID, ComputedTorque
+from .picture import Picture
 from .robot import STEP, Kuka
-from .task import FollowPath
+from .task import FollowMotion
 
 __all__ = ["KukaPayloadEnv"]
 
@@ -62,13 +63,8 @@ class KukaPayloadEnv(World):
         "controller": "kuka",
         "compared_with": ("PID", "ComputedTorque"),
         "tracking": Tracking(
-            target="target",
-            head="joint_position",
-            error="error",
-            axes=tuple(f"Joint {k}" for k in range(1, 8)),
-            lost=60.0,
-            closed=5.0,
-            scored_from=30.0,
+            target="target", head="joint_position", error="error", axes=tuple(f"Joint {k}" for k in range(1, 8)),
+            lost=60.0, closed=5.0, scored_from=30.0,
         ),
         "rows": {
             "no load": {"load": 0.0},
@@ -76,7 +72,8 @@ class KukaPayloadEnv(World):
             "3 kg, waypoints": {"load": 3.0, "motion": "waypoints"},
             "random load, randomised": {"randomize": 1.0},
         },
-    }
+    }  # fmt: skip
+    BASELINES = PD, PID, ComputedTorque
 
     robot: Kuka
 
@@ -91,24 +88,14 @@ class KukaPayloadEnv(World):
     ) -> None:
         client = Client()
         robot = Kuka(client)
-        task = FollowPath(robot, load, motion, scored_from)
+        task = FollowMotion(robot, load, motion, scored_from)
         super().__init__(client, robot, task, dt=STEP, duration=duration, randomize=randomize, render_mode=render_mode)
-        self._picture: Any = None
+        self._picture: Picture | None = None
 
     def vary(self, factors: Mapping[str, float]) -> None:
         self.robot.vary(factors)
 
-    def baselines(self) -> dict[str, Any]:
-        """PD, PID and computed torque of the arm without load, by name; see `sim_worlds.core.World.baselines`."""
-        from .baselines import PD, PID, ComputedTorque
-
-        return {"PD": PD(), "PID": PID(), "ComputedTorque": ComputedTorque()}
-
-    def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
+    def picture(self) -> np.ndarray:
         if self._picture is None:
-            from .picture import Picture
-
             self._picture = Picture()
         return self._picture.draw(self.robot.position, self.robot.wanted[:7])

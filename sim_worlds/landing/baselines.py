@@ -15,10 +15,10 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import STRONGEST
 
-__all__ = ["BASELINES", "FlowDivergence", "TrueDivergence", "measure"]
+__all__ = ["FlowDivergence", "TrueDivergence", "measure"]
 
 STEP = 5e-3  # s
 SIDE = 48  # pixels of the camera
@@ -45,8 +45,6 @@ def measure(events, count, keep, picture, sums):
     Where the flow moves a slope of the picture, the brightness changes: e = slopes . (D, u, v) a second. The events are
     these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
 
-    Parameters
-    ----------
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     keep : share of the picture that a step leaves
     picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; written
@@ -57,21 +55,16 @@ def measure(events, count, keep, picture, sums):
             picture[j, i] *= keep
     for j in range(BORDER, SIDE - BORDER):
         for i in range(BORDER, SIDE - BORDER):
-            a, b, c = slopes(picture, i, j)
-            sums[0, 0] += a * a * STEP
-            sums[0, 1] += a * b * STEP
-            sums[0, 2] += a * c * STEP
-            sums[1, 1] += b * b * STEP
-            sums[1, 2] += b * c * STEP
-            sums[2, 2] += c * c * STEP
+            slope = slopes(picture, i, j)
+            for p in range(3):
+                for q in range(p, 3):
+                    sums[p, q] += slope[p] * slope[q] * STEP
     for k in range(count):
         x, y = np.int64(events[k, 1]), np.int64(events[k, 2])
         if BORDER <= x < SIDE - BORDER and BORDER <= y < SIDE - BORDER:
-            a, b, c = slopes(picture, x, y)
-            sign = 2.0 * events[k, 3] - 1.0
-            sums[3, 0] += sign * a
-            sums[3, 1] += sign * b
-            sums[3, 2] += sign * c
+            slope = slopes(picture, x, y)
+            for p in range(3):
+                sums[3, p] += (2.0 * events[k, 3] - 1.0) * slope[p]
     for k in range(count):  # when all have been compared with what was there before
         picture[np.int64(events[k, 2]), np.int64(events[k, 1])] += 2.0 * events[k, 3] - 1.0
 
@@ -85,32 +78,31 @@ class FlowDivergence(Baseline):
     """Constant divergence, measured in the events by least squares.
 
     acceleration = K (D - wanted), with K = ``gain`` at first. It falls with the height, of which the share
-    exp(-integral of D) is left, so that the loop is as quick at any height, but not below ``least``.
+    exp(-integral of D) is left, so that the loop is as quick at any height, but not below ``min_gain``.
 
-    gain, least : [m/s]; wanted : [1/s]
-    fade : time constant of the picture [s]
+    gain, min_gain : [m/s]; wanted : [1/s]
+    tau_picture : time constant of the picture [s]
     tau : time constant of the sums over time [s]
-    few : added to the diagonal of the normal matrix, so that few events mean little flow
+    ridge : added to the diagonal of the normal matrix, so that few events mean little flow
     """
 
     label: ClassVar[str] = "divergence of the flow"
 
     gain: float = 8.0
-    least: float = 3.0
+    min_gain: float = 3.0
     wanted: float = 0.5
-    fade: float = 0.3
+    tau_picture: float = 0.3
     tau: float = 0.05
-    few: float = 10.0
+    ridge: float = 10.0
 
     def __post_init__(self) -> None:
         self._measure = compile_function(
             measure, "void(float32[:,::1], int64, float64, float64[:,::1], float64[:,::1])"
         )
-        self._keep, self._forget = math.exp(-STEP / self.fade), math.exp(-STEP / self.tau)
+        self._keep, self._forget = math.exp(-STEP / self.tau_picture), math.exp(-STEP / self.tau)
         self.reset()
 
     def reset(self) -> None:
-        """Nothing has been seen."""
         self._picture, self._sums, self._left = np.zeros((SIDE, SIDE)), np.zeros((4, 3)), 1.0
 
     def divergence(self, observation: dict[str, np.ndarray]) -> float:
@@ -118,35 +110,32 @@ class FlowDivergence(Baseline):
         self._sums *= self._forget
         self._measure(observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums)
         upper = self._sums[:3]
-        matrix = upper + np.triu(upper, 1).T + self.few * np.eye(3)
+        matrix = upper + np.triu(upper, 1).T + self.ridge * np.eye(3)
         return float(np.linalg.solve(matrix, self._sums[3])[0])
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         divergence = self.divergence(observation)
         self._left *= math.exp(-divergence * STEP)
-        return _command(max(self.gain * self._left, self.least) * (divergence - self.wanted))
+        return _command(max(self.gain * self._left, self.min_gain) * (divergence - self.wanted))
 
 
 @dataclass
 class TrueDivergence(Baseline):
     """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
 
-    acceleration = K (D - wanted), K = ``gain`` + ``rise`` height, but at most ``most``: the same change of the speed
-    changes the divergence more from low down, and more so than a controller with delays could bear.
+    acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``: the same change of
+    the speed changes the divergence more from low down, and more so than a controller with delays could bear.
 
-    gain, most : [m/s]; rise : [1/s]; wanted : [1/s]
+    gain, max_gain : [m/s]; gain_slope : [1/s]; wanted : [1/s]
     """
 
     label: ClassVar[str] = "true divergence"
 
     gain: float = 1.0
-    rise: float = 4.0
-    most: float = 8.0
+    gain_slope: float = 4.0
+    max_gain: float = 8.0
     wanted: float = 0.5
 
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        gain = min(self.gain + self.rise * info["height"], self.most)
+        gain = min(self.gain + self.gain_slope * info["height"], self.max_gain)
         return _command(gain * (info["divergence"] - self.wanted))
-
-
-BASELINES: dict[str, type] = {one.__name__: one for one in (FlowDivergence, TrueDivergence)}

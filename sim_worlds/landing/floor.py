@@ -8,8 +8,8 @@ never shorter than three pixels.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -17,6 +17,7 @@ from numba.extending import register_jitable
 from snn_control.engine.compile import compile_function
 
 from ..sensors.pinhole import Pinhole
+from ..sensors.texture import band_passed_noise
 
 __all__ = ["OCTAVES", "Floor", "compiled_render", "draw_tile", "render"]
 
@@ -28,15 +29,8 @@ FADE = 3.0  # pixels of a wavelength that is invisible; one of twice that has it
 
 
 def draw_tile(rng: np.random.Generator) -> np.ndarray:
-    """(128, 128) float32, periodic band-passed Gaussian noise of mean 0 and deviation 1.
-
-    Its spectrum is a Gaussian of the logarithm of the spatial frequency, a third of an e-fold wide, around ``WAVE``.
-    """
-    noise = rng.standard_normal((SIDE, SIDE))
-    waves = np.hypot(np.fft.fftfreq(SIDE)[:, None], np.fft.rfftfreq(SIDE)[None, :]) * WAVE
-    waves[0, 0] = 1e-9  # the mean, which the filter removes
-    tile = np.fft.irfft2(np.fft.rfft2(noise) * np.exp(-0.5 * (np.log(waves) / 0.33) ** 2), s=noise.shape)
-    return (tile / tile.std()).astype(np.float32)
+    """(128, 128) float32, see `band_passed_noise`."""
+    return band_passed_noise(rng, (SIDE, SIDE), WAVE, 0.33, std=1.0)
 
 
 @register_jitable
@@ -57,8 +51,6 @@ def add_octave(row, tile, x, y, scale, left, down, weight):
 def render(picture, tile, focal, view, places, contrast, scratch):
     """Draw what the camera sees.
 
-    Parameters
-    ----------
     picture : (height, width) float32, log intensity, row y and column x; written. Up in it is ahead, right is right
     tile : (128, 128) float32, see `draw_tile`
     focal : focal length [pixels]
@@ -90,19 +82,15 @@ def render(picture, tile, focal, view, places, contrast, scratch):
                 add_octave(picture[j], tile, scratch[0], scratch[1], np.float32(scale), u, v, np.float32(weight))
 
 
-def compiled_render() -> Callable[..., None]:
-    """`render`, compiled."""
-    frame, vector = "float32[:,::1]", "float64[::1]"
-    return compile_function(render, f"void({frame}, {frame}, float64, {vector}, float64[:,::1], float64, {frame})")
+compiled_render = functools.partial(
+    compile_function,
+    render,
+    "void(float32[:,::1], float32[:,::1], float64, float64[::1], float64[:,::1], float64, float32[:,::1])",
+)
 
 
 class Floor:
-    """Pictures of the floor by `render`; ``reset``, ``step`` and ``close`` are those of a scene of `EventSensor`.
-
-    Parameters
-    ----------
-    pinhole : the camera
-    """
+    """Pictures of the floor by `render`, as a camera (``pinhole``) sees it."""
 
     def __init__(self, pinhole: Pinhole) -> None:
         self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
@@ -119,6 +107,3 @@ class Floor:
         """The picture one step later, (height, width) float32: an array that the next call overwrites."""
         self._render(self._picture, self._tile, self._focal, view, self._places, self._contrast, self._scratch)
         return self._picture
-
-    def close(self) -> None:
-        """There is nothing to close."""

@@ -6,34 +6,21 @@ import math
 
 import numpy as np
 
-from ..sensors.view import with_events
-
 __all__ = ["draw"]
 
-SCALE = 6
 SHOWN = 4.5  # m of height beside the camera's picture
 SKY, GROUND, BODY, FLOW = (24, 26, 30), (92, 84, 70), (235, 235, 235), (90, 230, 90)
 
 
-def draw(
-    log_intensity: np.ndarray, recent: np.ndarray, sign: np.ndarray, height: float, roll: float, speed: float
-) -> np.ndarray:
-    """Left the quadrotor above the ground, from behind; right the floor in grey with the recent events over it.
+def draw(seen: np.ndarray, height: float, roll: float, speed: float) -> np.ndarray:
+    """Left the quadrotor above the ground, from behind; right what the camera sees: (rows, 1.5 columns, 3) uint8.
 
-    Parameters
-    ----------
-    log_intensity, recent, sign : see `with_events`
+    seen : (rows, columns, 3) uint8
     height : of the feet [m]
     roll : clockwise, seen from behind [rad]
     speed : upwards [m/s], drawn as a bar at the body
-
-    Returns
-    -------
-    (6 rows, 9 columns, 3) uint8
     """
-    rows, columns = log_intensity.shape
-    seen = with_events(log_intensity, recent, sign, 90.0, SCALE)
-    side = np.full((rows * SCALE, columns * SCALE // 2, 3), SKY, np.uint8)
+    side = np.full((seen.shape[0], seen.shape[1] // 2, 3), SKY, np.uint8)
     high, wide = side.shape[:2]
     ground = high - 12
     side[ground:] = GROUND

@@ -30,8 +30,6 @@ class Quadrotor(Robot):
 
     A control of its own, which knows the position, tilts it against what drives it aside: that is not the task here.
 
-    Attributes
-    ----------
     position, velocity : of the camera [m, m/s], (3,) each
     tilt : to the front and to the left [rad]
     wind : of the air [m/s], (3,)

@@ -21,9 +21,6 @@ WAVES = 4  # sines of a component of the wind
 class Landing(Task):
     """Land; see `EventLandingEnv` for reward, info and score.
 
-    Parameters
-    ----------
-    robot : the quadrotor
     heights : range of the start [m]
     gusts : rms of each component of the wind [m/s]
     """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from ..sensors.camera_model import CameraModel
 from ..sensors.event_camera import EventCamera
 from ..sensors.event_sensor import EventSensor
 from ..sensors.pinhole import Pinhole
+from .baselines import FlowDivergence, TrueDivergence
 from .floor import Floor
 from .picture import draw
 from .robot import DRAG, FEET, LAG, Quadrotor
@@ -36,8 +36,8 @@ class FloorCamera(EventSensor):
     """
 
     def __init__(self, camera: EventCamera, robot: Quadrotor, contrast: float) -> None:
-        super().__init__(camera, Floor(PINHOLE))
-        self.robot, self.contrast = robot, contrast
+        super().__init__(camera)
+        self.scene, self.robot, self.contrast = Floor(PINHOLE), robot, contrast
 
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
         view = np.array([*self.robot.position, *self.robot.tilt])
@@ -110,6 +110,10 @@ class EventLandingEnv(World):
     }
     #: the thrust is known from the hover before, but for 5 %
     RANDOMIZED = {"strength": 0.05, "lag": 0.3, "drag": 0.5, "contrast": 0.4, "threshold": 0.25, "gusts": 0.5}  # noqa: RUF012
+    BASELINES = FlowDivergence, TrueDivergence
+
+    robot: Quadrotor
+    task: Landing
 
     def __init__(
         self,
@@ -131,35 +135,20 @@ class EventLandingEnv(World):
         robot = Quadrotor(client, STEP)
         eye = EventCamera((PINHOLE.width, PINHOLE.height), camera, STEP, CAPACITY)
         self._model, self._contrast = eye.model, contrast
-        self._camera, self._landing = FloorCamera(eye, robot, contrast), Landing(robot, (height[0], height[1]), gusts)
+        self._camera, landing = FloorCamera(eye, robot, contrast), Landing(robot, (height[0], height[1]), gusts)
         super().__init__(
-            client,
-            robot,
-            self._landing,
-            [self._camera],
-            dt=STEP,
-            duration=duration,
-            randomize=randomize,
-            render_mode=render_mode,
-        )
-
-    def baselines(self) -> dict[str, Any]:
-        from .baselines import BASELINES
-
-        return {name: one() for name, one in BASELINES.items()}
+            client, robot, landing, [self._camera],
+            dt=STEP, duration=duration, randomize=randomize, render_mode=render_mode,
+        )  # fmt: skip
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        robot, model, sharper = self._landing.robot, self._model, factors["threshold"]
+        robot, model, sharper = self.robot, self._model, factors["threshold"]
         robot.strength, robot.lag, robot.drag = factors["strength"], LAG * factors["lag"], DRAG * factors["drag"]
-        self._camera.contrast, self._landing.gust_share = self._contrast * factors["contrast"], factors["gusts"]
+        self._camera.contrast, self.task.gust_share = self._contrast * factors["contrast"], factors["gusts"]
         self._camera.camera.model = dataclasses.replace(
             model, threshold_on=model.threshold_on * sharper, threshold_off=model.threshold_off * sharper
         )
 
-    def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
-        camera, picture = self._camera.camera, self._camera.picture
-        recent = (camera.last > camera.time - 20_000_000).reshape(picture.shape)
-        robot, sign = self._landing.robot, camera.sign.reshape(picture.shape)
-        return draw(picture, recent, sign, robot.position[2] - FEET, -robot.tilt[1], robot.velocity[2])
+    def picture(self) -> np.ndarray:
+        robot = self.robot
+        return draw(self._camera.show(0.02, 90.0, 6), robot.position[2] - FEET, -robot.tilt[1], robot.velocity[2])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import ANGLES, FASTEST, RANGE, TURN
 
 __all__ = ["FollowTheGap"]
@@ -22,32 +22,32 @@ STUCK = 0.25  # m, free at most where the robot is stuck
 class FollowTheGap(Baseline):
     """Turn towards the gap that is deepest for a robot of this width; drive as fast as the way ahead allows.
 
-    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): each obstacle is as wide as it is, plus ``wide`` on
-    both sides. So a direction is as free as the nearest beam whose widened obstacle covers it. Of the directions within
-    ``field``, those are good whose freedom, less ``bend`` for each radian from ahead, is within ``near`` of the best;
-    the way goes through the middle of the good ones around the best.
+    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): each obstacle is as wide as it is, plus
+    ``clearance`` on both sides. So a direction is as free as the nearest beam whose widened obstacle covers it. Of the
+    directions within ``max_heading``, those are good whose freedom, less ``heading_cost`` for each radian from ahead,
+    is within ``tolerance`` of the best; the way goes through the middle of the good ones around the best.
 
-    wide : radius of the robot plus a distance to keep [m]
-    tight : the same where nothing is free for ``short`` [m] otherwise, and of what the robot stops for
+    clearance : radius of the robot plus a distance to keep [m]
+    min_clearance : the same where nothing is free for ``min_depth`` [m] otherwise, and of what the robot stops for
     """
 
     label: ClassVar[str] = "follow the gap"
 
-    wide: float = 0.2
-    tight: float = 0.13
-    short: float = 0.4
-    field: float = math.radians(90.0)
-    bend: float = 0.7
-    near: float = 0.3
-    far: float = 2.5
+    clearance: float = 0.2
+    min_clearance: float = 0.13
+    min_depth: float = 0.4
+    max_heading: float = math.radians(90.0)
+    heading_cost: float = 0.7
+    tolerance: float = 0.3
+    max_depth: float = 2.5
     gain: float = 3.0
     brake: float = 1.0
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
         scan = np.minimum(observation["scan"].astype(np.float64), RANGE)
-        free, tight = self.freedom(scan, self.wide), self.freedom(scan, self.tight)
+        free, tight = self.freedom(scan, self.clearance), self.freedom(scan, self.min_clearance)
         way, depth = self.way(free)
-        if depth < self.short:
+        if depth < self.min_depth:
             way, depth = self.way(tight)
         if depth < STUCK:  # nothing is free: turn on the spot until something is
             return np.array([0.0, TURN], np.float32), None
@@ -58,15 +58,12 @@ class FollowTheGap(Baseline):
 
     def way(self, free: np.ndarray) -> tuple[float, float]:
         """The direction to take [rad], and how far the best one is free [m]."""
-        good = np.minimum(free, self.far) - self.bend * np.abs(ANGLES)
-        good[np.abs(ANGLES) > self.field + 1e-6] = -math.inf
+        good = np.minimum(free, self.max_depth) - self.heading_cost * np.abs(ANGLES)
+        good[np.abs(ANGLES) > self.max_heading + 1e-6] = -math.inf
         best = int(np.argmax(good))
-        within = good >= good[best] - self.near
-        first = last = best
-        while first > 0 and within[first - 1]:
-            first -= 1
-        while last < len(within) - 1 and within[last + 1]:
-            last += 1
+        others = np.flatnonzero(good < good[best] - self.tolerance)
+        first = max(others[others < best], default=-1) + 1
+        last = min(others[others > best], default=len(good)) - 1
         return 0.5 * float(ANGLES[first] + ANGLES[last]), float(free[best])
 
     def freedom(self, scan: np.ndarray, wide: float) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,6 @@ class DiffDrive(Robot):
     of the physics the robot moves along the chord of its arc: with the direction that it has in the middle of the step.
 
     dt : of a step of the physics [s]
-
-    Attributes
-    ----------
     scan : (55,) float64, the newest one [m]
     """
 
@@ -58,14 +56,12 @@ class DiffDrive(Robot):
 
     def vary(self, factors: Mapping[str, float]) -> None:
         """Take these factors from the next `reset` on; what is not named has 1."""
-        one = dict.fromkeys(("left_wheel", "right_wheel", "track", "acceleration", "delay", "scan_noise"), 1.0) | dict(
-            factors
-        )
-        self._gains = one["left_wheel"], one["right_wheel"]
-        self._track = TRACK * one["track"]
-        self._change = ACCELERATION * one["acceleration"] * self._dt
-        self._waiting = round(DELAY * one["delay"] / self._dt)
-        self._noise = SCAN_NOISE * one["scan_noise"]
+        factor = defaultdict(lambda: 1.0, factors)
+        self._gains = factor["left_wheel"], factor["right_wheel"]
+        self._track = TRACK * factor["track"]
+        self._change = ACCELERATION * factor["acceleration"] * self._dt
+        self._waiting = round(DELAY * factor["delay"] / self._dt)
+        self._noise = SCAN_NOISE * factor["scan_noise"]
 
     def begin(self, pose: Sequence[float], rng: np.random.Generator) -> None:
         """Place the robot at x, y [m], yaw [rad], at rest; ``rng`` draws the noise of the episode."""
@@ -88,12 +84,9 @@ class DiffDrive(Robot):
         left, right = self._wheels
         v, turn = 0.5 * (left + right), (right - left) / self._track
         middle = self.client.getJointState(self.body, self.joints[2])[0] + 0.5 * turn * self._dt
+        speeds = (v * math.cos(middle), v * math.sin(middle), turn)
         self.client.setJointMotorControlArray(
-            self.body,
-            self.joints,
-            pybullet.VELOCITY_CONTROL,
-            targetVelocities=(v * math.cos(middle), v * math.sin(middle), turn),
-            forces=TORQUES,
+            self.body, self.joints, pybullet.VELOCITY_CONTROL, targetVelocities=speeds, forces=TORQUES
         )
 
     def observe(self) -> dict[str, np.ndarray]:

@@ -25,13 +25,7 @@ class DriveThrough(Task):
 
     Panels and obstacles are loaded once and moved for each episode.
 
-    Parameters
-    ----------
-    robot : the robot
     length, width, obstacles : as in `LidarCourseEnv`
-
-    Attributes
-    ----------
     course : of this episode
     way : where the robot was [m]
     """

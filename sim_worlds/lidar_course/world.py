@@ -11,6 +11,7 @@ from snn_control.errors import DescriptionError
 
 from ..client import Client
 from ..core import Goal, World
+from .baselines import FollowTheGap
 from .course import END, OBSTACLES, SPACING, START
 from .picture import Map
 from .robot import DiffDrive
@@ -90,6 +91,10 @@ class LidarCourseEnv(World):
         },
     }
 
+    BASELINES = (FollowTheGap,)
+    robot: DiffDrive
+    task: DriveThrough
+
     def __init__(
         self,
         obstacles: int = 8,
@@ -108,22 +113,15 @@ class LidarCourseEnv(World):
             rule = f"must be a whole number from 0 to {most}, which this length has room for"
             raise DescriptionError("obstacles", obstacles, rule)
         client = Client()
-        self._robot = DiffDrive(client, STEP / PHYSICS_STEPS)
-        self._drive = DriveThrough(client, self._robot, length, width, obstacles)
+        robot = DiffDrive(client, STEP / PHYSICS_STEPS)
         self._map: Map | None = None
         super().__init__(
-            client,
-            self._robot,
-            self._drive,
-            dt=STEP,
-            duration=duration,
-            randomize=randomize,
-            physics_steps=PHYSICS_STEPS,
-            render_mode=render_mode,
-        )
+            client, robot, DriveThrough(client, robot, length, width, obstacles), dt=STEP, duration=duration,
+            randomize=randomize, physics_steps=PHYSICS_STEPS, render_mode=render_mode,
+        )  # fmt: skip
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        self._robot.vary(factors)
+        self.robot.vary(factors)
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -131,15 +129,7 @@ class LidarCourseEnv(World):
         self._map = None
         return super().reset(seed=seed, options=options)
 
-    def baselines(self) -> dict[str, Any]:
-        """``FollowTheGap``."""
-        from .baselines import FollowTheGap
-
-        return {"FollowTheGap": FollowTheGap()}
-
-    def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
+    def picture(self) -> np.ndarray:
         if self._map is None:
-            self._map = Map(self._drive.course)
-        return self._map.draw(self._robot.position, self._robot.scan, self._drive.way)
+            self._map = Map(self.task.course)
+        return self._map.draw(self.robot.position, self.robot.scan, self.task.way)

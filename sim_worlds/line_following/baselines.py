@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import functools
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from ..sensors.pinhole import Pinhole
 from .camera import floor_points
 from .robot import FASTEST
@@ -49,8 +49,6 @@ class TrueLine(Baseline):
 def band(events, count, points, nearest, farthest, gate, share, line):
     """Follow where the line crosses a band of the floor, event by event.
 
-    Parameters
-    ----------
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     points : (2, rows, columns) float32, see `camera.floor_points`
     nearest, farthest : of the band, ahead of the axle [m]
@@ -66,11 +64,11 @@ def band(events, count, points, nearest, farthest, gate, share, line):
                 line[0] += share * beside
 
 
-def compiled_band() -> Callable[..., None]:
-    """`band`, compiled."""
-    return compile_function(
-        band, "void(float32[:,::1], int64, float32[:,:,::1], float64, float64, float64, float64, float64[::1])"
-    )
+compiled_band = functools.partial(
+    compile_function,
+    band,
+    "void(float32[:,::1], int64, float32[:,:,::1], float64, float64, float64, float64, float64[::1])",
+)
 
 
 @dataclass
@@ -99,7 +97,6 @@ class EventLine(Baseline):
         self._line = np.zeros(1)
 
     def reset(self) -> None:
-        """Expect the line straight ahead."""
         self._line[0] = 0.0
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

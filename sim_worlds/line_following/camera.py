@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -16,20 +16,17 @@ from ..sensors.pinhole import Pinhole
 from .course import CELL, SIDE, compiled_paint, draw_texture
 from .task import FollowLine
 
-__all__ = ["FORWARD", "HEIGHT", "PITCH", "FloorCamera", "FloorScene", "compiled_look", "floor_points", "look"]
+__all__ = ["FORWARD", "HEIGHT", "PITCH", "FloorCamera", "compiled_look", "floor_points", "look"]
 
 HEIGHT, FORWARD = 0.15, 0.08  # m, of the camera above the floor, and in front of the axle
 PITCH = math.radians(45.0)  # of its axis, below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Where the rays of the pixels meet the floor.
+    """Where the rays of the pixels meet the floor: (2, rows, columns) float32, ahead of the axle's middle and to its
+    left [m].
 
     height : of the camera above the floor [m]
-
-    Returns
-    -------
-    (2, rows, columns) float32: ahead of the axle's middle and to its left [m]
     """
     x, y = np.meshgrid(np.arange(pinhole.width), np.arange(pinhole.height))
     left, up = (pinhole.centre[0] - x) / pinhole.focal, (pinhole.centre[1] - y) / pinhole.focal
@@ -41,8 +38,6 @@ def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
 def look(picture, points, floor, x, y, heading):
     """Draw what the camera sees: bilinear between the cells of the floor.
 
-    Parameters
-    ----------
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
     floor : (SIDE, SIDE) float32, log intensity; beyond its border it begins again
@@ -64,69 +59,43 @@ def look(picture, points, floor, x, y, heading):
             picture[j, i] = low + v * (high - low)
 
 
-def compiled_look() -> Callable[..., None]:
-    """`look`, compiled."""
-    frame = "float32[:,::1]"
-    return compile_function(look, f"void({frame}, float32[:,:,::1], {frame}, float64, float64, float64)")
-
-
-class FloorScene:
-    """Pictures of the floor with its line, exact at every step. ``floor`` is as in `look`."""
-
-    def __init__(self, pinhole: Pinhole) -> None:
-        self._pinhole = pinhole
-        self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
-        self.floor = np.zeros((SIDE, SIDE), np.float32)
-        self._look, self._paint = compiled_look(), compiled_paint()
-        self.raise_camera(HEIGHT)
-
-    def raise_camera(self, height: float) -> None:
-        """Put the camera at this height above the floor [m]."""
-        self._points = floor_points(self._pinhole, height)
-
-    def reset(self, state: np.ndarray, texture: np.ndarray, course: np.ndarray, contrast: float) -> np.ndarray:
-        """The first picture of an episode, with the line painted on this texture, which is changed; see `paint`."""
-        self.floor = texture
-        self._paint(texture, np.full_like(texture, np.inf), course, contrast)
-        return self.step(state)
-
-    def step(self, state: np.ndarray) -> np.ndarray:
-        """The picture from this state of the robot, (rows, columns) float32: an array that the next call overwrites."""
-        x, y, heading = state[:3].tolist()
-        self._look(self._picture, self._points, self.floor, x, y, heading)
-        return self._picture
-
-    def close(self) -> None:
-        """There is nothing to close."""
+compiled_look = functools.partial(
+    compile_function, look, "void(float32[:,::1], float32[:,:,::1], float32[:,::1], float64, float64, float64)"
+)
 
 
 class FloorCamera(EventSensor):
-    """The robot's event camera.
+    """The robot's event camera, which sees the floor with its line.
 
     contrast : log intensity of the line; None: a line as bright or as dark as 1, drawn for each episode
     texture : standard deviation of the floor's log intensity
+    floor : see `look`, of this episode
     """
 
     def __init__(
-        self, camera: EventCamera, scene: FloorScene, task: FollowLine, contrast: float | None, texture: float
+        self, camera: EventCamera, pinhole: Pinhole, task: FollowLine, contrast: float | None, texture: float
     ) -> None:
-        super().__init__(camera, scene)
+        super().__init__(camera)
+        self._pinhole, self._view = pinhole, np.zeros((pinhole.height, pinhole.width), np.float32)
+        self.floor = np.zeros((SIDE, SIDE), np.float32)
+        self._look, self._paint = compiled_look(), compiled_paint()
         self._task, self._contrast, self._texture, self._model = task, contrast, texture, camera.model
         self.vary(1.0, 1.0, 1.0, 1.0, 1.0)
 
     def vary(self, contrast: float, texture: float, height: float, threshold: float, noise: float) -> None:
         """Factors of the line's contrast, the floor's texture, the camera's height, its thresholds and its noise."""
         self._factors = contrast, texture
-        self.scene.raise_camera(HEIGHT * height)
+        self._points = floor_points(self._pinhole, HEIGHT * height)
         m = self._model
         on, off = m.threshold_on * threshold, m.threshold_off * threshold
         self.camera.model = replace(m, threshold_on=on, threshold_off=off, shot=m.shot * noise)
 
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        state = self._task.robot.state
-        if rng is None:
-            return self.scene.step(state)
-        drawn = 1.0 if rng.random() < 0.5 else -1.0
-        contrast = self._factors[0] * (drawn if self._contrast is None else self._contrast)
-        texture = draw_texture(rng, self._texture * self._factors[1])
-        return self.scene.reset(state, texture, self._task.course, contrast)
+        if rng is not None:
+            drawn = 1.0 if rng.random() < 0.5 else -1.0
+            contrast = self._factors[0] * (drawn if self._contrast is None else self._contrast)
+            self.floor = draw_texture(rng, self._texture * self._factors[1])
+            self._paint(self.floor, np.full_like(self.floor, np.inf), self._task.course, contrast)
+        x, y, heading = self._task.robot.state[:3].tolist()
+        self._look(self._view, self._points, self.floor, x, y, heading)
+        return self._view

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 
 from snn_control.engine.compile import compile_function
+
+from ..sensors.texture import band_passed_noise
 
 __all__ = ["CELL", "POINTS", "SIDE", "WIDTH", "compiled_paint", "draw_course", "draw_texture", "paint"]
 
@@ -32,13 +34,8 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 
 
 def draw_course(rng: np.random.Generator) -> np.ndarray:
-    """A smooth closed curve around the middle of the floor, whose curvature is at most SHARPEST.
-
-    Returns
-    -------
-    (POINTS, 4) float64, at equal distances: x, y [m], direction of travel [rad], curvature [1/m] (positive: to the
-    left)
-    """
+    """A smooth closed curve around the middle of the floor, whose curvature is at most SHARPEST: (POINTS, 4) float64,
+    at equal distances, x, y [m], direction of travel [rad], curvature [1/m] (positive: to the left)."""
     amplitude, phase = rng.uniform(0.0, 1.0, WAVES.size) / WAVES, rng.uniform(0.0, 2.0 * math.pi, WAVES.size)
     left = rng.random() < 0.5
     angle = np.linspace(0.0, 2.0 * math.pi, 2 * POINTS + 1)
@@ -55,25 +52,13 @@ def draw_course(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Log intensity of the floor without the line: band-passed Gaussian noise, as the wall of the pan-tilt world.
-
-    Returns
-    -------
-    (SIDE, SIDE) float32, mean 0, standard deviation ``deviation``
-    """
-    frequency = np.fft.fftfreq(TILE)[:, None], np.fft.rfftfreq(TILE)[None, :]
-    periods = np.hypot(*frequency) * (WAVELENGTH / CELL)
-    periods[0, 0] = 1e-9  # the mean, which the filter removes
-    spectrum = np.fft.rfft2(rng.standard_normal((TILE, TILE))) * np.exp(-0.5 * (np.log(periods) / 0.5) ** 2)
-    tile = np.fft.irfft2(spectrum, s=(TILE, TILE))
-    return np.tile((tile * (deviation / tile.std())).astype(np.float32), (2, 2))
+    """Log intensity of the floor without the line: (SIDE, SIDE) float32, mean 0, standard deviation ``deviation``."""
+    return np.tile(band_passed_noise(rng, (TILE, TILE), WAVELENGTH / CELL, 0.5, deviation), (2, 2))
 
 
 def paint(floor, distance, course, contrast):
     """Paint the line onto the floor.
 
-    Parameters
-    ----------
     floor : (SIDE, SIDE) float32, log intensity, row y and column x; its middle is the origin
     distance : (SIDE, SIDE) float32, scratch memory: distance of a cell to the course [m], infinite where it is far
     course : (n, 4) float64, see `draw_course`
@@ -97,6 +82,6 @@ def paint(floor, distance, course, contrast):
                 floor[j, i] += np.float32(cover * (contrast - floor[j, i]))
 
 
-def compiled_paint() -> Callable[..., None]:
-    """`paint`, compiled."""
-    return compile_function(paint, "void(float32[:,::1], float32[:,::1], float64[:,::1], float64)")
+compiled_paint = functools.partial(
+    compile_function, paint, "void(float32[:,::1], float32[:,::1], float64[:,::1], float64)"
+)

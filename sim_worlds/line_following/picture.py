@@ -6,35 +6,25 @@ import math
 
 import numpy as np
 
-from ..sensors.view import grey, with_events
+from ..sensors.event_sensor import grey
 from .course import CELL, SIDE
 
-__all__ = ["draw"]
+__all__ = ["EXPOSURE", "draw"]
 
-SCALE, EXPOSURE = 5, 80.0
+EXPOSURE = 80.0
 REACH = 0.6  # m, from the robot to the border of the floor that is shown
 ROBOT, AHEAD = (90, 230, 90), (255, 255, 255)
 
 
-def draw(
-    log_intensity: np.ndarray, recent: np.ndarray, sign: np.ndarray, floor: np.ndarray, place: np.ndarray
-) -> np.ndarray:
-    """Left what the camera sees, with recent events; right the floor from above, with the robot in its middle.
+def draw(seen: np.ndarray, floor: np.ndarray, pose: np.ndarray) -> np.ndarray:
+    """Left what the camera sees; right the floor from above, with the robot in its middle: (rows, columns + rows, 3).
 
-    Parameters
-    ----------
-    log_intensity, recent, sign : see `with_events`
+    seen : (rows, columns, 3) uint8
     floor : (SIDE, SIDE) float32, log intensity
-    place : (3,) float64, x, y [m] and heading [rad] of the robot
-
-    Returns
-    -------
-    (5 rows, 5 columns + 5 rows, 3) uint8
+    pose : (3,) float64, x, y [m] and heading [rad] of the robot
     """
-    seen = with_events(log_intensity, recent, sign, EXPOSURE, SCALE)
-    side = seen.shape[0]
-    x, y, heading = place.tolist()
-    across = np.linspace(-REACH, REACH, side)
+    x, y, heading = pose.tolist()
+    across = np.linspace(-REACH, REACH, len(seen))
     column = np.floor((x + across) / CELL + 0.5 * SIDE).astype(int) % SIDE
     row = np.floor((y - across) / CELL + 0.5 * SIDE).astype(int) % SIDE  # north is up
     above = grey(floor[row[:, None], column], EXPOSURE)

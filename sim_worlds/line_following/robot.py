@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 from gymnasium import spaces
@@ -11,7 +11,6 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
-from ..client import Client
 from ..core import Robot
 
 __all__ = ["FASTEST", "Drive", "compiled_move", "move"]
@@ -32,8 +31,6 @@ def follow(v, u, share, most):
 def move(state, forward, turn, lag, dt):
     """One step, in place: the wheels' speeds follow the commands, and the robot moves along an arc.
 
-    Parameters
-    ----------
     state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
     forward, turn : commands that have reached the wheels [m/s, rad/s]
     lag : time constant [s]
@@ -48,25 +45,19 @@ def move(state, forward, turn, lag, dt):
     state[2] += 2.0 * half
 
 
-def compiled_move() -> Callable[..., None]:
-    """`move`, compiled."""
-    return compile_function(move, "void(float64[::1], float64, float64, float64, float64)")
+compiled_move = functools.partial(compile_function, move, "void(float64[::1], float64, float64, float64, float64)")
 
 
 class Drive(Robot):
     """A robot on two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], as in a ``Twist``.
 
-    client : has no body, because `move` is all of the physics
     dt : of a step [s]
-
-    Attributes
-    ----------
     state : (5,) float64, see `move`
     wanted : forward speed [m/s]
     """
 
-    def __init__(self, client: Client, dt: float) -> None:
-        self.client, self.dt, self.state = client, dt, np.zeros(5)
+    def __init__(self, dt: float) -> None:
+        self.dt, self.state = dt, np.zeros(5)
         limit = np.array(FASTEST)
         self.action_space = spaces.Box(np.array([0.0, -limit[1]], np.float32), limit.astype(np.float32))
         high = 1.5 * limit  # with the largest gains of the motors

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,18 +23,12 @@ SPEEDS = 0.4, 0.8  # m/s, between which a speed is drawn
 
 
 def locate(course, x, y, near):
-    """Where a place is along a closed course.
+    """Where a place is along a closed course; returns the way along the course since the last call [m].
 
-    Parameters
-    ----------
     course : (n, 4) float64, see `course.draw_course`
     x, y : the place [m]
     near : (3,) float64: the nearest point of the course, how far ahead of it and to its left the place is [m]; on entry
-        those of a place close by
-
-    Returns
-    -------
-    float64, the way along the course since then [m]
+        those of the last call, of a place close by
     """
     n = course.shape[0]
     spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
@@ -55,21 +49,13 @@ def locate(course, x, y, near):
     return way_along
 
 
-def compiled_locate() -> Callable[..., float]:
-    """`locate`, compiled."""
-    return compile_function(locate, "float64(float64[:,::1], float64, float64, float64[::1])")
+compiled_locate = functools.partial(compile_function, locate, "float64(float64[:,::1], float64, float64, float64[::1])")
 
 
 class FollowLine(Task):
     """Follow a line; see `LineFollowingEnv` for reward, info, start and score.
 
-    Parameters
-    ----------
-    robot : that follows it
     speed : wanted [m/s]; None draws it for each episode
-
-    Attributes
-    ----------
     course : (POINTS, 4) float64, of this episode, see `course.draw_course`
     wanted : commanded speed of this episode [m/s]
     place : nearest point of the course, how far ahead of it and to its left the robot is [m]

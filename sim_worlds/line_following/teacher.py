@@ -17,14 +17,7 @@ STIFFNESS, DAMPING = 6.0, 0.9  # rad/s, 1
 def look_ahead(env: Any, observation: dict[str, np.ndarray]) -> np.ndarray:
     """As `baselines.TrueLine`, of where the robot will be when a command begins to act, with the curvature that the
     line will have when the wheels have followed: ``snn_control train --teacher
-    sim_worlds.line_following.teacher:look_ahead``.
-
-    env : a `LineFollowingEnv`
-
-    Returns
-    -------
-    (2,) float32, an action
-    """
+    sim_worlds.line_following.teacher:look_ahead``. ``env``: a `LineFollowingEnv`."""
     wanted, v, turning = (float(observation[name][0]) for name in ("target_speed", "speed", "yaw_rate"))
     course, (k, ahead, offset) = env.task.course, env.task.place
     spacing = math.hypot(*(course[1, :2] - course[0, :2]))

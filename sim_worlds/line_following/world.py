@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from snn_control.errors import DescriptionError
 
-from ..client import Client
 from ..core import Goal, World
 from ..sensors.camera_model import CameraModel
 from ..sensors.event_camera import EventCamera
 from ..sensors.pinhole import Pinhole
-from .camera import FloorCamera, FloorScene
-from .picture import draw
+from .baselines import EventLine, TrueLine
+from .camera import FloorCamera
+from .picture import EXPOSURE, draw
 from .robot import Drive
 from .task import FollowLine
 
@@ -23,7 +23,6 @@ __all__ = ["LineFollowingEnv"]
 
 STEP = 4e-3  # s
 SIZE = 64, 48  # pixels
-SHOWN = 10  # steps for which an event is shown in the rendered picture
 
 
 class LineFollowingEnv(World):
@@ -101,6 +100,10 @@ class LineFollowingEnv(World):
         "forward": 0.1, "turn": 0.2, "lag": 0.5, "delay": 1.0,
         "contrast": 0.4, "texture": 0.5, "height": 0.05, "threshold": 0.2, "noise": 1.0,
     }  # fmt: skip
+    BASELINES = EventLine, TrueLine
+
+    robot: Drive
+    task: FollowLine
 
     def __init__(
         self,
@@ -117,32 +120,18 @@ class LineFollowingEnv(World):
             raise DescriptionError("contrast", contrast, "must be from 0.3 to 3 or from -3 to -0.3, or None")
         if not 0 <= texture <= 1:
             raise DescriptionError("texture", texture, "must be from 0 to 1")
-        client = Client()
-        self._drive = Drive(client, STEP)
-        task = FollowLine(self._drive, speed)
-        seen = EventCamera(SIZE, camera, STEP, capacity)
-        self._camera = FloorCamera(seen, FloorScene(Pinhole(*SIZE)), task, contrast, texture)
+        robot = Drive(STEP)
+        task = FollowLine(robot, speed)
+        self._camera = FloorCamera(EventCamera(SIZE, camera, STEP, capacity), Pinhole(*SIZE), task, contrast, texture)
         super().__init__(
-            client, self._drive, task, [self._camera],
+            None, robot, task, [self._camera],
             dt=STEP, duration=duration, randomize=randomize, render_mode=render_mode,
         )  # fmt: skip
 
     def vary(self, factors: Mapping[str, float]) -> None:
         of = dict(factors)
-        self._drive.vary(*(of.pop(name) for name in ("forward", "turn", "lag", "delay")))
+        self.robot.vary(*(of.pop(name) for name in ("forward", "turn", "lag", "delay")))
         self._camera.vary(**of)
 
-    def baselines(self) -> dict[str, Any]:
-        """`EventLine`, and `TrueLine`, which knows where the line is; see `World.baselines`."""
-        from .baselines import EventLine, TrueLine
-
-        return {"EventLine": EventLine(), "TrueLine": TrueLine()}
-
-    def render(self) -> np.ndarray | None:
-        if self.render_mode is None:
-            return None
-        camera, picture = self._camera.camera, self._camera.picture
-        recent = (camera.last > camera.time - SHOWN * round(STEP * 1e9)).reshape(picture.shape)
-        return draw(
-            picture, recent, camera.sign.reshape(picture.shape), self._camera.scene.floor, self._drive.state[:3]
-        )
+    def picture(self) -> np.ndarray:
+        return draw(self._camera.show(0.04, EXPOSURE, 5), self._camera.floor, self.robot.state[:3])

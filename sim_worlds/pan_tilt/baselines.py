@@ -20,7 +20,7 @@ import numpy as np
 
 from snn_control.engine.compile import compile_function
 
-from ..baseline import Baseline
+from ..core import Baseline
 from ..sensors.pinhole import Pinhole
 from .robot import Servo
 
@@ -83,7 +83,6 @@ class TrueMotion(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Assume a target at rest until it is seen to move."""
         self._time = math.inf
         self._before = self._velocity = np.zeros(2)
 
@@ -108,11 +107,11 @@ class TrueMotion(Baseline):
 class CentroidP(Baseline):
     """Velocity proportional to the mean position of the recent events.
 
-    ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + few)``.
+    ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
 
     gain : [1/s]
     tau : time constant with which events are forgotten [s]
-    few : with fewer events than this the mean is pulled to the middle
+    pseudocount : with fewer events than this the mean is pulled to the middle
     """
 
     of_events: ClassVar[bool] = True
@@ -120,14 +119,13 @@ class CentroidP(Baseline):
 
     gain: float
     tau: float
-    few: float
+    pseudocount: float
 
     def __post_init__(self) -> None:
         self._decay = math.exp(-STEP / self.tau)
         self.reset()
 
     def reset(self) -> None:
-        """Forget all events."""
         self._sum = np.zeros(3)
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:
@@ -137,15 +135,13 @@ class CentroidP(Baseline):
             place = ANGLE[observation["camera"][:n, 1:3].astype(np.intp)]
             self._sum += (n, *place.sum(axis=0))
         count, x, y = self._sum.tolist()
-        scale = self.gain / (count + self.few)
+        scale = self.gain / (count + self.pseudocount)
         return _command(x * scale, y * scale)
 
 
 def gate(events, count, angle, x, y, radius, out):
     """Sums over the events around a position.
 
-    Parameters
-    ----------
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     angle : (128,) float64, of a pixel
     x, y, radius : the gate [rad]
@@ -171,15 +167,15 @@ class GatedTracker(Baseline):
     """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
     The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within
-    the gate pull it, weighted with ``n / (n + few)``. If the gate has recently held no more events than the
+    the gate pull it, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the
     ring around it, it widens: so the target is found at the start, and after it was lost.
 
     gain : gain of the command for the angle between estimate and head [1/s]
     feed_forward : gain of the command for the estimate's velocity
-    radius, wider : of the gate [rad]; ``wider`` is added if nothing was seen recently
+    radius, extra_radius : of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
     alpha, beta : correction of the position, and of the velocity [1/s, times 10 ms]
-    few : number of events
-    enough : recent excess of events above which the gate is narrow; ``tau`` : time constant of "recent" [s]
+    pseudocount : number of events
+    min_excess : recent excess of events above which the gate is narrow; ``tau`` : time constant of "recent" [s]
     """
 
     of_events: ClassVar[bool] = True
@@ -190,11 +186,11 @@ class GatedTracker(Baseline):
     gain: float
     feed_forward: float
     radius: float
-    wider: float
+    extra_radius: float
     alpha: float
     beta: float
-    few: float
-    enough: float
+    pseudocount: float
+    min_excess: float
     tau: float = 0.05
 
     def __post_init__(self) -> None:
@@ -207,7 +203,6 @@ class GatedTracker(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Expect the target straight ahead, at rest."""
         self._place: list[float] | None = None
         self._velocity = [0.0, 0.0]
         self._excess = 0.0
@@ -219,20 +214,13 @@ class GatedTracker(Baseline):
         for k in range(2):
             place[k] += velocity[k] * STEP
             velocity[k] *= self._forget
-        missing = max(self.enough - self._excess, 0.0) / self.enough
-        self._gate(
-            observation["camera"],
-            int(observation["camera_count"][0]),
-            ANGLE,
-            place[0] - joints[0],
-            place[1] - joints[1],
-            self.radius + missing * self.wider,
-            self._sums,
-        )
+        events, count = observation["camera"], int(observation["camera_count"][0])
+        radius = self.radius + max(self.min_excess - self._excess, 0.0) / self.min_excess * self.extra_radius
+        self._gate(events, count, ANGLE, place[0] - joints[0], place[1] - joints[1], radius, self._sums)
         within, around, *distance = self._sums.tolist()
         self._excess = self._excess * self._decay + max(within - around, 0.0)
         for k in range(2):
-            mean = distance[k] / (within + self.few)
+            mean = distance[k] / (within + self.pseudocount)
             place[k] += self.alpha * mean
             velocity[k] = min(max(velocity[k] + self.beta * mean * 0.01 / STEP, -LIMIT), LIMIT)
             place[k] = joints[k] + min(max(place[k] - joints[k], -self.reach), self.reach)

@@ -56,17 +56,10 @@ MOTIONS = {"sinusoid": sinusoid, "sum_of_sines": sum_of_sines, "random": random_
 
 
 def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Directions of the target.
+    """Directions of the target: (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad].
 
-    Parameters
-    ----------
-    motion : a key of ``MOTIONS``
-    frequency : how fast [Hz]
+    motion, frequency : a key of ``MOTIONS``, and how fast [Hz]
     t : (n,) float64, ascending from 0 [s]
     rng : draws phases, frequencies and directions
-
-    Returns
-    -------
-    (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad]
     """
     return MOTIONS[motion](t, frequency, rng)

@@ -29,8 +29,6 @@ WALL = (24, 48)
 class RenderedScene:
     """Wall and target in a separate physics client: a textured sphere around the head, and a ball.
 
-    Parameters
-    ----------
     pinhole : the camera, with the limits of the analytic scene
     every : steps between frames
     egl : draw with the EGL plugin if it works
@@ -63,7 +61,6 @@ class RenderedScene:
         return self._between.step()
 
     def close(self) -> None:
-        """Close the physics client; may be called repeatedly."""
         if self._client is not None:
             self._client.close()
 

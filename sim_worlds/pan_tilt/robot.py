@@ -28,8 +28,6 @@ class Servo:
     ``v += clip((u - v) (1 - exp(-dt / tau_lag)), -a_max dt, a_max dt)``, which is exact for a first-order
     lag and a command that is constant over a step. A joint that would pass its stop ends there, at rest.
 
-    Parameters
-    ----------
     dt : length of a step [s]
     stops : (n,) a joint moves between minus and plus this angle [rad]
     """
@@ -48,21 +46,14 @@ class Servo:
         self.reset()
 
     def reset(self) -> None:
-        """Reset to rest, without commands under way."""
         self.velocity = [0.0] * len(self.stops)
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
-        """Velocities of the joints in the step that starts now.
+        """Velocities of the n joints in the step that starts now [rad/s].
 
-        Parameters
-        ----------
         command : (n,) velocities [rad/s], clipped to the limit
         position : (n,) angles at the start of the step [rad]
-
-        Returns
-        -------
-        list of n velocities [rad/s]
         """
         limit = self.velocity_limit
         for k, u in enumerate(command):

@@ -7,8 +7,8 @@ upwards. The image has x to the right and y down, and its middle is the optical 
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -17,6 +17,7 @@ from snn_control.engine.compile import compile_function
 from snn_control.errors import DescriptionError
 
 from ..sensors.pinhole import Pinhole
+from ..sensors.texture import band_passed_noise
 
 __all__ = ["AnalyticScene", "check_pinhole", "compiled_render", "draw_background", "pixel_of", "render"]
 
@@ -37,44 +38,15 @@ B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.002379
 
 
 def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Log texture of the wall: band-passed Gaussian noise.
-
-    Its spectrum is a Gaussian of the logarithm of the spatial frequency, half an e-fold wide, around
-    one period in ``WAVELENGTH``.
-
-    Parameters
-    ----------
-    rng : source of the noise
-    deviation : standard deviation of the log intensity
-
-    Returns
-    -------
-    (512, 1024) float32, log intensity, mean 0, periodic along the azimuth
-    """
-    noise = rng.standard_normal((ROWS, COLUMNS))
-    fy, fx = np.fft.fftfreq(ROWS)[:, None], np.fft.rfftfreq(COLUMNS)[None, :]
-    periods = np.hypot(fx, fy) * TEXELS * WAVELENGTH
-    periods[0, 0] = 1e-9  # the mean, which the filter removes
-    spectrum = np.fft.rfft2(noise) * np.exp(-0.5 * (np.log(periods) / 0.5) ** 2)
-    texture = np.fft.irfft2(spectrum, s=noise.shape)
-    return (texture * (deviation / texture.std())).astype(np.float32)
+    """Log texture of the wall: (512, 1024) float32, log intensity of mean 0 and standard deviation ``deviation``."""
+    return band_passed_noise(rng, (ROWS, COLUMNS), WAVELENGTH, 0.5, deviation, scale=TEXELS)
 
 
 def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
-    """The position of a direction in the image.
-
-    Returns
-    -------
-    x, y : pixels
-    depth : cosine-like distance along the optical axis; the direction is in front of the camera if > 0
-    """
-    forward, left, up = to_camera(
-        math.cos(azimuth - pan) * math.cos(elevation),
-        math.sin(azimuth - pan) * math.cos(elevation),
-        math.sin(elevation),
-        tilt,
-    )
-    return pinhole.pixel(forward, left, up)
+    """x, y [pixels] and depth of a direction in the image, see `Pinhole.pixel`."""
+    level = math.cos(elevation)
+    x, y, z = math.cos(azimuth - pan) * level, math.sin(azimuth - pan) * level, math.sin(elevation)
+    return pinhole.pixel(*to_camera(x, y, z, tilt))
 
 
 @register_jitable
@@ -112,8 +84,7 @@ def wall_row(up, focal, pan, tilt, column, row):
 
 @register_jitable
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
-    """Draw the texture of the wall, bilinear, in every pixel: three short loops for each row, two of them vector
-    code."""
+    """Draw the texture of the wall in every pixel, bilinear; two of the three loops for each row are vector code."""
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -169,8 +140,6 @@ def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, t
 def render(picture, texture, focal, view, scratch, index):
     """Draw the camera's view.
 
-    Parameters
-    ----------
     picture : (height, width) float32, log intensity, row y and column x; written
     texture : (512, 1024) float32, log intensity of the wall
     focal : focal length [pixels]
@@ -184,10 +153,9 @@ def render(picture, texture, focal, view, scratch, index):
     draw_disc(picture, focal, pan, tilt, view[2], view[3], view[4], view[5], view[6], view[7], view[8])
 
 
-def compiled_render() -> Callable[..., None]:
-    """``render``, compiled."""
-    frame = "float32[:,::1]"
-    return compile_function(render, f"void({frame}, {frame}, float64, float64[::1], {frame}, int32[::1])")
+compiled_render = functools.partial(
+    compile_function, render, "void(float32[:,::1], float32[:,::1], float64, float64[::1], float32[:,::1], int32[::1])"
+)
 
 
 def check_pinhole(pinhole: Pinhole) -> None:
@@ -199,14 +167,7 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Pictures of wall and disc by `render`, exact at every step.
-
-    Parameters
-    ----------
-    pinhole : the camera; see `check_pinhole`
-
-    ``reset``, ``step`` and ``close`` are as in `RenderedScene`.
-    """
+    """Pictures of wall and disc by `render`, exact at every step. ``pinhole``: the camera, see `check_pinhole`."""
 
     def __init__(self, pinhole: Pinhole) -> None:
         check_pinhole(pinhole)
@@ -224,6 +185,3 @@ class AnalyticScene:
         """The picture one step later, (height, width) float32: an array that the next call overwrites."""
         self._render(self._picture, self._wall, self._focal, view, *self._scratch)
         return self._picture
-
-    def close(self) -> None:
-        """There is nothing to close."""

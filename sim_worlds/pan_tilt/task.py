@@ -32,13 +32,9 @@ def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> 
 class TrackTarget(Task):
     """Follow a disc; see `PanTiltTrackingEnv` for reward, info and score.
 
-    Parameters
-    ----------
     robot : the head
     motion, frequency, contrast : as in `PanTiltTrackingEnv`
 
-    Attributes
-    ----------
     path : (steps + 1, 2) float64, azimuth and elevation of the target at each step of this episode [rad]
     target : present azimuth and elevation [rad]
     disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as in ``scene.VIEW_NAMES``

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import INERTIA, MIXER, STRONGEST
 
 __all__ = ["CascadedPID", "true_state"]
@@ -42,7 +42,6 @@ class CascadedPID(Baseline):
     _sums: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
     def reset(self) -> None:
-        """Forget integrals and the last rates."""
         self._sums = np.zeros(5)  # of roll, pitch [rad s] and the rates [rad]
         self._before: np.ndarray | None = None
         self._slope = np.zeros(2)

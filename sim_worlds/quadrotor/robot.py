@@ -45,9 +45,6 @@ class Quadrotor(Robot):
     """The quadrotor. Action: (4,) commands of the motors, the shares of their largest thrust.
 
     dt : of a step of the physics [s]
-
-    Attributes
-    ----------
     attitude, rates : true roll and pitch [rad]; true angular velocity in the body's axes [rad/s]
     upright : cosine of the angle between the body's z axis and the vertical
     thrusts : largest thrust of each motor [N]

@@ -37,11 +37,7 @@ def stairs(rng: np.random.Generator, times: np.ndarray, columns: int) -> np.ndar
 class FollowAttitude(Task):
     """Follow roll, pitch and yaw rate; see `QuadrotorAttitudeEnv` for reward, info and score.
 
-    robot : the quadrotor
     reference, gusts : as in `QuadrotorAttitudeEnv`
-
-    Attributes
-    ----------
     path : what is wanted at each step, as `Quadrotor.wanted`
     k : the present step
     """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from ..client import Client, pybullet, silent
 from ..core import Tracking, World
+from .baselines import CascadedPID
 from .robot import MOTORS, URDF, Quadrotor
 from .task import SCORE_FROM, FollowAttitude
 
@@ -93,6 +93,10 @@ class QuadrotorAttitudeEnv(World):
     }  # fmt: skip
 
     RANDOMIZED = {"mass": 0.2, "inertia": 0.2, **dict.fromkeys(MOTORS, 0.2), "delay": 0.5, "noise": 0.5}  # noqa: RUF012
+    BASELINES = (CascadedPID,)
+
+    robot: Quadrotor
+    task: FollowAttitude
 
     def __init__(
         self,
@@ -103,31 +107,23 @@ class QuadrotorAttitudeEnv(World):
         render_mode: str | None = None,
     ) -> None:
         client = Client()
-        self._quadrotor = Quadrotor(client, STEP / PHYSICS_STEPS)
+        robot = Quadrotor(client, STEP / PHYSICS_STEPS)
         super().__init__(
-            client, self._quadrotor, FollowAttitude(self._quadrotor, reference, gusts), dt=STEP, duration=duration,
+            client, robot, FollowAttitude(robot, reference, gusts), dt=STEP, duration=duration,
             randomize=randomize, physics_steps=PHYSICS_STEPS, render_mode=render_mode,
         )  # fmt: skip
         self._pictured: Client | None = None
 
-    def baselines(self) -> dict[str, Any]:
-        """The attitude controller of the Crazyflie; see `sim_worlds.core.World.baselines`."""
-        from .baselines import CascadedPID
-
-        return {"CascadedPID": CascadedPID()}
-
     def vary(self, factors: Mapping[str, float]) -> None:
-        self._quadrotor.vary(factors)
+        self.robot.vary(factors)
 
-    def render(self) -> np.ndarray | None:
+    def picture(self) -> np.ndarray:
         """(240, 320, 3) uint8, drawn in a client of its own, so that a picture changes nothing."""
-        if self.render_mode is None:
-            return None
         if self._pictured is None:
             self._pictured = Client()
             with silent():
                 self._bodies = [self._pictured.loadURDF(str(URDF), useFixedBase=True) for _ in range(2)]
-        client, robot = self._pictured, self._quadrotor
+        client, robot = self._pictured, self.robot
         yaw = pybullet.getEulerFromQuaternion(robot.quaternion)[2]
         wanted = pybullet.getQuaternionFromEuler([*robot.wanted[:2], yaw])
         for body, height, turn in zip(self._bodies, (0.0, 0.09), (robot.quaternion, wanted)):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .dynamics import HIP, LINK
 
 __all__ = ["Trot", "TrotWithImu", "TrotWithTwist", "angles"]
@@ -55,7 +55,6 @@ class Trot(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Begin a cycle."""
         self._k = 0
 
     def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
@@ -97,7 +96,6 @@ class TrotWithImu(Trot):
     tau: float = 0.5
 
     def reset(self) -> None:
-        """Begin a cycle, level."""
         super().reset()
         self._roll = self._pitch = self._rate = self._sum = self._tip_x = self._tip_y = 0.0
 

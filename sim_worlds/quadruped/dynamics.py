@@ -7,8 +7,8 @@ this step, so that nothing needs to be transformed between the links.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 from numba.extending import register_jitable
 
@@ -307,8 +307,6 @@ def accelerate(state, torque, factors, work, out):
 def move(state, targets, factors, steps, dt, work, out):
     """Steps with constant targets of the joints; in place.
 
-    Parameters
-    ----------
     state : (49,) float64: the trunk's position (3) [m], quaternion w, x, y, z (4), velocity (3) [m/s] and angular
         velocity (3) [rad/s], all in axes of the world; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; where each
         foot came to rest, x and y (8) [m]; whether it is on the ground (4)
@@ -355,8 +353,6 @@ def move(state, targets, factors, steps, dt, work, out):
         state[3], state[4], state[5], state[6] = w * size, x * size, y * size, z * size
 
 
-def compiled_move() -> Callable[..., None]:
-    """`move`, compiled."""
-    return compile_function(
-        move, "void(float64[::1], float64[::1], float64[::1], int64, float64, float64[::1], float64[::1])"
-    )
+compiled_move = functools.partial(
+    compile_function, move, "void(float64[::1], float64[::1], float64[::1], int64, float64, float64[::1], float64[::1])"
+)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,9 +11,9 @@ from gymnasium import spaces
 from ..core import Robot
 from .dynamics import FACTORS, FOOT, GRAVITY, JOINTS, LINK, STATE, STOPS, compiled_move, turned
 
-__all__ = ["STANDING", "Physics", "Quadruped"]
+__all__ = ["STANDING", "STEP", "Quadruped"]
 
-PHYSICS_STEP = 1e-3  # s
+STEP, PHYSICS_STEPS, PHYSICS_STEP = 0.01, 10, 1e-3  # s, how many steps of the physics it has, and s
 STANDING = np.array([0.0, 0.8, -1.6] * 4)  # rad
 NOISE = np.array([0.02] * 3 + [0.3] * 3)  # rad/s and m/s^2, standard deviation of the Imu's numbers
 SEEN = {
@@ -23,46 +22,17 @@ SEEN = {
 }  # of the Imu: name -> bound, unit
 
 
-class Physics:
-    """What `sim_worlds.core.World` asks of its physics client, called as in PyBullet, by the equations of ``dynamics``.
+class Quadruped(Robot):
+    """Action: (12,) target angles of `dynamics.JOINTS` [rad]. It moves by the equations of ``dynamics``.
 
     state, factors : see `dynamics.move`, `dynamics.FACTORS`
-    targets : (12,) float64, of the motors [rad]
-    acceleration : (18,) float64, mean of the last step
+    command : speed ahead [m/s] and yaw rate [rad/s] that are wanted, which it observes
     """
 
     def __init__(self) -> None:
-        self.state, self.targets, self.acceleration = np.zeros(STATE), STANDING.copy(), np.zeros(18)
-        self.factors = dict(FACTORS)
-        self._move, self._work, self._dt = compiled_move(), np.zeros(1200), PHYSICS_STEP
-
-    def setTimeStep(self, dt: float) -> None:
-        self._dt = dt
-
-    def setGravity(self, *gravity: float) -> None:
-        """It is a constant of the equations."""
-
-    def saveState(self) -> np.ndarray:
-        return self.state.copy()
-
-    def restoreState(self, state: np.ndarray) -> None:
-        self.state[:] = state
-        self.acceleration[:] = 0.0
-        self.factors.update(FACTORS)
-
-    def stepSimulation(self) -> None:
-        steps, factors = round(self._dt / PHYSICS_STEP), np.array(list(self.factors.values()))
-        self._move(self.state, self.targets, factors, steps, PHYSICS_STEP, self._work, self.acceleration)
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-
-class Quadruped(Robot):
-    """Action: (12,) target angles of `dynamics.JOINTS` [rad]."""
-
-    def __init__(self, physics: Physics) -> None:
-        self.physics = physics
+        self.state, self._targets, self._acceleration = np.zeros(STATE), STANDING.copy(), np.zeros(18)
+        self.factors, self.command = dict(FACTORS), (0.0, 0.0)
+        self._move, self._work = compiled_move(), np.zeros(1200)
         low, high = np.array(STOPS * 4).T
         self.action_space, self._stops = spaces.Box(low, high, dtype=np.float64), (low, high)
         joints = {
@@ -70,16 +40,17 @@ class Quadruped(Robot):
             "joint_velocity": spaces.Box(-200.0, 200.0, (len(JOINTS),), np.float64),
         }
         imu = {name: spaces.Box(-bound, bound, (1,), np.float64) for name, (bound, _) in SEEN.items()}
-        self.observation_spaces = joints | imu
+        commands = {name: spaces.Box(-1.0, 1.0, (1,), np.float64) for name in ("speed_command", "turn_command")}
+        self.observation_spaces = joints | imu | commands
         self._rotation, self._noise, self._k = np.eye(3), np.zeros((1, 6)), 0
         self.read()
 
     def reset(self, position: Any) -> None:
         """Stand with these angles (12,), at rest, the feet on the ground."""
-        state = self.physics.state
-        state[:] = 0.0
+        state = self.state
+        state[:] = self._acceleration[:] = 0.0
         state[2], state[3], state[13:25] = 2.0 * LINK * math.cos(STANDING[1]) + FOOT, 1.0, position
-        self.physics.targets[:] = position
+        self._targets[:] = position
         self.read()
 
     def disturb(self, noise: np.ndarray) -> None:
@@ -87,10 +58,14 @@ class Quadruped(Robot):
         self._noise, self._k = noise * NOISE, 0
 
     def act(self, action: Any) -> None:
-        np.clip(np.asarray(action, np.float64), *self._stops, out=self.physics.targets)
+        np.clip(np.asarray(action, np.float64), *self._stops, out=self._targets)
+
+    def drive(self) -> None:
+        factors = np.array(list(self.factors.values()))
+        self._move(self.state, self._targets, factors, PHYSICS_STEPS, PHYSICS_STEP, self._work, self._acceleration)
 
     def read(self) -> None:
-        state = self.physics.state
+        state = self.state
         self.position, self.velocity = state[13:25].tolist(), state[25:37].tolist()
         turned(self._rotation, *state[3:7].tolist())
         r, v = self._rotation.tolist(), state[7:9].tolist()
@@ -101,9 +76,10 @@ class Quadruped(Robot):
         self.height, self.upright = float(state[2]), r[2][2]
 
     def observe(self) -> dict[str, np.ndarray]:
-        state, noise = self.physics.state, self._noise[min(self._k, len(self._noise) - 1)]
+        state, noise = self.state, self._noise[min(self._k, len(self._noise) - 1)]
         self._k += 1
-        force = self.physics.acceleration[3:6] + (0.0, 0.0, GRAVITY)
+        force = self._acceleration[3:6] + (0.0, 0.0, GRAVITY)
         seen = np.concatenate([state[10:13] @ self._rotation, force @ self._rotation]) + noise
-        imu: Mapping[str, np.ndarray] = {name: seen[k : k + 1] for k, name in enumerate(SEEN)}
-        return {"joint_position": state[13:25].copy(), "joint_velocity": state[25:37].copy(), **imu}
+        joints = {"joint_position": state[13:25].copy(), "joint_velocity": state[25:37].copy()}
+        commands = {name: np.array([value]) for name, value in zip(("speed_command", "turn_command"), self.command)}
+        return joints | {name: seen[k : k + 1] for k, name in enumerate(SEEN)} | commands

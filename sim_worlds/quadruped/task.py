@@ -24,15 +24,9 @@ PUSH, PUSH_FOR, PUSHES = 30.0, 0.2, 3.0  # N at most, s, and s from one to the n
 BUMPS = 0.01  # m
 
 
-def drawn(name: str, value: float | None, bounds: tuple[float, float], rng: np.random.Generator, n: int) -> np.ndarray:
-    return rng.uniform(*bounds, n) if value is None else np.full(n, float(value))
-
-
 class Walk(Task):
     """Follow commands; see `QuadrupedWalkEnv`.
 
-    Parameters
-    ----------
     speed, turn : as in `QuadrupedWalkEnv`
     roughness : of ground and pushes, from 0 to 1
     """
@@ -41,21 +35,17 @@ class Walk(Task):
         for name, value, most in (("speed", speed, 1.0), ("turn", turn, 1.0)):
             if value is not None and not -most <= value <= most:
                 raise DescriptionError(name, value, f"must be from -{most} to {most}, or None")
-        self.robot, self.speed, self.turn, self.roughness = robot, speed, turn, roughness
-        self.command = (0.0, 0.0)
+        self.robot, self.wanted, self.roughness = robot, ((speed, SPEEDS), (turn, TURNS)), roughness
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         self._times = times
         self._dt = float(times[1])
         held = int(times[-1] / HELD) + 1
-        speeds, turns = (
-            drawn("speed", self.speed, SPEEDS, rng, held),
-            drawn("turn", self.turn, TURNS, rng, held),
-        )
-        self._commands = np.stack([speeds, turns], axis=1)
+        drawn = [rng.uniform(*bounds, held) if value is None else np.full(held, value) for value, bounds in self.wanted]
+        self._commands = np.stack(drawn, axis=1, dtype=np.float64)
         self.robot.reset(STANDING + rng.uniform(-0.03, 0.03, 12))
         self.robot.disturb(rng.normal(size=(times.size, 6)))
-        factors, rough = self.robot.physics.factors, self.roughness
+        factors, rough = self.robot.factors, self.roughness
         factors["bumps"] = BUMPS * rough
         factors["phase_x"], factors["phase_y"] = rng.uniform(0.0, 2.0 * math.pi, 2)
         pushes = int(times[-1] / PUSHES) + 1
@@ -70,10 +60,10 @@ class Walk(Task):
     def _tell(self, k: int) -> None:
         t = float(self._times[k])
         speed, turn = self._commands[min(int(t / HELD), len(self._commands) - 1)].tolist()
-        self.command = (speed, turn)
+        self.robot.command = (speed, turn)
         n = min(int(t / PUSHES), len(self._pushes) - 1)
         pushed = 0.0 <= t - n * PUSHES - self._push_at[n] < PUSH_FOR
-        factors = self.robot.physics.factors
+        factors = self.robot.factors
         factors["push_x"], factors["push_y"] = self._pushes[n].tolist() if pushed else (0.0, 0.0)
         self._scored = t > SCORED_FROM
 
@@ -82,11 +72,10 @@ class Walk(Task):
         self._means = [mean + self._follow * (one - mean) for mean, one in zip(self._means, now)]
         self._distance += robot.forward * self._dt
         self._fell = robot.height < LOWEST or robot.upright < MOST_TILTED
-        self._judged = self.command  # it acted on this one
         self._tell(k)
 
     def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        speed, turn = self.command
+        speed, turn = self.robot.command
         ahead, side, turning = self._means
         wrong, turned = math.hypot(ahead - speed, side), turning - turn
         if self._scored:
@@ -96,7 +85,7 @@ class Walk(Task):
         reward = math.exp(-((wrong / SPEED_SCALE) ** 2) - (turned / TURN_SCALE) ** 2)
         info = {
             "speed": ahead, "turn": turning, "distance": self._distance, "fell": self._fell,
-            "command": np.array(self.command),
+            "command": np.array((speed, turn)),
         }  # fmt: skip
         return reward, self._fell, info
 

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, cast
+from typing import ClassVar
 
 import numpy as np
-from gymnasium import spaces
 
-from ..client import Client
 from ..core import Goal, World
+from .baselines import Trot, TrotWithImu, TrotWithTwist
+from .dynamics import FACTORS
 from .picture import draw
-from .robot import Physics, Quadruped
+from .robot import STEP, Quadruped
 from .task import Walk
 
 __all__ = ["QuadrupedWalkEnv"]
-
-STEP = 0.01  # s
-
-
-class Commanded(Quadruped):
-    """The robot, and the commands that it is given."""
-
-    def __init__(self, physics: Physics) -> None:
-        super().__init__(physics)
-        command = {name: spaces.Box(-1.0, 1.0, (1,), np.float64) for name in ("speed_command", "turn_command")}
-        self.observation_spaces = {**self.observation_spaces, **command}
-        self.task: Walk | None = None
-
-    def observe(self) -> dict[str, np.ndarray]:
-        speed, turn = self.task.command if self.task else (0.0, 0.0)
-        return super().observe() | {"speed_command": np.array([speed]), "turn_command": np.array([turn])}
 
 
 class QuadrupedWalkEnv(World):
@@ -99,6 +83,9 @@ class QuadrupedWalkEnv(World):
         },
     }
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"mass": 0.15, "friction": 0.4, "strength": 0.2}
+    BASELINES = Trot, TrotWithImu, TrotWithTwist
+
+    robot: Quadruped
 
     def __init__(
         self,
@@ -108,24 +95,12 @@ class QuadrupedWalkEnv(World):
         randomize: float = 0.0,
         render_mode: str | None = None,
     ) -> None:
-        physics = Physics()
-        robot = Commanded(physics)
-        robot.task = Walk(robot, speed, turn, randomize)
-        # of its client World calls what Physics has, too
-        super().__init__(
-            cast(Client, physics), robot, robot.task, dt=STEP, duration=duration, randomize=randomize,
-            render_mode=render_mode,
-        )  # fmt: skip
-        self._physics = physics
+        robot = Quadruped()
+        task = Walk(robot, speed, turn, randomize)
+        super().__init__(None, robot, task, dt=STEP, duration=duration, randomize=randomize, render_mode=render_mode)
 
-    def render(self) -> np.ndarray | None:
-        return None if self.render_mode is None else draw(self._physics.state)
+    def picture(self) -> np.ndarray:
+        return draw(self.robot.state)
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        for name, factor in factors.items():
-            self._physics.factors[name] *= factor
-
-    def baselines(self) -> dict[str, Any]:
-        from .baselines import Trot, TrotWithImu, TrotWithTwist
-
-        return {one.__name__: one() for one in (Trot, TrotWithImu, TrotWithTwist)}
+        self.robot.factors.update({name: FACTORS[name] * factor for name, factor in factors.items()})

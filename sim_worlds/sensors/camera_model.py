@@ -43,17 +43,10 @@ class CameraModel:
     def __post_init__(self) -> None:
         # a threshold must be far above the rounding of float32
         limits = {
-            "threshold_on": (0.01, 10.0),
-            "threshold_off": (0.01, 10.0),
-            "sigma": (0.0, 1.0),
-            "refractory": (0.0, 1.0),
-            "cutoff": (0.0, 1e5),
-            "white": (-20.0, 20.0),
-            "leak": (0.0, 1e3),
-            "leak_spread": (0.0, 1.0),
-            "shot": (0.0, 1e3),
-            "shot_bright": (0.0, 1.0),
-        }
+            "threshold_on": (0.01, 10.0), "threshold_off": (0.01, 10.0), "sigma": (0.0, 1.0), "refractory": (0.0, 1.0),
+            "cutoff": (0.0, 1e5), "white": (-20.0, 20.0), "leak": (0.0, 1e3), "leak_spread": (0.0, 1.0),
+            "shot": (0.0, 1e3), "shot_bright": (0.0, 1.0),
+        }  # fmt: skip
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             real = isinstance(value, Real) and not isinstance(value, bool)

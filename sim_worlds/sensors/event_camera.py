@@ -16,7 +16,7 @@ from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 
 from .camera_model import CameraModel, camera_model
-from .pixels import NEVER, RADIX, STATE, compiled_columns, compiled_observe, compiled_rows
+from .pixels import NEVER, RADIX, STATE, compiled_observe, compiled_rows
 
 __all__ = ["EventCamera"]
 
@@ -27,8 +27,6 @@ LONGEST = 2.0  # s, because nanoseconds are stored as int32
 class EventCamera:
     """The pixels of an event camera.
 
-    Parameters
-    ----------
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
     period : time between pictures [s]; ``advance`` can override it
@@ -51,8 +49,7 @@ class EventCamera:
             raise DescriptionError("capacity", capacity, "must be a whole number of at least 1")
         self.size = int(size[0]), int(size[1])
         self.model = m = camera_model(model)
-        self.period = period
-        self.capacity = capacity
+        self.period, self.capacity = period, capacity
         width, height = self.size
         candidates = max(1 << 16, 4 * width * height)
         self.state = np.zeros((len(STATE), height, width), np.float32)
@@ -60,14 +57,12 @@ class EventCamera:
         self.sign = np.zeros(width * height, np.uint8)
         self.clock = np.array([0, 0, 0, round(m.refractory * 1e9)], np.int64)
         self._set_period(period)
-        self._when = np.zeros((2, candidates), np.int32)
-        self._what = np.zeros((2, candidates), np.int32)
-        self._counts = np.zeros(RADIX, np.int32)
-        self._flags = np.zeros(-(-width // 64) * 64, np.uint8)
-        self._change = np.zeros(width, np.float32)
+        self._when, self._what = np.zeros((2, candidates), np.int32), np.zeros((2, candidates), np.int32)
+        flags = np.zeros(-(-width // 64) * 64, np.uint8)
+        self._scratch = self._when, self._what, np.zeros(RADIX, np.int32), flags, np.zeros(width, np.float32)
         self._numbers = np.zeros(4)
         self._key = np.uint64(0)
-        self._observe, self._rows, self._columns = compiled_observe(), compiled_rows(), compiled_columns()
+        self._observe, self._rows = compiled_observe(), compiled_rows()
         self.reset(np.zeros((height, width), np.float32), 0)
 
     def _set_period(self, period: float) -> None:
@@ -96,8 +91,6 @@ class EventCamera:
     def reset(self, picture: np.ndarray, seed: int) -> None:
         """Start a new camera that has adapted to ``picture``.
 
-        Parameters
-        ----------
         picture : (height, width) float32, log intensity
         seed : whole number from 0 to 2^64 - 1, for thresholds, leakage and all future noise
         """
@@ -130,20 +123,8 @@ class EventCamera:
         return picture
 
     def _step(self, picture: np.ndarray) -> tuple[int, int]:
-        result = self._observe(
-            self._checked(picture),
-            self.state,
-            self.last,
-            self.sign,
-            self._when,
-            self._what,
-            self._counts,
-            self._flags,
-            self._change,
-            self.clock,
-            self._key,
-            self._numbers,
-        )
+        pixels = self.state, self.last, self.sign
+        result = self._observe(self._checked(picture), *pixels, *self._scratch, self.clock, self._key, self._numbers)
         if result < 0:
             raise InputError("picture: a log intensity is not finite, or changed by more than 1e4; reset the camera")
         self.clock[0] += 1
@@ -153,16 +134,10 @@ class EventCamera:
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
         """The events since the previous picture, ``period`` ago, as rows.
 
-        Parameters
-        ----------
         picture : (height, width) float32, present log intensity
 
-        Returns
-        -------
-        events : (capacity, 4) float32, a new array: t [s] after the previous picture, x, y, polarity (ON 1), ascending
-            in t; zeros after the last
-        count : number of events in it
-        dropped : number of events that did not fit
+        Returns events, (capacity, 4) float32, a new array: t [s] after the previous picture, x, y, polarity (ON 1),
+        ascending in t, zeros after the last; how many they are; and how many did not fit.
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -173,19 +148,16 @@ class EventCamera:
     def advance(self, picture: np.ndarray, period: float | None = None) -> tuple[Events, int]:
         """The events since the previous picture, as columns.
 
-        Parameters
-        ----------
         picture : (height, width) float32, present log intensity
         period : time since the previous picture, if it is not the camera's own [s]
 
-        Returns
-        -------
-        events : t [ns] after ``reset``, ascending
-        dropped : number of crossings that did not fit: more than four for each pixel in one step
+        Returns events, with t [ns] after ``reset``, ascending; and how many crossings did not fit: more than four for
+        each pixel in one step.
         """
         self._set_period(self.period if period is None else period)
         start = self.time
         n, lost = self._step(picture)
-        t, x, y, p = np.empty(n, np.int64), np.empty(n, np.uint16), np.empty(n, np.uint16), np.empty(n, np.uint8)
-        self._columns(n, self.size[0], start, self._when[0], self._what[0], t, x, y, p)
-        return Events(t, x, y, p, "ns", *self.size), lost
+        what, width = self._what[0, :n], self.size[0]
+        y, x = np.divmod(what >> 1, width)
+        columns = x.astype(np.uint16), y.astype(np.uint16), (what & 1).astype(np.uint8)
+        return Events(start + self._when[0, :n].astype(np.int64), *columns, "ns", *self.size), lost

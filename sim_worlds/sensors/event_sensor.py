@@ -8,21 +8,26 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
+from snn_control.events.frames import OFF, ON
+
 from .event_camera import EventCamera
 
-__all__ = ["EventSensor"]
+__all__ = ["EventSensor", "grey"]
+
+
+def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
+    """(..., 3) uint8 of a log intensity (...); ``exposure``: what 0 becomes."""
+    brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
+    return np.repeat(brightness[..., None], 3, axis=-1)
 
 
 class EventSensor(ABC):
     """Observes the events of each step as ``<name>`` and ``<name>_count``, see `EventCamera.observe`.
 
-    A derived class draws the camera's view. ``picture`` is the newest: (height, width) float32, log intensity.
+    A derived class draws the camera's view. ``picture`` is the newest: (height, width) float32, log intensity."""
 
-    scene : draws the pictures; it is closed with ``close()``
-    """
-
-    def __init__(self, camera: EventCamera, scene: Any, name: str = "camera") -> None:
-        self.name, self.camera, self.scene, (width, height) = name, camera, scene, camera.size
+    def __init__(self, camera: EventCamera, name: str = "camera") -> None:
+        self.name, self.camera, (width, height) = name, camera, camera.size
         top = np.tile(np.array([camera.period, width - 1, height - 1, 1], np.float32), (camera.capacity, 1))
         self.observation_spaces: dict[str, spaces.Space] = {
             name: spaces.Box(np.zeros_like(top), top, dtype=np.float32),
@@ -51,5 +56,15 @@ class EventSensor(ABC):
     def info(self) -> dict[str, Any]:
         return {"events": self._seen[1], "dropped_events": self._seen[2]}
 
-    def close(self) -> None:
-        self.scene.close()
+    def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
+        """(scale rows, scale columns, 3) uint8: the picture in grey (see `grey`), and over it the events of the last
+        ``seconds``, ON orange and OFF blue."""
+        camera, picture = self.camera, grey(self.picture, exposure)
+        recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)
+        sign = camera.sign.reshape(self.picture.shape)
+        picture[recent & (sign == 1)] = ON
+        picture[recent & (sign == 0)] = OFF
+        return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
+
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Release what draws the pictures."""

@@ -31,8 +31,6 @@ def simulate(
     Between two frames the log intensity is a straight line, divided into equal steps of at most ``step``. Only the
     low-pass depends on its length, because it takes the intensity as constant in a step.
 
-    Parameters
-    ----------
     frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB,
         or float32 (height, width): log intensity, taken as it is
     model : a CameraModel or the name of a preset
@@ -40,9 +38,7 @@ def simulate(
     step : longest time between the camera's pictures [s]
     gamma : of uint8 pictures: intensity = (value / 255) ** gamma
 
-    Yields
-    ------
-    events between one frame and the next, t [ns] counted from the first frame; and the number of dropped crossings
+    Yields events between one frame and the next, t [ns] counted from the first frame, and how many crossings were lost.
 
     Raises InputError for times that do not ascend, pauses of more than 1000 s, or pictures of another size or kind.
     """

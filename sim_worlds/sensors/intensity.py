@@ -15,18 +15,12 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (ITU-
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-    """Log intensity of an 8-bit image: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0 (white).
+    """Log intensity of an 8-bit image: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0 (white), float32.
 
     ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, of a colour image the weighted sum.
 
-    Parameters
-    ----------
     image : (rows, columns) grey or (rows, columns, 3) red, green, blue, uint8
     gamma : exponent that makes pixel values linear in the light: 1 for a renderer's, 2.2 for photographs and videos
-
-    Returns
-    -------
-    (rows, columns) float32
     """
     if image.dtype != np.uint8 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] != 3):
         raise InputError(f"image: must be (rows, columns) or (rows, columns, 3) uint8, is {image.shape} {image.dtype}")

@@ -1,42 +1,12 @@
-"""Moving patterns whose events can be counted by hand: for tests and first experiments with a camera."""
+"""A moving pattern whose events can be counted by hand, for first experiments with a camera."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Bar", "Grating"]
-
-
-@dataclass(frozen=True)
-class Grating:
-    """``L = mean + amplitude * sin(2 pi (u / wavelength - frequency t))``, u along ``direction``.
-
-    size : width and height [pixels]
-    amplitude : of the log intensity
-    wavelength : [pixels]
-    frequency : periods that pass a pixel in a second [Hz]
-    direction : of the motion, 0 to the right, pi / 2 down [rad]
-    """
-
-    size: tuple[int, int]
-    amplitude: float = 0.5
-    wavelength: float = 32.0
-    frequency: float = 5.0
-    direction: float = 0.0
-    mean: float = 0.0
-
-    def phase(self) -> np.ndarray:
-        """(height, width) float64, phase of a pixel at t = 0 [rad]."""
-        x, y = np.meshgrid(np.arange(self.size[0]), np.arange(self.size[1]))
-        return 2.0 * math.pi * (x * math.cos(self.direction) + y * math.sin(self.direction)) / self.wavelength
-
-    def picture(self, t: float) -> np.ndarray:
-        """(height, width) float32, log intensity at ``t`` [s]."""
-        wave = np.sin(self.phase() - 2.0 * math.pi * self.frequency * t)
-        return (self.mean + self.amplitude * wave).astype(np.float32)
+__all__ = ["Bar"]
 
 
 @dataclass(frozen=True)

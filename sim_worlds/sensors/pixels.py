@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable
 
 import numpy as np
 from numba.extending import register_jitable
@@ -12,7 +12,7 @@ from snn_control.engine.compile import compile_function
 from snn_control.engine.memory import flags64, lowest_bit
 from snn_control.engine.random import philox
 
-__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_columns", "compiled_observe", "compiled_rows"]
+__all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_observe", "compiled_rows"]
 
 RADIX = 1024
 NEVER = -(1 << 62)
@@ -174,8 +174,6 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
 def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
     """One step of the camera: the events between two pictures, at the start of ``when[0]`` and ``what[0]``.
 
-    Parameters
-    ----------
     picture : (rows, columns) float32, log intensity at the end of the step
     state : (6, rows, columns) float32, the planes of ``STATE``
     last : (rows * columns,) int64, time of a pixel's last event [ns]; sign : uint8, its polarity
@@ -185,9 +183,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
     key : uint64, seed of the noise
     numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share where it is bright
 
-    Returns
-    -------
-    int64, events << 32 | crossings that did not fit; -1 for a picture that is not finite
+    Returns int64, events << 32 | crossings that did not fit; -1 for a picture that is not finite.
     """
     step, start, period, refractory = clock[0], clock[1], clock[2], clock[3]
     white, rate, bright = np.float32(numbers[1]), numbers[2], numbers[3]
@@ -219,32 +215,10 @@ def rows(n, columns, when, what, out):
         out[k, 3] = np.float32(what[k] & 1)
 
 
-def columns(n, width, start, when, what, t, x, y, p):
-    """Write events as columns; t [ns] on the camera's clock."""
-    for k in range(n):
-        pixel = what[k] >> 1
-        t[k] = start + when[k]
-        x[k] = pixel % width
-        y[k] = pixel // width
-        p[k] = what[k] & 1
-
-
-def compiled_observe() -> Callable[..., int]:
-    """``observe``, compiled."""
-    return compile_function(
-        observe,
-        "int64(float32[:,::1], float32[:,:,::1], int64[::1], uint8[::1], int32[:,::1], int32[:,::1], int32[::1], "
-        "uint8[::1], float32[::1], int64[::1], uint64, float64[::1])",
-    )
-
-
-def compiled_rows() -> Callable[..., None]:
-    """``rows``, compiled."""
-    return compile_function(rows, "void(int64, int64, int32[::1], int32[::1], float32[:,::1])")
-
-
-def compiled_columns() -> Callable[..., None]:
-    """``columns``, compiled."""
-    return compile_function(
-        columns, "void(int64, int64, int64, int32[::1], int32[::1], int64[::1], uint16[::1], uint16[::1], uint8[::1])"
-    )
+compiled_observe = functools.partial(
+    compile_function,
+    observe,
+    "int64(float32[:,::1], float32[:,:,::1], int64[::1], uint8[::1], int32[:,::1], int32[:,::1], int32[::1], "
+    "uint8[::1], float32[::1], int64[::1], uint64, float64[::1])",
+)
+compiled_rows = functools.partial(compile_function, rows, "void(int64, int64, int32[::1], int32[::1], float32[:,::1])")

@@ -56,8 +56,6 @@ def egl_works() -> bool:
 class Renderer:
     """Log intensity of the bodies of a physics client, seen by a pinhole camera.
 
-    Parameters
-    ----------
     client : of PyBullet
     pinhole : size and field of view
     near, far : distances between which things are drawn [m]
@@ -80,11 +78,8 @@ class Renderer:
         if egl:
             with silent(1, 2):
                 pybullet.loadPlugin(_plugin(), f"_{PLUGIN}Plugin", physicsClientId=client)
-        projection = list(
-            pybullet.computeProjectionMatrixFOV(
-                np.degrees(pinhole.vertical_view), pinhole.width / pinhole.height, near, far
-            )
-        )
+        view, aspect = np.degrees(pinhole.vertical_view), pinhole.width / pinhole.height
+        projection = list(pybullet.computeProjectionMatrixFOV(view, aspect, near, far))
         if not egl:  # TinyRenderer's picture is shifted by half a pixel to the right and up
             projection[8] += 1.0 / pinhole.width
             projection[9] += 1.0 / pinhole.height
@@ -92,38 +87,25 @@ class Renderer:
         self._which = pybullet.ER_BULLET_HARDWARE_OPENGL if egl else pybullet.ER_TINY_RENDERER
 
     def frame(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-        """One picture.
+        """One picture: (height, width) float32, log intensity; 0 is white.
 
-        Parameters
-        ----------
         position : (3,) of the camera in the world [m]
         rotation : (3, 3) whose columns are the camera's forward, left and up in the world
-
-        Returns
-        -------
-        (height, width) float32, log intensity; 0 is white
         """
         forward, up = rotation[:, 0], rotation[:, 2]
         width, height = self.pinhole.width, self.pinhole.height
         with silent(1) if self.name == "egl" else contextlib.nullcontext():  # the plugin prints while it draws
+            view = pybullet.computeViewMatrix(list(position), list(position + forward), list(up))
             image = pybullet.getCameraImage(
-                width,
-                height,
-                pybullet.computeViewMatrix(list(position), list(position + forward), list(up)),
-                self._projection,
-                renderer=self._which,
-                flags=pybullet.ER_NO_SEGMENTATION_MASK,
-                physicsClientId=self.client,
-                **self.light,
-            )[2]
+                width, height, view, self._projection, renderer=self._which,
+                flags=pybullet.ER_NO_SEGMENTATION_MASK, physicsClientId=self.client, **self.light,
+            )[2]  # fmt: skip
         return log_intensity(np.asarray(image, np.uint8).reshape(height, width, 4)[:, :, :3])
 
 
 class Between:
     """Pictures for every step, interpolated between frames every few steps, one frame late.
 
-    Parameters
-    ----------
     draw : draws a frame of the present scene; (height, width) float32, log intensity
     every : steps between frames
     """

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..baseline import Baseline
+from ..core import Baseline
 from .robot import CART_MASS, FORCE, FRICTION, GRAVITY, HALF, POLE_MASS
 
 __all__ = ["EnergyLQR"]
@@ -21,14 +21,10 @@ INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
 def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
     """The discrete linear-quadratic regulator of the upright pole.
 
-    Parameters
-    ----------
     errors, effort : weights of the squares of place, angle, speed, turning, and of the force
 
-    Returns
-    -------
-    gain : (4,) float64; the force is minus its product with (place, angle, speed, turning)
-    cost : (4, 4) float64, of what is to come
+    Returns its gain, (4,) float64: the force is minus its product with (place, angle, speed, turning); and the cost of
+    what is to come, (4, 4) float64.
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))
@@ -79,7 +75,6 @@ class EnergyLQR(Baseline):
         self.reset()
 
     def reset(self) -> None:
-        """Swing first."""
         self._catching = False
 
     def predict(self, observation: dict[str, np.ndarray], info: Any = None) -> tuple[np.ndarray, None]:

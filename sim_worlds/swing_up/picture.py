@@ -17,13 +17,9 @@ BACK, RAIL_COLOUR, CART, POLE, PUSH = (250, 250, 250), (120, 120, 120), (60, 90,
 
 
 def draw(place: float, angle: float, force: float) -> np.ndarray:
-    """Rail with its ends, cart, pole, and a bar for the force.
+    """Rail with its ends, cart, pole, and a bar for the force: (288, 480, 3) uint8.
 
     place, angle, force : of the cart [m], of the pole [rad], by the motor [N]
-
-    Returns
-    -------
-    (288, 480, 3) uint8
     """
     image = np.full((HEIGHT, WIDTH, 3), BACK, np.uint8)
     middle = WIDTH // 2

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -132,16 +131,13 @@ def gains(values, place, angle, speed, turning, forces, found):
 
 
 GRID, FOLLOWING = "float32[:,:,:,::1]", "float32[:,:,:,:,::1]"
+GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64[::1])"
 
 
 @functools.cache
 def plan() -> np.ndarray:
-    """The value of each state of the grid, by modified policy iteration (Puterman and Shin 1978).
-
-    Returns
-    -------
-    (place, angle, speed, turning) float32, sum of the rewards to come, discounted
-    """
+    """The value of each state of the grid, by modified policy iteration (Puterman and Shin 1978): (place, angle, speed,
+    turning) float32, the discounted sum of the rewards to come."""
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
     values, forces = np.zeros(POINTS, np.float32), np.linspace(-FORCE, FORCE, 7)
@@ -150,12 +146,6 @@ def plan() -> np.ndarray:
         choose(values, following, forces)
         follow(values, following, SWEEPS)
     return values
-
-
-@functools.cache
-def _gains() -> Callable:
-    state = ", ".join(["float64"] * 4)
-    return compile_function(gains, f"void({GRID}, {state}, float64[::1], float64[::1])")
 
 
 @dataclass
@@ -168,5 +158,5 @@ class Planner(EnergyLQR):
     def _swing(self, place: float, angle: float, speed: float, turning: float) -> float:
         forces = np.linspace(-FORCE, FORCE, 21)
         found = np.zeros_like(forces)
-        _gains()(plan(), place, angle, speed, turning, forces, found)
+        compile_function(gains, GAINS)(plan(), place, angle, speed, turning, forces, found)
         return float(forces[found.argmax()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -82,6 +82,7 @@ class CartPoleSwingUpEnv(World):
         "rows": {"nominal": {}, "randomize 1": {"randomize": 1.0}},
     }
     RANDOMIZED: ClassVar[Mapping[str, float]] = {"cart_mass": 0.2, "pole_mass": 0.3, "friction": 0.5, "force": 0.2}
+    BASELINES = EnergyLQR, Planner
 
     robot: CartPole
 
@@ -91,23 +92,13 @@ class CartPoleSwingUpEnv(World):
         client = Client()
         robot = CartPole(client)
         super().__init__(
-            client,
-            robot,
-            SwingUp(robot, start),
-            dt=STEP,
-            duration=duration,
-            randomize=randomize,
-            physics_steps=PHYSICS_STEPS,
-            render_mode=render_mode,
-        )
+            client, robot, SwingUp(robot, start),
+            dt=STEP, duration=duration, randomize=randomize, physics_steps=PHYSICS_STEPS, render_mode=render_mode,
+        )  # fmt: skip
 
     def vary(self, factors: Mapping[str, float]) -> None:
         self.robot.strengthen(factors)
 
-    def baselines(self) -> dict[str, Any]:
-        """The classical controller, and one that has planned, as a teacher."""
-        return {"EnergyLQR": EnergyLQR(), "Planner": Planner()}
-
-    def render(self) -> np.ndarray | None:
+    def picture(self) -> np.ndarray:
         place, angle = self.robot.position
-        return None if self.render_mode is None else draw(place, angle, self.robot.force)
+        return draw(place, angle, self.robot.force)

@@ -119,7 +119,7 @@ class Health:
     def warnings(self) -> list[Finding]:
         """All findings."""
         found = [one for p in self.populations for one in _certain(p, self.steps)]
-        found += health.findings(self.outputs, health.certain)
+        found += health.findings(self.outputs, health.certain_findings)
         if self.not_finite_ticks:
             text = f"not finite in {self.not_finite_ticks:,} of {self.ticks:,} ticks with this stimulus, "
             found.append(warning("outputs", f"{text}the command was the safe one", SELF_EXCITING))
@@ -127,7 +127,7 @@ class Health:
             text = "the command was the safe one all the time with this stimulus"
             fix = "a required input is invalid (`plausible`, `stale`), or an output is not finite"
             found.append(warning("outputs", text, fix))
-        found += [one for i in self.inputs for one in health.arrived(i)]
+        found += [one for i in self.inputs for one in health.input_findings(i)]
         return found if self.synthetic else found + self._observed()
 
     def _observed(self) -> list[Finding]:
@@ -135,7 +135,7 @@ class Health:
         found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return found
-        found += health.findings(self.outputs, health.observed)
+        found += health.findings(self.outputs, health.output_findings)
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
@@ -258,19 +258,11 @@ def diagnose(spec: ControllerSpec, activity: Activity) -> Health:
     changes |= any(bool((rows != rows[0]).any()) for rows in stimulus.values.values())
     inputs = (health.input_health(one, stimulus, activity.inputs[one.name]) for one in values)
     return Health(
-        stimulus=stimulus.text,
-        seconds=stimulus.seconds,
-        synthetic=stimulus.synthetic,
-        changes=changes,
-        weighed=synapses is not None,
-        steps=activity.steps,
-        ticks=stimulus.ticks,
-        inputs=tuple(i for i in inputs if i is not None),
-        populations=tuple(populations),
-        outputs=tuple(outputs),
-        safe_ticks=int(activity.safe.sum()),
-        not_finite_ticks=int(activity.not_finite.sum()),
-    )
+        stimulus=stimulus.text, seconds=stimulus.seconds, synthetic=stimulus.synthetic, changes=changes,
+        weighed=synapses is not None, steps=activity.steps, ticks=stimulus.ticks,
+        inputs=tuple(i for i in inputs if i is not None), populations=tuple(populations), outputs=tuple(outputs),
+        safe_ticks=int(activity.safe.sum()), not_finite_ticks=int(activity.not_finite.sum()),
+    )  # fmt: skip
 
 
 def _population(
@@ -295,24 +287,10 @@ def _population(
         best = int(np.argmax(np.where(dead, bounds.drive[1], -np.inf)))
         possible_drive, way, bias = float(bounds.drive[1, best]), float(bounds.way[dead].max()), float(found.bias[best])
     return PopulationHealth(
-        where=where,
-        size=found.size,
-        spiking=found.spiking,
-        rate_hz=float(rates.mean()),
-        slowest_hz=float(rates.min()),
-        fastest_hz=float(rates.max()),
-        silent=int(silent.sum()),
-        dead=int(dead.sum()),
-        possible_drive=possible_drive,
-        way=way,
-        bias=bias,
-        always=int(bounds.always.sum()),
-        saturated=int(saturated.sum()),
-        selective=selective,
-        together=groups[0],
-        identical=groups[1],
-        largest_drive=float(found.drive_high[silent if silent.any() else ...].max()),
-        membrane=membrane,
-        threshold=threshold,
-        bad_steps=found.bad_steps,
-    )
+        where=where, size=found.size, spiking=found.spiking, rate_hz=float(rates.mean()), slowest_hz=float(rates.min()),
+        fastest_hz=float(rates.max()), silent=int(silent.sum()), dead=int(dead.sum()), possible_drive=possible_drive,
+        way=way, bias=bias, always=int(bounds.always.sum()), saturated=int(saturated.sum()), selective=selective,
+        together=groups[0], identical=groups[1],
+        largest_drive=float(found.drive_high[silent if silent.any() else ...].max()), membrane=membrane,
+        threshold=threshold, bad_steps=found.bad_steps,
+    )  # fmt: skip

@@ -14,8 +14,8 @@ from ..findings import Finding, warning
 from .stimulus import Stimulus
 
 __all__ = [
-    "Arrivals", "InputHealth", "OutputHealth", "arrived", "at_limits", "certain", "findings", "input_health",
-    "observed", "output_health",
+    "InputHealth", "InputStatistics", "OutputHealth", "at_limits", "certain_findings", "findings", "input_findings",
+    "input_health", "output_findings", "output_health",
 ]  # fmt: skip
 
 BEYOND = 0.50  # share of the ticks in which an input is beyond its range
@@ -49,7 +49,7 @@ class InputHealth:
     span: tuple[float, float]
 
 
-class Arrivals:
+class InputStatistics:
     """Counts over the samples of a value input.
 
     samples, rejected : numbers of all samples, and of those that the engine rejected as not plausible
@@ -81,16 +81,10 @@ class Arrivals:
         spec, j = self.spec, int(np.argmax(self.beyond))
         where = f"inputs.{spec.name}"
         return InputHealth(
-            where=where,
-            ticks=self.samples,
-            rejected=self.rejected,
-            clamped=float(self.beyond[j] / self.samples),
-            worst=where + (f"[{j}]" if spec.size > 1 else ""),
-            low=float(self.low[j]),
-            high=float(self.high[j]),
-            unit=spec.unit,
-            span=(float(self.lowest[j]), float(self.highest[j])),
-        )
+            where, ticks=self.samples, rejected=self.rejected, clamped=float(self.beyond[j] / self.samples),
+            worst=where + (f"[{j}]" if spec.size > 1 else ""), low=float(self.low[j]), high=float(self.high[j]),
+            unit=spec.unit, span=(float(self.lowest[j]), float(self.highest[j])),
+        )  # fmt: skip
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
@@ -100,13 +94,13 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
         return None
     rows = logged["values"][logged["fresh"] != 0]
     arrived = ~np.isnan(rows).all(axis=1)  # in files of arrays and bags, a row of NaN means that nothing arrived
-    found = Arrivals(spec)
+    found = InputStatistics(spec)
     found.add(rows[arrived])
     found.rejected = max(0, counters["rejected"] - int((~arrived).sum()))
     return found.health()
 
 
-def arrived(i: InputHealth) -> Iterator[Finding]:
+def input_findings(i: InputHealth) -> Iterator[Finding]:
     """Problems of the samples that arrived."""
     if i.rejected:
         text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
@@ -211,24 +205,15 @@ def output_health(
 
     ways = _ways(commanded, FAR * (high - low)) if judged and math.isfinite(high - low) else np.zeros(0)
     return OutputHealth(
-        where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""),
-        ticks=ticks,
-        squash=spec.squash,
-        at_low=share(commanded <= low + near),
-        at_high=share(commanded >= high - near),
-        slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)),
-        seconds=ticks * period,
-        swings_hz=a_second(len(ways)) / 2,
-        swing=float(np.median(ways)) if len(ways) else 0.0,
-        changes_hz=a_second(int(np.count_nonzero(change))),
-        sign_changes_hz=a_second(_sign_changes(command, live)),
-        low=low,
-        high=high,
-        unit=spec.unit,
-        rest=min(max(bias, low), high),
+        where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""), ticks=ticks, squash=spec.squash,
+        at_low=share(commanded <= low + near), at_high=share(commanded >= high - near),
+        slewed=share(np.abs(change) >= slew * period * (1 - 1e-9)), seconds=ticks * period,
+        swings_hz=a_second(len(ways)) / 2, swing=float(np.median(ways)) if len(ways) else 0.0,
+        changes_hz=a_second(int(np.count_nonzero(change))), sign_changes_hz=a_second(_sign_changes(command, live)),
+        low=low, high=high, unit=spec.unit, rest=min(max(bias, low), high),
         span=(float(commanded.min()), float(commanded.max())) if ticks else (math.nan, math.nan),
         possible=(possible[0], possible[1]),
-    )
+    )  # fmt: skip
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
@@ -252,7 +237,7 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
-    """What `certain` or `observed` find, once for the numbers of an output that share it."""
+    """What `certain_findings` or `output_findings` find, once for the numbers of an output that share it."""
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
         for finding in find(o):
@@ -263,7 +248,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
     ]
 
 
-def certain(o: OutputHealth) -> Iterator[Finding]:
+def certain_findings(o: OutputHealth) -> Iterator[Finding]:
     """Findings that follow from the weights, for any stimulus."""
     if o.possible[0] == o.possible[1]:
         text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire "
@@ -283,7 +268,7 @@ def at_limits(o: OutputHealth) -> Iterator[Finding]:
         yield warning(o.where, text, "wider limits or smaller decoder weights")
 
 
-def observed(o: OutputHealth) -> Iterator[Finding]:
+def output_findings(o: OutputHealth) -> Iterator[Finding]:
     """Findings observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:

@@ -18,7 +18,7 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.build import build
 from ..engine.spike_ring import SpikeRing
-from ..nef.tuning import rates
+from ..nef import rates
 from ..network import IF, LIF, Bernoulli, CubaLIF, Network, NeuronModel, Poisson, Population
 from .probe import sample
 from .stimulus import value_range
@@ -156,7 +156,7 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
     """(k,) Hz: rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, None for other models.
 
-    For LIF see `snn_control.nef.tuning.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a
+    For LIF see `snn_control.nef.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a
     reset by subtraction v_reset is 0.
     """
     if type(model) in (LIF, CubaLIF):

@@ -141,17 +141,18 @@ def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | No
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"
         raise DescriptionError("--input", str(path), rule, f"it has {len(cameras)}")
-    (width, height), pieces, kept, outside = cameras[0].size, [], 0, 0
+    (width, height), pieces, kept = cameras[0].size, [], 0
     period_ns, end = round(spec.period * 1e9), math.inf if seconds is None else seconds * 1e9
     for piece in Slicer(period_ns, 1).timed(part(open_recording(path).chunks())):
-        early = piece[piece.t < end]
-        pieces.append(early[(early.x < width) & (early.y < height)])
-        kept, outside = kept + len(pieces[-1]), outside + len(early) - len(pieces[-1])
+        pieces.append(piece[piece.t < end])
+        kept += len(piece)
         if kept > MOST_EVENTS:
             raise DescriptionError("--input", str(path), f"has more than {MOST_EVENTS:,} events", "give --seconds")
         if piece.t[-1] >= end:
             break
     events = Events.concatenate(pieces)
+    inside = (events.x < width) & (events.y < height)
+    events, outside = events[inside], int(np.count_nonzero(~inside))
     if not len(events):
         rule = f"holds no events within the {width}x{height} pixels of input '{cameras[0].name}'"
         raise DescriptionError("--input", str(path), rule)

@@ -15,7 +15,7 @@ from ..engine.program import Program
 from ..network import AllToAll, Distribution, Projection
 from ..network.convolution import Convolution
 
-__all__ = ["Synapses", "all_synapses", "decoder_rows", "given_synapses", "sizes_of", "with_learned"]
+__all__ = ["Synapses", "all_synapses", "decoder_rows", "sizes_of", "synapse_arrays", "with_learned"]
 
 MOST = 4_000_000  # synapses of a controller that are examined individually
 
@@ -53,13 +53,13 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
         return None
     sizes, found = sizes_of(program), []
     for p in spec.network.projections:
-        columns = given_synapses(p, sizes[p.pre], sizes[p.post])
+        columns = synapse_arrays(p, sizes[p.pre], sizes[p.post])
         there = columns[2] != 0 if p.learning is None else slice(None)  # a weight of 0 may be learned
         found.append(Synapses(p, *(column[there] for column in columns)))
     return found
 
 
-def given_synapses(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Source, target, weight and delay [s], each (k,), of every synapse of a projection.
 
     Synapses with weight 0 are included, except for convolutions; int8 weights are given after rounding.

@@ -110,33 +110,25 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     plain = asdict(facts)
     health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
     return {
-        "file": str(path),
-        "period": facts.period,
-        "dt": facts.dt,
-        "steps_a_tick": program.steps,
+        "file": str(path), "period": facts.period, "dt": facts.dt, "steps_a_tick": program.steps,
         "inputs": plain["inputs"],
         "populations": [{k: p[k] for k in ("name", "size", "spiking")} for p in plain["populations"]],
         "projections": [
             {**f, "learning": type(p.learning).__name__ if p.learning else None}
             for f, p in zip(plain["projections"], spec.network.projections, strict=True)
         ],
-        "learning": plain["learning"],
-        "outputs": plain["outputs"],
+        "learning": plain["learning"], "outputs": plain["outputs"],
         "limits": {one.name: _limits_of(one) for one in spec.outputs},
         "tunable": {
             path: {"now": now, "range": [spec.tunable[path].low, spec.tunable[path].high]}
             for path, now in controller.tuned.items()
         },
-        "neurons": sum(p.size for p in facts.populations),
-        "synapses": sum(p.synapses for p in facts.projections),
-        "operations": len(program.operations),
-        "memory": workload(controller.bound)["footprint"],
-        "rough_us_a_tick": round(rough_cost(spec, program), 2),
-        "ros": ros,
-        "health": health.numbers(),
+        "neurons": sum(p.size for p in facts.populations), "synapses": sum(p.synapses for p in facts.projections),
+        "operations": len(program.operations), "memory": workload(controller.bound)["footprint"],
+        "rough_us_a_tick": round(rough_cost(spec, program), 2), "ros": ros, "health": health.numbers(),
         "warnings": [asdict(one) for one in (*missing, *_once(lint(spec), health.warnings()))],
         "digest": program.digest,
-    }
+    }  # fmt: skip
 
 
 def _limits_of(one: Output) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import argparse
 import ctypes
 import importlib.util
 import json
-import math
 import os
 import re
 import sys
@@ -95,30 +94,23 @@ def check_free(option: str, path: str | None, force: bool) -> None:
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:
     """A ``type=`` of argparse: a finite number that is at least ``least``."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number{unit and ' of seconds'}") from None
-        if not least <= value < math.inf:
-            raise argparse.ArgumentTypeError(f"{text!r}: must be at least {least:g}{unit}")
-        return value
-
-    return read
+    return _number(float, f" is not a number{unit and ' of seconds'}", least, sys.float_info.max, unit)
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     """A ``type=`` of argparse: a whole number in [least, most]."""
+    return _number(int, ": must be a whole number", least, most, "")
 
-    def read(text: str) -> int:
+
+def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Callable[[str], Any]:
+    def read(text: str) -> Any:
         try:
-            value = int(text)
+            value = kind(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number") from None
+            raise argparse.ArgumentTypeError(f"{text!r}{rule}") from None
         if not least <= value <= most:
-            rule = f"at least {least}" if value < least else f"at most {most}"
-            raise argparse.ArgumentTypeError(f"{text!r}: must be {rule}")
+            bound = f"at most {most}" if kind is int and value > most else f"at least {least:g}{unit}"
+            raise argparse.ArgumentTypeError(f"{text!r}: must be {bound}")
         return value
 
     return read

@@ -12,17 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ..controller_file import ControllerSpec, load_spec
 from ..errors import DescriptionError, RuntimeFault, counted
 from ..resources import DEFAULT_WORLD, shipped
-from .common import (
-    add_command,
-    add_shared,
-    environment,
-    keywords,
-    make_environment,
-    need_extra,
-    number,
-    print_json,
-    whole,
-)
+from . import common
 from .demo_report import Finished
 from .episodes import baselines_of
 from .processes import failure, run_processes
@@ -49,21 +39,21 @@ examples:
 
 def add_to(commands: Any) -> None:
     text = "close a loop over ROS 2 between a simulated robot and a controller"
-    parser = add_command(commands, "demo", run, text, MORE)
+    parser = common.add_command(commands, "demo", run, text, MORE)
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
     text = f"world for which a controller ships ({DEFAULT_WORLD}; `snn_control worlds` lists them)"
-    parser.add_argument("world", nargs="?", type=environment, metavar="WORLD", help=text)
-    parser.add_argument("--env", type=environment, default=DEFAULT_WORLD, metavar="ID", help="the same")
-    add_shared(parser, "--arg", help="argument of the world")
+    parser.add_argument("world", nargs="?", type=common.environment, metavar="WORLD", help=text)
+    parser.add_argument("--env", type=common.environment, default=DEFAULT_WORLD, metavar="ID", help="the same")
+    common.add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)
         text = f"short for --arg {name}=..."
         parser.add_argument(f"--{name}", dest="arg", action="append", type=given, metavar=name.upper(), help=text)
-    parser.add_argument("--seed", type=whole(0), default=1, help="seed of the world (default 1)")
-    parser.add_argument("--duration", type=number(2.0, " s"), help="simulated time [s] (default: the world's)")
+    parser.add_argument("--seed", type=common.whole(0), default=1, help="seed of the world (default 1)")
+    parser.add_argument("--duration", type=common.number(2.0, " s"), help="simulated time [s] (default: the world's)")
     parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
     parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
-    add_shared(parser, "--json", help="print the summary as one JSON object")
+    common.add_shared(parser, "--json", help="print the summary as one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,12 +62,12 @@ def run(options: argparse.Namespace) -> int:
     from ..ros.nodes.launching import closed_loop
 
     for module, extra in (("rclpy", "ros"), ("pybullet", "sim"), ("gymnasium", "sim"), ("matplotlib", "report")):
-        need_extra(module, extra)
+        common.need_extra(module, extra)
     folder = Path(options.out or time.strftime("runs/demo-%Y%m%d-%H%M%S"))
     say = (lambda *text: None) if options.json else lambda *text: print(*text, flush=True)
     options.env = options.world or options.env
-    settings = keywords(options.arg) | ({} if options.duration is None else {"duration": options.duration})
-    env = make_environment(options.env, settings, disable_env_checker=True)  # raises for bad settings
+    settings = common.keywords(options.arg) | ({} if options.duration is None else {"duration": options.duration})
+    env = common.make_environment(options.env, settings, disable_env_checker=True)  # raises for bad settings
     name = env.metadata.get("controller")
     if name is None:
         fix = "`snn_control worlds` lists those that have one"
@@ -91,14 +81,9 @@ def run(options: argparse.Namespace) -> int:
     controller = warm_up(spec, env, say)
     start = time.monotonic()
     processes = closed_loop(
-        world=options.env,
-        world_arguments=json.dumps(settings),
-        controller_file=name,
-        seed=options.seed,
-        episodes=1,
-        lockstep=options.lockstep,
-        record=str(folder.resolve()),
-    )
+        world=options.env, world_arguments=json.dumps(settings), controller_file=name, seed=options.seed, episodes=1,
+        lockstep=options.lockstep, record=str(folder.resolve()),
+    )  # fmt: skip
     codes = run_processes(processes, folder, say, options.json, longest + 2.0, 60.0 + 3 * longest)
     say(f"loop and shutdown: {time.monotonic() - start:.1f} s")
     if any(codes.values()):
@@ -113,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
     write_report(folder)
     env.close()
     if options.json:
-        print_json(summary)
+        common.print_json(summary)
     else:
         from ..report.table import print_summary
 

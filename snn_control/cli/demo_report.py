@@ -282,27 +282,24 @@ class Finished:
             "verdict": f"PASS: the loop was closed: {found}" if closed else f"FAIL: the loop was not closed: {found}",
             "criteria": criteria,
             "about_the_criteria": ABOUT_THE_CRITERIA + (f": {tracking.note}" if tracking and tracking.note else "."),
-            "controller": Path(self.spec.path).name,
-            "world": f"{options.env} {self.settings}",
-            "seed": options.seed,
-            "duration_s": round(self.duration, 6),
-            "scored_from_s": tracking.scored_from if tracking else 0.0,
+            "controller": Path(self.spec.path).name, "world": f"{options.env} {self.settings}", "seed": options.seed,
+            "duration_s": round(self.duration, 6), "scored_from_s": tracking.scored_from if tracking else 0.0,
             "tracking": {"spiking network, over DDS": row},
             "about_the_tracking": "" if options.no_baselines else ABOUT_THE_BASELINES.format(notes, unit),
-        }
+        }  # fmt: skip
 
     def arrays(self) -> dict[str, Any]:
         """The arrays that the report's figures show."""
         from ..realtime.histogram import HEADER, edges
         from ..report.event_plots import event_arrays, events_of_episode
-        from ..report.run_pictures import event_rate, named
+        from ..report.run_pictures import event_rate, named_arrays
 
         spec, world, activity, step = self.spec, self.world, self.activity, self.step
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
         spike_t = (activity["spike_step"] - begin) * spec.dt
         during = (spike_t >= 0) & (spike_t <= self.duration)
         arrays: dict[str, Any] = {
-            **named(spec, self.controller.program, activity["population_names"].tolist()),
+            **named_arrays(spec, self.controller.program, activity["population_names"].tolist()),
             "t": world["step"] * step,
             "command": self.commands,
             "spike_t": spike_t[during],

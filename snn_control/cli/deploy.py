@@ -192,16 +192,13 @@ def _quoted(word: str) -> str:
 
 
 def _aggregator(name: str) -> str:
-    head = "# ros2 run diagnostic_aggregator aggregator_node --ros-args --params-file this_file\n"
-    group = {
-        "type": "diagnostic_aggregator/GenericAnalyzer",
-        "path": name,
-        "startswith": ["/controller"],
-        "timeout": 3.0,
-    }
-    return head + yaml.safe_dump(
-        {"analyzers": {"ros__parameters": {"path": "Aggregation", name: group}}}, sort_keys=False
-    )
+    return f"""\
+# ros2 run diagnostic_aggregator aggregator_node --ros-args --params-file this_file
+analyzers:
+  ros__parameters:
+    path: Aggregation
+    {name}: {{type: diagnostic_aggregator/GenericAnalyzer, path: {name}, startswith: [/controller], timeout: 3.0}}
+"""
 
 
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:

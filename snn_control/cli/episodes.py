@@ -26,14 +26,7 @@ from .common import make_environment, table
 from .processes import end_with_parent
 
 __all__ = [
-    "CHANCE",
-    "CONTROLLER",
-    "Player",
-    "Task",
-    "World",
-    "baselines_of",
-    "in_processes",
-    "print_statistics",
+    "CHANCE", "CONTROLLER", "Player", "Task", "World", "baselines_of", "in_processes", "print_statistics",
     "statistics_of",
 ]  # fmt: skip
 
@@ -122,15 +115,11 @@ class Player:
         simulated = counted["ticks"] * controller.program.facts.period
         spikes, operations = sum(counted["spikes"].values()), counted["synaptic_operations"]
         return _row(seed, rewards, info) | {
-            "us_a_step": seconds / max(1, len(rewards)) * 1e6,
-            "spikes": spikes,
-            "synaptic_operations": operations,
-            "spikes_a_second": spikes / simulated,
-            "synaptic_operations_a_second": operations / simulated,
-            "faults": counted["guard"]["faults"],
-            "safe_ticks": counted["guard"]["safe_ticks"],
+            "us_a_step": seconds / max(1, len(rewards)) * 1e6, "spikes": spikes, "synaptic_operations": operations,
+            "spikes_a_second": spikes / simulated, "synaptic_operations_a_second": operations / simulated,
+            "faults": counted["guard"]["faults"], "safe_ticks": counted["guard"]["safe_ticks"],
             "conduct": watcher.take(),
-        }
+        }  # fmt: skip
 
 
 def _row(seed: int, rewards: np.ndarray, info: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,7 +46,7 @@ Exit code: 0 done, or identical; 1 different; 2 bad input.
 UNBOUNDED = (-math.inf, math.inf)
 EACH = "a number, or one for each of its numbers"
 #: options for the controller that `--out` writes
-SURROUNDINGS: dict[str, dict[str, Any]] = {
+CONTROLLER_OPTIONS: dict[str, dict[str, Any]] = {
     "--period": {"type": number(1e-9, " s"), "metavar": "SECONDS", "help": "control period [s]: whole steps"},
     "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps per tick: period = T dt"},
     "--reset-each-tick": {"action": "store_true", "help": "each tick starts with the state of a reset network"},
@@ -72,7 +72,7 @@ def add_to(commands: Any) -> None:
     add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
     more = parser.add_argument_group("the controller of --out")
     numbers: dict[str, Any] = {"type": number(-1e30), "nargs": "+", "metavar": "X"}
-    for name, arguments in SURROUNDINGS.items():
+    for name, arguments in CONTROLLER_OPTIONS.items():
         more.add_argument(name, **(numbers if name.startswith(("--input", "--output")) else {}) | arguments)
     add_shared(parser, "--json")
 
@@ -132,8 +132,7 @@ def hints(imported: Imported) -> None:
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
     """Print whether the network behaves as the original, and if not, which dialects and options would; returns
     whether it does."""
-    from ..nir.dialect_search import search_dialects
-    from ..nir.verification import load_activity, verify
+    from ..nir.verification import load_activity, search_dialects, verify
 
     arrays = load_activity(options.verify)
     with in_file(options.verify):
@@ -193,8 +192,8 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 def read(options: argparse.Namespace) -> Imported:
     """The network; raises DescriptionError, which names possible dialects if none was given."""
     from ..nir import import_nir
-    from ..nir.dialect_search import fitting
     from ..nir.importing import DIALECTS
+    from ..nir.verification import fitting_dialects
 
     dt, table = options.dt, DIALECTS.get(options.dialect)
     if not dt and options.period and options.steps_per_tick and table and table.counts:
@@ -203,7 +202,7 @@ def read(options: argparse.Namespace) -> Imported:
         return import_nir(options.file, options.dialect, dt, dict(options.option))
     except DescriptionError as error:
         if error.path == "dialect" and not options.dialect:
-            fits = ", ".join(fitting(options.file)) or "none of them"
+            fits = ", ".join(fitting_dialects(options.file)) or "none of them"
             raise SnnControlError(f"--dialect {error.rule}; {error.fix}; its numbers fit {fits}") from None
         raise
 
@@ -212,7 +211,7 @@ def command(options: argparse.Namespace, file: str) -> str:
     """The command that reads the file with these options."""
     said = ["snn_control import", file, *([f"--dialect {options.dialect}"] if options.dialect else [])]
     said += [f"--option {key}={value}" for key, value in options.option]
-    for name, arguments in {"--dt": {}, **SURROUNDINGS}.items():
+    for name, arguments in {"--dt": {}, **CONTROLLER_OPTIONS}.items():
         value = getattr(options, name[2:].replace("-", "_"))
         if value and value != arguments.get("default"):
             words = value if isinstance(value, list) else [] if value is True else [value]

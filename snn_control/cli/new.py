@@ -10,17 +10,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..errors import DescriptionError, describe_exception
-from .common import (
-    add_command,
-    add_shared,
-    check_free,
-    environment,
-    keywords,
-    make_environment,
-    our_output,
-    whole,
-    write_new,
-)
+from . import common
 
 MORE = """\
 Each file works unchanged, and its first lines say what it does.
@@ -82,20 +72,22 @@ def camera_size(text: str) -> tuple[int, int]:
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "new", run, "write a commented controller file", MORE)
-    add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
-    add_shared(parser, "--force")
+    parser = common.add_command(commands, "new", run, "write a commented controller file", MORE)
+    common.add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
+    common.add_shared(parser, "--force")
     text = "for an event camera of so many pixels, e.g. 640x480"
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
-    made.add_argument("--env", type=environment, metavar="ID", help="for any registered environment, or module:ID")
+    made.add_argument(
+        "--env", type=common.environment, metavar="ID", help="for any registered environment, or module:ID"
+    )
     kinds = "; ".join(f"{kind}: {what}" for kind, (_, _, what) in ROBOTS.items())
     made.add_argument("--robot", choices=ROBOTS, metavar="KIND", help=f"for a running robot. {kinds}")
-    add_shared(parser, "--arg")
+    common.add_shared(parser, "--arg")
     text = "with --env: of the weights and of the episodes in which ranges are measured (default 0)"
-    parser.add_argument("--seed", type=whole(0), help=text)
+    parser.add_argument("--seed", type=common.whole(0), help=text)
     text = "with --env: so many with random actions, and as many with held ones, to measure ranges (default 2000)"
-    parser.add_argument("--steps", type=whole(1), help=text)
+    parser.add_argument("--steps", type=common.whole(1), help=text)
 
 
 def template(size: tuple[int, int] | None) -> str:
@@ -130,7 +122,7 @@ def for_environment(options: argparse.Namespace) -> str:
     """The text of a controller file that fits the environment of ``--env``."""
     from ..training.starting_point.file_text import STEPS, starting_point
 
-    env = make_environment(options.env, keywords(options.arg))
+    env = common.make_environment(options.env, common.keywords(options.arg))
     environment = named(options)
     given = {key: value for key in ("seed", "steps") if (value := getattr(options, key)) is not None}
     start_file = getattr(env.unwrapped, "start_file", lambda: None)()
@@ -152,13 +144,13 @@ def run(options: argparse.Namespace) -> int:
     for flag, value in (("--arg", options.arg), ("--seed", options.seed), ("--steps", options.steps)):
         if value not in (None, []) and options.env is None:
             raise DescriptionError(flag, value, "requires --env", "say for which environment")
-    check_free("FILE", options.file, options.force)  # before the environment is played
+    common.check_free("FILE", options.file, options.force)  # before the environment is played
     if options.robot is not None:
         text = for_robot(options.robot)
     else:
-        with our_output():
+        with common.our_output():
             text = for_environment(options) if options.env is not None else template(options.events)
-    if write_new(options, text):
+    if common.write_new(options, text):
         print(f"{options.file}: written. Next: snn_control check {options.file}")
         more = f"what it does: snn_control run --env Pendulum-v1 {options.file}"
         if options.robot is not None:

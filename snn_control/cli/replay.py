@@ -69,16 +69,10 @@ def run(options: argparse.Namespace) -> int:
         raise DescriptionError("RUN", str(file), str(error)) from None
     period = controller.period_ns * 1e-9
     if options.json:
-        print_json(
-            {
-                "run": str(file),
-                "whole": condition == "whole",
-                "damaged": condition == "damaged",
-                "identical": found.identical,
-                "seconds": found.ticks * period,
-                **vars(found),
-            }
-        )
+        print_json({
+            "run": str(file), "whole": condition == "whole", "damaged": condition == "damaged",
+            "identical": found.identical, "seconds": found.ticks * period, **vars(found),
+        })  # fmt: skip
     else:
         print(_told(found, spec, period))
         if condition != "whole":

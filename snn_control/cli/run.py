@@ -12,19 +12,7 @@ from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
 from ..training.environments.rollout import Spread
-from .common import (
-    add_command,
-    add_shared,
-    check_fit,
-    check_free,
-    environment,
-    keywords,
-    make_environment,
-    our_output,
-    print_json,
-    table,
-    whole,
-)
+from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 
 MORE = """\
@@ -49,17 +37,17 @@ WORTH = 6.0  # s of remaining work above which further processes, which start in
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "run", run, "run a controller in a Gymnasium environment", MORE)
-    add_shared(parser, "file")
+    parser = common.add_command(commands, "run", run, "run a controller in a Gymnasium environment", MORE)
+    common.add_shared(parser, "file")
     parser.add_argument(
-        "--env", type=environment, required=True, metavar="ID", help="any registered environment, or module:ID"
+        "--env", type=common.environment, required=True, metavar="ID", help="any registered environment, or module:ID"
     )
-    add_shared(parser, "--arg")
-    parser.add_argument("--episodes", type=whole(1), default=5, help="how many (default 5)")
-    parser.add_argument("--seed", type=whole(0), default=0, help="seed of the first episode (default 0)")
-    parser.add_argument("--steps", type=whole(1), help="end an episode after so many steps")
+    common.add_shared(parser, "--arg")
+    parser.add_argument("--episodes", type=common.whole(1), default=5, help="how many (default 5)")
+    parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")
+    parser.add_argument("--steps", type=common.whole(1), help="end an episode after so many steps")
     text = "processes (default: the cores, where it takes long); the results are the same"
-    parser.add_argument("--jobs", type=whole(1, 1024), metavar="N", help=text)
+    parser.add_argument("--jobs", type=common.whole(1, 1024), metavar="N", help=text)
     parser.add_argument("--alone", action="store_true", help="without chance and other controllers to compare with")
     text = "carry learned weights from episode to episode, in one process; otherwise each begins with the file's"
     parser.add_argument("--keep-learning", action="store_true", help=text)
@@ -68,13 +56,13 @@ def add_to(commands: Any) -> None:
     text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
     parser.add_argument("--video", metavar="VIDEO", help=text)
     parser.add_argument("--force", action="store_true", help="replace the files of --record and --video")
-    add_shared(parser, "--json")
+    common.add_shared(parser, "--json")
 
 
 def run(options: argparse.Namespace) -> int:
     begin = time.perf_counter()
-    world = World(options.file, options.env, keywords(options.arg), options.steps, options.keep_learning)
-    with our_output():
+    world = World(options.file, options.env, common.keywords(options.arg), options.steps, options.keep_learning)
+    with common.our_output():
         player = Player(world)
         _check(options, player)
         others = () if options.alone else player.others()
@@ -93,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
     result = _result(options, player, played) | {"wall_time_s": time.perf_counter() - begin, "jobs": jobs}
     result["interrupted"] = jobs is None
     if options.json:
-        print_json(result)
+        common.print_json(result)
     else:
         _print(options, result, notes)
     return 130 if jobs is None else 0
@@ -101,10 +89,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace, player: Player) -> None:
     """Raise DescriptionError if controller, environment and options do not fit."""
-    check_fit(player.controller, player.env, options.file)
+    common.check_fit(player.controller, player.env, options.file)
     for flag, path in (("--record", options.record), ("--video", options.video)):
         if path:
-            check_free(flag, path, options.force)
+            common.check_free(flag, path, options.force)
     if options.keep_learning and not player.controller.program.facts.learning:
         fix = "leave --keep-learning out"
         raise DescriptionError("--keep-learning", options.file, "no projection of it learns", fix)
@@ -148,7 +136,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
         check_draws(player.env, options.video)
         player.env.close()
-        player.env = make_environment(world.environment, world.arguments, render_mode="rgb_array")
+        player.env = common.make_environment(world.environment, world.arguments, render_mode="rgb_array")
         video = EpisodeVideo(options.video, player.env)
 
     def forget() -> None:
@@ -190,19 +178,16 @@ def _result(options: argparse.Namespace, player: Player, played: dict[str, list[
     steps = max(1, sum(row["steps"] for row in rows))
     changed = options.arg or options.steps  # the threshold applies to whole episodes of the unchanged environment
     return {
-        "environment": options.env,
-        "arguments": options.arg,
-        "controller": options.file,
+        "environment": options.env, "arguments": options.arg, "controller": options.file,
         "learning": ("kept" if options.keep_learning else "reset") if program.facts.learning else "none",
-        **_figures(rows),
-        "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
+        **_figures(rows), "compared": {who: _figures(one) for who, one in played.items() if who != CONTROLLER and one},
         "better_than_chance": _spread(gains, "worst", "best") if gains else None,
         "reward_threshold": None if changed else getattr(player.env.spec, "reward_threshold", None),
         "score_units": dict(player.env.metadata.get("score_units") or {}),
         "spikes_a_step": sum(row["spikes"] for row in rows) / steps,
         "synaptic_operations_a_step": sum(row["synaptic_operations"] for row in rows) / steps,
         **statistics_of(player.spec, program, conduct),
-    }
+    }  # fmt: skip
 
 
 def _figures(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -222,11 +207,11 @@ def _spread(values: list[float], least: str, most: str) -> dict[str, Any]:
 def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]) -> None:
     rows, title = result["episodes"], f"{options.file} in {options.env}"
     if len(rows) <= MOST_ROWS:
-        table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
+        common.table(title, list(COLUMNS), [[row[key] for key in COLUMNS.values()] for row in rows])
     _print_scores(rows, result["score_units"])
     shown = [_line(who, one) for who, one in [("controller", result), *result["compared"].items()]]
     columns = ["return", "episodes", "mean", "± 95 %", "std", "worst", "best", "steps"]
-    table(title if len(rows) > MOST_ROWS else "", columns, shown)
+    common.table(title if len(rows) > MOST_ROWS else "", columns, shown)
     print_statistics(result)
     gain, threshold = result["better_than_chance"], result["reward_threshold"]
     if gain and gain["interval"]:
@@ -273,8 +258,8 @@ def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
     names = [key.removeprefix("score.") for key in scores]
     columns = ["seed", *(f"{name} [{units[name]}]" if name in units else name for name in names)]
     if len(rows) <= MOST_ROWS:
-        table("scores", columns, [[row["seed"], *(row.get(key, "-") for key in scores)] for row in rows])
+        common.table("scores", columns, [[row["seed"], *(row.get(key, "-") for key in scores)] for row in rows])
         return
     spreads = [Spread.of([row[key] for row in rows if key in row]) for key in scores]
     shown = [[name, *(getattr(s, name) for s in spreads)] for name in ("mean", "least", "most")]
-    table("scores", ["", *columns[1:]], shown)
+    common.table("scores", ["", *columns[1:]], shown)

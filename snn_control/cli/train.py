@@ -13,18 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RuntimeFault, counted
-from .common import (
-    add_command,
-    add_shared,
-    environment,
-    keywords,
-    make_environment,
-    need_extra,
-    our_output,
-    print_json,
-    table,
-    whole,
-)
+from . import common
 from .training_display import display
 
 if TYPE_CHECKING:
@@ -63,12 +52,15 @@ OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "e
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "train", run, "train a controller in an environment", MORE)
+    parser = common.add_command(commands, "train", run, "train a controller in an environment", MORE)
     parser.add_argument("file", metavar="FILE", help="controller file; or a recipe, e.g. cartpole or FILE.py")
     parser.add_argument(
-        "--env", type=environment, metavar="ID", help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID"
+        "--env",
+        type=common.environment,
+        metavar="ID",
+        help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID",
     )
-    add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
+    common.add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
     parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: what suits the actions)")
     text = (
         "who is imitated: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the environment"
@@ -80,23 +72,23 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
     parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
     parser.add_argument("--run", metavar="FOLDER", help="checkpoints and progress (default runs/train-NAME)")
-    parser.add_argument("--seed", type=whole(0), help="of all that is drawn (default 1)")
+    parser.add_argument("--seed", type=common.whole(0), help="of all that is drawn (default 1)")
     text = "train with so many seeds, the first being that of --seed (default 1)"
-    parser.add_argument("--seeds", type=whole(1), default=1, metavar="N", help=text)
+    parser.add_argument("--seeds", type=common.whole(1), default=1, metavar="N", help=text)
     text = "processes that train at a time, with a thread each (default: as many as there are cores)"
-    parser.add_argument("--workers", type=whole(1), metavar="N", help=text)
+    parser.add_argument("--workers", type=common.whole(1), metavar="N", help=text)
     text = "train on the Ray cluster at this address, host:port; without one, on Ray on this machine"
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=text)
     text = "steps of learning, at most, but one phase in any case (default: that of the way to train); saving spikes "
     text += "may take as many, a search for gains ten times as many"
-    parser.add_argument("--steps", type=whole(1), metavar="N", help=text)
-    add_shared(parser, "--json", help="print one JSON object at the end")
+    parser.add_argument("--steps", type=common.whole(1), metavar="N", help=text)
+    common.add_shared(parser, "--json", help="print one JSON object at the end")
     evolve = parser.add_argument_group("of a recipe")
-    evolve.add_argument("--generations", type=whole(0), default=15, help="how many in all (default 15)")
+    evolve.add_argument("--generations", type=common.whole(0), default=15, help="how many in all (default 15)")
     evolve.add_argument(
-        "--population", type=whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
+        "--population", type=common.whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
     )
-    evolve.add_argument("--episodes", type=whole(1), default=3, help="of each setting, a candidate (default 3)")
+    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="of each setting, a candidate (default 3)")
     parser.set_defaults(usual=parser.get_default)
 
 
@@ -111,15 +103,15 @@ def _file(options: argparse.Namespace) -> int:
     from ..training.environments.gymnasium_calls import LIMIT, episode_limit
     from ..training.trainer import train
 
-    need_extra("gymnasium", "sim")
+    common.need_extra("gymnasium", "sim")
     path = Path(controller_path(options.file, "FILE"))
     folder = Path(options.run or f"runs/train-{path.stem}")
     out = Path(options.out) if options.out else folder / f"{path.stem}_trained.yaml"
     if out.suffix not in (".yaml", ".yml"):
         raise DescriptionError("--out", str(out), "must end with .yaml")
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after minutes
-    with our_output():
-        world = make_environment(options.env, keywords(options.arg))  # raises now, in one line
+    with common.our_output():
+        world = common.make_environment(options.env, common.keywords(options.arg))  # raises now, in one line
         limit = episode_limit(world)
         world.close()
     if limit is None:
@@ -129,20 +121,17 @@ def _file(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
-    arguments = keywords(options.arg)
+    arguments = common.keywords(options.arg)
     asked = {
-        "controller": path,
-        "env": options.env,
-        "arguments": arguments,
-        "how": options.how,
-        "teacher": options.teacher,
+        "controller": path, "env": options.env, "arguments": arguments, "how": options.how, "teacher": options.teacher,
         "trainable": {pattern: {} for pattern in options.trainable} or None,
-        "settings": keywords(options.set, "--set") | ({"total_timesteps": options.steps} if options.steps else {}),
-    }
+        "settings": common.keywords(options.set, "--set")
+        | ({"total_timesteps": options.steps} if options.steps else {}),
+    }  # fmt: skip
     first = 1 if options.seed is None else options.seed
     if options.seeds > 1 or options.ray is not None:
         return _seeds(options, range(first, first + options.seeds), asked, folder, out)
-    with our_output(), display([path.stem]) as shown:
+    with common.our_output(), display([path.stem]) as shown:
         trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
     if not trained.history:
         print(f"{out}: not trained: it ended before the first phase", file=sys.stderr)
@@ -165,7 +154,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
     from ..training.distributed.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
-    with our_output(), display(names) as shown:  # Ray reports dead workers on standard output
+    with common.our_output(), display(names) as shown:  # Ray reports dead workers on standard output
         where = {"run": folder, "workers": options.workers, "ray": options.ray}
         outcomes = train_seeds(seeds=seeds, **asked, **where, progress=shown.phase, died=shown.died)
     found = {seed: outcomes[name].trained for seed, name in zip(seeds, names, strict=True)}
@@ -215,7 +204,7 @@ def _tell(
     several = options.seeds > 1
     fixed = trained[best].fixed
     others = {} if fixed is None else {"learning off": _spread(fixed.returns)}
-    with our_output():
+    with common.our_output():
         others |= _others(out, options.env, arguments, e.seeds)
     means = _spread(np.array([one.evaluation.score for one in trained.values()]))
     names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
@@ -234,10 +223,10 @@ def _tell(
                 for seed, one in trained.items()
             ]
             found |= {"seed": best, "seeds": seeds, "means": means}
-        print_json(found)
+        common.print_json(found)
         return
     title = f"{options.env}: returns of {counted(len(e.returns), 'new episode')}, {e.spikes.mean():.3g} spikes per step"
-    table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
+    common.table(title, ["", *means], [[who, *row.values()] for who, row in rows.items()])
     print_statistics(conduct)
     where = " ".join([options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     which = f" (seed {best}, the best in validation)" if several else ""
@@ -259,7 +248,7 @@ def _conduct(trained: Trained) -> dict[str, Any]:
     from ..controller import build_program
     from .episodes import statistics_of
 
-    return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.conduct)
+    return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.statistics)
 
 
 def _spread(returns: Any) -> dict[str, float]:
@@ -313,18 +302,18 @@ def _recipe(options: argparse.Namespace) -> int:
             raise DescriptionError(f"--{one}", value, rule, "leave it out")
     if isinstance(recipe, TaughtRecipe):
         return _taught(options, recipe)
-    arguments = keywords(options.arg)
+    arguments = common.keywords(options.arg)
     recipe = replace(recipe, settings=tuple({**setting, **arguments} for setting in recipe.settings))
     folder = Path(options.run or f"runs/train-{recipe.name}")
     out = controller_file(recipe.name, options.out or folder)
     out.parent.mkdir(parents=True, exist_ok=True)  # fails now rather than after the search
     values = {name: start for name, (start, _) in recipe.parameters.items()}
     if options.generations > 0:
-        need_extra("cma", "training")
-        need_extra("gymnasium", "sim")
+        common.need_extra("cma", "training")
+        common.need_extra("gymnasium", "sim")
         from ..training.algorithms.recipe_search import evolve
 
-        world = make_environment(recipe.environment, recipe.settings[0])  # raises now for wrong arguments
+        world = common.make_environment(recipe.environment, recipe.settings[0])  # raises now for wrong arguments
         check_observation(Controller.from_spec(recipe.make(values)).inputs, world.observation_space)
         world.close()
         with Progress() as progress:
@@ -335,14 +324,9 @@ def _recipe(options: argparse.Namespace) -> int:
                 progress.update(task, completed=generation, description=text)
 
             values = evolve(
-                recipe,
-                folder,
-                generations=options.generations,
-                population=options.population,
-                episodes=options.episodes,
-                seed=options.seed,
-                progress=show,
-            )
+                recipe, folder, generations=options.generations, population=options.population,
+                episodes=options.episodes, seed=options.seed, progress=show,
+            )  # fmt: skip
     path = write_controller(recipe, values, out, command_of(options))
     where = " ".join([recipe.environment, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
     print(f"{path}: written. Next: snn_control run --env {where} {path}")
@@ -353,12 +337,12 @@ def _taught(options: argparse.Namespace, recipe: TaughtRecipe) -> int:
     """Teach a controller by the recipe's own procedure."""
     from ..training.recipes import controller_file
 
-    need_extra("gymnasium", "sim")
+    common.need_extra("gymnasium", "sim")
     folder, seed = Path(options.run or f"runs/train-{recipe.name}"), 1 if options.seed is None else options.seed
     out = controller_file(recipe.name, options.out or folder)
     for one in (folder, out.parent):
         one.mkdir(parents=True, exist_ok=True)
-    with our_output(), display([recipe.name]) as shown:
+    with common.our_output(), display([recipe.name]) as shown:
         progress = functools.partial(shown.round, recipe.name)
         spec = recipe.teach(seed, folder, options.workers or len(os.sched_getaffinity(0)), progress)
     command = f"snn_control train {recipe.name}" + (f" --seed {seed}" if seed != 1 else "")

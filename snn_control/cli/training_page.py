@@ -15,11 +15,11 @@ from ..analysis.stimulus import closed_loop
 from ..controller import Controller
 from ..errors import DescriptionError, counted
 from ..files import reason, replace_text
-from ..report.kit import Picture, colours_of, paint
+from ..report.kit import Picture, paint
 from ..report.page import REPORT, Clip, Omitted, Page
 from ..report.stimulus_activity import draw_activity
 from ..report.table import Section, count, number
-from ..report.training_page import draw_costs, draw_learning
+from ..report.training_page import draw_learning
 from ..report.video_file import EpisodeVideo
 from .common import make_environment, our_output
 
@@ -44,7 +44,7 @@ def make_page(
     runs : name of a run -> result, the selected one first
     scores : name -> mean, std, worst, best of the returns in the new episodes; the controller first
     compared : the names that are not runs of this training
-    conduct : as `conduct_rows` returns it
+    conduct : as `command_rows` returns it
     """
     kept = next(iter(runs.values()))
     e = kept.evaluation
@@ -59,7 +59,6 @@ def make_page(
         if any(histories.values()):
             others = {who: scores[who]["mean"] for who in compared}
             learning = paint("Learning", partial(draw_learning, histories=histories, others=others))
-        costs = partial(draw_costs, spikes=spikes, operations=operations, colours=colours_of(kept.spec))
         page = Page(
             title=f"{file.name} in {env}",
             facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
@@ -69,9 +68,8 @@ def make_page(
                 learning,
                 video,
                 paint("An episode", partial(draw_activity, spec=kept.spec, activity=activity)),
-                paint("Where the spikes and operations are", costs),
             ],
-            sections=_sections(scores, len(e.returns), conduct, operations),
+            sections=_sections(scores, len(e.returns), conduct, {"Spikes": spikes, "Synaptic operations": operations}),
             notes=[str(one) for one in kept.warnings],
         )  # fmt: skip
         replace_text(folder / REPORT, page.html())
@@ -96,8 +94,10 @@ def _tiles(
 
 def _sections(
     scores: Mapping[str, Mapping[str, float]], episodes: int, conduct: Mapping[str, Any],
-    operations: Mapping[str, float],
+    costs: Mapping[str, Mapping[str, float]],
 ) -> list[Section]:  # fmt: skip
+    """costs : what is counted -> label -> how many in a step of the environment"""
+
     def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
         return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
 
@@ -107,15 +107,16 @@ def _sections(
     moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in conduct["commands"])}
     firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
     at_a_limit = "At a limit: share of the ticks; of a squashed command within a hundredth of the way."
-    total = sum(operations.values()) or 1.0
-    costs = tuple((label, number(n), f"{n / total:.0%}") for label, n in operations.items())
+    totals = {what: sum(each.values()) or 1.0 for what, each in costs.items()}
     return [
         Section(f"Returns of {count(episodes, 'new episode')}", ("", *columns), returns),
         Section("Commands", ("", *moving.values()), rows(conduct["commands"], moving),
                 at_a_limit if "at_a_limit" in moving else ""),
         Section("Neurons", ("", *firing.values()), rows(conduct["neurons"], firing),
                 "Always: in more than 95 % of the network steps in which the refractory period lets it."),
-        Section("Synaptic operations", ("", "a step", "share"), costs),
+        *(Section(what, ("", "a step", "share"),
+                  tuple((label, number(n), f"{n / totals[what]:.0%}") for label, n in each.items()))
+          for what, each in costs.items()),
     ]  # fmt: skip
 
 

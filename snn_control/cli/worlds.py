@@ -69,13 +69,10 @@ def _facts(name: str) -> dict[str, Any]:
     """What a line of the list says; nothing is simulated for it."""
     metadata = world_class(name).metadata
     return {
-        "title": metadata.get("title", ""),
-        "controller": metadata.get("controller"),
-        "wanted": _wanted(metadata),
-        "baselines": list(metadata.get("compared_with", ())),
-        "step_s": 1.0 / metadata["render_fps"],
+        "title": metadata.get("title", ""), "controller": metadata.get("controller"), "wanted": _wanted(metadata),
+        "baselines": list(metadata.get("compared_with", ())), "step_s": 1.0 / metadata["render_fps"],
         "rows": {label: dict(arguments) for label, arguments in metadata.get("rows", {}).items()},
-    }
+    }  # fmt: skip
 
 
 def _wanted(metadata: Any) -> str:

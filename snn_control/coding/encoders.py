@@ -14,33 +14,13 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.checks import (
-    MOST,
-    Checked,
-    Each,
-    EachPositive,
-    Numbers,
-    OneOf,
-    Positive,
-    Real,
-    Seconds,
-    Size,
-    Whole,
-)  # fmt: skip
+from ..network.checks import MOST, Checked, Each, EachPositive, Numbers, OneOf, Positive, Real, Seconds, Size, Whole
 from ..network.neurons import NeuronModel, Threshold
 
 __all__ = [
-    "DeltaEncoder",
-    "DirectEncoder",
-    "Encoder",
-    "FieldsEncoder",
-    "LinearEncoder",
-    "PoolEncoder",
-    "PopulationEncoder",
-    "SignedEncoder",
-    "StepForwardEncoder",
-    "SurfaceEncoder",
-]
+    "DeltaEncoder", "DirectEncoder", "Encoder", "FieldsEncoder", "LinearEncoder", "PoolEncoder", "PopulationEncoder",
+    "SignedEncoder", "StepForwardEncoder", "SurfaceEncoder",
+]  # fmt: skip
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
@@ -77,8 +57,7 @@ class _GridEncoder(Encoder):
         lines, _ = self.lines(size)
         for k, most in enumerate((size[0], lines)):
             if self.grid[k] > most:
-                rule = f"must be at most the camera's size ({most})"
-                raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], rule)
+                raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], f"must be at most the camera's size ({most})")
         if not size[1] <= lines <= 65536:
             rule = f"must not be wider in proportion than the camera is ({size[0]} x {size[1]})"
             if lines > 65536:
@@ -208,18 +187,9 @@ class DeltaEncoder(Encoder):
 
 
 @dataclass(frozen=True, eq=False)
-class StepForwardEncoder(Encoder):
+class StepForwardEncoder(DeltaEncoder):
     """Step-forward: as `DeltaEncoder`, but the value last sent moves by the threshold, once a tick, so that the sum of
-    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
-
-    threshold : > 0, a number or (dimensions,)
-    neuron : the default fires once for each pulse
-    """
-
-    threshold: EachPositive = 0.1
-    neuron: NeuronModel | None = ONCE
-
-    selective: ClassVar[bool] = True
+    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358)."""
 
 
 @dataclass(frozen=True)

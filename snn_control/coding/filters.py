@@ -65,9 +65,8 @@ class HotPixels(EventFilter):
         if self.mask is not None:
             mask = np.asarray(self.mask)
             if mask.ndim != 2 or mask.dtype.kind not in "biu":
-                raise DescriptionError(
-                    "mask", f"shape {mask.shape}, dtype {mask.dtype}", "must be (height, width) bool"
-                )
+                wrong = f"shape {mask.shape}, dtype {mask.dtype}"
+                raise DescriptionError("mask", wrong, "must be (height, width) bool")
             object.__setattr__(self, "mask", (mask != 0).astype(np.uint8))
         else:
             pixels = np.asarray(self.pixels)

@@ -47,12 +47,7 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """The inputs and states of a bound Program.
-
-    Attributes
-    ----------
-    observers : called after each tick of a step, as recorders of `snn_control.record` are
-    """
+    """The inputs and states of a bound Program; ``observers`` are called after each tick of a step."""
 
     def __init__(
         self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None,

@@ -32,26 +32,15 @@ def encoded_of(program: Program, name: str) -> Place | None:
     return next((place for place in found if place is not None), None)
 
 
-def _in_ticks(array: np.ndarray) -> np.ndarray:
-    """(steps, n, repeat, cells) -> (ticks, n, cells)."""
-    return np.ascontiguousarray(array.swapaxes(1, 2)).reshape(-1, array.shape[1], array.shape[3])
-
-
 class Batch(SteppedController):
     """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
 
-    Parameters
-    ----------
     program : what to run; its constants are shared, not copied
-    n : number of rows
     repeat : ticks in one `step`; the inputs are given to the first
     own_numbers : each row has constants and an initial state of its own, see `snn_control.engine.bound.Bound`
+    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
 
     Threads may share a batch: its calls are serialised.
-
-    Attributes
-    ----------
-    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
@@ -120,12 +109,9 @@ class Batch(SteppedController):
 
     @serialised
     def run(
-        self,
-        observations: Mapping[str, np.ndarray],
-        starts: np.ndarray | None = None,
-        keep: Sequence[str | Place] = (),
-        encoded: Sequence[str | Place] = (),
-    ) -> dict[str | Place, np.ndarray]:
+        self, observations: Mapping[str, np.ndarray], starts: np.ndarray | None = None,
+        keep: Sequence[str | Place] = (), encoded: Sequence[str | Place] = (),
+    ) -> dict[str | Place, np.ndarray]:  # fmt: skip
         """Run many steps of every row in one compiled call, and return what was recorded.
 
         observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
@@ -154,9 +140,13 @@ class Batch(SteppedController):
         commands = {name: names[f"{name}.command"] for name in self._commands}
         wanted = [rings[one] for one in keep if one in rings]
         kept = [*commands.values(), *(places[one] for one in keep if one in places)]
+        in_ticks = {  # (steps, n, repeat, cells) -> (ticks, n, cells)
+            self.encoded[name]: np.ascontiguousarray(a.swapaxes(1, 2)).reshape(-1, self.n, a.shape[3])
+            for name, a in again.items()
+        }
         found = sequences.run(
-            self.bound, self._first_io, given, {self.encoded[n]: _in_ticks(a) for n, a in again.items()}, starts,
-            shapes[0][0] * self.repeat, self.repeat, [places[one] for one in encoded], kept, wanted,
+            self.bound, self._first_io, given, in_ticks, starts, shapes[0][0] * self.repeat, self.repeat,
+            [places[one] for one in encoded], kept, wanted,
         )  # fmt: skip
         result: dict[str | Place, np.ndarray] = {one: found[place] for one, place in places.items()}
         result |= {f"{p.name}.spikes": found[p.name] for p in wanted}
@@ -187,11 +177,9 @@ class Batch(SteppedController):
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` with as many rows, or one row for all; raises ProgramError if it is of another
-        Program."""
+        """Continue from a `state` with as many rows, or one row; raises ProgramError if it is of another Program."""
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """A live view of the named array of every row, (n, ...); a constant that is shared by all rows has no
-        rows and is read-only."""
+        """A live view of the named array, (n, ...); constants that all rows share have no rows and are read-only."""
         return self.bound.array(name)

@@ -22,16 +22,9 @@ def build_program(spec: ControllerSpec) -> Program:
     """Compile a controller file for its own dt and period; raises DescriptionError, with the file's name in front."""
     try:
         program = build(
-            spec.network,
-            spec.inputs,
-            spec.outputs,
-            dt=spec.dt,
-            period=spec.period,
-            guard=spec.guard,
-            seed=spec.seed,
-            reset_each_tick=spec.reset_each_tick,
-            tuned=_tuned(spec),
-        )
+            spec.network, spec.inputs, spec.outputs, dt=spec.dt, period=spec.period, guard=spec.guard, seed=spec.seed,
+            reset_each_tick=spec.reset_each_tick, tuned=_tuned(spec),
+        )  # fmt: skip
     except DescriptionError as error:
         if error.path.startswith(("populations", "projections")):  # the path in the file
             error = error.within("network")
@@ -52,7 +45,6 @@ def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
 
 
 def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
-    """The Program of other values of what can be tuned."""
     found, now = spec, _tuned(spec)
     for path, value in values.items():
         if value != now[path]:

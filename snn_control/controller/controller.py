@@ -44,17 +44,13 @@ OF_GUARD = {
 class Controller(SteppedController):
     """A Program with its state, stepped from Python.
 
-    One `step` is one tick (or ``repeat`` ticks, if the controller file says so): the same compiled tick, bit for bit,
-    that the real-time loop runs.
-
-    Threads may share a controller: calls are serialised, so that each step has its own inputs and outputs; their order
-    is up to the threads. It must not be stepped while a loop runs it, because the loop does not wait for the lock.
-
-    Parameters
-    ----------
     program : what to run
     repeat : ticks in one `step`; the inputs are given to the first
     tuning : what of the Program can be tuned (`snn_control.controller.build.tuning_of`)
+
+    One `step` is one tick, or ``repeat``: the same compiled tick, bit for bit, that the real-time loop runs. Threads
+    may share a controller: calls are serialised, so that each step has its own inputs and outputs. It must not be
+    stepped while a loop runs it, because the loop does not wait for the lock.
     """
 
     def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
@@ -69,8 +65,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file (.yaml), a shipped one by its name ("cartpole"), or a saved Program (.npz); raises
-        DescriptionError or ProgramError."""
+        """Load a controller file, a shipped one by name, or a .npz Program; raises DescriptionError or ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -137,7 +132,7 @@ class Controller(SteppedController):
         the (n,) float32 of all outputs in their order. ``episode_start`` true resets first; ``state`` and
         ``deterministic`` are ignored.
         """
-        given = self.given(observation)
+        given = self.read_observation(observation)
         with self._lock:
             if episode_start is not None and np.any(episode_start):
                 self.reset()
@@ -149,12 +144,12 @@ class Controller(SteppedController):
     def act(self, observation: Any, space: Any) -> Any:
         """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
         and dtype, clipped to its bounds; for a Discrete a whole number."""
-        given = self.given(observation)
+        given = self.read_observation(observation)
         with self._lock:
             self._advance(given)
             return as_action(self._command, space)
 
-    def given(self, observation: Any) -> dict[str, Any]:
+    def read_observation(self, observation: Any) -> dict[str, Any]:
         """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that
         the observation does not have does not stop the commands."""
         return self._released | inputs_of(observation, self.inputs)
@@ -192,8 +187,7 @@ class Controller(SteppedController):
     def load_state(self, path: str | os.PathLike) -> None:
         """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError if it is of another Program (the controller file was changed, or dt, or a kernel), or
-        damaged; the controller is then unchanged.
+        Raises ProgramError, and changes nothing, if it is of another Program (another file, dt or kernel), or damaged.
         """
         try:
             with Arrays(path) as file:
@@ -208,8 +202,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Take the learned weights alone from a file of `save_state`; raises ProgramError as `load_state` does, and if
-        they are not finite."""
+        """Take only the learned weights of a `save_state` file; raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -367,17 +360,14 @@ class Controller(SteppedController):
             "spikes": dict(zip(spiking, a("spike_counts")[: len(spiking)].tolist(), strict=True)),
             "synaptic_operations": int(a("synaptic_operations").sum()),
             "inputs": {name: self._counted(one) for name, one in self.inputs.items()},
-            "learning": {
-                rule.title: {
-                    "name": rule.name,
-                    "on": bool(self._control[LEARNING + k]),
-                    "updates": int(a(f"{rule.title}.learning")[UPDATES]),
-                }
-                for k, rule in enumerate(self._rules)
-            },
+            "learning": {rule.title: self._learned(k, rule) for k, rule in enumerate(self._rules)},
             "guard": {key: int(self._guard[word]) for key, word in OF_GUARD.items()},
             "workload": workload(self.bound),
         }
+
+    def _learned(self, k: int, rule: RuleFacts) -> dict[str, Any]:
+        updates = int(self.bound.array(f"{rule.title}.learning")[UPDATES])
+        return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
         """Counts of an input; ``filtered`` is how many of the events in the frame each filter has removed."""
@@ -392,9 +382,8 @@ class Controller(SteppedController):
         return found
 
 
-def _again(
-    cls: type[Controller], program: Program, repeat: int, tuning: Tuning | None, state: np.ndarray
-) -> Controller:
+def _again(cls: type[Controller], *arguments: Any) -> Controller:
+    program, repeat, tuning, state = arguments
     controller = cls(program, repeat, tuning)
     controller.restore(state)
     return controller

@@ -60,8 +60,7 @@ class Model:
         return self.projections[-1]
 
     def add(self, network: Network) -> Network:
-        """Add the populations and projections of an existing network, e.g. from `snn_control.nef.network`; raises
-        DescriptionError if it is not a Network."""
+        """Add the parts of a network, e.g. of `snn_control.nef.network`; raises DescriptionError for other objects."""
         if not isinstance(network, Network):
             raise DescriptionError("network", type(network).__name__, "must be a Network")
         self.populations += network.populations

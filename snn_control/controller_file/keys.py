@@ -15,23 +15,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from .. import network
 from ..coding import ArgmaxDecoder, Decoder, Encoder, EventFilter, EventsInput, Output, ValueInput
 from ..engine import registry
-from ..network import (
-    Connector,
-    DistanceDependent,
-    Distribution,
-    FixedIndegree,
-    FixedOutdegree,
-    FixedProbability,
-    Grid,
-    LearningRule,
-    NeuronModel,
-    Normal,
-    Population,
-    Projection,
-    Uniform,
-)
+from ..network import Connector, Distribution, Grid, LearningRule, NeuronModel, Population, Projection
 from ..network.checks import Checked, Items, Numbers, OrWord
 from ..network.convolution import Convolution, Pair, pooling
 from ..network.distance import check_positions
@@ -45,38 +32,27 @@ INPUTS: dict[str, type] = {"value": ValueInput, "events": EventsInput}  # by ``k
 #: base of descriptions -> name of the places where these are allowed, as in `snn_control.engine.registry`; an events
 #: input's encoder is at the place `EVENTS_ENCODERS`
 PLUGINS: dict[Any, str] = {
-    NeuronModel: "neurons",
-    Encoder: "encoders",
-    EventFilter: "filters",
-    LearningRule: "rules",
-    Decoder: "decoders",
-}
+    NeuronModel: "neurons", Encoder: "encoders", EventFilter: "filters", LearningRule: "rules", Decoder: "decoders",
+}  # fmt: skip
 EVENTS_ENCODERS = "events_encoders"
 OUTPUT_DECODERS = "output_decoders"  # an output may have one of these, or `decoders`
 #: place -> ``type`` -> description, for places without plug-ins; `pooling` makes a Convolution and its weights
 OWN: dict[str, dict[str, Any]] = {
     "connection": {
-        "fixed_probability": FixedProbability,
-        "fixed_indegree": FixedIndegree,
-        "fixed_outdegree": FixedOutdegree,
-        "distance_dependent": DistanceDependent,
-        "convolution": Convolution,
-        "pooling": pooling,
+        "fixed_probability": network.FixedProbability, "fixed_indegree": network.FixedIndegree,
+        "fixed_outdegree": network.FixedOutdegree, "distance_dependent": network.DistanceDependent,
+        "convolution": Convolution, "pooling": pooling,
     },
-    "distribution": {"uniform": Uniform, "normal": Normal},
+    "distribution": {"uniform": network.Uniform, "normal": network.Normal},
     "argmax": {"argmax": ArgmaxDecoder},
-}
+}  # fmt: skip
 #: place -> the only description that is allowed there, without a ``type``
 SINGLE: dict[str, type] = {"grid": Grid, "limits": Limits, "surrogate": Surrogate}
 #: annotation of a field -> place of the descriptions that it allows
 PLACES: dict[Any, str] = PLUGINS | {
-    Connector: "connection",
-    Convolution: "connection",
-    Distribution: "distribution",
-    Grid: "grid",
-    Surrogate: "surrogate",
-    ArgmaxDecoder: "argmax",
-}
+    Connector: "connection", Convolution: "connection", Distribution: "distribution", Grid: "grid",
+    Surrogate: "surrogate", ArgmaxDecoder: "argmax",
+}  # fmt: skip
 #: keys with other names in the file than in the descriptions
 RENAMED = {"source": "from"}
 #: keys that the file requires although the description has a default
@@ -173,23 +149,16 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
             hint, place = Encoder, EVENTS_ENCODERS
         needed = parameter.default is parameter.empty or field in NEEDED.get(described, ())
         default = MISSING if needed else parameter.default
+        plain = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
+        checked = len(plain) != 1 or isinstance(rule, Pair) or (plain[0] is str and rule is not None)
+        kind: Any = Any if isinstance(rule, Numbers) and rule.ndim else None if checked else plain[0]
         name, text = RENAMED.get(field, field), texts.get(field, "")
-        found.append(Key(name, field, hint, default, text, place, _kind(hint, rule)))
+        found.append(Key(name, field, hint, default, text, place, kind))
     return tuple(found)
 
 
-def _kind(hint: Any, rule: Any) -> Any:
-    """The type as which the values of a field are read, see `Key`."""
-    if isinstance(rule, Numbers) and rule.ndim:
-        return Any
-    found = [one for one in map(_bare, members(hint)) if one is not type(None) and one not in PLACES]
-    checked = len(found) != 1 or isinstance(rule, Pair) or (found[0] is str and rule is not None)
-    return None if checked else found[0]
-
-
 def _texts(described: Any) -> dict[str, str]:
-    """Field -> its text in the docstrings of a class and its bases: ``tau, window : [s]``, and the indented lines
-    after it."""
+    """Field -> its text in the docstrings of a class and its bases (``tau, window : [s]``, and indented lines)."""
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
     for doc in docs:

@@ -27,11 +27,8 @@ WITH_UNIT = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*[a-zA-Zµ°%
 FLOAT_MAX = float(np.finfo(np.float32).max)
 #: kind of a plain value -> its types in Python, and its description
 PLAIN: dict[type, tuple[Any, str]] = {
-    float: (int | float, "a number"),
-    str: (str, "a text"),
-    bool: (bool, "true or false"),
-    list: (list, "a list"),
-}
+    float: (int | float, "a number"), str: (str, "a text"), bool: (bool, "true or false"), list: (list, "a list"),
+}  # fmt: skip
 MOST_VALUES = 1_000_000  # in a file, with those that references repeat counted each time
 DEEPEST = 50  # nesting of lists and mappings
 
@@ -214,8 +211,7 @@ class Reader:
         return Reader(self.take(key, default), self.at(key), self.folder)
 
     def items(self, key: str) -> list[Reader]:
-        values = self.plain(key, list, [])
-        return [Reader(value, f"{self.at(key)}[{k}]", self.folder) for k, value in enumerate(values)]
+        return [Reader(value, f"{self.at(key)}[{k}]", self.folder) for k, value in enumerate(self.plain(key, list, []))]
 
     def children(self, key: str, default: Any = MISSING) -> list[tuple[str, Reader]]:
         inner = self.child(key, default)
@@ -233,8 +229,7 @@ class Reader:
             raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", fix)
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """``cls(**values)`` after checking that all keys were taken; the paths of its errors are relative to the
-        file."""
+        """``cls(**values)`` after `done`; the paths of its errors become those of the file."""
         self.done()
         try:
             return cls(**values)

@@ -24,7 +24,6 @@ TYPE = re.compile(r"\w+/msg/\w+")
 
 
 def check_type(path: str, value: Any) -> None:
-    """Check a message type."""
     if not isinstance(value, str) or not TYPE.fullmatch(value):
         parts = str(value).split("/")
         fix = f"did you mean '{parts[0]}/msg/{parts[1]}'?" if len(parts) == 2 else ""

@@ -38,22 +38,15 @@ def _with(*names: str) -> Schema:
     return {"required": list(names)}
 
 
-REFERENCE = {
-    "type": "string",
-    "pattern": r"^(?!/)(?!(.*/)?\.\./).*\.npz#.+",
-    "description": "An array in a file beside this one, or in a folder there: file.npz#name.",
-}
+REFERENCE = {"type": "string", "pattern": r"^(?!/)(?!(.*/)?\.\./).*\.npz#.+"}
+REFERENCE["description"] = "An array in a file beside this one, or in a folder there: file.npz#name."
 LISTS = {"type": "array", "items": {"anyOf": [{"type": "number"}, _ref("lists")]}}
 #: type of a field -> the schema of its values
 VALUES: dict[Any, Schema] = {
-    float: {"type": "number"},
-    int: {"type": "integer"},
-    str: {"type": "string"},
-    bool: {"type": "boolean"},
+    float: {"type": "number"}, int: {"type": "integer"}, str: {"type": "string"}, bool: {"type": "boolean"},
     Any: {"anyOf": [{"type": "number"}, _ref("reference"), _ref("lists")]},
-    Mapping[str, Any]: {"type": "object"},
-    type(None): {"type": "null"},
-}
+    Mapping[str, Any]: {"type": "object"}, type(None): {"type": "null"},
+}  # fmt: skip
 #: the value of a number or an array that may be changed while the controller runs
 TUNABLE: Schema = {
     "type": "object",
@@ -61,17 +54,9 @@ TUNABLE: Schema = {
     "required": ["value", "tunable"],
     "additionalProperties": False,
     "properties": {
-        "value": {
-            "anyOf": [{"type": "number"}, _ref("reference"), _ref("lists")],
-            "description": "The number or array itself.",
-        },
-        "tunable": {
-            "type": "array",
-            "items": {"type": "number"},
-            "minItems": 2,
-            "maxItems": 2,
-            "description": "The range of the number, or of the array's factor, which is 1 at first.",
-        },
+        "value": VALUES[Any] | {"description": "The number or array itself."},
+        "tunable": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        | {"description": "The range of the number, or of the array's factor, which is 1 at first."},
     },
 }
 ARRAY: Schema = {"anyOf": [_ref("reference"), _ref("lists")]}
@@ -111,21 +96,15 @@ def schema() -> Schema:
     """The whole schema (JSON Schema, draft 2020-12), including types from plug-ins."""
     from ..nir import DIALECTS
 
+    whose = "Whose numbers it has; a file of 'snn_control export' says it itself."
+    left_open = "What the file leaves open, in the framework's words, e.g. {reset_mechanism: zero}."
     nir = {
         "nir": {"type": "string", "description": "A NIR file beside this one that holds the network."},
-        "dialect": {
-            "enum": list(DIALECTS),
-            "description": "Whose numbers it has; a file of 'snn_control export' says it itself.",
-        },
-        "options": {
-            "type": "object",
-            "description": "What the file leaves open, in the framework's words, e.g. {reset_mechanism: zero}.",
-        },
+        "dialect": {"enum": list(DIALECTS), "description": whose},
+        "options": {"type": "object", "description": left_open},
     }
-    network = {
-        "populations": _by_name(_mapping(Population, ("name",))),
-        "projections": {"type": "array", "items": _mapping(Projection)},
-    }
+    network = {"populations": _by_name(_mapping(Population, ("name",)))}
+    network["projections"] = {"type": "array", "items": _mapping(Projection)}
     output = _mapping(Output, ("name",))
     output["properties"]["joint_limits"] = _mapping(JointLimits)
     sections = {
@@ -157,7 +136,6 @@ def _closed(properties: Schema) -> Schema:
 
 
 def _by_name(item: Schema) -> Schema:
-    """A mapping from names to items."""
     names = {"type": "string", "pattern": _whole(NAME)}
     return {"type": "object", "propertyNames": names, "additionalProperties": item}
 
@@ -168,7 +146,6 @@ def _whole(pattern: re.Pattern[str]) -> str:
 
 
 def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Schema:
-    """Mappings that are distinguished by one key."""
     cases = []
     for name, described in types.items():
         case = _mapping(described, skip)
@@ -177,7 +154,6 @@ def _choice(key: str, types: dict[str, Any], skip: Collection[str] = ()) -> Sche
 
 
 def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
-    """The mapping of a description's class, or of a function that makes one."""
     used = [key for key in keys(described) if key.field not in skip]
     properties = {key.name: _key(described, key) for key in used}
     summary = " ".join(inspect.cleandoc(described.__doc__ or "").partition("\n\n")[0].split())
@@ -187,13 +163,11 @@ def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
 
 
 def _topics(output: bool) -> Schema:
-    """Topics by the name of an input or output."""
     skip = [key for key, kinds in ONLY_WITH.items() if (OUTPUTS in kinds) != output]
     return {"type": "object", "additionalProperties": _mapping(RosTopic, skip)}
 
 
 def _key(described: Any, key: Key) -> Schema:
-    """The values of one key, with its documentation."""
     allowed = members(key.hint)
     if key.optional and type(None) not in allowed:
         allowed.append(type(None))
@@ -202,7 +176,9 @@ def _key(described: Any, key: Key) -> Schema:
         said = {"anyOf": [*said.get("anyOf", [said]), _ref("tunable")]}
     if key.text:
         said = said | {"description": key.text}
-    return said | {"default": key.default} if _sayable(key.default) else said
+    default = key.default  # shown if it is worth it
+    number = isinstance(default, int | float) and math.isfinite(default)
+    return said | {"default": default} if number or (isinstance(default, str) and default) else said
 
 
 def _any_of(cases: list[Schema]) -> Schema:
@@ -241,20 +217,10 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
         one = {"type": "integer", "minimum": rule.least, "maximum": MOST}
         cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
         return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
-    known: dict[Any, Schema] = {
-        check_name: {"pattern": _whole(NAME)},
-        check_type: {"pattern": _whole(TYPE)},
-        check_positions: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]},
-    }
-    return said | known.get(rule, {})
+    known: dict[Any, Schema] = {check_name: {"pattern": _whole(NAME)}, check_type: {"pattern": _whole(TYPE)}}
+    return said | (known | {check_positions: {"anyOf": [*ARRAY["anyOf"], _ref("grid")]}}).get(rule, {})
 
 
 def _bounds(low: str, least: float, most: float | None) -> Schema:
     bounds = {low: least, "maximum": most}
     return {key: bound for key, bound in bounds.items() if bound is not None and math.isfinite(bound)}
-
-
-def _sayable(default: Any) -> bool:
-    """Whether a default is worth showing."""
-    number = isinstance(default, int | float) and math.isfinite(default)
-    return number or (isinstance(default, str) and default != "")

@@ -39,7 +39,6 @@ class Tunable:
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
     """A parsed document without its marks, and what they say of each path; raises DescriptionError."""
-    found: dict[Path, Tunable] = {}
     if isinstance(values, Mapping) and "tunable" in values:
         return _take(values, path)
     if isinstance(values, Mapping) and len(values) == 2 and "value" in values:
@@ -47,19 +46,14 @@ def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]
         if near := close_match(key, ["tunable"]):
             raise DescriptionError(f"{path}.{key}", values[key], "is not a known key", near)
     if isinstance(values, Mapping):
-        plain: Any = {}
-        for key, value in values.items():
-            plain[key], more = take_tunable(value, f"{path}.{key}" if path else str(key))
-            found |= more
-        return plain, found
-    if isinstance(values, list):
-        plain = []
-        for k, value in enumerate(values):
-            one, more = take_tunable(value, f"{path}[{k}]")
-            plain.append(one)
-            found |= more
-        return plain, found
-    return values, found
+        parts = {key: take_tunable(value, f"{path}.{key}" if path else str(key)) for key, value in values.items()}
+        plain: Any = {key: part for key, (part, _) in parts.items()}
+    elif isinstance(values, list):
+        parts = {k: take_tunable(value, f"{path}[{k}]") for k, value in enumerate(values)}
+        plain = [part for part, _ in parts.values()]
+    else:
+        return values, {}
+    return plain, {name: tunable for _, inner in parts.values() for name, tunable in inner.items()}
 
 
 def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunable]]:
@@ -100,8 +94,7 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """A description with another number at a path, or with the array there times the number; raises
-    DescriptionError."""
+    """A description with another number at a path, or an array there times the number; raises DescriptionError."""
     old = value_at(described, path)
     if isinstance(old, int) and float(number).is_integer():  # so that a count is refused as what it is
         number = int(number)

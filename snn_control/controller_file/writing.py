@@ -21,7 +21,7 @@ from ..engine import registry
 from ..errors import NO_VALUE, DescriptionError
 from ..files import Arrays, read_text, replace_files
 from ..network import Projection
-from ..network.graph import CONNECTIONS
+from ..network.graph import CONNECTIONS, free_name
 from .keys import INPUTS, OWN, PLUGINS, keys, members, type_of, types_at
 from .reader import VERSION, Loader
 from .ros import ONLY_WITH, RosTopic, end_kind, usual_values
@@ -72,9 +72,8 @@ class _Writer:
         for key in keys(cls):
             one, default = getattr(value, key.field), (defaults or {}).get(key.field, key.default)
             if key.field not in skip and not _same(one, default):
-                found[key.name] = self.value(
-                    one, (*path, key.field), any(get_origin(one) is tuple for one in members(key.hint))
-                )
+                one_by_one = any(get_origin(hint) is tuple for hint in members(key.hint))
+                found[key.name] = self.value(one, (*path, key.field), one_by_one)
         rank = {key: k for k, key in enumerate(ORDER)}
         return dict(sorted(found.items(), key=lambda item: rank.get(item[0], len(rank))))
 
@@ -96,11 +95,7 @@ class _Writer:
             return array.tolist()
         content = array.dtype.str, array.shape, hashlib.sha256(np.ascontiguousarray(array).data).digest()
         if content not in self._names:
-            name = key = "_".join(path[1:])  # without the section
-            same = 1
-            while key in self.arrays:
-                same += 1
-                key = f"{name}_{same}"
+            key = free_name("_".join(path[1:]), self.arrays)  # without the section
             self.arrays[key], self._names[content] = array, key
         return f"{self.file}#{self._names[content]}"
 
@@ -108,10 +103,8 @@ class _Writer:
     def document(self, spec: Any) -> dict[str, Any]:
         """A ControllerSpec as data for the YAML."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
-        topics = {
-            "inputs": self.topics("inputs", spec.ros_inputs, spec.inputs),
-            "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs),
-        }
+        inputs = self.topics("inputs", spec.ros_inputs, spec.inputs)
+        topics = {"inputs": inputs, "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs)}
         sections = {
             "inputs": {one.name: self.input(one) for one in _named("inputs", spec.inputs)},
             "network": self.network(spec.network),
@@ -191,7 +184,6 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """A value without NumPy's types."""
     if isinstance(value, Mapping):
         return {_plain(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
@@ -215,10 +207,8 @@ _Dumper.yaml_implicit_resolvers = {
 
 def _mapping(dumper: yaml.SafeDumper, data: dict) -> yaml.Node:
     node = yaml.SafeDumper.represent_dict(dumper, data)
-    leaf = not any(
-        isinstance(v, dict) or (isinstance(v, list) and any(isinstance(e, dict) for e in v)) for v in data.values()
-    )
-    node.flow_style = leaf
+    inner = [one for value in data.values() for one in (value if isinstance(value, list) else [value])]
+    node.flow_style = not any(isinstance(one, dict) for one in inner)
     return node
 
 
@@ -238,8 +228,8 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if ``beside`` holds arrays that the controller file ``path`` does not refer to, and
-    that are not among ``names``, which will be written: a process may have been killed between the two files."""
+    """Raise DescriptionError if ``beside`` holds arrays that the file ``path`` does not refer to and that are not among
+    ``names``, which will be written; it may be left of a process killed between the two."""
     if not beside.exists() or beside.stat().st_size == 0:
         return
     try:

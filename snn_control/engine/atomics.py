@@ -8,47 +8,29 @@ seen out of order. Words that cross threads are therefore accessed with these fu
 
 from __future__ import annotations
 
-from typing import Any
+from numba import types
 
-from llvmlite import ir
-from numba import extending, types
+from .memory import I64, emitted
 
 __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
-intrinsic: Any = extending.intrinsic  # a type checker would take the arguments of what it decorates for those of a call
-_I64 = ir.IntType(64)
 
-
-@intrinsic
-def load_acquire(typingctx, address):
+@emitted(types.int64, types.int64)
+def load_acquire(builder, address):
     """int64 at ``address``; later reads see everything that was written before the value was released."""
-
-    def gen(context, builder, sig, args):
-        return builder.load_atomic(builder.inttoptr(args[0], _I64.as_pointer()), "acquire", 8, typ=_I64)
-
-    return types.int64(types.int64), gen
+    return builder.load_atomic(builder.inttoptr(address, I64.as_pointer()), "acquire", 8, typ=I64)
 
 
-@intrinsic
-def store_release(typingctx, address, value):
+@emitted(types.void, types.int64, types.int64)
+def store_release(builder, address, value):
     """Write an int64; a thread that acquires it sees everything that was written before."""
-
-    def gen(context, builder, sig, args):
-        builder.store_atomic(args[1], builder.inttoptr(args[0], _I64.as_pointer()), "release", 8)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), gen
+    builder.store_atomic(value, builder.inttoptr(address, I64.as_pointer()), "release", 8)
 
 
-@intrinsic
-def fence(typingctx):
+@emitted(types.void)
+def fence(builder):
     """No access moves across this, in either direction."""
-
-    def gen(context, builder, sig, args):
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), gen
+    builder.fence("seq_cst")
 
 
 def _read(address):

@@ -14,15 +14,15 @@ import numpy as np
 from ..errors import DescriptionError, ProgramError
 from . import python_calls as calls
 from .atomics import write_word
-from .control import LEARNING, as_taken, tuned_words
+from .control import LEARNING, no_request, tuned_words
 from .facts import InputFacts
+from .input_values import taker
 from .names import check_names
 from .operand_arrays import Array, apart
 from .program import IO, NUMBER, POST, PRE, PROGRAM, STATE, STEP, Operation, Place, Program, aligned
 from .registry import kernel
 from .rows import WORDS, Kernel
 from .slots import EVENT_COLUMNS
-from .take_events import taker
 from .tick import FORGETS, HEADER, INITIAL, N_FORGETS, SETTING
 from .tuning import Tuning
 
@@ -51,8 +51,8 @@ def address_of(place: Place, blocks: Blocks) -> int:
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     """The table of a Program for these blocks, and the kind of block that each word of it refers to.
 
-    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and uint8 of the same shape: PROGRAM, STATE or IO,
-    or NUMBER if it is no address in a block. Raises ProgramError if Program and blocks do not fit.
+    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and uint8 of the same shape: PROGRAM, STATE, IO,
+    or NUMBER for no address. Raises ProgramError if Program and blocks do not fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -126,8 +126,8 @@ def _array(place: Place, blocks: Blocks) -> Array:
     """The `Array` of a place, for checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
-    constant, given = place.kind == PROGRAM, place.kind == IO
-    return Array(data, (place.kind, place.offset), constant, given, dtype=np.dtype(place.dtype).str)
+    constant, from_driver = place.kind == PROGRAM, place.kind == IO
+    return Array(data, (place.kind, place.offset), constant, from_driver, dtype=np.dtype(place.dtype).str)
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
@@ -151,10 +151,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Slot and numbers of a value input, or slot and columns of an events input, in an io block.
-
-    Raises ProgramError if the Program has no such input.
-    """
+    """Slot and numbers, or columns, of an input of that kind in an io block; raises ProgramError if there is none."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
@@ -162,8 +159,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """``take(x)`` for a value input (`snn_control.engine.python_calls`), ``take(t, x, y, p)`` for an events input
-    (`snn_control.engine.take_events`)."""
+    """``take(x)`` of a value input (`value_taker`), ``take(t, x, y, p)`` of an events input (`input_values.taker`)."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)
@@ -174,20 +170,18 @@ class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
     rows : None, or the number of states and io blocks, each with a table of its own
-    own_numbers : each row also has constants and an initial state of its own
-
+    own_numbers : each row has constants and an initial state of its own; only their numbers may be changed, no indices
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
-    constants : the Program's own, read-only; a copy if numbers can be tuned
-    constants, initial : with ``own_numbers`` (rows, bytes), writable; only numbers may be changed, no indices
+    constants, initial : the Program's own, read-only; copies if numbers can be tuned, or with ``own_numbers``
     tuning : what can be tuned, or None
     tables : (1 or rows, 1 + operations, WORDS) int64
     table : address of the first table, which `tick` and steppers run
-    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock for
-        the duration of the tick and costs 0.03 us of overhead; it checks nothing. It keeps the blocks alive, but not
-        this object. For long runs without the lock use `snn_control.controller.batch.Batch` or the loop's mode "free".
+    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock,
+        costs 0.03 us and checks nothing. It keeps the blocks alive, but not this object. For long runs without the
+        lock use `snn_control.controller.batch.Batch` or the loop's mode "free".
 
-    Threads may share `tick` and steppers, whose calls are serialised. Resets, restores and writes through views are
-    not: use a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
+    Threads may share `tick` and steppers, whose calls are serialised. For resets, restores and writes through views use
+    a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
     """
 
     def __init__(
@@ -199,12 +193,17 @@ class Bound:
         self.tuning = tuning if rows is None else None  # rows share the constants
         self.constants, self.initial = program.constants, program.initial_state
         shape = () if rows is None else (rows,)
+
+        def copied(block: np.ndarray) -> np.ndarray:
+            copy = aligned(block.size, *shape)
+            copy[:] = block
+            return copy
+
+        self.state = copied(self.initial)
         if own_numbers or self.tuning is not None:
-            self.constants, self.initial = (_copied(block, shape) for block in (self.constants, self.initial))
+            self.constants, self.initial = copied(self.constants), copied(self.initial)
         if self.tuning is not None:
             self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words, at any time
-        self.state = aligned(program.initial_state.size, *shape)
-        self.state[:] = program.initial_state
         if not 0 <= program.io_bytes < 1 << 40:
             raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
         self.io = aligned(program.io_bytes, *shape)
@@ -231,12 +230,11 @@ class Bound:
         return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """``step(x)``: give the value input ``name`` a sample that arrives now, then run one tick.
+        """``step(x)``: give a value input a sample that arrives now, then run one tick; a builtin like `tick`.
 
         x : (size,) float32 or float64, C-contiguous; anything else raises InputError and changes nothing
 
-        It is a builtin like `tick`, for drivers whose input is already an array. Raises ProgramError if there is no
-        such input.
+        Raises ProgramError if there is no such input.
         """
         slot, data = input_arrays(self.program, self.io, name, "value")
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
@@ -246,16 +244,14 @@ class Bound:
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """A live view of the array with that name, or at that place; with rows (rows, ...). Constants that are shared
-        have no rows and are read-only."""
+        """A live view of a named array or place, with rows (rows, ...), except constants that are shared."""
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset all ``rows``, or those of an index, to the initial state, and clear their io blocks; what was tuned
-        stays."""
+        """Reset ``rows`` to the initial state, and clear their io blocks; tuned values are kept."""
         tuned = None if self.tuning is None else self._newest_setting()
         if tuned is not None:
             self._take(tuned)
@@ -268,12 +264,12 @@ class Bound:
     def _ask_for_nothing(self, rows: Any = ...) -> None:
         """Set the control words of the io block to those in the state, so that no request is pending."""
         if "control" in self.program.names:
-            self.array("control")[rows] = as_taken(self.array("controlled")[rows], len(self.program.facts.tunable))
+            self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a copy of `state`; raises ProgramError and changes nothing if it does not fit.
+        """Continue from a copy of `state`; with rows one for each, or one for all.
 
-        With rows: from one state for each row, or one for all.
+        Raises ProgramError and changes nothing if it does not fit.
         """
         state = np.array(state)  # a copy, which nothing can change between check and use
         size = self.program.initial_state.size
@@ -300,9 +296,7 @@ class Bound:
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
-        """Use other values of what can be tuned from the next tick on, also while a loop runs.
-
-        values : (tunable,) float64, in the order of ``facts.tunable``
+        """Use ``values``, (tunable,) float64, of what can be tuned from the next tick on, also while a loop runs.
 
         Raises DescriptionError for what they cannot be, and ProgramError if nothing can be tuned here.
         """
@@ -344,7 +338,6 @@ class Bound:
         return self.array("controlled")[-n:].copy()
 
     def _check_tuned(self, controlled: np.ndarray) -> None:
-        """Raise ProgramError if a state's values cannot be used."""
         values = controlled[-len(self.program.facts.tunable) :].view(np.float64)
         try:
             if self.tuning is not None:
@@ -355,8 +348,7 @@ class Bound:
             raise ProgramError(str(error)) from None
 
     def _take(self, tuned: np.ndarray) -> None:
-        """Make constants and initial state those of a setting's number and values, with no other to come. Not while a
-        loop runs."""
+        """Make constants and initial state those of a setting's number and values. Not while a loop runs."""
         assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
@@ -375,21 +367,13 @@ class Bound:
         return state
 
 
-def _copied(block: np.ndarray, rows: tuple[int, ...]) -> np.ndarray:
-    copy = aligned(block.size, *rows)
-    copy[:] = block
-    return copy
-
-
 def stride_of(block: np.ndarray) -> int:
     """Bytes from row to row of a block; 0 if it has none."""
     return block.strides[0] if block.ndim > 1 else 0
 
 
-def _again(
-    program: Program, rows: int | None, tuning: Tuning | None, own: tuple[np.ndarray, np.ndarray] | None,
-    state: np.ndarray, io: np.ndarray,
-) -> Bound:  # fmt: skip
+def _again(*arguments: Any) -> Bound:
+    program, rows, tuning, own, state, io = arguments
     bound = Bound(program, rows, tuning, own is not None)
     if own is not None:
         bound.constants[:], bound.initial[:] = own

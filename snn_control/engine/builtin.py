@@ -2,39 +2,22 @@
 
 from __future__ import annotations
 
-from .build.encoders import ENCODERS
-from .build.filters import FILTERS
-from .build.neurons import NEURONS
-from .build.outputs import DECODERS
-from .build.rules import RULES
-from .kernels import (
-    convolution,
-    decoders,
-    delivery,
-    encoders,
-    filters,
-    gather,
-    neurons,
-    outputs,
-    plasticity,
-    sources,
-    vectors,
-)
+from importlib import import_module
+
+from .build import encoders, filters, neurons, outputs, rules
 from .lowering import Plugin
 from .rows import Kernel
 
-__all__ = ["OURS"]
+__all__ = ["BUILTIN"]
 
-_FAMILIES = (
-    encoders, filters, vectors, delivery, convolution, gather, neurons, plasticity, sources, decoders, outputs,
+FAMILIES = (
+    "encoders", "filters", "vectors", "delivery", "convolution", "gather", "neurons", "plasticity", "sources",
+    "decoders", "outputs",
 )  # fmt: skip
+MODULES = [import_module(f"snn_control.engine.kernels.{family}") for family in FAMILIES]
 
-OURS = Plugin(
-    kernels=tuple(one for family in _FAMILIES for one in vars(family).values() if isinstance(one, Kernel)),
-    neurons=NEURONS,
-    encoders=ENCODERS,
-    filters=FILTERS,
-    rules=RULES,
-    decoders=DECODERS,
+BUILTIN = Plugin(
+    tuple(one for module in MODULES for one in vars(module).values() if isinstance(one, Kernel)),
+    neurons.NEURONS, encoders.ENCODERS, filters.FILTERS, rules.RULES, outputs.DECODERS,
     companions={"adjoint": "snn_control.training.gradients.adjoints:ADJOINTS"},
-)
+)  # fmt: skip

@@ -1,11 +1,10 @@
 """Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
-disk and renamed. The digest covers the entry's name and its code, and is checked before the code is run. Any problem
-with the disk costs the time of a compilation and a `CacheWarning`, but never prevents the start of a controller. A
-missing entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if that has it: a folder for a robot is filled in
-this way. A folder that another user owns or can write to is not used. Processes that miss the same code at the same
-time take turns, so that one compiles it for all.
+disk and renamed; the digest, of its name and code, is checked before the code is run. Any problem with the disk costs
+the time of a compilation and a `CacheWarning`, never the start of a controller. A missing entry is copied from the
+folder ``$SNN_CONTROL_CACHE_SOURCE``, from which a robot's is filled. A folder that another user owns or can write to is
+not used. Of processes that miss the same code at the same time, one compiles it for all.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from numba.core.registry import cpu_target
-from numba.core.serialize import dumps
+import llvmlite.binding as llvm
+from numba import config
 
 from ..errors import CacheWarning
 from ..files import open_file, replace_file
 
-__all__ = ["CodeFile", "cache_folder", "usable_folder"]
+__all__ = ["CodeFile", "cache_folder", "processor", "usable_folder"]
 
 MODE = 0o755  # of folders: only their owner can write to them
 PATIENCE = 30.0  # s that a process waits for another one that compiles, which may have been stopped
@@ -45,10 +44,7 @@ def _say_once(what: str, text: str) -> None:
 
 
 def cache_folder() -> Path:
-    """The folder of compiled functions: ``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``.
-
-    Raises RuntimeError if neither of these nor a home folder is known.
-    """
+    """``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``; raises RuntimeError without these and a home."""
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
         return Path(base)
@@ -70,21 +66,16 @@ def usable_folder() -> Path | None:
     fix = "set SNN_CONTROL_CACHE to a folder that you can write to"
     try:
         fallback = Path(tempfile.gettempdir()) / f"snn_control-{os.getuid()}"  # there may be none
-        _make_private(fallback)
+        fallback.mkdir(mode=0o700, exist_ok=True)
+        found = fallback.lstat()
+        if not stat.S_ISDIR(found.st_mode):
+            raise PermissionError(f"{fallback}: is a link")
+        _check_owner(fallback, found)
     except OSError as error:
         _say_once("no folder", f"compiled code is not kept, each start compiles: {why}, and {error}; {fix}")
         return None
     _say_once("no folder", f"compiled code is kept in {fallback}: {why}; {fix}")
     return fallback
-
-
-def _make_private(folder: Path) -> None:
-    """Create a folder that only this user can write to."""
-    folder.mkdir(mode=0o700, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise PermissionError(f"{folder}: is a link")
-    _check_owner(folder, found)
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:
@@ -119,6 +110,15 @@ def _locked(folder: int) -> bool:
     return True
 
 
+def processor() -> tuple[str, str]:
+    """LLVM's name and features of the processor that code is for: this one, or that of ``NUMBA_CPU_NAME``."""
+    name, features = config.CPU_NAME, config.CPU_FEATURES
+    if features is None:
+        with suppress(RuntimeError):  # LLVM does not know those of every processor
+            features = llvm.get_host_cpu_features().flatten()
+    return name or llvm.get_host_cpu_name(), features or ""
+
+
 class CodeFile:
     """The code of one function on disk.
 
@@ -129,8 +129,7 @@ class CodeFile:
 
     def __init__(self, folder: Path | None, name: str, key: str) -> None:
         self.hit = False
-        machine = repr(cpu_target.target_context.codegen().magic_tuple())
-        digest = hashlib.sha256((key + machine).encode()).hexdigest()[:16]
+        digest = hashlib.sha256(f"{key} {llvm.get_process_triple()} {processor()}".encode()).hexdigest()[:16]
         self._path = folder and folder / f"{name}.{digest}.code"
 
     @contextmanager
@@ -153,7 +152,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """The result of ``make`` for the code that `write` has stored; None if there is none."""
+        """The result of ``make`` for the pickled arguments that `write` has stored; None if there are none."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -170,19 +169,16 @@ class CodeFile:
                 return None
             self.hit = True
             if path != self._path:
-                self._store(code)
+                self.write(code)
             return made
         return None
-
-    def write(self, code: tuple) -> None:
-        self._store(dumps(code))
 
     def _digest(self, code: bytes) -> bytes:
         """Digest of an entry: its folder and name too, so that an entry under the name of another one is not run."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 
-    def _store(self, code: bytes) -> None:
+    def write(self, code: bytes) -> None:
         if self._path is None:
             return
         path = self._path

@@ -5,6 +5,9 @@ were inlined. Code is therefore kept in a folder (`code_cache`) whose name is a 
 every module of functions that it uses, and of what those import from their own package or from this one (constants are
 compiled in as well). `compilations` records for tests what was compiled and what came from the cache. Any thread may
 compile; one does at a time, and code is never moved or freed.
+
+What is kept of a callback is its machine code. It is loaded in a millisecond, while numba takes 0.3 s to initialise for
+the first function of a process, even if that is in numba's own cache.
 """
 
 from __future__ import annotations
@@ -17,27 +20,37 @@ import importlib.machinery
 import importlib.util
 import inspect
 import os
+import pickle
+import re
 import sys
 import threading
 import time
 import types as pytypes
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import llvmlite.binding as llvm
 import numba
-from numba import njit
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
-from numba.core.sigutils import normalize_signature
-from numba.core.typing.ctypes_utils import to_ctypes
+from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
+from numba.core.serialize import dumps
 
-from . import machine_code
-from .code_cache import CodeFile, usable_folder
+from ..errors import ProgramError
+from .code_cache import CodeFile, processor, usable_folder
 
 __all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
+REPORT = "PyErr_WriteUnraisable"  # by which numba prints an exception, unless LLVM has found that there is none
+#: numba's types that a C callback can have
+C_TYPES: dict[str, Any] = {
+    "void": None, "boolean": ctypes.c_bool, "float32": ctypes.c_float, "float64": ctypes.c_double,
+    "int32": ctypes.c_int32, "int64": ctypes.c_int64, "uint32": ctypes.c_uint32, "uint64": ctypes.c_uint64,
+}  # fmt: skip
+Callback = tuple[int, Any]  # address of a C function, and the owner of its code
 
 #: name of a function -> "compiled" or "cached", in the order of first use in this process
 compilations: dict[str, str] = {}
@@ -103,9 +116,8 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 def source_digest(module: pytypes.ModuleType) -> str | None:
     """Digest of the sources that a function of ``module`` is compiled from, and of the compiler.
 
-    None if one of them changed while this process was running, because what was imported may differ from the file. The
-    change time of the inode is compared too, because an upgrade may preserve the modification time. A time in the
-    future comes from another clock, and is ignored.
+    None if one of them changed while this process was running: what was imported may differ from the file. The change
+    time of the inode counts too, because an upgrade may keep the other; a time in the future is another clock's.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -115,15 +127,6 @@ def source_digest(module: pytypes.ModuleType) -> str | None:
         if found and any(_BEGAN <= at <= time.time() for at in (found.st_mtime, found.st_ctime)):
             return None
     return digest.hexdigest()[:16]
-
-
-def _code_file(function: Callable, key: str) -> CodeFile:
-    """Where the code of a function is kept; nowhere after an edit in a running process, because the digest of the
-    new source must not refer to code of the old one."""
-    module, base = sys.modules[function.__module__], usable_folder()
-    digest = base and source_digest(module)
-    folder = base / digest if base and digest else None
-    return CodeFile(folder, f"{module.__name__}.{function.__name__}", f"{key} {function.__code__.co_firstlineno}")
 
 
 _made: dict[tuple[Callable, str], Any] = {}
@@ -137,40 +140,78 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
         with _compiling:
             found = _made.get((function, signature))
             if found is None:
-                file = _code_file(function, f"named {signature}")  # another word for another format
+                name, base = f"{function.__module__}.{function.__name__}", usable_folder()
+                # kept nowhere after an edit in a running process: new sources must not name old code
+                digest = base and source_digest(sys.modules[function.__module__])
+                key = f"object {signature} {function.__code__.co_firstlineno}"  # another word for another format
+                file = CodeFile(base / digest if base and digest else None, name, key)
                 with file.turn():
                     found = make(file)
-                compilations[f"{function.__module__}.{function.__name__}"] = "cached" if file.hit else "compiled"
+                compilations[name] = "cached" if file.hit else "compiled"
                 _made[function, signature] = found
     return found
 
 
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
-    """Address of ``function`` as a C callback of ``signature``, e.g. ``"void(int64)"``.
+    """Address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
-    A callback has no caller to raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError
-    is raised for a function whose compiled code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
-
-    The function must be a plain module-level function. It is compiled at the first call in this process, or taken from
-    the cache, and kept as long as the process runs.
+    It is compiled at the first call in this process, or taken from the cache, and kept. A callback has no caller to
+    raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError is raised for a function
+    whose code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
     """
 
-    def make(file: CodeFile) -> machine_code.Callback:
-        allowed = may_raise or OPTIONS["boundscheck"]
-        return file.read(machine_code.loaded) or machine_code.compiled(function, signature, OPTIONS, file, allowed)
+    def make(file: CodeFile) -> Callback:
+        return file.read(_loaded) or _compiled(function, signature, file, may_raise or OPTIONS["boundscheck"])
 
     return _once(function, signature, make)[0]
+
+
+def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: bool) -> Callback:
+    made = numba.cfunc(signature, **OPTIONS)(function)
+    module = llvm.parse_assembly(made.inspect_llvm())
+    names = [one.name for one in (*module.functions, *module.global_variables)]
+    needed = [one.name for one in (*module.functions, *module.global_variables) if one.is_declaration]
+    needed = [name for name in needed if not name.startswith("llvm.")]
+    if REPORT in needed and not may_raise:
+        rule = "can raise an exception, which a tick cannot report"
+        fix = "remove raise, assert, new arrays, ranges with a variable step, and variable indices of tuples"
+        raise ProgramError(f"{function.__module__}.{function.__name__}: {rule}; {fix}")
+    if any(name.startswith("numba.dynamic.globals") for name in names):  # addresses of this process
+        return made.address, made
+    x86 = llvm.get_process_triple().startswith("x86")
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        *processor(), 3, "static" if x86 else "default", "jitdefault", jit=True
+    )
+    code = made.native_name, needed, machine.emit_object(module)
+    file.write(pickle.dumps(code))
+    return _loaded(*code)
+
+
+def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
+    """The function ``name`` of an object file that `_compiled` wrote; raises ValueError if it cannot be loaded."""
+    numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
+    if not all(map(llvm.address_of_symbol, needed)):
+        rtsys.initialize(numba_itself)  # for functions that allocate
+    unknown = [one for one in needed if not llvm.address_of_symbol(one)]
+    if unknown:  # LLVM would end the process
+        raise ValueError(f"it needs {', '.join(unknown)}, which are not there")
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    address = engine.get_function_address(name)
+    if not address:
+        raise ValueError(f"it has no function {name}")
+    return address, engine
 
 
 @functools.cache  # some callers ask for it at each call
 def compile_function(function: Callable, signature: str) -> Callable:
     """``function``, compiled for one signature, as a Python callable that releases the interpreter lock."""
-    try:
-        arguments, result = normalize_signature(signature)
-        prototype = ctypes.CFUNCTYPE(to_ctypes(result), *map(to_ctypes, arguments))
-    except TypeError:  # arrays
-        return _once(function, signature, lambda file: _dispatcher(function, signature, file))
-    return prototype(compile_callback(function, signature))
+    types = re.findall(r"[^(),\s]+", signature)
+    if all(name in C_TYPES for name in types):
+        return ctypes.CFUNCTYPE(*(C_TYPES[name] for name in types))(compile_callback(function, signature))
+    return _once(function, signature, lambda file: _dispatcher(function, signature, file))  # it has arrays
 
 
 class _Cache(NullCache):
@@ -185,11 +226,11 @@ class _Cache(NullCache):
 
     def save_overload(self, sig: Any, data: CompileResult) -> None:
         if not data.library.has_dynamic_globals:
-            self._file.write(data._reduce())
+            self._file.write(dumps(data._reduce()))
 
 
 def _dispatcher(function: Callable, signature: str, file: CodeFile) -> Callable:
-    compiled = njit(nogil=True, **OPTIONS)(function)
+    compiled = numba.njit(nogil=True, **OPTIONS)(function)
     compiled._cache = _Cache(file)
     compiled.compile(signature)
     compiled.disable_compile()

@@ -1,8 +1,8 @@
 """Control words: inputs of the tick that change what a running controller does.
 
-They are in the io block (``control``). The first two are written by the driver of the ticks, such as the loop; the
-others by any thread. At the beginning of a tick they are copied into the state (``controlled``); the tick, and what is
-recorded of it, uses the copy.
+They are in the io block (``control``). The driver of the ticks, such as the loop, writes the first two, any thread the
+others. At the beginning of a tick they are copied into the state (``controlled``), which the tick, and what is recorded
+of it, uses.
 
 driver    what the driver reports: bits of the guard's reasons
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
@@ -11,10 +11,9 @@ restart   number of times a restart of the network was asked for, and FORGET tim
           learned; an increase is a request
 learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
 
-In the copy, each rule has its whole switch in place of its word. If numbers of the controller can be tuned, the copy
-ends with how often they were set, and their values (float64). No words of the io block ask for them: a number of a
-controller file becomes many constants, and all must change between the same two ticks. A tick takes them from a setting
-(`snn_control.engine.bound.Bound.tune`).
+In the copy, each rule has its whole switch in place of its word. It ends with how often the numbers that can be tuned
+were set, and their values (float64), which a tick takes from a setting (`snn_control.engine.bound.Bound.tune`): they
+become many constants, and all must change between the same two ticks.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ import numpy as np
 
 __all__ = [
     "DRIVER", "ELAPSED", "FORGET", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
-    "as_taken", "tuned_words", "words_of",
+    "no_request", "tuned_words", "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
@@ -34,8 +33,7 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Number of control words with ``rules`` learning rules and ``tunable`` numbers: in the io block, and in the
-    state."""
+    """Number of control words for ``rules`` learning rules and ``tunable`` numbers: in the io block, in the state."""
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 
@@ -44,7 +42,7 @@ def tuned_words(tunable: int) -> int:
     return tunable + (tunable > 0)
 
 
-def as_taken(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
+def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
     """Control words (..., io words) that request nothing new, from those in the state (..., words)."""
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
     return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

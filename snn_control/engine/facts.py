@@ -36,7 +36,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """An output; actions : number of actions of an arg-max decoder, otherwise 0."""
+    """An output; ``actions`` of an arg-max decoder, otherwise 0."""
 
     name: str
     size: int
@@ -136,10 +136,7 @@ NOTHING_KNOWN = Facts()
 
 
 def from_json(hint: Any, where: str, data: Any) -> Any:
-    """JSON data as a value of an annotation: a dataclass, a tuple of any length, a word or a number.
-
-    Raises ProgramError if it has another form; ``where``: its place in the data.
-    """
+    """JSON data as a dataclass, a tuple, a word or a number; raises ProgramError, at ``where``, for another form."""
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         if not isinstance(data, dict) or set(data) != set(hints):

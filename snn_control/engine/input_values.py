@@ -1,16 +1,120 @@
-"""Python values that compiled code does not accept (lists, other dtypes): copied into an input's io slot, or
-refused."""
+"""Values from Python into io slots: the columns t, x, y, p of events, of any usual dtype, in one compiled call; what
+compiled code does not accept (lists, other dtypes) is copied or refused."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numba.extending import register_jitable
 
 from ..errors import InputError, counted, in_line
+from . import python_calls as calls
+from .memory import i64, load_f32, load_f64, load_i8, load_i16, load_i32, load_i64, load_u8, load_u16, load_u32, u8, u16
+from .python_calls import DATA, METH_FASTCALL, SHAPE, STRIDES, is_true, is_vector, type_number
+from .slots import AGE, COUNT, DROPPED, FRESH, SLOT_WORDS
 
-__all__ = ["set_input", "set_numbers"]
+__all__ = ["NOWHERE", "set_input", "set_numbers", "taker"]
+
+# NumPy's numbers of the dtypes
+BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64 = 0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 12
+USUAL = (BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64)
+NOWHERE = 65535  # coordinate of an event out of the frame, which no camera has: it does not wrap into the frame
+NO_TIME = np.int64(-1 << 63)  # time of an event whose time is NaN or beyond int64
+LATEST = np.float64(1 << 63)
+
+
+@register_jitable(forceinline=True)
+def whole(address, kind):
+    """The integer at ``address``."""
+    if kind in (LONG, LONGLONG):
+        return load_i64(address)
+    if kind == UINT16:
+        return load_u16(address)
+    if kind in (BOOL, UINT8):
+        return load_u8(address)
+    if kind == INT32:
+        return load_i32(address)
+    if kind == INT16:
+        return load_i16(address)
+    return load_i8(address) if kind == INT8 else load_u32(address)
+
+
+@register_jitable(forceinline=True)
+def number(address, kind):
+    """The number at ``address`` as float64, which is exact below 2^53."""
+    if kind == FLOAT64:
+        return load_f64(address)
+    if kind == FLOAT32:
+        return np.float64(load_f32(address))
+    return np.float64(whole(address, kind))
+
+
+@register_jitable(forceinline=True)
+def read_times(out, column, stride, kind, start):
+    """Times in ns; a float column is in seconds after ``start``, the beginning of the tick."""
+    for k in range(out.size):
+        if kind in (FLOAT32, FLOAT64):
+            t = np.rint(number(column + k * stride, kind) * 1e9)
+            out[k] = start + np.int64(t) if abs(t) < LATEST else NO_TIME
+        else:
+            out[k] = whole(column + k * stride, kind)
+
+
+@register_jitable(forceinline=True)
+def read_coordinates(out, column, stride, kind):
+    for k in range(out.size):
+        c = number(column + k * stride, kind)
+        out[k] = np.uint16(c) if (c >= 0) & (c < NOWHERE) else NOWHERE
+
+
+@register_jitable(forceinline=True)
+def read_polarities(out, column, stride, kind):
+    """Polarities: 1 is ON; 0 and -1 are OFF."""
+    for k in range(out.size):
+        out[k] = number(column + k * stride, kind) > 0
+
+
+def take_events(owner, columns, count):
+    """take(t, x, y, p) -> whether they were accepted: vectors of one length and usual dtypes; take(None): no events."""
+    o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
+    if count == 1 and columns[0] == o[9]:
+        calls.nothing_came(o[4], o[8])
+        return is_true(True)
+    usual = count == 4
+    for k in range(count):
+        usual = usual and is_vector(columns[k], o[6]) and type_number(columns[k]) in USUAL
+        usual = usual and i64(load_i64(columns[k] + SHAPE), 1)[0] == i64(load_i64(columns[0] + SHAPE), 1)[0]
+    if not usual:
+        return is_true(False)
+    given, slot = load_i64(load_i64(columns[0] + SHAPE)), i64(o[4], SLOT_WORDS)
+    n = min(given, o[5])
+    for k in range(4):
+        column, stride = load_i64(columns[k] + DATA), load_i64(load_i64(columns[k] + STRIDES))
+        kind = type_number(columns[k])
+        if k == 0:
+            read_times(i64(o[0], n), column, stride, kind, i64(o[7], 1)[0] * o[8])
+        elif k == 3:
+            read_polarities(u8(o[3], n), column, stride, kind)
+        else:
+            read_coordinates(u16(o[k], n), column, stride, kind)
+    slot[COUNT], slot[DROPPED], slot[FRESH], slot[AGE] = n, given - n, 1, 0
+    return is_true(True)
+
+
+def taker(
+    slot: np.ndarray, columns: Sequence[np.ndarray], clock: np.ndarray, period_ns: int, *keep: Any
+) -> Callable[..., bool]:
+    """``take(t, x, y, p)`` for an events input: its io slot and columns t int64, x and y uint16, p uint8.
+
+    It takes four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or float64,
+    marks the slot fresh and returns True; for anything else it returns False and does nothing. An integer t is in ns,
+    on the sensor's clock; a float t in s after the beginning of tick ``clock[0]``. ``take(None)``: nothing arrived.
+    """
+    words = [c.ctypes.data for c in columns]
+    words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]
+    return calls.builtin(take_events, METH_FASTCALL, np.array(words, np.int64), slot, *columns, clock, *keep)
 
 
 def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
@@ -55,8 +159,7 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """Columns of types that compiled code does not read (lists, float16, uint64, ...) as ones that it does; raises
-    InputError."""
+    """Columns of other types (lists, float16, uint64, ...) as ones that compiled code reads; raises InputError."""
     arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
     if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")

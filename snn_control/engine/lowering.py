@@ -19,15 +19,9 @@ from .program import Place
 from .rows import Kernel
 
 __all__ = [
-    "BASES",
-    "FLOAT_MAX",
-    "DecoderLowering",
-    "EncoderLowering",
-    "FilterLowering",
-    "NeuronLowering",
-    "Plugin",
+    "BASES", "FLOAT_MAX", "DecoderLowering", "EncoderLowering", "FilterLowering", "NeuronLowering", "Plugin",
     "RuleLowering",
-]
+]  # fmt: skip
 
 FLOAT_MAX = float(np.finfo(np.float32).max)
 Numbers = Any  # a number, or (n,) numbers
@@ -60,10 +54,7 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """(parameters, 1) float32, or (parameters, n) if one of them is given for each neuron.
-
-        names : the kernel's parameters, in their order; raises ProgramError if others are given
-        """
+        """(parameters, 1) or (parameters, n) float32, in the order of ``names``; ProgramError for other names."""
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
             if set(given) != set(names):

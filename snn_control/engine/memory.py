@@ -17,6 +17,28 @@ from numba.extending import intrinsic
 I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
+def emitted(result, *arguments):
+    """An intrinsic of these types from ``function(builder, *values)``, which emits its code and returns its value."""
+
+    def make(function):
+        def gen(context, builder, sig, args):
+            value = function(builder, *args)
+            return context.get_dummy_value() if result is types.void else value
+
+        names = ", ".join(f"a{k}" for k in range(len(arguments)))  # numba counts the parameters of an intrinsic
+        scope = {"typed": (result(*arguments), gen)}
+        exec(f"def {function.__name__}(typingctx, {names}):\n    return typed", scope)
+        made = scope[function.__name__]
+        made.__module__, made.__doc__ = function.__module__, function.__doc__
+        return intrinsic(made)
+
+    return make
+
+
+def _pointer(builder, address, llvm_type):
+    return builder.inttoptr(address, llvm_type.as_pointer())
+
+
 def _view(dtype):
     """Intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over foreign memory."""
     array_type = types.Array(dtype, 1, "C")
@@ -31,14 +53,8 @@ def _view(dtype):
             array = make_array(array_type)(context, builder)
             item = context.get_data_type(dtype)
             size = context.get_constant(types.intp, context.get_abi_sizeof(item))
-            populate_array(
-                array,
-                data=builder.inttoptr(address, ir.PointerType(item)),
-                shape=[n],
-                strides=[size],
-                itemsize=size,
-                meminfo=None,
-            )
+            data = builder.inttoptr(address, ir.PointerType(item))
+            populate_array(array, data=data, shape=[n], strides=[size], itemsize=size, meminfo=None)
             return array._getvalue()
 
         return array_type(types.int64, types.int64), gen
@@ -54,29 +70,21 @@ f32, f64 = _view(types.float32), _view(types.float64)
 def _load(numba_type, llvm_type, extend=None):
     """Intrinsic ``load(address)`` with alignment 1; narrow integers are returned as int64."""
 
-    @intrinsic
-    def load(typingctx, address):
-        def gen(context, builder, sig, args):
-            value = builder.load(builder.inttoptr(args[0], llvm_type.as_pointer()), typ=llvm_type)
-            value.align = 1
-            return getattr(builder, extend)(value, I64) if extend else value
-
-        return numba_type(types.int64), gen
+    @emitted(numba_type, types.int64)
+    def load(builder, address):
+        value = builder.load(_pointer(builder, address, llvm_type), typ=llvm_type)
+        value.align = 1
+        return getattr(builder, extend)(value, I64) if extend else value
 
     return load
 
 
 def _store(numba_type, llvm_type, narrow=False):
-    """Intrinsic ``store(address, value)`` with alignment 1."""
 
-    @intrinsic
-    def store(typingctx, address, value):
-        def gen(context, builder, sig, args):
-            value = builder.trunc(args[1], llvm_type) if narrow else args[1]
-            builder.store(value, builder.inttoptr(args[0], llvm_type.as_pointer())).align = 1
-            return context.get_dummy_value()
-
-        return types.void(types.int64, numba_type), gen
+    @emitted(types.void, types.int64, numba_type)
+    def store(builder, address, value):
+        value = builder.trunc(value, llvm_type) if narrow else value
+        builder.store(value, _pointer(builder, address, llvm_type)).align = 1
 
     return store
 
@@ -91,33 +99,24 @@ store_u32, store_i64 = _store(types.int64, I32, True), _store(types.int64, I64)
 store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float64, ir.DoubleType())
 
 
-@intrinsic
-def word(typingctx, row, k):
-    """Word ``k`` of a row of the bound table. It is constant while a kernel runs, so the compiler may read it at any
-    time and any number of times."""
-
-    def gen(context, builder, sig, args):
-        at = builder.add(args[0], builder.mul(args[1], I64(8)))
-        value = builder.load(builder.inttoptr(at, I64.as_pointer()), typ=I64)
-        value.set_metadata("invariant.load", builder.module.add_metadata([]))
-        return value
-
-    return types.int64(types.int64, types.int64), gen
+@emitted(types.int64, types.int64, types.int64)
+def word(builder, row, k):
+    """Word ``k`` of a row of the bound table; constant while a kernel runs, so the compiler may read it at any time."""
+    at = builder.add(row, builder.mul(k, I64(8)))
+    value = builder.load(_pointer(builder, at, I64), typ=I64)
+    value.set_metadata("invariant.load", builder.module.add_metadata([]))
+    return value
 
 
 def _prefetch(locality):
     """Intrinsic ``prefetch(address)``; locality 3 is the first cache, 2 the second."""
 
-    @intrinsic
-    def prefetch(typingctx, address):
-        def gen(context, builder, sig, args):
-            pointer = builder.inttoptr(args[0], ir.PointerType(I8))
-            signature = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
-            function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
-            builder.call(function, [pointer, I32(0), I32(locality), I32(1)])
-            return context.get_dummy_value()
-
-        return types.void(types.int64), gen
+    @emitted(types.void, types.int64)
+    def prefetch(builder, address):
+        pointer = _pointer(builder, address, I8)
+        signature = ir.FunctionType(ir.VoidType(), [pointer.type, I32, I32, I32])
+        function = cgutils.get_or_insert_function(builder.module, signature, "llvm.prefetch.p0")
+        builder.call(function, [pointer, I32(0), I32(locality), I32(1)])
 
     return prefetch
 
@@ -125,92 +124,67 @@ def _prefetch(locality):
 prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # prefetch the cache line at an address, for a read soon, or later
 
 
-@intrinsic
-def one_by_one(typingctx):
+@emitted(types.void)
+def one_by_one(builder):
     """An empty statement that prevents the compiler from vectorising a loop that contains it. For loops with many
     branches and arrays, where comparing all addresses would cost more than short vectors save."""
-
-    def gen(context, builder, sig, args):
-        builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
-        return context.get_dummy_value()
-
-    return types.void(), gen
+    builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
 
 
 def magnitude_between(low, high):
     """Intrinsic ``inside(x)``: low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
-    @intrinsic
-    def inside(typingctx, x):
-        def gen(context, builder, sig, args):
-            bits = builder.and_(builder.bitcast(args[0], I32), I32(0x7FFFFFFF))
-            return builder.icmp_unsigned("<", builder.sub(bits, I32(first + 1)), I32(last - first - 1))
-
-        return types.boolean(types.float32), gen
+    @emitted(types.boolean, types.float32)
+    def inside(builder, x):
+        bits = builder.and_(builder.bitcast(x, I32), I32(0x7FFFFFFF))
+        return builder.icmp_unsigned("<", builder.sub(bits, I32(first + 1)), I32(last - first - 1))
 
     return inside
 
 
-@intrinsic
-def flags64(typingctx, address):
+@emitted(types.uint64, types.int64)
+def flags64(builder, address):
     """uint64 in which bit k is set if the byte at ``address + k`` is not zero."""
-
-    def gen(context, builder, sig, args):
-        vector = ir.VectorType(I8, 64)
-        value = builder.load(builder.inttoptr(args[0], ir.PointerType(vector)), typ=vector)
-        value.align = 1
-        return builder.bitcast(builder.icmp_unsigned("!=", value, ir.Constant(vector, [0] * 64)), I64)
-
-    return types.uint64(types.int64), gen
+    vector = ir.VectorType(I8, 64)
+    value = builder.load(_pointer(builder, address, vector), typ=vector)
+    value.align = 1
+    return builder.bitcast(builder.icmp_unsigned("!=", value, ir.Constant(vector, [0] * 64)), I64)
 
 
-@intrinsic
-def lowest_bit(typingctx, mask):
+@emitted(types.int64, types.uint64)
+def lowest_bit(builder, mask):
     """Index of the lowest set bit of a uint64; 64 if none is set."""
-
-    def gen(context, builder, sig, args):
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 0))
-
-    return types.int64(types.uint64), gen
+    return builder.cttz(mask, ir.Constant(ir.IntType(1), 0))
 
 
-@intrinsic
-def leading_zeros(typingctx, value):
+@emitted(types.int64, types.int64)
+def set_bits(builder, mask):
+    """Number of set bits of an int64."""
+    return builder.ctpop(mask)
+
+
+@emitted(types.int64, types.int64)
+def leading_zeros(builder, value):
     """Number of leading zero bits of an int64 that is not zero."""
-
-    def gen(context, builder, sig, args):
-        return builder.ctlz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.int64), gen
+    return builder.ctlz(value, ir.Constant(ir.IntType(1), 1))
 
 
-@intrinsic
-def call_kernel(typingctx, function, row):
+@emitted(types.void, types.int64, types.int64)
+def call_kernel(builder, function, row):
     """Call ``void function(int64 row)`` through its address."""
-
-    def gen(context, builder, sig, args):
-        signature = ir.FunctionType(ir.VoidType(), [I64])
-        builder.call(builder.inttoptr(args[0], signature.as_pointer()), [args[1]])
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.int64), gen
+    builder.call(_pointer(builder, function, ir.FunctionType(ir.VoidType(), [I64])), [row])
 
 
 def _call(n, result):
     """Intrinsic ``call(function, a0 .. a(n-1))``: int64 arguments, result int32 or int64 as int64."""
 
-    def gen(context, builder, sig, args):
-        signature = ir.FunctionType(result, [I64] * n)
-        value = builder.call(builder.inttoptr(args[0], signature.as_pointer()), args[1:])
+    @emitted(types.int64, *[types.int64] * (n + 1))
+    def call(builder, function, *values):
+        value = builder.call(_pointer(builder, function, ir.FunctionType(result, [I64] * n)), values)
         return value if result is I64 else builder.sext(value, I64)
 
-    names = ", ".join(f"a{k}" for k in range(n))
-    scope = {"types": types, "gen": gen, "n": n}
-    exec(  # an intrinsic's arity is that of its Python signature
-        f"def call(typingctx, function, {names}):\n    return types.int64(*([types.int64] * (n + 1))), gen", scope
-    )
-    return intrinsic(scope["call"])
+    return call
 
 
 call_int1, call_int3, call_int4 = (_call(n, I32) for n in (1, 3, 4))  # C functions that return int

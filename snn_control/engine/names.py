@@ -1,7 +1,5 @@
-"""The names and facts of a Program, checked against its blocks before any driver uses them.
-
-Drivers write the arrays of inputs and read commands and spike lists at the addresses and with the sizes that names and
-facts state. A Program can come from a file, so none of this is trusted.
+"""The names and facts of a Program, checked against its blocks: drivers write inputs, and read commands and spike
+lists, at the addresses and with the sizes that these state, and a Program can come from a file.
 """
 
 from __future__ import annotations
@@ -27,11 +25,8 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
     array : makes the checked `Array` of a place; raises ProgramError if it is outside of its block
 
-    Returns the named arrays that code other than kernels writes to, or takes indices from (clock, guard, spike lists,
-    control words, switches of learning), so that `apart` can refuse kernels that use them otherwise.
-
-    Raises ProgramError if a named array is missing, has another dtype or shape than the facts state, or the facts are
-    malformed.
+    Returns the named arrays that code other than kernels writes to, or takes indices from, so that `apart` can refuse
+    kernels that use them otherwise. Raises ProgramError if an array or the facts are not as they should be.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -81,7 +76,6 @@ def _promises(program: Program) -> Iterator[Promise]:
 
 
 def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
-    """Check properties other than dtypes and shapes."""
     facts, names = program.facts, program.names
     clocked(arrays["clock"])
     if facts != NOTHING_KNOWN and not 0 < facts.period * 1e9 < 1 << 62:

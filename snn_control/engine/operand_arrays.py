@@ -13,19 +13,8 @@ import numpy as np
 from ..errors import ProgramError
 
 __all__ = [
-    "Array",
-    "apart",
-    "clocked",
-    "followed",
-    "graded",
-    "need",
-    "once",
-    "pointers_of",
-    "positive",
-    "ring",
-    "writable",
-]
-
+    "Array", "apart", "clocked", "followed", "graded", "need", "once", "pointers_of", "positive", "ring", "writable",
+]  # fmt: skip
 
 LASTING, FOLLOWED, BEGUN = range(3)
 
@@ -37,7 +26,7 @@ class Array:
     data : its bytes
     block : the Program's block that it is in, and its offset there
     constant : all states share it, and nothing may write to it
-    given : drivers write to it between two ticks
+    from_driver : drivers write to it between two ticks
     lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
     indices : it holds counts or indices that kernels follow without checks: nothing else may write there
     dtype : of its elements
@@ -48,7 +37,7 @@ class Array:
     data: np.ndarray
     block: tuple[int, int] = (0, 0)
     constant: bool = False
-    given: bool = False
+    from_driver: bool = False
     lists: tuple[int, ...] | None = None
     indices: bool = False
     dtype: str = "|u1"
@@ -72,7 +61,6 @@ def writable(*arrays: Any) -> None:
 
 
 def followed(*arrays: Any) -> None:
-    """Mark arrays whose contents the kernel follows."""
     for array in arrays:
         if isinstance(array, Array):
             array.indices = True
@@ -114,9 +102,7 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raise ProgramError if the rows of a Program disagree on what they share.
-
-    rows : checked operands of each row, in the order they run
+    """Raise ProgramError if the rows of a Program, in the order they run, disagree on what they share.
 
     It refuses a ring that is used as two kinds of ring, a list of a tick that is followed before it is made, and an
     operation that may write to the counts and indices that another follows.
@@ -129,7 +115,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
             raise ProgramError("a list of events is followed before a region begins it")
         if array.lists and rings.setdefault(array.block, array.lists) != array.lists:
             raise ProgramError(f"lists are taken for {array.lists} and {rings[array.block]}")
-        if array.indices and array.given and array.block not in made:
+        if array.indices and array.from_driver and array.block not in made:
             raise ProgramError("indices that a driver writes are followed without checks")
     kept = sorted({(*a.block, a.block[1] + a.data.nbytes) for a in arrays if a.indices})
     for (block, _, end), (other, start, _) in itertools.pairwise(kept):

@@ -36,10 +36,7 @@ def up(n_bytes: int) -> int:
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes.
-
-    NumPy uses huge pages for large blocks, and the system allocates memory when it is first written.
-    """
+    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
@@ -127,26 +124,18 @@ class Program:
         def place(p: Place) -> list:
             return [p.kind, p.offset, p.dtype, list(p.shape)]
 
-        return {
-            "schema": SCHEMA,
-            "steps": self.steps,
-            "io_bytes": self.io_bytes,
-            "facts": asdict(self.facts),
-            "names": {name: place(p) for name, p in self.names.items()},
-            "operations": [
-                [o.kernel, o.version, o.section, o.label, [place(w) if isinstance(w, Place) else w for w in o.operands]]
-                for o in self.operations
-            ],
-        }
+        operations = [
+            [o.kernel, o.version, o.section, o.label, [place(w) if isinstance(w, Place) else w for w in o.operands]]
+            for o in self.operations
+        ]
+        names = {name: place(p) for name, p in self.names.items()}
+        numbers = {"schema": SCHEMA, "steps": self.steps, "io_bytes": self.io_bytes}
+        return numbers | {"facts": asdict(self.facts), "names": names, "operations": operations}
 
     def save(self, path: str | os.PathLike) -> None:
         """Write as .npz without pickles, atomically."""
-        arrays = {
-            "description": np.array(json.dumps(self._description())),
-            "digest": np.array(self.digest),
-            "constants": self.constants,
-            "initial_state": self.initial_state,
-        }
+        arrays = {name: getattr(self, name) for name in ("constants", "initial_state")}
+        arrays |= {"description": np.array(json.dumps(self._description())), "digest": np.array(self.digest)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
@@ -161,18 +150,13 @@ class Program:
                 d = json.loads(str(file["description"]))
                 if d["schema"] != SCHEMA:
                     raise ProgramError(f"{path}: schema = {d['schema']}: must be {SCHEMA}; build the controller again")
-                program = cls(
-                    tuple(
-                        Operation(k, v, s, tuple(place(w) if isinstance(w, list) else w for w in words), label)
-                        for k, v, s, label, words in d["operations"]
-                    ),
-                    _read_block(file, "constants"),
-                    _read_block(file, "initial_state"),
-                    d["io_bytes"],
-                    {name: place(p) for name, p in d["names"].items()},
-                    d["steps"],
-                    from_json(Facts, "facts", d["facts"]),
+                operations = tuple(
+                    Operation(k, v, s, tuple(place(w) if isinstance(w, list) else w for w in words), label)
+                    for k, v, s, label, words in d["operations"]
                 )
+                blocks = _read_block(file, "constants"), _read_block(file, "initial_state"), d["io_bytes"]
+                names = {name: place(p) for name, p in d["names"].items()}
+                program = cls(operations, *blocks, names, d["steps"], from_json(Facts, "facts", d["facts"]))
                 if not 0 <= program.io_bytes <= MOST_IO:
                     raise ProgramError(f"{path}: io_bytes = {program.io_bytes}: must be at most {MOST_IO:,}")
                 if program.digest != str(file["digest"]):

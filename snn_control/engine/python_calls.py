@@ -69,7 +69,6 @@ def refuse(typingctx, exception, text):
 
 @register_jitable(forceinline=True)
 def words_of(owner):
-    """Address of the words of a builtin's ``self``."""
     return load_i64(owner + DATA)
 
 
@@ -176,8 +175,8 @@ def take_value(owner, x):
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
     """``take(x)`` for a value input: its io slot and its numbers.
 
-    It accepts a C-contiguous (n,) array of float32 or float64, a sample that arrives now, or None, no sample, and
-    returns True. For anything else it returns False and does nothing.
+    It takes a C-contiguous (n,) array of float32 or float64, a sample that arrives now, or None, and returns True. For
+    anything else it returns False and does nothing.
     """
     words = [slot.ctypes.data, data.ctypes.data, data.size, id(np.ndarray), id(None), period_ns]
     return builtin(take_value, METH_O, np.array(words, np.int64), slot, data, *keep)

@@ -1,9 +1,9 @@
 """Random numbers as a function of where they are used, never of how many were drawn before.
 
 Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", SC11): ten rounds of
-multiplications turn a key and a counter into four words of 32 bits. The key is the controller's seed; the counter is
-(block of four neurons, step, operation). So a reset, a restored state, a replay and another division of steps into
-ticks give the same numbers, and there is no state to save.
+multiplications turn a key, the controller's seed, and a counter (block of four neurons, step, operation) into four
+words of 32 bits. So a reset, a restored state, a replay and another division of steps into ticks give the same numbers,
+and there is no state to save.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The kernels and descriptions, with their lowerings, that controllers can use, by name.
 
-Those of snn_control and of other packages are registered in the same way, as a `Plugin`: ours under the name `OURS`,
-others as entry points of the group ``snn_control.plugins``, which are loaded only when a name or a description is
-requested that is not ours. A plug-in that cannot be loaded does not affect controllers that do not use it; every error
-about an unknown name reports it. `add` registers a plug-in for the running process.
+All are registered as a `Plugin`: ours under the name `BUILTIN`, others as entry points of the group
+``snn_control.plugins``, which are loaded only for a name or a description that is not ours, or by `add` for the running
+process. A plug-in that cannot be loaded does not affect controllers that do not use it; every error about an unknown
+name reports it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from ..errors import ProgramError
 from .lowering import BASES, Plugin
 from .rows import Kernel
 
-__all__ = ["GROUP", "add", "all_kernels", "companions", "faults", "kernel", "lowering", "name_of", "our", "types"]
+__all__ = ["GROUP", "add", "all_kernels", "builtin", "companions", "faults", "kernel", "lowering", "name_of", "types"]
 
 GROUP = "snn_control.plugins"
-OURS = "snn_control.engine.builtin:OURS"
+BUILTIN = "snn_control.engine.builtin:BUILTIN"
 Key = tuple[str, str]  # kind, name
 
 
@@ -34,6 +34,10 @@ class _Table:
         self.origins: dict[Key, str] = {}
         self.faults: list[str] = []
 
+    def of(self, kind: str) -> dict[str, Any]:
+        """The entries of a kind, by name."""
+        return {name: value for (one, name), value in self.entries.items() if one == kind}
+
     def add(self, origin: str, plugin: Plugin) -> None:
         self.plugins[origin] = plugin
         for key, value in plugin.entries():
@@ -44,11 +48,15 @@ class _Table:
                 self.entries[key], self.origins[key] = value, origin
 
 
+def _named(path: str) -> Any:
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 @functools.cache
 def _ours() -> _Table:
-    module, _, name = OURS.partition(":")
     table = _Table()
-    table.add("snn_control", getattr(importlib.import_module(module), name))
+    table.add("snn_control", _named(BUILTIN))
     return table
 
 
@@ -90,8 +98,7 @@ def _check(plugin: Any, name: str) -> None:
 
 
 def add(plugin: Plugin) -> None:
-    """Register a plug-in for the running process; raises ProgramError for anything else, and for a plug-in that has a
-    kernel or a description of snn_control."""
+    """Register a plug-in for this process; raises ProgramError for other objects, and for names of snn_control."""
     _check(plugin, repr(plugin))
     _added.add("this process", plugin)
 
@@ -104,17 +111,14 @@ def _tables() -> Iterator[_Table]:
 
 
 # kernels ---------------------------------------------------------------------------------------------------------
-def our(kind: str) -> dict[str, Any]:
+def builtin(kind: str) -> dict[str, Any]:
     """The entries of snn_control: name -> kernel, or pair (description, lowering)."""
-    return {name: value for (one, name), value in _ours().entries.items() if one == kind}
+    return _ours().of(kind)
 
 
 def all_kernels() -> dict[str, Kernel]:
     """Every known kernel by name, plug-ins included."""
-    found: dict[str, Kernel] = {}
-    for table in _tables():
-        found = {name: value for (kind, name), value in table.entries.items() if kind == "kernels"} | found
-    return found
+    return functools.reduce(lambda found, table: table.of("kernels") | found, _tables(), {})
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
@@ -124,27 +128,24 @@ def kernel(name: str, version: int | None = None) -> Kernel:
         broken = f"; {faults()}" if faults() else ""
         raise ProgramError(f"kernel '{name}' is not installed; known: {', '.join(sorted(all_kernels()))}{broken}")
     if version is not None and version != found.version:
-        raise ProgramError(
-            f"kernel '{name}' has version {found.version}, the Program was built for {version}; build it again"
-        )
+        rule = f"has version {found.version}, the Program was built for {version}; build it again"
+        raise ProgramError(f"kernel '{name}' {rule}")
     return found
 
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """``type`` in a controller file -> description, for one field of `Plugin`; plug-ins are loaded only if ours lack
-    ``name``."""
+    """``type`` in a controller file -> description, of a field of `Plugin`; with our ``name`` no plug-in is loaded."""
     found: dict[str, type] = {}
     for table in _tables():
-        found = found | {n: pair[0] for (one, n), pair in table.entries.items() if one == kind and n not in found}
+        found = found | {n: pair[0] for n, pair in table.of(kind).items() if n not in found}
         if isinstance(name, str) and name in found:
             break
     return found
 
 
 def name_of(description: type) -> str | None:
-    """The ``type`` of a description in a controller file; None if it has none, or if it stands for another
-    description."""
+    """The ``type`` of a description in a controller file; None if none stands for it."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:
@@ -184,8 +185,6 @@ def faults(kind: str = "") -> str:
 def companions(kind: str) -> dict[str, Any]:
     """Companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
     found: dict[str, Any] = {}
-    for table in _tables():
-        for plugin in table.plugins.values():
-            module, _, name = plugin.companions.get(kind, "").partition(":")
-            found = (getattr(importlib.import_module(module), name) if name else {}) | found
+    for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
+        found = _named(plugin.companions[kind]) | found
     return found

@@ -159,16 +159,14 @@ def in_words(expression: Size, w: Mapping[str, str]) -> str:
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
+_compiled = functools.cache(lambda expression: compile(expression, "<size>", "eval"))
+
+
 def size_of(size: Size, w: Any) -> int:
     """A size, computed from the operands."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
-
-
-@functools.cache
-def _compiled(expression: str) -> Any:
-    return compile(expression, "<size>", "eval")
 
 
 def read(dtype: str, size: Size, **more: Any) -> View:
@@ -197,8 +195,7 @@ def scalar(dtype: str) -> View:
 
 
 class Table(Word):
-    """A matrix whose rows have names: the parameter is a named tuple of views of ``size`` elements, one for each
-    row."""
+    """A matrix with named rows: the parameter is a named tuple of views of ``size`` elements, one for each row."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
@@ -240,8 +237,7 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together: the parameter is a named tuple, whose fields are declared in the same way as
-    parameters."""
+    """Words that belong together: the parameter is a named tuple, whose fields are declared as parameters are."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
@@ -312,10 +308,7 @@ class Kernel:
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function; compiles at the first call, or takes it from the cache.
-
-        Raises ProgramError for a kernel that can raise an exception.
-        """
+        """Address of the compiled C function, made at the first call; raises ProgramError for code that can raise."""
         from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
         return compile_callback(self.entry, "void(int64)", may_raise=False)

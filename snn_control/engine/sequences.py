@@ -35,17 +35,12 @@ def copy_bytes(to, source, n):
 
 
 @register_jitable
-def copy_kept(lists, n, at, row):
+def copy_arrays(lists, n, at, row, back):
+    """Record the arrays of a row at index ``at``; or (``back``) set them to what stands there."""
     for k in range(n):
-        keep = i64(lists + 32 * k, 4)
-        copy_bytes(keep[3] + keep[2] * at, keep[0] + row * keep[1], keep[2])
-
-
-@register_jitable
-def copy_back(lists, n, at, row):
-    for k in range(n):
-        put = i64(lists + 32 * k, 4)
-        copy_bytes(put[0] + row * put[1], put[3] + put[2] * at, put[2])
+        array = i64(lists + 32 * k, 4)
+        here, there = array[0] + row * array[1], array[3] + array[2] * at
+        copy_bytes(here if back else there, there if back else here, array[2])
 
 
 @register_jitable
@@ -62,10 +57,10 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
     """See `run`, which prepares the words; a table has ``stride`` bytes and a ``period`` [ns].
 
-    blocks : for state and io block: address in the first row, bytes from row to row, size in bytes, address of the
-        initial content of the first row, bytes from row to row of that
-    counts : number of entries in ``lists`` for inputs, for arrays that are set before the steps, for arrays recorded
-        before the steps, for arrays recorded after the tick, and for rings, with 4, 4, 4, 4 and 6 words
+    blocks : of state and io block: address in the first row, bytes from row to row, size, address of the initial
+        content of the first row, bytes from row to row of that
+    counts : entries in ``lists`` of 4 words for inputs, for arrays set before the steps, recorded before the steps and
+        recorded after the tick, and of 6 words for rings
     """
     block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
@@ -90,10 +85,10 @@ def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, sta
                 elif slot[AGE] >= 0:
                     slot[AGE] += period
             first_step = encode(tables + r * stride)
-            copy_back(put_at, n[1], t * rows + r, r)
-            copy_kept(early_at, n[2], t * rows + r, r)
+            copy_arrays(put_at, n[1], t * rows + r, r, True)
+            copy_arrays(early_at, n[2], t * rows + r, r, False)
             run_steps(tables + r * stride, first_step)
-            copy_kept(keep_at, n[3], t * rows + r, r)
+            copy_arrays(keep_at, n[3], t * rows + r, r, False)
             end = i64(clock + r * block[1], 2)[1]
             for k in range(n[4]):
                 ring = i64(ring_at + 48 * k, 6)
@@ -106,30 +101,21 @@ SIGNATURE = f"void({','.join(['int64'] * 13)})"
 
 
 def run(
-    bound: Bound,
-    first_io: np.ndarray,
-    given: Mapping[str, np.ndarray] | None,
-    put: Mapping[Place, np.ndarray],
-    starts: np.ndarray | None,
-    ticks: int,
-    repeat: int,
-    encoded: Iterable[Place],
-    kept: Iterable[Place],
+    bound: Bound, first_io: np.ndarray, given: Mapping[str, np.ndarray] | None, put: Mapping[Place, np.ndarray],
+    starts: np.ndarray | None, ticks: int, repeat: int, encoded: Iterable[Place], kept: Iterable[Place],
     rings: Iterable[PopulationFacts],
-) -> dict[Place | str, np.ndarray]:
+) -> dict[Place | str, np.ndarray]:  # fmt: skip
     """Run ``ticks`` ticks of each row of a bound Program.
 
     first_io : (bytes,) uint8, initial content of the io block of a row
     given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the
         present content of the io block, in one tick
-    put : array of the state -> (ticks, rows, ...), contiguous: values that it is set to before the network's steps,
-        whatever the inputs were
+    put : array of the state -> (ticks, rows, ...), contiguous: its values before the network's steps
     starts : (ticks / repeat, rows) uint8: the row is reset before that tick
     encoded, kept : arrays that are recorded in each tick, before the network's steps and after the tick
     rings : spiking populations whose spikes are recorded
 
-    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, the number of spikes
-    of each neuron in each step.
+    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, spikes in each step.
     """
     program, rows, found = bound.program, len(bound.state), dict[Place | str, np.ndarray]()
     gives, puts, early, late, lists = (list[int]() for _ in range(5))

@@ -46,8 +46,7 @@ def times_fired(spikes, k):
 
 
 def copy_spikes(words, first, end, rows):
-    """Write a row (step, neuron, times) int64 for each neuron that fired in the steps from ``first`` to ``end``;
-    returns the number of rows."""
+    """Write a row (step, neuron, times) int64 for each neuron that fired in [first, end); returns their number."""
     total = 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
@@ -69,8 +68,7 @@ class SpikeRing:
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The neurons that fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
 
-        Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron: a neuron that fired in a
-        step, and the number of its spikes.
+        Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron; times: number of spikes.
         """
         rows = np.empty((max(0, end - first) * self._size, 3), np.int64)
         total = self._copy(self._words.ctypes.data, first, end, rows.ctypes.data)

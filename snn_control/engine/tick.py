@@ -40,21 +40,10 @@ def run_rows(row, count):
 
 
 @register_jitable
-def restart(header):
-    """Reset the parts of the state that belong to the network."""
-    parts = i64(header[RESTARTS], 2 * header[N_RESTARTS])
-    for k in range(header[N_RESTARTS]):
-        offset, words = parts[2 * k], parts[2 * k + 1] // 8
-        now, initial = i64(header[STATE] + offset, words), i64(header[INITIAL] + offset, words)
-        for i in range(words):
-            now[i] = initial[i]
-
-
-@register_jitable
-def forget(header):
-    """Reset what was learned."""
-    parts = i64(header[FORGETS], 2 * header[N_FORGETS])
-    for k in range(header[N_FORGETS]):
+def reset_parts(header, address, count):
+    """Reset ``count`` parts of the state: rows of offset and bytes at an address."""
+    parts = i64(address, 2 * count)
+    for k in range(count):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
         now, initial = u32(header[STATE] + offset, words), u32(header[INITIAL] + offset, words)
         for i in range(words):
@@ -63,8 +52,7 @@ def forget(header):
 
 @register_jitable
 def take_setting(header, setting):
-    """Take all numbers of a setting, if it is new: their values into the state, and what they change of the constants
-    and of the initial state.
+    """Take all numbers of a setting, if it is new: into the state, the constants and the initial state.
 
     A setting is int64 words: its number, how many words it changes, the values, the addresses of these words, and the
     words themselves, two in each.
@@ -85,8 +73,7 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Copy the control words into the state, take a new setting, and restart the network if requested; where the
-    request counts `FORGET` more, what was learned is reset too."""
+    """Copy the control words into the state, take a new setting, and restart the network or forget on request."""
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:
@@ -98,9 +85,9 @@ def take_control(header, table):
     for k in range(rules):
         taken[LEARNING + SWITCH_WORDS * k] = asked[LEARNING + k]
     if now != before:
-        restart(header)
+        reset_parts(header, header[RESTARTS], header[N_RESTARTS])
         if now // FORGET != before // FORGET:
-            forget(header)
+            reset_parts(header, header[FORGETS], header[N_FORGETS])
 
 
 @register_jitable(forceinline=True)
@@ -127,7 +114,6 @@ def run_steps(table, first_step):
 
 @register_jitable(forceinline=True)
 def tick(table):
-    """Run a whole tick: encode, step, decode, guard."""
     run_steps(table, encode(table))
 
 

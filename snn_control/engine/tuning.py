@@ -1,8 +1,8 @@
 """Numbers of a controller that can be changed while it runs: what another Program has in the places of its constants.
 
-Other values of a controller file make another Program. Where it has the same operations and arrays, its constants can
-be taken between two ticks, and what a restart begins with, too: from then on the ticks have the bits of that other
-file's, from the state that is there. What would change more (a number of neurons, a delay) cannot be tuned.
+Other values of a controller file make another Program. If it has the same operations and arrays, its constants, and
+what a restart begins with, can be taken between two ticks: from then on the ticks have the bits of that other file's.
+What would change more (a number of neurons, a delay) cannot be tuned.
 """
 
 from __future__ import annotations
@@ -40,8 +40,7 @@ class Tuning:
         for name, (low, high) in zip(self.names, ends, strict=True):
             others = [self._of(start | {name: end}, name) for end in (low, high) if end != start[name]]
             if not any((other.constants != program.constants).any() for other in others):
-                rule = "changes nothing while the controller runs"
-                raise DescriptionError(f"{name}.tunable", [low, high], rule)
+                raise DescriptionError(f"{name}.tunable", [low, high], "changes nothing while the controller runs")
 
     def check(self, values: np.ndarray) -> None:
         """Raise DescriptionError for values out of their ranges."""
@@ -50,8 +49,7 @@ class Tuning:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """The Program of other values; raises DescriptionError for those out of their ranges, and for what they cannot
-        be together."""
+        """The Program of other values; raises DescriptionError if these are out of range, or do not go together."""
         self.check(values)
         if self._last[0] != values.tobytes():
             given = dict(zip(self.names, values.tolist(), strict=True))
@@ -59,7 +57,6 @@ class Tuning:
         return self._last[1]
 
     def _of(self, values: Mapping[str, float], name: str) -> Program:
-        """The Program of other values; ``name``: of the number that an error names."""
         try:
             other = self._build(values)
         except DescriptionError as error:
@@ -73,5 +70,4 @@ class Tuning:
         return other
 
     def __reduce__(self) -> tuple:
-        ends = list(zip(self._low.tolist(), self._high.tolist(), strict=True))
-        return type(self), (self._build, self._program, ends)
+        return type(self), (self._build, self._program, list(zip(self._low.tolist(), self._high.tolist(), strict=True)))

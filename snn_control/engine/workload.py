@@ -49,9 +49,9 @@ def workload(bound: Bound) -> dict[str, Any]:
     program, steps = bound.program, int(bound.array("clock")[1])
     weights = sum(c.weights for c in program.facts.counted)
     zeros = sum(c.zeros for c in program.facts.counted)
-    state = int(program.initial_state.size)
+    blocks = {"constants": program.constants.size, "state": program.initial_state.size, "io": program.io_bytes}
     return {
-        "footprint": {"constants": int(program.constants.size), "state": state, "io": program.io_bytes},
+        "footprint": {name: int(size) for name, size in blocks.items()},
         "connection_sparsity": zeros / weights if weights else 0.0,
         "activation_sparsity": _activation_sparsity(bound, steps),
         "synaptic_operations": _operations(counted(bound), max(1, steps)),
@@ -59,7 +59,6 @@ def workload(bound: Bound) -> dict[str, Any]:
 
 
 def _operations(rows: Sequence[Counted], steps: int) -> dict[str, float]:
-    """Mean number of synaptic operations in a step."""
     return {
         "dense": sum(row.dense for row in rows) / steps,
         "accumulates": sum(row.effective for row in rows if row.kind == "accumulate") / steps,
@@ -78,10 +77,9 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     """Activity of ``encoder``, ``network`` and ``decoder`` since the reset.
 
-    The encoder consists of the inputs and of the projections from inputs that do not spike: all that turns numbers and
-    events into currents. Each stage has ``neurons``, the number that can spike; means for a step of ``spikes``,
-    ``dense``, ``accumulates`` and ``multiply_accumulates``; and ``most``, the label of the operation with the most
-    effective synaptic operations and its share of those of the stage.
+    The encoder turns numbers and events into currents: inputs, and projections from inputs that do not spike. Each
+    stage has ``neurons`` that can spike; means for a step of ``spikes``, ``dense``, ``accumulates`` and
+    ``multiply_accumulates``; and ``most``, the label of the operation with the most effective ones, and its share.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

@@ -15,20 +15,9 @@ from numba.extending import register_jitable
 from ..engine.memory import load_u8, load_u16, load_u32
 
 __all__ = [
-    "ENCAPSULATION",
-    "MISSING",
-    "TRUNCATED",
-    "begin",
-    "get_i64",
-    "get_stamp",
-    "get_time",
-    "get_u16",
-    "get_u32",
-    "is_big",
-    "offset_after",
-    "offset_after_text",
-    "word_number",
-]
+    "ENCAPSULATION", "MISSING", "TRUNCATED", "begin", "get_i64", "get_stamp", "get_time", "get_u16", "get_u32",
+    "is_big", "offset_after", "offset_after_text", "word_number",
+]  # fmt: skip
 
 #: returned by a reader for a message that is not CDR, that ends too early, or that lacks a field
 ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
@@ -102,8 +91,7 @@ def offset_after_text(base, o, end, big):
 
 @register_jitable
 def word_number(words, address, size):
-    """Row of a text among ``words``, (n, width) uint8, each closed by a NUL; -1: none. ``size`` counts the closing
-    NUL."""
+    """Row of a text among ``words``, (n, width) uint8, or -1. Each is closed by a NUL, which ``size`` counts."""
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]
         for i in range(min(size, words.shape[1])):

@@ -61,11 +61,8 @@ class Events:
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
         """Concatenate events; unit and size are those of the first."""
-        parts = list(parts)
-        if not parts:
-            return cls()
-        columns = {key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"}
-        return replace(parts[0], **columns)
+        parts = list(parts) or [cls()]
+        return replace(parts[0], **{key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"})
 
     def digest(self) -> str:
         """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""

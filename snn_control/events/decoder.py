@@ -17,8 +17,6 @@ ROOM = 1 << 16  # initial room of the columns, in events
 class Decoder:
     """Decodes the packets of one stream in order: times and rows may continue from packet to packet.
 
-    Parameters
-    ----------
     encoding : one of `snn_control.events.codecs.ENCODINGS`
     width, height : size of the sensor; None: not known, and then no event is out of the frame
 
@@ -65,20 +63,14 @@ class Decoder:
                 self.state[words.PARTIAL] += data.nbytes
                 break
             if m < len(self._triggers):  # or there is still room for events
-                columns = self._longer(columns, n, len(raw) // data.itemsize - len(data), len(data))
+                # more room: an event for each remaining item, or half as much again; only the copy takes time
+                left, used = len(data), max(len(raw) // data.itemsize - len(data), 1)
+                longer = empty_columns(n + ROOM + max(left, 3 * n * left // (2 * used)))
+                for old, new in zip(columns, longer):
+                    new[:n] = old[:n]
+                columns = longer
         t, x, y, p = (column[:n].copy() if columns is self._columns else column[:n] for column in columns)
         return Events(t, x, y, p, unit=self.codec.unit, width=self.width, height=self.height)
-
-    @staticmethod
-    def _longer(columns: tuple[np.ndarray, ...], n: int, used: int, left: int) -> tuple[np.ndarray, ...]:
-        """Columns enlarged for the rest: by one event for each remaining item, or by half, whichever is more.
-
-        Memory that is not written to costs nothing, but moving the contents takes time.
-        """
-        longer = empty_columns(n + ROOM + max(left, 3 * n * left // (2 * max(used, 1))))
-        for old, new in zip(columns, longer):
-            new[:n] = old[:n]
-        return longer
 
     @property
     def triggers(self) -> np.ndarray:

@@ -64,8 +64,7 @@ class Painter:
         raise NotImplementedError
 
     def image(self, t_ns: int) -> np.ndarray:
-        """(rows, columns, 3) uint8 at the time t_ns [ns] of the sensor's clock, which must not be before the last
-        event."""
+        """(rows, columns, 3) uint8 at t_ns [ns] of the sensor's clock, not before the last event."""
         raise NotImplementedError
 
 
@@ -163,8 +162,7 @@ def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """(shrink, enlarge): integer factors with which a sensor fits into (width, height) of room, as large as
-    possible."""
+    """(shrink, enlarge): the integer factors that fit a sensor best into a room of (width, height)."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))

@@ -2,9 +2,8 @@
 
 A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
 with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
-the median, as for a normal distribution, but at least the square root of the median: the deviation of a Poisson count,
-for recordings in which most pixels have the same few events. A recording of a still scene, or with the lens covered, is
-best: in a moving scene a pixel under an edge can fire as often.
+the median, as for a normal distribution, but at least the square root of the median, the deviation of a Poisson count.
+Record a still scene, or with the lens covered: a pixel under a moving edge can fire as often.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ..errors import DescriptionError
 from ..files import replace_file
 from .columns import MOST_PIXELS, Events
 
-__all__ = ["DEVIATIONS", "RATE", "FoundPixels", "learn_hot_pixels", "save_mask"]
+__all__ = ["DEVIATIONS", "RATE", "HotPixelMask", "learn_hot_pixels", "save_mask"]
 
 DEVIATIONS, RATE = 10.0, 10.0
 SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels: limits for a warning
@@ -27,7 +26,7 @@ PAUSE = 1_000_000_000  # ns; a longer time between two events is a jump of the c
 
 
 @dataclass(frozen=True, eq=False)
-class FoundPixels:
+class HotPixelMask:
     """The result of `learn_hot_pixels`.
 
     mask : (height, width) bool, true where a pixel is hot
@@ -49,7 +48,7 @@ class FoundPixels:
         return np.stack([columns, rows], axis=1)[order]
 
     @property
-    def doubts(self) -> list[str]:
+    def warnings(self) -> list[str]:
         """Reasons why the mask may be wrong, one line each: the recording was short, or very many pixels are hot."""
         lines = []
         if self.duration < SHORT:
@@ -63,7 +62,7 @@ class FoundPixels:
 
 def learn_hot_pixels(
     chunks: Iterable[Events], width: int, height: int, deviations: float = DEVIATIONS, rate: float = RATE
-) -> FoundPixels:
+) -> HotPixelMask:
     """Count the events of each pixel, and find those that have far too many.
 
     chunks : events in the order of their arrival; those out of the frame are ignored
@@ -87,19 +86,15 @@ def learn_hot_pixels(
         last = events.ns[-1]
     if not counts.any():
         raise DescriptionError("events", 0, "there is nothing to learn from")
-    threshold = max(_usual(counts, deviations), rate * duration / 1e9)
-    picture = counts.reshape(height, width)
-    return FoundPixels(picture > threshold, picture, duration / 1e9, threshold)
-
-
-def _usual(counts: np.ndarray, deviations: float) -> float:
-    """Largest number of events of a normal pixel."""
     active = counts[counts > 0]
     median = float(np.median(active))
-    return median + deviations * max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)
+    deviation = max(1.4826 * float(np.median(np.abs(active - median))), median**0.5)
+    threshold = max(median + deviations * deviation, rate * duration / 1e9)
+    picture = counts.reshape(height, width)
+    return HotPixelMask(picture > threshold, picture, duration / 1e9, threshold)
 
 
-def save_mask(path: str | os.PathLike, found: FoundPixels) -> None:
+def save_mask(path: str | os.PathLike, found: HotPixelMask) -> None:
     """Write ``mask`` and what it was learned from as .npz, for ``{type: hot_pixels, mask: file.npz#mask}``."""
     numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
     arrays = {"mask": found.mask, "counts": found.counts, **numbers}

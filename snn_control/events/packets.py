@@ -1,37 +1,30 @@
-"""Messages of event cameras as CDR bytes, read by compiled, bounded code; packets are written too.
+"""Messages with events as CDR bytes, read by compiled, bounded code; packets are written too.
 
 event_camera_msgs/msg/EventPacket, in older bags event_array_msgs/msg/EventArray: header, uint32 height, uint32 width,
 uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
 
 dvs_msgs/msg/EventArray and prophesee_event_msgs/msg/EventArray: header, uint32 height, uint32 width, Event[] events;
 an Event is uint16 x, uint16 y, builtin_interfaces/Time ts, bool polarity.
+
+sensor_msgs/msg/PointCloud2 with fields ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (not 0: brighter), ``t`` UINT32 [ns
+after header.stamp], in any order, at any offset, with any other fields.
 """
 
 from __future__ import annotations
 
 import struct
+from typing import Any
 
 import numpy as np
 from numba.extending import register_jitable
 
-from ..engine.memory import i64, load_u8, store_i64, store_u8, store_u16
-from .cdr import (
-    TRUNCATED,
-    begin,
-    get_i64,
-    get_time,
-    get_u16,
-    get_u32,
-    is_big,
-    offset_after,
-    offset_after_text,
-    word_number,
-)
+from ..engine.memory import i64, load_u8, load_u16, load_u32, store_i64, store_u8, store_u16
+from . import cdr
 from .codecs import ENCODINGS
 
 __all__ = [
-    "ARRAY_TYPES", "ARRAY_WORDS", "PACKET_TYPES", "PACKET_WORDS", "packet_cdr", "parse_event_array", "parse_packet",
-    "payload",
+    "ARRAY_TYPES", "ARRAY_WORDS", "BAD_LAYOUT", "EVENT_SCRATCH_WORDS", "PACKET_TYPES", "PACKET_WORDS", "packet_cdr",
+    "parse_event_array", "parse_events", "parse_packet", "payload",
 ]  # fmt: skip
 
 ARRAY_TYPES = ("dvs_msgs/msg/EventArray", "prophesee_event_msgs/msg/EventArray")
@@ -44,7 +37,13 @@ STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = 
 PACKET_WORDS = 10
 #: written by `parse_event_array` in addition to the events: the first three of them
 ARRAY_WORDS = 3
+#: returned by `parse_events` if the layout of a cloud is not that of events, in addition to the codes of `cdr`
+BAD_LAYOUT = -5
+#: scratch memory of `parse_events` in int64 words: the stamp [ns]
+EVENT_SCRATCH_WORDS = 1
 
+_UINT8, _UINT16, _UINT32 = 2, 4, 6  # values of sensor_msgs/msg/PointField
+_X, _Y, _P, _T = 120, 121, 112, 116  # the letters
 _NAMES = np.zeros((len(ENCODINGS), 16), np.uint8)  # each closed by a NUL
 for _k, _name in enumerate(ENCODINGS):
     _NAMES[_k, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
@@ -53,7 +52,7 @@ for _k, _name in enumerate(ENCODINGS):
 @register_jitable
 def encoding_number(address, size):
     """Index of a string in ENCODINGS, -1 if it is not in it; ``size`` counts the closing NUL."""
-    return word_number(_NAMES, address, size)
+    return cdr.word_number(_NAMES, address, size)
 
 
 @register_jitable
@@ -65,26 +64,26 @@ def parse_packet(address, length, words):
 
     Returns 0, or ENCAPSULATION or TRUNCATED for any other message.
     """
-    o = begin(address, length)
+    o = cdr.begin(address, length)
     if o < 0:
         return o
-    big, base, end = is_big(address), address + 4, length - 4
-    header = offset_after_text(base, offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
-    sides = offset_after(header, 4, 8, end)
-    clock = offset_after(sides, 8, 16, end)  # seq, time_base
-    name = offset_after(clock, 4, 4, end)
-    flag = offset_after(offset_after_text(base, clock, end, big), 1, 1, end)
-    data = offset_after(flag, 4, 4, end)
+    big, base, end = cdr.is_big(address), address + 4, length - 4
+    header = cdr.offset_after_text(base, cdr.offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    sides = cdr.offset_after(header, 4, 8, end)
+    clock = cdr.offset_after(sides, 8, 16, end)  # seq, time_base
+    name = cdr.offset_after(clock, 4, 4, end)
+    flag = cdr.offset_after(cdr.offset_after_text(base, clock, end, big), 1, 1, end)
+    data = cdr.offset_after(flag, 4, 4, end)
     if data < 0:
         return data
     out = i64(words, PACKET_WORDS)
-    out[STAMP] = get_time(base, big)
-    out[HEIGHT], out[WIDTH] = get_u32(base + sides - 8, big), get_u32(base + sides - 4, big)
-    out[SEQ], out[TIME_BASE] = get_i64(base + clock - 16, big), get_i64(base + clock - 8, big)
-    out[ENCODING], out[NAME] = encoding_number(base + name, get_u32(base + name - 4, big)), name + 4
+    out[STAMP] = cdr.get_time(base, big)
+    out[HEIGHT], out[WIDTH] = cdr.get_u32(base + sides - 8, big), cdr.get_u32(base + sides - 4, big)
+    out[SEQ], out[TIME_BASE] = cdr.get_i64(base + clock - 16, big), cdr.get_i64(base + clock - 8, big)
+    out[ENCODING], out[NAME] = encoding_number(base + name, cdr.get_u32(base + name - 4, big)), name + 4
     out[BIG_ENDIAN] = load_u8(base + flag - 1)
-    out[BEGIN], out[SIZE] = data + 4, get_u32(base + data - 4, big)
-    return min(offset_after(data, 1, out[SIZE], end), 0)
+    out[BEGIN], out[SIZE] = data + 4, cdr.get_u32(base + data - 4, big)
+    return min(cdr.offset_after(data, 1, out[SIZE], end), 0)
 
 
 @register_jitable
@@ -102,27 +101,27 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
     Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION or TRUNCATED, and then
     nothing was written to the columns.
     """
-    o = begin(address, length)
+    o = cdr.begin(address, length)
     if o < 0:
         return o
-    big, base, end = is_big(address), address + 4, length - 4
-    header = offset_after_text(base, offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
-    o = offset_after(header, 4, 12, end)  # sides, count
+    big, base, end = cdr.is_big(address), address + 4, length - 4
+    header = cdr.offset_after_text(base, cdr.offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    o = cdr.offset_after(header, 4, 12, end)  # sides, count
     if o < 0:
         return o
-    count = get_u32(base + o - 4, big)
+    count = cdr.get_u32(base + o - 4, big)
     if count > 0 and 16 * count - 3 > end - o:
-        return np.int64(TRUNCATED)
+        return np.int64(cdr.TRUNCATED)
     out = i64(words, ARRAY_WORDS)
-    out[STAMP] = get_time(base, big)
-    out[HEIGHT], out[WIDTH] = get_u32(base + o - 12, big), get_u32(base + o - 8, big)
+    out[STAMP] = cdr.get_time(base, big)
+    out[HEIGHT], out[WIDTH] = cdr.get_u32(base + o - 12, big), cdr.get_u32(base + o - 8, big)
     for k in range(min(count, capacity)):
         time = base + o + 16 * k + 4
         begins = time - 6 if k > 0 else time - 4  # the first follows a uint32, the others a bool
-        store_u16(x + 2 * k, get_u16(begins, big))
-        store_u16(y + 2 * k, get_u16(begins + 2, big))
+        store_u16(x + 2 * k, cdr.get_u16(begins, big))
+        store_u16(y + 2 * k, cdr.get_u16(begins + 2, big))
         store_u8(p + k, 1 if load_u8(time + 8) != 0 else 0)
-        store_i64(t + 8 * k, get_time(time, big))
+        store_i64(t + 8 * k, cdr.get_time(time, big))
     return count
 
 
@@ -132,15 +131,9 @@ def payload(message: bytes, words: np.ndarray) -> np.ndarray:
 
 
 def packet_cdr(
-    events: bytes,
-    encoding: str,
-    width: int,
-    height: int,
-    seq: int,
-    stamp_ns: int,
-    time_base: int = 0,
+    events: bytes, encoding: str, width: int, height: int, seq: int, stamp_ns: int, time_base: int = 0,
     frame_id: str = "",
-) -> bytes:
+) -> bytes:  # fmt: skip
     """A serialized EventPacket with encoded events, for ``publisher.publish`` or a bag."""
 
     def string(text: str) -> bytes:
@@ -152,3 +145,101 @@ def packet_cdr(
     body += b"\0" * (-len(body) % 8) + struct.pack("<QQ", seq, time_base) + string(encoding) + b"\0"
     body += b"\0" * (-len(body) % 4) + struct.pack("<I", len(events)) + events
     return b"\0\1\0\0" + body
+
+
+@register_jitable
+def parse_events(address, length, capacity, x, y, p, t, scratch):
+    """Read the events of a serialized PointCloud2; all arguments are int64.
+
+    address, length : the message, encapsulation included [bytes]
+    capacity : most events to write; further ones are only counted
+    x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
+    scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
+
+    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION, TRUNCATED, MISSING (a
+    field) or BAD_LAYOUT, which are negative: then only ``scratch`` is written.
+    """
+    store_i64(scratch, -1)
+    o = cdr.begin(address, length)
+    if o < 0:
+        return o
+    big, base, end = cdr.is_big(address), address + 4, length - 4
+    o = cdr.offset_after_text(base, cdr.offset_after(o, 4, 8, end), end, big)  # stamp, frame_id
+    o = cdr.offset_after(o, 4, 12, end)  # height, width, number of fields
+    if o < 0:
+        return o
+    rows, columns = cdr.get_u32(base + o - 12, big), cdr.get_u32(base + o - 8, big)
+    o, at_x, at_y, at_p, at_t, good = _layout(base, o, cdr.get_u32(base + o - 4, big), end, big)
+    flag = cdr.offset_after(o, 1, 1, end)  # is_bigendian
+    o = cdr.offset_after(flag, 4, 12, end)  # point_step, row_step, bytes of the data
+    if o < 0:
+        return o
+    step, row_step = cdr.get_u32(base + o - 12, big), cdr.get_u32(base + o - 8, big)
+    size = cdr.get_u32(base + o - 4, big)
+    if size + 1 > end - o:  # the data and is_dense
+        return np.int64(cdr.TRUNCATED)
+    stamp = cdr.get_stamp(base, big)
+    if rows > 0 and columns > 0:
+        if min(at_x, at_y, at_p, at_t) < 0:
+            return np.int64(cdr.MISSING)
+        good = good and load_u8(base + flag - 1) == 0 and max(at_x + 2, at_y + 2, at_p + 1, at_t + 4) <= step
+        # the last point of the last row is within the data
+        if not good or columns * step > row_step or row_step > size or rows > size // row_step:
+            return np.int64(BAD_LAYOUT)
+        first, left = base + o, min(rows * columns, capacity)
+        for row in range(rows):
+            n = min(columns, left)
+            _copy(first + row * row_step, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t)
+            x, y, p, t, left = x + 2 * n, y + 2 * n, p + n, t + 8 * n, left - n
+            if left == 0:
+                break
+    store_i64(scratch, stamp)
+    return rows * columns
+
+
+@register_jitable
+def _layout(base, o, fields, end, big):
+    """The PointFields at the cursor -> the cursor after them, the offsets of x, y, p and t in a point (-1: missing)
+    [bytes], and whether they have the types of events."""
+    x = y = p = t = np.int64(-1)
+    good: Any = True
+    for _ in range(fields):
+        o, letter, offset, kind = _field(base, o, end, big)
+        if o < 0:
+            break
+        if letter == _X:
+            good, x = good and x < 0 and kind == _UINT16, offset
+        elif letter == _Y:
+            good, y = good and y < 0 and kind == _UINT16, offset
+        elif letter == _P:
+            good, p = good and p < 0 and kind == _UINT8, offset
+        elif letter == _T:
+            good, t = good and t < 0 and kind == _UINT32, offset
+    return o, x, y, p, t, good
+
+
+@register_jitable
+def _field(base, o, end, big):
+    """The PointField at the cursor -> the cursor after it, its name if that is one letter (otherwise 0), its offset
+    in a point [bytes], and the type of its number (0 if it has several)."""
+    name = ((o + 3) & -4) + 4
+    behind_name = cdr.offset_after_text(base, o, end, big)
+    typed = cdr.offset_after(behind_name, 4, 5, end)  # offset, datatype
+    o = cdr.offset_after(typed, 4, 4, end)  # count
+    if o < 0:
+        return o, np.int64(0), np.int64(0), np.int64(0)
+    one_letter = behind_name - name == 2 and load_u8(base + name + 1) == 0
+    letter = load_u8(base + name) if one_letter else np.int64(0)
+    kind = load_u8(base + typed - 1) if cdr.get_u32(base + o - 4, big) == 1 else np.int64(0)
+    return o, letter, cdr.get_u32(base + typed - 5, big), kind
+
+
+@register_jitable
+def _copy(event, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t):
+    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart."""
+    for k in range(n):
+        store_u16(x + 2 * k, load_u16(event + at_x))
+        store_u16(y + 2 * k, load_u16(event + at_y))
+        store_u8(p + k, 1 if load_u8(event + at_p) != 0 else 0)
+        store_i64(t + 8 * k, stamp + load_u32(event + at_t))
+        event += step

@@ -63,16 +63,13 @@ class Recording:
     def chunks(self) -> Iterator[Events]:
         """The events, in chunks of about a million at most; memory does not grow with the file."""
         self._begin()
-        waiting: list[Events] = []
-        count = 0
-        for piece in self._pieces():
-            if len(piece):
-                if waiting and count + len(piece) > PIECE:
-                    yield Events.concatenate(waiting)
-                    waiting.clear()
-                    count = 0
-                waiting.append(piece)
-                count += len(piece)
+        waiting, count = list[Events](), 0
+        for piece in filter(len, self._pieces()):
+            if waiting and count + len(piece) > PIECE:
+                yield Events.concatenate(waiting)
+                waiting, count = [], 0
+            waiting.append(piece)
+            count += len(piece)
         if waiting:
             yield Events.concatenate(waiting)
 

@@ -1,12 +1,12 @@
 """A recording cut into the ticks of a controller, by the sensor's time.
 
-Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Times that are
-not in order are kept and counted:
+Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Events are never
+reordered; times that are not in order are counted:
 
-- an event of an earlier tick is put into the current tick (``late``); events are never reordered
-- a time more than `BACK` before the newest one means that the clock jumped back (``jumps_back``), one more than the
-  longest gap after it that the clock jumped ahead, or a long pause (``gaps``, ``skipped_ns``): in both cases the time
-  continues with the next tick. A shorter pause is kept, as ticks without events.
+- an event of an earlier tick is put into the current tick (``late``)
+- a time more than `BACK` before the newest one (``jumps_back``), or more than the longest gap after it (``gaps``,
+  ``skipped_ns``), is a jump of the clock, or a long pause: the time continues with the next tick. A shorter pause is
+  kept, as ticks without events.
 - events beyond a tick's capacity are left out and counted (``dropped``)
 """
 
@@ -75,8 +75,6 @@ class Tick(Events):
 class Slicer:
     """Divides the chunks of a recording into ticks; memory is bounded by a chunk and the capacity.
 
-    Parameters
-    ----------
     period_ns : length of a tick
     capacity : most events in a tick
     longest_gap : a pause longer than this [s] is cut out; at least a tick
@@ -135,7 +133,6 @@ class Slicer:
         return Tick(t, x, y, p, index=tick.index, dropped=tick.dropped + dropped)
 
     def _place(self, events: Events) -> tuple[np.ndarray, np.ndarray]:
-        """Tick of each event, and its time in the tick [ns]."""
         ticks, offsets = np.empty(len(events), np.int64), np.empty(len(events), np.int64)
         self._assign(self._state, np.ascontiguousarray(events.ns, np.int64), ticks, offsets)
         self.events += len(events)
@@ -143,8 +140,7 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """The events from ``begin`` to before ``end`` [s], counted from the first event; None: from the first, to the
-    last. No chunk is empty."""
+    """The events with begin <= t < end [s] after the first event; None: no limit. No chunk is empty."""
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
     for events in chunks:

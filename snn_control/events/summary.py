@@ -46,7 +46,12 @@ class Summary:
         self._least, self._most = min(self._least, least), max(self._most, most)
         self.events += len(events)
         self.on += int(np.count_nonzero(events.p))
-        self._count_windows(events.ns // WINDOW)
+        # events are almost in order, so only the newest window is kept open
+        numbers, counts = np.unique(events.ns // WINDOW, return_counts=True)
+        if int(numbers[0]) == self._window:
+            counts[0] += self._in_window
+        self._peak = max(self._peak, self._in_window, int(counts.max()))
+        self._window, self._in_window = int(numbers[-1]), int(counts[-1])
         self._count_pixels(events)
 
     @property
@@ -73,14 +78,6 @@ class Summary:
         best = np.argsort(flat, kind="stable")[::-1][:n]
         width = self._pixels.shape[1]
         return [(int(k % width), int(k // width), int(flat[k])) for k in best if flat[k]]
-
-    def _count_windows(self, windows: np.ndarray) -> None:
-        """Count events in windows; events are almost in order, so only the newest window is kept open."""
-        numbers, counts = np.unique(windows, return_counts=True)
-        if int(numbers[0]) == self._window:
-            counts[0] += self._in_window
-        self._peak = max(self._peak, self._in_window, int(counts.max()))
-        self._window, self._in_window = int(numbers[-1]), int(counts[-1])
 
     def _count_pixels(self, events: Events) -> None:
         if self._pixels is None:

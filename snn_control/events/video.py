@@ -18,8 +18,6 @@ __all__ = ["Video"]
 class Video:
     """The frames of a video file as grey pictures, each with its time; can be iterated several times.
 
-    Parameters
-    ----------
     path : any file that ffmpeg reads
     size : width and height to scale to; None: those of the video
     fps : frames a second, in place of the times in the file [Hz]
@@ -30,13 +28,9 @@ class Video:
     """
 
     def __init__(
-        self,
-        path: str | os.PathLike,
-        size: tuple[int, int] | None = None,
-        fps: float | None = None,
-        begin: float = 0.0,
-        end: float | None = None,
-    ) -> None:
+        self, path: str | os.PathLike, size: tuple[int, int] | None = None, fps: float | None = None,
+        begin: float = 0.0, end: float | None = None,
+    ) -> None:  # fmt: skip
         self.path, self.fps, self.begin, self.end = Path(path), fps, begin, end
         with self._open() as container:
             stream = container.streams.video[0]

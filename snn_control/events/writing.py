@@ -122,18 +122,12 @@ def write_raw(
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
     """The header that Metavision writes; its readers check the names of plugin and integrator."""
-    version = {"evt2": "2.0", "evt3": "3.0"}[encoding]
-    known = bool(width and height)
-    lines = {
-        "camera_integrator_name": "Prophesee",
-        "evt": version,
-        "format": encoding.upper() + (f";height={height};width={width}" if known else ""),
-        "geometry": f"{width}x{height}" if known else "",
-        "integrator_name": "Prophesee",
-        "plugin_integrator_name": "Prophesee",
-        "plugin_name": "hal_plugin_prophesee",
-    }
-    return "".join(f"% {key} {value}\n" for key, value in lines.items() if value).encode() + b"% end\n"
+    known = width and height
+    size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
+    return (
+        f"% camera_integrator_name Prophesee\n% evt {encoding[3:]}.0\n% format {encoding.upper()}{size}\n{geometry}"
+        "% integrator_name Prophesee\n% plugin_integrator_name Prophesee\n% plugin_name hal_plugin_prophesee\n% end\n"
+    ).encode()
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:

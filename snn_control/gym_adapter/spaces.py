@@ -11,16 +11,9 @@ from ..errors import DescriptionError, InputError, counted, in_line
 from .flat import flattened
 
 __all__ = [
-    "as_action",
-    "as_actions",
-    "as_command",
-    "check_action",
-    "check_observation",
-    "inputs_of",
-    "numbers_of",
-    "parts_of",
-    "released",
-]
+    "as_action", "as_actions", "as_command", "check_action", "check_observation", "inputs_of", "numbers_of",
+    "parts_of", "released",
+]  # fmt: skip
 
 
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:

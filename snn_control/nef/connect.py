@@ -64,17 +64,14 @@ class Connection(Checked):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
             else:
-                found = Projection(self.pre, target, self._numbers(), delay=delay)
+                MATRIX("transform", self.transform)
+                t = np.asarray(self.transform, np.float64)
+                numbers = np.eye(t.shape[1] if t.ndim == 2 else self.post.dimensions)
+                found = Projection(self.pre, target, transformed(numbers, t), delay=delay)
         size, d = found.weights.shape[1], self.post.dimensions
         if size != d:
             raise DescriptionError(self.label, f"{size} numbers", f"must be {self.post.name}'s {d}", "give a transform")
         return found
-
-    def _numbers(self) -> np.ndarray:
-        """Weights (size of the input, dimensions) for the numbers of an input, with the transform."""
-        MATRIX("transform", self.transform)
-        t = np.asarray(self.transform, np.float64)
-        return transformed(np.eye(t.shape[1] if t.ndim == 2 else self.post.dimensions), t)
 
 
 def network(

@@ -6,4 +6,3 @@ from .distributions import *
 from .graph import *
 from .neurons import *
 from .plasticity import *
-from .sources import *

@@ -121,7 +121,6 @@ class OrWord(OneOf):
 
 
 def check_flag(path: str, value: Any) -> None:
-    """True or False."""
     if not isinstance(value, bool | np.bool_):
         raise DescriptionError(path, value, "must be true or false")
 
@@ -164,7 +163,7 @@ class Checked:
     """Base of descriptions, frozen dataclasses: applies the rules of the fields."""
 
     #: the rule of fields that declare none
-    usual: ClassVar[Rule | None] = None
+    default_rule: ClassVar[Rule | None] = None
 
     @property
     def where(self) -> str:
@@ -181,7 +180,7 @@ class Checked:
             hint = hints[f.name]
             declared = [hint] if get_origin(hint) is tuple else [hint, *get_args(hint)]
             rules = [rule for one in declared if (rule := declared_rule(one))]
-            if rule := (rules[0] if rules else cls.usual):
+            if rule := (rules[0] if rules else cls.default_rule):
                 found[f.name] = rule
         return found
 

@@ -49,8 +49,7 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Select each of the numbers [0, total) with probability p; yields them ascending, in chunks. Gaps are
-    geometric."""
+    """Each of the numbers [0, total) with probability p, ascending, in chunks; gaps are geometric."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -118,14 +117,17 @@ class FromArrays(Connector):
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         return self.pre_index.astype(np.int64), self.post_index.astype(np.int64)
 
+    def pointers(self, n_pre: int, n_post: int) -> np.ndarray:
+        """Row pointers (n_pre + 1,) uint32; raises DescriptionError for an index beyond the sizes."""
+        for key, index, n in (("pre_index", self.pre_index, n_pre), ("post_index", self.post_index, n_post)):
+            low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
+            if index.size and (low < 0 or high >= n):
+                raise DescriptionError(key, low if low < 0 else high, f"must lie in [0, {n})")
+        return pointers_of(np.bincount(self.pre_index.astype(np.int64, copy=False), minlength=n_pre))
+
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        pre, post = self.pre_index, self.post_index
-        for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-            if index.size and (index.min() < 0 or index.max() >= n):
-                wrong = int(index.min() if index.min() < 0 else index.max())
-                raise DescriptionError(key, wrong, f"must lie in [0, {n})")
-        order = np.lexsort((post, pre))  # for each place of the rows, the index of the given synapse
-        return pointers_of(np.bincount(pre.astype(np.int64), minlength=n_pre)), post[order].astype(np.uint32)
+        order = np.lexsort((self.post_index, self.pre_index))  # the given synapse at each place of the rows
+        return self.pointers(n_pre, n_post), self.post_index[order].astype(np.uint32)
 
 
 @dataclass(frozen=True)
@@ -230,5 +232,4 @@ class FixedOutdegree(_FixedNumber):
     """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        targets = self._choices(n_pre, n_post, recurrent)
-        return pointers_of(np.full(n_pre, self.n, np.int64)), targets.reshape(-1)
+        return pointers_of(np.full(n_pre, self.n, np.int64)), self._choices(n_pre, n_post, recurrent).reshape(-1)

@@ -119,8 +119,7 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """(size, kernel) int64: the row (axis 0) or column (1) of the output that is reached from a row or column of
-        the picture through one of the kernel, or -1."""
+        """(size, kernel) int64: line of the output, or -1, for a line of picture and kernel (axis 0: rows)."""
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)
         landed = place // self.stride[axis]
@@ -129,11 +128,7 @@ class Convolution(Checked):
 
 
 def pooling(
-    shape: Shape,
-    kernel: Steps,
-    stride: Steps = None,
-    padding: Annotated[Any, Pair(0)] = 0,
-    average: bool = False,
+    shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
     """Sum or average pooling as a `Convolution` of each channel with itself, and its weights.
 

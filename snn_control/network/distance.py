@@ -137,7 +137,6 @@ class DistanceDependent(Seeded, Connector):
         return sorted_rows(np.concatenate(parts), n_pre)
 
     def _apart(self, x: np.ndarray, y: np.ndarray, axis: int) -> np.ndarray:
-        """Distance along an axis, the shorter way if space repeats."""
         d = np.abs(x - y)
         return d if self.period is None else np.minimum(d, self.period[axis] - d)
 

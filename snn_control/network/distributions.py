@@ -25,8 +25,7 @@ class Seeded(Checked):
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """A new generator. The class name is part of the seed, so a connector and its weights may have the same
-        seed."""
+        """A new generator, seeded with the class name too: a connector and its weights may have one seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 

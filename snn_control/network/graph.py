@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Annotated, Any
 
 import numpy as np
@@ -160,6 +161,12 @@ class Network:
         for name in names:
             if names.count(name) > 1:
                 raise DescriptionError("populations", name, "every name must be unique")
+
+
+def free_name(word: str, taken: Container[str]) -> str:
+    """``word``, or the first of ``word_2``, ``word_3``, ... that is not taken."""
+    names = (word if k == 1 else f"{word}_{k}" for k in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:

@@ -13,23 +13,14 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from ..errors import DescriptionError, nearest
-from .checks import EACH, Checked, Each, EachBound, EachPositive, EachSeconds, Flag, Numbers, OneOf
+from .checks import EACH, Checked, Each, EachBound, EachPositive, EachSeconds, Flag, Numbers, OneOf, Seconds, Whole
 
 __all__ = [
-    "ALIF",
-    "IF",
-    "LI",
-    "LIF",
-    "AdEx",
-    "CubaLI",
-    "CubaLIF",
-    "Integrator",
-    "Izhikevich",
-    "NeuronModel",
-    "Relay",
-    "SpikingModel",
-    "Threshold",
-]
+    "ALIF", "IF", "LI", "LIF", "AdEx", "Bernoulli", "CubaLI", "CubaLIF", "Integrator", "Izhikevich", "Latency",
+    "NeuronModel", "Phase", "Poisson", "Relay", "SpikingModel", "Threshold",
+]  # fmt: skip
+
+MOST_PHASES = 24  # binary digits of a float32
 
 Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 
@@ -42,7 +33,7 @@ class NeuronModel(Checked):
     """
 
     graded: ClassVar[bool] = True
-    usual: ClassVar[Any] = EACH
+    default_rule: ClassVar[Any] = EACH
 
     def __new__(cls, *_: Any, **given: Any) -> NeuronModel:
         for name in given.keys() - cls.names():
@@ -72,8 +63,7 @@ class NeuronModel(Checked):
     @property
     def size(self) -> int | None:
         """The number of neurons, if a parameter is given for each; otherwise None."""
-        arrays = (np.asarray(getattr(self, name)) for name in self.arrays())
-        return next((a.size for a in arrays if a.ndim), None)
+        return next((a.size for a in (np.asarray(getattr(self, name)) for name in self.arrays()) if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
         if not (np.asarray(getattr(self, name)) < np.asarray(getattr(self, other))).all():
@@ -131,9 +121,7 @@ class IF(SpikingModel):
             fix = "use reset 'subtract' without reset_delay and without a refractory period"
             raise self.wrong("several", "requires an immediate subtraction", fix)
         if self.reset_delay and (self.refractory or self.reset == "subtract_snntorch"):
-            raise DescriptionError(
-                "reset_delay", self.reset_delay, "cannot be combined with a refractory period or subtract_snntorch"
-            )
+            raise self.wrong("reset_delay", "cannot be combined with a refractory period or subtract_snntorch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,3 +278,74 @@ class Integrator(NeuronModel):
 @dataclass(frozen=True, eq=False)
 class Relay(NeuronModel):
     """Graded output: the input itself, in the same step."""
+
+
+# stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
+@dataclass(frozen=True, eq=False)
+class Bernoulli(NeuronModel):
+    """Fires with the probability ``rate I dt``, limited to [0, 1], in each step, independently of all others.
+
+    rate : [Hz] for a current of 1; at 1 / dt the current is the probability itself (snnTorch's and spikingjelly's rate
+        codes)
+    """
+
+    rate: EachPositive = 100.0
+
+    graded: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, eq=False)
+class Poisson(NeuronModel):
+    """A Poisson process of rate ``rate I``, possibly with several spikes in a step, at most 64 on average.
+
+    rate : [Hz] for a current of 1
+    """
+
+    rate: EachPositive = 100.0
+
+    graded: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, eq=False)
+class Latency(NeuronModel):
+    """Time to the first spike: x, the current at the start of a window, limited to [0, 1], gives one spike after
+
+        tau ln(x / (x - threshold)), or, ``linear``, tau (1 - x),
+
+    rounded to steps (a half: the earlier); there is none for x < threshold, or if that time is after the window. The
+    times are those of a charging membrane, as in `snntorch.spikegen.latency` with ``clip`` (Eshraghian et al. 2023,
+    Proc. IEEE 111:1016): an x at the threshold counts as threshold + 1e-7.
+
+    window : [s], the same for all; windows follow each other from step 0 on
+    tau : [s]; None takes the value for which the latest spike is in the window's last step
+    threshold : smallest current that fires, in (0, 1)
+    linear : tau (1 - x) instead of tau ln(x / (x - threshold))
+    """
+
+    window: Seconds = 0.02
+    tau: EachSeconds = None
+    threshold: Each = 0.01
+    linear: Flag = False
+
+    graded: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        theta = np.asarray(self.threshold)
+        if not ((theta > 0) & (theta < 1)).all():
+            raise self.wrong("threshold", "must be in (0, 1)")
+
+
+@dataclass(frozen=True, eq=False)
+class Phase(NeuronModel):
+    """Weighted phases: x, the current at the start of a period limited to [0, 1], as binary digits, the highest first.
+
+    A spike in step k = 0 .. phases - 1 of a period is worth 2^-(k + 1): their sum is x rounded down to a multiple of
+    2^-phases, or 1 - 2^-phases for x = 1 (Kim et al. 2018, Neurocomputing 311:373).
+
+    phases : steps in a period, the same for all, at most 24; periods follow each other from step 0 on
+    """
+
+    phases: Annotated[int, Whole(1, MOST_PHASES)] = 8
+
+    graded: ClassVar[bool] = False

@@ -14,7 +14,6 @@ __all__ = ["PES", "STDP", "EProp", "LearningRule", "RewardSTDP"]
 
 
 def check_text(path: str, value: Any) -> None:
-    """A text, which may be empty."""
     if not isinstance(value, str):
         raise DescriptionError(path, value, "must be a name")
 
@@ -36,7 +35,7 @@ class LearningRule(Checked):
     w_min: Bound = -math.inf
     w_max: Bound = math.inf
 
-    usual: ClassVar[Any] = Numbers()
+    default_rule: ClassVar[Any] = Numbers()
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -17,7 +17,7 @@ from ..engine.build.builder import whole_steps
 from ..errors import DescriptionError
 from ..network import Network, Population, Projection, Relay
 from ..network.convolution import Convolution
-from ..network.graph import reached
+from ..network.graph import free_name, reached
 from . import native as own
 from .dialects import Cell, plain
 from .graph import PASSING, SPIKING, WEIGHTS, Graph, Node, natural
@@ -61,8 +61,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Populations in the order in which signals reach them, projections in the order of their ends; for a file
-        of our own, both in the stored order."""
+        """Populations in the order of signals, projections in that of their ends; or as stored in a file of ours."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -85,11 +84,7 @@ class Contraction:
         return self.names[node]
 
     def _free(self, word: str) -> str:
-        taken, name, k = {*self.names.values(), *self.populations}, word, 1
-        while name in taken:
-            k += 1
-            name = f"{word}_{k}"
-        return name
+        return free_name(word, {*self.names.values(), *self.populations})
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
@@ -158,8 +153,7 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """Add the projections for all that arrives at a node, into population ``post``; ``through`` is a node of
-        weights."""
+        """Project all that arrives at a node to population ``post``; ``through`` is a node of weights."""
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -201,8 +195,8 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """A source and the delay of its signal. If each neuron has its own delay: spikes through weights can have it
-        directly; graded signals and pictures (``whole``) are delayed in a Relay."""
+        """A source and the delay of its signal. If each neuron has its own: spikes through weights have it directly;
+        graded signals and pictures (``whole``) get a Relay."""
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
             return pre, delay
@@ -228,9 +222,8 @@ class Contraction:
         return depth
 
     def _feedback(self) -> None:
-        """Delay feedback by a step: a projection that leads only back, to itself or to neurons of its cycle that are
-        no farther from the input. This is the recurrence of the frameworks. A Delay in the cycle is enough by
-        itself."""
+        """Delay feedback by a step, as the frameworks do: a projection that leads only back, to itself or to neurons of
+        its cycle no farther from the input. A Delay in the cycle is enough by itself."""
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:
             if _at_once(p):

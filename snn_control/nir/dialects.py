@@ -126,10 +126,7 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """mem = beta mem + x, fires above the threshold; for Synaptic x is syn = alpha syn + input.
-
-    A layer without reset gives mem.
-    """
+    """mem = beta mem + x, fires above the threshold; x of Synaptic is syn = alpha syn + input; no reset gives mem."""
     _no_reset(node, "snnTorch")
     # the step as rounded when the exporter divided by it: this reproduces 1 - beta to the bit
     step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
@@ -210,8 +207,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """The step in the file, which is known if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not
-    decay."""
+    """The step, if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not decay."""
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
         r = node.each("r")
         if node.kind == "IF":
@@ -244,7 +240,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
     _require(node, "tau", share < 1.0001, rule, "give the --dt that the exporter was given")
     said = r.choices.ask(node, "decay_input")
     if said is None:
-        r.choices.taken["LIF.decay_input"] = decays
+        r.choices.defaults["LIF.decay_input"] = decays
     elif said != decays:
         rule = f"the file says decay_input={str(decays).lower()}: its r is {gain[0]:g}"
         raise DescriptionError("options.decay_input", said, rule, f"the r of '{node.name}' would be 1, or tau / dt")
@@ -299,44 +295,33 @@ _NORM_INPUT = (
     "give --option norm_input=true where the layers were made as sinabs' LIF(...), whose default it is, or false for "
     "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
 )
+_SNNTORCH = {
+    "reset_mechanism": Option(("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")),
+    "reset_delay": Option(FLAG, True, ("LIF", "CubaLIF"), tried=FLAG),
+}
+_SINABS = {
+    "norm_input": Option(FLAG, ASK, ("LIF", "LI"), tried=FLAG, asked=_NORM_INPUT),
+    "min_v_mem": Option(
+        ("none",), {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI"), tried=("none", "-1"), number=True
+    ),
+}
 DIALECTS: dict[str, Dialect] = {
-    "snntorch": Dialect(
-        _snntorch,
-        ("LIF", "CubaLIF"),
-        {
-            "reset_mechanism": Option(
-                ("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")
-            ),
-            "reset_delay": Option(FLAG, True, ("LIF", "CubaLIF"), tried=FLAG),
-        },
-        dt=1e-4,
-        file_dt=lambda graph: 1e-4,  # that of the exporter, whatever the simulation's was
+    "snntorch": Dialect(  # the step is that of the exporter, whatever the simulation's was
+        _snntorch, ("LIF", "CubaLIF"), _SNNTORCH, dt=1e-4, file_dt=lambda graph: 1e-4, counts=True,
         step="follows from snnTorch's exporter; --dt says how long a step lasts here",
-        counts=True,
     ),
     "norse": Dialect(
         _norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3, step="is norse's default; --dt says that of the simulation"
     ),
     "sinabs": Dialect(
-        _sinabs,
-        ("LIF", "IF", "LI"),
-        {
-            "norm_input": Option(FLAG, ASK, ("LIF", "LI"), tried=FLAG, asked=_NORM_INPUT),
-            "min_v_mem": Option(
-                ("none",), {"IF": -1.0, "LIF": None, "LI": None}, ("IF", "LIF", "LI"), tried=("none", "-1"), number=True
-            ),
-        },
-        dt=1e-3,
+        _sinabs, ("LIF", "IF", "LI"), _SINABS, dt=1e-3, counts=True,
         step="is taken because sinabs counts steps; --dt says how long a step lasts here",
-        counts=True,
     ),
     "spikingjelly": Dialect(
-        _spikingjelly,
-        ("LIF", "IF", "CubaLIF"),
-        {"decay_input": Option(FLAG, None, ("LIF",))},
+        _spikingjelly, ("LIF", "IF", "CubaLIF"), {"decay_input": Option(FLAG, None, ("LIF",))},
         file_dt=_spikingjelly_dt,
         step="is what SpikingJelly's exporter was given; --dt says how long a step lasts here",
     ),
     "nir-euler": Dialect(_nir_euler, NEURONS, {"reset_mechanism": _RESET}),
     "nir-exact": Dialect(_nir_exact, NEURONS, {"reset_mechanism": _RESET}),
-}
+}  # fmt: skip

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..coding import ArgmaxDecoder, Input, Output, ValueInput
+from ..coding import Input, Output, ValueInput
 from ..engine.build import build
 from ..engine.build.builder import matrix
 from ..errors import DescriptionError
@@ -23,6 +23,7 @@ from ..files import replace_file
 from ..network import AllToAll, Network, OneToOne, Population, Projection
 from ..network.convolution import Convolution
 from ..network.distributions import Distribution
+from ..network.graph import free_name
 from . import native as own
 from .graph import FIELDS
 from .reading import library
@@ -94,7 +95,11 @@ class _Export:
             self.nodes[population.name] = self._population(population, k)
         for k, projection in enumerate(network.projections):
             self._projection(projection, k)
-        self._outputs(outputs)
+        populations = {p.name for p in network.populations}
+        read = [name for name in dict.fromkeys(t.source for o in outputs for t in o.terms) if name in populations]
+        for name in read:
+            node = self.nir.Output(np.array(self.shapes[name]))
+            self.edges.append((name, self._add("output" if len(read) == 1 else f"{name}_output", node)))
         metadata = {"dialect": own.NAME, "dt": float(dt)}
         self.graph = self.nir.NIRGraph(self.nodes, self.edges, metadata, type_check=False)
 
@@ -191,16 +196,12 @@ class _Export:
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
 
     def _add(self, name: str, node: Any) -> str:
-        free, k = name, 1
-        while free in self.nodes or free in self.sizes:
-            k += 1
-            free = f"{name}_{k}"
+        free = free_name(name, {*self.nodes, *self.sizes})
         self.nodes[free] = node
         return free
 
     @staticmethod
     def _resolved(p: Projection, n_pre: int, n_post: int) -> Projection:
-        """The projection with arrays in place of what is drawn."""
         connector = p.connector
         if isinstance(connector, Convolution):
             return p
@@ -227,12 +228,3 @@ class _Export:
             fix = "use one delay, or one for each presynaptic neuron"
             raise DescriptionError(f"{p.label}.delay", "one per synapse", "NIR delays a signal before its weights", fix)
         return of_neuron
-
-    # outputs ---------------------------------------------------------------------------------------------------
-    def _outputs(self, outputs: Sequence[Output]) -> None:
-        populations = {p.name for p in self.network.populations}
-        terms = [o.decoder.terms if isinstance(o.decoder, ArgmaxDecoder) else o.decoder for o in outputs]
-        read = [name for name in dict.fromkeys(t.source for part in terms for t in part) if name in populations]
-        for name in read:
-            node = self.nir.Output(np.array(self.shapes[name]))
-            self.edges.append((name, self._add("output" if len(read) == 1 else f"{name}_output", node)))

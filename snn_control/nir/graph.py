@@ -12,24 +12,17 @@ from ..errors import DescriptionError
 from ..network import IF, LI, LIF, CubaLI, CubaLIF, Integrator, NeuronModel, Relay, Threshold
 from ..network.graph import reached
 
-__all__ = [
-    "FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS", "Graph", "Node", "natural",
-]  # fmt: skip
+__all__ = ["FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS", "Graph", "Node", "natural"]
 
 LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
 SYNAPSE = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "r": "r", "v_leak": "v_leak"}
 FIRING = {"v_threshold": "v_threshold", "v_reset": "v_reset"}
 #: our model -> NIR's kind, and each of our fields that it holds -> NIR's name for it
 FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
-    IF: ("IF", {"r": "r", **FIRING}),
-    LIF: ("LIF", LEAK | FIRING),
-    CubaLIF: ("CubaLIF", SYNAPSE | FIRING),
-    LI: ("LI", LEAK),
-    CubaLI: ("CubaLI", SYNAPSE),
-    Integrator: ("I", {"r": "r"}),
-    Threshold: ("Threshold", {"v_threshold": "threshold"}),
-    Relay: ("Scale", {}),  # only in our own files
-}
+    IF: ("IF", {"r": "r", **FIRING}), LIF: ("LIF", LEAK | FIRING), CubaLIF: ("CubaLIF", SYNAPSE | FIRING),
+    LI: ("LI", LEAK), CubaLI: ("CubaLI", SYNAPSE), Integrator: ("I", {"r": "r"}),
+    Threshold: ("Threshold", {"v_threshold": "threshold"}), Relay: ("Scale", {}),  # only in our own files
+}  # fmt: skip
 #: NIR's kind -> our model
 MODELS = {kind: model for model, (kind, _) in FIELDS.items() if model is not Relay}
 #: NIR's kind -> its names for the time constants, that of the membrane first
@@ -69,15 +62,13 @@ class Node:
         return DescriptionError(f"nodes.{self.name}.{key}" if key else f"nodes.{self.name}", value, rule, fix)
 
     def numbers(self, key: str) -> np.ndarray:
-        """A parameter as an array of numbers."""
         value = np.asarray(self.values.get(key))
         if value.dtype.kind not in "fiu":
             raise self.wrong(key, self.values.get(key), "must be numbers")
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """(size,) float64: a parameter, row by row, one number for each element of a signal of ``shape``, or of the
-        output.
+        """(size,) float64: a parameter, row by row, for each element of a signal of ``shape``, or of the output.
 
         Exporters omit dimensions, or add some of size 1.
         """

@@ -93,18 +93,14 @@ def import_graph(
     unused = [name for name in choices.given if name not in choices.used]
     notes = [*graph.notes, *(f"option {name} affects nothing in this file" for name in unused)]
     inputs = sorted(graph.of_kind("Input"), key=lambda node: node.metadata.get("order", 0))
+    sizes = {found.names[node.name]: node.size for node in inputs}
+    hidden = next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), "")
+    shapes: dict[str, tuple[int, ...]] = {p.name: (p.size,) for p in network.populations}
+    shapes |= {name: graph.nodes[node].shape for node, name in found.names.items()}
     return Imported(
-        dialect,
-        reading.dt,
-        network,
-        {found.names[node.name]: node.size for node in inputs},
-        found.outputs,
-        next((p.name for p in network.populations if not isinstance(p.neuron, Relay)), ""),
-        found.names,
-        {p.name: (p.size,) for p in network.populations} | {found.names[n]: graph.nodes[n].shape for n in found.names},
-        choices.taken,
+        dialect, reading.dt, network, sizes, found.outputs, hidden, found.names, shapes, choices.defaults,
         tuple(dict.fromkeys(notes)),
-    )
+    )  # fmt: skip
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
@@ -118,7 +114,7 @@ def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> 
         rule = f"is missing: with {dialect} it changes the spikes, and this file does not say it"
         raise DescriptionError("dt", NO_VALUE, rule, "give --dt, the step of the original simulation [s]")
     if not dt and not file_dt:
-        choices.taken["dt"] = step
+        choices.defaults["dt"] = step
     if dt and file_dt and not table.counts and not math.isclose(dt, file_dt, rel_tol=1e-4):
         graph.notes.append(f"the file was written with a step of {file_dt:.6g} s; a step lasts {dt:g} s here")
     return Reading(graph, choices, step, file_dt or step)

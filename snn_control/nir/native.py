@@ -58,8 +58,7 @@ def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _dt(graph: Graph) -> float | None:
-    dt = graph.metadata.get("dt")
-    return float(dt) if dt is not None else None
+    return float(graph.metadata["dt"]) if "dt" in graph.metadata else None
 
 
 DIALECT = Dialect(_cell, (*NEURONS, "Scale"), {}, file_dt=_dt)

@@ -25,7 +25,7 @@ class Option:
     words : its values
     default : one for all, or for each kind of node; ASK if the user must choose
     kinds : the kinds of nodes that it affects
-    tried : the values that `snn_control.nir.dialect_search` tries, because the file does not state them
+    tried : the values that `snn_control.nir.verification` tries, because the file does not state them
     asked : if the user must choose: what the values mean, and how to find out which is right
     number : it may also be a number <= 0, a lower bound of membranes; its word "none" means None
     """
@@ -61,7 +61,7 @@ class Choices:
     options: Mapping[str, Option]
     given: Mapping[str, Any]
     nodes: Mapping[str, Node]
-    taken: dict[str, Any] = field(default_factory=dict)  # defaults, by option and kind
+    defaults: dict[str, Any] = field(default_factory=dict)  # defaults, by option and kind
     used: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -95,5 +95,5 @@ class Choices:
         if default is ASK:
             rule = f"is missing: the file does not say it, and it changes what {node.kind} '{node.name}' does"
             raise DescriptionError(f"options.{name}", NO_VALUE, rule, self.options[name].asked)
-        self.taken[f"{node.kind}.{name}"] = default
+        self.defaults[f"{node.kind}.{name}"] = default
         return default

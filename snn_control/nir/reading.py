@@ -66,8 +66,8 @@ def read_graph(path: str | os.PathLike) -> Graph:
 def _heaps_are_whole(file: IO[bytes]) -> bool:
     """Whether each object of HDF5's global heaps ends within its heap; otherwise the library would loop for ever.
 
-    A heap is "GCOL", its version and size; objects of uint16 index, uint16 references, uint32, uint64 size, and content
-    in multiples of 8 bytes; the free space at the end has the index 0.
+    A heap: "GCOL", version, size; objects of uint16 index, uint16 references, uint32, uint64 size, and content in
+    multiples of 8 bytes; the free space at the end has the index 0.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         at = raw.find(HEAP)
@@ -114,7 +114,6 @@ def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[s
 
 
 def _reason(error: Exception) -> str:
-    """The reason in words; for a missing parameter the library raises KeyError or TypeError."""
     if isinstance(error, KeyError):
         return f"it has no '{error.args[0]}'" if " " not in str(error.args[0]) else str(error.args[0])
     missing = re.search(r"missing .* argument.?: ('\w+')", str(error))
@@ -122,10 +121,7 @@ def _reason(error: Exception) -> str:
 
 
 def _made(content: Any, where: str = "") -> Any:
-    """The library's object for the contents of a group; graphs without the library's type check.
-
-    where : the group's name; raises ValueError, whose text starts with it
-    """
+    """The library's object for the contents of the group ``where``, without its type check of graphs; ValueErrors."""
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise ValueError(f"{where or 'it'} has no type")
     kind, inner = content["type"], content.get("nodes")

@@ -54,8 +54,7 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """The declared shape without the batch and time dimensions that some exporters leave in it, as the consumers
-    need it."""
+    """The declared shape without the batch and time dimensions of some exporters, as the consumers need it."""
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
     if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):
@@ -161,6 +160,5 @@ def _picture(node: Node) -> tuple[int, int, int]:
         channels = int(np.prod(shape, dtype=np.int64)) // max(1, int(np.prod(sides)))
         shape = (channels, *sides)
     if len(shape) != wanted or np.prod(shape, dtype=np.int64) != np.prod(node.shape_in, dtype=np.int64):
-        rule = f"{node.kind} takes {wanted} dimensions"
-        raise node.wrong("", f"shape {node.shape_in} arrives", rule)
+        raise node.wrong("", f"shape {node.shape_in} arrives", f"{node.kind} takes {wanted} dimensions")
     return (shape[0], 1, shape[1]) if wanted == 2 else (shape[0], shape[1], shape[2])

@@ -1,10 +1,13 @@
-"""Comparison of an imported network with the recorded activity of the original, step by step."""
+"""Comparison of an imported network with the recorded activity of the original, step by step; and a search for the
+dialects and options with which a file reproduces it."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import islice, product
+from typing import Any
 
 import numpy as np
 
@@ -12,13 +15,22 @@ from ..coding import MembraneDecoder, Output, SpikeDecoder
 from ..engine.bound import Bound
 from ..engine.build import build
 from ..engine.spike_ring import SpikeRing
-from ..errors import NO_VALUE, DescriptionError
+from ..errors import NO_VALUE, DescriptionError, SnnControlError
 from ..files import Arrays, reason
-from .importing import Imported
+from .dialects import DIALECTS
+from .graph import Graph
+from .importing import Imported, import_nir
+from .options import ASK
+from .reading import read_graph
 from .wrapping import value_inputs
 
-__all__ = ["Difference", "Verdict", "load_activity", "run", "verify"]
+__all__ = [
+    "Difference", "SearchResult", "Verdict", "fitting_dialects", "load_activity", "other_readings", "run",
+    "search_dialects", "verify",
+]  # fmt: skip
 
+MOST = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
+STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 
@@ -53,11 +65,7 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``input``, ``hidden``, ``output`` of an .npz file, each with numbers, one row for each step; raises
-    DescriptionError.
-
-    The form of a row depends on the network: see `verify`.
-    """
+    """Arrays ``input``, ``hidden``, ``output`` of an .npz file, (steps, ...), see `verify`; DescriptionErrors."""
     try:
         with Arrays(path) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
@@ -79,8 +87,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """A function that returns, as (n,) float32, the number of spikes of each neuron in the last step, or its graded
-    output."""
+    """A function that returns each neuron's spikes in the last step, or its graded output, (n,) float32."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -110,8 +117,7 @@ def _forms(shape: tuple[int, ...], steps: int | str) -> str:
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(steps, n) of an array for a signal of ``shape``, with elements row by row: from (steps, n), (steps, *shape),
-    or either with a batch of one after the steps. None for any other shape."""
+    """(steps, n) of an array (steps, n) or (steps, *shape), also with a batch of one after the steps; else None."""
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
         return array.reshape(len(array), n)
@@ -135,10 +141,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """The populations to compare: name, (steps, n) float64 activity of the original, and tolerance.
-
-    The input is checked first: its error is the most helpful one.
-    """
+    """The populations to compare: name, (steps, n) float64 activity, tolerance; the input is checked first."""
     _, given = _the_input(imported, arrays["input"])
     names = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
@@ -191,3 +194,78 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
         if first and not whole:
             break
     return Verdict(step + 1, first, wrong, sum(expected.size for _, expected, _ in compared))
+
+
+# a search for the dialects and options with which a file reproduces the activity of the original -------------------
+@dataclass(frozen=True)
+class SearchResult:
+    """A way to read a file: arguments of `import_nir`."""
+
+    dialect: str
+    dt: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        """The trial as options of the command line."""
+        options = "".join(f" --option {key}={value}" for key, value in self.options.items())
+        return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
+
+
+def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[SearchResult]:
+    """All dialects with all options that affect a file's nodes, the given dialect first."""
+    kinds = {node.kind for node in graph.nodes.values()}
+    for name in sorted(DIALECTS, key=lambda name: name != dialect):
+        table = DIALECTS[name]
+        words: dict[str, dict[Any, None]] = {}
+        for key, option in table.options.items():
+            here = sorted(kinds.intersection(option.kinds)) if option.tried else []
+            # options without a default may differ from one kind of node to another
+            each = option.default is ASK and len(here) > 1
+            for target in [f"{kind}.{key}" for kind in here] if each else [key] * bool(here):
+                given = [options[target]] if name == dialect and target in options else []
+                words[target] = dict.fromkeys([*given, *option.tried])
+        if name == "snntorch":  # if the membranes of a last layer were recorded, it has no reset
+            for node in graph.of_kind(*table.options["reset_mechanism"].kinds):
+                if all(graph.nodes[after].kind == "Output" for after in graph.after[node.name]):
+                    words[f"{node.name}.reset_mechanism"] = {None: None, "none": None}
+        for step in (dt,) if table.counts else dict.fromkeys((dt, *STEPS)):
+            for chosen in product(*words.values()):
+                said = {key: value for key, value in zip(words, chosen, strict=True) if value is not None}
+                yield SearchResult(name, step, said)
+
+
+def fitting_dialects(path: str | os.PathLike) -> list[str]:
+    """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
+    found: list[str] = []
+    for trial in islice(other_readings(read_graph(path), "", None, {}), MOST):
+        if trial.dialect in found:
+            continue
+        try:
+            import_nir(path, trial.dialect, trial.dt, trial.options)
+        except SnnControlError:
+            continue
+        found.append(trial.dialect)
+    return found
+
+
+def search_dialects(
+    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
+    options: Mapping[str, Any], most: int = MOST,
+) -> tuple[list[SearchResult], str]:  # fmt: skip
+    """The readings of a file that reproduce an activity exactly, and how many of how many were tried.
+
+    dialect, dt, options : the reading that differed
+    arrays : as `snn_control.nir.verification.load_activity` returns them
+    """
+    trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
+    found: list[SearchResult] = []
+    for trial in trials[:most]:
+        if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
+            continue  # only the step differs
+        try:
+            verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, whole=False)
+            if verdict.identical:
+                found.append(trial)
+        except SnnControlError:  # the dialect's exporter cannot have written the file
+            continue
+    return found, f"{len(trials)} of {len(trials)}" if len(trials) <= most else f"{most} of more than {most}"

@@ -42,8 +42,7 @@ def _pool(p: Projection) -> str:
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
         return ""
-    one = np.float32(w.flat[0])
-    return {np.float32(1): "SumPool2d", np.float32(1 / w[0].size): "AvgPool2d"}.get(one, "")
+    return {np.float32(1): "SumPool2d", np.float32(1 / w[0].size): "AvgPool2d"}.get(np.float32(w.flat[0]), "")
 
 
 def plain(value: Any) -> Any:
@@ -53,11 +52,7 @@ def plain(value: Any) -> Any:
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """The node, and the shapes of its input and output.
-
-    before : shape of the presynaptic side; for other connections than convolutions, weights and indices are already
-        arrays
-    """
+    """The node, and the shapes of its input and output; ``before`` is that of the presynaptic side."""
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
         return _convolution(nir, p, before, n_post)
@@ -127,8 +122,6 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
         return node, takes, gives
     bias = np.zeros(len(weights), np.float32) if bias is None else bias
     if len(takes) == 3:
-        two = nir.Conv2d(takes[1:], weights, c.stride, c.padding, c.dilation, 1, bias, metadata=metadata)
-        return two, takes, gives
+        return nir.Conv2d(takes[1:], weights, c.stride, c.padding, c.dilation, 1, bias, metadata=metadata), takes, gives
     padding, kernel = c.padding if isinstance(c.padding, str) else c.padding[1], weights[:, :, 0]
-    one = nir.Conv1d(takes[1], kernel, c.stride[1], padding, c.dilation[1], 1, bias, metadata=metadata)
-    return one, takes, gives
+    return nir.Conv1d(takes[1], kernel, c.stride[1], padding, c.dilation[1], 1, bias, metadata=metadata), takes, gives

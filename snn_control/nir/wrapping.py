@@ -93,7 +93,6 @@ def _decoder(dt: float, population: Population, weights: Any, readout: str, step
 
 
 def _each(what: str, value: Any, name: str, size: int) -> Any:
-    """A number, or (size,) numbers."""
     numbers = np.asarray(value, np.float64)
     if numbers.size == 1:
         return float(numbers.ravel()[0])

@@ -16,14 +16,8 @@ from ..engine.memory import load_i64, load_u32, store_i64
 from ..errors import RuntimeFault
 
 __all__ = [
-    "check_libc",
-    "now_boottime",
-    "now_monotonic",
-    "now_realtime",
-    "semaphore_drain",
-    "semaphore_wait",
-    "sleep_until",
-]
+    "check_libc", "now_boottime", "now_monotonic", "now_realtime", "semaphore_drain", "semaphore_wait", "sleep_until",
+]  # fmt: skip
 
 CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_BOOTTIME, TIMER_ABSTIME = 0, 1, 7, 1
 EINTR, ETIMEDOUT = 4, 110

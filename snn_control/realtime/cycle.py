@@ -1,8 +1,7 @@
 """The compiled part of the control loop: the ways to wait for a tick, and what each of them does around it.
 
-``run`` is one nogil function on one int64 table. Python writes the settings before the start; afterwards it only writes
-STOP. The loop's counters are in the same table and can be read at any time. The words are defined in `table`, the parts
-of a tick in `parts`, the rules of the modes in `loop`, those of ports in `port`.
+``run`` is one nogil function on one int64 table (`table`). Python writes the settings before the start, afterwards only
+STOP; counters can be read at any time. The rules of the modes are in `loop`, those of ports in `port`.
 """
 
 from __future__ import annotations
@@ -15,26 +14,11 @@ from ..engine.control import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.outputs import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import load_f64
 from ..engine.slots import AGE
+from . import parts
 from . import table as words
 from .clock import now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .handover import commit, take_over
 from .histogram import record, record_since
-from .parts import (
-    ages_by_clock,
-    ages_by_count,
-    call_all,
-    check_stamps,
-    clock,
-    count_sleep,
-    finished,
-    newest_stamp,
-    publish_final,
-    stopping,
-    take,
-    take_all,
-    tick,
-    ticked,
-)
 from .port import LOCKSTEP, REALTIME, WITHHELD
 from .table import add, get, input_row, put, row_of, slot_of
 
@@ -59,8 +43,8 @@ def _wait_deadline(table, deadline, stops):
     stops : return -1 as soon as the loop has to stop
     """
     wake = deadline - min(EARLY_NS, get(table, words.PERIOD) // 10)
-    while not (stops and stopping(table)):
-        now = clock(table)
+    while not (stops and parts.stopping(table)):
+        now = parts.clock(table)
         if now >= deadline:
             return now
         store_release(table + 8 * words.HEARTBEAT, now)
@@ -98,11 +82,9 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether the data behind a command became older than its limit plus a period while the tick was computed.
-
-    A thread of a higher priority may have preempted this one. A ramp to the safe value must not jump, so such a command
-    is withheld, and the next tick starts the ramp.
-    """
+    """Whether the data behind a command became older than its limit plus a period while the tick was computed. A thread
+    of a higher priority may have preempted this one. A ramp to the safe value must not jump, so such a command is
+    withheld, and the next tick starts the ramp."""
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
     for k in range(get(table, words.N_INPUTS)):
@@ -156,10 +138,10 @@ def _realtime_tick(table, now, deadline):
     if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, moment, commanded)
-    count_sleep(table)
-    take_all(table, now)
-    ages_by_clock(table, now)
-    end = tick(table)
+    parts.count_sleep(table)
+    parts.take_all(table, now)
+    parts.ages_by_clock(table, now)
+    end = parts.tick(table)
     withheld = _too_late(table, end - now)
     put(table, words.PUBLISHING, 1)
     if handover != 0:
@@ -167,13 +149,13 @@ def _realtime_tick(table, now, deadline):
         withheld |= not commit(handover, moment)
     add(table, words.WITHHELD_TICKS, withheld)
     stamp = now_realtime(table + 8 * words.TIMESPEC)
-    call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
+    parts.call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
     put(table, words.PUBLISHING, 0)
-    call_all(table, words.OBSERVERS, stamp, end)
-    newest = newest_stamp(table)
+    parts.call_all(table, words.OBSERVERS, stamp, end)
+    newest = parts.newest_stamp(table)
     if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
         add(table, words.STAMPS_UNRELATED, 1)
-    ticked(table)
+    parts.ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
     return next_deadline(table, deadline, now, get(table, words.LAST_TICK))
 
@@ -192,7 +174,7 @@ def _all_safe(table):
 @register_jitable
 def _go_safe(table, deadline):
     """Continue ticking in fault until every command is the safe one, so that ramping outputs keep their slew."""
-    last = clock(table) + RAMP_NS
+    last = parts.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
         put(get(table, words.CONTROL), DRIVER, STOPPED)
@@ -208,10 +190,10 @@ def _wait_message(table, last):
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
-    while not stopping(table):
+    while not parts.stopping(table):
         semaphore_drain(get(table, words.SEMAPHORE))  # a post from here on ends the wait below
-        now = clock(table)
-        if take(table, row, now) > 0:
+        now = parts.clock(table)
+        if parts.take(table, row, now) > 0:
             put(row, words.IN_GOT, 1)
             return _wait_deadline(table, last + period // 2, True) if now < last + period // 2 else now
         if now >= latest:
@@ -225,28 +207,17 @@ def _wait_message(table, last):
 
 
 @register_jitable
-def _run_by_messages(table):
-    now = clock(table)
-    while not finished(table):
-        now = _wait_message(table, now)
-        if now < 0:
-            break
-        _realtime_tick(table, now, now)
-    if get(table, words.FINAL_COMMAND) != 0 and get(table, words.RAMPS) != 0 and get(table, words.TICKS) > 0:
-        _go_safe(table, get(table, words.LAST_TICK) + get(table, words.PERIOD))
-
-
-@register_jitable
 def _run_realtime(table):
-    period, phase = get(table, words.PERIOD), get(table, words.PHASE)
-    deadline = ((clock(table) - phase) // period + 1) * period + phase
-    while not finished(table):
-        now = _wait_deadline(table, deadline, True)
+    period, phase, by_messages = get(table, words.PERIOD), get(table, words.PHASE), get(table, words.TRIGGER) != 0
+    now = parts.clock(table)
+    deadline = ((now - phase) // period + 1) * period + phase
+    while not parts.finished(table):
+        now = _wait_message(table, now) if by_messages else _wait_deadline(table, deadline, True)
         if now < 0:
             break
-        deadline = _realtime_tick(table, now, deadline)
+        deadline = _realtime_tick(table, now, now if by_messages else deadline)
     if get(table, words.FINAL_COMMAND) != 0 and get(table, words.RAMPS) != 0 and get(table, words.TICKS) > 0:
-        _go_safe(table, deadline)
+        _go_safe(table, get(table, words.LAST_TICK) + period if by_messages else deadline)
 
 
 # ---------------------------------------------------------------- lockstep and free
@@ -255,16 +226,16 @@ def _run_realtime(table):
 @register_jitable
 def _gather(table):
     """Wait until every input has returned one message; False if the loop has to stop."""
-    since = clock(table)
-    while not stopping(table):
+    since = parts.clock(table)
+    while not parts.stopping(table):
         # drain first: a post from here on ends the wait below
         semaphore_drain(get(table, words.SEMAPHORE))
-        now = clock(table)
+        now = parts.clock(table)
         missing = 0
         for k in range(get(table, words.N_INPUTS)):
             row = input_row(table, k)
             if get(row, words.IN_GOT) == 0:
-                if take(table, row, now) > 0:
+                if parts.take(table, row, now) > 0:
                     put(row, words.IN_GOT, 1)
                     since = now
                 else:
@@ -288,42 +259,39 @@ def _gather(table):
 def _run_without_clock(table):
     """Lockstep and free mode: ages and stamps come from messages and ticks."""
     lockstep = get(table, words.MODE) == LOCKSTEP
-    while not finished(table):
+    while not parts.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
         if not lockstep:
-            take_all(table, now)
+            parts.take_all(table, now)
         elif not _gather(table):
             break
-        newest = newest_stamp(table)
+        newest = parts.newest_stamp(table)
         if lockstep:
-            check_stamps(table, newest)
-        ages_by_count(table, newest if lockstep else -1)
+            parts.check_stamps(table, newest)
+        parts.ages_by_count(table, newest if lockstep else -1)
         stamp = newest if newest >= 0 else get(table, words.TICK_STAMP) + get(table, words.PERIOD)
         put(table, words.TICK_STAMP, stamp)
-        end = tick(table)
+        end = parts.tick(table)
         if lockstep:
             now = end
         for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer it
             put(input_row(table, k), words.IN_GOT, 0)
-        call_all(table, words.OUTPUTS, stamp, now)
-        call_all(table, words.OBSERVERS, stamp, now)
-        ticked(table)
+        parts.call_all(table, words.OUTPUTS, stamp, now)
+        parts.call_all(table, words.OBSERVERS, stamp, now)
+        parts.ticked(table)
 
 
 def run(table):
     """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
     if get(table, words.WARM) != 0:  # the first call: touches the memory that the loop uses, calls no port
-        store_release(table + 8 * words.HEARTBEAT, clock(table))
+        store_release(table + 8 * words.HEARTBEAT, parts.clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return
     store_release(table + 8 * words.RUNNING, 1)
     if get(table, words.MODE) == REALTIME:
-        if get(table, words.TRIGGER) != 0:
-            _run_by_messages(table)
-        else:
-            _run_realtime(table)
+        _run_realtime(table)
     else:
         _run_without_clock(table)
     if get(table, words.FINAL_COMMAND) != 0:
-        publish_final(table)
+        parts.publish_final(table)
     store_release(table + 8 * words.RUNNING, 0)

@@ -78,10 +78,8 @@ def edges() -> np.ndarray:
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Percentile(s) ``q`` in 0 .. 100 as by numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty.
-
-    The value is the middle of the bucket, but at most the largest value; in the overflow it is the largest value.
-    """
+    """Percentile(s) ``q`` in 0 .. 100 as by numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty. The
+    value is the middle of the bucket, but at most the largest value; in the overflow it is the largest value."""
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
     total, largest = int(cumulative[-1]), int(snapshot[MAX])
@@ -100,11 +98,7 @@ def above(array: np.ndarray, ns: float) -> int:
 def summary(array: np.ndarray) -> dict[str, float]:
     """count, mean, p50, p99, p99.9, max and overflow; times in ns, NaN when empty."""
     n = int(array[COUNT])
-    percentiles = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]
-    return {
-        "count": n,
-        "mean": int(array[SUM]) / n if n else math.nan,
-        **dict(zip(("p50", "p99", "p99.9"), percentiles, strict=True)),
-        "max": float(array[MAX]) if n else math.nan,
-        "overflow": int(array[OVERFLOW]),
-    }
+    mean, largest = (int(array[SUM]) / n, float(array[MAX])) if n else (math.nan, math.nan)
+    p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]
+    overflow = int(array[OVERFLOW])
+    return {"count": n, "mean": mean, "p50": p50, "p99": p99, "p99.9": p999, "max": largest, "overflow": overflow}

@@ -2,8 +2,7 @@
 
 Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output ports, call the
 observers, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
-collector can delay a command. Python starts the loop, reads its statistics and stops it. The loop depends neither
-on the network nor on a middleware: it calls addresses (`port`).
+collector can delay a command. The loop depends neither on the network nor on a middleware: it calls addresses (`port`).
 
 Modes
 -----
@@ -14,17 +13,16 @@ realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase
     With a ``trigger``, a message of that input wakes it in place of the deadline: the tick comes at once, half a period
     after the last at the earliest and, without a message, one and a half periods at the latest (counted in
     ``timeouts``). A tick is a period of the network's time all the same; slew limits follow the time that passed.
-lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from
-    each input for each tick, which runs when every input has returned one, well-formed or not (an input that stops
-    the commands is not waited for). No clock is
-    read for the ages: an input with a fresh sample has age 0, any other grows by a period, -1 if it never
-    had one. All messages of a tick should have the same stamp. If not, the newest stamp T is that of
-    the tick, the tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age
-    T - s, so that the limits on staleness judge it. Nothing is dropped and no tick is withheld: waiting
-    for the "right" stamp would stop the commands for ever if a sender restarts at time 0. After
-    ``timeout_s`` without any message the missing inputs are counted and reported; the loop continues to wait.
-free : ticks without waiting and without a clock, ages by the lockstep rule: for replay and
-    benchmarks. Ports get tick * period_ns as ``now``.
+lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from each input
+    for each tick, which runs when every input has returned one, well-formed or not (an input that stops the commands is
+    not waited for). No clock is read for the ages: an input with a fresh sample has age 0, any other grows by a period,
+    -1 if it never had one. If the messages of a tick have different stamps, the newest one, T, is that of the tick, the
+    tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age T - s, so that the limits on
+    staleness judge it. Nothing is dropped and no tick is withheld: waiting for the "right" stamp would stop the
+    commands for ever if a sender restarts at time 0. After ``timeout_s`` without any message the missing inputs are
+    counted and reported; the loop continues to wait.
+free : ticks without waiting and without a clock, ages by the lockstep rule: for replay and benchmarks. Ports get
+    tick * period_ns as ``now``.
 
 Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest stamp of the tick's messages,
 or a period after the last tick if none has one, so that a command can be matched to its inputs by its stamp.
@@ -58,16 +56,33 @@ from . import table as words
 from .clock import check_libc
 from .handover import Handover
 from .port import MODES, InputPort, Port
-from .port_rows import NULL, input_rows, output_rows, table_rows
 from .rights import Rights, ask
 
 __all__ = ["Loop"]
+
+NULL = "must not be null: compiled code would jump or write there"
+#: word of an input's row -> the port's attribute, which it need not have
+OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN_UNAWAITED: "unawaited"}
+
+
+def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
+    """Rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null address."""
+    table = np.zeros((len(rows), width), np.int64)
+    for k, row in enumerate(rows):
+        for key, value in zip(keys, row, strict=True):
+            if value <= 0:
+                raise DescriptionError(f"{name}[{k}].{key}", value, NULL)
+        table[k, : len(keys)] = row
+    return table
+
+
+def _port_rows(name: str, width: int, keys: Sequence[str], ports: Sequence[InputPort | Port]) -> np.ndarray:
+    return _rows(name, width, keys, [[getattr(port, key) for key in keys] for port in ports])
 
 
 def _check(
     mode: str, period_ns: int, timeout_s: float, tick: int, inputs: Sequence[InputPort], trigger: InputPort | None
 ) -> None:
-    """Raise DescriptionError for parameters that make no loop."""
     if mode not in MODES:
         raise DescriptionError("mode", mode, f"must be one of {', '.join(MODES)}")
     if period_ns < 1:
@@ -116,34 +131,14 @@ class Loop:
     """
 
     def __init__(
-        self,
-        tick: int,
-        table: int,
-        period_ns: int,
-        inputs: Sequence[InputPort] = (),
-        outputs: Sequence[Port] = (),
-        safe: Sequence[tuple[int, int, int]] = (),
-        *,
-        observers: Sequence[Port] = (),
-        mode: str = "realtime",
-        control: int = 0,
-        guard: int = 0,
-        ramps: bool = False,
-        publish_budget_s: float = 0.0,
-        most_missed: int = 0,
-        halt: int = 0,
-        trigger: InputPort | None = None,
-        phase_ns: int = 0,
-        priority: int = 80,
-        cpus: Iterable[int] | None = None,
-        lock_memory: bool = True,
-        timeout_s: float = 1.0,
-        hold: Sequence[AbstractContextManager] = (),
-        keep: object = None,
-        memory: np.ndarray | None = None,
-        handover: Handover | None = None,
-        name: str = "control loop",
-    ) -> None:
+        self, tick: int, table: int, period_ns: int, inputs: Sequence[InputPort] = (), outputs: Sequence[Port] = (),
+        safe: Sequence[tuple[int, int, int]] = (), *, observers: Sequence[Port] = (), mode: str = "realtime",
+        control: int = 0, guard: int = 0, ramps: bool = False, publish_budget_s: float = 0.0, most_missed: int = 0,
+        halt: int = 0, trigger: InputPort | None = None, phase_ns: int = 0, priority: int = 80,
+        cpus: Iterable[int] | None = None, lock_memory: bool = True, timeout_s: float = 1.0,
+        hold: Sequence[AbstractContextManager] = (), keep: object = None, memory: np.ndarray | None = None,
+        handover: Handover | None = None, name: str = "control loop",
+    ) -> None:  # fmt: skip
         _check(mode, period_ns, timeout_s, tick, inputs, trigger)
         check_libc()
         self.mode, self.name, self.period_ns = mode, name, period_ns
@@ -155,66 +150,37 @@ class Loop:
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
         self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
-        self._table = np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
-        self._handover = handover
-        self._address = int(self._table.ctypes.data)
-        self._write_settings(
-            tick, table, phase_ns, timeout_s, control, guard, ramps, publish_budget_s, most_missed, halt
-        )
-        self._write_rows(inputs, outputs, observers, safe, trigger)
+        self._handover, self._table = handover, np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
+        self._inputs = _port_rows("inputs", words.IN_WORDS, ("function", "context", "slot"), inputs)
+        for word, key in OPTIONAL.items():
+            self._inputs[:, word] = [getattr(port, key, 0) for port in inputs]
+        self._rows = {
+            words.INPUTS: self._inputs,
+            words.OUTPUTS: _port_rows("outputs", words.OUT_WORDS, ("function", "context"), outputs),
+            words.OBSERVERS: _port_rows("observers", words.OUT_WORDS, ("function", "context"), observers),
+            words.SAFES: _rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
+        }
+        settings = {
+            words.MODE: MODES[mode], words.PERIOD: period_ns, words.PHASE: phase_ns % period_ns,
+            words.TIMEOUT: round(timeout_s * 1e9), words.TICK: tick, words.TICK_TABLE: table,
+            words.SEMAPHORE: self.semaphore, words.CONTROL: control or self._nobody.ctypes.data,
+            words.GUARD: guard or self._nobody.ctypes.data, words.RAMPS: ramps,
+            words.BUDGET: round(publish_budget_s * 1e9), words.HALT: halt, words.MOST_MISSED: most_missed,
+            words.HANDOVER: 0 if handover is None else handover.context,
+            words.TRIGGER: 0 if trigger is None else self._inputs[self.inputs.index(trigger)].ctypes.data,
+            words.WAKE_HISTOGRAM: self.wake.ctypes.data, words.TICK_HISTOGRAM: self.duration.ctypes.data,
+            words.LATENCY_HISTOGRAM: self.latency.ctypes.data,
+            **{word: rows.ctypes.data for word, rows in self._rows.items()},
+            **{word + 1: len(rows) for word, rows in self._rows.items()},
+        }  # fmt: skip
+        self._table[list(settings)] = list(settings.values())
         self._thread: threading.Thread | None = None
         self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
-        self._warm_up()
-
-    def _warm_up(self) -> None:
-        """Call the compiled code once, without a tick or a port: it touches the memory that the loop uses."""
-        self._table[words.WARM] = 1
-        self._run(self._address)
+        self._table[words.WARM] = 1  # without a tick or a port: it touches the memory that the loop uses
+        self._run(self.table)
         self._table[words.WARM] = 0
-
-    def _write_rows(
-        self, inputs: Sequence[InputPort], outputs: Sequence[Port], observers: Sequence[Port],
-        safe: Sequence[tuple[int, int, int]], trigger: InputPort | None,
-    ) -> None:  # fmt: skip
-        """Lay out the ports, and write their addresses into the table."""
-        self._inputs = input_rows(inputs)
-        self._rows = {
-            words.INPUTS: self._inputs,
-            words.OUTPUTS: output_rows("outputs", outputs),
-            words.OBSERVERS: output_rows("observers", observers),
-            words.SAFES: table_rows("safe", words.SAFE_WORDS, ("command", "values", "length"), safe),
-        }
-        for word, rows in self._rows.items():
-            self._table[[word, word + 1]] = rows.ctypes.data, len(rows)
-        if trigger is not None:
-            self._table[words.TRIGGER] = self._inputs[self.inputs.index(trigger)].ctypes.data
-
-    def _write_settings(
-        self, tick: int, table: int, phase: int, timeout: float, control: int, guard: int, ramps: bool, budget: float,
-        most_missed: int, halt: int,
-    ) -> None:  # fmt: skip
-        for word, value in {
-            words.MODE: MODES[self.mode],
-            words.PERIOD: self.period_ns,
-            words.PHASE: phase % self.period_ns,
-            words.TIMEOUT: round(timeout * 1e9),
-            words.TICK: tick,
-            words.TICK_TABLE: table,
-            words.SEMAPHORE: self.semaphore,
-            words.CONTROL: control or self._nobody.ctypes.data,
-            words.GUARD: guard or self._nobody.ctypes.data,
-            words.RAMPS: ramps,
-            words.BUDGET: round(budget * 1e9),
-            words.HALT: halt,
-            words.MOST_MISSED: most_missed,
-            words.HANDOVER: self._handover.context if self._handover is not None else 0,
-            words.WAKE_HISTOGRAM: self.wake.ctypes.data,
-            words.TICK_HISTOGRAM: self.duration.ctypes.data,
-            words.LATENCY_HISTOGRAM: self.latency.ctypes.data,
-        }.items():
-            self._table[word] = value
 
     @property
     def semaphore(self) -> int:
@@ -224,7 +190,7 @@ class Loop:
     @property
     def table(self) -> int:
         """Address of the table of `cycle`, for a watchdog."""
-        return self._address
+        return int(self._table.ctypes.data)
 
     @property
     def grid(self) -> dict[str, int | bool]:
@@ -235,17 +201,17 @@ class Loop:
     @property
     def running(self) -> bool:
         """Whether the compiled loop runs; false after the final safe command, and in a fork of the process."""
-        return self._process == os.getpid() and bool(read_word(self._address + 8 * words.RUNNING))
+        return self._process == os.getpid() and bool(read_word(self.table + 8 * words.RUNNING))
 
     @property
     def heartbeat_age_ns(self) -> int:
         """Time since the last sign of life."""
-        return max(time.monotonic_ns() - read_word(self._address + 8 * words.HEARTBEAT), 0)
+        return max(time.monotonic_ns() - read_word(self.table + 8 * words.HEARTBEAT), 0)
 
     @property
     def ticks(self) -> int:
         """Number of ticks since the last reset."""
-        return read_word(self._address + 8 * words.TICKS)
+        return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
         """Clear statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
@@ -269,7 +235,7 @@ class Loop:
         with self._alone("run"):
             self._table[words.STOP] = self._table[words.FINAL_COMMAND] = 0
             self._table[words.TICK_LIMIT] = self._table[words.TICKS] + ticks
-            self._run(self._address)
+            self._run(self.table)
 
     def start(self, ticks: int = 0) -> Rights:
         """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; returns the rights that it
@@ -292,7 +258,7 @@ class Loop:
                     self.rights = ask(**self._wanted)  # type: ignore[arg-type]
                     self._table[words.RUNNING] = 1
                     begun.set()
-                    self._run(self._address)
+                    self._run(self.table)
             except BaseException as error:
                 faults.append(error)
             finally:
@@ -304,11 +270,11 @@ class Loop:
         atexit.register(self.stop)
         try:
             self._thread.start()
+            begun.wait()
         except RuntimeError as error:  # the system gives no more threads
             atexit.unregister(self.stop)
             self._thread = None
-            raise RuntimeFault(f"{self.name} did not start: {error}") from error
-        begun.wait()
+            faults.append(error)
         if faults:
             self.stop()
             raise RuntimeFault(f"{self.name} did not start: {faults[0]}") from faults[0]
@@ -316,16 +282,14 @@ class Loop:
 
     def stop(self, timeout: float = 2.0) -> bool:
         """Stop the loop, which publishes the final safe command; True if its thread has ended within ``timeout`` [s].
-
-        That takes a tick, and up to 1 s more with outputs that ramp. Any thread, and a signal handler, may call it.
-        """
+        That takes a tick, and up to 1 s more with outputs that ramp. Any thread, and a signal handler, may call it."""
         if self._thread is None:
             return True
         if not self._lock.acquire(timeout=timeout):  # another thread starts or stops the loop
             return False
         try:
             if self._thread is not None:
-                write_word(self._address + 8 * words.STOP, 1)
+                write_word(self.table + 8 * words.STOP, 1)
                 ctypes.CDLL(None).sem_post(ctypes.c_void_p(self.semaphore))
                 if self._thread.ident is None:  # a signal during `start`: the thread stops at its first check
                     return False
@@ -338,12 +302,9 @@ class Loop:
             self._lock.release()
 
     def alive(self, max_age: float) -> bool:
-        """Whether the loop runs and has updated its heartbeat within ``max_age`` [s].
-
-        It does so in every tick, and every 20 ms while it waits; otherwise the tick or a port hangs.
-        """
-        age = time.monotonic_ns() - read_word(self._address + 8 * words.HEARTBEAT)
-        return self.running and age <= max_age * 1e9
+        """Whether the loop runs and has updated its heartbeat within ``max_age`` [s]. It does so in every tick, and
+        every 20 ms while it waits; otherwise the tick or a port hangs."""
+        return self.running and self.heartbeat_age_ns <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
         """In lockstep: names of the inputs that have not yet returned a message for the next tick."""
@@ -359,31 +320,21 @@ class Loop:
         p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has for each name taken, errors, timeouts and the
         port's own counters.
         """
-        now = time.monotonic_ns()
         table, rows = self._table.copy(), self._inputs.copy()
         return {
-            "mode": self.mode,
-            "running": self.running,
+            "mode": self.mode, "running": self.running,
             **{key: int(table[word]) for key, word in words.COUNTERS.items()},
-            "taken": int(rows[:, words.IN_TAKEN].sum()),
-            "take_errors": int(rows[:, words.IN_ERRORS].sum()),
-            "starved": bool(table[words.STARVED]),
-            "waiting": self.waiting(),
-            "wake": histogram.summary(self.wake),
-            "tick": histogram.summary(self.duration),
+            "taken": int(rows[:, words.IN_TAKEN].sum()), "take_errors": int(rows[:, words.IN_ERRORS].sum()),
+            "starved": bool(table[words.STARVED]), "waiting": self.waiting(),
+            "wake": histogram.summary(self.wake), "tick": histogram.summary(self.duration),
             "latency": histogram.summary(self.latency),
             "inputs": {
-                port.name: {
-                    "taken": int(row[words.IN_TAKEN]),
-                    "errors": int(row[words.IN_ERRORS]),
-                    "timeouts": int(row[words.IN_TIMEOUTS]),
-                    **port.counters(),
-                }
-                for port, row in zip(self.inputs, rows, strict=False)
+                port.name: {key: int(row[word]) for key, word in words.INPUT_COUNTERS.items()} | port.counters()
+                for port, row in zip(self.inputs, rows, strict=True)
             },
             "heartbeat_age_ns": self.heartbeat_age_ns,
-            "tick_age_ns": max(now - int(table[words.LAST_TICK]), 0),
-        }
+            "tick_age_ns": max(time.monotonic_ns() - int(table[words.LAST_TICK]), 0),
+        }  # fmt: skip
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:

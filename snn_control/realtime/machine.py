@@ -9,8 +9,8 @@ import ctypes
 import importlib.util
 import os
 import platform
-import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -76,18 +76,13 @@ def _share(root: Path) -> Iterator[Finding]:
         yield Finding("real-time share", OK, "not limited")
     elif text:
         share = int(text) / int(_text(root / "proc/sys/kernel/sched_rt_period_us") or "1000000")
-        level = OK if share >= 0.9 else WARNING
-        mend = "" if level == OK else "sudo sysctl -w kernel.sched_rt_runtime_us=950000"
-        yield Finding("real-time share", level, f"SCHED_FIFO may use {share:.0%} of each CPU", mend)
+        verdict = (OK, "") if share >= 0.9 else (WARNING, "sudo sysctl -w kernel.sched_rt_runtime_us=950000")
+        yield Finding("real-time share", verdict[0], f"SCHED_FIFO may use {share:.0%} of each CPU", verdict[1])
 
 
 def _asked() -> Rights:
-    """The rights that a thread of the loop would get; that thread ends here."""
-    got: list[Rights] = []
-    thread = threading.Thread(target=lambda: got.append(ask(priority=LOOP_PRIORITY)))
-    thread.start()
-    thread.join()
-    return got[0]
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(ask, LOOP_PRIORITY).result()
 
 
 def _rights(rights: Callable[[], Rights]) -> Iterator[Finding]:
@@ -132,7 +127,6 @@ def _real_time_threads() -> Iterator[tuple[str, int, int]]:
 
 
 def _others(threads: list[tuple[str, int, int]]) -> Finding:
-    """Threads of other processes that would preempt the loop."""
     names = {f"{name} ({number})" for name, number, priority in threads if priority >= LOOP_PRIORITY}
     if not names:
         return Finding("other real-time threads", OK, f"none at SCHED_FIFO {LOOP_PRIORITY} or above")
@@ -143,7 +137,6 @@ def _others(threads: list[tuple[str, int, int]]) -> Finding:
 
 
 def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Finding]:
-    """Who waits for whom where ros2_control runs beside a controller node."""
     running = {number: priority for name, number, priority in sorted(threads) if name == MANAGER}
     if running or asked:
         where = ", ".join(f"({number}) at SCHED_FIFO {priority}" for number, priority in running.items())
@@ -156,10 +149,9 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
 
 
 def _parent(process: Path) -> int:
-    for line in _text(process / "status").splitlines():
-        if line.startswith("PPid:"):
-            return int(line.split()[1])
-    return 0
+    """Number of its parent process; 0 if it has ended."""
+    after_name = _text(process / "stat").rpartition(")")[2].split()
+    return int(after_name[1]) if after_name else 0
 
 
 def _clock() -> Finding:
@@ -182,13 +174,12 @@ def _middleware(root: Path) -> Iterator[Finding]:
         name = os.environ.get("RMW_IMPLEMENTATION", "the default")
         yield Finding("ROS 2", OK, f"{os.environ.get('ROS_DISTRO') or 'rclpy is there'}, middleware {name}")
     if text := _text(root / "proc/sys/net/core/rmem_max"):
-        size = int(text)
-        mend = f"sudo sysctl -w net.core.rmem_max={BURSTS}"
-        level = OK if size >= BURSTS else NOTE
-        found = f"net.core.rmem_max is {size >> 10} KiB" + (
-            "" if level == OK else ": bursts of camera packets are lost"
-        )
-        yield Finding("socket buffers", level, found, "" if level == OK else mend)
+        found = f"net.core.rmem_max is {int(text) >> 10} KiB"
+        if int(text) >= BURSTS:
+            yield Finding("socket buffers", OK, found)
+        else:
+            mend = f"sudo sysctl -w net.core.rmem_max={BURSTS}"
+            yield Finding("socket buffers", NOTE, f"{found}: bursts of camera packets are lost", mend)
 
 
 def _cache() -> Finding:
@@ -196,16 +187,11 @@ def _cache() -> Finding:
 
     folder = usable_folder()
     if folder is None:
-        mend = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
-        return Finding(
-            "compiled kernels", WARNING, "no folder to keep them: each start compiles, for half a minute", mend
-        )
-    try:
-        kept = folder == cache_folder()
-    except RuntimeError:
-        kept = False
-    if not kept:
-        return Finding("compiled kernels", WARNING, f"kept in {folder}, which a restart may empty", KEEP)
-    count = sum(1 for file in folder.rglob("*") if file.is_file())
-    mend = "" if count else "snn_control check FILE compiles what FILE needs"
-    return Finding("compiled kernels", OK if count else NOTE, f"{counted(count, 'file')} in {folder}", mend)
+        found = "no folder to keep them: each start compiles, for half a minute"
+        return Finding("compiled kernels", WARNING, found, KEEP)
+    with suppress(RuntimeError):
+        if folder == cache_folder():
+            count = sum(1 for file in folder.rglob("*") if file.is_file())
+            mend = "" if count else "snn_control check FILE compiles what FILE needs"
+            return Finding("compiled kernels", OK if count else NOTE, f"{counted(count, 'file')} in {folder}", mend)
+    return Finding("compiled kernels", WARNING, f"kept in {folder}, which a restart may empty", KEEP)

@@ -18,21 +18,9 @@ from .port import FINAL, REALTIME
 from .table import add, get, input_row, put, row_of, slot_of
 
 __all__ = [
-    "ages_by_clock",
-    "ages_by_count",
-    "call_all",
-    "check_stamps",
-    "clock",
-    "count_sleep",
-    "finished",
-    "newest_stamp",
-    "publish_final",
-    "stopping",
-    "take",
-    "take_all",
-    "tick",
-    "ticked",
-]
+    "ages_by_clock", "ages_by_count", "call_all", "check_stamps", "clock", "count_sleep", "finished", "newest_stamp",
+    "publish_final", "stopping", "take", "take_all", "tick", "ticked",
+]  # fmt: skip
 
 #: shorter suspensions of the machine are ignored
 SLEPT_NS = 1_000_000

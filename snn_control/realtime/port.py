@@ -44,11 +44,9 @@ class Port(Protocol):
 
 
 class InputPort(Protocol):
-    """An input. ``slot`` is the address of its io slot.
-
-    A port whose attribute ``writes_age`` is true sets the age itself; the attribute ``limit_ns`` is an age beyond which
-    no command may depend on the input; one whose attribute ``unawaited`` is true is not waited for in lockstep.
-    """
+    """An input. ``slot`` is the address of its io slot. A port whose attribute ``writes_age`` is true sets the age
+    itself; the attribute ``limit_ns`` is an age beyond which no command may depend on the input; one whose attribute
+    ``unawaited`` is true is not waited for in lockstep."""
 
     name: str
     function: int

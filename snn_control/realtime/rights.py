@@ -2,7 +2,7 @@
 
 Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process. Any
 right may be refused (containers, ordinary users): each function requests one, returns what was granted and never
-raises. ``Rights.warnings()`` names what is missing and the command that grants it.
+raises.
 """
 
 from __future__ import annotations
@@ -87,10 +87,7 @@ def set_fifo(priority: int) -> int:
 @contextmanager
 def priority_of_new_threads(priority: int) -> Iterator[int]:
     """Threads created in the block inherit SCHED_FIFO ``priority`` (for example those of a middleware); yields the
-    priority granted.
-
-    Afterwards the calling thread is scheduled as before.
-    """
+    priority granted. Afterwards the calling thread is scheduled as before."""
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     granted = priority if priority > 0 and _fifo(priority) else 0
     try:
@@ -108,10 +105,8 @@ def may_lock_memory() -> bool:
 
 
 def lock_memory() -> bool:
-    """Keep every page of the process that was or will be touched in memory; True if granted.
-
-    MCL_ONFAULT locks only pages that are touched; without it, all reserved memory becomes resident.
-    """
+    """Keep every page of the process that was or will be touched in memory; True if granted. MCL_ONFAULT locks only
+    pages that are touched; without it, all reserved memory becomes resident."""
     if not may_lock_memory():
         return False
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
@@ -123,14 +118,6 @@ def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
         with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
     return tuple(sorted(os.sched_getaffinity(0)))
-
-
-def _least_timer_slack() -> int:
-    """Request a timer slack of 1 ns for the calling thread (50,000 by default); returns the slack in force [ns], -1
-    if unknown."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)
-    return int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))
 
 
 def block_signals() -> None:
@@ -177,9 +164,10 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     cpus : CPUs for the thread, None: all that it has
     memory : lock the process' memory
     """
-    missing = []
+    missing, libc = [], ctypes.CDLL(None)
     block_signals()
-    slack = _least_timer_slack()
+    libc.prctl(PR_SET_TIMERSLACK, ctypes.c_ulong(1), 0, 0, 0)  # 50,000 ns by default
+    slack = int(libc.prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0))  # -1: unknown
     if slack != 1 and priority <= 0:
         text = f"1 ns was not granted (got {slack} ns): wake-ups are late by up to that much"
         missing.append(warning("timer slack", text))

@@ -218,7 +218,6 @@ class Watchdog:
         del self._kept[loop]
 
     def _slots(self) -> np.ndarray:
-        """The words of each loop: (MOST_LOOPS, LOOP_WORDS)."""
         return self._table[WORDS:].reshape(MOST_LOOPS, LOOP_WORDS)
 
     def close(self) -> None:

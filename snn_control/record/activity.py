@@ -117,14 +117,12 @@ class ActivityRecorder(CompiledPort):
 
     def _of_rows(self, ticks: np.ndarray, spikes: np.ndarray) -> dict[str, np.ndarray]:
         return {
-            "stamp_ns": ticks[:, STAMP].copy(),
-            "now_ns": ticks[:, NOW].copy(),
-            "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64),
-            "spike_step": spikes[:, 0].copy(),
+            "stamp_ns": ticks[:, STAMP].copy(), "now_ns": ticks[:, NOW].copy(),
+            "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64), "spike_step": spikes[:, 0].copy(),
             "spike_population": (spikes[:, 1] >> 32).astype(np.min_scalar_type(max(len(self.populations), 1))),
             "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
             "population_names": np.array(self.populations),
-        }
+        }  # fmt: skip
 
     def still_there(self, ticks: int, spikes: int) -> bool:
         """Whether the ticks and spikes from these numbers on will not be overwritten soon."""

@@ -17,9 +17,9 @@ import numpy as np
 from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.control import DRIVER, ELAPSED, tuned_words
+from ..engine.input_values import NOWHERE
 from ..engine.kernels.outputs import FAULTED
 from ..engine.slots import EVENT_COLUMNS
-from ..engine.take_events import NOWHERE
 from ..errors import InputError, ProgramError
 from ..files import replace_file
 from ..realtime.handover import go_on_from

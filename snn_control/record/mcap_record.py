@@ -32,78 +32,85 @@ EVERY_S = 0.2  # between two looks for new ticks
 CHUNK = 256 * 1024  # bytes, at most
 SYNCED_S = 0.5  # between two moments at which all that was recorded is on the disk
 ENCAPSULATION = b"\0\1\0\0"
-#: type -> its definition
-TYPES = {
-    "snn_control/msg/Tick": (
-        "int64 tick\nint64[] control\nfloat64[] command\nint64[] spike_step\nuint16[] spike_population\n"
-        "uint32[] spike_neuron\n"
-    ),
-    "snn_control/msg/Values": "".join(f"int64 {key}\n" for key in HEADER) + "float64[] values\n",
-    "snn_control/msg/Events": "".join(f"int64 {key}\n" for key in HEADER)
-    + "int64[] t\nuint16[] x\nuint16[] y\nuint8[] p\n",
-    "snn_control/msg/State": (
-        "int64 tick\nint64 period_ns\nint64 faulted\nstring[] populations\nstring[] tunable\nuint8[] state\n"
-    ),
-    "snn_control/msg/Handover": "int64 tick\nint64[] motion\n",
-    "snn_control/msg/File": "string name\nuint8[] data\n",
-}
 SPIKES = {"spike_step": np.int64, "spike_population": np.uint16, "spike_neuron": np.uint32}
+SHOWN = dict.fromkeys(HEADER, int)  # of an input, before its numbers
+#: type of a message -> its fields: int, str, list of str, or the type of an array
+FIELDS: dict[str, dict[str, Any]] = {
+    "Tick": {"tick": int, "control": np.int64, "command": np.float64, **SPIKES},
+    "Values": {**SHOWN, "values": np.float64},
+    "Events": {**SHOWN, **EVENT_COLUMNS},
+    "State": {"tick": int, "period_ns": int, "faulted": int, "populations": list, "tunable": list, "state": np.uint8},
+    "Handover": {"tick": int, "motion": np.int64},
+    "File": {"name": str, "data": np.uint8},
+}
+NAMES = {int: "int64", str: "string", list: "string[]"}
 
 
 # CDR ----------------------------------------------------------------------------------------------------------------
-class _Cdr(bytearray):
-    """The fields of a message, each aligned to its own size."""
+def definition(kind: str) -> str:
+    """The definition of a message in a .msg file."""
+    return "".join(f"{NAMES.get(of) or np.dtype(of).name + '[]'} {name}\n" for name, of in FIELDS[kind].items())
 
-    def align(self, size: int) -> None:
-        self.extend(b"\0" * (-len(self) % size))
 
-    def words(self, *values: int) -> None:
-        self.align(8)
-        self.extend(struct.pack(f"<{len(values)}q", *values))
+def packed(kind: str, message: Mapping[str, Any]) -> bytes:
+    """A message in CDR: each field is aligned to its own size."""
+    out = bytearray()
 
-    def sequence(self, array: np.ndarray) -> None:
-        self.align(4)
-        self.extend(struct.pack("<I", array.size))
-        if array.size:
-            self.align(array.itemsize)
-            self.extend(array.tobytes())
+    def put(data: bytes, align: int) -> None:
+        out.extend(b"\0" * (-len(out) % align) + data)
 
-    def text(self, text: str) -> None:
+    def put_text(text: str) -> None:
         raw = text.encode() + b"\0"
-        self.align(4)
-        self.extend(struct.pack("<I", len(raw)) + raw)
+        put(struct.pack("<I", len(raw)) + raw, 4)
 
-    def message(self) -> bytes:
-        return ENCAPSULATION + bytes(self)
+    for name, of in FIELDS[kind].items():
+        value = message[name]
+        if of is int:
+            put(struct.pack("<q", value), 8)
+        elif of is str:
+            put_text(value)
+        else:
+            put(struct.pack("<I", len(value)), 4)
+            if of is list:
+                for text in value:
+                    put_text(text)
+            elif len(value):
+                put(np.asarray(value, of).tobytes(), np.dtype(of).itemsize)
+    return ENCAPSULATION + bytes(out)
 
 
-class _Reader:
-    """The fields of a message; raises ValueError where it ends too early."""
+def unpacked(kind: str, data: bytes) -> dict[str, Any]:
+    """The message of `packed`; raises ValueError where it ends too early."""
+    if data[:4] != ENCAPSULATION:
+        raise ValueError("is not little-endian CDR")
+    body, at = memoryview(data)[4:], 0
 
-    def __init__(self, data: bytes) -> None:
-        if data[:4] != ENCAPSULATION:
-            raise ValueError("is not little-endian CDR")
-        self._data, self._at = memoryview(data)[4:], 0
-
-    def _take(self, size: int, align: int) -> memoryview:
-        begin = self._at + -self._at % align
-        self._at = begin + size
-        if self._at > len(self._data):
+    def take(size: int, align: int) -> memoryview:
+        nonlocal at
+        begin = at + -at % align
+        at = begin + size
+        if at > len(body):
             raise ValueError("ends too early")
-        return self._data[begin : self._at]
+        return body[begin:at]
 
-    def words(self, n: int) -> tuple[int, ...]:
-        return struct.unpack(f"<{n}q", self._take(8 * n, 8))
+    def count() -> int:
+        return int(struct.unpack("<I", take(4, 4))[0])
 
-    def count(self) -> int:
-        return int(struct.unpack("<I", self._take(4, 4))[0])
+    def text() -> str:
+        return bytes(take(count(), 1)[:-1]).decode()
 
-    def sequence(self, kind: Any) -> np.ndarray:
-        n, dtype = self.count(), np.dtype(kind)
-        return np.frombuffer(self._take(n * dtype.itemsize, dtype.itemsize), dtype) if n else np.zeros(0, dtype)
-
-    def text(self) -> str:
-        return bytes(self._take(self.count(), 1)[:-1]).decode()
+    message: dict[str, Any] = {}
+    for name, of in FIELDS[kind].items():
+        if of is int:
+            (message[name],) = struct.unpack("<q", take(8, 8))
+        elif of is str:
+            message[name] = text()
+        elif of is list:
+            message[name] = [text() for _ in range(count())]
+        else:
+            n, dtype = count(), np.dtype(of)
+            message[name] = np.frombuffer(take(n * dtype.itemsize, dtype.itemsize if n else 1), dtype)
+    return message
 
 
 # writing ------------------------------------------------------------------------------------------------------------
@@ -145,23 +152,11 @@ class McapRecorder:
         """Write what is known before the first tick."""
         self._bag.start(profile="ros2", library="snn_control")
         first, faulted, state = self._inputs.beginning
-        head = _Cdr()
-        head.words(first, self._inputs.period_ns, faulted)
-        head.align(4)
-        head.extend(struct.pack("<I", len(self._activity.populations)))
-        for population in self._activity.populations:
-            head.text(population)
-        head.align(4)
-        head.extend(struct.pack("<I", len(self._inputs.tunable)))
-        for path in self._inputs.tunable:
-            head.text(path)
-        head.sequence(state)
-        self._put("state", "State", 0, 0, head.message())
+        head = {"tick": first, "period_ns": self._inputs.period_ns, "faulted": faulted, "state": state}
+        names = {"populations": self._activity.populations, "tunable": self._inputs.tunable}
+        self._put("state", "State", 0, 0, head | names)
         for file, content in files.items():
-            body = _Cdr()
-            body.text(file)
-            body.sequence(np.frombuffer(content, np.uint8))
-            self._put("files", "File", 0, 0, body.message())
+            self._put("files", "File", 0, 0, {"name": file, "data": np.frombuffer(content, np.uint8)})
         self._sync()
 
     def close(self) -> None:
@@ -221,43 +216,32 @@ class McapRecorder:
         steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # behind the ticks
         ends = np.searchsorted(found["spike_step"], steps)
         spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
-        inputs = [
-            (f"inputs/{name}", one, np.stack([one[key] for key in HEADER], 1)) for name, one in log.inputs.items()
-        ]
         for k, (stamp, end) in enumerate(zip(found["stamp_ns"].tolist(), ends.tolist(), strict=True)):
             number = log.first_tick + k + 1
             if k in log.handed:
-                body = _Cdr()
-                body.words(number)
-                body.sequence(np.asarray(log.handed[k], np.int64))
-                self._put("handovers", "Handover", stamp, number, body.message())
-            for topic, one, header in inputs:
-                body = _Cdr()
-                body.words(*header[k].tolist())
+                self._put("handovers", "Handover", stamp, number, {"tick": number, "motion": log.handed[k]})
+            for name, one in log.inputs.items():
+                shown: dict[str, Any] = {key: int(one[key][k]) for key in HEADER}
                 if "values" in one:
-                    body.sequence(one["values"][k])
+                    kind, shown["values"] = "Values", one["values"][k]
                 else:
                     part = slice(one["offsets"][k], one["offsets"][k + 1])
-                    for key in EVENT_COLUMNS:
-                        body.sequence(one[key][part])
-                self._put(topic, "Values" if "values" in one else "Events", stamp, number, body.message())
-            body = _Cdr()
-            body.words(number)
-            body.sequence(log.control[k])
-            body.sequence(found["command"][k])
-            for column in spikes.values():
-                body.sequence(column[begin:end])
-            self._put("ticks", "Tick", stamp, number, body.message())
+                    kind, shown = "Events", shown | {key: one[key][part] for key in EVENT_COLUMNS}
+                self._put(f"inputs/{name}", kind, stamp, number, shown)
+            tick = {"tick": number, "control": log.control[k], "command": found["command"][k]}
+            fired = {key: column[begin:end] for key, column in spikes.items()}
+            self._put("ticks", "Tick", stamp, number, tick | fired)
             begin = end
         return begin
 
-    def _put(self, topic: str, kind: str, stamp: int, number: int, data: bytes) -> None:
+    def _put(self, topic: str, kind: str, stamp: int, number: int, message: Mapping[str, Any]) -> None:
         if topic not in self._channels:
             name = f"snn_control/msg/{kind}"
             if name not in self._schemas:
-                self._schemas[name] = self._bag.register_schema(name, "ros2msg", TYPES[name].encode())
+                self._schemas[name] = self._bag.register_schema(name, "ros2msg", definition(kind).encode())
             full = f"/{self._name}/{topic}"
             self._channels[topic] = self._bag.register_channel(full, "cdr", self._schemas[name])
+        data = packed(kind, message)
         self._bag.add_message(self._channels[topic], stamp, data, stamp, number & 0xFFFFFFFF)
 
 
@@ -265,47 +249,29 @@ class McapRecorder:
 Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], str]
 
 
-class _Columns:
-    """Columns of numbers that grow by a part of a message each."""
+class _Topic:
+    """The messages of one topic, a growing column of numbers for each field."""
 
-    def __init__(self, kinds: Mapping[str, Any]) -> None:
-        self._kinds, self._raw = kinds, {key: bytearray() for key in kinds}
-        self.sizes: dict[str, list[int]] = {key: [] for key in kinds}
+    def __init__(self, kind: str) -> None:
+        self.kind, self.stamps = kind, array("q")
+        self._raw = {key: bytearray() for key in FIELDS[kind]}
+        self.sizes = {key: array("q") for key in FIELDS[kind]}
 
-    def take(self, reader: _Reader) -> None:
-        for key, kind in self._kinds.items():
-            part = reader.sequence(kind)
-            self._raw[key] += part.tobytes()
-            self.sizes[key].append(part.size)
+    def add(self, stamp: int, message: Mapping[str, Any]) -> None:
+        for key, value in message.items():
+            numbers = np.asarray(value)
+            self._raw[key] += numbers.tobytes()
+            self.sizes[key].append(numbers.size)
+        self.stamps.append(stamp)
 
     def column(self, key: str, messages: int) -> np.ndarray:
         """All numbers of the first messages."""
-        return np.frombuffer(self._raw[key], self._kinds[key])[: sum(self.sizes[key][:messages])].copy()
+        of = FIELDS[self.kind][key]
+        return np.frombuffer(self._raw[key], np.int64 if of is int else of)[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
         """The numbers of the first messages, a row each; raises ValueError if they are not equally long."""
         return self.column(key, messages).reshape(messages, -1 if messages else 0)
-
-
-class _Topic:
-    """The messages of one topic with the header of an input, or the number of a tick."""
-
-    def __init__(self, kind: str) -> None:
-        self.kind, self.words = kind, len(HEADER) if kind != "Tick" else 1
-        kinds: dict[str, Mapping[str, Any]] = {"Values": {"values": np.float64}, "Events": EVENT_COLUMNS}
-        self.columns = _Columns(kinds.get(kind, {"control": np.int64, "command": np.float64, **SPIKES}))
-        self._heads, self.stamps = bytearray(), array("q")
-
-    def take(self, stamp: int, reader: _Reader) -> None:
-        head = struct.pack(f"<{self.words}q", *reader.words(self.words))
-        self.columns.take(reader)
-        self._heads += head
-        self.stamps.append(stamp)
-
-    @property
-    def heads(self) -> np.ndarray:
-        """(messages, words) int64."""
-        return np.frombuffer(self._heads, np.int64).reshape(-1, self.words)
 
 
 def read_mcap(path: str | Path) -> Read:
@@ -319,7 +285,7 @@ def read_mcap(path: str | Path) -> Read:
     from ..events.files.storage import BAGS
 
     topics: dict[str, _Topic] = {}
-    states: list[_Reader] = []
+    states: list[dict[str, Any]] = []
     handed: dict[int, np.ndarray] = {}
     files: dict[str, bytes] = {}
     try:
@@ -328,17 +294,17 @@ def read_mcap(path: str | Path) -> Read:
             if storage.malformed:
                 break
             package, _, name = kind.rpartition("/")
-            if package != "snn_control/msg" or kind not in TYPES:
+            if package != "snn_control/msg" or name not in FIELDS:
                 continue
-            reader = _Reader(data)
+            message = unpacked(name, data)
             if name == "State":
-                states.append(reader)
+                states.append(message)
             elif name == "Handover":
-                handed |= {reader.words(1)[0]: reader.sequence(np.int64)}
+                handed[message["tick"]] = message["motion"]
             elif name == "File":
-                files |= {reader.text(): reader.sequence(np.uint8).tobytes()}
+                files[message["name"]] = message["data"].tobytes()
             else:
-                topics.setdefault(topic, _Topic(name)).take(stamp, reader)
+                topics.setdefault(topic, _Topic(name)).add(stamp, message)
         if len(states) != 1:
             with open(path, "rb") as file:
                 cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
@@ -352,36 +318,32 @@ def read_mcap(path: str | Path) -> Read:
 
 
 def _read(
-    state: _Reader,
-    topics: Mapping[str, _Topic],
-    files: dict[str, bytes],
-    handed: Mapping[int, np.ndarray],
+    state: Mapping[str, Any], topics: Mapping[str, _Topic], files: dict[str, bytes], handed: Mapping[int, np.ndarray],
     condition: str,
-) -> Read:
-    first, period, faulted = state.words(3)
-    populations = [state.text() for _ in range(state.count())]
-    tunable, block = tuple(state.text() for _ in range(state.count())), state.sequence(np.uint8)
+) -> Read:  # fmt: skip
+    first = state["tick"]
     ticks = next((one for one in topics.values() if one.kind == "Tick"), None)
     if ticks is None:
         raise ValueError("it ends before its first tick")
     inputs = {name.rpartition("/inputs/")[2]: one for name, one in topics.items() if one.kind != "Tick"}
-    numbers = ticks.heads[:, 0]
+    numbers = ticks.column("tick", len(ticks.stamps))
     gaps = np.flatnonzero(numbers != first + 1 + np.arange(len(numbers)))
     n = min([int(gaps[0]) if gaps.size else len(numbers), *(len(one.stamps) for one in inputs.values())])
     stamps = np.array(ticks.stamps[:n], np.int64)
-    arrays: dict[str, np.ndarray] = {key: ticks.columns.column(key, n) for key in SPIKES}
-    arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": ticks.columns.rows("command", n)}
-    arrays |= {"population_names": np.array(populations), "overwritten": np.array([first, 0])}
-    control, log = ticks.columns.rows("control", n), {name: _columns(one, n) for name, one in inputs.items()}
+    arrays: dict[str, np.ndarray] = {key: ticks.column(key, n) for key in SPIKES}
+    arrays |= {"stamp_ns": stamps, "now_ns": stamps, "command": ticks.rows("command", n)}
+    arrays |= {"population_names": np.array(state["populations"]), "overwritten": np.array([first, 0])}
+    control, log = ticks.rows("control", n), {name: _columns(one, n) for name, one in inputs.items()}
     given = {tick - first - 1: motion for tick, motion in handed.items() if first < tick <= first + n}
-    found = InputLog(period, first, 0, log, control, bool(faulted), block, tunable, given)
+    faulted, tunable = bool(state["faulted"]), tuple(state["tunable"])
+    found = InputLog(state["period_ns"], first, 0, log, control, faulted, state["state"], tunable, given)
     return arrays, found, files, condition if n == len(numbers) else "damaged"
 
 
 def _columns(one: _Topic, n: int) -> dict[str, np.ndarray]:
     """The columns of an input, as of `InputLog`."""
-    columns = {key: one.heads[:n, k].copy() for k, key in enumerate(HEADER)}
+    columns = {key: one.column(key, n) for key in HEADER}
     if one.kind == "Values":
-        return columns | {"values": one.columns.rows("values", n)}
-    offsets = np.concatenate([[0], np.cumsum(one.columns.sizes["t"][:n], dtype=np.int64)])
-    return columns | {key: one.columns.column(key, n) for key in EVENT_COLUMNS} | {"offsets": offsets}
+        return columns | {"values": one.rows("values", n)}
+    offsets = np.concatenate([[0], np.cumsum(one.sizes["t"][:n], dtype=np.int64)])
+    return columns | {key: one.column(key, n) for key in EVENT_COLUMNS} | {"offsets": offsets}

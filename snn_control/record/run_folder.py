@@ -6,8 +6,7 @@
     <folder>/data.npz       arrays, no pickle
     <folder>/report.html    made later by snn_control.report
 
-Files are written atomically: each is written under a temporary name in the same folder, flushed to the
-disk and renamed. An old summary is removed first and the new one written last, so that a summary never
+Files are written atomically. An old summary is removed first and the new one written last, so that a summary never
 accompanies another run's arrays.
 
 Keys of the summary
@@ -44,29 +43,24 @@ All optional. Times are seconds since the run began; angles are radians.
 
 ======================  ========================  =====================================================
 t                       (n,) float64              time of the tracking samples [s]
-target                  (n, k) float64            position of the target, e.g. pan and tilt [rad]
-head                    (n, k) float64            position of what follows it [rad]
+target, head            (n, k) float64            position of the target, e.g. pan and tilt, and of what follows it
+                                                  [rad]
 error                   (n,) float64              distance of the two [unit of ``tracking``, e.g. degrees]
 axis_names              (k,) str                  names of the columns
 command_t               (c,) float64              time of the commands [s]; ``t`` if missing
 command                 (c, m) float64            commands [command_unit]
 command_names           (m,) str                  their names
 command_unit            () str                    their unit, e.g. ``rad/s``; empty if they differ
-frames                  (k, h, w, 3) uint8        pictures of the world, RGB, at some times of the run;
-                                                  ``about_the_pictures`` in the summary: what they show
-frame_t                 (k,) float64              their times [s]
-event_frames            (k, h, w, 3) uint8        pictures of the camera's events, at some times of the run
-event_frame_t           (k,) float64              their times [s]
+frames, event_frames    (k, h, w, 3) uint8        pictures of the world and of the camera's events, RGB
+frame_t, event_frame_t  (k,) float64              their times [s]
 events_*                                          counts of snn_control.report.event_plots.Survey: rate (ON, OFF
                                                   in each bin), pixels, intervals, points, ...
-rate_t                  (r,) float64              centres of the time bins of the event rate [s]
-event_rate              (r,) float64              events of the camera [1/s]
+rate_t, event_rate      (r,) float64              centres of time bins [s], and events of the camera in them [1/s]
 spike_t                 (s,) float64              time of each spike [s]
 spike_population        (s,) integer              index into ``population_names``
 spike_neuron            (s,) integer              index of the neuron in its population
-population_names        (p,) str                  names of the populations
-population_sizes        (p,) integer              number of neurons of each
-population_colours      (p,) integer              indices of their colours (snn_control.report.kit)
+population_names        (p,) str                  names of the populations; ``population_sizes``, number of neurons of
+                                                  each; ``population_colours``, indices into the palette of `report.kit`
 <name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
                                                   0 and the last infinite
 <name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..analysis.synapses import given_synapses
+from ..analysis.synapses import synapse_arrays
 from ..network import AllToAll, Projection
 from ..network.convolution import Convolution
 from .kit import EXCITES, INHIBITS, MUTED, WIDTH, colour_bar, signed_scale, whole_ticks
@@ -18,7 +18,7 @@ from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure, SubFigure
+    from matplotlib.figure import Figure
 
 __all__ = ["Synapses", "draw_weights", "synapses_of"]
 
@@ -64,22 +64,14 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None
     counted = p if kernels is None else replace(p, weights=np.ones(kernels.shape))  # zeros in a kernel are counted
-    pre, post, weights, delays = given_synapses(counted, n_pre, n_post)
+    pre, post, weights, delays = synapse_arrays(counted, n_pre, n_post)
     there = weights != 0 if p.learning is None else np.ones(weights.size, bool)
     pre, post = pre[there], post[there]
     return Synapses(
-        p.pre,
-        p.post,
-        dense=isinstance(p.connector, AllToAll),
-        places=weights.size,
-        pre_index=pre,
-        post_index=post,
-        weights=weights[there] if kernels is None else kernels.reshape(-1),
-        delays=np.rint(delays[there] / dt) * dt,
-        into=np.bincount(post, minlength=n_post),
-        out=np.bincount(pre, minlength=n_pre),
-        kernels=kernels,
-    )
+        p.pre, p.post, dense=isinstance(p.connector, AllToAll), places=weights.size, pre_index=pre, post_index=post,
+        weights=weights[there] if kernels is None else kernels.reshape(-1), delays=np.rint(delays[there] / dt) * dt,
+        into=np.bincount(post, minlength=n_post), out=np.bincount(pre, minlength=n_pre), kernels=kernels,
+    )  # fmt: skip
 
 
 # --- weights --------------------------------------------------------------------------------------
@@ -88,13 +80,6 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 def _one(values: np.ndarray) -> bool:
     """Whether all values are equal, so that a histogram is not useful."""
     return len(values) == 0 or bool((values == values[0]).all())
-
-
-def alike(s: Synapses) -> bool:
-    """Whether one line describes all: the synapses have one weight and delay, the neurons of each side one degree,
-    and either every place holds a synapse or none does."""
-    whole = not s.dense or len(s.weights) in (0, s.places)
-    return whole and all(_one(values) for values in (s.weights, s.delays, s.into, s.out))
 
 
 def _count(s: Synapses) -> str:
@@ -107,46 +92,34 @@ def draw_weights(
     figure: Figure, projections: Sequence[Synapses], colours: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
     """One row for each projection: its weights as an image, and histograms of what differs between its synapses and
-    neurons; below, one bar for each projection whose synapses are all equal.
+    neurons.
 
     colours : of inputs and populations
     """
-    rows, bars = [s for s in projections if not alike(s)], [s for s in projections if alike(s)]
-    height = 0.9 + 0.44 * len(bars) if bars else 0.0
-    figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(rows) + height)
-    parts: Any = figure.subfigures(2, 1, height_ratios=[2.6 * len(rows), height]) if rows and bars else [figure, figure]
-    if rows:
-        _panels(parts[0], rows, colours or {})
-    if bars:
-        _bars(parts[1].add_subplot(), bars)
-    said = [f"{s.title}: {_count(s)}, weights {_span(s.weights)}" for s in projections]
-    caption = "Red excites, blue inhibits. "
-    if any(s.kernels is not None for s in rows):
-        caption += "The kernels of a convolution are side by side; their weights of 0 count as well. "
-    caption += "Weights of 0 count as no synapse. " if any(s.kernels is None for s in projections) else ""
-    if any(_degrees_vary(s) for s in rows):
-        caption += "In-degree: synapses onto a neuron of the target; out-degree: synapses from a neuron of the source. "
-    caption += "A bar: all synapses of the projection are alike. " if bars else ""
-    return caption + "a.u.: the unit of the membrane over r.", f"Weights. {'; '.join(said)}."
-
-
-def _panels(figure: Figure | SubFigure, rows: Sequence[Synapses], colours: Mapping[str, str]) -> None:
-    """One row for each projection; text where all values are equal, and no column if they are equal in every row."""
+    figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(projections))
     columns: list[tuple[float, Any, Any, Any]] = [  # width, function that draws it, whether values differ, text if not
         (1.5, _matrix, lambda s: True, _count),
         (1.0, _weight_histogram, lambda s: not _one(s.weights), lambda s: f"all weights {_span(s.weights)}"),
         (1.0, _delay_histogram, lambda s: not _one(s.delays), _delay_text),
-        (1.2, partial(_degrees, colours=colours), _degrees_vary, _degree_text),
+        (1.2, partial(_degrees, colours=colours or {}), _degrees_vary, _degree_text),
     ]
-    columns = [column for column in columns if any(column[2](s) for s in rows)]
+    columns = [column for column in columns if any(column[2](s) for s in projections)]
     widths = {"width_ratios": [width for width, *_ in columns]}
-    grid = figure.subplots(len(rows), len(columns), squeeze=False, gridspec_kw=widths)
-    for axes, (s, (_, draw, vary, words)) in zip(grid.flat, product(rows, columns)):
+    grid = figure.subplots(len(projections), len(columns), squeeze=False, gridspec_kw=widths)
+    for axes, (s, (_, draw, vary, words)) in zip(grid.flat, product(projections, columns)):
         if vary(s):
             draw(axes, s)
         else:
             axes.axis("off")
             axes.text(0.5, 0.5, words(s), ha="center", va="center", color=MUTED, fontsize=10)
+    caption = "Red excites, blue inhibits. "
+    if any(s.kernels is not None for s in projections):
+        caption += "The kernels of a convolution are side by side; their weights of 0 count as well. "
+    caption += "Weights of 0 count as no synapse. " if any(s.kernels is None for s in projections) else ""
+    if any(_degrees_vary(s) for s in projections):
+        caption += "In-degree: synapses onto a neuron of the target; out-degree: synapses from a neuron of the source. "
+    said = [f"{s.title}: {_count(s)}, weights {_span(s.weights)}" for s in projections]
+    return caption + "a.u.: the unit of the membrane over r.", f"Weights. {'; '.join(said)}."
 
 
 def _span(values: np.ndarray, scale: float = 1.0) -> str:
@@ -165,26 +138,6 @@ def _degree_text(s: Synapses) -> str:
 
 def _degrees_vary(s: Synapses) -> bool:
     return not (_one(s.into) and _one(s.out))
-
-
-def _bars(axes: Axes, projections: Sequence[Synapses]) -> None:
-    """The weight of projections whose synapses are all equal."""
-    weights = np.array([float(s.weights[0]) if len(s.weights) else 0.0 for s in projections])
-    places = np.arange(len(weights))
-    bars = axes.barh(places, weights, 0.6, color=[EXCITES if w > 0 else INHIBITS for w in weights])
-    axes.bar_label(bars, [number(w) for w in weights.tolist()], padding=4, fontsize=9)
-    sizes = np.abs(weights[weights != 0])
-    if len(sizes) and sizes.max() > 30 * sizes.min():
-        axes.set_xscale("symlog", linthresh=float(10 ** np.floor(np.log10(sizes.min()))))
-    axes.axvline(0, color=MUTED, lw=0.8)
-    texts = [", ".join((_count(s), _delay_text(s), *_degree_text(s).split("\n"))) for s in projections]
-    axes.set_yticks(places, [f"{s.title}\n{text}" for s, text in zip(projections, texts)])
-    axes.tick_params(axis="y", length=0, labelsize=9)
-    axes.set_ylim(len(weights) - 0.5, -0.5)
-    axes.grid(False, axis="y")
-    axes.margins(x=0.12)
-    axes.set_title("Projections whose synapses are all alike")
-    axes.set(xlabel=WEIGHT, ylabel="")
 
 
 def _matrix(axes: Axes, s: Synapses) -> None:

@@ -6,7 +6,7 @@ text), which the encoder's lowering names (`engine.lowering.EncoderLowering.draw
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,27 +15,14 @@ from ..analysis.probe import sample
 from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, parameters_of, pooled, tuning
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
 from ..network import NeuronModel
-from .kit import (
-    EVENT_OFF,
-    EVENT_ON,
-    INK,
-    MUTED,
-    WIDTH,
-    axes_in_rows,
-    colour_bar,
-    ramp,
-    shades,
-    signed_image,
-    signed_scale,
-    whole_ticks,
-)
+from . import kit
 from .table import count, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_f_i", "draw_linear", "draw_pool", "draw_surface", "draw_tuning", "f_i_curves", "same_models"]
+__all__ = ["draw_events", "draw_f_i", "draw_linear", "draw_tuning", "f_i_curves", "same_models"]
 
 MOST_MODELS, MOST_NEURONS, MOST_DIMENSIONS = 12, 5, 8
 NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis without its yellow, unclear on white
@@ -74,13 +61,13 @@ def draw_f_i(
     """
     said = []
     shown = groups[:MOST_MODELS]
-    for axes, (names, model) in zip(axes_in_rows(figure, len(shown), 3, 3.1), shown):
+    for axes, (names, model) in zip(kit.axes_in_rows(figure, len(shown), 3, 3.1), shown):
         curves = f_i_curves(model, dt, max(driven.get(name, 0.0) for name in names))
-        own = shades(colours[names[0]], len(curves))
+        own = kit.shades(colours[names[0]], len(curves))
         for k, ((label, one, curve), colour) in enumerate(zip(curves, own)):
             ideal = closed_form(one, curve.current)
             if ideal is not None:
-                axes.plot(curve.current, ideal, color=INK, lw=0.8, ls=(0, (4, 3)), label="" if k else "closed form")
+                axes.plot(curve.current, ideal, color=kit.INK, lw=0.8, ls=(0, (4, 3)), label="" if k else "closed form")
             axes.plot(curve.current, curve.rate, color=colour, label=label or "measured")
             if np.isfinite(curve.rheobase):
                 axes.axvline(curve.rheobase, color=colour, lw=0.9, ls=":")
@@ -120,7 +107,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     responding = _alike([t for t in tunings if len(t.neurons)])
     shown = responding[:MOST_DIMENSIONS]
     said, sampled = [], False
-    for axes, (one, *same) in zip(axes_in_rows(figure, len(shown), 2, 2.7) if shown else [], shown):
+    for axes, (one, *same) in zip(kit.axes_in_rows(figure, len(shown), 2, 2.7) if shown else [], shown):
         n, name = len(one.neurons), names[one.dimension]
         many = count(n, "neuron") if n == one.of else f"{n} of {count(one.of, 'neuron')}"
         sampled |= n < one.of
@@ -132,9 +119,9 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         which = ", ".join(names[t.dimension] for t in (one, *same))
         said.append(f"{which}: {many}, up to {number(float(one.response.max()))}")
     if not shown:
-        figure.set_size_inches(WIDTH, 0.8)
+        figure.set_size_inches(kit.WIDTH, 0.8)
         text = "No neuron responds to any number, the others held in the middle of their range."
-        figure.text(0.01, 0.5, text, va="center", color=MUTED)
+        figure.text(0.01, 0.5, text, va="center", color=kit.MUTED)
     caption = "Each line is one neuron that responds to this number."
     if spec.size > 1:
         where = "the centre of a field" if isinstance(spec.encoder, FieldsEncoder) else "the middle of the range"
@@ -169,13 +156,13 @@ def _tuning_curves(axes: Axes, tuning: Tuning) -> None:
     from matplotlib.ticker import MaxNLocator
 
     curves = LineCollection([np.column_stack([tuning.x, y]) for y in tuning.response.T], linewidths=1.1)
-    curves.set(array=tuning.neurons, cmap=ramp(*NEURONS))
+    curves.set(array=tuning.neurons, cmap=kit.ramp(*NEURONS))
     axes.add_collection(curves)
     axes.autoscale_view()
     axes.set_xlim(tuning.x[0], tuning.x[-1])
     axes.xaxis.set_major_locator(MaxNLocator(6))
     if len(tuning.neurons) > 1:
-        colour_bar(axes, curves, "neuron [index]", ticks=MaxNLocator(6, integer=True))
+        kit.colour_bar(axes, curves, "neuron [index]", ticks=MaxNLocator(6, integer=True))
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
@@ -185,12 +172,12 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         return draw_tuning(figure, spec, dt, names)
     assert isinstance(spec.encoder, LinearEncoder)
     weights = np.asarray(spec.encoder.weights, np.float64).T
-    figure.set_size_inches(WIDTH, float(np.clip(1.4 + 0.12 * len(weights), 2.2, 5.0)))
+    figure.set_size_inches(kit.WIDTH, float(np.clip(1.4 + 0.12 * len(weights), 2.2, 5.0)))
     axes = figure.add_subplot()
-    signed_image(axes, weights, f"current per {spec.unit or 'unit'} [a.u.]")
+    kit.signed_image(axes, weights, f"current per {spec.unit or 'unit'} [a.u.]")
     axes.set_title(f"{count(spec.size)} drive {count(len(weights), 'neuron')}")
     axes.set(xlabel=f"{spec.name} [number]", ylabel="neuron [index]")
-    whole_ticks(axes)
+    kit.whole_ticks(axes)
     if len(names) <= 24:
         axes.set_xticks(np.arange(len(names)), names, rotation=45, ha="right", fontsize=8.5)
     silent = int(np.count_nonzero(~weights.any(axis=0)))
@@ -225,66 +212,47 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return x, y, (np.cos(angle) > 0).astype(np.int64)
 
 
-def draw_pool(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """The fields of a `PoolEncoder` on the sensor with the events of an example, and the encoder's output for them."""
-    encoder = spec.encoder
-    weights = {
-        "signed": f"an ON event adds {encoder.on_weight:g}, an OFF event takes {encoder.off_weight:g} away",
-        "merge": "every event adds 1",
-        "split": "ON and OFF events are counted apart, 1 each",
-    }[encoder.polarity]
-    response = {"sum": "", "binary": ", and the sign is taken", "saturate": f", up to {encoder.ceiling or 0:g}"}
-    leak = "afresh every tick" if encoder.tau is None else f"on what tau = {encoder.tau:g} s has left"
-    does = f"(the chequers), {leak}: {weights}{response[encoder.response]}"
-    return _draw_fields(figure, spec, dt, lambda pixels: f"sums the events of {pixels} pixels {does}")
-
-
-def draw_surface(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """The fields of a `SurfaceEncoder` on the sensor with the events of an example, and the encoder's output for
+def draw_events(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
+    """The fields of an encoder of events on the sensor with the events of an example, and the encoder's output for
     them."""
-    encoder = spec.encoder
-    value = "1 at an ON event, -1 at an OFF event" if encoder.polarity == "signed" else "1 at an event"
-    apart = ", ON and OFF apart," if encoder.polarity == "split" else ""
-    does = f"(the chequers) is {value}{apart} and decays with tau = {encoder.tau:g} s"
-    return _draw_fields(figure, spec, dt, lambda pixels: f"of {pixels} pixels {does}")
-
-
-def _draw_fields(figure: Figure, spec: EventsInput, dt: float, does: Callable[[str], str]) -> tuple[str, str]:
-    """does : number of pixels of a field -> description of what the encoder does with their events"""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)
-    panel = (WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one panel, without labels [inch]
-    figure.set_size_inches(WIDTH, min(6.5, panel * height / width) + 0.9)
+    panel = (kit.WIDTH - 1.0) / (1 + len(response)) - 0.6  # width of one panel, without labels [inch]
+    figure.set_size_inches(kit.WIDTH, min(6.5, panel * height / width) + 0.9)
     fields, *after = figure.subplots(1, 1 + len(response), squeeze=False)[0]
     lines, above = spec.encoder.lines(spec.size)
     across, down = (-(-np.arange(n + 1) * size // n) - 0.5 for n, size in ((columns, width), (rows, lines)))
     edges = across, down - above
     column, line = np.arange(width) * columns // width, (np.arange(height) + above) * rows // lines
     fields.imshow((line[:, None] + column) % 2, cmap="Greys", vmin=0, vmax=9, interpolation="nearest")
-    for name, on, colour in (("ON", 1, EVENT_ON), ("OFF", 0, EVENT_OFF)):
+    for name, on, colour in (("ON", 1, kit.EVENT_ON), ("OFF", 0, kit.EVENT_OFF)):
         fields.plot(x[p == on], y[p == on], ".", ms=2.6, mew=0, color=colour, label=name)
     fields.legend(loc="upper right", markerscale=4)
     fields.set_title(f"{width} × {height} pixels, {columns} × {rows} fields")
     titles = ["OFF events, pooled", "ON events, pooled"] if len(response) == 2 else ["what the encoder makes of it"]
-    scale = signed_scale(response)
-    ends = {"split": ([EVENT_OFF], [EVENT_ON]), "merge": ([INK],)}.get(spec.encoder.polarity, ([EVENT_OFF, EVENT_ON],))
+    scale = kit.signed_scale(response)
+    ends = {"split": ([kit.EVENT_OFF], [kit.EVENT_ON]), "merge": ([kit.INK],)}.get(
+        spec.encoder.polarity, ([kit.EVENT_OFF, kit.EVENT_ON],)
+    )
     for axes, image, title, colours in zip(after, response, titles, ends):
         if len(colours) == 1:
-            scale |= {"cmap": ramp("white", colours[0]), "vmin": 0.0}
+            scale |= {"cmap": kit.ramp("white", colours[0]), "vmin": 0.0}
         else:
-            scale |= {"cmap": ramp(colours[0], "white", colours[1])}
+            scale |= {"cmap": kit.ramp(colours[0], "white", colours[1])}
         shown = axes.pcolormesh(*edges, image, rasterized=True, **scale)
-        colour_bar(axes, shown, "drive in a tick [a.u.]")
+        kit.colour_bar(axes, shown, "drive in a tick [a.u.]")
         axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5), aspect="equal")
         axes.set_title(title)
     for axes in (fields, *after):
         axes.set(xlabel="x [px]", ylabel="y [px]")
         axes.grid(False)
     sizes = [sorted({int(n) for n in np.diff(e)}) for e in edges]
+    given = {key: value for key, value in vars(spec.encoder).items() if key != "grid" and value is not None}
+    stated = ", ".join(f"{key} = {value}" for key, value in given.items())
     pixels = " by ".join(" or ".join(str(n) for n in s) for s in sizes)
     caption = (
-        f"Each field {does(pixels)}. The example is a disc that moves to the right, "
+        f"A field (the chequers) has {pixels} pixels; {stated}. The example is a disc that moves to the right, "
         f"{count(len(x), 'event')} in one tick."
     )
     return caption, f"Receptive fields of {spec.name}: {columns} by {rows} on {width} by {height} pixels."

@@ -7,16 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import coding
 from ..analysis.synapses import decoder_rows
-from ..coding import (
-    ArgmaxDecoder,
-    Decoder,
-    EventsInput,
-    MembraneDecoder,
-    PopulationEncoder,
-    SpikeCountDecoder,
-    SpikeDecoder,
-)
 from ..controller_file import ControllerSpec
 from ..controller_file.names import number_names, term_names
 from ..engine.build.outputs import terms_of
@@ -54,7 +46,9 @@ class _Panel:
 def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
     """(columns, rows) if the neurons of a source are the fields of a camera: its encoder's, or connected one to one
     with them."""
-    cameras = {i.name: i.encoder for i in spec.inputs if isinstance(i, EventsInput) and i.encoder.polarity != "split"}
+    cameras = {
+        i.name: i.encoder for i in spec.inputs if isinstance(i, coding.EventsInput) and i.encoder.polarity != "split"
+    }
     if source in cameras:
         return cameras[source].grid
     for p in spec.network.projections:
@@ -64,14 +58,14 @@ def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
 
 
 #: what the weight of a decoder, or of one derived from it, is multiplied with; others have values, not weights
-PER = {SpikeDecoder: " per Hz", SpikeCountDecoder: " per spike", MembraneDecoder: " per a.u."}
+PER = {coding.SpikeDecoder: " per Hz", coding.SpikeCountDecoder: " per spike", coding.MembraneDecoder: " per a.u."}
 
 
-def _per(term: Decoder) -> str:
+def _per(term: coding.Decoder) -> str:
     return next((PER[cls] for cls in type(term).__mro__ if cls in PER), "")
 
 
-def times_of(term: Decoder) -> list[tuple[str, float]]:
+def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
     """Sign and seconds of a decoder's time constant or window."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
@@ -80,7 +74,7 @@ def times_of(term: Decoder) -> list[tuple[str, float]]:
 def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
     panels = []
     for output in spec.outputs:
-        names, choice = term_names(spec, output), isinstance(output.decoder, ArgmaxDecoder)
+        names, choice = term_names(spec, output), isinstance(output.decoder, coding.ArgmaxDecoder)
         unit_of_sum = "a.u." if choice or output.squash else output.unit or "1"
         for source in dict.fromkeys(t.source for t in terms_of(output)):
             terms = [t for t in terms_of(output) if t.source == source]
@@ -105,7 +99,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
     """Names of the numbers of an input whose encoder has separate neurons for each of them."""
     for one in spec.inputs:
-        if one.name == source and isinstance(getattr(one, "encoder", None), PopulationEncoder):
+        if one.name == source and isinstance(getattr(one, "encoder", None), coding.PopulationEncoder):
             return number_names(spec, one)
     return []
 

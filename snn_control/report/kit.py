@@ -35,32 +35,17 @@ MOST_CELLS = 4096  # of an image whose values are stored in the page
 SCALES = {"linear": 0, "log": 1}
 
 STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans"],
-    "font.size": 10.5,
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 10.5,
     "axes.edgecolor": "#b6bec7",
-    "axes.labelcolor": MUTED,
-    "axes.titlecolor": INK,
-    "axes.titlesize": 11.5,
-    "axes.titleweight": "bold",
-    "axes.titlelocation": "left",
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.8,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "text.color": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9.5,
-    "lines.linewidth": 1.6,
+    "axes.labelcolor": MUTED, "axes.titlecolor": INK, "axes.titlesize": 11.5, "axes.titleweight": "bold",
+    "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
+    "axes.axisbelow": True, "grid.color": GRID, "grid.linewidth": 0.8, "xtick.color": MUTED, "ytick.color": MUTED,
+    "text.color": INK, "legend.frameon": False, "legend.fontsize": 9.5, "lines.linewidth": 1.6,
     "figure.facecolor": "white",
     "figure.constrained_layout.wspace": 0.04,  # separates the label of a colour bar from that of the next axes
     "savefig.facecolor": "white",
     "svg.hashsalt": "snn_control",  # equal pictures get equal ids
-}
+}  # fmt: skip
 
 #: formats of a file -> metadata on date and origin that is left out, so that equal pictures give equal files
 #: bytes

@@ -16,34 +16,21 @@ from ..controller_file import ControllerSpec
 from ..controller_file.names import output_names
 from ..engine.program import Program
 from ..record.run_folder import HISTOGRAMS
+from . import kit
 from .event_plots import SECONDS, Survey, draw_recording
-from .kit import (
-    INK,
-    MUTED,
-    OUTPUT,
-    PALETTE,
-    WIDTH,
-    Picture,
-    axes_in_rows,
-    colour_places,
-    legend_above,
-    paint,
-    photo,
-    thin,
-)
-from .table import count, mapping, number, rms_of, scored_from
+from .table import count, number, rms_of, scored_from
 from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "Missing", "draw", "event_rate", "named"]
+__all__ = ["PICTURES", "Missing", "draw", "event_rate", "named_arrays"]
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
-TARGET, HEAD, ERROR = INK, PALETTE[0], PALETTE[1]
+TARGET, HEAD, ERROR = kit.INK, kit.PALETTE[0], kit.PALETTE[1]
 MOST_POINTS = 6_000  # points of a line, more than the picture's pixels
 MOST_FRAMES = 6
 SHORTEST = 0.1  # shortest latency that is resolved [µs]
@@ -73,9 +60,9 @@ def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
     return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
 
 
-def named(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
+def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
     """Arrays of a run with names for pictures: of the numbers of the command, and of the recorded populations."""
-    sizes, colours, units = sizes_of(program), colour_places(spec), {output.unit for output in spec.outputs}
+    sizes, colours, units = sizes_of(program), kit.colour_places(spec), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec, units=len(units) > 1)),
         "command_unit": np.array(units.pop() or "1" if len(units) == 1 else ""),
@@ -94,13 +81,13 @@ def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.n
     return {"rate_t": (np.arange(len(rate)) + 0.5) * every * step, "event_rate": rate}
 
 
-def draw(key: str, summary: Summary, arrays: Arrays) -> Picture:
+def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
     """Draw one of `PICTURES`.
 
     Raises Missing if an array is missing or does not fit, and what `paint` raises.
     """
     title, function = PICTURES[key]
-    return paint(title, lambda figure: function(figure, summary, arrays))
+    return kit.paint(title, lambda figure: function(figure, summary, arrays))
 
 
 # --- camera ---------------------------------------------------------------------------------------
@@ -113,10 +100,10 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     t = take(arrays, "frame_t", k)
     shown = np.unique(np.linspace(0, k - 1, min(k, MOST_FRAMES)).round().astype(int))
     columns = min(len(shown), 2 if w > 1.5 * h else MOST_FRAMES)
-    places = axes_in_rows(figure, len(shown), columns, 0)
-    figure.set_size_inches(WIDTH, -(-len(shown) // columns) * (min(4.2, WIDTH / columns * h / w) + 0.3))
+    places = kit.axes_in_rows(figure, len(shown), columns, 0)
+    figure.set_size_inches(kit.WIDTH, -(-len(shown) // columns) * (min(4.2, kit.WIDTH / columns * h / w) + 0.3))
     for axes, i in zip(places, shown):
-        photo(axes, frames[i], f"t = {t[i]:.2f} s")
+        kit.photo(axes, frames[i], f"t = {t[i]:.2f} s")
     many = f"{count(len(shown), 'picture')} of the run"
     about = f": {said}" if (said := str(summary.get("about_the_pictures") or "")) else ""
     return f"{many}{about}.", f"{many}, from t = {t[shown[0]]:.2f} s to {t[shown[-1]]:.2f} s{about}."
@@ -148,8 +135,8 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     k = target.shape[1]
     head = take(arrays, "head", len(t), k)
     names = take_or(arrays, "axis_names", [f"axis {i}" for i in range(k)])
-    part, (lines, unit) = thin(len(t), MOST_POINTS), rms_of(summary)
-    figure.set_size_inches(WIDTH, 2.4 * (k + 1))
+    part, (lines, unit) = kit.thin(len(t), MOST_POINTS), rms_of(summary)
+    figure.set_size_inches(kit.WIDTH, 2.4 * (k + 1))
     *above, below = figure.subplots(k + 1, 1, sharex=True, gridspec_kw={"height_ratios": [1] * k + [1.15]})
     scale, what = (180.0 / np.pi, "angle [°]") if unit == "°" else (1.0, f"place [{unit.strip()}]")
     for axes, name, wanted, found in zip(above, names, (target[part] * scale).T, (head[part] * scale).T, strict=True):
@@ -160,12 +147,12 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     start = summary.get("scored_from_s")
     if start:
         for axes in (*above, below):
-            axes.axvspan(t[0], start, color=MUTED, alpha=0.14, lw=0, zorder=0, label="does not count")
-    legend_above(above[0], 3)
+            axes.axvspan(t[0], start, color=kit.MUTED, alpha=0.14, lw=0, zorder=0, label="does not count")
+    kit.legend_above(above[0], 3)
     below.plot(t[part], error[part], color=ERROR, lw=1.1)
     below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
     lines = lines or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
-    colours = [ERROR, *(c for c in PALETTE if c not in (ERROR, HEAD))]
+    colours = [ERROR, *(c for c in kit.PALETTE if c not in (ERROR, HEAD))]
     top = 1.35 * max([float(np.nanpercentile(error, 99.5)), *(rms for _, rms in lines)])
     if np.isfinite(top) and top > 0:
         below.set_ylim(0, top)
@@ -224,7 +211,7 @@ def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
         row = rank
         if len(fired) >= size / 2 or not len(fired):
             row, counts = neuron[own], np.bincount(neuron[own], minlength=size)
-        spikes, colour = (spike_t[own], row), PALETTE[colours[p] % len(PALETTE)]
+        spikes, colour = (spike_t[own], row), kit.PALETTE[colours[p] % len(kit.PALETTE)]
         rows.append(spikes_row(name, size, spikes, counts, seconds or 1.0, colour))
     more = f"; not drawn: {count(most - MOST_POPULATIONS, 'more population')}" if most > MOST_POPULATIONS else ""
     return rows, f"{count(n, 'spike')}; a row is a neuron, of a population of which few fired those that did{more}"
@@ -233,11 +220,11 @@ def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
 def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     t = take(arrays, "rate_t", None)
     rate = take(arrays, "event_rate", len(t))
-    part = thin(len(t), MOST_POINTS)
+    part = kit.thin(len(t), MOST_POINTS)
     middle = t[part]
     bin_width = (middle[-1] - middle[0]) / (len(middle) - 1) if len(middle) > 1 else 1.0
     edges = np.append(middle, middle[-1] + bin_width) - bin_width / 2
-    return [rate_row("Camera events", edges, rate[part], PALETTE[0])], f"up to {number(float(rate.max()))} events/s"
+    return [rate_row("Camera events", edges, rate[part], kit.PALETTE[0])], f"up to {number(float(rate.max()))} events/s"
 
 
 def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
@@ -245,7 +232,7 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
     command = take(arrays, "command", len(t), None)
     k = command.shape[1]
     names = take_or(arrays, "command_names", [f"output {i}" for i in range(k)])
-    numbers = Numbers("Command", "command", str(arrays.get("command_unit", "")), t, command, names, OUTPUT)
+    numbers = Numbers("Command", "command", str(arrays.get("command_unit", "")), t, command, names, kit.OUTPUT)
     said = count(k, "output")
     if numbers.every > 1:
         said += f", means of {numbers.every} commands" + (" and, pale, their range" if k <= MOST_LINES else "")
@@ -255,53 +242,29 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
 # --- latency --------------------------------------------------------------------------------------
 
 
-def percentile_ns(edges: np.ndarray, counts: np.ndarray, q: float) -> float:
-    """Upper edge of the bucket in which the fraction ``q`` of all counts is reached [ns], so that it is never too
-    low."""
-    total = counts.sum()
-    k = int(np.searchsorted(np.cumsum(counts), q * total))
-    upper = float(edges[min(k + 1, len(edges) - 1)])
-    return upper if np.isfinite(upper) else float(edges[k])
-
-
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
     """Number of wake-ups, messages and ticks that took longer than a time; both axes logarithmic."""
     there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
-    figure.set_size_inches(WIDTH, 4.2)
+    figure.set_size_inches(kit.WIDTH, 4.2)
     axes, said = figure.subplots(), []
-    for (name, what), colour in zip(there.items(), PALETTE):
+    for (name, what), colour in zip(there.items(), kit.PALETTE):
         counts = take(arrays, f"{name}_counts", None)
         edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
         used = np.flatnonzero(counts)
         times = np.where(np.isfinite(edges), edges, 2 * edges[-2])[used[0] : used[-1] + 2] / 1e3
         longer = 1.0 - np.append(0.0, np.cumsum(counts[used[0] : used[-1] + 1])) / counts.sum()
         axes.plot(times, longer, color=colour, drawstyle="steps-post", label=what)
-        marks = _percentiles(axes, edges, counts, colour, mapping(mapping(summary, "loop"), f"{name}_us"))
-        said.append(f"{what[0].upper()}{what[1:]}: {', '.join(marks)}")
+        said.append(what)
     axes.set(xscale="log", yscale="log", xlabel="time [µs]", ylabel="share that took longer [1]")
     axes.set_ylim(top=1.5)
     _label_times(axes)
-    legend_above(axes, len(there))
+    kit.legend_above(axes, len(there))
     missing = [what for name, what in HISTOGRAMS.items() if name not in there]
     note = f" Not in this run: {', '.join(missing)}." if missing else ""
-    caption = f"Both axes are logarithmic, so that single late ticks can be seen. {'. '.join(said)}.{note}"
-    return caption, f"Share of latencies beyond each time. {'; '.join(said)}.{note}"
-
-
-def _percentiles(axes: Axes, edges: np.ndarray, counts: np.ndarray, colour: str, stated: Mapping) -> list[str]:
-    """Mark the percentiles, as stated or otherwise as computed from the buckets; returns their descriptions."""
-    marks = []
-    for q, key, text in ((0.5, "p50", "p50"), (0.99, "p99", "p99"), (0.999, "p999", "p99.9")):
-        value = stated.get(key)
-        micro = float(value) if isinstance(value, int | float) else percentile_ns(edges, counts, q) / 1e3
-        marks.append(f"{text} {number(micro)} µs")
-        axes.plot(micro, 1 - q, "o", ms=4, color=colour)
-        axes.annotate(f"{text} {number(micro)}", (micro, 1 - q), (5, 4), textcoords="offset points", color=colour)
-    if isinstance(stated.get("max"), int | float):
-        marks.append(f"max {number(stated['max'])} µs")
-    return marks
+    caption = f"Both axes are logarithmic, so that single late ticks can be seen.{note}"
+    return caption, f"Share of latencies beyond each time: {', '.join(said)}.{note}"
 
 
 def _label_times(axes: Axes) -> None:

@@ -20,28 +20,16 @@ __all__ = ["Section", "count", "mapping", "number", "print_summary", "rms_of", "
 _PERCENTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
 _LOOP = {"wakeup_us": "wake-up [µs]", "latency_us": "sensor to command [µs]", "tick_us": "tick [µs]"}
 _LABELS = {
-    "spikes_per_s": "spikes [1/s]",
-    "synaptic_operations_per_s": "synaptic operations [1/s]",
-    "events_per_s": "camera events [1/s]",
-    "dense_per_s": "the same if nothing were skipped [1/s]",
-    "accumulates_per_s": "accumulates (AC) [1/s]",
-    "multiply_accumulates_per_s": "multiply-accumulates (MAC) [1/s]",
-    "active_share": "active in a step",
-    "neurons": "neurons that spike",
-    "done_share": "done of that",
-    "most_of_it": "most of it",
-    "connection_sparsity": "weights that are 0",
-    "activation_sparsity": "neurons silent in a step",
-    "footprint_bytes": "memory [B]",
-    "estimated_microwatt": "estimated power of the arithmetic in 45 nm [µW]",
-    "duration_s": "duration [s]",
-    "period_us": "period [µs]",
-    "rms_deg": "rms [°]",
-    "median_deg": "median [°]",
-    "max_deg": "max [°]",
-    "change_rms": "change",
-    "full_swings_per_s": "full swings [1/s]",
-}
+    "spikes_per_s": "spikes [1/s]", "synaptic_operations_per_s": "synaptic operations [1/s]",
+    "events_per_s": "camera events [1/s]", "dense_per_s": "the same if nothing were skipped [1/s]",
+    "accumulates_per_s": "accumulates (AC) [1/s]", "multiply_accumulates_per_s": "multiply-accumulates (MAC) [1/s]",
+    "active_share": "active in a step", "neurons": "neurons that spike", "done_share": "done of that",
+    "most_of_it": "most of it", "connection_sparsity": "weights that are 0",
+    "activation_sparsity": "neurons silent in a step", "footprint_bytes": "memory [B]",
+    "estimated_microwatt": "estimated power of the arithmetic in 45 nm [µW]", "duration_s": "duration [s]",
+    "period_us": "period [µs]", "rms_deg": "rms [°]", "median_deg": "median [°]", "max_deg": "max [°]",
+    "change_rms": "change", "full_swings_per_s": "full swings [1/s]",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)

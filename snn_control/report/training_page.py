@@ -1,21 +1,19 @@
-"""Pictures of a training: its course, and where the spikes and operations of its result are."""
+"""The picture of a training: its learning curve."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .kit import INK, MUTED, OUTPUT, PALETTE, WIDTH, legend_above
+from .kit import MUTED, PALETTE, WIDTH, legend_above
 from .table import count, number
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_costs", "draw_learning"]
+__all__ = ["draw_learning"]
 
 History = Sequence[Mapping[str, Any]]
-MOST_BARS = 16  # populations and operations with the largest numbers
 
 
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
@@ -64,48 +62,3 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
         else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes per step."
     )
     return caption, f"Returns over {count(len(kept), 'phase')}, the best mean {number(best, 4)}."
-
-
-def draw_costs(
-    figure: Figure, spikes: Mapping[str, float], operations: Mapping[str, float], colours: Mapping[str, str]
-) -> tuple[str, str]:
-    """Bars: spikes of each population, synaptic operations of each projection, linear encoder and decoder."""
-    most = [_largest(spikes), _largest(operations)]
-    figure.set_size_inches(WIDTH, 1.1 + 0.3 * max(len(one) for one in most))
-    left, right = figure.subplots(1, 2, width_ratios=[1, 1.35])
-    _bars(left, "Spikes", "spikes per step [1]", most[0], [colours.get(name, OUTPUT) for name in most[0]])
-    sources = [label.partition("[")[2].partition(" -> ")[0] for label in most[1]]
-    labels = {_short(label): value for label, value in most[1].items()}
-    _bars(right, "Synaptic operations", "operations a step [1]", labels, [colours.get(s, OUTPUT) for s in sources])
-    hidden = len(spikes) + len(operations) - sum(len(one) for one in most)
-    caption = "A step of the environment, in the mean of the new episodes. Projections have the colour of their source."
-    caption += f" {hidden} that did less are not drawn." if hidden else ""
-    said = ", ".join(f"{name} {number(value)}" for name, value in most[0].items())
-    return caption, f"Spikes a step: {said or 'none'}. Synaptic operations a step: {number(sum(operations.values()))}."
-
-
-def _largest(values: Mapping[str, float]) -> dict[str, float]:
-    """The largest values, in their original order."""
-    kept = sorted(values, key=lambda name: -values[name])[:MOST_BARS]
-    return {name: value for name, value in values.items() if name in kept}
-
-
-def _short(label: str) -> str:
-    """``projections[a -> b]`` as ``a → b``; others without their kind."""
-    return (
-        label.removeprefix("projections[")
-        .removesuffix("]" if label.startswith("projections") else "")
-        .replace("->", "→")
-    )
-
-
-def _bars(axes: Axes, title: str, what: str, values: Mapping[str, float], colours: Sequence[str]) -> None:
-    places = range(len(values))
-    bars = axes.barh(places, list(values.values()), color=colours, height=0.7)
-    axes.bar_label(bars, [number(value) for value in values.values()], padding=4, fontsize=9.5, color=INK)
-    axes.set_yticks(places, list(values))
-    axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlim(0, 1.18 * max([*values.values(), 1e-9]))
-    axes.set_title(title)
-    axes.set_xlabel(what)
-    axes.grid(False, axis="y")

@@ -6,19 +6,19 @@ import os
 import signal
 import sys
 
-__all__ = ["ENDS", "block_ends"]
+__all__ = ["STOP_SIGNALS", "block_stop_signals"]
 
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the signals that end a node
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)  # the signals that end a node
 NODES = ("controller_node", "world_node", "encoder_node", "view_node")
 
 
-def block_ends() -> tuple[signal.Signals, ...]:
+def block_stop_signals() -> tuple[signal.Signals, ...]:
     """Block the signals that end a node, and return them. A SIGHUP that is ignored (nohup) stays ignored."""
-    ends = tuple(n for n in ENDS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    return ends
+    found = tuple(n for n in STOP_SIGNALS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
+    signal.pthread_sigmask(signal.SIG_BLOCK, found)
+    return found
 
 
 # In a node's process, before any library makes threads: signals then wait for the watchdog, and kill no thread.
 if {os.path.basename(word).removeprefix("snn_control.ros.nodes.") for word in sys.orig_argv} & set(NODES):
-    block_ends()
+    block_stop_signals()

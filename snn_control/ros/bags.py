@@ -1,8 +1,8 @@
 """A rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
-Numbers are read from the bag's bytes by the same program as in the loop (`wire`). Tick k, k periods after the first
-message, has what the loop would have had: for values the newest message received so far, NaN (not plausible) before the
-first one and when it is older than ``stale``; for events those of the messages received in its period.
+Numbers are read from the bag's bytes by the same program as in the loop. Tick k, k periods after the first message, has
+what the loop would have had: for values the newest message received so far, NaN (not plausible) before the first one
+and when it is older than ``stale``; for events those of the messages received in its period.
 """
 
 from __future__ import annotations
@@ -58,8 +58,7 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
         rule = f"is {ticks:,} ticks of {spec.period:g} s, {numbers:,} numbers: more than memory should hold"
         raise DescriptionError("--input", str(path), rule, "give --seconds")
     if ticks > whole:
-        rule = f"must be at most the {whole * spec.period:g} s that {path} lasts"
-        raise DescriptionError("--seconds", seconds, rule)
+        raise DescriptionError("--seconds", seconds, f"must be at most the {whole * spec.period:g} s that {path} lasts")
     now = begin + np.rint(np.arange(ticks) * period).astype(np.int64)
     values, events = {}, {}
     for one in spec.inputs:
@@ -93,30 +92,27 @@ class _Bag:
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
         """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), one row for each
-        event.
-
-        None for an input that is not required and whose topic is not in the bag.
-        """
+        event. None for an input that is not required and whose topic is not in the bag."""
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
-        if topic is None or full is None:
-            if not one.required:
-                return None
-            if topic is None:
-                raise DescriptionError(where, NO_VALUE, "is missing", "name its topic")
+        if full is None and not one.required:
+            return None
+        if topic is None:
+            raise DescriptionError(where, NO_VALUE, "is missing", "name its topic")
+        if full is None:
             fix = nearest(topic.topic, list(self.topics))
             raise DescriptionError(f"{where}.topic", topic.topic, f"is not in {self.path}", fix)
         if self.topics[full] != topic.type:
             rule = f"must be that of the bag's topic {full}, {self.topics[full]}"
             raise DescriptionError(f"{where}.type", topic.type, rule)
+        read, width = (self._values, one.size) if isinstance(one, ValueInput) else (self._events, 3)
         found, held = [], 0
-        for log_time, rows in (self._values if isinstance(one, ValueInput) else self._events)(topic, full, one):
+        for log_time, rows in read(topic, full, one):
             found.append((log_time, rows))
             held += rows.size
             if held > MOST_NUMBERS:
                 raise DescriptionError("--input", self.path, f"has more than {MOST_NUMBERS:,} numbers on {full}")
         found.sort(key=itemgetter(0))
-        width = one.size if isinstance(one, ValueInput) else 3
         parts = [rows for _, rows in found] or [np.empty((0, width), np.int64)]
         return np.repeat([t for t, _ in found], [len(rows) for _, rows in found]), np.concatenate(parts)
 

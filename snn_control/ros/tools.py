@@ -52,6 +52,11 @@ def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) ->
     return value
 
 
+def _result(node: Any, future: Any) -> Any:
+    _wait(node, future.done, float("inf"))
+    return future.result()
+
+
 def _converted(kind: Any, value: Any) -> Any:
     """A value of YAML as a field of this rosidl type takes it."""
     if isinstance(kind, NamespacedType):
@@ -126,10 +131,10 @@ def echo(topic: str, kind: str, once: bool) -> None:
         if not (kind or found):
             known = [one for one, _ in node.get_topic_names_and_types()]
             raise DescriptionError("TOPIC", topic, "nobody publishes on it", nearest(name, known))
-        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-        if found and all(one.qos_profile.reliability == ReliabilityPolicy.RELIABLE for one in found):
+        qos, theirs = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT), [f.qos_profile for f in found]
+        if found and all(one.reliability == ReliabilityPolicy.RELIABLE for one in theirs):
             qos.reliability = ReliabilityPolicy.RELIABLE
-        if found and all(one.qos_profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in found):
+        if found and all(one.durability == DurabilityPolicy.TRANSIENT_LOCAL for one in theirs):
             qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
         heard: list[Any] = []
         node.create_subscription(message_class("topic", kind or found[0].topic_type), topic, heard.append, qos)
@@ -153,9 +158,7 @@ def call_service(service: str, kind: str, values: str) -> None:
             name = node.resolve_service_name(service)
             known = [one for one, _ in node.get_service_names_and_types() if one != name]  # our client is among them
             raise DescriptionError("SERVICE", service, f"nobody offers it as {kind}", nearest(name, known))
-        future = client.call_async(request)
-        _wait(node, future.done, float("inf"))
-        _print(future.result())
+        _print(_result(node, client.call_async(request)))
 
 
 def set_parameter(target: str, name: str, text: str) -> None:
@@ -166,9 +169,7 @@ def set_parameter(target: str, name: str, text: str) -> None:
         if not _wait(node, client.services_are_ready):
             known = [f"{space.rstrip('/')}/{one}" for one, space in node.get_node_names_and_namespaces() if one != NAME]
             raise DescriptionError("NODE", target, "there is no such node with parameters", nearest(target, known))
-        future = client.set_parameters([Parameter(name, value=value)])
-        _wait(node, future.done, float("inf"))
-        (result,) = future.result().results  # type: ignore[union-attr]
+        (result,) = _result(node, client.set_parameters([Parameter(name, value=value)])).results
         if not result.successful:
             raise DescriptionError(name, value, result.reason)
         print("Set parameter successful")

@@ -13,7 +13,7 @@ import fcntl
 import io
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,13 +22,14 @@ import numpy as np
 
 from ..errors import DescriptionError, RuntimeFault
 from ..files import Arrays, read_text, reason, replace_file, replace_text
-from .algorithms.networks import Adam, Perceptron, RunningMeanStd, set_array
+from .algorithms.networks import set_array
 from .tensorboard import EventFile
 
 __all__ = ["FILES", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
 FORMAT = "snn_control training 4"
+FIX = "choose another folder, or remove it"
 
 
 @contextmanager
@@ -51,42 +52,39 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """The arrays of a part of a learner: an array itself, an `Adam`, a `Perceptron`, or lists and dictionaries of
-    these."""
+    """The arrays of a part of a learner: an array or a number, an object with a ``state`` of arrays, or lists and
+    dictionaries of these."""
+    value = getattr(value, "state", value)
     if isinstance(value, np.ndarray | int | float):
         return {"": np.asarray(value)}
-    if isinstance(value, Adam):
-        value = value.arrays()
-    elif isinstance(value, Perceptron):
-        value = value.values
-    elif isinstance(value, RunningMeanStd):
-        return {"": value.state}
-    elif hasattr(value, "parameters"):
-        value = value.parameters
-    items = value.items() if isinstance(value, Mapping) else enumerate(value)
-    return {f"/{key}{rest}": array for key, one in items for rest, array in arrays_of(one).items()}
+    return {f"/{key}{rest}": array for key, one in _items(value) for rest, array in arrays_of(one).items()}
+
+
+def _items(value: Any) -> Iterable[tuple[Any, Any]]:
+    return value.items() if isinstance(value, Mapping) else enumerate(value)
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     """The inverse of `arrays_of`, in place where possible; returns the value."""
-    if isinstance(value, np.ndarray | RunningMeanStd):
-        set_array(value if isinstance(value, np.ndarray) else value.state, arrays[""])
-        return value
-    if isinstance(value, int | float):
-        return type(value)(arrays[""])
-    if isinstance(value, Adam):
-        value.restore({name[1:]: array for name, array in arrays.items()})
-        return value
-    if isinstance(value, dict):  # a dictionary of arrays, whose keys may not exist yet
+    state = getattr(value, "state", value)
+    if isinstance(state, int | float):
+        return type(state)(arrays[""])
+    if isinstance(state, np.ndarray):
+        set_array(state, arrays[""])
+    elif isinstance(value, dict):  # a dictionary of arrays, whose keys may not exist yet
         value.clear()
         value.update({name[1:]: array for name, array in arrays.items()})
-        return value
-    parts = value.values if isinstance(value, Perceptron) else getattr(value, "parameters", value)
-    for k, one in enumerate(parts):
-        start = f"/{k}"
-        inner = {n[len(start) :]: a for n, a in arrays.items() if n == start or n.startswith(start + "/")}
-        restore(one, inner)
+    else:
+        for key, one in _items(state):
+            if isinstance(one, np.ndarray) and f"/{key}" not in arrays:
+                raise KeyError(key)
+            restore(one, part_of(arrays, f"/{key}"))
     return value
+
+
+def part_of(arrays: Mapping[str, np.ndarray], start: str) -> dict[str, np.ndarray]:
+    """Arrays whose names begin with ``start``, without it."""
+    return {name[len(start) :]: a for name, a in arrays.items() if name == start or name.startswith(start + "/")}
 
 
 def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
@@ -134,11 +132,10 @@ class Folder:
                 if not isinstance(before, dict) or not isinstance(before.get("settings", {}), dict):
                     raise ValueError("it is not the description of a run")
             except (ValueError, OSError, RecursionError) as error:
-                rule = f"cannot be read: {reason(error)}"
-                raise DescriptionError("--run", str(file), rule, "choose another folder, or remove it") from None
+                raise DescriptionError("--run", str(file), f"cannot be read: {reason(error)}", FIX) from None
             if before != asked:
                 rule = f"holds a run of another {_differences(before, asked)}"
-                raise DescriptionError("--run", str(self.path), rule, "choose another folder, or remove it")
+                raise DescriptionError("--run", str(self.path), rule, FIX)
 
     def load(self) -> dict[str, np.ndarray] | None:
         """The arrays of the last checkpoint, or None."""
@@ -161,8 +158,7 @@ class Folder:
         except Exception as error:
             why = f"it has no {error}" if isinstance(error, KeyError) else reason(error)
             rule = f"is not a readable checkpoint ({why})"
-            fix = "choose another folder, or remove it"
-            raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, fix) from error
+            raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, FIX) from error
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
         """Write checkpoint and progress, each atomically."""

@@ -27,8 +27,7 @@ from .algorithms.evolution import Evolution, EvolutionSettings, near_the_output
 from .algorithms.gains import Gains
 from .algorithms.imitation import Imitation, ImitationSettings
 from .algorithms.learner import Learner, Settings
-from .algorithms.online import AdaptationSettings
-from .algorithms.online_run import adapt
+from .algorithms.online import AdaptationSettings, adapt
 from .algorithms.ppo import PPO, PPOSettings
 from .algorithms.ridge_readout import ReadOut
 from .algorithms.sac import SAC, SACSettings

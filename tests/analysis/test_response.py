@@ -21,7 +21,7 @@ from snn_control.coding import (
     ValueInput,
 )
 from snn_control.network import ALIF, IF, LI, LIF, AdEx, Bernoulli, CubaLIF, Izhikevich, Poisson
-from snn_control.report.curves import draw_pool, draw_surface, example_events
+from snn_control.report.curves import draw_events, example_events
 from tests.reference.filters import cell_along
 
 MODELS = [
@@ -204,15 +204,14 @@ def test_pooled_events_are_counts_on_the_grid(polarity):
 @pytest.mark.parametrize(
     ("encoder", "caption"),
     [
-        (SurfaceEncoder((4, 3), 0.02, "split"), "is 1 at an event, ON and OFF apart, and decays with tau = 0.02 s"),
-        (PoolEncoder((4, 3), response="binary", tau=0.1), "on what tau = 0.1 s has left"),
-        (PoolEncoder((4, 3), "merge", response="saturate", ceiling=2), "every event adds 1, up to 2"),
+        (SurfaceEncoder((4, 3), 0.02, "split"), "tau = 0.02, polarity = split"),
+        (PoolEncoder((4, 3), response="binary", tau=0.1), "tau = 0.1"),
+        (PoolEncoder((4, 3), "merge", response="saturate", ceiling=2), "polarity = merge"),
     ],
 )
-def test_the_picture_of_an_encoder_of_events_says_what_a_field_does(encoder, caption):
+def test_the_picture_of_an_encoder_of_events_says_what_it_is(encoder, caption):
     spec = EventsInput("e", size=(30, 21), encoder=encoder, filters=(Refractory(1.0),))
-    draw = draw_surface if isinstance(encoder, SurfaceEncoder) else draw_pool
-    found, _ = draw(Figure(), spec, 0.001)
+    found, _ = draw_events(Figure(), spec, 0.001)
     assert caption in found
     x, y, p = example_events(spec)
     shown = pooled(spec, 0.001, x, y, p)

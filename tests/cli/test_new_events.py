@@ -23,7 +23,8 @@ def made(capsys, folder, size="640x480"):
 
 
 def replayed(capsys, recording, controller, folder):
-    code, out, err = call(capsys, "events", "replay", recording, "--controller", controller, "--out", folder, "--json")
+    options = ("--controller", controller, "--out", folder, "--json", "--no-report")
+    code, out, err = call(capsys, "events", "replay", recording, *options)
     assert code == 0, err
     return json.loads(out), read_run(folder)[1]
 

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from snn_control.cli.training_page import make_page
-from snn_control.report.training_page import draw_costs, draw_learning
+from snn_control.report.training_page import draw_learning
 from snn_control.training import train
 from tests.cli.common import call
 from tests.report.test_report import Page
@@ -87,7 +87,7 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
     page = Page(text)
     assert (page.foreign, page.open) == ([], [])
     assert "left out" not in text
-    assert len(page.images) == 4
+    assert len(page.images) == 3
     assert all(len(image["alt"] or "") > 20 for image in page.images)
     for said in ("mine.yaml in Drawn-v0", "trained by ppo", "-30", "outputs.u", "sign changes [1/s]", "never fired"):
         assert said in text
@@ -104,7 +104,7 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
 def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained, monkeypatch):
     text = page_of(tmp_path, trained, broken=True)
     assert "<strong>Video</strong>: left out, cannot be drawn: a library &lt;is&gt; missing." in text
-    assert len(Page(text).images) == 3
+    assert len(Page(text).images) == 2
     monkeypatch.setitem(sys.modules, "mujoco", None)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     assert "missing; without a display, set MUJOCO_GL=egl (or osmesa)." in page_of(tmp_path, trained, broken=True)
@@ -146,17 +146,3 @@ def test_the_curves_are_those_of_the_phases():
     assert spikes.get_ylim()[1] > 50
     assert "pale that of 1 other seed, and" in caption
     assert "3 phases" in alt
-
-
-def test_bars_say_where_spikes_and_operations_are_and_of_many_the_largest():
-    figure = Figure()
-    operations = {f"projections[a{k} -> b]": float(k) for k in range(20)} | {"outputs.u.decoder[0]": 100.0}
-    caption, alt = draw_costs(figure, {"a0": 3.0, "b": 0.0}, operations, {"a0": "#123456", "b": "#00ff00"})
-    left, right = figure.axes
-    assert [bar.get_width() for bar in left.patches] == [3, 0]
-    assert [text.get_text() for text in right.get_yticklabels()] == [
-        *(f"a{k} → b" for k in range(5, 20)),
-        "outputs.u.decoder[0]",
-    ]
-    assert "5 that did less are not drawn" in caption
-    assert alt.startswith("Spikes a step: a0 3, b 0.")

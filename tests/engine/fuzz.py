@@ -28,7 +28,7 @@ from snn_control.engine import bound, program
 from snn_control.engine.build import layout
 from snn_control.engine.kernels.outputs import guard
 from snn_control.engine.program import Place, Program
-from snn_control.engine.registry import our
+from snn_control.engine.registry import builtin
 from snn_control.errors import SnnControlError
 from snn_control.record.activity import ActivityRecorder
 from snn_control.record.input_recorder import InputLogRecorder
@@ -256,7 +256,7 @@ def difference(one: Program, other: Program) -> str:
 
 def programs(rng: np.random.Generator, n: int, planted: bool) -> collections.Counter[str]:
     one, found = zoo.program(), collections.Counter[str]()
-    assert {o.kernel for o in one.operations} == set(our("kernels")), "every kernel must be there"
+    assert {o.kernel for o in one.operations} == set(builtin("kernels")), "every kernel must be there"
     for _ in range(n):
         other = (changed_rows if planted else changed)(rng, one)
         try:

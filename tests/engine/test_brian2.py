@@ -43,7 +43,7 @@ def steps_of_spikes(model, drive, dt, spikes=(), weight=0.0, v_init=None):
     return np.array(fired)
 
 
-def case(model, dt, seconds=1.0):
+def case(model, dt, seconds):
     n = round(seconds / dt)
     smooth = np.repeat(RNG.uniform(0.2, 2.2, -(-n // 40)), 40)[:n].astype(np.float32).astype(float)
     spikes = np.sort(RNG.choice(n - 1, round(120 * seconds), replace=False))
@@ -58,8 +58,8 @@ def case(model, dt, seconds=1.0):
 
 
 EXACT = [
-    case(model, dt)
-    for dt in (1e-3, 1e-4)
+    case(model, dt, seconds)
+    for dt, seconds in ((1e-3, 1.0), (1e-4, 0.4))
     for model in (
         LIF(tau_mem=0.02, r=1.5),
         LIF(tau_mem=0.011, v_leak=0.1, v_reset=-0.2, refractory=3e-3),
@@ -71,10 +71,10 @@ FINE = 5e-6  # s
 ADEX = AdEx(
     tau_mem=0.02, v_threshold=2.0, v_reset=0.1, v_leak=0.0, r=1.0, v_rheobase=0.8, delta_t=0.1, tau_w=0.1, a=0.1, b=0.05
 )
-#: name, model, current, and a time [s] soon after its fifth spike
+#: name, model, current, and a time [s] soon after its third or fifth spike
 OTHERS = {
-    "adex": ("adex", ADEX, 1.5, 0.12),
-    "regular": ("izhikevich", Izhikevich(), 10.0, 0.17),
+    "adex": ("adex", ADEX, 1.5, 0.068),
+    "regular": ("izhikevich", Izhikevich(), 10.0, 0.075),
     "fast": ("izhikevich", Izhikevich(a=0.1, b=0.2, v_reset=-65.0, d=2.0), 8.0, 0.045),
 }
 
@@ -104,10 +104,10 @@ def test_exact_neurons_fire_in_the_steps_of_brian2s_exact_integration(theirs):
 def test_the_others_converge_to_brian2s_fine_steps(theirs, other):
     _, model, current, seconds = OTHERS[other]
     exact, errors = theirs[1][other], []
-    assert exact.size == 5
+    assert exact.size == (5 if other == "fast" else 3)
     for dt in (2e-4, 1e-4, 5e-5, 2.5e-5):
-        fired = steps_of_spikes(model, np.full(round(seconds / dt), current), dt)[:5] * dt
+        fired = steps_of_spikes(model, np.full(round(seconds / dt), current), dt)[: exact.size] * dt
         errors.append(np.abs(fired - exact[: fired.size]).max())
-    assert errors[-1] < 1e-3
+    assert errors[-1] < 8e-4
     assert errors[0] / errors[-1] > 4  # first order, with the grid's own error: about 8
     assert errors == sorted(errors, reverse=True)

@@ -163,7 +163,7 @@ BOUNDS = """
 
     for name in "%s".split():
         for size in (1, 63, 64, 65):
-            for seed in range(5):
+            for seed in range(2):
                 assert disagreement(name, REFERENCES, seed, size) == ""
     print("kernels", escaped)
     y = np.zeros(4, np.float32)

@@ -9,7 +9,7 @@ import pytest
 
 from snn_control.engine.kernels.spikes import Spikes
 from snn_control.engine.operand_arrays import Array
-from snn_control.engine.registry import our
+from snn_control.engine.registry import builtin
 from snn_control.engine.rows import Number, Scalars, Table, Word, count, flag, kernel, optional, read, scalar, written
 from snn_control.errors import ProgramError
 from snn_control.testing import call_kernel
@@ -120,8 +120,8 @@ def test_what_is_no_declaration_is_refused_where_it_stands():
 
 
 def test_every_kernel_says_what_it_does_and_has_each_word_once():
-    for one in our("kernels").values():
+    for one in builtin("kernels").values():
         assert one.function.__doc__, one.name
         assert len(set(one.words)) == len(one.words), one.name
         assert all(isinstance(word, Word) for word in one.row.values())
-    assert our("kernels")["dense_spikes"].words[3:9] == Spikes("n_pre").names("source")
+    assert builtin("kernels")["dense_spikes"].words[3:9] == Spikes("n_pre").names("source")

@@ -27,7 +27,7 @@ from tests.events.references import REFERENCES
 
 PIECE = 4096  # bytes of a packet
 ROOM = 512
-COMPARED = 40  # every so many packets one goes through the reference as well
+COMPARED = 20  # every so many packets one goes through the reference as well
 ESCAPED: list[object] = []  # what compiled code raised behind an address
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]

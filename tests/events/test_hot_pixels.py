@@ -93,12 +93,12 @@ def test_the_command_prints_what_to_paste(tmp_path):
     assert "--force" in again.stderr
 
 
-def test_doubts_are_said():
-    assert learn_hot_pixels(recording()[0], WIDTH, HEIGHT).doubts == []
-    short = learn_hot_pixels(recording(seconds=0.5)[0], WIDTH, HEIGHT).doubts
+def test_warnings_are_said():
+    assert learn_hot_pixels(recording()[0], WIDTH, HEIGHT).warnings == []
+    short = learn_hot_pixels(recording(seconds=0.5)[0], WIDTH, HEIGHT).warnings
     assert len(short) == 1
     assert "0.5 s is short" in short[0]
-    many = learn_hot_pixels(recording()[0], WIDTH, HEIGHT, deviations=0.0, rate=0.0).doubts
+    many = learn_hot_pixels(recording()[0], WIDTH, HEIGHT, deviations=0.0, rate=0.0).warnings
     assert len(many) == 1
     assert "active pixels are masked" in many[0]
 

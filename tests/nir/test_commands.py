@@ -10,8 +10,7 @@ import pytest
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.nir import import_nir
-from snn_control.nir.dialect_search import SearchResult, search_dialects
-from snn_control.nir.verification import load_activity
+from snn_control.nir.verification import SearchResult, load_activity, search_dialects
 from tests.cli.common import call
 from tests.fixtures import fixture
 from tests.nir.frameworks import Chain, Leaky

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from snn_control.controller import build_program
 from snn_control.controller_file import parse_spec
-from snn_control.report.curves import draw_pool
+from snn_control.report.curves import draw_events
 from snn_control.report.diagram import BOX, Arrow, _places, _routes, boxes_and_arrows, draw_diagram, layers
 from snn_control.report.kit import EVENT_OFF, EVENT_ON, INK, paint
 from tests.report.pictured import ALL, arrows
@@ -85,7 +85,7 @@ def test_an_input_that_stops_the_commands_leads_to_them():
 def test_on_events_are_orange_and_off_events_blue(polarity):
     figure = Figure(layout="constrained")
     FigureCanvasAgg(figure)
-    draw_pool(figure, with_camera(polarity=polarity).inputs[0], 1e-3)
+    draw_events(figure, with_camera(polarity=polarity).inputs[0], 1e-3)
     fields, *after = [axes for axes in figure.axes if axes.get_label() != "<colorbar>"]
     assert [(line.get_label(), line.get_color()) for line in fields.lines] == [("ON", EVENT_ON), ("OFF", EVENT_OFF)]
     maps = [axes.collections[0].get_cmap() for axes in after]

@@ -77,8 +77,26 @@ def nodes(ros):
     io.destroy_node()
 
 
+@pytest.fixture(scope="session")
+def compiled():
+    """The loop and the ports of a node are compiled, here and not in a node that somebody waits for."""
+    from snn_control.engine.compile import compile_callback, compile_function
+    from snn_control.engine.tick import tick_address
+    from snn_control.realtime import cycle
+    from snn_control.realtime.port import SIGNATURE
+    from snn_control.ros.messages.walk import walker
+    from snn_control.ros.ports.numeric import publish_command, take_numbers, write_final_numbers
+
+    tick_address()
+    walker()
+    for function in (cycle.run, write_final_numbers):
+        compile_function(function, "void(int64)")
+    for port in (take_numbers, publish_command):
+        compile_callback(port, SIGNATURE)
+
+
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, compiled):
     """Starts node processes, which end with the test."""
     from tests.ros.robot import Processes
 

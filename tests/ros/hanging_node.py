@@ -13,8 +13,10 @@ from pathlib import Path
 
 from numba.extending import register_jitable
 
+from snn_control.engine.compile import compile_callback
 from snn_control.engine.memory import i64
 from snn_control.realtime.clock import sleep_until
+from snn_control.realtime.port import SIGNATURE
 from snn_control.ros.nodes.controller_node import ControllerNode
 from snn_control.ros.nodes.process import run_node
 from snn_control.ros.ports import numeric as ports
@@ -33,14 +35,16 @@ def publish_or_hang(context, stamp_ns, now_ns):
     return publish(context, stamp_ns, now_ns)
 
 
-def hang_with(file: Path) -> None:
-    """Let the outputs that are made from now on hang when the file is there."""
+def hang(file: Path | None) -> None:
+    """Let the outputs that are made from now on hang: when the file is there, or the 100th time."""
     make = ports.CommandOutput.__init__
 
     def made(self, *arguments, **named):
         make(self, *arguments, **named)
-        self._block[WHEN] = LATER
-        threading.Thread(target=wait_for, args=[self._block], daemon=True).start()
+        self.function = compile_callback(publish_or_hang, SIGNATURE)
+        if file:
+            self._block[WHEN] = LATER
+            threading.Thread(target=wait_for, args=[self._block], daemon=True).start()
 
     def wait_for(block):
         while not file.exists():
@@ -51,7 +55,5 @@ def hang_with(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    ports.publish_command = publish_or_hang
-    if "HANGS_WITH" in os.environ:
-        hang_with(Path(os.environ["HANGS_WITH"]))
+    hang(Path(os.environ["HANGS_WITH"]) if "HANGS_WITH" in os.environ else None)
     sys.exit(run_node(ControllerNode))

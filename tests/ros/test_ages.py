@@ -18,7 +18,7 @@ from snn_control.errors import DescriptionError
 from snn_control.realtime.port import REALTIME
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.ports import base
-from snn_control.ros.ports.base import AGES, WORDS, begin_take, known_since
+from snn_control.ros.ports.base import AGES, WORDS, available_since, begin_take
 from snn_control.ros.ports.numeric import NumericInput
 from snn_control.ros.ports.topics import host_of
 from tests.ros.calling import call
@@ -30,7 +30,7 @@ HOST, OTHERS = 0x0F01 | 7 << 16, 0x0F01 | 9 << 16
 
 
 def _known(context, slot, stamp, now):
-    return known_since(context, i64(slot, SLOT_WORDS), stamp, now, REALTIME)
+    return available_since(context, i64(slot, SLOT_WORDS), stamp, now, REALTIME)
 
 
 def _look(context, now):
@@ -59,7 +59,7 @@ class Judge:
         arguments = (self.block.ctypes.data, self.slot.ctypes.data, stamp, now)
         known = compile_function(_known, "int64(int64,int64,int64,int64)")(*arguments)
         self.slack = time.time_ns() - before
-        return -1 if known == base.NOT_BELIEVED else now - known
+        return -1 if known == base.REJECTED else now - known
 
     def says(self, expected: int, *arguments: int | None, **options: int) -> bool:
         got = self.age(*arguments, **options)

@@ -13,7 +13,7 @@ from sensor_msgs.msg import PointCloud2, PointField
 from snn_control.engine.compile import compile_function
 from snn_control.errors import InputError
 from snn_control.events import cdr
-from snn_control.events import clouds as reader
+from snn_control.events import packets as reader
 from snn_control.ros.messages import clouds
 from tests.guarded import Guarded
 from tests.ros.reference import encode

@@ -330,7 +330,7 @@ def test_names_are_remapped_once_and_no_two_nodes_share_one(tmp_path, start, rob
 
 
 @pytest.mark.parametrize(
-    ("number", "n"), [(signal.SIGINT, 10), (signal.SIGTERM, 10), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
+    ("number", "n"), [(signal.SIGINT, 4), (signal.SIGTERM, 4), (signal.SIGHUP, 2), (signal.SIGQUIT, 1)]
 )
 def test_all_part_with_the_safe_command_on_a_signal(tmp_path, start, robot, number, n):
     file = write(tmp_path)

@@ -19,7 +19,7 @@ from snn_control.cli.deploy import _start, _twist_mux, _unit
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.resources import controller_path
-from snn_control.ros.supervision.systemd import alive_every, notify
+from snn_control.ros.supervision.life_sign import alive_every, notify
 from tests.cli.common import call
 from tests.ros.robot import child_environment, die_with_the_parent, write
 

@@ -71,6 +71,11 @@ MISTAKES = {
             "geometry_msgs is installed and has no message 'TwistStamp'; did you mean 'TwistStamped'?",
         ],
     ),
+    "no message like it": (
+        {},
+        ("ros.outputs.drive.type", "geometry_msgs/msg/Jolt"),
+        ["geometry_msgs is installed and has no message 'Jolt'; known: Accel, "],
+    ),
     "no topic name": (
         {},
         ("ros.inputs.sensor.topic", "a b"),

@@ -56,7 +56,7 @@ def test_a_time_in_microseconds_is_a_bare_integer(nodes):
     assert reader.next().data.tolist() == [1_764_000_000_123_456, 7]
     assert call(port, 0, 0) == 0
     assert abs(reader.next().data[0] * 1e-6 - time.time()) < 5
-    assert port.told(0)["micros"] == 20
+    assert port.safe_message(0)["micros"] == 20
     for field, rule in (
         ("data[1]", "is commanded by"),
         ("data[:]", "must be one number"),

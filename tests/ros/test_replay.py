@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
 from std_srvs.srv import SetBool, Trigger
 
+from snn_control.cli import main
 from tests.ros.node import first, is_safe
 from tests.ros.robot import CHECKOUT, CONTROLLER, changed, wait, write
 
@@ -37,17 +40,23 @@ LEARNING, MANY = learning(20), learning(400)  # the spikes of many fill a chunk 
 VALUES = changed(LEARNING, "guard.release", 0)  # an operator's release ends a fault
 
 
-def replayed(file, **environment):
-    """Exit code and what ``replay --json`` printed, in a process of its own."""
+def replayed(file):
+    """Exit code and what ``replay --json`` printed, in this process."""
+    with redirect_stdout(io.StringIO()) as said:
+        code = main(["replay", str(file), "--json"])
+    return code, json.loads(said.getvalue())
+
+
+def replayed_by_code_for_any_processor(file):
+    """The same in another process, with code that is generated for any processor."""
     line = [sys.executable, "-m", "snn_control", "replay", str(file), "--json"]
-    environment = os.environ | {"PYTHONPATH": str(CHECKOUT)} | environment
-    done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=280, check=False)
+    environment = {"PYTHONPATH": str(CHECKOUT), "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+    done = subprocess.run(line, capture_output=True, text=True, env=os.environ | environment, timeout=280, check=False)
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("target", ["", "generic"])
-def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot, target):
+def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot):
     record = tmp_path / "run.npz"
     process = start("controller_node", controller_file=str(write(tmp_path, VALUES)), record=str(record))
     commands = robot.commands()
@@ -68,8 +77,8 @@ def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot, targe
     assert taken.message == str(record)
     time.sleep(0.3)
     assert process.end() == 0
-    for file in (record, tmp_path / "run_2.npz"):
-        code, found = replayed(file, **({"NUMBA_CPU_NAME": target, "NUMBA_CPU_FEATURES": ""} if target else {}))
+    whole = tmp_path / "run_2.npz"
+    for code, found in (replayed(record), replayed(whole), replayed_by_code_for_any_processor(whole)):
         assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
         assert found["ticks"] > 90
         assert found["spikes"] > 500

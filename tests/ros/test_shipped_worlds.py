@@ -15,7 +15,7 @@ from snn_control.record.run_folder import read_record
 from snn_control.resources import shipped
 from snn_control.training.environments.rollout import episode
 
-STEPS, SEED = 120, 5
+STEPS, SEED = 60, 5
 PATIENCE = 240.0  # s: the world of the quadruped takes a minute where all processors are busy
 CONTROLLED = {name: one for name in WORLDS if (one := world_class(name).metadata.get("controller"))}
 

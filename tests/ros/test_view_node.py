@@ -18,7 +18,7 @@ from snn_control.events.frames import OFF, ON
 from snn_control.events.packets import packet_cdr
 from snn_control.ros.messages.clouds import SPIKE, cloud_cdr, events_cdr
 from snn_control.ros.nodes.view_node import EventReader, event_points, read_spikes, spike_points
-from snn_control.ros.ports.spikes import grid_places
+from snn_control.ros.ports.spikes import raster_positions
 from snn_control.ros.ports.topics import message_class
 from tests.ros.robot import CHECKOUT, Mistakes, wait
 
@@ -92,7 +92,7 @@ def spikes_cdr(t, neuron, places, name):
 
 @pytest.mark.parametrize("name", ["a", "image", "joint_velocity"])
 def test_spikes_of_ours_are_read_back(name):
-    places = grid_places(100)
+    places = raster_positions(100)
     spikes = read_spikes(spikes_cdr([10, 20], [3, 99], places, name))
     assert spikes["neuron"].tolist() == [3, 99]
     assert spikes["t"].tolist() == [10, 20]
@@ -144,7 +144,7 @@ def test_a_viewer_gets_images_and_clouds(start, robot):
 
     def publish():
         events.publish(events_cdr(T * 1000, X, Y, P, 5_000_000, "camera"))
-        fired.publish(spikes_cdr([0, 0], [3, 99], grid_places(100), "image"))
+        fired.publish(spikes_cdr([0, 0], [3, 99], raster_positions(100), "image"))
         return images and clouds and spikes and np.asarray(images[-1].data).any()
 
     wait(publish, what="images and clouds")

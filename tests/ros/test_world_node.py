@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 
 import gymnasium
@@ -19,6 +20,7 @@ from snn_control.controller import Controller
 from snn_control.errors import counted
 from snn_control.record.run_folder import read_record
 from snn_control.resources import shipped
+from snn_control.ros.nodes.world_node import WorldNode
 from tests.ros.robot import OK, Mistakes, changed, stamp_of, wait, within, write
 
 CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
@@ -250,3 +252,13 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
     assert read_record(tmp_path / "world_2.npz")[1]["steps"] > 0
     assert record.read_text() == "of another run"
     assert "Traceback" not in world.text
+
+
+def test_an_environment_in_the_current_folder_is_found(tmp_path, monkeypatch):
+    (tmp_path / "own_world.py").write_text(
+        'import gymnasium\ngymnasium.register("Own-v0", "gymnasium.envs.classic_control:CartPoleEnv")\n'
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    env = WorldNode._make(None, "own_world:Own-v0", "{render_mode: rgb_array}")
+    assert (env.spec.id, env.render_mode) == ("Own-v0", "rgb_array")

@@ -6,14 +6,13 @@ import itertools
 import math
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
 
 from sim_worlds.sensors.camera_model import CameraModel, camera_model
 from sim_worlds.sensors.event_camera import EventCamera
-from sim_worlds.sensors.patterns import Grating
 from snn_control.errors import DescriptionError, InputError
 from snn_control.events import Events
 from tests.sim_worlds.devices import CLEAN, NOISY, flat, run
@@ -24,6 +23,35 @@ def counts(events: Events, polarity: int) -> np.ndarray:
     of = np.zeros((events.height, events.width), int)
     np.add.at(of, (events.y[events.p == polarity], events.x[events.p == polarity]), 1)
     return of
+
+
+@dataclass(frozen=True)
+class Grating:
+    """``L = mean + amplitude * sin(2 pi (u / wavelength - frequency t))``, u along ``direction``.
+
+    size : width and height [pixels]
+    amplitude : of the log intensity
+    wavelength : [pixels]
+    frequency : periods that pass a pixel in a second [Hz]
+    direction : of the motion, 0 to the right, pi / 2 down [rad]
+    """
+
+    size: tuple[int, int]
+    amplitude: float = 0.5
+    wavelength: float = 32.0
+    frequency: float = 5.0
+    direction: float = 0.0
+    mean: float = 0.0
+
+    def phase(self) -> np.ndarray:
+        """(height, width) float64, phase of a pixel at t = 0 [rad]."""
+        x, y = np.meshgrid(np.arange(self.size[0]), np.arange(self.size[1]))
+        return 2.0 * math.pi * (x * math.cos(self.direction) + y * math.sin(self.direction)) / self.wavelength
+
+    def picture(self, t: float) -> np.ndarray:
+        """(height, width) float32, log intensity at ``t`` [s]."""
+        wave = np.sin(self.phase() - 2.0 * math.pi * self.frequency * t)
+        return (self.mean + self.amplitude * wave).astype(np.float32)
 
 
 # ---------------------------------------------------------------------------------------------- closed forms

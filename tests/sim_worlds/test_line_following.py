@@ -144,7 +144,7 @@ def test_arguments_and_what_is_drawn_reach_the_world():
     for contrast in (1.0, -1.0):
         world = make(contrast=contrast, texture=0.0)
         world.reset(seed=4)
-        floors.append(world.sensors[0].scene.floor)
+        floors.append(world.sensors[0].floor)
     np.testing.assert_array_equal(floors[0], -floors[1])
     world = make(randomize=1.0)
     factors = world.reset(seed=4)[1]["randomized"]

@@ -85,15 +85,15 @@ def test_four_motors_carry_the_weight_and_motors_push_as_their_equations_say():
                 speed += (np.sqrt(command) - speed) * (1 - math.exp(-step / robot.LAG))
             thrust = robot.STRONGEST * speed**2
             rate += step * arm * (robot.MIXER[:, axis] @ thrust) / robot.INERTIA[axis]
-        assert world._quadrotor.rates[axis] == pytest.approx(rate, rel=1e-3)
-        others = [r for k, r in enumerate(world._quadrotor.rates) if k != axis]
+        assert world.robot.rates[axis] == pytest.approx(rate, rel=1e-3)
+        others = [r for k, r in enumerate(world.robot.rates) if k != axis]
         np.testing.assert_allclose(others, 0.0, atol=1e-6)
 
 
 def test_a_tumbling_body_keeps_its_angular_momentum():
     world = make(duration=1.0)
     world.reset(seed=1)
-    quadrotor, client = world._quadrotor, world.client
+    quadrotor, client = world.robot, world.client
 
     def momentum():
         turn = np.reshape(client.getMatrixFromQuaternion(quadrotor.quaternion), (3, 3))
@@ -132,14 +132,14 @@ def test_what_is_drawn_reaches_the_body():
     _, info = world.reset(seed=2)
     drawn = info["randomized"]
     assert set(drawn) == {"mass", "inertia", *robot.MOTORS, "delay", "noise"}
-    mass, _, inertia = world.client.getDynamicsInfo(world._quadrotor.body, -1)[:3]
+    mass, _, inertia = world.client.getDynamicsInfo(world.robot.body, -1)[:3]
     assert mass == pytest.approx(robot.MASS * drawn["mass"])
     np.testing.assert_allclose(inertia, np.array(robot.INERTIA) * drawn["inertia"])
     for _ in range(10):
         world.step(np.full(4, robot.HOVER))
     strength = np.array([drawn[name] for name in robot.MOTORS])
     side = np.sign(robot.MIXER[:, 0] @ strength)
-    assert side * world._quadrotor.rates[0] > 0.05  # unequal motors turn it
+    assert side * world.robot.rates[0] > 0.05  # unequal motors turn it
     assert "randomized" not in make().reset(seed=2)[1]
 
 
@@ -150,7 +150,7 @@ def test_gusts_turn_what_hovers():
         world.reset(seed=1)
         for _ in range(100):
             world.step(np.full(4, robot.HOVER))
-        found.append(np.abs(world._quadrotor.rates[:2]).max())
+        found.append(np.abs(world.robot.rates[:2]).max())
     assert found[0] < 1e-6 < 0.1 < found[1]
 
 

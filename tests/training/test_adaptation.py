@@ -18,7 +18,7 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, STDP, Normal, Threshold
 from snn_control.resources import shipped
 from snn_control.training import train
-from snn_control.training.algorithms import online_run as adapting
+from snn_control.training.algorithms import online as adapting
 from snn_control.training.algorithms.online import Adaptation
 from tests.cli.common import call
 

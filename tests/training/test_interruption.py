@@ -17,7 +17,7 @@ from tests.training.interrupted import RUNS
 from tests.training.test_train import QUICK, small
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-TIMES = 4
+TIMES = 2  # one by each signal
 
 
 @pytest.mark.parametrize("how", RUNS)

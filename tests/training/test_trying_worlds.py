@@ -31,7 +31,7 @@ def _short(monkeypatch):
     monkeypatch.setattr(trainer, "LIMIT", 30)
 
 
-def trains(tmp_path, capsys, identity, *more, steps=2_000):
+def trains(tmp_path, capsys, identity, *more, steps=1_000):
     """The code, report and errors of new and train."""
     file, world = tmp_path / "my.yaml", ["--env", identity, *more]
     if not file.exists():
@@ -52,7 +52,7 @@ def test_a_dict_of_everything_chooses_twice(tmp_path, capsys):
 
 
 def test_actions_are_of_the_spaces_own_numbers(tmp_path, capsys):
-    code, found, err = trains(tmp_path, capsys, "tests.worlds:Corners-v0", steps=1_000)
+    code, found, err = trains(tmp_path, capsys, "tests.worlds:Corners-v0")
     assert code == 0, err
     assert found["how"] == "sac"
     interface = environments.Interface(
@@ -121,6 +121,6 @@ def test_a_critic_is_told_finite_numbers(spec):
     world = Mixed()
     interface = environments.Interface(spec, world.observation_space, world.action_space)
     observation = world.reset(seed=1)[0] | {"free": np.array([np.nan, -1e300, 1e30])}
-    names = interface.given
+    names = interface.observed
     seen = np.split(interface.features(interface.observe([observation]))[0], [4, 6, 9, 10, 12])
     assert dict(zip(names, seen, strict=True))["free"].tolist() == [0, -10, 10]

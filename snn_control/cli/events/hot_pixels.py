@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         raise DescriptionError(options.file, NO_VALUE, rule, "give --width and --height")
     found = learn_hot_pixels(tracked(recording, "counting"), *size, options.deviations, options.rate)
     _print(found)
-    for line in found.doubts:
+    for line in found.warnings:
         print(f"warning: {line}", file=sys.stderr)
     warn(recording)
     if not options.out:

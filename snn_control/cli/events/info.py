@@ -37,37 +37,20 @@ def run(options: argparse.Namespace) -> int:
     counters = recording.counters
     triggers = counters.pop("triggers")
     numbers = {
-        "events": summary.events,
-        "on": summary.on,
-        "off": summary.off,
-        "triggers": triggers,
-        "first_t": summary.first_t,
-        "last_t": summary.last_t,
-        "unit": recording.unit,
-        "digest": summary.digest,
-        "width": recording.width,
-        "height": recording.height,
-        "encoding": recording.encoding or None,
+        "events": summary.events, "on": summary.on, "off": summary.off, "triggers": triggers,
+        "first_t": summary.first_t, "last_t": summary.last_t, "unit": recording.unit, "digest": summary.digest,
+        "width": recording.width, "height": recording.height, "encoding": recording.encoding or None,
         "counters": counters,
-    }
+    }  # fmt: skip
     if options.json:
         print_json(numbers)
     else:
-        _print(recording, summary, triggers, counters)
+        print(recording.path)
+        rows = _rows(recording, summary, triggers, counters)
+        width = max(len(name) for name, _ in rows)
+        for name, text in rows:
+            print(f"{name:{width}}  {text}")
     return 0
-
-
-def _print(recording: Any, summary: Any, triggers: int, counters: dict[str, int]) -> None:
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(title=escape(recording.path), title_justify="left", show_header=False, box=None, padding=(0, 2, 0, 0))
-    table.add_column(style="bold", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in _rows(recording, summary, triggers, counters):
-        table.add_row(name, escape(text))
-    Console(soft_wrap=False).print(table)
 
 
 def _rows(recording: Any, summary: Any, triggers: int, counters: dict[str, int]) -> list[tuple[str, str]]:

@@ -241,29 +241,21 @@ class Replay:
         seen = counters["inputs"][fitted.events]
         events = dict(sliced) | {key: seen[key] for key in ("out_of_frame", "filtered")}
         summary: dict[str, Any] = {
-            "title": f"{options.controller} on {name}, {where}, {how}",
-            "controller": str(options.controller),
+            "title": f"{options.controller} on {name}, {where}, {how}", "controller": str(options.controller),
             "recording": {
                 "file": name, "topic": looked.topic, "encoding": looked.encoding,
                 "width": fitted.camera.size[0], "height": fitted.camera.size[1],
                 "counters": {key: n for key, n in looked.counters.items() if n},
             },
-            "over_ros": options.ros,
-            "notes": list(fitted.notes),
-            "duration_s": round(lasts, 9),
-            "ticks": ticks,
-            "commands": command_digest(arrays["command"]),
-            "command_ranges": _ranges(spec, arrays["command"]),
-            "events": {fitted.events: events},
-            "spikes": counters["spikes"],
-            "guard": counters["guard"],
+            "over_ros": options.ros, "notes": list(fitted.notes), "duration_s": round(lasts, 9), "ticks": ticks,
+            "commands": command_digest(arrays["command"]), "command_ranges": _ranges(spec, arrays["command"]),
+            "events": {fitted.events: events}, "spikes": counters["spikes"], "guard": counters["guard"],
             "network": {
                 "events_per_s": round(sliced["events"] / lasts, 1),
                 "spikes_per_s": round(sum(counters["spikes"].values()) / lasts, 1),
                 "synaptic_operations_per_s": round(counters["synaptic_operations"] / lasts, 1),
             },
-            "late_ticks": int(arrays["late_ticks"]),
-            "seconds": round(seconds, 3),
+            "late_ticks": int(arrays["late_ticks"]), "seconds": round(seconds, 3),
             "versions": {"snn_control": __version__, "numpy": np.__version__},
         }  # fmt: skip
         if not options.ros and not options.real_time:
@@ -274,12 +266,12 @@ class Replay:
     def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
         """Write the run folder, its pictures and the video."""
         from ...record.run_folder import write_run
-        from ...report.run_pictures import event_rate, named
+        from ...report.run_pictures import event_rate, named_arrays
 
         options, fitted, folder, spec = self.options, self.fitted, self.folder, self.fitted.spec
         arrays = {
             **arrays,
-            **named(spec, self.controller.program, arrays["population_names"].tolist()),
+            **named_arrays(spec, self.controller.program, arrays["population_names"].tolist()),
             **event_rate(arrays["tick_events"], spec.period, RATE_WINDOW),
             "command_t": np.arange(len(arrays["command"])) * spec.period,
             "spike_t": arrays["spike_step"] * spec.dt,

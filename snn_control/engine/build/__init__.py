@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -27,14 +26,13 @@ from ..program import POST, PRE, PROGRAM, STATE, STEP, Program, element
 
 __all__ = ["build"]
 
-
 SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
 MOST_STEPS = 100_000_000  # in one tick
 
 
 def _steps_of(dt: float, period: float) -> int:
     for key, value in (("period", period), ("dt", dt)):
-        if not (isinstance(value, float | int) and value > 0 and math.isfinite(value)):
+        if not (isinstance(value, float | int) and 0 < value < math.inf):
             raise BuildError(key, value, "must be > 0 s")
         if not SHORTEST <= value <= LONGEST:
             raise BuildError(key, value, f"must be from {SHORTEST:g} s to {LONGEST:g} s")
@@ -49,8 +47,7 @@ def _steps_of(dt: float, period: float) -> int:
 
 
 def _divides(dt: float, period: float) -> bool:
-    steps = round(period / dt)
-    return steps >= 1 and abs(steps * dt - period) <= 1e-9 * period
+    return abs(max(1, round(period / dt)) * dt - period) <= 1e-9 * period
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
@@ -64,26 +61,16 @@ def _round_steps(dt: float, period: float) -> list[str]:
 
 @np.errstate(over="ignore")  # the layout refuses numbers that become infinite
 def build(
-    network: Network,
-    inputs: Sequence[Input],
-    outputs: Sequence[Output],
-    *,
-    dt: float,
-    period: float,
-    guard: Guard | None = None,
-    seed: int = 0,
-    reset_each_tick: bool = False,
+    network: Network, inputs: Sequence[Input], outputs: Sequence[Output], *, dt: float, period: float,
+    guard: Guard | None = None, seed: int = 0, reset_each_tick: bool = False,
     tuned: Mapping[str, float] | None = None,
-) -> Program:
+) -> Program:  # fmt: skip
     """Compile a controller's description for one dt and period; ``seed`` is that of all its random numbers.
 
     reset_each_tick : populations begin each tick as after a reset
     tuned : name -> value in the file, of the numbers that can be tuned
 
-    Raises
-    ------
-    BuildError, DescriptionError
-        naming the path, the value, the rule and the fix
+    Raises BuildError and DescriptionError, which name the path, the value, the rule and the fix.
     """
     steps = _steps_of(dt, period)
     TICK_SEED("seed", seed)
@@ -112,17 +99,17 @@ def build(
     end_pulses(b)
     b.layout.constant("restarts", restarts(b, before))
     add_guard(b, inputs, outputs, validity, raw, (guard or Guard()).release)
-    facts = replace(_facts(b, inputs, outputs, dt, period), tunable=tuple(tuned or ()), tuned=tuple((tuned or {}).values()))
+    facts, lay = _facts(b, inputs, outputs, dt, period, tuned or {}), b.layout
     operations = tuple(o for section in (PRE, STEP, POST) for o in b.sections[section])
-    lay = b.layout
     return Program(operations, lay.block(PROGRAM), lay.block(STATE), lay.io_bytes, dict(lay.names), steps, facts)
 
 
-def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float) -> Facts:
-    """Facts on a Program for people and drivers."""
+def _facts(
+    b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: float, period: float, tuned: Mapping[str, float]
+) -> Facts:  # fmt: skip
     return Facts(
-        dt,
-        period,
+        dt, period, spiking=tuple(b.spiking), counted=tuple(b.counted), updates=b.updates,
+        tunable=tuple(tuned), tuned=tuple(tuned.values()),
         inputs=tuple(
             InputFacts(i.name, "events", i.size, i.required, i.capacity, tuple(b.filters[i.name]))
             if isinstance(i, EventsInput)
@@ -132,12 +119,8 @@ def _facts(b: Builder, inputs: Sequence[Input], outputs: Sequence[Output], dt: f
         outputs=tuple(OutputFacts(o.name, o.size, getattr(o.decoder, "actions", 0), o.unit) for o in outputs),
         populations=tuple(
             PopulationFacts(n.name, n.size, not n.graded, n.stride, n.slots, n.multiplicity)
-            for n in b.nodes.values()
-            if n.operation is not None
+            for n in b.nodes.values() if n.operation is not None
         ),
-        spiking=tuple(b.spiking),
-        counted=tuple(b.counted),
-        updates=b.updates,
         projections=tuple(
             ProjectionFacts(p.pre, p.post, int(k), int(used), d)
             for p, k, used, d in zip(b.network.projections, b.synapse_counts, b.used_counts, b.delays, strict=True)

@@ -28,8 +28,7 @@ MOST_STEPS = 100_000  # longest delay or window, which a ring must hold
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or an array of int64; raises BuildError if a time other than zero would be rounded to 0
-    steps."""
+    """Whole steps, int or int64 array; raises BuildError if a time other than 0 would be rounded to 0 steps."""
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
         raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
@@ -113,21 +112,14 @@ class Node:
 class Builder:
     """The state of a build. ``counters``: largest number of operations that count synaptic operations.
 
-    seed : seed of all random numbers
     tuned : name -> value of what can be tuned
     seen : population -> number of its newest spike lists or graded vectors that decoders read
     """
 
     def __init__(
-        self,
-        network: Network,
-        dt: float,
-        steps: int,
-        n_inputs: int,
-        counters: int,
-        seed: int = 0,
+        self, network: Network, dt: float, steps: int, n_inputs: int, counters: int, seed: int = 0,
         tuned: Mapping[str, float] | None = None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.network, self.dt, self.steps, self.seed = network, dt, steps, seed
         self.tunable = tuple(tuned or ())
         self.seen: dict[str, int] = {}
@@ -157,16 +149,14 @@ class Builder:
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
         initial = np.zeros(taken, np.int64)
-        initial[LEARNING + ON : LEARNING + SWITCH_WORDS * len(rules) : SWITCH_WORDS] = [
-            rule.enabled for rule in rules.values()
-        ]
+        enabled = [rule.enabled for rule in rules.values()]
+        initial[LEARNING + ON : LEARNING + SWITCH_WORDS * len(rules) : SWITCH_WORDS] = enabled
         if tuned:
             initial[-len(tuned) :] = np.array(tuned, np.float64).view(np.int64)
         self.layout.io("control", "int64", asked)
         place = self.layout.state("controlled", "int64", taken, initial)
-        return place, {
-            index: element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k, index in enumerate(rules)
-        }
+        switches = (element(place, LEARNING + SWITCH_WORDS * k, SWITCH_WORDS) for k in range(len(rules)))
+        return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
         """Whether a number of that projection can be tuned: then a weight that is 0, or is not, may change."""
@@ -184,15 +174,9 @@ class Builder:
         return Operation(name, found.version, section, tuple(operands), label)
 
     def counter(
-        self,
-        label: str,
-        synapses: int,
-        once: bool,
-        steps: bool = True,
-        zeros: int = 0,
-        weights: int = 0,
+        self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
-    ) -> Place:
+    ) -> Place:  # fmt: skip
         """The counter of an operation, for synapses whose source and whose weight are not 0.
 
         synapses : number of operations if nothing is skipped
@@ -201,9 +185,8 @@ class Builder:
         zeros, weights : number of its weights that are 0, and of all weights (0: as many as synapses)
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
-        self.counted.append(
-            CountedFacts(label, kind, each, int(synapses), int(weights or synapses), int(zeros), precision)
-        )
+        counts = int(synapses), int(weights or synapses), int(zeros)
+        self.counted.append(CountedFacts(label, kind, each, *counts, precision))
         return element(self.synaptic_operations, len(self.counted) - 1)
 
     def decay(self, tau: float, steps: int = 1) -> float:
@@ -213,13 +196,11 @@ class Builder:
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
         """The words of a spike list: the newest, or with a delay [steps] the list that arrives now."""
-        words: dict[str, int | Place] = {
-            "spikes": node.signal, "stride": node.stride, "slots": node.slots, "clock": self.clock, "multiplicity": node.multiplicity
-        }  # fmt: skip
+        words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
+        words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
 
     def line(self, node: Node) -> dict[str, int | Place]:
-        """The words for the last vectors of a graded node."""
         assert node.line is not None
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
@@ -229,12 +210,11 @@ class Builder:
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
         """The words of a graded vector that arrives now."""
-        x = node.signal if delay == 0 else node.line
-        assert x is not None
-        slots = 1 if delay == 0 else node.slots
-        return {
-            "x": x, "n_pre": node.size, "stride": node.stride, "slots": slots, "clock": self.clock, "delay": delay
-        }  # fmt: skip
+        words = self.vector(node.signal) | {"stride": node.stride}
+        if delay == 0:
+            return words
+        assert node.line is not None
+        return words | {"x": node.line, "slots": node.slots, "delay": delay}
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
@@ -242,21 +222,16 @@ class Builder:
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
-    def has_current(self, name: str) -> bool:
-        return any(p.post == name and self.receptor(p) == "current" for p in self.network.projections)
-
     def receptor(self, projection: Projection) -> str:
         post = next((p for p in self.network.populations if p.name == projection.post), None)
-        synaptic = False
+        synaptic, model = False, "an input's encoder"
         if post is not None:
-            where = f"populations.{post.name}.neuron"
+            where, model = f"populations.{post.name}.neuron", type(post.neuron).__name__
             with blamed(where, "neurons", post.neuron):
                 synaptic = lowering_of(where, post.neuron).synaptic(post.neuron)
         if projection.receptor == "synaptic" and not synaptic:
-            model = type(post.neuron).__name__ if post else "an input's encoder"
-            raise BuildError(
-                f"{projection.label}.receptor", "synaptic", f"{model} has no synaptic current", "use 'current'"
-            )
+            rule = f"{model} has no synaptic current"
+            raise BuildError(f"{projection.label}.receptor", "synaptic", rule, "use 'current'")
         if projection.tau_syn is not None:
             return "current"
         return projection.receptor or ("synaptic" if synaptic else "current")
@@ -276,14 +251,13 @@ class Builder:
         rest = vector(f"populations.{name}.bias", pop.bias, n) + 0.0  # + 0.0 removes negative zeros
         bias = lay.constant(f"{name}.bias", rest.astype(np.float32))
         current = bias
-        if driven or self.has_current(name):
+        if driven or any(p.post == name and self.receptor(p) == "current" for p in self.network.projections):
             current = lay.state(f"{name}.current", "float32", n, rest)
         with within(where):
             cells: Any = kernel(lowering.kernel).row["cells"]
             params, options = lowering.matrix(model, self.dt, cells.parameters), lowering.options(model, self.dt)
-        words: dict[str, int | Place] = {
-            "n": n, "params": lay.constant("", params), "each": params.shape[1], "current": current, "bias": bias
-        }  # fmt: skip
+        words: dict[str, int | Place] = {"n": n, "current": current, "bias": bias}
+        words |= {"params": lay.constant("", params), "each": params.shape[1]}
         states = self.states(pop, lowering)
         if model.graded:
             node = self.graded(name, states["v"])  # type: ignore[arg-type]
@@ -294,26 +268,20 @@ class Builder:
         if states.get("isyn"):
             node.target["synaptic"] = states["isyn"]  # type: ignore[assignment]
         if lowering.random:
-            words |= {"seed": self.seed, "number": self.random(name)}
+            number = operation_number(name)
+            if (other := self.drawing.setdefault(number, name)) != name:
+                rule = f"would draw the random numbers of {other}"
+                raise BuildError("populations", name, rule, "rename one of them")
+            words |= {"seed": self.seed, "number": number}
         node.operation = self.operation(STEP, lowering.kernel, name, words | options | states)
         self.nodes[name] = node
         self.network_states += [place for _, place, _ in lay.states[first:]]
         return node
 
-    def random(self, name: str) -> int:
-        """Operation number for random numbers under this name."""
-        number = operation_number(name)
-        other = self.drawing.setdefault(number, name)
-        if other != name:
-            raise BuildError("populations", name, f"would draw the random numbers of {other}", "rename one of them")
-        return number
-
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
         """The state arrays of a population by name, 0 for those that its model does not use."""
         n, model = int(pop.size), pop.neuron
-        resting = getattr(model, "v_leak", 0.0) if pop.v_init is None else pop.v_init
-        if pop.v_init is None and hasattr(model, "rest"):
-            resting = model.rest
+        resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
         v = vector(f"populations.{pop.name}.v_init", resting, n)
         initial = {"v": v} | lowering.initial(model, v)
@@ -358,17 +326,15 @@ class Builder:
     def order(self) -> list[str]:
         """Populations, ordered so that sources come before the targets of their projections with delay 0."""
         left, done = {p.name for p in self.network.populations}, []
-        waits = {name: set() for name in left}  # type: dict[str, set[str]]
+        waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):
             if delay == 0 and p.pre in left and p.post in left:
                 waits[p.post].add(p.pre)
         while left:
             ready = [p.name for p in self.network.populations if p.name in left and not waits[p.name] & left]
             if not ready:
-                cycle = " -> ".join(sorted(left))
-                raise BuildError(
-                    "projections", cycle, "projections of delay 0 form a cycle", "give one of them a delay"
-                )
+                rule = "projections of delay 0 form a cycle"
+                raise BuildError("projections", " -> ".join(sorted(left)), rule, "give one of them a delay")
             done += ready
             left -= set(ready)
         return done

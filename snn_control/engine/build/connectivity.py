@@ -75,8 +75,7 @@ class Rows:
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
         """Write (k,) uint64, ascending: row, target and position in the caller's order of each synapse, in one number.
 
-        If the rows need too many bits, they are sorted in groups. Returns the number of bits for the position, and the
-        target's mask.
+        Rows that need too many bits are sorted in groups. Returns the bits of the position, and the target's mask.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -101,27 +100,21 @@ class Rows:
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
     """The rows of a connector; raises BuildError if it does not fit the sizes."""
-    if isinstance(connector, FromArrays):
-        pre, post = connector.pre_index, connector.post_index
-        for key, index, n in (("pre_index", pre, n_pre), ("post_index", post, n_post)):
-            low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
-            if low < 0 or high >= n:
-                raise BuildError(f"{label}.{key}", low if low < 0 else high, f"must lie in [0, {n})")
-        return Rows(pointers_of(np.bincount(pre.astype(np.int64, copy=False), minlength=n_pre)), pre, post)
     try:
+        if isinstance(connector, FromArrays):
+            return Rows(connector.pointers(n_pre, n_post), connector.pre_index, connector.post_index)
         pointers, targets = connector.rows(n_pre, n_post, recurrent)
     except DescriptionError as error:
-        path = f"{label}.connection" + (f".{error.path}" if error.path else "")
-        raise BuildError(path, error.value, error.rule, error.fix) from None
+        path = label if isinstance(connector, FromArrays) else f"{label}.connection"
+        raise BuildError(f"{path}.{error.path}".rstrip("."), error.value, error.rule, error.fix) from None
     return Rows(pointers, None, targets)
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
     """The bits of float32 weights of ``shape``: from a number, an array in the caller's order, or a Distribution."""
-    if isinstance(weights, Distribution):
-        draw = weights.stream()
-    else:
-        array, draw = np.asarray(weights), None
+    draw = weights.stream() if isinstance(weights, Distribution) else None
+    if draw is None:
+        array = np.asarray(weights)
         if array.dtype.kind not in "fiu":
             raise BuildError(path, weights, "must be finite numbers of float32")
         if array.shape not in ((), shape):
@@ -138,10 +131,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Rows, weights and their shape without the synapses whose weight is 0 in float32, if there are any.
-
-    These would have no effect, but count as operations. Drawn weights are never 0.
-    """
+    """Rows, weights and their shape without synapses that are 0 in float32: they would only count as operations."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -17,14 +17,6 @@ from ..program import PRE, Place
 
 __all__ = ["ENCODERS"]
 
-E = TypeVar("E", bound=coding.Encoder)
-Receptive = coding.PopulationEncoder | coding.FieldsEncoder
-
-
-def _encoder(spec: coding.ValueInput, kind: type[E]) -> E:
-    """The encoder of an input whose lowering is registered for ``kind``."""
-    assert isinstance(spec.encoder, kind)
-    return spec.encoder
 
 
 def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
@@ -33,23 +25,20 @@ def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
 
 def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
     """(size,) float32 constants from a field with one number, or one number for each dimension."""
-    path = f"inputs.{spec.name}.encoder.{key}"
-    return b.layout.constant("", matrix(path, getattr(spec.encoder, key), (spec.size,)))
+    return b.layout.constant("", matrix(f"inputs.{spec.name}.encoder.{key}", getattr(spec.encoder, key), (spec.size,)))
 
 
 def _direct(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     n, drive = spec.size, _currents(b, spec, spec.size)
     b.emit(PRE, "copy", n=n, y=drive, x=_numbers(b, spec, "bias"), label=spec.name)
-    counter = b.counter(spec.name, n, once=False, steps=False)
-    weights = _numbers(b, spec, "gain")
-    b.emit(
-        PRE, "one_to_one_graded", n_post=n, y=drive, weights=weights, **b.vector(held), counter=counter, label=spec.name
-    )  # fmt: skip
+    words = {"weights": _numbers(b, spec, "gain"), "counter": b.counter(spec.name, n, once=False, steps=False)}
+    b.emit(PRE, "one_to_one_graded", n_post=n, y=drive, **b.vector(held), **words, label=spec.name)
     return drive
 
 
 def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = _encoder(spec, coding.LinearEncoder), spec.size, f"inputs.{spec.name}.encoder"
+    encoder: Any = spec.encoder
+    n, where = spec.size, f"inputs.{spec.name}.encoder"
     weights = np.asarray(encoder.weights, np.float64)
     if weights.ndim != 2 or weights.shape[0] != n:
         raise BuildError(f"{where}.weights", f"shape {weights.shape}", f"must be ({n}, neurons)")
@@ -61,34 +50,32 @@ def _linear(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     return drive
 
 
-def _span(spec: coding.ValueInput, encoder: Receptive) -> tuple[np.ndarray, np.ndarray]:
-    """First and last centre of the receptive fields, (size,) each."""
-    n, where = spec.size, f"inputs.{spec.name}.encoder"
-    low = vector(f"{where}.low", spec.range[0] if encoder.low is None else encoder.low, n)
-    high = vector(f"{where}.high", spec.range[1] if encoder.high is None else encoder.high, n)
+def _span(spec: coding.ValueInput, encoder: Any) -> tuple[np.ndarray, np.ndarray]:
+    where, ends = f"inputs.{spec.name}.encoder", zip(("low", "high"), (encoder.low, encoder.high), spec.range)
+    low, high = (vector(f"{where}.{key}", own if end is None else end, spec.size) for key, end, own in ends)
     if not (np.isfinite(low) & np.isfinite(high) & (low < high)).all():
         raise BuildError(f"{where}.low", low.tolist(), "low < high must be finite", "give the input a range")
     return low, high
 
 
 def _population(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = _encoder(spec, coding.PopulationEncoder), spec.size, f"inputs.{spec.name}.encoder"
-    (low, high), m = _span(spec, encoder), encoder.neurons
+    encoder: Any = spec.encoder
+    n, m, where, (low, high) = spec.size, encoder.neurons, f"inputs.{spec.name}.encoder", _span(spec, encoder)
     centres = np.linspace(low, high, m, axis=1)
     sigma = vector(f"{where}.sigma", (high - low) / (m - 1) if encoder.sigma is None else encoder.sigma, n)
     if not (sigma > 0).all():
         raise BuildError(f"{where}.sigma", encoder.sigma, "must be > 0")
     params = np.stack([1 / sigma, np.full(n, encoder.drive)], axis=1).astype(np.float32)
     drive = _currents(b, spec, n * m)
-    fields = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32)), b.layout.constant("", params)
-    words = {"values": held, "out": drive, "centres": fields[0], "params": fields[1]}
+    fields = b.layout.constant(f"{spec.name}.centres", centres.astype(np.float32))
+    words = {"values": held, "out": drive, "centres": fields, "params": b.layout.constant("", params)}
     b.emit(PRE, "population", dimensions=n, m=m, **words, label=spec.name)
     return drive
 
 
 def _fields(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
-    encoder, n, where = _encoder(spec, coding.FieldsEncoder), spec.size, f"inputs.{spec.name}.encoder"
-    sigma = encoder.sigma
+    encoder: Any = spec.encoder
+    n, where, sigma = spec.size, f"inputs.{spec.name}.encoder", encoder.sigma
     if encoder.grid is None:
         centres = np.asarray(encoder.centres, np.float64)
         if centres.shape[1] != n:
@@ -118,16 +105,13 @@ def _signed(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 
 def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
-    whole = int(isinstance(spec.encoder, coding.DeltaEncoder))
-    words: dict[str, int | Place] = {
-        "values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold"), "whole": whole,
-    }  # fmt: skip
-    b.emit(PRE, "changes", n=spec.size, **words, label=spec.name)
+    words = {"values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold")}
+    whole = not isinstance(spec.encoder, coding.StepForwardEncoder)
+    b.emit(PRE, "changes", n=spec.size, whole=whole, **words, label=spec.name)
     return drive
 
 
 def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
-    """Number of cells of the grid over the sensor."""
     return encoder.grid[0] * encoder.grid[1] * (2 if encoder.polarity == "split" else 1)
 
 
@@ -154,12 +138,9 @@ def _pool(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
     if plain:
         return counts
     out = lay.state(f"{spec.name}.pooled", "float32", n)
-    numbers = np.array([b.decay(encoder.tau, b.steps) if encoder.tau else 0.0, encoder.ceiling or 0.0], np.float32)
+    numbers = lay.floats(b.decay(encoder.tau, b.steps) if encoder.tau else 0.0, encoder.ceiling or 0.0)
     response = RESPONSES.index(encoder.response)
-    words: dict[str, int | Place] = {
-        "sums": counts, "out": out, "numbers": lay.constant("", numbers), "response": response,
-    }  # fmt: skip
-    b.emit(PRE, "respond", n=n, **words, label=spec.name)
+    b.emit(PRE, "respond", n=n, sums=counts, out=out, numbers=numbers, response=response, label=spec.name)
     return out
 
 
@@ -172,6 +153,7 @@ def _surface(b: Builder, spec: coding.EventsInput, slot: Place) -> Place:
 
 
 CURVES = "snn_control.report.curves"
+POOL = EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_events")
 ENCODERS = {
     "population": (coding.PopulationEncoder, EncoderLowering(_population)),
     "linear": (coding.LinearEncoder, EncoderLowering(_linear, drawing=f"{CURVES}:draw_linear")),
@@ -180,9 +162,6 @@ ENCODERS = {
     "signed": (coding.SignedEncoder, EncoderLowering(_signed)),
     "delta": (coding.DeltaEncoder, EncoderLowering(_changes, pulse=True)),
     "step_forward": (coding.StepForwardEncoder, EncoderLowering(_changes, pulse=True)),
-    "pool": (
-        coding.PoolEncoder,
-        EncoderLowering(_pool, pulse=lambda e: e.tau is None, events=True, drawing=f"{CURVES}:draw_pool"),
-    ),
-    "surface": (coding.SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_surface")),
+    "pool": (coding.PoolEncoder, POOL),
+    "surface": (coding.SurfaceEncoder, EncoderLowering(_surface, events=True, drawing=f"{CURVES}:draw_events")),
 }

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -17,6 +15,8 @@ from ..program import PRE, Place, element
 
 __all__ = ["FILTERS", "EventColumns", "add_columns", "event_columns"]
 
+Words = dict[str, int | Place]
+
 
 @dataclass(frozen=True)
 class EventColumns:
@@ -24,8 +24,7 @@ class EventColumns:
 
     slot : the io header
     t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
-    kept : 0 if the input has no filters; otherwise uint32 (1 + capacity): number of events that are left, and their
-        indices in the columns
+    kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 without filters
     counters : int64[2], events in the frame and out of it, counted by the operation that reads the columns first
     """
 
@@ -48,9 +47,8 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
         return []
     lay.io(f"{name}.kept", "uint32", n + 1)
     filters = list(spec.filters)
-    whole = Region(0, 0, *spec.size)
-    starts = isinstance(filters[0], Region)  # it creates the list; otherwise the whole frame does
-    chain = filters if starts else [whole, *filters]
+    # a region creates the list: the first filter, or the whole frame
+    chain = filters if isinstance(filters[0], Region) else [Region(0, 0, *spec.size), *filters]
     removed = lay.state(f"{name}.removed", "int64", len(chain))
     c, (width, height) = event_columns(b, spec), spec.size
     words = {"slot": c.slot, "kept": c.kept, "capacity": n, "x": c.x, "y": c.y, "width": width, "height": height}
@@ -61,7 +59,9 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
             if lowering.kernel == "region":
                 own["first"] = k == 0
             b.emit(PRE, lowering.kernel, **words, **own, label=name)
-    return _names(filters)
+    names = [re.sub(r"(?<!^)(?=[A-Z])", "_", type(one).__name__).lower() for one in filters]
+    before = [names[:k].count(name) for k, name in enumerate(names)]  # the second one is background_activity_2
+    return [f"{name}_{n + 1}" if n else name for name, n in zip(names, before)]
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
@@ -71,41 +71,25 @@ def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
     return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)
 
 
-def _names(filters: list[Any]) -> list[str]:
-    """``background_activity`` for BackgroundActivity; the second one is ``background_activity_2``."""
-    seen: Counter[str] = Counter()
-    found = []
-    for one in filters:
-        name = re.sub(r"(?<!^)(?=[A-Z])", "_", type(one).__name__).lower()
-        seen[name] += 1
-        found.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
-    return found
+def _region(b: Builder, spec: EventsInput, one: Region, c: EventColumns) -> Words:
+    return {"left": one.x, "top": one.y, "columns": one.width, "rows": one.height, "counters": c.counters}
 
 
-def _region(b: Builder, spec: EventsInput, one: Region, columns: EventColumns) -> dict[str, int | Place]:
-    return {"left": one.x, "top": one.y, "columns": one.width, "rows": one.height, "counters": columns.counters}
-
-
-def _hot_pixels(b: Builder, spec: EventsInput, one: HotPixels, columns: EventColumns) -> dict[str, int | Place]:
+def _hot_pixels(b: Builder, spec: EventsInput, one: HotPixels, c: EventColumns) -> Words:
     return {"mask": b.layout.constant("", np.packbits(one.hot(*spec.size), bitorder="little"))}
 
 
-def _refractory(b: Builder, spec: EventsInput, one: Refractory, c: EventColumns) -> dict[str, int | Place]:
-    pixels = spec.size[0] * spec.size[1] * (2 if one.each_polarity else 1)
-    last, period = b.layout.state("", "uint32", pixels), round(one.period * 1e6)
-    return {"t": c.t, "p": c.p, "last": last, "period": period, "apart": one.each_polarity}
+def _refractory(b: Builder, spec: EventsInput, one: Refractory, c: EventColumns) -> Words:
+    last = b.layout.state("", "uint32", spec.size[0] * spec.size[1] * (1 + one.each_polarity))
+    return {"t": c.t, "p": c.p, "last": last, "period": round(one.period * 1e6), "apart": one.each_polarity}
 
 
-def _background(b: Builder, spec: EventsInput, one: BackgroundActivity, c: EventColumns) -> dict[str, int | Place]:
+def _background(b: Builder, spec: EventsInput, one: BackgroundActivity, c: EventColumns) -> Words:
     last = b.layout.state("", "uint32", (spec.size[0] + 2) * (spec.size[1] + 2))
     return {"t": c.t, "last": last, "window": round(one.window * 1e6), "support": one.support}
 
 
-def _polarity(b: Builder, spec: EventsInput, one: Polarity, columns: EventColumns) -> dict[str, int | Place]:
-    return {"p": columns.p, "keep": one.keep == "on"}
-
-
-def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, columns: EventColumns) -> dict[str, int | Place]:
+def _rate_limit(b: Builder, spec: EventsInput, one: RateLimit, c: EventColumns) -> Words:
     part = 1 << TOKEN
     refill = max(1, round(one.rate * b.dt * b.steps * part))
     most = max(part, refill if one.burst is None else round(one.burst * part))
@@ -117,6 +101,6 @@ FILTERS = {
     "hot_pixels": (HotPixels, FilterLowering("hot_pixels", _hot_pixels)),
     "refractory": (Refractory, FilterLowering("refractory", _refractory)),
     "background_activity": (BackgroundActivity, FilterLowering("background", _background)),
-    "polarity": (Polarity, FilterLowering("one_polarity", _polarity)),
+    "polarity": (Polarity, FilterLowering("one_polarity", lambda b, spec, one, c: {"p": c.p, "keep": one.keep == "on"})),
     "rate_limit": (RateLimit, FilterLowering("rate_limit", _rate_limit)),
 }

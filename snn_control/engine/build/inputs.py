@@ -23,10 +23,7 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Emit slot, check and encoder of one input, and add the node that the network sees.
-
-    index : number of the input
-    """
+    """Emit slot, check and encoder of input number ``index``, and add the node that the network sees."""
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be unique")
@@ -46,10 +43,8 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
             data = _finite(b, spec, slot, data, bounds, stale)
         if spec.moves:
             data = _credible(b, spec, slot, data, bounds)
-        checked: dict[str, int | Place] = {
-            "data": data, "held": held, "valid": validity, "limits": bounds, "stale": stale,
-        }  # fmt: skip
-        b.emit(PRE, "sample", n=n, slot=slot, counters=counters, **checked, label=name)
+        checked = {"data": data, "held": held, "valid": validity, "limits": bounds, "counters": counters}
+        b.emit(PRE, "sample", n=n, slot=slot, stale=stale, **checked, label=name)
         if spec.stop_when:
             _stop(b, spec, slot, held, validity, index)
         if spec.encoder is None:
@@ -102,7 +97,6 @@ def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Pl
 
 
 def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
-    """Emit the operations of the encoder and of its neurons."""
     where, lowering = f"inputs.{spec.name}.encoder", registry.lowering("encoders", type(spec.encoder))
     if lowering is None or lowering.events != isinstance(spec, EventsInput):
         kind = "an events" if isinstance(spec, EventsInput) else "a value"

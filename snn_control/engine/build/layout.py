@@ -45,10 +45,7 @@ class Layout:
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """A large array: ``fill(array)`` writes it when the block is created; before that it holds zeros.
-
-        kind : PROGRAM, or STATE, whose contents a reset writes
-        """
+        """A large array in the PROGRAM or the STATE; ``fill(array)`` writes it when the block is created."""
         place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place

@@ -37,7 +37,6 @@ def _synaptic_gain(model: Any, dt: float) -> Numbers:
 
 
 def _linear(model: Any, dt: float) -> Parameters:
-    """Parameters of a model that is linear below its threshold."""
     found: Parameters = {"decay": 0.0, "gain": 1.0, "leak": 0.0, "gain_syn": 0.0, "decay_syn": 0.0}
     found["floor"] = getattr(model, "v_min", -math.inf)
     if isinstance(model, network.Relay | network.Threshold):
@@ -61,8 +60,7 @@ def _firing(model: Any, dt: float) -> Parameters:
     reset = threshold if getattr(model, "reset", "value") != "value" else getattr(model, "v_reset", 0.0)
     if getattr(model, "strict", False):
         threshold = np.nextafter(np.asarray(threshold, np.float32), np.float32(np.inf))
-    own = {"threshold": threshold, "reset": reset, "beta": beta, "decay_adapt": decay_adapt}
-    return _linear(model, dt) | own
+    return _linear(model, dt) | {"threshold": threshold, "reset": reset, "beta": beta, "decay_adapt": decay_adapt}
 
 
 def _graded(model: Any, dt: float) -> Parameters:
@@ -78,18 +76,16 @@ def _mode(model: Any, dt: float) -> dict[str, int]:
     return {"mode": mode | neurons.DELAYED * getattr(model, "reset_delay", False)}
 
 
+def _graded_states(model: Any) -> dict[str, str | None]:
+    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
+
+
 def _firing_states(model: Any) -> dict[str, str | None]:
-    return {
-        "v": "float32",
-        "isyn": "float32" if hasattr(model, "tau_syn") else None,
+    return _graded_states(model) | {
         "adapt": "float32" if isinstance(model, network.ALIF) else None,
         "wait": "uint16" if getattr(model, "refractory", 0) else None,
         "counts": "uint16" if getattr(model, "several", False) else None,
     }
-
-
-def _graded_states(model: Any) -> dict[str, str | None]:
-    return {"v": "float32", "isyn": "float32" if hasattr(model, "tau_syn") else None}
 
 
 def _adex(model: network.AdEx, dt: float) -> Parameters:
@@ -142,29 +138,24 @@ def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
     return list(np.where(levels <= theta + LATEST, theta, levels))
 
 
-def _latency_window(model: network.Latency, dt: float) -> dict[str, int]:
-    return {"window": whole_steps("window", model.window, dt), "subtract": 0}
-
-
-def _phase_levels(model: network.Phase, dt: float) -> list[Numbers]:
-    return [2.0 ** -(k + 1) for k in range(model.phases)]
-
-
-def _latched(model: Any) -> dict[str, str | None]:
-    return {"v": "float32"}
-
-
 _FIRING = NeuronLowering("integrate_and_fire", _firing, _firing_states, _mode, lambda m: getattr(m, "several", False))
 _GRADED = NeuronLowering("leaky_integrator", _graded, _graded_states)
+_IZHIKEVICH = NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda model, v: {"u": model.b * v})
+_LATENCY = NeuronLowering(
+    "temporal", _latency_levels, lambda model: {"v": "float32"},
+    lambda model, dt: {"window": whole_steps("window", model.window, dt), "subtract": 0},
+)  # fmt: skip
+_PHASE = NeuronLowering(
+    "temporal", lambda model, dt: [2.0 ** -(k + 1) for k in range(model.phases)], lambda model: {"v": "float32"},
+    lambda model, dt: {"window": model.phases, "subtract": 1},
+)  # fmt: skip
 NEURONS = {
     "if": (network.IF, _FIRING),
     "lif": (network.LIF, _FIRING),
     "cuba_lif": (network.CubaLIF, _FIRING),
     "alif": (network.ALIF, _FIRING),
     "adex": (network.AdEx, NeuronLowering("adex", _adex, _two_states("w"))),
-    "izhikevich": (
-        network.Izhikevich, NeuronLowering("izhikevich", _izhikevich, _two_states("u"), initial=lambda m, v: {"u": m.b * v})
-    ),
+    "izhikevich": (network.Izhikevich, _IZHIKEVICH),
     "threshold": (network.Threshold, _FIRING),
     "li": (network.LI, _GRADED),
     "cuba_li": (network.CubaLI, _GRADED),
@@ -172,8 +163,6 @@ NEURONS = {
     "relay": (network.Relay, _GRADED),
     "bernoulli": (network.Bernoulli, NeuronLowering("stochastic", _rate, _drawn, random=True)),
     "poisson": (network.Poisson, NeuronLowering("stochastic", _rate, _drawn, multiple=lambda m: True, random=True)),
-    "latency": (network.Latency, NeuronLowering("temporal", _latency_levels, _latched, _latency_window)),
-    "phase": (
-        network.Phase, NeuronLowering("temporal", _phase_levels, _latched, lambda m, dt: {"window": m.phases, "subtract": 1})
-    ),
-}  # fmt: skip
+    "latency": (network.Latency, _LATENCY),
+    "phase": (network.Phase, _PHASE),
+}

@@ -60,9 +60,7 @@ def connect(b: Builder) -> None:
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
     """Emit y += x W for a graded vector."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
-    own: dict[str, int | Place] = {
-        "weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights),
-    }  # fmt: skip
+    own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
 
 
@@ -71,8 +69,8 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Number of non-zero weights in each row, to count effective operations; 0 if no weight is zero, or if weights
-    learn. Weights that can be tuned may become zero: those of projection ``index``, or any outside of projections."""
+    """Number of non-zero weights in each row, to count operations; 0 if no weight is or can be tuned to zero, or if
+    weights learn. ``index``: of the projection, -1 for others."""
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
         return 0
@@ -103,9 +101,7 @@ class Delivery:
 
     def counter(self, synapses: int, zeros: int, weights: int = 0) -> Place:
         once = not self.pre.graded and self.pre.multiplicity == 0
-        return self.b.counter(
-            self.p.label, synapses, once, zeros=zeros, weights=weights, precision=self.p.precision
-        )
+        return self.b.counter(self.p.label, synapses, once, True, zeros, weights, self.p.precision)
 
     def emit(self, kernel: str, **words: int | Place) -> None:
         row: dict[str, int | Place] = {"n_post": self.y.shape[0], "y": self.y, **self.source, **words}
@@ -128,9 +124,7 @@ def deliver(b: Builder, index: int) -> None:
     d = Delivery(b, index, pre, y, b.signal(pre, delay) if pre.graded else b.spikes(pre, delay))
     if isinstance(p.connector, Convolution):
         _convolution(d)
-    elif (isinstance(p.connector, AllToAll) and not np.ndim(p.delay)) or (
-        isinstance(p.connector, OneToOne) and pre.graded
-    ):
+    elif isinstance(p.connector, AllToAll) and not np.ndim(p.delay) or isinstance(p.connector, OneToOne) and pre.graded:
         _dense(d)
     else:
         _sparse(d, p.connector)
@@ -166,12 +160,11 @@ def _dense(d: Delivery) -> None:
     b.synapse_counts[d.index] = weights.size
     if p.precision == "int8":
         whole, scale = _quantised(p, weights)
-        own: dict[str, int | Place] = {
-            "scale": b.layout.floats(scale), "sums": b.layout.state("", "int32", n_post),
-            "fan_out": fan_out(b, whole, index=d.index),
-        }  # fmt: skip
-        counter = d.counter(whole.size, zeros=zeros(whole))
-        d.emit("dense_spikes_int8", weights=b.layout.constant(d.name, whole), counter=counter, **own)
+        d.emit(
+            "dense_spikes_int8", scale=b.layout.floats(scale), sums=b.layout.state("", "int32", n_post),
+            fan_out=fan_out(b, whole, index=d.index), weights=b.layout.constant(d.name, whole),
+            counter=d.counter(whole.size, zeros=zeros(whole)),
+        )  # fmt: skip
         return
     words = {"counter": d.counter(weights.size, zeros=zeros(weights))}
     words["weights"] = keep_weights(b, d.index, weights.shape, lambda to: np.copyto(to, weights), d.source)
@@ -259,8 +252,7 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Rows whose targets are indices into a line of vectors, one for each additional step of delay; and the number
-    of these."""
+    """Rows whose targets are indices into a line of vectors, one for each further step of delay; and their number."""
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
@@ -272,14 +264,12 @@ def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post:
 
 
 def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
-    """int8 weights and their scale."""
     scale = p.scale if p.scale is not None else float(np.abs(weights).max(initial=0)) / 127 or 1.0
     whole = np.rint(weights / scale)
     if (np.abs(whole) > 127).any():
         largest = float(np.abs(weights).max())
-        raise BuildError(
-            f"{p.label}.scale", scale, f"must be at least {largest / 127:.6g}, for a weight of {largest:g}"
-        )
+        rule = f"must be at least {largest / 127:.6g}, for a weight of {largest:g}"
+        raise BuildError(f"{p.label}.scale", scale, rule)
     return whole.astype(np.int8), scale
 
 

@@ -16,22 +16,16 @@ LABEL = "reset_each_tick"
 def add_restart(b: Builder, first: int) -> None:
     """Emit operations that reset the states of the network, those allocated from ``first`` on, in each tick.
 
-    The states of encoders and decoders are kept, and so are the spikes and values of past steps.
-
-    Raises BuildError if one tick affects the next: weights that learn, spikes with a delay.
+    States of encoders and decoders, and spikes and values of past steps, are kept. Raises BuildError if one tick
+    affects the next: weights that learn, spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
-        rule = ""
-        if p.learning is not None:
-            rule = "cannot be used with weights that learn"
-        elif np.any(b.synapse_delays[index]):
-            rule = "cannot be used with a delay: spikes under way would be lost"
-        if rule:
-            raise BuildError(LABEL, True, f"{rule} ({p.label})", "leave it out")
+        if p.learning is not None or np.any(b.synapse_delays[index]):
+            what = "a delay: spikes under way would be lost" if p.learning is None else "weights that learn"
+            raise BuildError(LABEL, True, f"cannot be used with {what} ({p.label})", "leave it out")
     for name, place, initial in b.layout.states[first:]:
-        if name.endswith((".spikes", ".line")):  # past steps, for decoders and observers
-            continue
-        if name.endswith(".current"):  # reset to the bias in each step
+        # past steps, for decoders and observers; currents are reset to the bias in each step
+        if name.endswith((".spikes", ".line", ".current")):
             continue
         if np.any(initial):
             values = np.array(np.broadcast_to(initial, place.shape), np.float32)
@@ -44,8 +38,8 @@ def add_restart(b: Builder, first: int) -> None:
 def restarts(b: Builder, first: int) -> np.ndarray:
     """(k, 2) int64, offset and bytes of the parts of the state that a request to restart resets.
 
-    These are the states of all populations, and those allocated from ``first`` on: the states of projections, rules and
-    decoders. Learned weights, and which rules are on, are kept.
+    They are the states of all populations, and those allocated from ``first`` on: of projections, rules and decoders,
+    but not learned weights, and which rules are on.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

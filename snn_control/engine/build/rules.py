@@ -197,8 +197,7 @@ def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarr
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"
         raise plastic.wrong("", "EProp", f"{rule}: {plastic.post.name} is {type(model).__name__}")
     if model.reset != "subtract":
-        rule = f"needs {plastic.post.name}'s reset to be 'subtract': it is '{model.reset}'"
-        raise plastic.wrong("", "EProp", rule)
+        raise plastic.wrong("", "EProp", f"needs {plastic.post.name}'s reset to be 'subtract': it is '{model.reset}'")
     for key in ("tau_mem", "tau_syn", "r"):
         if np.ndim(getattr(model, key, 0.0)):
             rule = f"needs one {key} for all neurons of {plastic.post.name}: the presynaptic traces are shared"

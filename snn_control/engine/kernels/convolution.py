@@ -45,8 +45,7 @@ class Geometry(Record):
 
 
 def presynaptic_neurons(w):
-    """Number of presynaptic neurons, channels times pixels, from the size of the weights; raises ProgramError if
-    a number of the row is not > 0."""
+    """Number of presynaptic neurons, from the size of the weights; raises ProgramError if a number is not > 0."""
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area

@@ -44,8 +44,7 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Number of spikes of each neuron in the last `steps` steps, exact: the newest list is added, the oldest
-    subtracted."""
+    """Exact spike counts of the last `steps` steps: the newest list is added, the oldest subtracted."""
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 

@@ -42,8 +42,7 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """y += the rows of the neurons that fired, times their spikes; ``several``, a literal: these can be more than
-    one."""
+    """y += the rows of the neurons that fired; ``several``, a literal: times their number of spikes."""
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -104,8 +103,7 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """y[target] += weight for the ``m`` synapses at an address; for two cache lines used, two lines of each later
-    row are prefetched."""
+    """`add_each`; for two cache lines used, two lines of each later row are prefetched."""
     while m >= 16:
         prefetch(near)
         prefetch(near + 64)
@@ -130,9 +128,8 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
     """y[target] += weight over the synapses of the neurons that fired; returns the number of synapses.
 
-    While a row is added, the row `AHEAD` spikes later is prefetched into the first cache. If all rows together exceed
-    the caches (``fetch_far``, a literal), the row `FAR` spikes later is prefetched into the second one: the latency of
-    memory is too long for the first prefetch alone.
+    The row `AHEAD` spikes later is prefetched into the first cache; if all rows together exceed the caches
+    (``fetch_far``, a literal), the one `FAR` spikes later into the second: memory is too slow for the first alone.
     """
     used = 0
     for k in range(min(FAR if fetch_far else AHEAD, count)):
@@ -182,8 +179,7 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """Number of rows of the weight matrix, as a size that depends on the number of its columns and the bytes of a
-    weight."""
+    """A size: the number of rows of the weights, from the number of their columns and the bytes of a weight."""
 
     def n_pre(w):
         need(getattr(w, columns), size, w.weights)

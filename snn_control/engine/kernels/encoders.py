@@ -234,10 +234,9 @@ def to_cell(out, cell, weight, how):
 
 
 class Grid(Record):
-    """The events of a tick, and a grid of cells over the sensor, ``n`` in all: ``kept`` is the list of `filters`, or
-    0 for all events of the slot; the grid covers ``lines`` rows of pixels, ``above`` halves of them above the frame;
-    ``of_on`` is the offset of the cells of ON from those of OFF; ``weights`` are those
-    of OFF and of ON; ``counters`` count events in the frame and out of it."""
+    """The events of a tick, and a grid of ``n`` cells over the sensor: ``kept`` is the list of `filters`, or 0 for all
+    events of the slot; the grid covers ``lines`` rows of pixels, ``above`` halves of them above the frame; ``of_on`` is
+    the offset of the cells of ON; ``weights`` are those of OFF and ON; ``counters`` count events in and out of it."""
 
     def __init__(self):
         super().__init__(

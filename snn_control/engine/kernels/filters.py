@@ -1,12 +1,10 @@
 """Filters of events: which events of a tick its encoder sees, as a list of their indices in the columns.
 
-The columns of an io slot are not changed. ``kept`` (io, uint32[1 + capacity]) is the number of events that are left,
-and their indices, ascending. `region` creates the list, the others shorten it in place, and each counts what it
-removes.
+``kept`` (io, uint32[1 + capacity]) is the number of events that are left, and their indices, ascending. `region`
+creates the list, the others shorten it in place, and each counts what it removes; the columns are not changed.
 
-Times in the state are whole microseconds modulo 2^32 (71.6 min), 0: never. Only differences of them are used, so a
-sensor's clock may start anywhere and may jump: then all stored times are outside of any window, and every pixel counts
-as new.
+Times in the state are whole microseconds modulo 2^32 (71.6 min), 0: never. Only their differences are used, so a
+sensor's clock may start anywhere, and jump: then every pixel counts as new.
 """
 
 import numpy as np
@@ -117,8 +115,7 @@ def cell_of(events, p, apart, k):
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Whether a pixel may fire now; if so, its last time is set. A select, because the branch would be
-    unpredictable."""
+    """Whether a pixel may fire now; if so, its time is set. A select: the branch would be unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then

@@ -156,8 +156,7 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Shared parameters, one spike in a step, immediate reset: the loops that must be fast; the boolean arguments
-    are literals."""
+    """Shared parameters, one spike in a step, immediate reset: the fast loops; the boolean arguments are literals."""
     p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
     decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
     threshold, reset, floor, subtract = p.threshold, p.reset, p.floor, mode != 0

@@ -186,8 +186,7 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: ByPairs(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Pairs of spikes change the eligibility, which the reward converts to weights: w += rate reward e, then e
-    decays."""
+    """Pairs of spikes change the eligibility e; then w += rate reward e, and e decays."""
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:

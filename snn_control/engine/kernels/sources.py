@@ -1,4 +1,4 @@
-"""Stochastic and temporal codes, `snn_control.network.sources`: current -> spikes."""
+"""Stochastic and temporal codes, `snn_control.network.neurons`: current -> spikes."""
 
 import numpy as np
 from numba.extending import register_jitable

@@ -33,7 +33,7 @@ def slot_address(base, stride, slots, clock, delay):
 
 @register_jitable(forceinline=True)
 def slot_of_step(base, stride, slots, step):
-    """Address of the slot that was written in ``step``, for readers outside of the tick."""
+    """Address of the slot that was written in ``step``."""
     return base + stride * (step % slots)
 
 

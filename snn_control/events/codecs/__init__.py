@@ -1,4 +1,4 @@
-"""Packet codecs: one file for each encoding, or for two similar ones.
+"""Packet codecs: one file for each encoding, or for similar ones.
 
 Such a file holds a codec with the name of its encoding in capitals, made by `packet_loop.word_codec` from a function
 that decodes one word, and an ``encode`` if we make such packets. Each codec has:
@@ -28,11 +28,10 @@ from .packet_loop import Codec
 
 __all__ = ["ENCODINGS", "Codec", "codec"]
 
-
 #: in the order of their numbers in a port
 ENCODINGS = ("evt3", "evt2", "evt21", "evt21_legacy", "libcaer", "libcaer_cmp", "mono", "trigger")
 #: encodings that are in a module with another name
-MODULES = {"evt21_legacy": "evt21", "trigger": "mono"}
+MODULES = {"evt21": "evt2", "evt21_legacy": "evt2", "libcaer_cmp": "libcaer", "trigger": "mono"}
 
 
 @cache

@@ -1,6 +1,9 @@
-"""EVT2: 32-bit words, type in bits 28..31 (Prophesee, "EVT 2.0 format").
+"""EVT2: 32-bit words, type in bits 28..31; EVT2.1: 64-bit words, the upper half as in EVT2, the lower a mask of 32
+pixels (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
 
-Its own state: high time, loops of the 34-bit clock, whether a time is known. The upper half of EVT2.1 is the same.
+Their state: high time, loops of the 34-bit clock, whether a time is known. Words of EVT2.1 are read as two 32-bit
+halves, because the alignment of a payload is 4 bytes; older firmware swaps these ("endianness=legacy" in RAW headers):
+evt21_legacy.
 
 The clock has wrapped if the high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller
 steps back are glitches, which the time follows. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
@@ -11,12 +14,12 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import register_jitable
 
+from ...engine.memory import set_bits
 from .. import state as words
 from ..columns import Events
-from .common import checked, put, put_trigger, refuse
-from .packet_loop import word_codec
+from .packet_loop import checked, put, put_mask, put_trigger, refuse, word_codec
 
-__all__ = ["EVT2", "decode_rest", "encode", "time_of"]
+__all__ = ["EVT2", "EVT21", "EVT21_LEGACY", "encode"]
 
 HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
 HALF = 1 << 27  # of the range of the high time
@@ -65,9 +68,7 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34, and a decoder counts on from the packets before. So times from 2^34 us
-    (4.8 h) on are decoded correctly only after packets that led up to them.
-
+    The format carries microseconds modulo 2^34: times from 2^34 us (4.8 h) on need the packets that led up to them.
     Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, not whole
     microseconds, or 2^33 us and more after the one before.
     """
@@ -80,4 +81,25 @@ def encode(events: Events) -> bytes:
     return np.insert(packed, new, 8 << 28 | high[new] & 0xFFFFFFF).astype("<u4").tobytes()
 
 
+@register_jitable
+def _decode_halves(state, word, mask, n, t, x, y, p, triggers):
+    kind, row = word >> 28, word & 0x7FF
+    if kind > 1:
+        return decode_rest(state, word, triggers)
+    if state[KNOWN]:
+        return put_mask(state, time_of(state, word), mask, word >> 11 & 0x7FF, row, False, kind, n, t, x, y, p)
+    state[words.TIMELESS] += set_bits(mask)
+    return 0
+
+
+def _evt21_word(state, data, k, n, t, x, y, p, triggers):
+    return _decode_halves(state, np.int64(data[k + 1]), np.int64(data[k]), n, t, x, y, p, triggers)
+
+
+def _swapped_word(state, data, k, n, t, x, y, p, triggers):
+    return _decode_halves(state, np.int64(data[k]), np.int64(data[k + 1]), n, t, x, y, p, triggers)
+
+
 EVT2 = word_codec("evt2", "us", "<u4", 4, _word, encode=encode)
+EVT21 = word_codec("evt21", "us", "<u4", 8, _evt21_word)
+EVT21_LEGACY = word_codec("evt21_legacy", "us", "<u4", 8, _swapped_word)

@@ -3,25 +3,27 @@
 Its own state: high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the time
 is known (1: high, 2: high and low).
 
-`_word` decodes the whole encoding, one word at a time. `_run` is a faster path for common words while there is room; it
-leaves all other words to `_word`. It first packs an event into column t, in lanes of 12 bits, each the field of a word:
-event (column and polarity), row, low time, high time, the lowest first.
+`_word` decodes the whole encoding, one word at a time; `_run` is a faster path for common words while there is room. It
+first packs an event into column t, in lanes of 12 bits, each the field of a word: event (column and polarity), row, low
+time, high time, the lowest first.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic, register_jitable
 
-from ...engine.memory import lowest_bit
+from ...engine.memory import I16, I32, I64, lowest_bit, set_bits
 from .. import state as words
-from .common import STOP, put, put_mask, put_trigger, uncounted
 from .evt3_encoder import encode
-from .lanes import WINDOW, quad, run_of_common, set_bits
-from .packet_loop import Codec
+from .packet_loop import STOP, Codec, put, put_mask, put_trigger, uncounted
 
 __all__ = ["EVT3"]
 
+WINDOW = 32  # words that are examined together
+VECTOR = ir.VectorType(I16, WINDOW)
 HIGH, LOW, LOOPS, ROW, BASE, POLARITY, KNOWN = range(words.OWN, words.OWN + 7)
 MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
 SMALL = 10  # a step back of the high time by at most this is a glitch, a larger one a wrap
@@ -35,6 +37,68 @@ LANES_OF = np.full(16, 0xFFF, np.uint64)
 LANES_OF[[0, 6]] |= np.array([0xFFF << 12, 0xFFF << 24], np.uint64)
 
 
+# several words at once, by vector loads; numba's bounds check does not cover these, so each is accompanied by a plain
+# access to its last item ---------------------------------------------------------------------------------------
+def _load(what, context, builder, array_type, array, at):
+    from numba.np.arrayobj import make_array  # slow to import, and only compiling needs it
+
+    item = builder.gep(make_array(array_type)(context, builder, array).data, [at])
+    value = builder.load(builder.bitcast(item, what.as_pointer()), typ=what)
+    value.align = 2
+    return value
+
+
+@intrinsic
+def _quad(typingctx, data, at):
+    def gen(context, builder, sig, args):
+        return _load(I64, context, builder, sig.args[0], *args)
+
+    return types.uint64(data, types.uint64), gen
+
+
+def _each(builder, value):
+    nothing = ir.Constant(VECTOR, ir.Undefined)
+    first = builder.insert_element(nothing, builder.trunc(value, I16), I32(0))
+    return builder.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, WINDOW), None))
+
+
+@intrinsic
+def _others(typingctx, data, at, rows, columns, lows, high):
+    """uint64 in which bit j is set if item at + j is no row, event or low time below these limits, and not ``high``."""
+
+    def gen(context, builder, sig, args):
+        word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
+        pixel = builder.and_(word, ir.Constant(VECTOR, [0xF7FF] * WINDOW))
+        rows, columns, lows, high = (_each(builder, limit) for limit in args[2:])
+        common = builder.icmp_unsigned("==", word, high)
+        for field, kind, limit in ((pixel, 0, rows), (pixel, 2, columns), (word, 6, lows)):
+            above = builder.sub(field, ir.Constant(VECTOR, [kind << 12] * WINDOW))
+            common = builder.or_(common, builder.icmp_unsigned("<", above, limit))
+        return builder.zext(builder.bitcast(builder.not_(common), ir.IntType(WINDOW)), I64)
+
+    return types.uint64(data, types.uint64, *([types.int64] * 4)), gen
+
+
+@register_jitable
+def quad(data, at):
+    """Items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
+    if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
+        return np.uint64(0)
+    return _quad(data, at)
+
+
+@register_jitable
+def run_of_common(data, k, rows, columns, lows, high):
+    """Number, up to WINDOW, of words from ``k`` on that are rows, events, low times below limits, or ``high``."""
+    at = min(k, np.uint64(data.size - WINDOW))
+    if data[at + np.uint64(WINDOW - 1)] < 0:
+        return np.uint64(0)
+    end = min(np.uint64(data.size), at + np.uint64(WINDOW))
+    others = _others(data, at, rows, columns, lows, high) >> (k - at)
+    return min(np.uint64(lowest_bit(others)), end - k)
+
+
+# one word --------------------------------------------------------------------------------------------------------
 @register_jitable
 def _time(state):
     return state[LOOPS] << 24 | state[HIGH] << 12 | state[LOW]
@@ -100,10 +164,7 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Pack an event for each bit of ``mask``, from index ``n`` on; returns the next index.
-
-    It writes groups of eight, even if fewer bits are set: a branch on their number would be unpredictable.
-    """
+    """Pack an event for each bit of ``mask``, from index ``n`` on, in groups of eight; returns the next index."""
     left, at = mask, n
     while True:
         for lane in range(8):
@@ -118,8 +179,8 @@ def _write_mask(event, mask, n, t):
 def _write_words(data, k, end, packed, n, t):
     """Pack the events among rows, events and times; returns the present lanes, and the next index.
 
-    The order of the words is unpredictable, so there is no branch: each word is written to its lanes, and the lanes to
-    index ``n``, which only an event advances.
+    There is no branch on the unpredictable words: each is written to its lanes, and these to index ``n``, which only an
+    event advances.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -142,10 +203,7 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n.
-
-    Unsigned indices avoid checks of their sign.
-    """
+    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n."""
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048
     if data.size < WINDOW or t.size < WINDOW or state[ROW] >= height:

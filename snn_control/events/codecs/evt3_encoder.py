@@ -8,7 +8,7 @@ from numba.extending import register_jitable
 from ...engine.compile import compile_function
 from ...errors import InputError
 from ..columns import Events
-from .common import checked
+from .packet_loop import checked
 
 __all__ = ["encode"]
 
@@ -19,8 +19,7 @@ LONGEST = 1 << 42  # us from the first event to the last
 
 @register_jitable
 def _group(t, x, y, p, i, first):
-    """Number of events from ``i`` on with the same time, row and polarity, from left to right within a group of
-    masks."""
+    """Number of events from ``i`` on with one time, row and polarity, from left to right in a group of masks."""
     j = i + 1
     while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
         j += 1
@@ -64,12 +63,9 @@ def write_words(t, x, y, p, out):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT3 that does not depend on earlier packets: it starts with the whole time.
 
-    The format carries microseconds modulo 2^24, and a decoder counts on from the packets before. So times from 2^24 us
-    (16.8 s) on are decoded correctly only after packets that led up to them, each less than 16.7 s after the one
-    before. A pause within the packet is bridged by words of the clock.
-
-    Raises InputError for coordinates of 2048 and more, times that are negative, in disorder, not whole microseconds, or
-    more than 2^42 us apart.
+    The format carries microseconds modulo 2^24: times from 2^24 us (16.8 s) on need the packets before, each less than
+    16.7 s after the last. A pause within the packet is bridged by words of the clock. Raises InputError for coordinates
+    of 2048 and more, times that are negative, in disorder, not whole us, or more than 2^42 us apart.
     """
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
     if not len(t):

@@ -11,8 +11,7 @@ from numba.extending import register_jitable
 
 from .. import state as words
 from ..columns import Events
-from .common import checked, put, put_trigger, refuse
-from .packet_loop import word_codec
+from .packet_loop import checked, put, put_trigger, refuse, word_codec
 
 __all__ = ["MONO", "TRIGGER", "encode"]
 

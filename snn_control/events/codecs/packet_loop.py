@@ -1,4 +1,6 @@
-"""A codec: the loop over the words of a packet, around a compiled function that decodes one of them."""
+"""A codec: the loop over the words of a packet, around a compiled function that decodes one of them; common parts of
+such functions; and, for encoders, the check that the encoding can carry the events.
+"""
 
 from __future__ import annotations
 
@@ -10,34 +12,92 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...engine.compile import compile_callback, compile_function
-from ...engine.memory import i64, u8, u16, u32
+from ...engine.memory import i64, lowest_bit, set_bits, u8, u16, u32
 from ...errors import InputError
 from .. import state as words
-from ..columns import Events
-from .common import STOP, uncounted
+from ..columns import NANOSECONDS, Events
 
-__all__ = ["Codec", "word_codec"]
+__all__ = ["STOP", "Codec", "checked", "put", "put_mask", "put_trigger", "refuse", "uncounted", "word_codec"]
+
+STOP = -1  # the word is left for the next call
+
+#: for functions that are called for each word: the arrays that they take need no reference counts, which would
+#: take most of its time
+uncounted = register_jitable(_nrt=False)
+
+
+@register_jitable
+def put(state, now, column, row, polarity, n, t, x, y, p):
+    """Write one event to index ``n``: 1, 0 if it is out of the frame, STOP if it is not due or there is no room."""
+    if now >= state[words.UNTIL] or n == t.size:
+        return STOP
+    if 0 < state[words.WIDTH] <= column or 0 < state[words.HEIGHT] <= row:
+        state[words.OUT_OF_FRAME] += 1
+        return 0
+    t[n], x[n], y[n], p[n] = now, column, row, polarity
+    return 1
+
+
+@register_jitable
+def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
+    """Write an event for each bit of ``mask``, in a row or (``upright``) a column of pixels; all of them or STOP."""
+    if now >= state[words.UNTIL] or n + set_bits(mask) > t.size:
+        return STOP
+    written, left = 0, np.uint64(mask)
+    while left:
+        place = lowest_bit(left)
+        left &= left - np.uint64(1)
+        dx, dy = (0, place) if upright else (place, 0)
+        written += put(state, now, column + dx, row + dy, polarity, n + written, t, x, y, p)
+    return written
+
+
+@register_jitable
+def put_trigger(state, now, number, edge, triggers):
+    """Write one external trigger: 0, or STOP. If ``triggers`` has no rows, it is only counted."""
+    written = state[words.TRIGGERS_WRITTEN]
+    if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
+        return STOP
+    state[words.TRIGGERS] += 1
+    if triggers.shape[0] > 0:
+        triggers[written, 0], triggers[written, 1] = now, number << 1 | edge
+        state[words.TRIGGERS_WRITTEN] = written + 1
+    return 0
+
+
+def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
+    """Raise InputError for the first wrong value."""
+    if wrong.any():
+        at = int(np.argmax(wrong))
+        raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
+
+
+def checked(
+    events: Events, encoding: str, unit: str, columns: int, rows: int, ordered: bool = True
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """t [``unit``] as int64, x, y as int64, p as int64 (0 or 1), contiguous and checked.
+
+    Raises InputError for columns of unequal length, x or y that are not below ``columns`` or ``rows``, and times that
+    are negative, not a whole number of ``unit``, or (``ordered``) earlier than the one before.
+    """
+    t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
+    if not len(t) == len(x) == len(y) == len(p):
+        sizes = f"{len(t)}, {len(x)}, {len(y)}, {len(p)}"
+        raise InputError(f"events: columns of {sizes} numbers; they must be equally long")
+    refuse((x < 0) | (x >= columns), "x", x, f"{encoding} carries columns under {columns}")
+    refuse((y < 0) | (y >= rows), "y", y, f"{encoding} carries rows under {rows}")
+    refuse((p < 0) | (p > 1), "p", p, "must be 0 (OFF) or 1 (ON)")
+    refuse(t < 0, "t", t, "must not be negative")
+    if ordered:
+        refuse(np.diff(t, prepend=t[:1]) < 0, "t", t, f"{encoding} needs times in order; sort the events first")
+    many, one = NANOSECONDS[events.unit], NANOSECONDS[unit]
+    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, that are in {events.unit}")
+    return t * many // one, x, y, p
 
 
 @register_jitable
 def _keep(state):
     """For encodings without state that is reset with a packet."""
-
-
-@register_jitable
-def _outputs(columns):
-    """The columns t, x, y, p from int64 [t, x, y, p, room] at an address."""
-    c = i64(columns, 5)
-    return i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
-
-
-@register_jitable
-def _count_rest(state, size, word):
-    """Count the bytes after the last whole word of a packet, which are dropped, once all before them were used."""
-    rest = size % word
-    if state[words.CONSUMED] == size - rest:
-        state[words.PARTIAL] += rest
-        state[words.CONSUMED] = size
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
@@ -88,23 +148,21 @@ class Codec:
         items = word // np.dtype(self.item).itemsize
 
         def decode_at(state, data, size, columns):
-            s, (t, x, y, p) = i64(state, words.WORDS), _outputs(columns)
+            s, c, rest = i64(state, words.WORDS), i64(columns, 5), size % word
+            t, x, y, p = i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
             n = decode(s, view(data, size // word * items), t, x, y, p, i64(0, 0).reshape((0, 2)))
-            _count_rest(s, size, word)
+            if s[words.CONSUMED] == size - rest:  # all before the rest, which is dropped
+                s[words.PARTIAL] += rest
+                s[words.CONSUMED] = size
             return n
 
         return _named(decode_at, self.name, decode.__module__)
 
 
 def word_codec(
-    name: str,
-    unit: str,
-    item: str,
-    word: int,
-    decode_word: Callable,
-    begin: Callable = _keep,
+    name: str, unit: str, item: str, word: int, decode_word: Callable, begin: Callable = _keep,
     encode: Callable[..., bytes] = _not_written,
-) -> Codec:
+) -> Codec:  # fmt: skip
     """The codec of an encoding whose words are decoded one after another; arguments as in `Codec`.
 
     decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k`` to row ``n``

@@ -12,9 +12,7 @@ from ..columns import MOST_PIXELS
 from ..recording import Recording, refused
 from .storage import BAGS
 
-__all__ = ["kind_of_file", "open_recording"]
-
-Open = Callable[[Path, "str | None", "int | None", "int | None"], Recording]
+__all__ = ["open_recording"]
 
 ACCEPTED = "known are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder, .db3 or .mcap, and .npz of events"
 
@@ -38,7 +36,7 @@ OTHERS = {
 }
 
 
-def kind_of_file(path: Path) -> Open:
+def _opener(path: Path) -> Callable[..., Recording]:
     """The function that opens the file or folder; raises DescriptionError for what is not a recording."""
     if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
@@ -65,8 +63,6 @@ def open_recording(
 
     Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
-    Parameters
-    ----------
     path : of the file or of the folder of a bag
     topic : the events' topic, needed if a bag has several; for AEDAT4 the stream's number
     width, height : size of the sensor [pixel], in place of that in the file
@@ -77,7 +73,7 @@ def open_recording(
     try:
         if not where.exists():
             raise refused(path, "does not exist")
-        opened = kind_of_file(where)(where, topic, width, height)
+        opened = _opener(where)(where, topic, width, height)
     except OSError as error:
         raise refused(path, f"cannot be read: {error.strerror or error}") from None
     if (opened.width or 0) * (opened.height or 0) > MOST_PIXELS:

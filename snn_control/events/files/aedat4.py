@@ -110,10 +110,8 @@ class Aedat4Recording(Recording):
                 t, on = events["t"].astype(np.int64), events["on"].astype(np.uint8)
                 yield self._in_frame(t, events["x"].copy(), events["y"].copy(), on)
             elif "triggers" in packet:
-                self._take_triggers(packet["triggers"])
-
-    def _take_triggers(self, rows: np.ndarray) -> None:
-        rows = rows[np.isin(rows["source"], (RISING, FALLING, PULSE))]
-        t, edge = rows["t"].astype(np.int64), (rows["source"] != FALLING).astype(np.int64)
-        self._seen_triggers.append(np.stack([t, np.zeros_like(t), edge], axis=1))
-        self._counts["triggers"] += len(rows)
+                rows = packet["triggers"]
+                rows = rows[np.isin(rows["source"], (RISING, FALLING, PULSE))]
+                t, edge = rows["t"].astype(np.int64), (rows["source"] != FALLING).astype(np.int64)
+                self._seen_triggers.append(np.stack([t, np.zeros_like(t), edge], axis=1))
+                self._counts["triggers"] += len(rows)

@@ -47,8 +47,7 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
     full = [name for name in names if name.stat().st_size]
     if not full:
         rule = "has only empty bag files" if names else "is a folder without .db3 or .mcap files"
-        packed = any(path.glob("*.zstd"))
-        raise refused(path, rule, "unpack them first: zstd -d *.zstd" if packed else "")
+        raise refused(path, rule, "unpack them first: zstd -d *.zstd" if any(path.glob("*.zstd")) else "")
     storage = SqliteStorage if found[".db3"] else McapStorage
     return [storage(name) for name in full], len(full) < len(names)
 
@@ -154,6 +153,5 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Whether from one message to the next the sensor's clock went back, or the two clocks diverged by a second
-    [ns]."""
+    """Whether between two messages the sensor's clock went back, or the clocks diverged by a second [ns]."""
     return sensor < -BACK or abs(sensor - bag) > APART

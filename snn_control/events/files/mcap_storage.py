@@ -41,26 +41,20 @@ class McapStorage(Storage):
         return self._counts
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        for name, _, log_time, data in self._walk():
-            if name == topic:
+        return ((log_time, message) for _, _, log_time, message in self.everything(topic))
+
+    def everything(self, topic: str | None = None) -> Iterator[tuple[str, str, int, bytes]]:
+        """Topic, type, log time [ns] and bytes of all messages in CDR, or of a topic, in the order of the file."""
+        for name, kind, log_time, data in self._walk():
+            if topic in (None, name):
                 message = unpacked(data)
                 if message is None:
                     self.malformed += 1
                 else:
-                    yield log_time, message
-
-    def everything(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Topic, type, log time [ns] and bytes of every message in CDR, in the order of the file."""
-        for topic, kind, log_time, data in self._walk():
-            message = unpacked(data)
-            if message is None:
-                self.malformed += 1
-            else:
-                yield topic, kind, log_time, message
+                    yield name, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
-        """Condition of the file, after `everything`: cut if it only lacks its end, damaged if a checksum or the order
-        of the records is wrong."""
+        """After `everything`: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong."""
         from mcap.stream_reader import StreamReader
 
         with open(self.path, "rb") as file:
@@ -112,8 +106,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Opcode and content of the records up to the end of the data; of a chunk that was cut, the records that are
-        left."""
+        """Opcode and content of the records up to the end of the data; of a cut chunk, what is left of it."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -130,7 +123,6 @@ class McapStorage(Storage):
         self.truncated = True
 
     def _chunk(self, content: bytes, cut: bool) -> Iterator[tuple[int, memoryview]]:
-        """The complete records of a chunk."""
         try:
             chunk = self._contents.Chunk.read(_stream(content))
             size = min(chunk.uncompressed_size, room(len(chunk.data)))

@@ -11,11 +11,10 @@ import numpy as np
 
 from ...engine.compile import compile_function
 from .. import packets
-from ..clouds import parse_events
 from ..codecs import ENCODINGS
 from ..columns import NANOSECONDS, empty_columns
 from ..decoder import Decoder
-from ..packets import ARRAY_TYPES, HEIGHT, PACKET_TYPES, PACKET_WORDS, WIDTH, parse_event_array, parse_packet
+from ..packets import ARRAY_TYPES, HEIGHT, PACKET_TYPES, PACKET_WORDS, WIDTH
 
 __all__ = ["CLOUD_TYPE", "EVENT_TYPES", "MessageReader", "reader_of"]
 
@@ -75,7 +74,7 @@ class PacketReader(MessageReader):
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         words = self._words
-        parse = compile_function(parse_packet, "int64(int64,int64,int64)")
+        parse = compile_function(packets.parse_packet, "int64(int64,int64,int64)")
         if parse(raw.ctypes.data, len(raw), self._address) < 0:
             return None
         if words[packets.ENCODING] < 0:
@@ -119,7 +118,7 @@ class EventsReader(MessageReader):
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
         """Write the events as far as the columns have room; returns the number of events, or a negative code."""
-        parse = parse_events if self.encoding == CLOUD_TYPE else parse_event_array
+        parse = packets.parse_events if self.encoding == CLOUD_TYPE else packets.parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
         arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)
         return compile_function(parse, f"int64({','.join(['int64'] * 8)})")(*arguments)

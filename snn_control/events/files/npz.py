@@ -27,8 +27,7 @@ class NpzRecording(Recording):
             with Arrays(path) as arrays:
                 missing = EVENT_COLUMNS.keys() - set(arrays)
                 if missing:
-                    rule = f"has no arrays {', '.join(sorted(missing))}; events are t, x, y, p"
-                    raise refused(path, rule)
+                    raise refused(path, f"has no arrays {', '.join(sorted(missing))}; events are t, x, y, p")
                 said = {name: _scalar(path, arrays, name) for name in ("width", "height")}
                 self.unit = str(arrays["unit"]) if "unit" in arrays else "us"
                 lengths = {_length(path, arrays, name) for name in EVENT_COLUMNS}

@@ -66,7 +66,6 @@ def _header_text(line: bytes) -> str | None:
 
 
 def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
-    """Width and height [pixel], None if the header does not state them."""
     pair = re.fullmatch(r"(\d+)\s*[xX]\s*(\d+)", fields.get("geometry", ""))
     sides = pair.groups() if pair else (fields.get("width", ""), fields.get("height", ""))
     width, height = (int(side) if side.isdecimal() and 0 < int(side) < 1 << 16 else None for side in sides)
@@ -86,34 +85,26 @@ def open_prophesee(path: Path, topic: str | None, width: int | None, height: int
 
 
 def _encoding(path: Path, fields: dict[str, str]) -> str:
+    text = fields.get("system_id", "")
+    system = int(text) if text.isdecimal() else 0
     if "format" in fields:
         name, known = fields["format"], FORMATS.get(fields["format"].upper())
     elif "evt" in fields:
         name, known = f"evt {fields['evt']}", VERSIONS.get(fields["evt"])
     elif {"plugin_name", "integrator_name", "system_id"} & set(fields):  # files older than these fields
-        name, known = "old", "evt3" if _system(fields) in WROTE_EVT3 else "evt2"
+        name, known = "old", "evt3" if system in WROTE_EVT3 else "evt2"
     else:
         name, known = "", None
     if known is None:
         found = f"has the format {name!r}" if name else "has a header that names no format"
         rule = f"{found}; known are EVT2, EVT2.1 and EVT3 ('% evt 3.0' or '% format EVT3;height=720;width=1280')"
         raise refused(path, rule)
-    if known == "evt21" and _exchanged(fields):
-        return "evt21_legacy"
-    return known
-
-
-def _system(fields: dict[str, str]) -> int:
-    text = fields.get("system_id", "")
-    return int(text) if text.isdecimal() else 0
-
-
-def _exchanged(fields: dict[str, str]) -> bool:
-    """Whether the 32-bit halves of EVT2.1 words are swapped, as older cameras wrote them; after OpenEB."""
-    if "endianness" in fields:
-        return fields["endianness"].lower() == "legacy"
+    # older cameras swapped the 32-bit halves of EVT2.1 words; after OpenEB
     makers = {fields.get(key, "Prophesee") for key in ("integrator_name", "camera_integrator_name")}
-    return makers == {"Prophesee"} and 0 < _system(fields) < FIRST_OF_NEW_EVT21
+    legacy = makers == {"Prophesee"} and 0 < system < FIRST_OF_NEW_EVT21
+    if "endianness" in fields:
+        legacy = fields["endianness"].lower() == "legacy"
+    return "evt21_legacy" if known == "evt21" and legacy else known
 
 
 class RawRecording(Recording):

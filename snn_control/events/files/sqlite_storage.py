@@ -29,7 +29,11 @@ class SqliteStorage(Storage):
         try:
             with closing(self._open()) as bag:
                 (self._page,) = bag.execute("PRAGMA page_size").fetchone()
-                self._check(bag)
+                # tables whose rows are computed, possibly without end, rather than stored in the file are refused
+                tables = bag.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
+                stored = {name for name, sql in tables if not re.search(r"\bAS\b", str(sql), re.IGNORECASE)}
+                if not {"topics", "messages"} <= stored:
+                    raise sqlite3.DatabaseError("it has no tables topics and messages")
                 rows = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
@@ -45,14 +49,6 @@ class SqliteStorage(Storage):
         left = count(START + PER_BYTE * self.size_bytes // TURN, -1)
         bag.set_progress_handler(lambda: next(left) < 0, TURN)
         return bag
-
-    @staticmethod
-    def _check(bag: sqlite3.Connection) -> None:
-        """Refuse tables whose rows are computed, possibly without end, rather than stored in the file."""
-        tables = bag.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND rootpage > 0")
-        stored = {name for name, sql in tables if not re.search(r"\bAS\b", str(sql), re.IGNORECASE)}
-        if not {"topics", "messages"} <= stored:
-            raise sqlite3.DatabaseError("it has no tables topics and messages")
 
     def counts(self) -> dict[str, int]:
         counts = dict.fromkeys(self._names.values(), 0)

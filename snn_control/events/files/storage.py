@@ -36,8 +36,7 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Largest plausible size of a message or chunk of ``packed`` bytes after unpacking; a larger one is meant to
-    fill memory."""
+    """Largest plausible unpacked size of a message or chunk of ``packed`` bytes; more is meant to fill memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 

@@ -72,8 +72,6 @@ class ReplayInput(CompiledPort):
     Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words. The class itself
     writes to addresses: the caller must ensure that there is enough room.
 
-    Parameters
-    ----------
     slot : address of the io slot
     record : for a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied. For an
         events input offsets, t, x, y, p. offsets (T + 1,) int64: the events of tick k are ``offsets[k]:offsets[k +
@@ -89,20 +87,15 @@ class ReplayInput(CompiledPort):
     """
 
     def __init__(
-        self,
-        slot: int,
-        record: np.ndarray | Sequence[Any],
-        to: int | Sequence[int] = 0,
-        capacity: int = 0,
-        fresh: Any = None,
-        stamps: Any = None,
-        ages: Any = None,
-        name: str = "recorded",
-    ) -> None:
+        self, slot: int, record: np.ndarray | Sequence[Any], to: int | Sequence[int] = 0, capacity: int = 0,
+        fresh: Any = None, stamps: Any = None, ages: Any = None, name: str = "recorded",
+    ) -> None:  # fmt: skip
         super().__init__(name, take_record, np.zeros(R_WORDS, np.int64))
         self.slot, self.writes_age, context = slot, ages is not None, self._block
         if isinstance(record, np.ndarray):
-            self._held = _values(name, record)
+            if record.ndim != 2:
+                raise DescriptionError(f"{name}.values", record.shape, "must have shape (ticks, n)")
+            self._held: dict[int, np.ndarray] = {R_VALUES: np.ascontiguousarray(record, np.float64)}
             usual: np.ndarray = np.ones(len(record))
             context[[R_WIDTH, R_TO_VALUES]] = record.shape[1], to or slot + 8 * SLOT_WORDS
         else:
@@ -120,16 +113,13 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """A replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
-
-        Raises InputError if the controller has no such input, or one of another size.
-        """
-        kinds = {one.name: one.kind for one in bound.program.facts.inputs}
+        """A replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages. Raises
+        InputError if the controller has no such input, or one of another size."""
         kind = "value" if isinstance(record, np.ndarray) else "events"
-        if kinds.get(name) != kind:
+        if (name, kind) not in {(one.name, one.kind) for one in bound.program.facts.inputs}:
             raise InputError(f"record of input '{name}': the controller has no such input")
         if isinstance(record, np.ndarray):
-            slot, data = input_arrays(bound.program, bound.io, name, "value")
+            slot, data = input_arrays(bound.program, bound.io, name, kind)
             if record.shape[1:] != data.shape:
                 raise InputError(f"record of input '{name}': shape {record.shape}: must be (ticks, {data.size})")
             return cls(slot.ctypes.data, record, name=name, **marks)
@@ -163,12 +153,6 @@ class ReplayInput(CompiledPort):
     def counters(self) -> dict[str, int]:
         """``delivered`` records and ``dropped`` events."""
         return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._block[R_DROPPED])}
-
-
-def _values(name: str, record: np.ndarray) -> dict[int, np.ndarray]:
-    if record.ndim != 2:
-        raise DescriptionError(f"{name}.values", record.shape, "must have shape (ticks, n)")
-    return {R_VALUES: np.ascontiguousarray(record, np.float64)}
 
 
 def _events(name: str, record: Sequence[Any], capacity: int) -> dict[int, np.ndarray]:

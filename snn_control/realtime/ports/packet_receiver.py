@@ -8,13 +8,9 @@ A port holds packets as bytes (from DDS, from a ring) and calls in each tick::
     fresh = finish_tick(context)
 
 A packet is decoded as long as its events are due and the budget lasts; the rest is kept for the next tick.
-
-With the pace ``sensor`` an event is due when its sensor time, mapped to the host's clock, has been reached. The mapping
-is the smallest difference seen between a packet's arrival and the time of its first event; it is relaxed slowly,
-because the clocks drift, and starts again if a clock jumps. docs/events_realtime.md says which events belong to a tick,
-what is late, what a jump is, and what happens beyond the capacity.
-
-Sensor time (column t, ns) and host time (arrival and stamp of the slot) are never mixed.
+docs/events_realtime.md says which events belong to a tick, how the sensor's clock is mapped to the host's, what is
+late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time (arrival and stamp
+of the slot) are never mixed.
 """
 
 from __future__ import annotations
@@ -322,8 +318,6 @@ class Pacing:
 class PacketReceiver:
     """Memory and counters of a receiver; ``context`` is the argument of its compiled functions.
 
-    Parameters
-    ----------
     slot : address of the io slot's header
     columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
     capacity : most events in a tick
@@ -332,14 +326,9 @@ class PacketReceiver:
     """
 
     def __init__(
-        self,
-        slot: int,
-        columns: Sequence[int],
-        capacity: int,
-        size: Sequence[int] = (0, 0),
-        pacing: Pacing | None = None,
-        period_ns: int = 0,
-    ) -> None:
+        self, slot: int, columns: Sequence[int], capacity: int, size: Sequence[int] = (0, 0),
+        pacing: Pacing | None = None, period_ns: int = 0,
+    ) -> None:  # fmt: skip
         if capacity < 1:
             raise DescriptionError("capacity", capacity, "must be at least 1 event")
         self.pacing = pacing or Pacing()

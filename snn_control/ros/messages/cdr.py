@@ -1,13 +1,11 @@
 """The bytes of a CDR message: a small program that finds numbers in them, run by compiled code.
 
-CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or
-little (1) endian; then the fields, each aligned to its own size, counted from byte 4. A string is a
-uint32 length that counts the closing NUL, and the bytes; a wide string is a uint32 number of characters
-of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields takes 1 byte.
+CDR: see `snn_control.events.cdr`. A string is a uint32 length that counts the closing NUL, and the bytes; a wide string
+is a uint32 number of characters of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields
+takes 1 byte.
 
-`walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded
-by the length of the message, because each pass of a loop consumes at least one byte. `wire` generates
-the programs.
+`walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded by the length
+of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
 """
 
 from __future__ import annotations
@@ -50,34 +48,30 @@ HEAD = 3  # words before the first: 1 if the message begins with a stamp; kind o
 
 
 @register_jitable
-def _emit(position, offset, kind, n, stride, out, filled, big, swap, offsets):
-    """Append the ``n`` numbers from ``position`` on, ``stride`` bytes apart (or, if asked, their offsets)."""
-    if offsets:
-        for k in range(n):
-            store_i64(out + 8 * (filled + k), offset + 4 + k * stride)
-    elif kind == FLOAT64 and not big and stride == 8:
-        for k in range(n):
-            store_f64(out + 8 * (filled + k), load_f64(position + 8 * k))
-    elif kind == FLOAT32 and not big and stride == 4:
-        for k in range(n):
-            store_f64(out + 8 * (filled + k), np.float64(load_f32(position + 4 * k)))
-    else:
-        for k in range(n):
-            store_f64(out + 8 * (filled + k), get_number(position + k * stride, kind, big, swap))
-
-
-@register_jitable
-def _run(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart -> total number of values, or EXTRA."""
+def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
+    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart (or, if asked, their offsets) -> total number
+    of values, or EXTRA."""
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
         return np.int64(selection.EXTRA)
-    _emit(base + at, at, kind, n, stride, out, filled, big, scratch + 8, offsets)
+    address, to = base + at, out + 8 * filled
+    if offsets:
+        for k in range(n):
+            store_i64(to + 8 * k, at + 4 + k * stride)
+    elif kind == FLOAT64 and not big and stride == 8:
+        for k in range(n):
+            store_f64(to + 8 * k, load_f64(address + 8 * k))
+    elif kind == FLOAT32 and not big and stride == 4:
+        for k in range(n):
+            store_f64(to + 8 * k, np.float64(load_f32(address + 4 * k)))
+    else:
+        for k in range(n):
+            store_f64(to + 8 * k, get_number(address + k * stride, kind, big, scratch + 8))
     return filled + n
 
 
 @register_jitable
-def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
+def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
     """Append the numbers that a record selects from those at offset ``o``, whose count is in register ``r`` -> total
     number of values, or negative."""
     n, size, before = load_i64(r), KIND_SIZES[kind], filled
@@ -91,7 +85,7 @@ def _picked(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
         count = min(count, before + n - filled)  # after a whole turn the first beam is not repeated
         if count > 0:
             at, stride = o + size * first, step * size
-            filled = _run(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
+            filled = _append(base, at, kind, count, stride, out, filled, capacity, big, scratch, offsets)
             if filled < 0:
                 return filled
     code = selection.lacking(record, filled - before, scratch)
@@ -149,13 +143,13 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
             size = KIND_SIZES[a]
             code = o = offset_after(o, size, b * size, end)
             if code >= 0:
-                code = filled = _run(base, o - b * size, a, b, size, out, filled, capacity, big, scratch, offsets)
+                code = filled = _append(base, o - b * size, a, b, size, out, filled, capacity, big, scratch, offsets)
         elif operation == NUMBERS:
             size = load_i64(r) * KIND_SIZES[b]
             if size > 0:
                 code = o = offset_after(o, KIND_SIZES[b], size, end)
             if size > 0 and code >= 0:
-                code = filled = _picked(record, r, base, o - size, b, out, filled, capacity, big, scratch, offsets)
+                code = filled = _select(record, r, base, o - size, b, out, filled, capacity, big, scratch, offsets)
         elif operation == SET or operation == IF_ZERO or operation == NEXT or operation == MARK or operation == BACK:
             o, pc = _count(operation, r, b, o, pc, target)
         elif operation == CHOOSE or operation == CHOSEN or operation == TAKEN or operation == ALL:

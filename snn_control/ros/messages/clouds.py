@@ -2,16 +2,13 @@
 
 Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp]. Spikes: ``x``,
 ``y``, ``z`` FLOAT32 (where to draw it), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is the
-population's name. Each batch is one message. The writers use one packed layout.
-
-`cloud_cdr` makes the bytes of a whole message, which rclpy publishes unchanged: setting the fields of a PointCloud2
-object would cost a hundred times more. The reader of events is `snn_control.events.clouds`.
+population's name. Each batch is one message, made as bytes, which rclpy publishes unchanged. The reader of events is
+`snn_control.events.packets`.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,33 +31,19 @@ def _string(text: str) -> bytes:
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
     """A serialized PointCloud2 with one row of packed records."""
-    step = data.dtype.itemsize
-    names: Sequence[str] = data.dtype.names or ()
-    fields = b"".join(
-        _string(name)
-        + struct.pack("<IBxxxI", data.dtype.fields[name][1], _DATATYPES[data.dtype.fields[name][0].str], 1)  # type: ignore[index]
-        for name in names
-    )
-    seconds, rest = divmod(stamp_ns, 1_000_000_000)
-    head = b"\0\1\0\0" + struct.pack("<iI", seconds, rest) + _string(frame_id)
-    size = len(data) * step
-    return b"".join(
-        [
-            head,
-            struct.pack("<III", 1, len(data), len(names)),
-            fields,
-            struct.pack("<BxxxIII", 0, step, size, size),
-            data.tobytes(),
-            b"\1",  # is_dense
-        ]
-    )
+    names, step = data.dtype.names or (), data.dtype.itemsize
+    head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
+    head += struct.pack("<III", 1, len(data), len(names))
+    for name in names:
+        kind, offset = data.dtype.fields[name][:2]  # type: ignore[index]
+        head += _string(name) + struct.pack("<IBxxxI", offset, _DATATYPES[kind.str], 1)
+    head += struct.pack("<BxxxIII", 0, step, data.nbytes, data.nbytes)
+    return b"".join([head, data.tobytes(), b"\1"])  # the last is is_dense
 
 
 def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
-    """A serialized PointCloud2 of events, for ``publisher.publish``. Raises InputError.
-
-    ``t`` (n,) int64 [ns], from ``stamp_ns`` to 4.29 s after it; ``x``, ``y`` (n,) [pixel]; ``p`` (n,), 0 or not.
-    """
+    """A serialized PointCloud2 of events, for ``publisher.publish``. Raises InputError. ``t`` (n,) int64 [ns], from
+    ``stamp_ns`` to 4.29 s after it; ``x``, ``y`` (n,) [pixel]; ``p`` (n,), 0 or not."""
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}
     lengths = {name: len(column) for name, column in columns.items()}

@@ -7,22 +7,17 @@ floor((i + 1) w / m) of a picture w wide, and its rows likewise; cells are numbe
 
 from __future__ import annotations
 
-import struct
-from typing import Any
-
 import numpy as np
 from numba.extending import register_jitable
 
 from ...engine.compile import compile_function
 from ...engine.memory import f64, i64, load_u8
-from ...engine.slots import ARRIVAL, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import InputError
 from ...events.cdr import TRUNCATED, begin, get_stamp, get_u32, is_big, offset_after, offset_after_text, word_number
-from ..ports import base
-from ..ports.base import OWN, Input, check_type
 from .malformed import BAD_ENCODING, TOO_SMALL, explain
+from .selection import DETAIL, SCRATCH_WORDS
 
-__all__ = ["COMPRESSED", "IMAGE_TYPE", "ImageInput", "cells", "image_cdr"]
+__all__ = ["COMPRESSED", "IMAGE_TYPE", "cells", "read_cells"]
 
 IMAGE_TYPE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 #: name -> channels, index of red, of green, of blue
@@ -35,14 +30,10 @@ for _k, _name in enumerate(ENCODINGS):
     NAMES[_k, : len(_name)] = np.frombuffer(_name.encode(), np.uint8)
 LAYOUTS = np.array(list(ENCODINGS.values()), np.int64)
 RED, GREEN, BLUE = 299, 587, 114  # thousandths
-MOST_BYTES = 32 << 20  # of a message
-STAMP_WORD, NAME_WORD, SCRATCH_WORDS = 0, 1, 3  # of a name the first 16 bytes
-_DATA, _COLUMNS, _ROWS, _STAGING = range(OWN, OWN + 4)
 
 
 @register_jitable
 def _mean(data, step, layout, left, right, top, bottom):
-    """Mean brightness of a rectangle of pixels."""
     channels, red, green, blue = LAYOUTS[layout, 0], LAYOUTS[layout, 1], LAYOUTS[layout, 2], LAYOUTS[layout, 3]
     total = np.int64(0)
     for y in range(top, bottom):
@@ -60,8 +51,8 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 def read_cells(address, length, columns, rows, out, scratch):
     """A serialized Image -> float64[rows * columns] at address ``out``; returns their number, 0 for a picture without
-    pixels, or a negative code. The stamp [ns] is then in the first word of ``scratch``, an unknown encoding's name in
-    the others."""
+    pixels, or a negative code. ``scratch`` as of `cdr.walk`; the words DETAIL have the first 16 bytes of the name of
+    an unknown encoding."""
     o, end, first = begin(address, length), length - 4, address + 4
     if o < 0:
         return o
@@ -69,7 +60,7 @@ def read_cells(address, length, columns, rows, out, scratch):
     o = offset_after(o, 4, 8, end)
     if o < 0:
         return o
-    i64(scratch, SCRATCH_WORDS)[STAMP_WORD] = get_stamp(first, big)
+    i64(scratch, 1)[0] = get_stamp(first, big)
     o = offset_after(offset_after_text(first, o, end, big), 4, 8, end)
     if o < 0:
         return o
@@ -86,10 +77,10 @@ def read_cells(address, length, columns, rows, out, scratch):
     if size == 0:
         return np.int64(0)
     if layout < 0:
-        words = i64(scratch, SCRATCH_WORDS)
-        words[NAME_WORD] = words[NAME_WORD + 1] = 0
+        words = i64(scratch + 8 * DETAIL, 2)
+        words[0] = words[1] = 0
         for k in range(min(16, o - name)):
-            words[NAME_WORD + k // 8] |= np.int64(load_u8(first + name + k)) << (8 * (k % 8))
+            words[k // 8] |= np.int64(load_u8(first + name + k)) << (8 * (k % 8))
         return np.int64(BAD_ENCODING)
     if size > end - o or height > size // max(step, 1) or width > step // LAYOUTS[layout, 0]:
         return np.int64(TRUNCATED)
@@ -105,86 +96,12 @@ def read_cells(address, length, columns, rows, out, scratch):
     return np.int64(rows * columns)
 
 
-_read = register_jitable(read_cells)
-
-
-def take_image(context, now_ns, mode):
-    """``take`` of an `ImageInput`: the newest well-formed message wins."""
-    c = i64(context, base.WORDS)
-    slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], SCRATCH_WORDS)
-    clear_marks(slot)
-    before, end = c[base.TAKEN], base.begin_take(c, now_ns, mode)
-    fresh, size = 0, c[_COLUMNS] * c[_ROWS]
-    while True:
-        address, length = base.next_message(c, end)
-        if length == base.NOTHING:
-            break
-        n = _read(address, length, c[_COLUMNS], c[_ROWS], c[_STAGING], c[base.SCRATCH])
-        if n < 0:
-            words = i64(c[base.SCRATCH], SCRATCH_WORDS)
-            base.refuse(c, n, words[NAME_WORD], words[NAME_WORD + 1])
-            continue
-        if n == 0:
-            c[base.EMPTY] += 1
-            continue
-        known = base.known_since(context, slot, scratch[STAMP_WORD], now_ns, mode)
-        if known == base.NOT_BELIEVED:
-            continue
-        data, staging = f64(c[_DATA], size), f64(c[_STAGING], size)
-        for k in range(size):
-            data[k] = staging[k]
-        fresh += 1
-        slot[FRESH], slot[STAMP], slot[ARRIVAL] = fresh, scratch[STAMP_WORD], known
-    return c[base.TAKEN] - before
-
-
-class ImageInput(Input):
-    """Pictures of a topic into a value slot, a number for each cell of a grid.
-
-    Parameters
-    ----------
-    subscription : rclpy subscription on a node that is not spun
-    grid : (columns, rows)
-    slot, data_address : addresses of the io slot's header, and of float64[columns * rows]
-    max_bytes : longer messages are ignored; memory for one of this length is reserved
-    name : for reports; the topic by default
-
-    Counters: those of `snn_control.ros.ports.numeric.NumericInput` without ``reduce``.
-    """
-
-    def __init__(
-        self, subscription: Any, grid: tuple[int, int], slot: int, data_address: int, *, max_bytes: int = MOST_BYTES,
-        name: str = "",
-    ) -> None:  # fmt: skip
-        check_type(subscription, IMAGE_TYPE)
-        super().__init__(subscription, take_image, SCRATCH_WORDS, slot, max_bytes, name)
-        self._staging = np.zeros(grid[0] * grid[1])
-        self._block[[_DATA, _COLUMNS, _ROWS, _STAGING]] = data_address, *grid, self._staging.ctypes.data
-
-
 def cells(message: bytes, grid: tuple[int, int]) -> np.ndarray:
     """(rows * columns,) float64 of a serialized Image, none for a picture without pixels; raises InputError."""
-    data, out, scratch = (
-        np.frombuffer(message, np.uint8),
-        np.zeros(grid[0] * grid[1]),
-        np.zeros(SCRATCH_WORDS, np.int64),
-    )
+    data, out = np.frombuffer(message, np.uint8), np.zeros(grid[0] * grid[1])
+    scratch = np.zeros(SCRATCH_WORDS, np.int64)
     run = compile_function(read_cells, "int64(int64,int64,int64,int64,int64,int64)")
     n = run(data.ctypes.data, data.size, *grid, out.ctypes.data, scratch.ctypes.data)
     if n < 0:
-        raise InputError(f"the picture {explain(int(n), scratch[NAME_WORD:].tolist())}")
+        raise InputError(f"the picture {explain(int(n), scratch[DETAIL : DETAIL + 2].tolist())}")
     return out[:n]
-
-
-def image_cdr(values: np.ndarray, grid: tuple[int, int], stamp_ns: int, frame_id: str) -> bytes:
-    """A serialized Image, mono8, with a pixel for each cell: numbers from 0 to 255, rounded."""
-
-    def text(word: str) -> bytes:
-        raw = word.encode() + b"\0"
-        return struct.pack("<I", len(raw)) + raw
-
-    pixels = np.clip(np.rint(values), 0, 255).astype(np.uint8)
-    body = struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + text(frame_id)
-    body += b"\0" * (-len(body) % 4) + struct.pack("<II", grid[1], grid[0]) + text("mono8") + b"\0"
-    body += b"\0" * (-len(body) % 4) + struct.pack("<II", grid[0], pixels.size) + pixels.tobytes()
-    return b"\0\1\0\0" + body

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import counted
 from ...events.cdr import ENCAPSULATION, MISSING, TRUNCATED
-from ...events.clouds import BAD_LAYOUT
+from ...events.packets import BAD_LAYOUT
 from .paths import Named
 from .selection import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 

@@ -6,39 +6,22 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from rosidl_parser.definition import (
-    AbstractNestedType,
-    AbstractSequence,
-    AbstractString,
-    Array,
-    BasicType,
-    NamespacedType,
-)
+from rosidl_parser import definition as rosidl
 
 from ...errors import DescriptionError, close_match
 from .element_types import KIND_SIZES, KINDS
 from .paths import Named, Segment
 
 __all__ = [
-    "begins_with_stamp", "class_of", "fields_of", "has_name", "kind_number", "least_size", "numbers_of",
-    "owner_of_names", "says", "type_name",
+    "begins_with_stamp", "class_of", "describe", "fields_of", "has_name", "kind_number", "least_size",
+    "numbers_of", "owner_of_names", "type_name",
 ]  # fmt: skip
 
 #: rosidl's name of a basic type -> its number in KINDS
 _KIND_OF = {
-    **{name: k for k, name in enumerate(KINDS)},
-    "boolean": 0,
-    "octet": 1,
-    "char": 1,
-    "float": 9,
-    "double": 10,
-    "unsigned short": 3,
-    "short": 4,
-    "unsigned long": 5,
-    "long": 6,
-    "unsigned long long": 7,
-    "long long": 8,
-}
+    **{name: k for k, name in enumerate(KINDS)}, "boolean": 0, "octet": 1, "char": 1, "float": 9, "double": 10,
+    "unsigned short": 3, "short": 4, "unsigned long": 5, "long": 6, "unsigned long long": 7, "long long": 8,
+}  # fmt: skip
 
 
 def type_name(message_class: type) -> str:
@@ -51,9 +34,8 @@ def fields_of(message_class: type) -> dict[str, Any]:
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
-        raise DescriptionError(
-            "type", message_class, "must be a message class", "for example sensor_msgs.msg.Imu"
-        ) from None
+        fix = "for example sensor_msgs.msg.Imu"
+        raise DescriptionError("type", message_class, "must be a message class", fix) from None
 
 
 def class_of(kind: Any) -> type:
@@ -68,44 +50,41 @@ def kind_number(kind: Any, where: str) -> int:
         raise DescriptionError("field", where, f"a {kind.typename} has no portable serialization") from None
 
 
-def says(kind: Any) -> str:
+def describe(kind: Any) -> str:
     """A rosidl type in words."""
-    if isinstance(kind, BasicType):
+    if isinstance(kind, rosidl.BasicType):
         return kind.typename
-    if isinstance(kind, NamespacedType):
+    if isinstance(kind, rosidl.NamespacedType):
         return "/".join([*kind.namespaces, kind.name])
-    if isinstance(kind, AbstractNestedType):
+    if isinstance(kind, rosidl.AbstractNestedType):
         size = getattr(kind, "size", None)
-        return f"{'sequence' if size is None else f'array of {size}'} of {says(kind.value_type)}"
+        return f"{'sequence' if size is None else f'array of {size}'} of {describe(kind.value_type)}"
     return "string"
 
 
 def numbers_of(kind: Any) -> Any:
     """A structure of numbers of one type, such as a Vector3, as an array of the same bytes; others as they are."""
-    inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, NamespacedType) else []
-    alike = inner and all(isinstance(one, BasicType) and one.typename == inner[0].typename for one in inner)
-    return Array(inner[0], len(inner)) if alike else kind
+    inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
+    alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
+    return rosidl.Array(inner[0], len(inner)) if alike else kind
 
 
 def has_name(element: Any, key: str) -> bool:
     """Whether elements of a type have a text field ``key``."""
-    return isinstance(element, NamespacedType) and key in _texts_of(class_of(element), lists=False)
+    return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
 def _texts_of(message_class: type, lists: bool) -> list[str]:
     """Names of the fields that are texts, or lists of texts."""
     kinds = fields_of(message_class).items()
     if lists:
-        kinds = {n: k.value_type for n, k in kinds if isinstance(k, AbstractSequence)}.items()
-    return [name for name, kind in kinds if isinstance(kind, AbstractString)]
+        kinds = {n: k.value_type for n, k in kinds if isinstance(k, rosidl.AbstractSequence)}.items()
+    return [name for name, kind in kinds if isinstance(kind, rosidl.AbstractString)]
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Level of the path whose structure has the list of names by which a part of the path selects elements.
-
-    -1 if no part selects by such a list, or if the path is wrong before it. Raises DescriptionError if there is no such
-    list.
-    """
+    """Level of the path whose structure has the list of names by which a part of the path selects elements. -1 if no
+    part selects by such a list, or if the path is wrong before it. Raises DescriptionError if there is no such list."""
     classes: list[type] = [message_class]
     for segment in segments:
         kind = fields_of(classes[-1]).get(segment.name)
@@ -117,11 +96,11 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
             for outer in range(level, -1, -1):
                 if key in _texts_of(classes[outer], lists=True):
                     return outer
-            near = [name for one in classes for name in _texts_of(one, lists=True)]
-            near = (_texts_of(class_of(element), lists=False) if isinstance(element, NamespacedType) else []) + near
+            near = _texts_of(class_of(element), lists=False) if isinstance(element, rosidl.NamespacedType) else []
+            near += [name for one in classes for name in _texts_of(one, lists=True)]
             fix = close_match(key, near) or f"names stand in {', '.join(near) or 'no field of it'}"
             raise DescriptionError("field", segment.name, f"there are no names {key!r} of its elements", fix)
-        if not isinstance(element, NamespacedType):
+        if not isinstance(element, rosidl.NamespacedType):
             return -1
         classes.append(class_of(element))
     return -1
@@ -130,17 +109,17 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
 def begins_with_stamp(message_class: type) -> bool:
     """Whether the first field of a type is a header or a time stamp."""
     for name, kind in fields_of(message_class).items():
-        text = says(kind)
+        text = describe(kind)
         return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
     return False
 
 
 def least_size(kind: Any) -> int:
     """The smallest number of bytes of one value of a type, without padding: at least 1."""
-    if isinstance(kind, BasicType):
+    if isinstance(kind, rosidl.BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
-    if isinstance(kind, NamespacedType):
+    if isinstance(kind, rosidl.NamespacedType):
         return max(1, sum(least_size(inner) for inner in fields_of(class_of(kind)).values()))
-    if isinstance(kind, Array):
+    if isinstance(kind, rosidl.Array):
         return kind.size * least_size(kind.value_type)
     return 4  # the length of a string or a sequence

@@ -11,6 +11,8 @@ from .rounding import FUNCTIONS, nearest_whole
 
 __all__ = ["get_number", "put_number"]
 
+LARGEST32 = float(np.finfo(np.float32).max)
+
 for _function in FUNCTIONS:
     register_jitable(_function)
 
@@ -54,29 +56,17 @@ def put_number(address, kind, value):
     if kind == FLOAT64:
         memory.store_f64(address, value)
     elif kind == FLOAT32:
-        if value > 3.4028234663852886e38:
-            value = 3.4028234663852886e38
-        if value < -3.4028234663852886e38:
-            value = -3.4028234663852886e38
+        value = LARGEST32 if value > LARGEST32 else -LARGEST32 if value < -LARGEST32 else value
         memory.store_f32(address, np.float32(value))
-    elif kind == UINT64 and value >= 9223372036854775808.0:
-        # the upper half, as the two's complement with the same bits
-        top = value >= 18446744073709551616.0
-        memory.store_i64(address, np.int64(-1) if top else np.int64(value - 18446744073709551616.0))
     else:
         whole = np.int64(0)
-        if value >= np.float64(MOST[kind]):
+        if kind == UINT64 and value >= 2.0**63:  # the upper half, as the two's complement with the same bits
+            whole = np.int64(-1) if value >= 2.0**64 else np.int64(value - 2.0**64)
+        elif value >= np.float64(MOST[kind]):
             whole = MOST[kind]
         elif value <= np.float64(LEAST[kind]):
             whole = LEAST[kind]
         elif value == value:
             whole = np.int64(nearest_whole(value))
-        size = KIND_SIZES[kind]
-        if size == 1:
-            memory.store_u8(address, whole)
-        elif size == 2:
-            memory.store_u16(address, whole)
-        elif size == 4:
-            memory.store_u32(address, whole)
-        else:
-            memory.store_i64(address, whole)
+        for k in range(KIND_SIZES[kind]):
+            memory.store_u8(address + k, whole >> 8 * k)

@@ -18,19 +18,8 @@ from rosidl_parser.definition import AbstractNestedType, AbstractWString, BasicT
 
 from ...errors import DescriptionError, close_match
 from . import cdr
+from . import message_types as types
 from .element_types import FLOAT32, KIND_SIZES
-from .message_types import (
-    begins_with_stamp,
-    class_of,
-    fields_of,
-    has_name,
-    kind_number,
-    least_size,
-    numbers_of,
-    owner_of_names,
-    says,
-    type_name,
-)
 from .paths import Angles, Elements, Named, Segment, parse_path
 from .selection import (
     ANGLE,
@@ -52,8 +41,6 @@ __all__ = ["PathProgram", "compile_path"]
 class PathProgram:
     """A path through a message type, compiled.
 
-    Attributes
-    ----------
     message_type : e.g. ``sensor_msgs/msg/Imu``
     field : the path as written
     segments : the path, parsed
@@ -116,10 +103,10 @@ class _Assembler:
 
     def pass_type(self, kind: Any, depth: int) -> None:
         if isinstance(kind, BasicType):
-            size = KIND_SIZES[kind_number(kind, kind.typename)]
+            size = KIND_SIZES[types.kind_number(kind, kind.typename)]
             self.skip(size, size)
         elif isinstance(kind, NamespacedType):
-            fields = fields_of(class_of(kind))
+            fields = types.fields_of(types.class_of(kind))
             for inner in fields.values():
                 self.pass_type(inner, depth)
             if not fields:
@@ -144,7 +131,7 @@ class _Assembler:
             return
         register = _register(depth)
         if size is None:
-            self.add(cdr.COUNT, register, least_size(element))
+            self.add(cdr.COUNT, register, types.least_size(element))
         else:
             self.add(cdr.SET, register, size)
         leave = self.add(cdr.IF_ZERO, register)
@@ -167,12 +154,12 @@ class _Assembler:
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
         """Emit a struct that holds the path's value -> (kind of the values, how many or -1)."""
-        fields = fields_of(message_class)
+        fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
         if segment.name not in fields:
             fix = close_match(segment.name, fields) or f"it has {', '.join(fields) or 'no fields'}"
-            rule = f"{type_name(message_class)} has no field {segment.name!r}"
+            rule = f"{types.type_name(message_class)} has no field {segment.name!r}"
             raise DescriptionError("field", path, rule, fix)
         hooks, names = self.hooks.get(level, {}), list(fields)
         if isinstance(segment.pick, Angles):
@@ -209,23 +196,25 @@ class _Assembler:
     ) -> tuple[int, int]:
         pick = segment.pick
         if isinstance(pick, Elements) and not rest:
-            kind = numbers_of(kind)
+            kind = types.numbers_of(kind)
         if not isinstance(kind, AbstractNestedType):
             if pick is not None:
-                raise DescriptionError("field", path, f"is a {says(kind)}, which takes no index", f"write {path}")
+                raise DescriptionError(
+                    "field", path, f"is a {types.describe(kind)}, which takes no index", f"write {path}"
+                )
             return self.want_one(kind, rest, path, depth, level)
         if pick is None:
-            raise DescriptionError("field", path, f"is a {says(kind)}", f"write {path}[0] or {path}[:]")
+            raise DescriptionError("field", path, f"is a {types.describe(kind)}", f"write {path}[0] or {path}[:]")
         size, element, count = getattr(kind, "size", None), kind.value_type, pick.count
         if isinstance(pick, Elements):
             count = _check_slice(pick, kind, path)
         total = _register(depth)
         if size is None:
-            self.add(cdr.COUNT, total, least_size(element))
+            self.add(cdr.COUNT, total, types.least_size(element))
         else:
             self.add(cdr.SET, total, size)
         if isinstance(element, BasicType) and not rest:
-            number = kind_number(element, path)
+            number = types.kind_number(element, path)
             self.add(cdr.NUMBERS, total, number, self.record(pick, NAMED))
             self.label()
             return number, count
@@ -236,10 +225,10 @@ class _Assembler:
     ) -> tuple[int, int]:
         """Emit elements that are no numbers themselves, one after another -> as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
-            rule = f"holds {says(element)}: only numbers can be selected by angle or backwards"
+            rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
         total = _register(depth)
-        own = isinstance(pick, Named) and has_name(element, pick.key)
+        own = isinstance(pick, Named) and types.has_name(element, pick.key)
         record = self.record(pick, OWN if own else NAMED)
         jump = self.add(cdr.CHOOSE, total, 0, record)
         leave = self.add(cdr.IF_ZERO, total)
@@ -247,7 +236,7 @@ class _Assembler:
         if own:
             key = {pick.key: (cdr.NAME, total + NAMED_NEXT, 0, record)}
             self.add(cdr.MARK, total + BEGIN)
-            self.pass_until(fields_of(class_of(element)), key, depth + 1)
+            self.pass_until(types.fields_of(types.class_of(element)), key, depth + 1)
             self.add(cdr.BACK, total + BEGIN)
         chosen = self.add(cdr.CHOSEN, total, 0, record)
         number, each = self.want_one(element, rest, path, depth + 1, level)
@@ -268,16 +257,18 @@ class _Assembler:
 
     def want_one(self, kind: Any, rest: Sequence[Segment], path: str, depth: int, level: int) -> tuple[int, int]:
         if isinstance(kind, NamespacedType):
-            message_class = class_of(kind)
+            message_class = types.class_of(kind)
             if not rest:
-                names = ", ".join(f"{path}.{name}" for name in fields_of(message_class))
-                raise DescriptionError("field", path, f"is a {says(kind)}, not a number", f"write one of {names}")
+                names = ", ".join(f"{path}.{name}" for name in types.fields_of(message_class))
+                raise DescriptionError(
+                    "field", path, f"is a {types.describe(kind)}, not a number", f"write one of {names}"
+                )
             return self.walk_path(message_class, rest, path, depth, level + 1)
         if rest:
-            raise DescriptionError("field", path, f"is a {says(kind)}, which has no field {rest[0].name!r}")
+            raise DescriptionError("field", path, f"is a {types.describe(kind)}, which has no field {rest[0].name!r}")
         if not isinstance(kind, BasicType):
-            raise DescriptionError("field", path, f"is a {says(kind)}, not a number")
-        number = kind_number(kind, path)
+            raise DescriptionError("field", path, f"is a {types.describe(kind)}, not a number")
+        number = types.kind_number(kind, path)
         self.label()
         self.add(cdr.READ, number, 1)
         self.label()
@@ -309,21 +300,20 @@ def _check_slice(pick: Elements, kind: Any, path: str) -> int:
             ends = [n for n in (pick.start, pick.stop) if n is not None]
             far = max(ends, key=abs, default=0)
             far -= far > 0 and far != pick.start
-            rule = f"is a {says(kind)}; index {far} is not in it"
+            rule = f"is a {types.describe(kind)}; index {far} is not in it"
             raise DescriptionError("field", path, rule, f"{most} is the most")
         return count
     return pick.count
 
 
 def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, ...]]:
-    """Operations that read the angles of a scan, by field."""
-    fields, hooks = fields_of(message_class), dict[str, tuple[int, ...]]()
+    fields, hooks = types.fields_of(message_class), dict[str, tuple[int, ...]]()
     for k, name in enumerate(("angle_min", "angle_increment")):
         kind = fields.get(name)
-        if not isinstance(kind, BasicType) or kind_number(kind, name) < FLOAT32:
-            rule = f"cannot be selected by angle: {type_name(message_class)} has no number {name!r}"
+        if not isinstance(kind, BasicType) or types.kind_number(kind, name) < FLOAT32:
+            rule = f"cannot be selected by angle: {types.type_name(message_class)} has no number {name!r}"
             raise DescriptionError("field", segment.name, rule, "as LaserScan has")
-        hooks[name] = (cdr.KEEP, ANGLE + k, kind_number(kind, name))
+        hooks[name] = (cdr.KEEP, ANGLE + k, types.kind_number(kind, name))
     return hooks
 
 
@@ -344,18 +334,16 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
 
 
 def compile_path(message_class: type, field: str) -> PathProgram:
-    """Compile the path ``field`` through the type ``message_class``.
-
-    Raises DescriptionError, with the nearest name, if the path does not lead to numbers.
-    """
+    """Compile the path ``field`` through the type ``message_class``. Raises DescriptionError, with the nearest name, if
+    the path does not lead to numbers."""
     segments = parse_path(field)
     assembler = _Assembler()
-    level = owner_of_names(message_class, segments)
+    level = types.owner_of_names(message_class, segments)
     picked = next((segment.pick for segment in segments if isinstance(segment.pick, Named)), None)
     if picked is not None and level >= 0:
         assembler.hooks[level] = {picked.key: (cdr.LIST, 0, 0, assembler.record(picked, NAMED))}
     kind, size = assembler.walk_path(message_class, segments, "", 0)
     assembler.add(cdr.END)
-    stamped = begins_with_stamp(message_class)
+    stamped = types.begins_with_stamp(message_class)
     code = assembler.code(stamped, kind)
-    return PathProgram(type_name(message_class), field, segments, code, kind, size, stamped)
+    return PathProgram(types.type_name(message_class), field, segments, code, kind, size, stamped)

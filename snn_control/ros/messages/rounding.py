@@ -3,9 +3,7 @@
 Every number is rounded, clamped and limited in its slew in that order, relative to the number that was published
 before. An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every
 1 / slew ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as
-the guard gives it.
-
-The ports compile them (`numbers`), a supervisor calls them as they are: this module imports nothing that compiles.
+the guard gives it. The ports compile these functions (`numbers`); a supervisor, which compiles nothing, calls them.
 """
 
 from __future__ import annotations
@@ -71,5 +69,4 @@ def stepped(value, kind, low, high, step, wait, last, waited, free):
     return value
 
 
-#: all of them, for who compiles them
 FUNCTIONS = (nearest_whole, rounded, neighbour, stepped)

@@ -1,8 +1,4 @@
-"""A command message that is made once; the loop only replaces numbers in it.
-
-`make_message` builds a message in which every commanded field exists (sequences are lengthened for it); `make_template`
-serializes it and finds the offsets of its numbers and its stamp.
-"""
+"""A command message that is made once, with every commanded field in it; the loop only replaces its numbers."""
 
 from __future__ import annotations
 
@@ -27,8 +23,6 @@ __all__ = ["Template", "assign", "make_message", "make_template"]
 class Template:
     """A serialized message and the offsets of its numbers.
 
-    Attributes
-    ----------
     data : (n,) uint8, the message, encapsulation included
     places : for each field, (k,) int64 byte offsets of its numbers
     kinds : for each field, the number of its element type in `KINDS`
@@ -44,7 +38,6 @@ class Template:
 
 
 def _fresh(kind: Any) -> Any:
-    """A value for a new element of a sequence."""
     if isinstance(kind, NamespacedType):
         return class_of(kind)()
     if not isinstance(kind, BasicType):
@@ -69,22 +62,20 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
             if most is not None and need > most:
                 raise DescriptionError("field", path, f"needs {need} elements", f"{segment.name} takes at most {most}")
             setattr(message, segment.name, [*has, *(_fresh(kind.value_type) for _ in range(need - len(has)))])
-        elements = getattr(message, segment.name)
-        if isinstance(pick, Named):
-            names = getattr(_owner(parents, segment), pick.key)
-            chosen = [elements[names.index(name)] for name in pick.names] if rest else []
-        elif isinstance(pick, Elements):
-            chosen = elements[pick.start : pick.stop : pick.step] if rest else []
-        else:
-            chosen = []
+        elements, chosen = getattr(message, segment.name), []
+        if rest and isinstance(pick, Named):
+            names = getattr(_owner(parents, pick.key), pick.key)
+            chosen = [elements[names.index(name)] for name in pick.names]
+        elif rest and isinstance(pick, Elements):
+            chosen = elements[pick.start : pick.stop : pick.step]
     for element in chosen if rest else ():
-        _lengthen([*parents, element], rest, n // max(1, len(chosen)), path)
+        _lengthen([*parents, element], rest, n // len(chosen), path)
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
     """Length of a sequence that is needed for ``n`` numbers of a path."""
     if isinstance(pick, Named):
-        owner = _owner(parents, Segment("", pick))
+        owner = _owner(parents, pick.key)
         names = list(getattr(owner, pick.key))
         setattr(owner, pick.key, [*names, *(name for name in pick.names if name not in names)])
         return len(getattr(owner, pick.key))
@@ -103,9 +94,9 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
     return (pick.start or 0) + (n - 1) * pick.step + 1
 
 
-def _owner(parents: Sequence[Any], segment: Segment) -> Any:
-    """The structure on the path that has the list of names by which ``segment`` selects."""
-    return next(one for one in reversed(parents) if segment.pick.key in fields_of(type(one)))  # type: ignore[union-attr]
+def _owner(parents: Sequence[Any], key: str) -> Any:
+    """The structure on the path that has the list of names."""
+    return next(one for one in reversed(parents) if key in fields_of(type(one)))
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
@@ -120,8 +111,7 @@ def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
 
 def assign(message: Any, path: str, value: Any) -> None:
     """Set one field of a message, e.g. ``header.frame_id`` or ``name``."""
-    holder = message
-    segments = parse_path(path)
+    holder, segments = message, parse_path(path)
     for k, segment in enumerate(segments):
         names = fields_of(type(holder)) if hasattr(holder, "SLOT_TYPES") else {}
         if segment.name not in names:
@@ -141,10 +131,8 @@ def assign(message: Any, path: str, value: Any) -> None:
 def make_message(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None = None
 ) -> Any:
-    """A message of ``message_class`` that has all numbers of ``fields``: (path, how many).
-
-    ``values`` are set first: ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``.
-    """
+    """A message of ``message_class`` that has all numbers of ``fields``: (path, how many). ``values`` are set first:
+    ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``."""
     message = message_class()
     for path, value in (values or {}).items():
         assign(message, path, value)
@@ -168,17 +156,13 @@ def _check_named(
 
 
 def make_template(
-    message_class: type,
-    fields: Sequence[tuple[str, int]],
-    values: Mapping[str, Any] | None,
-    serialize: Callable[[Any], bytes],
-    stamp_field: str = "",
-) -> Template:
+    message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None,
+    serialize: Callable[[Any], bytes], stamp_field: str = "",
+) -> Template:  # fmt: skip
     """`make_message`, serialized, with the offsets of its numbers. Raises DescriptionError.
 
+    serialize : ``rclpy.serialization.serialize_message``
     stamp_field : path of a number of 64 bits that is the time in whole microseconds; empty: none
-
-    ``serialize`` is ``rclpy.serialization.serialize_message``.
     """
     if not fields:
         raise DescriptionError("fields", fields, "must name at least one field to command")
@@ -210,7 +194,6 @@ def make_template(
 
 
 def _micros(message_class: type, path: str, raw: bytes, taken: Mapping[int, str]) -> int:
-    """The offset of the time in microseconds."""
     program = compile_path(message_class, path)
     offsets = locate(program, raw).tolist()
     if len(offsets) != 1 or KINDS[program.kind] not in ("int64", "uint64"):

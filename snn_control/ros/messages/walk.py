@@ -31,8 +31,7 @@ def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int
 
 def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
     """Values (n,) float64 and stamp [ns, -1: none] of a serialized message. Raises InputError."""
-    values, stamp, _ = _run(program, data, 0)
-    return values, stamp
+    return _run(program, data, 0)[:2]
 
 
 def locate(program: PathProgram, data: Any) -> np.ndarray:

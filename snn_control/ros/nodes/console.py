@@ -32,7 +32,7 @@ class Console:
         self._said: set[str] = set()
         self._waits: bool | None = None  # for the first command; None: not known yet
 
-    def tell(self, found: Sequence[DiagnosticStatus]) -> None:
+    def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
         """Log what is new; ``found``: the statuses of the report."""
         node = self._node
         if node.loop is None or node.controller is None or not node.loop.running:
@@ -48,11 +48,8 @@ class Console:
             if not safe:
                 log.info("commands begin")
         for status in found:  # others that command the same robot
-            if (
-                " output " in status.name
-                and status.level == DiagnosticStatus.ERROR
-                and status.message not in self._said
-            ):
+            failed = " output " in status.name and status.level == DiagnosticStatus.ERROR
+            if failed and status.message not in self._said:
                 self._said.add(status.message)
                 log.error(f"{status.name.partition(': ')[2]}: {status.message}")
         new, newest = int(guard[outputs.FAULTS]) - self._told, node.faults.faults()[:1]

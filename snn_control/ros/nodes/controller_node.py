@@ -25,17 +25,17 @@ from ...controller_file import ControllerSpec, load_spec
 from ...engine.kernels import outputs as guard_words
 from ...engine.tick import tick_address
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, in_file
+from ...files import writing
 from ...realtime import table as loop_words
 from ...realtime.faults import FaultLog
 from ...realtime.handover import Handover
 from ...realtime.loop import Loop
 from ...record.state_copy import StateCopy
 from ...resources import controller_path
-from ..ports.topics import at_rate, command_ports, drain, ends_of, input_ports, shadowed
-from ..supervision.life_sign import ACKNOWLEDGED, LifeSign
-from ..supervision.safe_messages import heard_in_faults, messages_of
+from ..ports.topics import at_rate, command_ports, drain, ends_of, for_dry_run, input_ports
+from ..supervision.life_sign import ACKNOWLEDGED, LifeSign, notify
+from ..supervision.safe_messages import messages_of, published_in_faults
 from ..supervision.supervisor import Supervisor
-from ..supervision.systemd import notify
 from .console import Console
 from .diagnostics import Reporter
 from .loop_parameters import heartbeat_limit, trigger_of
@@ -54,12 +54,9 @@ HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these t
 
 
 class ControllerNode(ProcessNode, LifecycleNode):
-    """A controller file between topics; see the README for topics, parameters and services.
-
-    In lockstep an active controller's loop starts when its outputs are matched: the world waits for an answer to every
-    message, so none may be published before the world's subscription is connected. Until then messages wait in the
-    subscriptions.
-    """
+    """A controller file between topics; see the README for topics, parameters and services. In lockstep an active
+    controller's loop starts when its outputs are matched: the world waits for an answer to every message, so none may
+    be published before the world's subscription is connected. Until then messages wait in the subscriptions."""
 
     NAME, PRIORITY, guarded = "controller", 80, True
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
@@ -67,8 +64,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
     PARAMETERS: Mapping[str, Parameter] = {
         "controller_file": Parameter("", "Controller file (.yaml), or name of a shipped one"),
         "mode": Parameter(
-            "realtime",
-            "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
+            "realtime", "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
             words=("realtime", "event", "lockstep"),
         ),
         "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only one"),
@@ -78,43 +74,40 @@ class ControllerNode(ProcessNode, LifecycleNode):
         "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
         "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
         "supervise": Parameter(
-            0.0,
-            "Age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none",
-            0.0,
+            0.0, "Age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none", 0.0,
             10.0,
         ),
         "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
         "dry_run": Parameter(False, "Publish commands on dry_run/TOPIC, where no robot listens"),
         "bond": Parameter("", "Topic of a bond that a lifecycle manager watches, bond for Nav2's; empty: none"),
         "fault_after": Parameter(
-            0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0
+            0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0,
         ),
         "fault_before": Parameter(10.0, "How long before a fault what is saved begins [s]", 0.0, 3600.0),
         "watch": Parameter("", "Populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
         "watch_rate": Parameter(10.0, "Rate of these messages [Hz]", 0.1, 200.0),
         "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
-    }
+    }  # fmt: skip
 
     def __init__(self, stop: Stop, **options: Any) -> None:
         super().__init__(stop, **options)
         self.file, self.mode, self.record = self.given.controller_file, self.given.mode, self.given.record
+        self.spec: ControllerSpec | None = None
         self.inputs: list[Any] = []
         self.outputs: list[Any] = []
         self.controller: Controller | None = None
         self.loop: Loop | None = None
+        self.faults: FaultLog | None = None
         self.copies: StateCopy | None = None
         self.recording: Recording | None = None
-        self._watch: Watch | None = None
-        self._learned = False  # the loop has run since the file `state` was written
-        self.faults: FaultLog | None = None
-        self._io: Any = None
         self.supervisor: Supervisor | None = None
-        self.held_up = ""  # why the loop of an active controller does not run yet
-        self._first_matched = 0.0
-        self.spec: ControllerSpec | None = None
+        self._watch: Watch | None = None
+        self._io: Any = None
+        self._learned = False  # the loop has run since the file `state` was written
+        self.held_up, self._first_matched = "", 0.0  # why the loop of an active controller does not run yet
         self._reporter, self._console = Reporter(self), Console(self)
-        self.steady_timer(1.0, lambda: self._console.tell(self._reporter.report()))
+        self.steady_timer(1.0, lambda: self._console.log_changes(self._reporter.report()))
         self._life = LifeSign(self, self.given.bond)
         self._matching = self.steady_timer(0.02, self._start_when_matched)
         self._matching.cancel()
@@ -160,7 +153,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.check_written(parameter)
         self.spec = at_rate(load_spec(controller_path(self.file, "controller_file")), self.given.rate)
         if self.given.dry_run:
-            self.spec = shadowed(self.spec)
+            self.spec = for_dry_run(self.spec)
             topics = ", ".join(sorted({topic.topic for topic in self.spec.ros_outputs.values()}))
             self.get_logger().warning(f"a dry run: commands go to {topics}")
         lockstep = self.mode == "lockstep"
@@ -172,7 +165,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
             raise DescriptionError(f"{self.file}: repeat", self.spec.repeat, rule, fix)
         self.controller = Controller.from_spec(self.spec)
         self._tuning.declare(self.spec, self.controller)
-        self.begin_learned(self.controller)
+        self.load_learned(self.controller)
         self.controller.step({})  # compiles what is missing
         self.controller.reset()
         bound = self.controller.bound
@@ -187,13 +180,15 @@ class ControllerNode(ProcessNode, LifecycleNode):
         if self.given.watch:
             self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
-        self._make_loop(self.controller, self.spec, [self.faults, *self._more_observers(), self.copies])
+        recorders = [] if self.recording is None else self.recording.recorders
+        watched = [] if self._watch is None else self._watch.observers
+        self._make_loop(self.controller, self.spec, [self.faults, *recorders, *watched, self.copies])
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
         """Make the loop between the ports, and the supervisor; raises DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, trigger_of(self, spec)
         handover, supervise = None, heartbeat_limit(self, controller)
-        heard = heard_in_faults(spec, self.outputs)
+        heard = published_in_faults(spec, self.outputs)
         if not lockstep:
             numbers = [port.n_rows for port, _ in heard]
             self.supervisor = Supervisor(loop_words.TABLE_WORDS, Handover.words_of(bound), numbers)
@@ -223,41 +218,30 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for port in self.inputs if lockstep else [] if trigger is None else [trigger]:
             port.attach_semaphore(self.loop.semaphore)
 
-    def _more_observers(self) -> list[Any]:
-        recorders = [] if self.recording is None else list(self.recording.recorders)
-        return recorders + ([] if self._watch is None else self._watch.observers)
-
-    def begin_learned(self, controller: Controller) -> bool:
+    def load_learned(self, controller: Controller) -> bool:
         """Take what was learned from the file ``state``, if it is there; returns whether it is. Raises DescriptionError
         or ProgramError."""
         if self.given.state and not controller.program.facts.learning:
             raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
-        there = bool(self.given.state) and Path(self.given.state).is_file()
-        if there:
-            controller.load_learned(self.given.state)
-        return there
+        if not Path(self.given.state).is_file():  # nor is "", a folder
+            return False
+        controller.load_learned(self.given.state)
+        return True
 
     def on_activate(self, state: State) -> TransitionCallbackReturn:
         if self.loop is None or self.controller is None or self.spec is None or self.faults is None:
             return FAILURE
-        self.controller.reset()
-        try:
-            self.begin_learned(self.controller)
-        except SnnControlError as error:
-            self.get_logger().error(str(error))
-            return FAILURE
-        if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
-            self.controller.bound.array("guard")[guard_words.FAULTED] = 1
-        try:
-            if self.recording is not None:
-                self.recording.begin()
-        except (OSError, SnnControlError) as error:
-            self.get_logger().error(f"record = {self.record}: cannot be written: {error}")
-            return FAILURE
-        self._reporter.forget()
-        self._console.restart()
         granted = 0
         try:
+            self.controller.reset()
+            self.load_learned(self.controller)
+            if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+                self.controller.bound.array("guard")[guard_words.FAULTED] = 1
+            if self.recording is not None:
+                with writing("record", self.record):
+                    self.recording.begin()
+            self._reporter.forget()
+            self._console.restart()
             if self.mode != "lockstep":
                 drain(self.inputs)  # in lockstep the world waits for an answer to each message
             for port in self.inputs:
@@ -277,15 +261,13 @@ class ControllerNode(ProcessNode, LifecycleNode):
             else:
                 self._first_matched, self.held_up = 0.0, "waits for its outputs to be matched"
                 self._matching.reset()
-        except RuntimeFault as error:
+        except SnnControlError as error:
             self.get_logger().error(str(error))
             if self.recording is not None:
                 self.recording.end()
             return FAILURE
-        self.get_logger().info(
-            f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, "
-            + (f"SCHED_FIFO {granted}" if granted else "ordinary priority")
-        )
+        priority = f"SCHED_FIFO {granted}" if granted else "ordinary priority"
+        self.get_logger().info(f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, {priority}")
         notify(f"READY=1\nSTATUS=active: {self.file}")
         return super().on_activate(state)
 
@@ -338,7 +320,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     def on_error(self, state: State) -> TransitionCallbackReturn:
         self.get_logger().error("an error in a transition: the loop ends with the safe command")
-        return SUCCESS if self._stop_loop() and self._release_resources() else FAILURE
+        return self.on_shutdown(state)
 
     def _stop_loop(self) -> bool:
         """Stop the loop, if there is one, and save the record; returns whether the loop has ended."""
@@ -368,20 +350,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for port in self.inputs:
             port.detach()
         self._tuning.undeclare()
-        self.loop = self.faults = self.controller = self.copies = None
-        if self.recording is not None:
-            self.recording.close()
-            self.recording = None
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        for resource in (self.recording, self._watch, self.supervisor):
+            if resource is not None:
+                resource.close()
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()
-            self._io = None
-        if self.supervisor is not None:
-            self.supervisor.close()
-            self.supervisor = None
+        self.loop = self.faults = self.controller = self.copies = None
+        self.recording = self._watch = self.supervisor = self._io = None
         return True
 
     def finish(self) -> None:

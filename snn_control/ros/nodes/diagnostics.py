@@ -34,20 +34,12 @@ def status(node: Any, part: str, level: bytes, message: str, values: dict[str, A
     return DiagnosticStatus(level=level, name=name, message=message, hardware_id="", values=pairs)
 
 
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in values.items():
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[prefix + key] = value
+def _flat(stats: dict[str, Any]) -> dict[str, Any]:
+    """Statistics of a loop, with units in the keys of histograms: ``p50`` of ``wake`` becomes ``wake.p50_ns``."""
+    flat = {key: value for key, value in stats.items() if key not in HISTOGRAMS}
+    for name in HISTOGRAMS:
+        flat |= {f"{name}.{key}" + "_ns" * (key != "count"): value for key, value in stats[name].items()}
     return flat
-
-
-def _with_units(stats: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of a loop, with units in the keys of histograms: ``p50`` becomes ``p50_ns``."""
-    times = {k: {key if key == "count" else f"{key}_ns": n for key, n in stats[k].items()} for k in HISTOGRAMS}
-    return {**stats, **times}
 
 
 def _full_name(end: Any) -> str:
@@ -57,9 +49,6 @@ def _full_name(end: Any) -> str:
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
     """Why our end of ``topic`` is not matched, naming both sides; None if some other end fits.
 
-    Parameters
-    ----------
-    node : rclpy node of our end, for its name
     topic : name as given to the subscription or publisher, before remapping
     expected_type : e.g. ``sensor_msgs/msg/Imu``
     qos : the QoSProfile of our end
@@ -115,7 +104,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
         values["rights_missing"] = "; ".join(map(str, rights.missing))
         level = max(level, WARN)
     values["priority"] = rights.priority
-    return status(node, "loop", level, message, _flat(_with_units(values)))
+    return status(node, "loop", level, message, _flat(values))
 
 
 def _over_budget(report: Reporter) -> str:
@@ -180,8 +169,7 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
         if "events" in counts:
             values["events_hz"] = (counts["events"] - earlier["events"]) / report.seconds
         problems += _since(port, {key: n - earlier.get(key, 0) for key, n in counts.items()}, valid)
-    faults = [fault] if (fault := port.fault()) else []
-    failed = faults + _rcl_errors(counts, earlier)
+    failed = [text for text in (port.fault(), *_rcl_errors(counts, earlier)) if text]
     mismatch = describe_mismatch(node, topic.topic, topic.type, qos_of(topic, node.mode == "lockstep"))
     others = report.senders[name].beside(port, node.get_publishers_info_by_topic(topic.topic))
     problems += failed + [text for text in (mismatch, others) if text]
@@ -209,7 +197,6 @@ class Senders:
 
 
 def _other_publishers(node: Any, topic: str) -> str:
-    """Names of other nodes that publish on a command's topic."""
     found = sorted(_full_name(one) for one in node.get_publishers_info_by_topic(topic))
     for own in ("io", "supervisor"):
         if (name := f"{node.get_fully_qualified_name()}_{own}") in found:
@@ -219,14 +206,12 @@ def _other_publishers(node: Any, topic: str) -> str:
 
 
 def _rcl_errors(now: dict, before: dict) -> list[str]:
-    """Errors that rcl returned since the last report."""
     more = now["errors"] - before.get("errors", 0)
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """The bits of a reason in words; the inputs that were invalid, and those that stopped the commands, which they do
-    when they are invalid, too."""
+    """The bits of a reason in words; an input that stops the commands does so when it is invalid, too."""
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
     words = {
@@ -262,7 +247,6 @@ def _stopped(bound: Bound) -> list[str]:
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:
-    """The last faults, the newest first: when (UTC), how long, why."""
     told = {}
     for k, fault in enumerate(faults[:MOST_FAULTS]):
         begin = datetime.fromtimestamp(fault.begin * 1e-9, timezone.utc).isoformat(timespec="milliseconds")
@@ -291,7 +275,6 @@ def learning_switches(controller: Any) -> str:
 
 
 def _learning(node: Any) -> list[DiagnosticStatus]:
-    """One status, if a projection learns."""
     rules = node.controller.counters()["learning"]
     values = {f"updates.{title}": rule["updates"] for title, rule in rules.items()}
     return [status(node, "learning", OK, learning_switches(node.controller), values)] if rules else []
@@ -338,24 +321,22 @@ class Reporter:
         self.node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", QoSProfile(depth=1))
         self.senders: defaultdict[str, Senders] = defaultdict(Senders)
-        self.now: dict[str, Any] = {}
-        self.before: dict[str, Any] = {}
         self.motion: dict[str, tuple[int, ...]] = {}
         self.forget()
 
     def forget(self) -> None:
         """Start again, when the loop's counts were reset."""
-        self._at, self.now, self.before, self.seconds = 0.0, {}, {}, 0.0
+        self.now: dict[str, Any] = {}
+        self.before: dict[str, Any] = {}
+        self._at, self.seconds, self.budget = 0.0, 0.0, (0, 0)
         self.senders.clear()
         self.motion.clear()
-        self.budget = 0, 0
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
         """Counts of one of the inputs or outputs, now and in the last report."""
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
-        """All counts so far; empty without a loop."""
         node = self.node
         if node.loop is None:
             return {}

@@ -75,9 +75,8 @@ class EncoderNode(ProcessNode):
         file, wanted, priority = self.given.controller_file, self.given.inputs, self.given.priority
         spec = at_rate(load_spec(controller_path(file, "controller_file")), self.given.rate)
         spec = encoders_only(spec, [name.strip() for name in wanted.split(",") if name.strip()])
-        spikes = {
-            i.name: RosTopic(f"spikes/{i.name}", CLOUD_TYPE, reliability="reliable", depth=10) for i in spec.inputs
-        }
+        topics = {i.name: f"spikes/{i.name}" for i in spec.inputs}
+        spikes = {name: RosTopic(topic, CLOUD_TYPE, reliability="reliable", depth=10) for name, topic in topics.items()}
         self.spec = spec = dataclasses.replace(spec, ros_outputs=spikes)
         self.controller = Controller.from_spec(spec)
         self.controller.step({})
@@ -92,16 +91,9 @@ class EncoderNode(ProcessNode):
                 publisher = self._io.create_publisher(PointCloud2, full, qos_of(topic, lockstep=False))
                 self.outputs.append(SpikesOutput(publisher, bound, name))
         self.loop = Loop(
-            tick_address(),
-            bound.table,
-            self.controller.period_ns,
-            self.inputs,
-            observers=self.outputs,
-            priority=priority,
-            hold=[*self.inputs, *self.outputs],
-            keep=self.controller,
-            name="encoder",
-        )
+            tick_address(), bound.table, self.controller.period_ns, self.inputs, observers=self.outputs,
+            priority=priority, hold=[*self.inputs, *self.outputs], keep=self.controller, name="encoder",
+        )  # fmt: skip
         self._reporter = Reporter(self)
         self.steady_timer(1.0, self._reporter.report)
         rights = self.loop.start()

@@ -1,8 +1,5 @@
-"""The processes of a closed loop and their parameters, described in this one place.
-
-The launch files and ``snn_control demo`` both start these processes, so the two cannot diverge. Nothing here imports
-ROS.
-"""
+"""The processes of a closed loop and their parameters, for the launch files and ``snn_control demo``. Nothing here
+imports ROS."""
 
 from __future__ import annotations
 
@@ -65,13 +62,7 @@ class NodeProcess:
     needed: bool = True
 
 
-def _file(name: str) -> str:
-    path = Path(name)
-    return str(path.resolve() if path.is_file() else shipped(name))
-
-
 def _values(given: Mapping[str, Any]) -> dict[str, Any]:
-    """All arguments, converted to the type of their defaults."""
     found = {}
     for name, (default, _) in ARGUMENTS.items():
         value = given.get(name, default)
@@ -85,8 +76,9 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
     """World or controller; ``same``: the arguments that are passed on as parameters of the same name."""
+    file = Path(values["controller_file"])
     parameters = {
-        "controller_file": _file(values["controller_file"]),
+        "controller_file": str(file.resolve() if file.is_file() else shipped(values["controller_file"])),
         "mode": "lockstep" if values["lockstep"] else "realtime",
         "record": f"{values['record']}/{name}.npz" if values["record"] else "",
     }
@@ -115,8 +107,8 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
 
 
 def viewers(file: str) -> list[NodeProcess]:
-    """The viewers for the events of a controller file's first events input, and for the spikes of its inputs: at
-    ordinary priority, and not needed by other processes."""
+    """The viewers for a controller file's first events input, and for the spikes of its inputs: at ordinary priority,
+    and not needed by other processes."""
     spec = load_spec(file)
     cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
     if not cameras:

@@ -1,8 +1,7 @@
 """Process of one or several nodes: start of rclpy, end by signals, parameters, and the loop that spins.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority below that of
-the node's own work (its parameter ``priority``; 0: ordinary scheduling), so that a busy machine does not delay messages
-(docs/architecture.md). The main thread, which compiles, answers services and reports, stays at ordinary priority.
+the node's own work (its parameter ``priority``; 0: ordinary scheduling). The main thread stays at ordinary priority.
 """
 
 from __future__ import annotations
@@ -34,12 +33,11 @@ from ...findings import Finding, warning
 from ...realtime.rights import priority_of_new_threads
 from ...realtime.watchdog import GRACE_S, MOST_LOOPS, Watchdog
 from ...record.run_folder import is_file_of
-from .. import block_ends
+from .. import block_stop_signals
 from ..ports.transport import remove_profile, shared_memory, use_udp
 
 __all__ = [
-    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority",
-    "io_node",
+    "DDS_PRIORITY", "Parameter", "ProcessNode", "Stop", "dds_threads", "declare", "given_priority", "io_node",
     "missing_rights", "run_node", "start_rclpy",
 ]  # fmt: skip
 
@@ -48,27 +46,30 @@ SAVES_WITHIN = 600.0  # s
 STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not commanded anything yet
 NEARLY = 0.85  # likeness of two names of which one is misspelt
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
+MAY_BLOCK = (
+    "messages still use shared memory of Fast DDS: a reader that is killed may block the commands for "
+    "ever; take it out of DEFAULT_FASTDDS_PROFILES.xml, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4"
+)
 
 
 class Stop(Watchdog):
     """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
 
     A running loop reads the signal through `halt`, whatever the interpreter does meanwhile. Further signals are
-    ignored.
+    ignored. Until `begins`, a signal simply ends the process, if necessary in the middle of a compilation.
 
     priority : of the thread that watches, SCHED_FIFO; 0: ordinary
     """
 
     def __init__(self, priority: int = 0) -> None:
-        super().__init__(block_ends(), priority)
+        super().__init__(block_stop_signals(), priority)
         self.allow(STARTS_WITHIN, 0)
 
     def __call__(self) -> bool:
         return self.halted
 
     def begins(self) -> None:
-        """Call before the first command: from now on an orderly end matters. Before that, a signal simply ends the
-        process, if necessary in the middle of a compilation."""
+        """Call before the first command: from now on an orderly end matters."""
         self.allow(GRACE_S)
 
 
@@ -80,11 +81,8 @@ class _Dds:
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """A context in which new threads, those of DDS, get SCHED_FIFO below the node's priority, if that is granted.
-
-    Only code that creates DDS threads, above all the first node, should run in it: other new threads would inherit it
-    too.
-    """
+    """A context in which new threads, those of DDS, get SCHED_FIFO below the node's priority, if that is granted: only
+    for code that creates DDS threads, above all the first node."""
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
@@ -98,10 +96,8 @@ def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
-    """The parameter ``priority`` in command-line arguments for the node ``name``, before the node exists.
-
-    A value that cannot be read is ignored here: the node reports it.
-    """
+    """The parameter ``priority`` in command-line arguments for the node ``name``, before the node exists; the node
+    reports a value that cannot be read."""
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
     for option, value in pairs:
         if option in ("-r", "--remap") and value.startswith("__node:="):
@@ -127,7 +123,6 @@ def _priorities_in(file: str, name: str) -> list[Any]:
 
 @contextmanager
 def _readable(given: Sequence[str]) -> Iterator[None]:
-    """A context that raises DescriptionError for arguments that rcl cannot read."""
     try:
         yield
     except RuntimeError as error:  # a long message from rcl
@@ -136,11 +131,9 @@ def _readable(given: Sequence[str]) -> Iterator[None]:
 
 
 def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
-    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read.
-
-    The threads of DDS get a priority below that of each node in ``names``: the one in the arguments ``given``,
-    otherwise ``priority``.
-    """
+    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read. The
+    threads of DDS get a priority below that of each node in ``names``: the one in the arguments ``given``, otherwise
+    ``priority``."""
     lowest = min(given_priority(given, name, priority) for name in names)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
@@ -154,19 +147,13 @@ def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> St
 
 
 def io_node(node: Any) -> Any:
-    """A node ``<name>_io`` that is never spun, for the subscriptions and publishers of a loop.
-
-    It takes no command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once.
-    """
+    """A node ``<name>_io`` that is never spun, for the subscriptions and publishers of a loop. It takes no command-line
+    arguments: give it names from ``node.resolve_topic_name``, which remaps them once."""
     with dds_threads():
         return Node(
-            f"{node.get_name()}_io",
-            namespace=node.get_namespace(),
-            context=node.context,
-            use_global_arguments=False,
-            start_parameter_services=False,
-            enable_rosout=False,
-        )
+            f"{node.get_name()}_io", namespace=node.get_namespace(), context=node.context, use_global_arguments=False,
+            start_parameter_services=False, enable_rosout=False,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -250,8 +237,8 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """A context in which a file is written, which may take long; if that fails, it is reported and the node
-        fails."""
+        """A context in which a file is written, which may take long; a failure is reported, and ends the process with
+        exit code 1."""
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
@@ -266,16 +253,15 @@ class ProcessNode(Node):
 
 def help_of(node: type[ProcessNode]) -> str:
     """Text of --help: the node's purpose, its parameters with their defaults, and an example."""
-    what = (sys.modules[node.__module__].__doc__ or node.__doc__ or "").strip()
-    width = max(map(len, node.PARAMETERS), default=0)
-    lines = []
+    width, lines = max(map(len, node.PARAMETERS), default=0), ""
     for name, one in node.PARAMETERS.items():
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
-        lines.append(f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})")
-    names = "[NAME ...] " if node.SEVERAL else ""
+        lines += f"  {name:<{width}}  {one.description} (default {'empty' if default == '' else default})\n"
+    command, names = f"{node.NAME}_node", "[NAME ...] " if node.SEVERAL else ""
     return (
-        f"usage: {node.NAME}_node {names}[--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n"
-        f"{what}\n\nparameters:\n" + "\n".join(lines) + f"\n\nexample:\n  {node.NAME}_node --ros-args {node.EXAMPLE}\n"
+        f"usage: {command} {names}[--ros-args -p NAME:=VALUE ... -r FROM:=TO ... --params-file FILE]\n\n"
+        f"{(sys.modules[node.__module__].__doc__ or '').strip()}\n\n"
+        f"parameters:\n{lines}\nexample:\n  {command} --ros-args {node.EXAMPLE}\n"
     )
 
 
@@ -283,11 +269,8 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def declare(node: Node, name: str, one: Parameter) -> Any:
-    """Declare a parameter; returns its value.
-
-    An integer is accepted for a floating-point parameter. Raises DescriptionError for any other type, for a value out
-    of the range, and for an unknown word.
-    """
+    """Declare a parameter; returns its value. An integer is accepted for a floating-point parameter. Raises
+    DescriptionError for any other type, for a value out of the range, and for an unknown word."""
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
     value = one.default if given is None else given
@@ -311,10 +294,7 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
     """Start rclpy, make a node, or one for each name among the arguments, and spin them until a signal or until one has
-    ``finished``; returns the exit code.
-
-    With --help among the arguments, the help is printed instead.
-    """
+    ``finished``; returns the exit code. With --help among the arguments, the help is printed instead."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
         print(help_of(make), end="")
@@ -354,13 +334,16 @@ def _end(node: Any, executor: Any) -> None:
 
 
 def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
-    """Names of the nodes; raises DescriptionError for arguments that are none."""
     fix = "write --ros-args -p NAME:=VALUE; see --help"
     with _readable(given):
         names = remove_ros_args(given)
     if not names:
         return [make.NAME]
-    if not (make.SEVERAL and all(map(_is_name, names))):
+    try:
+        known = make.SEVERAL and all(map(validate_node_name, names))
+    except InvalidNodeNameException:
+        known = False
+    if not known:
         raise DescriptionError("arguments", names, "are not known", fix)
     if len(set(names)) < len(names) or len(names) > MOST_LOOPS:
         raise DescriptionError("arguments", names, f"must be at most {MOST_LOOPS} names, each of them once")
@@ -368,20 +351,6 @@ def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
         fix = "leave it out: the names of the nodes are the arguments"
         raise DescriptionError("arguments", "__node:=", "would give all nodes one name", fix)
     return names
-
-
-def _is_name(word: str) -> bool:
-    """Whether a node can be called so."""
-    try:
-        return validate_node_name(word)
-    except InvalidNodeNameException:
-        return False
-
-
-MAY_BLOCK = (
-    "messages still use shared memory of Fast DDS: a reader that is killed may block the commands for "
-    "ever; take it out of DEFAULT_FASTDDS_PROFILES.xml, or set FASTDDS_BUILTIN_TRANSPORTS=UDPv4"
-)
 
 
 def _spin(nodes: Sequence[Any], executor: Any, stop: Stop) -> None:

@@ -23,10 +23,7 @@ MOST_FAULTS = 20  # files of one activation: a fault that comes again and again 
 
 
 class Recording:
-    """The recorders of a configured node, and what is written of them.
-
-    recorders : observers of its loop
-    """
+    """The recorders of a configured node, observers of its loop, and what is written of them."""
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec
@@ -36,8 +33,7 @@ class Recording:
         self._seen, self._begun, self._saved = 0, 0.0, 0  # faults; the time of one that is to be saved; files of faults
         self._timer = node.steady_timer(0.05, self._look_for_faults) if node.given.fault_after > 0 else None
         if not self._grows:
-            kept = self.recorders[1].kept
-            node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {kept}")
+            node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
 
     def begin(self) -> None:
         """Begin anew, before the loop runs; raises OSError or SnnControlError."""
@@ -95,7 +91,6 @@ class Recording:
         self._spec.save(companion(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
 
     def _failed(self, reason: str) -> None:
-        """The file that grows cannot be written any more."""
         self._node.get_logger().error(f"record = {self._file}: cannot be written: {reason}; the loop goes on")
         self._node.exit_code = 1
 
@@ -113,13 +108,11 @@ class Recording:
 
     def _save_fault(self, seconds: float) -> None:
         log = self._node.get_logger()
-        if self._saved >= MOST_FAULTS:
-            if self._saved == MOST_FAULTS:
-                log.warning(f"faults are not saved any more: {MOST_FAULTS} files of this activation are there")
-            self._saved = MOST_FAULTS + 1
-            return
         self._saved += 1
-        try:
-            log.info(f"a fault is saved: {self.snapshot(seconds)}")
-        except OSError as error:
-            log.error(f"record = {self._file}: a fault cannot be saved: {error.strerror}")
+        if self._saved == MOST_FAULTS + 1:
+            log.warning(f"faults are not saved any more: {MOST_FAULTS} files of this activation are there")
+        if self._saved <= MOST_FAULTS:
+            try:
+                log.info(f"a fault is saved: {self.snapshot(seconds)}")
+            except OSError as error:
+                log.error(f"record = {self._file}: a fault cannot be saved: {error.strerror}")

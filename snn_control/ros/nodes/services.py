@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from std_srvs.srv import SetBool, Trigger
@@ -18,24 +19,22 @@ Answer = tuple[bool, str]  # success, and a message
 
 def offer_services(node: Any) -> None:
     """Create the services ``~/release`` ... of a controller node."""
-    running = {"release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot}
-    for name, answer in running.items():
-        _offer(node, Trigger, name, answer)
-    _offer(node, SetBool, "learning", _learning)
-    for name, answer in {"save_state": _save_state, "load_state": _load_state}.items():
-        _offer(node, Trigger, name, answer, running=False)
+    triggers = {
+        "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot, "save_state": _save_state,
+        "load_state": _load_state,
+    }  # fmt: skip
+    for name, answer in triggers.items():
+        node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
+    node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))
 
 
-def _offer(node: Any, kind: Any, name: str, answer: Callable[[Any, Any], Answer], running: bool = True) -> None:
-    """A service that answers with success and message. ``running``: only while the loop runs; else once configured."""
-
-    def respond(request: Any, response: Any) -> Any:
-        response.success, response.message = False, "not active" if running else "not configured"
-        if node.loop is not None and (node.loop.running or not running):
-            response.success, response.message = answer(node, request)
-        return response
-
-    node.create_service(kind, f"~/{name}", respond)
+def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
+    """Fill in success and message: those of states once a controller is configured, the others while the loop runs."""
+    running = answer not in (_save_state, _load_state)
+    response.success, response.message = False, "not active" if running else "not configured"
+    if node.loop is not None and (node.loop.running or not running):
+        response.success, response.message = answer(node, request)
+    return response
 
 
 def _release(node: Any, request: Any) -> Answer:
@@ -49,19 +48,16 @@ def _release(node: Any, request: Any) -> Answer:
 
 
 def _restart(node: Any, request: Any) -> Answer:
-    """Restart the network in the loop's next tick; what was learned stays."""
     node.controller.restart()
     return True, "the network restarts"
 
 
 def _reset(node: Any, request: Any) -> Answer:
-    """Restart the network in the loop's next tick, with the weights of the file."""
     node.controller.restart(forget=True)
     return True, "the network restarts, and what was learned is forgotten"
 
 
 def _learning(node: Any, request: Any) -> Answer:
-    """Switch all learning rules from the loop's next tick on."""
     try:
         node.controller.learning(request.data)
     except InputError as error:
@@ -70,7 +66,6 @@ def _learning(node: Any, request: Any) -> Answer:
 
 
 def _snapshot(node: Any, request: Any) -> Answer:
-    """Save the newest ticks while the loop runs."""
     if node.recording is None:
         return False, "nothing is recorded: start the node with record:=FILE.npz"
     try:
@@ -83,7 +78,6 @@ NO_STATE = "no file is named: start the node with state:=FILE.npz"
 
 
 def _save_state(node: Any, request: Any) -> Answer:
-    """Write the state, and with it all that was learned, into the file ``state``."""
     file = node.given.state
     if not file:
         return False, NO_STATE
@@ -102,7 +96,7 @@ def _load_state(node: Any, request: Any) -> Answer:
     if node.loop.running:
         return False, "active: deactivate the node first; it begins with the file when it is activated"
     try:
-        there = node.begin_learned(node.controller)
+        there = node.load_learned(node.controller)
     except SnnControlError as error:
         return False, str(error)
     return there, f"the node begins with {file} when it is activated" if there else f"{file}: there is no such file"

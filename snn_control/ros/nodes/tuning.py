@@ -17,10 +17,8 @@ __all__ = ["TunableParameters"]
 
 
 class TunableParameters:
-    """The parameters of a node; a value that is set is used from the loop's next tick on.
-
-    A value that the controller cannot have is refused; the service's answer has the reason.
-    """
+    """The parameters of a node; a value that is set is used from the loop's next tick on. A value that the controller
+    cannot have is refused; the service's answer has the reason."""
 
     def __init__(self, node: Any) -> None:
         self._node, self._paths = node, dict[str, str]()
@@ -39,7 +37,7 @@ class TunableParameters:
         given = {path: value for path, value in values.items() if value != begin[path]}
         if given:
             controller.tune(given)
-            self._tell(given)
+            self._log(given)
         self._controller = controller
 
     def undeclare(self) -> None:
@@ -58,9 +56,9 @@ class TunableParameters:
                 self._controller.tune(values)
             except InputError as error:
                 return SetParametersResult(successful=False, reason=str(error))
-            self._tell(values)
+            self._log(values)
         return SetParametersResult(successful=True)
 
-    def _tell(self, values: Mapping[str, float]) -> None:
-        told = ", ".join(f"{path} = {value:g}" for path, value in values.items())
-        self._node.get_logger().info(f"tuned: {told}")
+    def _log(self, values: Mapping[str, float]) -> None:
+        numbers = ", ".join(f"{path} = {value:g}" for path, value in values.items())
+        self._node.get_logger().info(f"tuned: {numbers}")

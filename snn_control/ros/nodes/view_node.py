@@ -10,7 +10,7 @@ import array
 import sys
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -131,24 +131,20 @@ class ViewNode(ProcessNode):
         self._size: tuple[int, int] | None = None
         self._kept: list[Events] = []
         self._newest = self._came = 0
-        self._spikes: list[deque[bytes]] = []
-        self._listen(given.topic, message_class("view", given.type), given.spikes.replace(",", " ").split())
-        self.steady_timer(self.seconds, self._publish)
-        self.get_logger().info(f"{given.topic} -> {self.get_name()}/image, {given.rate:g} images/s")
-
-    def _listen(self, topic: str, cls: Any, spikes: Sequence[str]) -> None:
+        names = given.spikes.replace(",", " ").split()
+        self._spikes: list[deque[bytes]] = [deque(maxlen=WAITING) for _ in names]
         qos = QoSProfile(depth=EVENTS_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)
         with dds_threads():
-            full = resolved(self, "view", topic)
+            cls, full = message_class("view", given.type), resolved(self, "view", given.topic)
             self.create_subscription(cls, full, self._take, qos, raw=True)
-            for name in spikes:
-                waiting: deque[bytes] = deque(maxlen=WAITING)
+            for name, waiting in zip(names, self._spikes, strict=True):
                 full = resolved(self, "view.spikes", name)
                 self.create_subscription(PointCloud2, full, lambda m, to=waiting: to.append(m), qos, raw=True)
-                self._spikes.append(waiting)
             self._images = self.create_publisher(Image, "~/image", 2)
             self._clouds = self.create_publisher(PointCloud2, "~/cloud", 2)
             self._spike_clouds = self.create_publisher(PointCloud2, "~/spikes", 2)
+        self.steady_timer(self.seconds, self._publish)
+        self.get_logger().info(f"{given.topic} -> {self.get_name()}/image, {given.rate:g} images/s")
 
     def _take(self, message: bytes) -> None:
         events = self.reader.read(message)

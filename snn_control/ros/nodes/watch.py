@@ -17,7 +17,7 @@ from ...controller import Controller
 from ...errors import DescriptionError, nearest
 from ...record.spike_counts import SpikeCounts
 from ..messages.clouds import cloud_cdr
-from ..ports.spikes import grid_places
+from ..ports.spikes import raster_positions
 
 __all__ = ["Watch"]
 
@@ -50,7 +50,7 @@ class Watch:
         for name in wanted:
             points = self._points[name] = np.zeros(known[name].size, NEURON)
             points["neuron"] = np.arange(known[name].size)
-            for axis, column in zip("xyz", grid_places(known[name].size).T, strict=True):
+            for axis, column in zip("xyz", raster_positions(known[name].size).T, strict=True):
                 points[axis] = column
             self._publishers[name] = node.create_publisher(PointCloud2, f"~/watch/{name}", 5)
         self._before = {name: one.counts.copy() for name, one in self._counts.items()}

@@ -11,6 +11,7 @@ lockstep : publishes the inputs of time T_k and /clock, waits for one command of
 from __future__ import annotations
 
 import ctypes
+import os
 import sys
 import time
 import traceback
@@ -21,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import yaml
+from rclpy.time import Time
 from rosgraph_msgs.msg import Clock
 
 from ...coding import EventsInput, ValueInput
@@ -63,8 +65,7 @@ class WorldNode(ProcessNode):
         "world": Parameter("", "Gymnasium id, or module:id", required="must be given"),
         "arguments": Parameter("{}", ARGUMENTS),
         "controller_file": Parameter(
-            "",
-            "Controller file, or name of a shipped one, whose ros section names topics and fields",
+            "", "Controller file, or name of a shipped one, whose ros section names topics and fields",
             required="must be given",
         ),
         "mode": Parameter("realtime", "realtime or lockstep", words=("realtime", "lockstep")),
@@ -77,7 +78,7 @@ class WorldNode(ProcessNode):
         "encoding": Parameter("mono", "Of the event packets that are sent: mono or evt3", words=("mono", "evt3")),
         "patience": Parameter(60.0, "How long to wait for the controller [s]", 0.1, 1e6),
         "record": Parameter("", "File (.npz) for what happened; empty: none"),
-    }
+    }  # fmt: skip
 
     def __init__(self, stop: Stop, **options: Any) -> None:
         super().__init__(stop, **options)
@@ -112,6 +113,7 @@ class WorldNode(ProcessNode):
             keywords = None
         if not isinstance(keywords, dict):
             raise DescriptionError("arguments", arguments, "must be a YAML mapping, e.g. '{frequency: 0.8}'")
+        sys.path.append(os.getcwd())  # a module of the current folder is found, as with ``python -m``
         try:
             return flat_environment(gymnasium.make(world, disable_env_checker=True, **keywords))
         except Exception as error:  # an environment may raise any exception
@@ -146,21 +148,19 @@ class WorldNode(ProcessNode):
 
     def _connect(self) -> None:
         self._check_spaces()
-        spec, lockstep = self.spec, self.lockstep
-        events = {i.name: i for i in spec.inputs if isinstance(i, EventsInput)}
-        values = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
-        pictures = {n: t for n, t in spec.ros_inputs.items() if n in values and t.grid is not None}
-        numeric = {n: t for n, t in spec.ros_inputs.items() if n in values and n not in pictures}
+        spec, io, lockstep = self.spec, self._io, self.lockstep
         need_topics("inputs", spec.inputs, spec.ros_inputs)
         need_topics("outputs", spec.outputs, spec.ros_outputs)
-        io, together = self._io, groups(numeric, "inputs").values()
-        self.sensors: list[Any] = [
-            Camera(self, io, events[name], topic, self.given.encoding, lockstep)
-            for name, topic in spec.ros_inputs.items()
-            if name in events
-        ]
-        self.sensors += [Pictures(self, io, values[name], topic, lockstep) for name, topic in pictures.items()]
-        self.sensors += [Sensors(self, io, names, spec, lockstep) for names in together]
+        inputs, numeric, self.sensors = {i.name: i for i in spec.inputs}, {}, list[Any]()
+        for name, topic in spec.ros_inputs.items():
+            one = inputs[name]
+            if isinstance(one, EventsInput):
+                self.sensors.append(Camera(self, io, one, topic, self.given.encoding, lockstep))
+            elif isinstance(one, ValueInput) and topic.grid is not None:
+                self.sensors.append(Pictures(self, io, one, topic, lockstep))
+            else:
+                numeric[name] = topic
+        self.sensors += [Sensors(self, io, names, spec, lockstep) for names in groups(numeric, "inputs").values()]
         self.commands = [Commands(self, io, o.name, spec, o.size, lockstep) for o in spec.outputs]
         self._semaphore = np.zeros(8, np.int64)
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self._semaphore.ctypes.data), 0, 0)
@@ -168,8 +168,7 @@ class WorldNode(ProcessNode):
             command.port.attach_semaphore(int(self._semaphore.ctypes.data))
         self._wait = compile_function(wait_semaphore, "int64(int64,int64,int64)")
         if lockstep:
-            self._clock_message = Clock()
-            self._clock_publisher = self._io.create_publisher(Clock, "/clock", 1000)  # steps may outrun a reader
+            self._clock_publisher = io.create_publisher(Clock, "/clock", 1000)  # steps may outrun a reader
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -182,26 +181,19 @@ class WorldNode(ProcessNode):
         try:
             if self._meet():
                 self._lockstep() if self.lockstep else self._realtime()
-        except RuntimeFault as error:
-            self.get_logger().error(str(error))
+        except Exception as error:
+            trace = f"the world ends:\n{traceback.format_exc()}"  # of the environment
+            self.get_logger().error(str(error) if isinstance(error, RuntimeFault) else trace)
             self.exit_code = 1
-        except Exception:  # from the environment
-            self.get_logger().error(f"the world ends:\n{traceback.format_exc()}")
-            self.exit_code = 1
-        self._tell_end()
-        self.finished = True
-
-    def _tell_end(self) -> None:
-        """Log steps, episodes and return of the run, if any step ran."""
         if self.steps:
             over = self.episodes if self.over else self.episodes - 1
             now, all_over = self._returns
             gained = f"mean return {all_over / over:g}" if over else f"return {now:g} so far"
             many = f"{counted(self.steps, 'step')}, {counted(over, 'whole episode')}, {gained}"
             self.get_logger().info(f"ends after {many}, {self.skipped} skipped")
+        self.finished = True
 
     def _missing(self) -> str | None:
-        """The topics that are not matched yet; None if all are."""
         sensors = [(end, True, end.publisher.get_subscription_count()) for end in self.sensors]
         for end, publishing, matched in [*sensors, *((end, False, end.port.matched()) for end in self.commands)]:
             if matched == 0:
@@ -308,11 +300,9 @@ class WorldNode(ProcessNode):
                 time.sleep(min(left, WAIT_CHUNK))
             due = time.monotonic() + pause
             stamp = (self.steps + 1) * self.step_ns
-            clock = self._clock_message.clock
-            clock.sec, clock.nanosec = divmod(stamp, 1_000_000_000)
             for command in self.commands:  # messages that are not answers, such as the final safe command
                 command.take(FREE)
-            self._clock_publisher.publish(self._clock_message)
+            self._clock_publisher.publish(Clock(clock=Time(nanoseconds=stamp).to_msg()))
             self._publish(observation, stamp)
             answered = partial(self._answered, stamp=stamp)
             if not self._await_commands(answered, "lockstep waits for a command on", " in lockstep"):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import array
 import time
 from typing import Any
 
 import numpy as np
 from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
 
 from ...coding import EventsInput, ValueInput
 from ...controller_file import ControllerSpec, RosTopic
@@ -18,7 +22,6 @@ from ...events.codecs import codec
 from ...events.files.messages import CLOUD_TYPE
 from ...events.packets import PACKET_TYPES, packet_cdr
 from ..messages.clouds import events_cdr
-from ..messages.images import image_cdr
 from ..messages.path_program import compile_path
 from ..ports.numeric import CommandOutput, NumericInput
 from ..ports.topics import input_type, message_class, qos_of, resolved, value_field
@@ -47,6 +50,14 @@ class Commands:
         return self.port(time.monotonic_ns(), mode)
 
 
+def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
+    """(size,) float64; raises RuntimeFault for another number of them."""
+    numbers = np.asarray(observation[name], np.float64).reshape(-1)
+    if numbers.size != size:
+        raise RuntimeFault(f"the observation's '{name}' has {numbers.size} numbers, the input takes {size}")
+    return numbers
+
+
 class Sensors:
     """The numeric inputs of one topic, published from one template."""
 
@@ -68,27 +79,19 @@ class Sensors:
         self.stamped = hasattr(cls(), "header")
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
-        given = [observation.get(name) for name in self.names]
-        if any(value is None for value in given):
-            self._publish_empty(stamp_ns)
+        if any(observation.get(name) is None for name in self.names):  # nothing is due, and lockstep continues
+            message = self._class()  # its sequences are empty
+            if self.stamped:
+                message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
+            self.publisher.publish(message)
             return
-        for (name, values), value in zip(self.values.items(), given, strict=True):
-            numbers = np.asarray(value, np.float64).reshape(-1)
-            if numbers.size != self._sizes[name]:
-                rule = f"has {numbers.size} numbers, the input takes {self._sizes[name]}"
-                raise RuntimeFault(f"the observation's '{name}' {rule}")
+        for name, values in self.values.items():
+            numbers = _numbers(observation, name, self._sizes[name])
             k = np.arange(values.size)  # for a field that is reduced: repeat each number over its sector
             values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
         code = self.port(stamp_ns)
         if code != 0:
             raise RuntimeFault(f"publishing on {self.topic.topic} failed with rcl code {code}")
-
-    def _publish_empty(self, stamp_ns: int) -> None:
-        """Publish a stamped message with empty sequences: nothing is due, and lockstep continues."""
-        message = self._class()
-        if hasattr(message, "header"):
-            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp_ns, 1_000_000_000)
-        self.publisher.publish(message)
 
 
 class Pictures:
@@ -98,17 +101,17 @@ class Pictures:
 
     def __init__(self, node: Node, io: Node, one: ValueInput, topic: RosTopic, lockstep: bool) -> None:
         where = f"ros.inputs.{one.name}"
-        cls, _ = input_type(where, topic, one.size)
+        input_type(where, topic, one.size)
         self.name, self.topic, self.size, self.qos = one.name, topic, one.size, qos_of(topic, lockstep)
-        self.publisher = io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
+        self.publisher = io.create_publisher(Image, resolved(node, where, topic.topic), self.qos)
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
-        given, grid = observation.get(self.name), self.topic.grid or (0, 0)
-        numbers = np.zeros(0) if given is None else np.asarray(given, np.float64).reshape(-1)
-        if given is not None and numbers.size != self.size:
-            rule = f"has {numbers.size} numbers, the input takes {self.size}"
-            raise RuntimeFault(f"the observation's '{self.name}' {rule}")
-        self.publisher.publish(image_cdr(numbers, grid if numbers.size else (0, 0), stamp_ns, self.name))
+        message = Image(header=Header(stamp=Time(nanoseconds=stamp_ns).to_msg(), frame_id=self.name), encoding="mono8")
+        if observation.get(self.name) is not None:  # else nothing is due
+            pixels = np.clip(np.rint(_numbers(observation, self.name, self.size)), 0, 255).astype(np.uint8)
+            message.width, message.height = self.topic.grid or (0, 0)
+            message.step, message.data = message.width, array.array("B", pixels.tobytes())
+        self.publisher.publish(message)
 
 
 class Camera:

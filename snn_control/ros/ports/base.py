@@ -35,33 +35,24 @@ from ...engine.slots import STAMP
 from ...errors import DescriptionError, RuntimeFault
 from ...realtime.clock import now_realtime
 from ...realtime.port import LOCKSTEP, REALTIME, CompiledPort
-from ..messages import malformed
-from ..messages.malformed import ABOUT, CODE, COUNTS, REASON_WORDS, explain
+from ..messages.malformed import ABOUT, CODE, COUNTS, REASON_WORDS, REASONS, explain
 from ..messages.message_types import type_name
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "NOT_BELIEVED", "Input", "Output", "Port", "begin_take",
-    "check_type", "known_since", "next_message", "refuse", "send",
+    "AGES", "MOST_MESSAGES", "NOTHING", "REJECTED", "Input", "Output", "Port", "available_since", "begin_take",
+    "check_type", "next_message", "refuse", "send",
 ]  # fmt: skip
 
 #: largest number of messages in one call of ``take``: the rest waits for the next tick
 MOST_MESSAGES = 64
 
-# Words of a context. For all ports:
-RESET_ERROR = 0  # address of rcutils_reset_error
-CALL = 1  # address of rcl_take_serialized_message or rcl_publish_serialized_message
-HANDLE = 2  # rcl_subscription_t * or rcl_publisher_t *
-MESSAGE = 3  # rcl_serialized_message_t *
-SCRATCH = 4
-ERRORS, LAST_ERROR = 5, 6
-# Outputs:
-PUBLISHED = 7
-OWN_OF_OUTPUT = 8  # from here on, words that depend on the kind of output
+# Words of a context. For all ports; addresses of rcutils_reset_error, of rcl_take_serialized_message or
+# rcl_publish_serialized_message, an rcl_subscription_t or rcl_publisher_t, an rcl_serialized_message_t; counters:
+RESET_ERROR, CALL, HANDLE, MESSAGE, SCRATCH, ERRORS, LAST_ERROR = range(7)
+PUBLISHED, OWN_OF_OUTPUT = 7, 8  # of outputs; from here on, words that depend on the kind of output
 # Inputs:
-REASONS = 7  # address of the counters of `malformed`
-INFO = 8
-SLOT = 9
+WHY, INFO, SLOT = 7, 8, 9  # address of the counters of `malformed`; of rmw_message_info_t; of the io slot
 LONGEST = 10  # longer messages are ignored [bytes]
 TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
 WIDTH, HEIGHT = 15, 16  # of the sensor, from the newest message of events; 0: not stated
@@ -79,7 +70,7 @@ WORDS = 48
 PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
 NOTHING = np.int64(-1)  # returned by `next_message` in place of a length
-NOT_BELIEVED = np.int64(-1)  # returned by `known_since` in place of a time
+REJECTED = np.int64(-1)  # returned by `available_since` in place of a time
 
 BY_ARRIVAL, BY_STAMP, OLDER = range(3)
 AGES = {"arrival": BY_ARRIVAL, "stamp": BY_STAMP, "older": OLDER}
@@ -100,9 +91,7 @@ def begin_take(c, now_ns, mode):
 @register_jitable
 def next_message(c, end):
     """Take the next message -> its address and length; length NOTHING if there is none, or if ``end`` have been taken.
-
-    Messages longer than LONGEST are counted and ignored.
-    """
+    Messages longer than LONGEST are counted and ignored."""
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
         if code != 0:
@@ -142,8 +131,8 @@ def _waited(c, now_real):
 
 
 @register_jitable
-def known_since(context, slot, stamp, now_ns, mode):
-    """When the message that was just taken became available [ns, CLOCK_MONOTONIC]; otherwise NOT_BELIEVED, and counted.
+def available_since(context, slot, stamp, now_ns, mode):
+    """When the message that was just taken became available [ns, CLOCK_MONOTONIC]; otherwise REJECTED, and counted.
 
     slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
     """
@@ -159,13 +148,13 @@ def known_since(context, slot, stamp, now_ns, mode):
             age = max(age, now_real - stamp)
             if now_real - stamp < -FUTURE_NS:
                 c[FUTURE] += 1
-                return NOT_BELIEVED
+                return REJECTED
         elif c[RULE] == BY_STAMP:
             c[UNSTAMPED] += 1
-            return NOT_BELIEVED
+            return REJECTED
         if 0 < stamp < slot[STAMP] <= now_real + FUTURE_NS:
             c[BACKWARDS] += 1
-            return NOT_BELIEVED
+            return REJECTED
     return max(now_ns - age, 0)
 
 
@@ -173,7 +162,7 @@ def known_since(context, slot, stamp, now_ns, mode):
 def refuse(c, code, a, b):
     """Count a malformed message, with the code of its reason and two numbers about it."""
     c[MALFORMED] += 1
-    words = i64(c[REASONS], REASON_WORDS)
+    words = i64(c[WHY], REASON_WORDS)
     words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
     words[COUNTS - code] += 1
 
@@ -198,12 +187,9 @@ class Port(CompiledPort):
 
     def __init__(self, entity: Any, function: Any, call: str, scratch_words: int, name: str) -> None:
         super().__init__(name or entity.topic_name, function, np.zeros(WORDS, np.int64))
-        self._entity = entity
-        self._scratch = np.zeros(scratch_words, np.int64)
-        self._block[RESET_ERROR] = address_of("rcutils", "rcutils_reset_error")
-        self._block[CALL] = address_of("rcl", call)
-        self._block[HANDLE] = entity.handle.pointer
-        self._block[SCRATCH] = self._scratch.ctypes.data
+        self._entity, self._scratch = entity, np.zeros(scratch_words, np.int64)
+        self._block[[RESET_ERROR, CALL]] = address_of("rcutils", "rcutils_reset_error"), address_of("rcl", call)
+        self._block[[HANDLE, SCRATCH]] = entity.handle.pointer, self._scratch.ctypes.data
 
     @property
     def topic(self) -> str:
@@ -239,16 +225,9 @@ class Input(Port):
         "backwards": "messages with an older stamp than the one before",
     }
     _counts: Mapping[str, int] = {
-        "taken": TAKEN,
-        "malformed": MALFORMED,
-        "oversized": OVERSIZED,
-        "empty": EMPTY,
-        "unstamped": UNSTAMPED,
-        "future": FUTURE,
-        "backwards": BACKWARDS,
-        "errors": ERRORS,
-        "last_error": LAST_ERROR,
-    }
+        "taken": TAKEN, "malformed": MALFORMED, "oversized": OVERSIZED, "empty": EMPTY, "unstamped": UNSTAMPED,
+        "future": FUTURE, "backwards": BACKWARDS, "errors": ERRORS, "last_error": LAST_ERROR,
+    }  # fmt: skip
 
     def __init__(
         self, subscription: Any, function: Any, scratch_words: int, slot: int, max_bytes: int, name: str
@@ -256,23 +235,14 @@ class Input(Port):
         if max_bytes < 4:
             raise DescriptionError("max_bytes", max_bytes, "must be at least 4")
         super().__init__(subscription, function, "rcl_take_serialized_message", scratch_words, name)
-        self.slot = slot
-        self._wakes = False
-        self._buffer = ReceiveBuffer(max_bytes)
-        self._info = np.zeros(INFO_BYTES, np.uint8)
-        self._reasons = np.zeros(REASON_WORDS, np.int64)
-        self._block[REASONS] = self._reasons.ctypes.data
-        self._block[INFO] = self._info.ctypes.data
-        self._block[MESSAGE] = self._buffer.address
-        self._block[SLOT] = slot
-        self._block[LONGEST] = max_bytes
+        self.slot, self._wakes, self._buffer = slot, False, ReceiveBuffer(max_bytes)
+        self._info, self._reasons = np.zeros(INFO_BYTES, np.uint8), np.zeros(REASON_WORDS, np.int64)
+        self._block[[WHY, INFO]] = self._reasons.ctypes.data, self._info.ctypes.data
+        self._block[[MESSAGE, SLOT, LONGEST]] = self._buffer.address, slot, max_bytes
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
-        """Set the rule of `AGES` by which a message's age is counted.
-
-        host : the first four bytes of the ids of this machine's publishers, little-endian; -1: not known
-        """
+        """Set the rule of `AGES` by which a message's age is counted; ``host``: see `topics.host_of`."""
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
@@ -281,7 +251,7 @@ class Input(Port):
 
     def counters(self) -> dict[str, Any]:
         """Counts since the port was made, see the class, and ``malformed.REASON`` for each reason that occurred."""
-        reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in malformed.REASONS.items()}
+        reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
@@ -306,10 +276,8 @@ class Input(Port):
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for messages that already wait).
-
-        Until `detach` the semaphore must exist, and rcl's handle is held.
-        """
+        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for messages that already wait). Until
+        `detach` the semaphore must exist, and rcl's handle is held."""
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
         self.detach()
@@ -329,10 +297,8 @@ class Input(Port):
 
 
 class Output(Port):
-    """A port that publishes one message, in which a compiled ``function`` changes numbers.
-
-    Counters: published (messages), errors of rcl and last_error.
-    """
+    """A port that publishes one message, in which a compiled ``function`` changes numbers. Counters: published
+    (messages), errors of rcl and last_error."""
 
     _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
 

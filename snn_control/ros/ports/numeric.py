@@ -1,4 +1,4 @@
-"""Ports of numbers, of events as PointCloud2, and of commands; their common base is `port_base`."""
+"""Ports of numbers, of events as PointCloud2, and of commands; their common base is `base`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
 from ...engine.memory import f64, i64, store_u32
 from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, counted
-from ...events.clouds import EVENT_SCRATCH_WORDS, parse_events
-from ...events.packets import ARRAY_TYPES, ARRAY_WORDS, parse_event_array
+from ...events.packets import ARRAY_TYPES, ARRAY_WORDS, EVENT_SCRATCH_WORDS, parse_event_array, parse_events
 from ...events.packets import HEIGHT as ARRAY_HEIGHT
 from ...events.packets import WIDTH as ARRAY_WIDTH
 from ...realtime.clock import now_realtime
@@ -26,6 +25,7 @@ from ...realtime.port import FINAL, WITHHELD
 from ..messages.cdr import walk
 from ..messages.element_types import KIND_SIZES
 from ..messages.field_limits import put_row, rows_of
+from ..messages.images import IMAGE_TYPE, read_cells
 from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
 from ..messages.message_types import type_name
 from ..messages.path_program import PathProgram
@@ -40,15 +40,27 @@ __all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "t
 
 # Words of the context of a numeric input, and of an events input:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
-_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # number of values that a message may have; see `sectors`
-_BEAMS = OWN + 7  # three words: counters of `sectors`
+_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # number of values that a message may have; see `reduction`
+_COLUMNS = OWN + 7  # of a picture's grid
+_BEAMS = OWN + 8  # three words: counters of `reduction`
 _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Words of the context of an output:
-_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `limits`
+_ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `rounding`
 _STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
-_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
 _MICROS_AT = OWN_OF_OUTPUT + 5  # address of the time in microseconds in the message, 0 if there is none
+_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
 _HOLD, _NONE = range(1, 3)  # before the first command; also while a fault lasts, and at the end
+
+_read_cells = register_jitable(read_cells)
+
+
+@register_jitable
+def _read_numbers(c, address, length):
+    """Read a message's numbers into the staging memory -> their number, or negative; the scratch is as of `walk`."""
+    if c[_PROGRAM] == 0:
+        columns = c[_COLUMNS]
+        return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
+    return walk(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
 
 
 def take_numbers(context, now_ns, mode):
@@ -62,7 +74,7 @@ def take_numbers(context, now_ns, mode):
         address, length = base.next_message(c, end)
         if length == base.NOTHING:
             break
-        n = walk(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
+        n = _read_numbers(c, address, length)
         if n < 0:
             base.refuse(c, n, scratch[DETAIL], scratch[DETAIL + 1])
             continue
@@ -72,8 +84,8 @@ def take_numbers(context, now_ns, mode):
         if n < size:
             base.refuse(c, np.int64(FEW), n, 0)
             continue
-        known = base.known_since(context, slot, scratch[0], now_ns, mode)
-        if known == base.NOT_BELIEVED:
+        known = base.available_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.REJECTED:
             continue
         if c[_REDUCE] == 0:
             data, staging = f64(c[_DATA], size), f64(c[_STAGING], size)
@@ -116,8 +128,8 @@ def take_events(context, now_ns, mode):
         if n < 0:
             base.refuse(c, n, 0, 0)
             continue
-        known = base.known_since(context, slot, scratch[0], now_ns, mode)
-        if known == base.NOT_BELIEVED:
+        known = base.available_since(context, slot, scratch[0], now_ns, mode)
+        if known == base.REJECTED:
             continue
         if n == 0:  # a scene at rest is fresh, too
             c[base.EMPTY] += 1
@@ -181,69 +193,58 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
 
 
 class NumericInput(Input):
-    """Numbers of one field of a topic's messages, into a value slot.
+    """Numbers of one field of a topic's messages, or of the cells of its pictures, into a value slot.
 
-    Parameters
-    ----------
     subscription : rclpy subscription on a node that is not spun
-    program : the field; see `wire.compile_path`
+    program : the field, see `compile_path`; None: messages are pictures
     slot : address of the io slot's header
     data_address : address of float64[size]
     size : how many numbers a message must have there. An empty sequence means "nothing is due"; other counts are errors
+    columns : of a picture's grid of ``size`` cells
     reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
-    rules : of the sectors, see `sectors.rules_of`
-    max_bytes : longer messages are ignored; memory for one of this length is reserved
+    rules : of the sectors, see `reduction.rules_of`; needed with ``reduce``
+    max_bytes : longer messages are ignored; memory for one of this length is reserved. 0: 256 KiB, 32 MiB for pictures
     name : for reports; the topic by default
 
     Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
-    errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `sectors`.
+    errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `reduction`.
     """
 
     problems: Mapping[str, str] = {**Input.problems, "empty": "empty messages"}
 
     def __init__(
-        self,
-        subscription: Any,
-        program: PathProgram,
-        slot: int,
-        data_address: int,
-        size: int,
-        *,
-        reduce: str = "",
-        rules: np.ndarray | None = None,
-        max_bytes: int = 256 * 1024,
-        name: str = "",
-    ) -> None:
-        check_size(program, size, reduce)
-        check_type(subscription, program.message_type)
+        self, subscription: Any, program: PathProgram | None, slot: int, data_address: int, size: int, *,
+        columns: int = 1, reduce: str = "", rules: np.ndarray | None = None, max_bytes: int = 0, name: str = "",
+    ) -> None:  # fmt: skip
+        if program is not None:
+            check_size(program, size, reduce)
+        check_type(subscription, IMAGE_TYPE if program is None else program.message_type)
+        max_bytes = max_bytes or (32 << 20 if program is None else 256 << 10)
         super().__init__(subscription, take_numbers, SCRATCH_WORDS, slot, max_bytes, name)
-        self.program = program
-        room = max_bytes // KIND_SIZES[program.kind] if reduce else size
+        self._program = program
+        room = max_bytes // KIND_SIZES[program.kind] if program is not None and reduce else size
         self._staging, self._rules = np.zeros(room, np.float64), rules
-        self._block[[_ROOM, _REDUCE]] = room, REDUCTIONS.index(reduce)
+        self._block[_PROGRAM] = 0 if program is None else program.address
+        self._block[[_DATA, _SIZE, _COLUMNS]] = data_address, size, columns
+        self._block[[_STAGING, _ROOM, _REDUCE]] = self._staging.ctypes.data, room, REDUCTIONS.index(reduce)
         if reduce:
             if rules is None:
-                raise DescriptionError("rules", rules, "must be given with `reduce`", "sectors.rules_of(input)")
+                raise DescriptionError("rules", rules, "must be given with `reduce`", "reduction.rules_of(input)")
             self._block[_RULES] = rules.ctypes.data
             beams = {"replaced": _BEAMS + REPLACED, "failed": _BEAMS + FAILED, "numbers": _BEAMS + NUMBERS}
             self._counts = {**Input._counts, **beams}
-        self._block[_PROGRAM] = program.address
-        self._block[_DATA] = data_address
-        self._block[_SIZE] = size
-        self._block[_STAGING] = self._staging.ctypes.data
 
     def why_malformed(self) -> str:
-        path, size = self.program, int(self._block[_SIZE])
-        return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist(), path.field, path.named, size)
+        field, named = ("", None) if self._program is None else (self._program.field, self._program.named)
+        code, about = int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist()
+        return explain(code, about, field, named, int(self._block[_SIZE]))
 
 
 class EventsInput(Input):
-    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.clouds`.
+    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.packets`.
 
     EventArrays of dvs_msgs and prophesee_event_msgs are taken as well, by the type of the subscription.
 
-    Parameters
-    ----------
     subscription, slot, max_bytes, name : as in `NumericInput`
     columns : addresses of t, x, y and p of the slot, ``capacity`` each
     capacity : most events in a tick; further ones are dropped and counted
@@ -257,36 +258,26 @@ class EventsInput(Input):
     problems: Mapping[str, str] = {**Input.problems, "dropped": "events dropped beyond the capacity"}
 
     def __init__(
-        self,
-        subscription: Any,
-        slot: int,
-        columns: Sequence[int],
-        capacity: int,
-        *,
-        size: Sequence[int] | None = None,
-        max_bytes: int = 4 * 1024 * 1024,
-        name: str = "",
-    ) -> None:
+        self, subscription: Any, slot: int, columns: Sequence[int], capacity: int, *,
+        size: Sequence[int] | None = None, max_bytes: int = 4 << 20, name: str = "",
+    ) -> None:  # fmt: skip
         if capacity < 1:
             raise DescriptionError("capacity", capacity, "must be at least 1 event")
         check_type(subscription, "sensor_msgs/msg/PointCloud2", *ARRAY_TYPES)
         super().__init__(subscription, take_events, max(EVENT_SCRATCH_WORDS, ARRAY_WORDS), slot, max_bytes, name)
-        arrays = type_name(subscription.msg_type) in ARRAY_TYPES
         self._size = size
+        arrays = type_name(subscription.msg_type) in ARRAY_TYPES
         self._block[[_T, _X, _Y, _P, _CAPACITY, _ARRAYS]] = *columns, capacity, arrays
 
 
 class CommandOutput(Output):
     """One topic's command message, with the numbers of one or several outputs in it.
 
-    Parameters
-    ----------
     publisher : rclpy publisher on a node that is not spun
     message_class : its type
     fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
         narrowed to their type (integers rounded and saturated)
-    bounds : for each output those of its numbers, see `limits.fit_bounds`, or None: only the type limits what is
-        published
+    bounds : for each output those of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
     guard : address of the guard's words, 0: no guard
     stays : "hold": nothing is published before the first command; "none": nor while commands are the safe ones, nor at
         the end
@@ -294,45 +285,31 @@ class CommandOutput(Output):
     stamp_field : path of a number that is the time in whole microseconds; empty: none
     name : for reports; the topic by default
 
+    n_rows : how many numbers it has
+
     Its header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
     """
 
     def __init__(
-        self,
-        publisher: Any,
-        message_class: type,
-        fields: Sequence[tuple[str, int, int]],
-        *,
-        bounds: Sequence[np.ndarray | None] = (),
-        guard: int = 0,
-        stays: str = "",
-        values: Mapping[str, Any] | None = None,
-        stamp_field: str = "",
-        name: str = "",
-    ) -> None:
+        self, publisher: Any, message_class: type, fields: Sequence[tuple[str, int, int]], *,
+        bounds: Sequence[np.ndarray | None] = (), guard: int = 0, stays: str = "",
+        values: Mapping[str, Any] | None = None, stamp_field: str = "", name: str = "",
+    ) -> None:  # fmt: skip
         from rclpy.serialization import serialize_message
 
         check_type(publisher, type_name(message_class))
-        template = make_template(
-            message_class, [(path, n) for path, _, n in fields], values, serialize_message, stamp_field
-        )
+        sizes = [(path, n) for path, _, n in fields]
+        template = make_template(message_class, sizes, values, serialize_message, stamp_field)
         super().__init__(publisher, publish_command, template.data, name)
         start = template.data.ctypes.data
         outputs = zip(fields, template.places, template.kinds, bounds or [None] * len(fields), strict=True)
         faulted = guard + 8 * FAULTED if guard else 0
         rows = [rows_of(start + places, kind, cell, bound, faulted) for (_, cell, _), places, kind, bound in outputs]
         self._rows = np.concatenate(rows)
-        self._block[_ROWS] = self._rows.ctypes.data
-        self._block[_ROW_COUNT] = len(self._rows)
-        self._block[_STAMP_AT] = start + template.stamp if template.stamp >= 0 else 0
-        self._block[_GUARD], self._block[_STAYS] = guard, ("", *STAYS).index(stays)
-        self._block[_MICROS_AT] = start + template.micros if template.micros >= 0 else 0
-        self._stamps = template.stamp, template.micros
-
-    @property
-    def n_rows(self) -> int:
-        """How many numbers it has."""
-        return len(self._rows)
+        self.n_rows, self._stamps = len(self._rows), (template.stamp, template.micros)
+        self._block[[_ROWS, _ROW_COUNT]] = self._rows.ctypes.data, self.n_rows
+        self._block[[_GUARD, _STAYS]] = guard, ("", *STAYS).index(stays)
+        self._block[[_STAMP_AT, _MICROS_AT]] = [start + offset if offset >= 0 else 0 for offset in self._stamps]
 
     def share(self, memory: np.ndarray) -> None:
         """Keep the rows of its numbers in ``memory``, (n_rows, ROW) int64, which another process goes on with."""
@@ -340,14 +317,13 @@ class CommandOutput(Output):
         self._rows = memory
         self._block[_ROWS] = memory.ctypes.data
 
-    def told(self, command: int) -> dict[str, Any]:
+    def safe_message(self, command: int) -> dict[str, Any]:
         """What another process publishes it by, as JSON allows it: the final safe command, if called while the commands
         are the safe values, the offsets of its stamp and of its time in microseconds (-1: none), and those of its
-        numbers, which are the commands with these indices; and whether it waits for the first command.
+        numbers, which are the commands with these indices; and whether it waits for the first command. Not while a loop
+        runs.
 
         command : address of the first of all commands
-
-        Not while a loop runs.
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)
         stamp, micros = self._stamps

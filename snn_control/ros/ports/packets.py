@@ -1,13 +1,11 @@
 """EventPackets between DDS and the io block: taken as bytes, decoded in place, by the loop's thread.
 
-`snn_control.events.packets.parse_packet` reads the header in the receive buffer, and `PacketReceiver` the events in the
-same buffer: no Python and no copy. A packet that is not finished in its tick (its events are not due yet, or the time
-budget was spent) keeps the buffer; the next one is taken only when the buffer is free, and waits in the subscription's
-queue until then. One buffer is enough, because packets are processed in order.
+Header and events are read in the receive buffer: no Python and no copy. A packet that is not finished in its tick (its
+events are not due yet, or the time budget was spent) keeps the buffer; the next one waits in the subscription's queue.
 
 For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
 if waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. Its age
-counts from the time of publication, as for any message (`port_base`).
+counts from the time of publication, as for any message (`base`).
 """
 
 from __future__ import annotations
@@ -56,8 +54,8 @@ def take_packets(context, now_ns, mode):
         if code != 0:
             base.refuse(c, code, 0, 0)
             continue
-        known = base.known_since(context, slot, head[header.STAMP], now_ns, mode)
-        if known == base.NOT_BELIEVED:
+        known = base.available_since(context, slot, head[header.STAMP], now_ns, mode)
+        if known == base.REJECTED:
             continue
         c[base.WIDTH], c[base.HEIGHT] = head[header.WIDTH], head[header.HEIGHT]
         offer(
@@ -71,8 +69,6 @@ def take_packets(context, now_ns, mode):
 class PacketInput(Input):
     """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are equal), into a stream slot.
 
-    Parameters
-    ----------
     subscription, max_bytes, name : as in `NumericInput`
     receiver : the receiver of the input, with its slot
     size : (width, height) of the input, for reports; None: not known
@@ -83,29 +79,18 @@ class PacketInput(Input):
 
     _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
     problems: Mapping[str, str] = {
-        **Input.problems,
-        "gaps": "packets lost on the way",
-        "reordered": "packets out of order",
-        "jumps": "jumps of the sensor's clock",
-        "unknown_encoding": "packets in an unknown encoding",
-        "big_endian": "packets in big-endian order",
-        "unknown_words": "unknown words in packets",
-        "partial_bytes": "bytes after the last whole word",
-        "out_of_frame": "events out of the frame",
-        "dropped": "events dropped beyond the capacity",
-        "late": "late events",
+        **Input.problems, "gaps": "packets lost on the way", "reordered": "packets out of order",
+        "jumps": "jumps of the sensor's clock", "unknown_encoding": "packets in an unknown encoding",
+        "big_endian": "packets in big-endian order", "unknown_words": "unknown words in packets",
+        "partial_bytes": "bytes after the last whole word", "out_of_frame": "events out of the frame",
+        "dropped": "events dropped beyond the capacity", "late": "late events",
         "budget_exhausted": "ticks without time for all events",
-    }
+    }  # fmt: skip
 
     def __init__(
-        self,
-        subscription: Any,
-        receiver: PacketReceiver,
-        size: Sequence[int] | None = None,
-        *,
-        max_bytes: int = 4 * 1024 * 1024,
-        name: str = "",
-    ) -> None:
+        self, subscription: Any, receiver: PacketReceiver, size: Sequence[int] | None = None, *,
+        max_bytes: int = 4 << 20, name: str = "",
+    ) -> None:  # fmt: skip
         check_type(subscription, *header.PACKET_TYPES)
         super().__init__(subscription, take_packets, TIMESPEC + 2, receiver.slot, max_bytes, name)
         self._receiver, self._size = receiver, size

@@ -8,7 +8,6 @@ already.
 from __future__ import annotations
 
 import ctypes
-import sys
 from functools import cache
 from typing import Any
 
@@ -17,15 +16,9 @@ import numpy as np
 from ...errors import RuntimeFault
 
 __all__ = [
-    "INFO_BYTES",
-    "TAKE_FAILED",
-    "ReceiveBuffer",
-    "SendBuffer",
-    "SerializedMessage",
-    "address_of",
-    "count_matched",
+    "INFO_BYTES", "TAKE_FAILED", "ReceiveBuffer", "SendBuffer", "SerializedMessage", "address_of", "count_matched",
     "new_message_wakes",
-]
+]  # fmt: skip
 
 TAKE_FAILED = 401  # RCL_RET_SUBSCRIPTION_TAKE_FAILED: no message
 INFO_BYTES = 256  # upper limit: rmw_message_info_t differs between distributions
@@ -41,11 +34,9 @@ class SerializedMessage(ctypes.Structure):
     """rcl_serialized_message_t, that is rcutils_uint8_array_t; word 0 is the buffer, word 1 its length."""
 
     _fields_ = [
-        ("buffer", ctypes.c_void_p),
-        ("length", ctypes.c_size_t),
-        ("capacity", ctypes.c_size_t),
+        ("buffer", ctypes.c_void_p), ("length", ctypes.c_size_t), ("capacity", ctypes.c_size_t),
         ("allocator", Allocator),
-    ]
+    ]  # fmt: skip
 
 
 @cache
@@ -54,13 +45,11 @@ def _library(name: str) -> ctypes.CDLL:
         return ctypes.CDLL(None)
     import rclpy  # noqa: F401 - loads the libraries, from wherever this installation keeps them
 
-    file = {"darwin": f"lib{name}.dylib", "win32": f"{name}.dll"}.get(sys.platform, f"lib{name}.so")
     try:
-        return ctypes.CDLL(file)
+        return ctypes.CDLL(f"lib{name}.so")
     except OSError as error:
-        raise RuntimeFault(
-            f"{file} cannot be loaded: {error}; source the setup file of your ROS distribution"
-        ) from None
+        fix = "source the setup file of your ROS distribution"
+        raise RuntimeFault(f"lib{name}.so cannot be loaded: {error}; {fix}") from None
 
 
 @cache
@@ -73,24 +62,32 @@ def address_of(library: str, function: str) -> int:
     return address
 
 
+def _declared(library: str, name: str, result: Any, *arguments: Any) -> Any:
+    function = getattr(_library(library), name)
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+def _call(name: str, *arguments: int | None) -> None:
+    """Call a function of rcl with pointers; raises RuntimeFault for its error code."""
+    code = _declared("rcl", name, ctypes.c_int, *[ctypes.c_void_p] * len(arguments))(*arguments)
+    if code != 0:
+        _library("rcutils").rcutils_reset_error()
+        raise RuntimeFault(f"{name} failed with {code}")
+
+
 def _default_allocator() -> Allocator:
-    function = _library("rcutils").rcutils_get_default_allocator
-    function.restype, function.argtypes = Allocator, []
-    return function()
+    return _declared("rcutils", "rcutils_get_default_allocator", Allocator)()
 
 
 class ReceiveBuffer:
-    """A serialized message to take into: ``address`` of the structure; freed with the object.
-
-    For a message longer than ``capacity`` the middleware enlarges the buffer, in the thread that takes.
-    """
+    """A serialized message to take into: ``address`` of the structure; freed with the object. For a message longer than
+    ``capacity`` the middleware enlarges the buffer, in the thread that takes."""
 
     def __init__(self, capacity: int) -> None:
-        rcutils = _library("rcutils")
-        self._finish = rcutils.rcutils_uint8_array_fini
-        self._finish.argtypes, self._finish.restype = [ctypes.c_void_p], ctypes.c_int
-        start = rcutils.rcutils_uint8_array_init
-        start.argtypes, start.restype = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p], ctypes.c_int
+        void, size = ctypes.c_void_p, ctypes.c_size_t
+        self._finish = _declared("rcutils", "rcutils_uint8_array_fini", ctypes.c_int, void)
+        start = _declared("rcutils", "rcutils_uint8_array_init", ctypes.c_int, void, size, void)
         allocator = _default_allocator()
         self.message = SerializedMessage()
         self.address = ctypes.addressof(self.message)
@@ -116,27 +113,15 @@ def count_matched(entity: Any) -> int:
     they live."""
     publisher = hasattr(entity, "publish")
     name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
-    function = getattr(_library("rcl"), name)
-    function.argtypes, function.restype = [ctypes.c_void_p, ctypes.c_void_p], ctypes.c_int
     n = ctypes.c_size_t()
     with entity.handle:
-        code = function(entity.handle.pointer, ctypes.addressof(n))
-    if code != 0:
-        _library("rcutils").rcutils_reset_error()
-        raise RuntimeFault(f"{name} failed with {code}")
+        _call(name, entity.handle.pointer, ctypes.addressof(n))
     return n.value
 
 
 def new_message_wakes(subscription: int, semaphore: int) -> None:
-    """Post the ``sem_t`` at an address whenever a message arrives; 0 ends it.
-
-    ``subscription`` is a valid ``rcl_subscription_t *``: its handle is held by the caller.
-    """
-    function = _library("rcl").rcl_subscription_set_on_new_message_callback
-    function.argtypes, function.restype = [ctypes.c_void_p] * 3, ctypes.c_int
+    """Post the ``sem_t`` at an address whenever a message arrives; 0 ends it. ``subscription`` is a valid
+    ``rcl_subscription_t *``: its handle is held by the caller."""
     # sem_post(sem_t *) serves as the callback (user data, number of messages): it ignores the second argument
     callback = address_of("c", "sem_post") if semaphore else None
-    code = function(subscription, callback, semaphore or None)
-    if code != 0:
-        _library("rcutils").rcutils_reset_error()
-        raise RuntimeFault(f"rcl_subscription_set_on_new_message_callback failed with {code}")
+    _call("rcl_subscription_set_on_new_message_callback", subscription, callback, semaphore or None)

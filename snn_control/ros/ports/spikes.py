@@ -18,7 +18,7 @@ from ..messages.clouds import SPIKE, cloud_cdr
 from . import base
 from .base import OWN_OF_OUTPUT, Output
 
-__all__ = ["SpikesOutput", "grid_places"]
+__all__ = ["SpikesOutput", "raster_positions"]
 
 # words of the context, on the population
 CLOCK, STEPS, STEP_NS, RING, PLACES, N = range(OWN_OF_OUTPUT, OWN_OF_OUTPUT + 6)
@@ -61,7 +61,7 @@ def publish_spikes(context, stamp_ns, now_ns):
     return base.send(o)
 
 
-def grid_places(n: int) -> np.ndarray:
+def raster_positions(n: int) -> np.ndarray:
     """(n, 3) float32: neurons in rows of a square, so that any viewer shows a raster of the population."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
@@ -88,7 +88,7 @@ class SpikesOutput(Output):
         message[:data_at] = empty[:data_at]
         super().__init__(publisher, publish_spikes, message, population)
         self._ring = np.array(ring_words(bound, source), np.int64)
-        self._places = grid_places(source.size)
+        self._places = raster_positions(source.size)
         name_bytes = 4 + len(population.encode()) + 1
         width_at = 12 + -(-name_bytes // 4) * 4 + 4  # after encapsulation, stamp, frame_id and height
         self._block[[CLOCK, STEPS, STEP_NS]] = bound.address("clock"), bound.program.steps, round(facts.dt * 1e9)

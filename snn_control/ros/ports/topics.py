@@ -11,41 +11,42 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rclpy.exceptions import NameValidationException
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from ...controller_file import ControllerSpec, RosTopic
 from ...engine.bound import Bound
-from ...errors import NO_VALUE, DescriptionError, close_match, within
+from ...errors import NO_VALUE, DescriptionError, nearest, within
 from ...events.files.messages import CLOUD_TYPE, EVENT_TYPES
 from ...events.packets import PACKET_TYPES
 from ...realtime.port import LOCKSTEP
 from ...realtime.ports.columns import addresses_of
 from ...realtime.ports.packet_receiver import Pacing, PacketReceiver
 from ..messages.field_limits import fit_bounds
-from ..messages.images import COMPRESSED, IMAGE_TYPE, ImageInput
+from ..messages.images import COMPRESSED, IMAGE_TYPE
 from ..messages.path_program import PathProgram, compile_path
 from ..messages.reduction import rules_of
 from .numeric import CommandOutput, EventsInput, NumericInput, check_size
 from .packets import PacketInput
 
 __all__ = [
-    "NotInstalled", "at_rate", "command_bounds", "command_ports", "common_stay", "drain", "ends_of", "fixed_values",
-    "groups", "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved",
-    "shadowed", "stamp_field", "value_field",
+    "NotInstalled", "at_rate", "command_options", "command_ports", "drain", "ends_of", "for_dry_run", "groups",
+    "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
 ]  # fmt: skip
 
 #: packages that must be built from source: those of event cameras, for which there are no wheels
 IN_CHECKOUT = Path(__file__).resolve().parents[3] / "tests/ros/interfaces"
 
 
+EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
+
+
 class NotInstalled(DescriptionError):
     """The package of a message type is not installed here."""
 
 
-def shadowed(spec: ControllerSpec) -> ControllerSpec:
+def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
     """A controller whose commands go to other topics, where no robot listens: ``dry_run/cmd_vel`` for ``cmd_vel``."""
 
     def shadow(topic: str) -> str:
@@ -76,9 +77,6 @@ def resolved(node: Any, where: str, topic: str) -> str:
         raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
 
 
-EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
-
-
 def message_class(path: str, name: str, room: str = "msg") -> Any:
     """The Python class of ``package/msg/Type``, or ``srv``; raises DescriptionError if it is not installed."""
     package, kind = (parts := name.split("/"))[0], parts[-1]
@@ -88,9 +86,9 @@ def message_class(path: str, name: str, room: str = "msg") -> Any:
         module = importlib.import_module(f"{package}.{room}")
         return getattr(module, kind)
     except AttributeError:
-        near = close_match(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
+        fix = nearest(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
         rule = f"{package} is installed and has no message {kind!r}"
-        raise DescriptionError(f"{path}.type", name, rule, near or f"see `ros2 interface package {package}`") from None
+        raise DescriptionError(f"{path}.type", name, rule, fix) from None
     except ImportError:
         fix = f"install {package}"
         if name in EVENT_TYPES:
@@ -123,12 +121,8 @@ def check_events(path: str, topic: RosTopic) -> None:
 
 
 def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
-    """The class of an input's messages, and its field as ``size`` numbers.
-
-    size : None for events, which have no field; neither have pictures
-
-    Raises DescriptionError.
-    """
+    """The class of an input's messages, and its field as ``size`` numbers; None: of events, which have no field, nor
+    have pictures. Raises DescriptionError."""
     if size is None:
         check_events(where, topic)
         return message_class(where, topic.type), None
@@ -168,8 +162,7 @@ def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
     return found
 
 
-def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[str, Any]:
-    """The fixed ``values`` of all outputs that share one message."""
+def _fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for name in names:
         for key, value in (topics[name].values or {}).items():
@@ -179,29 +172,30 @@ def fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[s
     return merged
 
 
-def stamp_field(topics: Mapping[str, RosTopic], names: Sequence[str]) -> str:
-    """The field for the time in microseconds of all outputs that share one message; empty: none."""
-    fields = sorted({topics[name].stamp for name in names} - {""})
-    if len(fields) > 1:
-        raise DescriptionError(f"ros.outputs.{names[0]}.stamp", fields, "must be the same in all outputs of a topic")
-    return fields[0] if fields else ""
-
-
-def command_bounds(spec: ControllerSpec, names: Sequence[str], cls: type) -> list[np.ndarray]:
-    """Bounds of the outputs ``names`` in their fields of a message. Raises DescriptionError if they do not fit."""
-    outputs, found = {o.name: o for o in spec.outputs}, []
+def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, lockstep: bool = False) -> dict[str, Any]:
+    """Options of the `CommandOutput` for the message of type ``cls`` that the outputs ``names`` share. Raises
+    DescriptionError."""
+    topics, outputs = spec.ros_outputs, {o.name: o for o in spec.outputs}
+    stamps = sorted({topics[name].stamp for name in names} - {""})
+    if len(stamps) > 1:
+        raise DescriptionError(f"ros.outputs.{names[0]}.stamp", stamps, "must be the same in all outputs of a topic")
+    # in lockstep each message needs an answer
+    stays = {name: outputs[name].safe if outputs[name].stays and not lockstep else "" for name in names}
     for name in names:
-        program = compile_path(cls, spec.ros_outputs[name].field)
-        found.append(fit_bounds(outputs[name], program.kind, program.field, spec.period))
-    return found
+        if stays[name] != stays[names[0]]:
+            rule = f"must be as that of {names[0]}, whose message it shares: hold, none, or numbers for both"
+            raise DescriptionError(f"outputs.{name}.safe", stays[name] or "a number", rule)
+    programs = [(outputs[name], compile_path(cls, topics[name].field)) for name in names]
+    bounds = [fit_bounds(output, program.kind, program.field, spec.period) for output, program in programs]
+    values = _fixed_values(topics, names)
+    return {"bounds": bounds, "stays": stays[names[0]], "values": values, "stamp_field": "".join(stamps)}
 
 
 def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], or_else: str = "") -> None:
     """Raise DescriptionError for the first of the inputs or outputs (``kind``) that has no topic."""
     for end in ends:
         if end.name not in topics:
-            fix = f"name its topic{or_else}"
-            raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", fix)
+            raise DescriptionError(f"ros.{kind}.{end.name}", NO_VALUE, "is missing", f"name its topic{or_else}")
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
@@ -212,23 +206,19 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
     ports: list[Any] = []
     described: dict[str, Any] = {one.name: one for one in spec.inputs}
     for fact in facts:
-        name = fact.name
-        topic, where = spec.ros_inputs[name], f"ros.inputs.{name}"
+        name, topic, where = fact.name, spec.ros_inputs[fact.name], f"ros.inputs.{fact.name}"
         cls, program = input_type(where, topic, None if fact.kind == "events" else fact.size)
         full = resolved(node, where, topic.topic)
         subscription = io.create_subscription(cls, full, lambda message: None, qos_of(topic, lockstep))
         if topic.type in PACKET_TYPES:
             receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
             ports.append(PacketInput(subscription, receiver, fact.size, name=name))
-        elif topic.grid is not None:
-            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
-            ports.append(ImageInput(subscription, topic.grid, *at, name=name))
-        elif program is None:
+        elif fact.kind == "events":
             ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:
-            at = bound.address(f"{name}.slot"), bound.address(f"{name}.data")
-            options: dict[str, Any] = {"reduce": topic.reduce, "rules": rules_of(described[name]), "name": name}
-            ports.append(NumericInput(subscription, program, *at, fact.size, **options))
+            at, rules = (bound.address(f"{name}.slot"), bound.address(f"{name}.data")), rules_of(described[name])
+            options: dict[str, Any] = {"columns": (topic.grid or [1])[0], "reduce": topic.reduce, "rules": rules}
+            ports.append(NumericInput(subscription, program, *at, fact.size, name=name, **options))
         ports[-1].judge_ages(topic.age, host_of(io, full))
         if described[name].required and math.isfinite(described[name].stale):
             ports[-1].limit_ns = round(described[name].stale * 1e9)
@@ -237,10 +227,8 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """The first bytes of the ids of all publishers of this machine, for `Input.judge_ages`; -1: not known.
-
-    ``topic`` is one that ``node`` subscribes to. In Fast DDS an id starts with the vendor's number and the host's.
-    """
+    """The first four bytes of the ids of all publishers of this machine, little-endian; -1: not known. ``topic`` is one
+    that ``node`` subscribes to. In Fast DDS an id starts with the vendor's number and the host's."""
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
             if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
@@ -259,12 +247,9 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
         publisher = io.create_publisher(cls, resolved(node, where, topic.topic), qos_of(topic, lockstep))
         fields = [(spec.ros_outputs[n].field, bound.address(f"{n}.command"), sizes[n]) for n in names]
         with within(where, "ros.", "outputs."):
-            values = fixed_values(spec.ros_outputs, names)
-            options: dict[str, Any] = {"values": values, "name": ",".join(names), "guard": bound.address("guard")}
-            options["stamp_field"] = stamp_field(spec.ros_outputs, names)
-            if not lockstep:  # where the world waits for an answer to each message
-                options["stays"] = common_stay(spec, names)
-            ports.append(CommandOutput(publisher, cls, fields, bounds=command_bounds(spec, names, cls), **options))
+            options = command_options(spec, names, cls, lockstep)
+            guard, name = bound.address("guard"), ",".join(names)
+            ports.append(CommandOutput(publisher, cls, fields, guard=guard, name=name, **options))
     return ports
 
 
@@ -282,16 +267,6 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
         if "step" in bound.program.names:
             ends.append((bound.address("step") + place, bound.address("rest") + place, n))
     return ends
-
-
-def common_stay(spec: ControllerSpec, names: Sequence[str]) -> str:
-    """The word with which the outputs of a message stay where they are, or empty."""
-    words = {o.name: o.safe if o.stays else "" for o in spec.outputs}
-    for name in names:
-        if words[name] != words[names[0]]:
-            rule = f"must be as that of {names[0]}, whose message it shares: hold, none, or numbers for both"
-            raise DescriptionError(f"outputs.{name}.safe", words[name] or "a number", rule)
-    return words[names[0]]
 
 
 def drain(ports: Sequence[Any]) -> None:

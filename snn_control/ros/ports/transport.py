@@ -1,10 +1,10 @@
 """Transport of messages between processes that cannot block the publisher.
 
 By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
-blocks every writer for ever: the loop would block in its publish, and the last command would stay in force (seen after
-24 to 174 killed readers; never with UDP). So our nodes send and receive over UDP only, whatever their environment says:
-`use_udp` writes a profile for Fast DDS, based on the user's if there is one, without shared memory. It applies to this
-process; others may use shared memory among themselves, and reach us over UDP.
+blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. So our
+nodes send and receive over UDP only, whatever their environment says: `use_udp` writes a profile for Fast DDS, based on
+the user's if there is one, without shared memory. It applies to this process; others may use shared memory among
+themselves, and reach us over UDP.
 
 If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then states the
 meaning of this limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is removed.
@@ -30,6 +30,11 @@ BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the ke
 NAME = "snn_control_udp"
 PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
 EMPTY = "<dds><profiles/></dds>"
+DESCRIPTOR = f"""<transport_descriptor>
+<transport_id>{NAME}</transport_id> <type>UDPv4</type> <non_blocking_send>true</non_blocking_send>
+<sendBufferSize>{BUFFER}</sendBufferSize> <receiveBufferSize>{BUFFER}</receiveBufferSize>
+<maxInitialPeersRange>{PEERS}</maxInitialPeersRange>
+</transport_descriptor>"""
 OPEN_FILES = "/proc/self/fd/"
 _open: dict[str, int] = {}  # profiles that no node has read yet: name -> open file
 #: variables that influence how messages travel
@@ -39,22 +44,12 @@ DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # by the first number of
 
 
 def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
-    """The child of this name; it is created if there is none."""
     found = parent.find(name)
     if found is None:
         found = ET.SubElement(parent, name)
     if text is not None:
         found.text = text
     return found
-
-
-def _limited_to_this_machine() -> bool:
-    """Whether ROS limited discovery to this machine; if so, removes that limit from the environment."""
-    limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
-    limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
-    if limited:
-        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
-    return limited
 
 
 def _limit(rtps: ET.Element) -> None:
@@ -64,23 +59,6 @@ def _limit(rtps: ET.Element) -> None:
     for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
         peer = ET.SubElement(ET.SubElement(_child(builtin, "initialPeersList"), "locator"), "udpv4")
         ET.SubElement(peer, "address").text = address
-
-
-def _add_transport(profiles: ET.Element) -> None:
-    descriptors = profiles.find("transport_descriptors")
-    if descriptors is None:
-        descriptors = ET.Element("transport_descriptors")
-        profiles.insert(0, descriptors)
-    one = ET.SubElement(descriptors, "transport_descriptor")
-    for key, value in {
-        "transport_id": NAME,
-        "type": "UDPv4",
-        "sendBufferSize": BUFFER,
-        "receiveBufferSize": BUFFER,
-        "non_blocking_send": "true",
-        "maxInitialPeersRange": PEERS,
-    }.items():
-        _child(one, key, str(value))
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
@@ -96,7 +74,7 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
     }
     if profiles.find("participant[@is_default_profile='true']") is None:
         ET.SubElement(profiles, "participant", profile_name=NAME, is_default_profile="true")
-    changed, ours = [], False
+    changed = []
     for participant in profiles.iterfind("participant"):
         whose = f"of participant {participant.get('profile_name')}"
         rtps = _child(participant, "rtps")
@@ -112,34 +90,34 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
             builtin = None
         if len(users) == 0 and builtin is None:
             ET.SubElement(users, "transport_id").text = NAME
-            ours = True
         if len(users) > 0:
             _child(rtps, "useBuiltinTransports", "false")
         else:
             rtps.remove(users)
-    if ours:
-        _add_transport(profiles)
+    if profiles.find("transport_descriptors") is None:
+        profiles.insert(0, ET.Element("transport_descriptors"))
+    _child(profiles, "transport_descriptors").append(ET.fromstring(DESCRIPTOR))
     return changed
 
 
 def use_udp() -> list[str]:
     """Call before rclpy starts: makes Fast DDS use no shared memory in this process; returns which settings of the
-    environment are overridden.
-
-    Raises DescriptionError if the user's profile cannot be read, or the new profile cannot be written.
-    """
+    environment are overridden. Raises DescriptionError if the user's profile cannot be read, or the new profile cannot
+    be written."""
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
-    limited = _limited_to_this_machine()
+    limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
+    limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
+    if limited:  # the profile says it instead
+        os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
     if not (variable or limited) and said.partition("?")[0] in ALONE:
         return []
     file = os.environ.get(variable, "")
     try:
         root = ET.parse(file).getroot() if variable else ET.fromstring(EMPTY)
     except (OSError, ET.ParseError) as error:
-        raise DescriptionError(
-            variable, file, f"cannot be read: {error}", "correct it, or unset the variable"
-        ) from None
+        fix = "correct it, or unset the variable"
+        raise DescriptionError(variable, file, f"cannot be read: {error}", fix) from None
     for element in root.iter():  # Fast DDS ignores namespaces
         element.tag = element.tag.rpartition("}")[2]
     changed = [f"{variable}: {what}" for what in _without_shared_memory(root, limited)]

@@ -112,7 +112,7 @@ class Continued:
 class Numbers:
     """The numbers of one message.
 
-    given : of `ports.CommandOutput.told`
+    given : of `ports.CommandOutput.safe_message`
     rows : (n, rounding.ROW) int64, those of the port, shared
     data : the message, which is changed
     """

@@ -1,11 +1,16 @@
-"""Signs of life of a controller's loop for others: ``~/alive``, a bond as of Nav2, and systemd.
+"""Signs of life of a controller's loop for others: ``~/alive``, a bond as of Nav2, and systemd (sd_notify(3)).
 
-All of them stop when the loop's heartbeat does, although it is the process's main thread that publishes them.
+All of them stop when the loop's heartbeat does, although it is the process's main thread that publishes them. A unit of
+systemd with ``Type=notify`` and ``WatchdogSec`` waits for the first activation, and restarts a node whose loop gives no
+sign of life; without ``$NOTIFY_SOCKET`` nothing is said.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import uuid
+from contextlib import suppress
 from typing import Any
 
 from rclpy.duration import Duration
@@ -13,19 +18,38 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import Header
 
 from ..ports.topics import message_class
-from .systemd import alive_every, notify
 
-__all__ = ["ACKNOWLEDGED", "LifeSign"]
+__all__ = ["ACKNOWLEDGED", "LifeSign", "alive_every", "notify"]
 
 PERIOD_S, TIMEOUT_S = 0.1, 4.0  # of a bond, as bondcpp and nav2_util have them
 ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last message; one that was killed does not
 
 
+def notify(text: str) -> bool:
+    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...``; whether somebody listens."""
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address:
+        return False
+    with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as end:
+        end.connect("\0" + address[1:] if address.startswith("@") else address)
+        end.sendall(text.encode())
+        return True
+    return False
+
+
+def alive_every() -> float:
+    """How often ``WATCHDOG=1`` is wanted [s], half of what the unit allows; 0: not at all."""
+    try:
+        if int(os.environ.get("WATCHDOG_PID", os.getpid())) != os.getpid():
+            return 0.0
+        return int(os.environ.get("WATCHDOG_USEC", "0")) * 0.5e-6
+    except ValueError:
+        return 0.0
+
+
 class LifeSign:
     """Publishes while the loop of a node lives. ``bond``: a topic, "bond" for Nav2's lifecycle manager, or empty.
-
-    Raises DescriptionError if a bond is wanted and its messages are not installed.
-    """
+    Raises DescriptionError if a bond is wanted and its messages are not installed."""
 
     def __init__(self, node: Any, bond: str) -> None:
         self._node, self._instance, self._bonded = node, str(uuid.uuid4()), False

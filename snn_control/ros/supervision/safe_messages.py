@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     Heard = tuple[CommandOutput, RosTopic]
 
-__all__ = ["SafeMessages", "heard_in_faults", "messages_of"]
+__all__ = ["SafeMessages", "messages_of", "published_in_faults"]
 
 
-def heard_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
+def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
     """The ports of ``outputs``, and their topics, that publish something while a fault lasts."""
     silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
     names = [port.name.split(",") for port in outputs]
@@ -33,7 +33,7 @@ def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> di
     commands[:] = controller.bound.array("safe")
     address = controller.bound.address("command")
     messages = [
-        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.told(address)}
+        {"topic": port.topic, "type": topic.type, "reliability": topic.reliability, **port.safe_message(address)}
         for port, topic in heard
     ]
     commands[:] = before

@@ -7,9 +7,8 @@ commands in memory that both share. When the heartbeat is older than ``supervise
 to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
 `SECONDS` after its process is gone. A loop that is back goes on from there.
 
-``Supervisor`` is its end in the controller's process; ``python -m snn_control.ros.supervision.supervisor FILE`` is the
-process. It ends when the pipe from the controller is closed while no loop runs. SIGINT from the terminal does not end
-it: the loop needs it until its own end.
+``Supervisor`` is its end in the controller's process; `main` is the process. It ends when the pipe from the controller
+is closed while no loop runs. SIGINT from the terminal does not end it: the loop needs it until its own end.
 
 Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs, and
 ends its own (`Supervisor.wait_for_a_hang`): it needs a second to begin, and is not there after SIGKILL. An actuator
@@ -149,23 +148,12 @@ class Supervisor:
 
 
 def _parts(file: int, sizes: Sequence[int]) -> list[np.ndarray]:
-    """The parts of the memory of a file, int64."""
     shared = np.frombuffer(mmap.mmap(file, 8 * sum(sizes)), np.int64)
     return np.split(shared, np.cumsum(sizes)[:-1])
 
 
 # the process -----------------------------------------------------------------------------------------------------
-def _rights(priority: int) -> None:
-    """What is granted of: SCHED_FIFO, memory that is never swapped out, and to be the last that lack of memory ends."""
-    if priority:
-        set_fifo(priority)
-    lock_memory()
-    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-        file.write("-1000")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Supervise until the controller's process is gone, or closes its pipe while no loop runs."""
     from .safe_messages import SafeMessages
 
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent process has blocked some signals
@@ -182,7 +170,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.collect()
     gc.freeze()
     gc.disable()
-    _rights(given["priority"])
+    if given["priority"]:
+        set_fifo(given["priority"])
+    lock_memory()
+    with suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjust:
+        adjust.write("-1000")  # the last that lack of memory ends
     if given["ready"] != NOBODY:
         os.write(given["ready"], b"r")
         os.close(given["ready"])
@@ -191,7 +183,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _is_stopped(process: int) -> bool:
-    """Whether a process is stopped, by a signal or a debugger."""
     with suppress(OSError), open(f"/proc/{process}/stat", "rb") as file:
         return file.read().rpartition(b")")[2].split()[0] in (b"T", b"t")
     return False

@@ -76,11 +76,8 @@ def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
 
 def _windows(student: Student, policy: Policy, envs: Environments, rng: np.random.Generator) -> list[tuple]:
     """Sequences of play: input -> (steps, 1, ...), starts of episodes (steps, 1), and the state before."""
-    batch, start = student.batch(envs.n), np.ones(envs.n, bool)
-    inputs = envs.reset(int(rng.integers(1 << 31)))
-    student.refresh(batch)
-    batch.reset()
-    found = []
+    start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
+    batch, found = student.started(envs.n), []
     for _ in range(-(-WINDOWS // envs.n)):
         memory, seen, starts = student.remember(batch), [], []
         for _ in range(LENGTH):

@@ -27,7 +27,7 @@ class Categorical:
     def __init__(self, output: Output) -> None:
         assert isinstance(output.decoder, ArgmaxDecoder)
         self.name, self.n = output.name, output.decoder.actions
-        self.parameters: list[np.ndarray] = []
+        self.state: list[np.ndarray] = []  # parameters that are learned
         self.temperature = np.float32(1)  # of the softmax; at a low one the largest score is nearly always sampled
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -71,7 +71,7 @@ class Categorical:
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
         """Call after `log_probability`: derivatives of sum(g log p - entropy H) with respect to the head and to
-        `parameters`; ``entropy`` is the price for one element."""
+        `state`; ``entropy`` is the price for one element."""
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
         by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
@@ -95,7 +95,7 @@ class DiagGaussian:
         self.unit = np.float32(1) if self.squash else self.half
         self.offset = np.float32(0) if self.squash else self.centre
         self.log_std = np.full(output.size, np.log(std), np.float32)
-        self.parameters = [self.log_std]
+        self.state = [self.log_std]
 
     def mean(self, head: np.ndarray) -> np.ndarray:
         return (head - self.offset) / self.unit

@@ -25,7 +25,7 @@ from ..environments.evaluation import played
 from ..environments.vector import Environments
 from ..gradients.parameters import Parameters
 from .directions import DEVIATION, contrasts, directions
-from .distributions import Categorical, DiagGaussian, distributions
+from .distributions import distributions
 from .learner import Learner, Settings
 
 __all__ = ["Evolution", "EvolutionSettings", "near_the_output"]
@@ -86,7 +86,10 @@ class Evolution(Learner):
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
-        self.policy = _policy(parameters.spec)
+        try:  # what tries actions while directions are found; nothing if an output has no limits to try them in
+            self.policy = distributions(parameters.spec.outputs, DEVIATION)
+        except DescriptionError:
+            self.policy = []
         self.size, self.turns = self._space()
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
@@ -109,15 +112,16 @@ class Evolution(Learner):
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         parameters = self.parameters.parameters
-        start = np.concatenate([p.values.ravel() for p in parameters]).astype(np.float64)
-        self.origin = {"values": start, "seed": int(rng.integers(1 << 31))}
+        start = self.parameters.flat.astype(np.float64)
+        self.origin: dict[str, Any] = {"values": start, "seed": int(rng.integers(1 << 31))}
         if self.settings.factors:
             owners = np.repeat(np.arange(self.size), [p.values.size for p in parameters])
             self.ways = FACTOR * start[:, None] * (owners[:, None] == np.arange(self.size))
         elif self.turns:
             self.ways = directions(self.student, self.parameters, self.policy, envs, rng, self.size)
         else:
-            self.ways = np.concatenate([np.full(p.values.size, _spread(p.values)) for p in parameters])
+            # the unit in which an array is changed is its standard deviation, or 0.1 if that is 0
+            self.ways = np.concatenate([np.full(p.values.size, float(p.values.std()) or 0.1) for p in parameters])
         self._begin()
 
     def _begin(self) -> None:
@@ -169,18 +173,13 @@ class Evolution(Learner):
 
     def _put(self, candidate: np.ndarray) -> None:
         change = self.ways @ candidate if self.ways.ndim == 2 else self.ways * candidate
-        values, first = self.origin["values"] + change, 0
-        for p in self.parameters.parameters:
-            p.values[...] = values[first : first + p.values.size].reshape(p.values.shape)
-            p.clip()
-            first += p.values.size
+        self.parameters.flat = self.origin["values"] + change
         self.parameters.write()
 
     def _tell(self, candidates: np.ndarray, costs: np.ndarray) -> None:
         self._search.tell(list(candidates), costs.tolist())
         for name, value in (("candidates", candidates), ("costs", costs)):
-            before = self._told.get(name, np.zeros((0, *value.shape)))
-            self._told[name] = np.concatenate([before, value[None]])
+            self._told[name] = np.stack([*self._told.get(name, ()), value])
         self._means = [*self._means[1 - AVERAGED :], self._search.mean]
         self._put(np.mean(self._means, axis=0))
         if self._search.stop():
@@ -198,16 +197,3 @@ class Evolution(Learner):
         for candidates, costs in zip(arrays["candidates"], arrays["costs"], strict=True):
             self._search.ask()
             self._tell(candidates, costs)
-
-
-def _policy(spec: ControllerSpec) -> list[Categorical | DiagGaussian]:
-    """What tries actions while directions are found; empty if an output has no limits to try them in."""
-    try:
-        return distributions(spec.outputs, DEVIATION)
-    except DescriptionError:
-        return []
-
-
-def _spread(values: np.ndarray) -> float:
-    """The unit in which an array is changed: its standard deviation, or 0.1 if that is 0."""
-    return float(values.std()) or 0.1

@@ -49,30 +49,23 @@ class Gains(Evolution):
 
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         inputs = {one.name: one for one in self.parameters.spec.inputs if isinstance(one, ValueInput)}
-        ends, limits = [], []
-        for name, both in self.parameters.ranges.values.items():
-            ends.append(both)
-            limits.append([np.broadcast_to(side, both.shape[1]) for side in inputs[name].plausible])
-        self.origin = {"ends": np.concatenate(ends, axis=1), "limits": np.concatenate(limits, axis=1)}
+        ends = self.parameters.ranges.values
+        limits = [[np.broadcast_to(side, inputs[name].size) for side in inputs[name].plausible] for name in ends]
+        self.origin = {"ends": np.concatenate([*ends.values()], axis=1), "limits": np.concatenate(limits, axis=1)}
         self.origin["seed"] = int(rng.integers(1 << 31))
         self._begin()
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
         if not self.counts_spikes:
             return super()._costs(returns, spikes)
-        return SPIKES_COUNT * _standard(spikes) - _standard(returns)
+        deviations = [(x - x.mean()) / (x.std() + 1e-9) for x in (spikes, returns)]
+        return SPIKES_COUNT * deviations[0] - deviations[1]
 
     def _put(self, candidate: np.ndarray) -> None:
         low, high = self.origin["ends"]
         centre = np.where((low <= 0) & (high >= 0), 0.0, (low + high) / 2)
         ends = centre + (self.origin["ends"] - centre) / np.exp(FACTOR * candidate)
         ends = np.clip(ends, *self.origin["limits"])
-        found, first = {}, 0
-        for name, both in self.parameters.ranges.values.items():
-            found[name] = ends[:, first : first + both.shape[1]]
-            first += both.shape[1]
-        self.parameters.ranges.take(found)
-
-
-def _standard(x: np.ndarray) -> np.ndarray:
-    return (x - x.mean()) / (x.std() + 1e-9)
+        ranges = self.parameters.ranges
+        parts = np.split(ends, np.cumsum([both.shape[1] for both in ranges.values.values()])[:-1], axis=1)
+        ranges.take(dict(zip(ranges.values, parts, strict=True)))

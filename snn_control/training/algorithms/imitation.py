@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 
@@ -95,8 +95,7 @@ def compact(array: np.ndarray) -> np.ndarray:
     return small if np.array_equal(small, array) else array
 
 
-@dataclass(frozen=True)
-class Played:
+class Played(NamedTuple):
     """A step of a round, before the environments take it.
 
     batch : the controllers after their step
@@ -192,22 +191,16 @@ class Imitation(Learner):
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
-        self,
-        student: Student,
-        envs: Environments,
-        seed: int,
-        rng: np.random.Generator,
-        begins: Callable[[Batch], object] = lambda batch: None,
+        self, student: Student, envs: Environments, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[Played]:
-        """A round, step by step. ``begins`` is called before the first step of each sequence."""
+        """A round, step by step. ``begins`` is called with the batch before the first step of each sequence."""
         s, n = self.settings, envs.n
-        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.batch(n)
-        student.refresh(batch)
-        batch.reset()
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
         teach, share = self.teaching(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
         for t in range(s.n_steps):
             if t % s.sequence_length == 0:
-                begins(batch)
+                if begins is not None:
+                    begins(batch)
                 drives = rng.random(n) < share
             seen = student.step(batch, inputs, start)[1]
             wanted, commands = teach(inputs, start), []
@@ -221,13 +214,10 @@ class Imitation(Learner):
     def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
-
-        def remember(batch: Batch) -> None:
-            kept["memory"].append((self.rest or self.student).remember(batch))
-
-        for now in self.play(self.student, envs, seed, rng, remember):
+        remember = (self.rest or self.student).remember
+        for now in self.play(self.student, envs, seed, rng, lambda batch: kept["memory"].append(remember(batch))):
             kept["start"].append(now.start)
-            for name, value in (now.seen if self.rest is None else self.rest.look(now.batch)).items():
+            for name, value in (now.seen if self.rest is None else self.rest.inputs_of(now.batch)).items():
                 kept[f"inputs.{name}"].append(value)
             for name, value in now.wanted.items():
                 kept[f"label.{name}"].append(value)

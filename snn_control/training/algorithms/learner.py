@@ -105,6 +105,11 @@ class Learner:
         """
         raise NotImplementedError
 
+    def n_features(self, envs: Environments) -> int:
+        """How many numbers a critic sees of one observation."""
+        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
+        return envs.interface.features(nothing).shape[1]
+
     @property
     def fits_ranges(self) -> bool:
         """Whether ranges of inputs are fitted to what the first phase meets."""

@@ -24,7 +24,7 @@ class Adam:
     """
 
     def __init__(self, values: Sequence[np.ndarray], learning_rate: float, max_grad_norm: float = np.inf) -> None:
-        self.values, self.steps = list(values), 0
+        self.values, self.steps = list(values), np.array(0)
         self.learning_rate, self.max_grad_norm = learning_rate, max_grad_norm
         self.mean = [np.zeros(v.shape, np.float32) for v in values]
         self.square = [np.zeros(v.shape, np.float32) for v in values]
@@ -32,11 +32,12 @@ class Adam:
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
         """Take one step against the gradients; returns their norm. rates : a factor of the rate for each array."""
         self.steps += 1
+        steps = int(self.steps)
         norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
         if not np.isfinite(norm):  # such a step would make all weights useless
             return norm
         scale = np.float32(min(1.0, self.max_grad_norm / norm) if norm > 0 else 1.0)
-        rate = self.learning_rate * np.sqrt(1 - 0.999**self.steps) / (1 - 0.9**self.steps)
+        rate = self.learning_rate * np.sqrt(1 - 0.999**steps) / (1 - 0.9**steps)
         for k, (value, g, m, s) in enumerate(zip(self.values, gradients, self.mean, self.square, strict=True)):
             g = g * scale
             m += np.float32(0.1) * (g - m)
@@ -45,17 +46,11 @@ class Adam:
             value -= step.astype(value.dtype)
         return norm
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        found = {f"mean_{k}": m for k, m in enumerate(self.mean)} | {
-            f"square_{k}": s for k, s in enumerate(self.square)
-        }
-        return found | {"steps": np.array(self.steps)}
-
-    def restore(self, arrays: dict[str, np.ndarray]) -> None:
-        self.steps = int(arrays["steps"])
-        for k in range(len(self.values)):
-            set_array(self.mean[k], arrays[f"mean_{k}"])
-            set_array(self.square[k], arrays[f"square_{k}"])
+    @property
+    def state(self) -> dict[str, np.ndarray]:
+        """What a checkpoint holds."""
+        parts = ("mean", self.mean), ("square", self.square)
+        return {"steps": self.steps} | {f"{name}_{k}": x for name, arrays in parts for k, x in enumerate(arrays)}
 
 
 class FrameStack:
@@ -109,6 +104,8 @@ class Perceptron:
     @property
     def values(self) -> list[np.ndarray]:
         return [*self.weights, *self.biases]
+
+    state = values  # what a checkpoint holds
 
     def copy(self) -> Perceptron:
         other = object.__new__(Perceptron)

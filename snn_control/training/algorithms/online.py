@@ -7,21 +7,33 @@ have learned.
 
 from __future__ import annotations
 
+import json
+import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from ...controller import Controller
+from ...controller import Controller, build_program
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError, InputError, RuntimeFault
+from ...findings import Finding, warning
 from ...gym_adapter.spaces import check_action, check_observation
 from ...network import Projection
+from ..environments.evaluation import Evaluation, with_environments
 from ..environments.gymnasium_calls import name_of, reset, step
+from ..environments.vector import Interface
+from ..progress import Folder, history_in
+from ..result import FINAL, Phase, Trained, first_episode
 from .learner import Settings
 
-__all__ = ["Adaptation", "AdaptationSettings"]
+__all__ = ["Adaptation", "AdaptationSettings", "adapt"]
+
+NOTHING_LEARNED = warning(
+    "learning", "no weight has changed", "nothing fires before those that learn, or what they learn from is 0"
+)
 
 
 @dataclass(frozen=True)
@@ -49,9 +61,7 @@ class Adaptation:
     def __init__(self, spec: ControllerSpec, make: Callable[[], Any], seeds: Callable[[int], int]) -> None:
         rules = [one.learning for one in spec.network.projections if one.learning is not None]
         if not any(rule.enabled for rule in rules):
-            rule = (
-                "needs a projection that learns, and all rules are off" if rules else "needs a projection that learns"
-            )
+            rule = "needs a projection that learns" + ", and all rules are off" * bool(rules)
             fix = "set enabled: true" if rules else "give one a rule, e.g. learning: {type: pes, error: NAME}"
             raise DescriptionError("--how", "adapt", rule, f"{fix} (docs/plasticity.md)").in_file(spec.path)
         self.spec, self.seeds = spec, seeds
@@ -64,7 +74,6 @@ class Adaptation:
         self._begin()
 
     def _begin(self) -> None:
-        """Start the next episode."""
         self.controller.reset(keep_learning=True)
         self._now = reset(self.env, self.seeds(self.episodes))[0]
         self.episodes += 1
@@ -144,3 +153,48 @@ def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
     if one.connection == "one_to_one":
         return replace(one, weights=values)
     return replace(one, connection="sparse", pre_index=pre, post_index=post, weights=values)
+
+
+def adapt(
+    spec: ControllerSpec, make: Any, chosen: AdaptationSettings, seed: int, folder: Folder | None, most: int,
+    progress: Callable[[Phase], object],
+) -> Trained:  # fmt: skip
+    """Learn online, phase after phase. The evaluation has as many new episodes as have ended, up to ``most``, each of
+    which starts from what was learned."""
+    loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
+    history: list[dict[str, Any]] = []
+    warnings: list[Finding] = []
+    if folder is not None and (arrays := folder.load()) is not None:
+        with folder.reading():
+            loop.restore(arrays)
+            history = history_in(arrays)
+    length = min(chosen.n_steps, chosen.total_timesteps)
+    resumed = len(history) * length
+    begun, ended, phases = time.monotonic(), False, chosen.total_timesteps // length
+    try:
+        while len(history) < phases:
+            report = loop.phase(length)
+            steps = (len(history) + 1) * length
+            history.append({"phase": len(history) + 1, "steps": steps, **report})
+            if folder is not None:
+                folder.save({**loop.arrays(), "history": np.array(json.dumps(history))}, history)
+            best, seconds = max(row["score"] for row in history), time.monotonic() - begun
+            new = [] if report["learned"] or warnings else [NOTHING_LEARNED]
+            warnings += new
+            done = len(history), steps, chosen.total_timesteps
+            progress(Phase(*done, report["score"], best, report["spikes_a_step"], seconds, report, new))
+        evaluations = _evaluated(loop, make, min(max(loop.episodes - 1, 1), most))
+    except KeyboardInterrupt:
+        ended = True
+        evaluations = _evaluated(loop, make, 1)
+    final, fixed = evaluations
+    last = history[-1]["score"] if history else -math.inf
+    steps = len(history) * length
+    return Trained(loop.learned(), "adapt", final, history, steps, ended, last, warnings, resumed, fixed)
+
+
+def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
+    """Evaluate what was learned in new episodes, first with learning on, then off."""
+    interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
+    play = with_environments(make, [FINAL + k for k in range(episodes)])
+    return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

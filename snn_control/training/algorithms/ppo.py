@@ -7,6 +7,7 @@ weights. The critic is a perceptron that exists in training only.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -77,14 +78,8 @@ class PPOSettings(Settings):
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
         also need more steps in an update."""
         if limit >= LONG:
-            return {
-                "gamma": 0.999,
-                "gae_lambda": 0.98,
-                "n_steps": 256,
-                "rollouts": 4,
-                "batch_size": 512,
-                "total_timesteps": 650_000,
-            }
+            steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
+            return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
         return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
 
 
@@ -104,11 +99,10 @@ class PPO(Learner):
     def begin(self, envs: Environments, rng: np.random.Generator) -> None:
         s = self.settings
         self.policy = distributions(self.parameters.spec.outputs, s.std_init)
-        own = [value for one in self.policy for value in one.parameters]
+        own = [value for one in self.policy for value in one.state]
         trained = [p.values for p in self.parameters.parameters] + own
         self.actor_optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
-        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
-        k = envs.interface.features(nothing).shape[1]
+        k = self.n_features(envs)
         self.critic = Perceptron((k * s.n_stack, *s.critic_layers, 1), rng)
         self.critic_optimizer = Adam(self.critic.values, s.critic_learning_rate, s.max_grad_norm)
         self.return_stats = RunningMeanStd()  # of discounted returns; rewards are divided by their deviation
@@ -126,9 +120,7 @@ class PPO(Learner):
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
-        self.batch = self.student.batch(envs.n)
-        self.student.refresh(self.batch)
-        self.batch.reset()
+        self.batch = self.student.started(envs.n)
         self.sums = np.zeros(envs.n)
         self.frames = FrameStack(s.n_stack)
         for one in self.policy:
@@ -144,45 +136,37 @@ class PPO(Learner):
     def collect_rollout(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
         s, n = self.settings, envs.n
-        kept: dict[str, list] = {
-            key: [] for key in ("start", "features", "reward", "over", "terminated", "log", "bootstrap")
-        }
-        inputs: dict[str, list] = {}
-        tried: list[list[np.ndarray]] = [[] for _ in self.policy]
-        memories = []
+        kept: dict[str, list[np.ndarray]] = defaultdict(list)
         self.student.refresh(self.batch)
         for t in range(s.n_steps):
             if t % s.sequence_length == 0:
-                memories.append(self.student.remember(self.batch))
+                kept["memory"].append(self.student.remember(self.batch))
             heads, given = self.student.step(self.batch, self.inputs, self.start)
             seen = self.frames.add(envs.interface.features(given), self.start)
             log, commands = np.zeros(n, np.float32), []
-            for one, into in zip(self.policy, tried, strict=True):
+            for one in self.policy:
                 action = one.sample(heads[one.name], rng)
                 log += one.log_probability(heads[one.name], action)
-                into.append(action)
+                kept[f"tried.{one.name}"].append(action)
                 commands.append(one.command(action))
             for name, value in given.items():
-                inputs.setdefault(name, []).append(value)
+                kept[f"inputs.{name}"].append(value)
             found = envs.step(commands)
             cut = np.zeros(n, np.float32)
             if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
-                ends = self.student.look(self.batch, found.last, np.zeros(n, bool))
+                ends = self.student.peek(self.batch, found.last, np.zeros(n, bool))
                 cut[rows] = self.critic(self.frames.with_next(envs.interface.features(ends))[rows])[:, 0]
-            now = (self.start, seen, found.reward, found.over, found.terminated, log, cut)
-            for key, value in zip(kept, now, strict=True):
+            now = {"start": self.start, "features": seen, "reward": found.reward, "over": found.over}
+            for key, value in (now | {"terminated": found.terminated, "log": log, "bootstrap": cut}).items():
                 kept[key].append(value.copy())
             self.inputs, self.start = found.inputs, found.over
             self.sums = s.gamma * self.sums + found.reward
             self.return_stats.add(self.sums)
             self.sums[found.over] = 0
         data = {key: np.array(value) for key, value in kept.items()}
-        data |= {f"inputs.{name}": np.array(value) for name, value in inputs.items()}
-        data |= {f"tried.{one.name}": np.array(value) for one, value in zip(self.policy, tried, strict=True)}
-        ahead = self.student.look(self.batch, self.inputs, self.start)
+        ahead = self.student.peek(self.batch, self.inputs, self.start)
         next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
         self.compute_returns_and_advantages(data, next_value)
-        data["memory"] = np.array(memories)
         return data
 
     def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:

@@ -1,28 +1,99 @@
 """Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-A run can be stopped at any time and resumed: its state is in ``checkpoint.npz`` of its folder.
+A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
+their costs: ``cma`` can only pickle its state, and a pickle runs code when it is opened. A search is a function of its
+seed and of these costs, so replaying them takes milliseconds and gives the same bits.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ...controller import Controller
 from ...errors import DescriptionError, SnnControlError
+from ...files import Arrays, reason, replace_file
 from ..environments.rollout import episode
 from ..progress import locked_folder
 from ..recipes import Recipe
-from .cma_checkpoint import Search
 
-__all__ = ["evaluate", "evolve"]
+__all__ = ["Search", "evaluate", "evolve"]
+
+FORMAT = "snn_control search 1"
 
 _environments: dict[tuple[str, str], list] = {}
+
+
+class Search:
+    """A search that starts at 0 with deviation 1.
+
+    made : what is searched for, plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
+    """
+
+    def __init__(self, made: Mapping[str, Any]) -> None:
+        import cma
+
+        self.made = json.loads(json.dumps(made, default=str))
+        # a private generator, seeded as cma would: other users of the global one must not change the replay
+        options = {"popsize": made["population"], "randn": np.random.RandomState(made["seed"]).randn, "seed": np.nan}
+        self._strategy = cma.CMAEvolutionStrategy(np.zeros(len(made["parameters"])), 1.0, options | {"verbose": -9})
+        self._asked: list[np.ndarray] = []
+        self._costs: list[Sequence[float]] = []
+
+    @property
+    def generations(self) -> int:
+        return len(self._costs)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(parameters,) float64, the current best guess."""
+        return self._strategy.mean
+
+    def ask(self) -> np.ndarray:
+        """(population, parameters) float64, the candidates of the next generation."""
+        return np.array(self._strategy.ask())
+
+    def tell(self, candidates: np.ndarray, costs: Sequence[float]) -> None:
+        self._strategy.tell(list(candidates), list(costs))
+        self._asked.append(candidates)
+        self._costs.append(costs)
+
+    def save(self, path: Path) -> None:
+        """Write the search as .npz, atomically."""
+        arrays = {"format": np.array(FORMAT), "made": np.array(json.dumps(self.made))}
+        arrays |= {"candidates": np.array(self._asked), "costs": np.array(self._costs, np.float64)}
+        replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> Search:
+        """Read a file written by `save`. Raises FileNotFoundError, and DescriptionError for any other file."""
+        try:
+            with Arrays(path) as file:
+                if str(file["format"]) != FORMAT:
+                    raise ValueError(f"its format is {str(file['format'])[:40]!r}")
+                made, asked, costs = json.loads(str(file["made"])), file["candidates"], file["costs"]
+            shape = (len(costs), int(made["population"]), len(made["parameters"]))
+            if asked.shape != shape or costs.shape != shape[:2] or {asked.dtype, costs.dtype} != {np.dtype(float)}:
+                raise ValueError("its arrays do not fit together")
+            search = cls(made)
+        except FileNotFoundError:
+            raise
+        except Exception as error:  # the file may hold anything, and cma may raise any exception
+            rule = f"is not a checkpoint that this version can read ({reason(error)})"
+            raise DescriptionError("--run", str(path), rule, "choose another folder") from None
+        for candidates, told in zip(asked, costs, strict=True):
+            if not np.array_equal(search.ask(), candidates):
+                rule = "was made by another release of cma or NumPy, whose search cannot go on here to the same result"
+                raise DescriptionError("--run", str(path), rule, "choose another folder")
+            search.tell(candidates, told.tolist())
+        return search
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
@@ -31,9 +102,8 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 
     key = recipe.name, repr(recipe.settings)
     if key not in _environments:
-        _environments[key] = [
-            gymnasium.make(recipe.environment, disable_env_checker=True, **setting) for setting in recipe.settings
-        ]
+        make = functools.partial(gymnasium.make, recipe.environment, disable_env_checker=True)
+        _environments[key] = [make(**setting) for setting in recipe.settings]
     try:
         controller = Controller.from_spec(recipe.make(values))
     except SnnControlError:
@@ -56,17 +126,16 @@ def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int |
         search = Search.load(checkpoint)
     except FileNotFoundError:
         return None
-    made = search.made
-    of = made.get("recipe"), tuple(made["parameters"]), made.get("settings")
-    if of[0] != recipe.name:
-        rule = f"holds a search of the recipe {of[0]}, not {recipe.name}"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
-    if of[1] != tuple(recipe.parameters):
+    made, rule, fix = search.made, "", "choose another folder"
+    if made.get("recipe") != recipe.name:
+        rule = f"holds a search of the recipe {made.get('recipe')}, not {recipe.name}"
+    elif tuple(made["parameters"]) != tuple(recipe.parameters):
         rule = f"holds a search of other parameters than those {recipe.name} has now"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "choose another folder")
-    if of[2] != json.loads(json.dumps(recipe.settings, default=str)):
-        rule = f"holds a search in other worlds: {', '.join(map(str, of[2] or []))}"
-        raise DescriptionError("--run", str(checkpoint.parent), rule, "give the same --arg, or choose another folder")
+    elif (worlds := made.get("settings")) != json.loads(json.dumps(recipe.settings, default=str)):
+        rule = f"holds a search in other worlds: {', '.join(map(str, worlds or []))}"
+        fix = f"give the same --arg, or {fix}"
+    if rule:
+        raise DescriptionError("--run", str(checkpoint.parent), rule, fix)
     for key, asked in (("population", population), ("seed", seed)):
         if asked not in (None, made[key]):
             rule = f"must be {made[key]}, as in the search that {checkpoint.parent} holds"
@@ -92,8 +161,7 @@ def evolve(
     progress : called after each generation with its number, its best cost and its mean cost
     """
     names = list(recipe.parameters)
-    start = np.array([recipe.parameters[n][0] for n in names])
-    scale = np.array([recipe.parameters[n][1] for n in names])
+    start, scale = np.array([recipe.parameters[n][:2] for n in names]).T
     checkpoint = Path(folder) / "checkpoint.npz"
     with locked_folder(folder):
         search = resume(checkpoint, recipe, population, seed)

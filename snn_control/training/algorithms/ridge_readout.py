@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,17 +38,9 @@ DISTURBED = 0.07  # half limits: standard deviation of what is added to the teac
 MOST = 4_000  # weights that are solved for at most
 
 
-@dataclass(frozen=True)
-class Tap:
-    """What a projection's weights are multiplied with.
-
-    name : of the population
-    ways : output -> (weights, numbers of the output, n_pre) float32: its derivative with respect to a weight, for each
-        number that the tap holds
-    """
-
-    name: str
-    ways: dict[str, np.ndarray]
+#: name of a tap's population; and output -> (weights, numbers of the output, n_pre) float32, its derivative by a weight
+#: for each number that the tap holds
+Tap = tuple[str, dict[str, np.ndarray]]
 
 
 class ReadOut(Imitation):
@@ -83,9 +75,8 @@ class ReadOut(Imitation):
         self.acts = Student(self.tapped.program, self.tapped.places)
 
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
-        parameters = self.parameters.parameters
         self.tapped.write()
-        weights = np.concatenate([p.values.ravel() for p in parameters])
+        weights = self.parameters.flat
         slopes, own, wanted = (np.concatenate(part) for part in zip(*self._sequences(envs, seed, rng), strict=True))
         self.rounds += 1
         if not slopes.any():
@@ -102,10 +93,7 @@ class ReadOut(Imitation):
             beyond = (np.abs(wanted) >= 1) & (errors * wanted < 0)
             counts = 1 / (1 + (errors / FAR) ** 2)  # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
             counts[beyond] = 0
-        first = 0
-        for p in parameters:
-            p.values[...] = solved[first : first + p.values.size].reshape(p.values.shape)
-            first += p.values.size
+        self.parameters.flat = solved
         self.parameters.write()
         return {"loss": float(np.mean((wanted - own) ** 2)), "unexplained": float(np.mean(errors**2 * counts))}
 
@@ -129,7 +117,7 @@ class ReadOut(Imitation):
             if t % every == 0:
                 array = now.batch.bound.array
                 own = [one.mean(array(self.acts.heads[one.name])) for one in self.policy]
-                held.append(([array(f"{tap.name}.v").copy() for tap in self.taps], own, now.wanted))
+                held.append(([array(f"{name}.v").copy() for name, _ in self.taps], own, now.wanted))
             if held and (t + 1) % self.settings.sequence_length == 0:
                 yield self._joined(held)
                 held = []
@@ -142,7 +130,7 @@ class ReadOut(Imitation):
             asked = (one.command_of(asked) - one.centre) / one.half
             values = np.concatenate([values[k] for _, values, _ in held])
             for j in range(one.n):
-                parts = [x @ tap.ways[one.name][:, j].T for x, tap in zip(taps, self.taps, strict=True)]
+                parts = [x @ ways[one.name][:, j].T for x, (_, ways) in zip(taps, self.taps, strict=True)]
                 slopes.append(np.concatenate(parts, axis=1) / np.broadcast_to(one.unit, one.n)[j])
                 own.append(values[:, j])
                 wanted.append(asked[:, j])
@@ -163,7 +151,7 @@ def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
         populations.append(Population(name, sizes[one.pre], neuron))
         own = replace(one, post=name, weights=1.0, connection=OneToOne(), pre_index=None, post_index=None, bias=None)
         projections.append(own)
-        taps.append(Tap(name, _ways(spec, p, one, sizes)))
+        taps.append((name, _ways(spec, p, one, sizes)))
     network = Network(tuple(populations), tuple(projections))
     return replace(spec, network=network), taps
 
@@ -191,7 +179,6 @@ def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
 
 
 def _ways(spec: ControllerSpec, p: Parameter, one: Projection, sizes: dict[str, int]) -> dict[str, np.ndarray]:
-    """See `Tap`."""
     n_pre, n_post, shape = sizes[one.pre], sizes[one.post], p.values.shape
     if isinstance(one.connector, Convolution):
         pre, post, weight = one.connector.synapses(np.arange(1.0, p.values.size + 1).reshape(shape))

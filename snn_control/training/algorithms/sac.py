@@ -92,18 +92,9 @@ class SAC(Learner):
     settings: SACSettings
     reduces_spikes = True
     kept = (
-        "actor_optimizer",
-        "std_net",
-        "std_optimizer",
-        "critics",
-        "critic_targets",
-        "critic_optimizers",
-        "log_ent_coef",
-        "alpha_optimizer",
-        "return_stats",
-        "count",
-        "replay_buffer",
-    )
+        "actor_optimizer", "std_net", "std_optimizer", "critics", "critic_targets", "critic_optimizers",
+        "log_ent_coef", "alpha_optimizer", "return_stats", "count", "replay_buffer",
+    )  # fmt: skip
 
     @property
     def steps_of_a_phase(self) -> int:
@@ -116,9 +107,7 @@ class SAC(Learner):
             rule = "is for outputs of numbers alone"
             raise DescriptionError("--how", "sac", rule, "leave it out: a learner that suits the actions is then used")
         self.policy: list[DiagGaussian] = found  # type: ignore[assignment]
-        nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
-        k = envs.interface.features(nothing).shape[1]
-        self.features, self.m = k * s.n_stack, sum(one.n for one in self.policy)
+        self.features, self.m = self.n_features(envs) * s.n_stack, sum(one.n for one in self.policy)
         trained = [p.values for p in self.parameters.parameters]
         self.actor_optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
         self.std_net = Perceptron((self.features, *s.std_layers, self.m), rng)
@@ -127,9 +116,8 @@ class SAC(Learner):
         self.std_optimizer = Adam(self.std_net.values, s.learning_rate, s.max_grad_norm)
         self.critics = [Perceptron((self.features + self.m, *s.critic_layers, 1), rng, relu=True) for _ in range(2)]
         self.critic_targets = [critic.copy() for critic in self.critics]
-        self.critic_optimizers = [
-            Adam(critic.values, s.critic_learning_rate, s.max_grad_norm * 10) for critic in self.critics
-        ]
+        rate, norm = s.critic_learning_rate, s.max_grad_norm * 10
+        self.critic_optimizers = [Adam(critic.values, rate, norm) for critic in self.critics]
         self.log_ent_coef = np.full(1, np.log(s.ent_coef), np.float32)
         self.alpha_optimizer = Adam([self.log_ent_coef], 3e-3)
         self.return_stats = RunningMeanStd()
@@ -139,9 +127,7 @@ class SAC(Learner):
     # collecting --------------------------------------------------------------------------------------------------
     def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s, n = self.settings, envs.n
-        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.batch(n)
-        self.student.refresh(batch)
-        batch.reset()
+        inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.started(n)
         keep = np.where(np.arange(n) % 2, 0, s.noise_correlation)[:, None]
         frames = FrameStack(s.n_stack)
         sums, owed, report = np.zeros(n), 0.0, {}
@@ -156,21 +142,16 @@ class SAC(Learner):
                 tried = np.tanh(1.5 * noise)
             else:
                 tried = self.sample(self.mean(heads), features, noise)[0]
-            found = envs.step(self.commands(tried))
-            ahead = self.student.look(batch, found.last, np.zeros(n, bool))
+            commands = [one.centre + one.half * part for one, part in zip(self.policy, self.split(tried))]
+            found = envs.step(commands)
+            ahead = self.student.peek(batch, found.last, np.zeros(n, bool))
             last_of_phase = k == s.n_steps - 1  # the next phase resets the environments
             self.store(
-                n,
-                before=before,
-                start=start,
-                features=features,
-                next_features=frames.with_next(envs.interface.features(ahead)),
-                tried=tried,
-                reward=found.reward,
-                terminated=found.terminated,
-                over=found.over | last_of_phase,
+                n, before=before, start=start, features=features,
+                next_features=frames.with_next(envs.interface.features(ahead)), tried=tried, reward=found.reward,
+                terminated=found.terminated, over=found.over | last_of_phase,
                 **{f"inputs.{name}": value for name, value in seen.items()},
-            )
+            )  # fmt: skip
             sums = s.gamma * sums + found.reward
             self.return_stats.add(sums)
             sums[found.over] = 0
@@ -187,9 +168,9 @@ class SAC(Learner):
         """(..., m), the heads of all outputs in units of half their limits."""
         return np.concatenate([one.mean(heads[one.name]) for one in self.policy], axis=-1)
 
-    def commands(self, tried: np.ndarray) -> list[np.ndarray]:
-        cuts = np.cumsum([one.n for one in self.policy])[:-1]
-        return [one.centre + one.half * part for one, part in zip(self.policy, np.split(tried, cuts, axis=-1))]
+    def split(self, values: np.ndarray) -> list[np.ndarray]:
+        """(..., m) -> the part of each output."""
+        return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
         """Sample actions within -1 .. 1; returns them, their log density, and the layers and log deviation for the
@@ -254,9 +235,8 @@ class SAC(Learner):
         use = (~ended | terminated).astype(np.float32).reshape(-1)
         flat = features[seen].reshape(length * rows, -1)
         ahead = np.concatenate([m["next_features"][at, column][seen], tried[1:]], axis=-1).reshape(length * rows, -1)
-        next_q = np.minimum(*(target(ahead)[:, 0] for target in self.critic_targets)) - ent_coef * density[1:].reshape(
-            -1
-        )
+        next_q = np.minimum(*(target(ahead)[:, 0] for target in self.critic_targets))
+        next_q = next_q - ent_coef * density[1:].reshape(-1)
         scale = np.float32(s.reward_std) / self.return_stats.std
         target_q = m["reward"][at, column][seen].reshape(-1) * scale
         target_q = target_q + np.float32(s.gamma) * np.where(terminated.reshape(-1), 0, next_q)
@@ -275,8 +255,7 @@ class SAC(Learner):
         far = np.float32(1e-3) / size_of * mean[seen] * (np.abs(mean[seen]) > 2)  # keeps means where tanh has a slope
         by_mean = np.zeros_like(mean)
         by_mean[seen] = by_sum + far
-        cuts = np.cumsum([one.n for one in self.policy])[:-1]
-        parts = np.split(by_mean, cuts, axis=-1)
+        parts = self.split(by_mean)
         by_head = {one.name: (g / one.unit).astype(np.float32) for one, g in zip(self.policy, parts, strict=True)}
         self.actor_optimizer.step(self.parameters.gradients(self.student.backward(tape, by_head)))
         self.parameters.write()

@@ -1,11 +1,10 @@
-"""Where training tasks run: the interface of such a place, and the messages that it passes on."""
+"""Where training tasks run: the interface of a backend, and the messages that it passes on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ...errors import SnnControlError
 from ..result import Phase, Trained
@@ -15,9 +14,8 @@ __all__ = ["POLL_SECONDS", "Backend", "FinalMessage", "WorkerDied"]
 POLL_SECONDS = 0.2  # s, for which one message is waited before other work is done
 
 
-@dataclass(frozen=True)
-class WorkerDied:
-    """A worker ended without a result. why : the reason, in one line"""
+class WorkerDied(NamedTuple):
+    """A worker ended without a result. ``why``: the reason, in one line."""
 
     why: str
 
@@ -34,7 +32,7 @@ class Backend(Protocol):
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
         """Start `train` with these arguments, and with its checkpoints in this folder."""
 
-    def heard(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
+    def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
         """Messages of the tasks, in order; waits a moment if there are none. A phase is reported when its checkpoint
         is in the task's folder; any other message is a task's last."""
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from multiprocessing import connection
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """A `places.Place`. A worker's standard output and error are in ``worker.log`` of the task's folder."""
+    """A `Backend`. A worker's standard output and error are in ``worker.log`` of the task's folder."""
 
     def __init__(self, tasks: int, workers: int | None) -> None:
         self.most = workers or min(tasks, len(os.sched_getaffinity(0)))
@@ -31,20 +30,24 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(there, folder, arguments), name=name)
-        with _no_ctrl_c():
+        # it inherits a signal mask that blocks Ctrl-C of the terminal, until it ignores that
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
             process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         there.close()
         self._running[name] = process, here, folder
 
-    def heard(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
+    def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
         connection.wait([here for _, here, _ in self._running.values()], POLL_SECONDS)
         for name, (process, here, folder) in list(self._running.items()):
-            for said in _said(process, here, folder):
-                if not isinstance(said, Phase):
+            for message in _received(process, here, folder):
+                if not isinstance(message, Phase):
                     process.join()
                     here.close()
                     del self._running[name]
-                yield name, said
+                yield name, message
 
     def end(self) -> None:
         for process, _, _ in self._running.values():
@@ -56,16 +59,6 @@ class Processes:
             process.join()
             here.close()
         self._running.clear()
-
-
-@contextmanager
-def _no_ctrl_c() -> Iterator[None]:
-    """Processes started in here inherit a signal mask that blocks Ctrl-C of the terminal until they ignore it."""
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
@@ -82,14 +75,13 @@ def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, An
         there.send(error)
 
 
-def _said(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | FinalMessage]:
-    """Messages of a worker since the last call."""
+def _received(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | FinalMessage]:
     gone = process.exitcode is not None  # asked before reading: then all its messages have arrived
     try:
         while here.poll():
-            said = here.recv()
-            yield said
-            if not isinstance(said, Phase):
+            message = here.recv()
+            yield message
+            if not isinstance(message, Phase):
                 return
     except (EOFError, OSError):  # possibly in the middle of a message
         gone = True

@@ -28,7 +28,7 @@ __all__ = ["Cluster"]
 
 
 class Cluster:
-    """A `places.Place` whose tasks use one CPU of Ray each.
+    """A `Backend` whose tasks use one CPU of Ray each.
 
     address : address of a cluster; "" takes ``RAY_ADDRESS``, or starts Ray on this machine and stops it in `close`. If
         Ray is already initialised, that instance is used
@@ -62,15 +62,15 @@ class Cluster:
         self._folders[name] = folder, EventFile(folder)
         self._running[self._work.remote(self._desk, name, _files(folder), dict(arguments))] = name
 
-    def heard(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
+    def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
         if not self._running:
             return
         done, _ = self._ray.wait(list(self._running), timeout=POLL_SECONDS)  # before the desk is read
         try:
-            messages = self._ray.get(self._desk.take.remote())
+            reports = self._ray.get(self._desk.take.remote())
         except self._ray.exceptions.RayError as error:
             raise RuntimeFault(f"lost the Ray cluster ({reason(error)}); the same command resumes") from None
-        for name, phase, files in messages:
+        for name, phase, files in reports:
             folder, events = self._folders[name]
             _put(files, folder)
             events.write(read_progress(folder / "progress.csv"))
@@ -78,10 +78,10 @@ class Cluster:
         for task in done:
             name = self._running.pop(task)
             try:
-                said = self._ray.get(task)
+                message = self._ray.get(task)
             except self._ray.exceptions.RayError as error:
-                said = WorkerDied(str(error).strip().rpartition("\n")[2].strip())
-            yield name, said
+                message = WorkerDied(str(error).strip().rpartition("\n")[2].strip())
+            yield name, message
 
     def end(self) -> None:
         self._desk.end.remote()
@@ -141,7 +141,6 @@ def _write(content: bytes, file: IO[bytes]) -> None:
 
 
 def _work(desk: Any, name: str, files: Mapping[str, bytes], arguments: Mapping[str, Any]) -> Trained | SnnControlError:
-    """Run one task on a worker."""
     import ray
 
     with tempfile.TemporaryDirectory() as folder:

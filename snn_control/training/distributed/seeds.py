@@ -1,8 +1,7 @@
 """Several runs of training in parallel: several seeds, or any other arguments of `train`.
 
-A run is a task with a checkpoint folder of its own. It runs at a `places.Backend`: processes of this machine
-(`processes`), or a Ray cluster (`cluster`). If a worker dies, its task is restarted from the last checkpoint and gives
-the same bits.
+A run is a task with a checkpoint folder of its own, in a process of this machine or on a Ray cluster. If a worker dies,
+its task is restarted from the last checkpoint and gives the same bits.
 
 >>> from snn_control.training import train_seeds
 >>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
@@ -16,7 +15,7 @@ import signal
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,8 @@ from .backend import Backend, FinalMessage
 
 __all__ = ["DEATHS", "Outcome", "train_seeds", "train_tasks"]
 
+Progress = Callable[[str, Phase], object]
+Died = Callable[[str, str], object]
 DEATHS = 3  # workers of a task that may die in a row, without completing a phase, before the task is given up
 
 
@@ -44,17 +45,10 @@ class Outcome:
 
 
 def train_seeds(
-    controller: Any,
-    env: str,
-    seeds: Iterable[int],
-    *,
-    run: str | Path,
-    workers: int | None = None,
-    ray: str | None = None,
-    progress: Callable[[str, Phase], object] = lambda name, phase: None,
-    died: Callable[[str, str], object] = lambda name, why: None,
+    controller: Any, env: str, seeds: Iterable[int], *, run: str | Path, workers: int | None = None,
+    ray: str | None = None, progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
     **arguments: Any,
-) -> dict[str, Outcome]:
+) -> dict[str, Outcome]:  # fmt: skip
     """Train a controller with several seeds; ``"seed-K"`` -> `Outcome`.
 
     controller, env, arguments : as `train` takes them
@@ -67,14 +61,9 @@ def train_seeds(
 
 
 def train_tasks(
-    tasks: Mapping[str, Mapping[str, Any]],
-    run: str | Path,
-    *,
-    workers: int | None = None,
-    ray: str | None = None,
-    progress: Callable[[str, Phase], object] = lambda name, phase: None,
-    died: Callable[[str, str], object] = lambda name, why: None,
-) -> dict[str, Outcome]:
+    tasks: Mapping[str, Mapping[str, Any]], run: str | Path, *, workers: int | None = None, ray: str | None = None,
+    progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
+) -> dict[str, Outcome]:  # fmt: skip
     """Run training tasks in parallel; name -> `Outcome`, in the same order.
 
     tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; they are pickled
@@ -95,25 +84,18 @@ def train_tasks(
         raise DescriptionError("seeds", list(tasks), "must be at least one")
     for arguments in tasks.values():
         inspect.signature(train).bind(**arguments)  # raises TypeError here rather than in each worker
-    with _place(len(tasks), workers, ray) as place, _interrupts() as interrupted:
-        return _Tasks(tasks, Path(run), place, progress, died).to_the_end(interrupted)
+    with closing(_backend(len(tasks), workers, ray)) as backend, _interrupts() as interrupted:
+        return _Tasks(tasks, Path(run), backend, progress, died).to_the_end(interrupted)
 
 
-@contextmanager
-def _place(tasks: int, workers: int | None, ray: str | None) -> Iterator[Backend]:
-    place: Backend
+def _backend(tasks: int, workers: int | None, ray: str | None) -> Backend:
     if ray is None:
         from .processes import Processes
 
-        place = Processes(tasks, workers)
-    else:
-        from .ray_cluster import Cluster
+        return Processes(tasks, workers)
+    from .ray_cluster import Cluster
 
-        place = Cluster(ray, workers)
-    try:
-        yield place
-    finally:
-        place.close()
+    return Cluster(ray, workers)
 
 
 @contextmanager
@@ -140,8 +122,8 @@ def _interrupts() -> Iterator[threading.Event]:
 class _Tasks:
     """Tasks that wait, that run, and that have ended."""
 
-    def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, place: Backend, progress: Any, died: Any):
-        self.tasks, self.run, self.place, self.progress, self.died = tasks, run, place, progress, died
+    def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, backend: Backend, progress: Any, died: Any):
+        self.tasks, self.run, self.backend, self.progress, self.died = tasks, run, backend, progress, died
         self.waiting = deque(tasks)
         self.deaths = dict.fromkeys(tasks, 0)  # in a row, since the last phase
         self.outcomes: dict[str, Outcome] = {}
@@ -152,15 +134,15 @@ class _Tasks:
         while self.waiting or working:
             if interrupted.is_set():
                 self._end()
-            while self.waiting and len(working) < self.place.most:
+            while self.waiting and len(working) < self.backend.most:
                 working.add(name := self.waiting.popleft())
-                self.place.start(name, self.run / name, self.tasks[name])
-            for name, said in self.place.heard():
-                if isinstance(said, Phase):
-                    self._phase(name, said)
+                self.backend.start(name, self.run / name, self.tasks[name])
+            for name, message in self.backend.messages():
+                if isinstance(message, Phase):
+                    self._phase(name, message)
                 else:
                     working.remove(name)
-                    self._over(name, said)
+                    self._over(name, message)
         return {name: self.outcomes.get(name, Outcome()) for name in self.tasks}
 
     def _phase(self, name: str, phase: Phase) -> None:
@@ -170,22 +152,22 @@ class _Tasks:
         except KeyboardInterrupt:
             self._end()
 
-    def _over(self, name: str, said: FinalMessage) -> None:
-        if isinstance(said, SnnControlError):
-            raise said
-        if isinstance(said, Trained):
-            self.outcomes[name] = Outcome(said)
+    def _over(self, name: str, message: FinalMessage) -> None:
+        if isinstance(message, SnnControlError):
+            raise message
+        if isinstance(message, Trained):
+            self.outcomes[name] = Outcome(message)
             return
         self.deaths[name] += 1
         if self.deaths[name] >= DEATHS:
-            why = f"its worker died {DEATHS} times without completing a phase: {said.why}"
+            why = f"its worker died {DEATHS} times without completing a phase: {message.why}"
             self.outcomes[name] = Outcome(error=why)
         elif not self.ending:
-            self.died(name, said.why)
+            self.died(name, message.why)
             self.waiting.appendleft(name)
 
     def _end(self) -> None:
         if not self.ending:
             self.ending = True
             self.waiting.clear()
-            self.place.end()
+            self.backend.end()

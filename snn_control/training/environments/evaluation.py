@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...analysis.episode_statistics import EpisodeStatistics, Watcher
-from ...analysis.health import Arrivals
+from ...analysis.health import InputStatistics
 from ...coding import ValueInput
 from ...controller import Batch
 from ...engine.kernels.encoders import REJECTED
@@ -33,7 +33,7 @@ class Evaluation:
     steps : steps of the environment
     spikes_of : population -> spikes in a step of the environment
     operations_of : label of a projection, linear encoder or decoder -> its synaptic operations in such a step
-    conduct : commands, and which neurons fired
+    statistics : commands, and which neurons fired
     arrivals : value input -> statistics of what arrived in all episodes
     """
 
@@ -42,8 +42,8 @@ class Evaluation:
     steps: np.ndarray
     spikes_of: dict[str, np.ndarray]
     operations_of: dict[str, np.ndarray]
-    conduct: list[EpisodeStatistics]
-    arrivals: dict[str, Arrivals]
+    statistics: list[EpisodeStatistics]
+    arrivals: dict[str, InputStatistics]
 
     @property
     def score(self) -> float:
@@ -119,8 +119,8 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     batch.observers.append(watcher)
     returns, steps = np.zeros(episodes), np.zeros(episodes, np.int64)
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
-    conduct: list[EpisodeStatistics] = [None] * episodes  # type: ignore[list-item]
-    arrivals = {name: Arrivals(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
+    statistics: list[EpisodeStatistics] = [None] * episodes  # type: ignore[list-item]
+    arrivals = {name: InputStatistics(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
     arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
 
     def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
@@ -134,14 +134,14 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
         operations[e] = batch.array("synaptic_operations")[k, : len(facts.counted)] / steps[e]
         for name, one in arrivals.items():
             one.rejected += int(batch.array(f"{name}.counters")[k, REJECTED])
-        conduct[e] = watcher.take(k)
+        statistics[e] = watcher.take(k)
     for name, samples in arrived.items():
         arrivals[name].add(np.concatenate(samples))
     operations_of: dict[str, np.ndarray] = {}
     for fact, column in zip(facts.counted, operations.T, strict=True):
         operations_of[fact.label] = column + operations_of.get(fact.label, 0.0)  # labels may repeat
     spikes_of = dict(zip(facts.spiking, spikes.T, strict=True))
-    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, conduct, arrivals)
+    return Evaluation(np.array(seeds), returns, steps, spikes_of, operations_of, statistics, arrivals)
 
 
 def with_environments(

@@ -71,13 +71,12 @@ def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
     try:
         reward = float(reward)
     except (TypeError, ValueError):
-        rule = f"gave a reward of {reward!r}: must be one number; add up what it consists of in a wrapper"
-        raise RuntimeFault(f"{name_of(env)}: {rule}") from None
+        rule = "must be one number; add up what it consists of in a wrapper"
+        raise _wrong(env, f"a reward of {reward!r}", rule) from None
     if not math.isfinite(reward):
-        raise RuntimeFault(f"{name_of(env)}: gave a reward of {reward}: nothing can be learned from it")
+        raise _wrong(env, f"a reward of {reward}", "nothing can be learned from it")
     if abs(reward) > MOST_REWARD:
-        rule = f"gave a reward of {reward:.3g}: must be within +-{MOST_REWARD:g}; scale it in a wrapper"
-        raise RuntimeFault(f"{name_of(env)}: {rule}")
+        raise _wrong(env, f"a reward of {reward:.3g}", f"must be within +-{MOST_REWARD:g}; scale it in a wrapper")
     return observation, reward, _flag(env, "terminated", terminated), _flag(env, "truncated", truncated), info
 
 
@@ -85,8 +84,12 @@ def _flag(env: Any, name: str, value: Any) -> bool:
     if type(value) is bool:
         return value
     if np.size(value) != 1 or np.asarray(value).dtype.kind not in "biu":
-        raise RuntimeFault(f"{name_of(env)}: gave {name} = {value!r}: must be True or False")
+        raise _wrong(env, f"{name} = {value!r}", "must be True or False")
     return bool(value)
+
+
+def _wrong(env: Any, what: str, rule: str) -> RuntimeFault:
+    return RuntimeFault(f"{name_of(env)}: gave {what}: {rule}")
 
 
 def _trouble(env: Any, what: str, error: BaseException) -> RuntimeFault:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -63,8 +65,7 @@ def _usable(x: np.ndarray) -> np.ndarray:
     return np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
 
 
-@dataclass(frozen=True)
-class Actions:
+class Actions(NamedTuple):
     """Actions of a space, drawn with a generator of ours, because a space's own samples may exceed the useful limits.
 
     any : draws a random action
@@ -99,34 +100,21 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
     return Actions(lambda rng: (start + rng.integers(nvec)).astype(space.dtype), constant)
 
 
-def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Callable[[Any, Any], Any]:
-    """An actor that holds each random action for ``steps`` steps."""
-    left, action = 0, None
-
-    def choose(observation: Any, info: Any) -> Any:
-        nonlocal left, action
-        if left == 0:
-            left, action = steps, actions.any(rng)
-        left -= 1
-        return action
-
-    return choose
+def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[Any]:
+    """Random actions, each for ``steps`` steps, without end."""
+    while True:
+        yield from itertools.repeat(actions.any(rng), steps)
 
 
-def _constant(action: Any) -> Callable[[Any, Any], Any]:
-    return lambda observation, info: action
-
-
-def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Callable[[Any, Any], Any]]:
-    """Actors for episodes with held actions, one after another without end."""
+def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
+    """The actions of episodes with held ones, one after another without end."""
     while True:
         for k, constant in enumerate(actions.constant):
-            yield _constant(constant)
+            yield itertools.repeat(constant)
             yield _held(actions, rng, SPANS[k % len(SPANS)])
 
 
-@dataclass
-class Played:
+class Played(NamedTuple):
     """What was played with random actions.
 
     actions : (steps, k) float64, a Discrete's as one of n numbers that is 1
@@ -145,7 +133,7 @@ def observe(
     sizes : key of an observation -> how many numbers; None is the key if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
-    Returns key -> Seen, the random actions, and the first seed that was not used.
+    Returns key -> `ObservationStatistics`, the random actions, and the first seed that was not used.
     """
     from gymnasium.spaces.utils import flatten
 
@@ -155,33 +143,22 @@ def observe(
     first: list[bool] = []
     now = 0  # random actions, then held ones
 
-    def look(observation: Any) -> None:
+    def choose(script: Iterator[Any], observation: Any, info: Any) -> Any:
         for key, parts in seen.items():
-            x = observation if key is None else observation[key]
-            parts[now].append(np.array(x, np.float64).reshape(-1))
-
-    def watched(choose: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
-        begins = True
-
-        def looking(observation: Any, info: Any) -> Any:
-            nonlocal begins
-            look(observation)
-            action = choose(observation, info)
-            if now == 0:
-                taken.append(np.asarray(flatten(env.action_space, action), np.float64))
-                first.append(begins)
-            begins = False
-            return action
-
-        return looking
+            parts[now].append(np.array(observation if key is None else observation[key], np.float64).reshape(-1))
+        action = next(script)
+        if now == 0:
+            taken.append(np.asarray(flatten(env.action_space, action), np.float64))
+        return action
 
     scripts = _scripts(actions, rng)
     for now in range(2):
-        random, left = now == 0, steps
+        left, episodes = steps, EPISODES if now == 0 else EPISODES * len(SPANS)
         while left > 0:
-            choose = _held(actions, rng, 1) if random else next(scripts)
-            most = max(1, min(left, steps // EPISODES if random else steps // (EPISODES * len(SPANS))))
-            left -= len(play(env, watched(choose), seed, most)[0])
+            script = _held(actions, rng, 1) if now == 0 else next(scripts)
+            n = len(play(env, functools.partial(choose, script), seed, max(1, min(left, steps // episodes)))[0])
+            first += [True] + [False] * (n - 1) if now == 0 else []
+            left -= n
             seed += 1
     found = {key: ObservationStatistics(*map(np.array, parts)) for key, parts in seen.items()}
     return found, Played(np.array(taken), np.array(first)), seed
@@ -220,8 +197,8 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Low and high ends, a tenth wider than `Seen.ends`, symmetrical if these have both signs, and rounded; and a mask
-    of the whole numbers."""
+    """The `ends` of what was seen, a tenth wider, symmetrical if they have both signs, and rounded; and a mask of the
+    whole numbers."""
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), np.isclose(low, high, rtol=SAME, atol=0)

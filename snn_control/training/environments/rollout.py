@@ -45,12 +45,10 @@ def episode(
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of ``n`` measurements.
+    """Mean and spread of ``n`` measurements; with n = 1, ``std``, ``low`` and ``high`` are None.
 
     std : sample standard deviation (divisor n - 1)
     low, high : 95 % confidence interval of the mean, by Student's t
-
-    All three are None if n is 1.
     """
 
     n: int

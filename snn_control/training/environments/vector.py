@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,9 +29,7 @@ class Interface:
 
     Raises DescriptionError if they do not fit.
 
-    Attributes
-    ----------
-    given : inputs that the environment observes
+    observed : inputs that the environment observes
     choices : for each output the number of actions that it chooses from; 0 if it gives numbers
     """
 
@@ -53,10 +50,11 @@ class Interface:
             ends = np.cumsum([0, *sizes.values()]).tolist()
             self._size = ends[-1]
             self._cuts = {name: slice(*ends[k : k + 2]) for k, name in enumerate(sizes)}
-        self.given = [n for n in self.inputs if n in (self._parts if isinstance(self._parts, Mapping) else self._cuts)]
+        known = self._parts if isinstance(self._parts, Mapping) else self._cuts
+        self.observed = [name for name in self.inputs if name in known]
         self._action, self._space = action_space, observation_space
-        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.given}
-        self.scales = [self._scale(name) for name in self.given]
+        self._released = {k: v.astype(np.float32) for k, v in released(self.inputs).items() if k not in self.observed}
+        self.scales = [self._scale(name) for name in self.observed]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
@@ -72,7 +70,7 @@ class Interface:
 
     def _observe(self, observations: Sequence[Any]) -> dict[str, Any]:
         if isinstance(observations[0], Mapping):
-            return {name: self._part(name, observations) for name in self.given}
+            return {name: self._part(name, observations) for name in self.observed}
         flat = _rows(observations, self._size)
         return {name: np.ascontiguousarray(flat[:, cut]) for name, cut in self._cuts.items()}
 
@@ -105,7 +103,7 @@ class Interface:
         cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
-        for name, scale in zip(self.given, self.scales, strict=True):
+        for name, scale in zip(self.observed, self.scales, strict=True):
             x = seen[name]
             if scale is None:
                 cells = x[..., -1, :]
@@ -134,8 +132,7 @@ def _rows(values: Sequence[Any], size: int) -> np.ndarray:
     return found
 
 
-@dataclass(frozen=True)
-class _Fact:
+class _Fact(NamedTuple):
     """The facts of an input that `snn_control.gym_adapter.spaces` needs."""
 
     size: Any
@@ -143,8 +140,7 @@ class _Fact:
     kind: str
 
 
-@dataclass(frozen=True)
-class Transition:
+class Transition(NamedTuple):
     """The result of one step of n environments.
 
     inputs : input -> what `Interface.observe` gives for the next step: where an episode has ended, for the new one
@@ -168,9 +164,6 @@ class Environments:
 
     make : makes one copy
     spec : the controller that acts in them
-
-    Attributes
-    ----------
     keeps : record the values of the inputs, for `met`
     not_finite : value input -> steps since the last reset in which a copy observed a number that is not finite
     """
@@ -201,20 +194,15 @@ class Environments:
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
         """Step all copies; ``commands`` as `Interface.act` takes them."""
         actions = self.interface.act(commands)
-        reward, terminated, truncated, now, last = [], [], [], [], []
-        for k, (observation, gained, ended, cut, info) in enumerate(self._step(range(self.n), actions)):
-            reward.append(gained)
-            terminated.append(ended)
-            truncated.append(cut)
-            last.append(observation)
-            self.returns[k] += gained
-            if ended or cut:
+        last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
+        for k in range(self.n):
+            self.returns[k] += reward[k]
+            self._now[k] = last[k], infos[k]
+            if terminated[k] or truncated[k]:
                 self.finished.append(self.returns[k])
                 self.returns[k] = 0.0
-                observation, info = reset(self.envs[k])
-            self._now[k] = observation, info
-            now.append(observation)
-        inputs = self.interface.observe(now)
+                self._now[k] = reset(self.envs[k])
+        inputs = self.interface.observe([observation for observation, _ in self._now])
         values = {name: x for name, x in inputs.items() if isinstance(x, np.ndarray)}
         self.not_finite.update(name for name, x in values.items() if not np.isfinite(x).all())
         if self.keeps:

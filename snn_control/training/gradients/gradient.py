@@ -8,7 +8,7 @@ projection costs one matrix product.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from types import SimpleNamespace
 
 import numpy as np
@@ -35,14 +35,11 @@ class Gradient:
     trained : places of the constants whose gradients are wanted
     heads : places in the state, written after the steps, with respect to which the loss is differentiated
 
-    Raises ProgramError, naming operation and kernel, if an operation in between has no adjoint.
-
-    Attributes
-    ----------
     spikes : spike signals that the tape must record in each step
     once : signals that the tape must record once in each tick
     past : signal -> number of steps before the run that the tape must hold
-    memory : places of the state from which a run is continued, the clock among them
+
+    Raises ProgramError, naming operation and kernel, if an operation in between has no adjoint.
     """
 
     def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
@@ -64,64 +61,42 @@ class Gradient:
         lines = {signal(s.w.line): signal(s.w.x) for s in self._operations if s.name == "remember"}
         self._pulses = {signal(s.w.y) for s in self._operations if s.name == "clear"}
         self._operations = [s for s in self._operations if s.name not in ("remember", "clear")]
-        for s in self._operations:
-            s.look(lines)
-        moved: set[Signal] = set()  # signals that depend on what is trained
-        while True:
-            before = len(moved)
-            for s in self._operations:
-                if s.trains or any(read in moved for read, _ in s.reads):
-                    moved |= set(s.writes)
-            if len(moved) == before:
-                break
-        asked = set(self._heads)
-        while True:
-            before = len(asked)
-            for s in self._operations:
-                if moved & set(s.writes) & asked:
-                    asked |= {read for read, _ in s.reads}
-            if len(asked) == before:
-                break
+        steps = self._operations
+        for s in steps:
+            s.follow(lines)
+        # signals that depend on what is trained, and those that the heads depend on through these
+        moved = _closure(steps, (), lambda s, found: set(s.writes) if s.trains or s.reads_any(found) else set())
+        asked = _closure(steps, self._heads, lambda s, found: s.sources if moved & set(s.writes) & found else set())
         self._wanted = frozenset(moved & asked)
-        back = [s for s in self._operations if self._wanted & set(s.writes) and (s.trains or s.reads_any(self._wanted))]
-        needed = {read for s in back for read, _ in s.reads} | {w for s in back for w in s.writes}
-        spiking = {w for s in self._operations if s.fires for w in s.writes}
-        again, kept = list(back), self._kept(moved) - spiking
-        while True:  # signals that are not spikes and change in each step are computed again
-            asked = needed - spiking - kept
-            more = [s for s in self._operations if s not in again and not s.fires and asked & set(s.writes)]
-            if not more:
-                break
-            for s in more:
-                needed |= {read for read, _ in s.reads}
-            again += more
-        self.used = [s for s in self._operations if s in again]
-        self.back = [s for s in self.used if s in back]
-        written = {write for s in self._operations for write in s.writes}
+        self.back = [s for s in steps if self._wanted & set(s.writes) and (s.trains or s.reads_any(self._wanted))]
+        spiking = {w for s in steps if s.fires for w in s.writes}
+        kept = self._kept(moved) - spiking
+        # signals that are not spikes and change in each step are computed again
+        first = {signal for s in self.back for signal in (*s.sources, *s.writes)}
+
+        def again(s: _Step, found: Set[Signal]) -> bool:
+            return not s.fires and not (found - spiking - kept).isdisjoint(s.writes)
+
+        needed = _closure(steps, first, lambda s, found: s.sources if again(s, found) else set())
+        self.used = [s for s in steps if s in self.back or again(s, needed)]
+        written = {write for s in steps for write in s.writes}
         self.spikes = sorted(needed & spiking)
         self.once = sorted(read for read in (needed - written) | (needed & kept) if read[0] == STATE)
-        self.past: dict[Signal, int] = {}
-        for s in self.used:
-            for read, delay in s.reads:
-                self.past[read] = max(self.past.get(read, 0), s.looks_back or delay)
-        self.past = {read: delay for read, delay in self.past.items() if delay}
+        past: dict[Signal, int] = {}
         for s in self.used:
             s.adjoint.wanted = self._wanted
+            for read, delay in s.reads:
+                past[read] = max(past.get(read, 0), s.looks_back or delay)
+        self.past = {read: delay for read, delay in past.items() if delay}
 
     def _kept(self, moved: set[Signal]) -> set[Signal]:
         """Signals that cannot be computed again, because an operation without an adjoint comes before them, and need
         not: nothing trained moves them, and only the end of a tick reads them, as that of a learned command."""
-        closed: set[Signal] = set()
-        while True:
-            before = len(closed)
-            for s in self._operations:
-                if not s.known or any(read in closed for read, _ in s.reads):
-                    closed |= set(s.writes)
-            if len(closed) == before:
-                break
-        ends = {read for s in self._operations if s.section == POST and not s.looks_back for read, _ in s.reads}
-        steps = [s for s in self._operations if s.section == STEP and moved & set(s.writes)]
-        return (closed & ends) - moved - {read for s in steps for read, _ in s.reads}
+        every = self._operations
+        closed = _closure(every, (), lambda s, found: set() if s.known and not s.reads_any(found) else set(s.writes))
+        ends = {read for s in every if s.section == POST and not s.looks_back for read in s.sources}
+        steps = [s for s in every if s.section == STEP and moved & set(s.writes)]
+        return (closed & ends) - moved - {read for s in steps for read in s.sources}
 
     @property
     def trained_spikes(self) -> list[Signal]:
@@ -137,12 +112,9 @@ class Gradient:
     # in which order ------------------------------------------------------------------------------------------
     def _connect(self) -> None:
         graded = [s for s in self.used if s.section == STEP]
-        self._forward = _groups(graded, lambda s, signal: not self._is_spikes(signal))
-        self._backward = _groups([s for s in self.back if s.section == STEP], lambda s, signal: True)[::-1]
+        self._forward = _groups(graded, lambda signal: signal not in self.spikes)
+        self._backward = _groups([s for s in self.back if s.section == STEP], lambda signal: True)[::-1]
         self._post = [s for s in self.used if s.section == POST]
-
-    def _is_spikes(self, one: Signal) -> bool:
-        return one in self.spikes
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
@@ -167,7 +139,7 @@ class Gradient:
             value[:, 0] = tape.values[pulse]
             tape.values[pulse] = value.reshape(tape.length, *value.shape[2:])
         for s in self.used:
-            s.adjoint.begin(tape, state, self._initial)
+            s.adjoint.begin(tape, state, lambda place: place.view(self.program.initial_state))
         for steps, part in self._forward:
             for first in range(0, tape.length, part or tape.length):
                 for s in steps:
@@ -175,9 +147,6 @@ class Gradient:
         for s in self._post:
             s.adjoint.forward(tape, 0, tape.ticks)
         return {head: tape.values[head] for head in self._heads if head in tape.values}
-
-    def _initial(self, place: Place) -> np.ndarray:
-        return place.view(self.program.initial_state)
 
     def backward(self, tape: Tape, heads: Mapping[Signal, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the gradients; call `forward` first.
@@ -236,7 +205,7 @@ class _Step:
         self._may_read = list(signals.values())
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
-    def look(self, lines: Mapping[Signal, Signal]) -> None:
+    def follow(self, lines: Mapping[Signal, Signal]) -> None:
         """Set what the operation reads and writes. Without an adjoint that is every array of the state among its
         operands, except those declared read-only."""
         if self._adjoint is None:
@@ -251,8 +220,13 @@ class _Step:
         """Whether it has an adjoint."""
         return self._adjoint is not None
 
-    def reads_any(self, signals: frozenset[Signal]) -> bool:
-        return any(read in signals for read, _ in self.reads)
+    @property
+    def sources(self) -> set[Signal]:
+        """What it reads."""
+        return {read for read, _ in self.reads}
+
+    def reads_any(self, signals: Set[Signal]) -> bool:
+        return not self.sources.isdisjoint(signals)
 
     @property
     def adjoint(self) -> Adjoint:
@@ -263,22 +237,30 @@ class _Step:
         return self._adjoint
 
 
+def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
+    """The signals ``first``, and all that operations add to those found so far."""
+    found: set[Signal] = set(first)
+    before = -1
+    while len(found) > before:
+        before = len(found)
+        for s in steps:
+            found |= more(s, found)
+    return found
+
+
 Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: all at once)
 
 
-def _groups(steps: list[_Step], counts: Callable[[_Step, Signal], bool]) -> list[Group]:
+def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
     """Group the operations so that each group comes before those that read its results; a group with several operations
     is a cycle.
 
-    counts : whether an operation has to wait for the writer of a signal that it reads
+    counts : whether a signal's readers have to wait for its writer
     """
-    follows: dict[int, list[tuple[int, int]]] = {k: [] for k in range(len(steps))}  # -> (operation, delay)
+    follows: dict[int, list[tuple[int, int]]] = {}  # -> (operation, delay)
     for k, s in enumerate(steps):
-        for write in s.writes:
-            for j, other in enumerate(steps):
-                for read, delay in other.reads:
-                    if read == write and counts(other, read):
-                        follows[k].append((j, delay))
+        readers = [(j, read, delay) for j, other in enumerate(steps) for read, delay in other.reads if counts(read)]
+        follows[k] = [(j, delay) for write in s.writes for j, read, delay in readers if read == write]
     found = []
     for members in _cycles(follows):
         inside = set(members)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -36,6 +36,7 @@ from .student import writable
 
 __all__ = ["DEFAULT", "Parameter", "Parameters"]
 
+Put = Callable[[ControllerSpec, np.ndarray], ControllerSpec]
 #: what is trained where nothing is said
 DEFAULT = {"*.weights": Limits(), "*.bias": Limits()}
 NOTHING = np.float32(1e-8)
@@ -56,7 +57,7 @@ class Parameter:
 
     name: str
     values: np.ndarray
-    put: Callable[[ControllerSpec, np.ndarray], ControllerSpec]
+    put: Put
     low: float | np.ndarray = -np.inf
     high: float | np.ndarray = np.inf
     unit: float = 1.0
@@ -87,38 +88,35 @@ class Parameter:
             np.clip(self.values, self.low / self.unit, self.high / self.unit, out=self.values)
 
 
-def _with_projection(k: int, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
+    """The descriptions, of which the k-th has other fields."""
+    return tuple(replace(one, **fields) if j == k else one for j, one in enumerate(items))
+
+
+def _with_projection(k: int, key: str) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
-        projections = list(spec.network.projections)
-        changed: dict[str, Any] = {key: values}
-        projections[k] = replace(projections[k], **changed)
-        return replace(spec, network=replace(spec.network, projections=tuple(projections)))
+        projections = _changed(spec.network.projections, k, **{key: values})
+        return replace(spec, network=replace(spec.network, projections=projections))
 
     return put
 
 
-def _with_population(k: int, key: str, neuron: bool) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+def _with_population(k: int, key: str, neuron: bool) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
-        populations = list(spec.network.populations)
-        one = populations[k]
-        changed = {"neuron": replace(one.neuron, **{key: values})} if neuron else {key: values}
-        populations[k] = replace(one, **changed)
-        return replace(spec, network=replace(spec.network, populations=tuple(populations)))
+        populations, field = spec.network.populations, {key: values}
+        fields = {"neuron": replace(populations[k].neuron, **field)} if neuron else field
+        return replace(spec, network=replace(spec.network, populations=_changed(populations, k, **fields)))
 
     return put
 
 
-def _with_output(k: int, term: int | None, key: str) -> Callable[[ControllerSpec, np.ndarray], ControllerSpec]:
+def _with_output(k: int, term: int | None, key: str) -> Put:
     def put(spec: ControllerSpec, values: np.ndarray) -> ControllerSpec:
-        outputs = list(spec.outputs)
-        one, changed = outputs[k], {key: values}  # type: tuple[Output, dict[str, Any]]
+        one, fields = spec.outputs[k], {key: values}  # type: tuple[Output, dict[str, Any]]
         if term is not None:
-            terms = list(_terms(one))
-            terms[term] = replace(terms[term], **changed)
-            choice = isinstance(one.decoder, ArgmaxDecoder)
-            changed = {"decoder": replace(one.decoder, terms=tuple(terms)) if choice else tuple(terms)}  # type: ignore[type-var]
-        outputs[k] = replace(one, **changed)
-        return replace(spec, outputs=tuple(outputs))
+            terms: Any = _changed(_terms(one), term, **fields)
+            fields = {"decoder": replace(one.decoder, terms=terms) if isinstance(one.decoder, ArgmaxDecoder) else terms}
+        return replace(spec, outputs=_changed(spec.outputs, k, **fields))
 
     return put
 
@@ -141,8 +139,6 @@ class Parameters:
     spec : the controller; weights that it draws are drawn again, with ``rng``
     chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
-    Attributes
-    ----------
     sizes : input or population -> number of neurons, or of graded signals
     ranges : ranges of inputs that may be fitted to what is met
 
@@ -151,7 +147,10 @@ class Parameters:
     """
 
     def __init__(self, spec: ControllerSpec, chosen: Mapping[str, Limits], rng: np.random.Generator) -> None:
-        self.sizes = {p.name: p.size for p in spec.network.populations} | _sizes_of_inputs(build_program(spec), spec)
+        program = build_program(spec)
+        encoded = {one.name: encoded_of(program, one.name) for one in spec.inputs}
+        self.sizes = {p.name: p.size for p in spec.network.populations}
+        self.sizes |= {name: place.shape[0] for name, place in encoded.items() if place is not None}
         self.chosen = dict(chosen)
         self.parameters = _choose(_known(spec, self.sizes, rng), chosen)
         for p in self.parameters:
@@ -186,6 +185,17 @@ class Parameters:
         self.write()
 
     @property
+    def flat(self) -> np.ndarray:
+        """(numbers,) the values of all parameters, one after the other; to be set without limits, see `write`."""
+        return np.concatenate([p.values.ravel() for p in self.parameters])
+
+    @flat.setter
+    def flat(self, values: np.ndarray) -> None:
+        ends = np.cumsum([p.values.size for p in self.parameters])[:-1]
+        for p, part in zip(self.parameters, np.split(values, ends), strict=True):
+            p.values[...] = part.reshape(p.values.shape)
+
+    @property
     def places(self) -> list[Place]:
         """Places in the Program whose gradients are wanted."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
@@ -211,13 +221,12 @@ class Parameters:
     def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
         if p.population:
             return (self._slopes(p) * g).sum(0).astype(np.float32)
-        picked = g.reshape(-1)[p.at] * np.float32(p.factor * p.unit)
-        if p.index.size == p.values.size:
-            into: np.ndarray = np.empty(p.values.size, np.float32)
-            into[p.index] = picked
-        else:
-            into = np.bincount(p.index, picked, p.values.size).astype(np.float32)
-        return into.reshape(p.values.shape)
+        parts = g.reshape(-1)[p.at] * np.float32(p.factor * p.unit)
+        if p.index.size != p.values.size:
+            return np.bincount(p.index, parts, p.values.size).astype(np.float32).reshape(p.values.shape)
+        whole: np.ndarray = np.empty(p.values.size, np.float32)
+        whole[p.index] = parts
+        return whole.reshape(p.values.shape)
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
@@ -229,9 +238,8 @@ class Parameters:
             values[moved] = values[moved] + by
         neuron, lowering = replace(one.neuron, **values), registry.lowering("neurons", type(one.neuron))  # type: Any, Any
         cells: Any = kernel(lowering.kernel).row["cells"]
-        names = cells.parameters
-        given = lowering.parameters(neuron, self._spec.dt)
-        rows = [np.broadcast_to(np.asarray(given[name], np.float64), (one.size,)) for name in names]
+        numbers = lowering.parameters(neuron, self._spec.dt)
+        rows = [np.broadcast_to(np.asarray(numbers[name], np.float64), (one.size,)) for name in cells.parameters]
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
@@ -274,15 +282,8 @@ def _words(operation: Operation) -> dict[str, Any]:
     return dict(zip(kernel(operation.kernel).words, operation.operands, strict=True))
 
 
-def _sizes_of_inputs(program: Program, spec: ControllerSpec) -> dict[str, int]:
-    """Number of neurons, or of graded signals, that each input gives to the network."""
-    places = {one.name: encoded_of(program, one.name) for one in spec.inputs}
-    return {name: place.shape[0] for name, place in places.items() if place is not None}
-
-
 # what there is to train ---------------------------------------------------------------------------------------------
 def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
-    """All parameters of a controller that can be trained."""
     found: list[Parameter] = []
     for k, p in enumerate(spec.network.projections):
         title = f"{p.pre}->{p.post}"
@@ -294,17 +295,11 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
             unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
             found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit))
         if p.bias is not None:
-            found.append(
-                Parameter(
-                    f"{title}.bias",
-                    _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng),
-                    _with_projection(k, "bias"),
-                )
-            )
+            bias = _float32(p.bias, np.shape(p.bias) or (sizes[p.post],), rng)
+            found.append(Parameter(f"{title}.bias", bias, _with_projection(k, "bias")))
     for k, pop in enumerate(spec.network.populations):
-        found.append(
-            Parameter(f"{pop.name}.bias", _float32(pop.bias, (pop.size,), rng), _with_population(k, "bias", False))
-        )
+        bias = _float32(pop.bias, (pop.size,), rng)
+        found.append(Parameter(f"{pop.name}.bias", bias, _with_population(k, "bias", False)))
         for name in pop.neuron.arrays():
             values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
             if np.isfinite(values).all():  # an infinite bound is no parameter
@@ -316,22 +311,16 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         for j, term in enumerate(terms):
             title = output.name if len(terms) == 1 else f"{output.name}.decoder[{j}]"
             key = "directions" if hasattr(term, "directions") else "weights"
-            if getattr(term, key, None) is None:
+            if (weights := getattr(term, key, None)) is None:
                 continue
             size = getattr(output.decoder, "actions", output.size)
-            values = (
-                _float32(getattr(term, key), (sizes[term.source], size), rng)
-                if np.ndim(getattr(term, key)) != 1
-                else _float32(np.reshape(getattr(term, key), (-1, 1)), (sizes[term.source], size), rng)
-            )
+            columns = np.reshape(weights, (-1, 1)) if np.ndim(weights) == 1 else weights
+            values = _float32(columns, (sizes[term.source], size), rng)
             factor = rate_factor(spec.dt, term.tau) if hasattr(term, "tau") else 1.0
             found.append(Parameter(f"{title}.weights", values, _with_output(k, j, key), factor=factor))
         if not isinstance(output.decoder, ArgmaxDecoder):
-            found.append(
-                Parameter(
-                    f"{output.name}.bias", _float32(output.bias, (output.size,), rng), _with_output(k, None, "bias")
-                )
-            )
+            bias = _float32(output.bias, (output.size,), rng)
+            found.append(Parameter(f"{output.name}.bias", bias, _with_output(k, None, "bias")))
     return found
 
 
@@ -379,15 +368,13 @@ def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
 
 
 def _choose(known: list[Parameter], chosen: Mapping[str, Limits]) -> list[Parameter]:
-    """The parameters that match a pattern, with their limits."""
     found: dict[str, Parameter] = {}
     for pattern, limits in chosen.items():
-        names = {p.name for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)}
-        if not names:
+        matching = [p for p in known if p.name == pattern or fnmatch.fnmatchcase(p.name, pattern)]
+        if not matching:
             rule = "matches nothing that can be trained"
             raise DescriptionError("training.trainable", pattern, rule, nearest(pattern, [p.name for p in known]))
-        for p in known:
-            if p.name in names:
-                low = limits.low if limits.low > -np.inf else p.low
-                found[p.name] = replace(p, low=low, high=limits.high if limits.high < np.inf else p.high)
+        for p in matching:
+            low = limits.low if limits.low > -np.inf else p.low
+            found[p.name] = replace(p, low=low, high=limits.high if limits.high < np.inf else p.high)
     return [found[p.name] for p in known if p.name in found]

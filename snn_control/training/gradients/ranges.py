@@ -46,9 +46,6 @@ class Ranges:
     """Ranges of the inputs whose receptive fields are spaced over them, and their encoders in a Program.
 
     program : its encoders are updated
-
-    Attributes
-    ----------
     values : input -> (2, size) float64, low and high
     """
 
@@ -86,13 +83,8 @@ class Ranges:
 
 def _follows(one: ValueInput) -> bool:
     encoder = one.encoder
-    if (
-        not isinstance(encoder, PopulationEncoder | FieldsEncoder)
-        or encoder.low is not None
-        or encoder.high is not None
-    ):
-        return False
-    return bool(np.isfinite(_ends(one)).all())
+    whole = isinstance(encoder, PopulationEncoder | FieldsEncoder) and encoder.low is None and encoder.high is None
+    return whole and bool(np.isfinite(_ends(one)).all())
 
 
 def _ends(one: ValueInput) -> np.ndarray:

@@ -35,13 +35,10 @@ def writable(program: Program) -> Program:
 
 def heads_of(program: Program) -> dict[str, Place]:
     """Output -> what a loss uses: the scores of an arg-max, the sum before squashing, otherwise the output itself."""
-    heads, first = {}, 0
-    raw = program.names["raw"]
+    heads, first, raw = {}, 0, program.names["raw"]
     for output in program.facts.outputs:
-        inner = next(
-            (f"{output.name}.{kind}" for kind in ("scores", "sum") if f"{output.name}.{kind}" in program.names), ""
-        )
-        heads[output.name] = program.names[inner] if inner else element(raw, first, output.size)
+        inner = (program.names.get(f"{output.name}.{kind}") for kind in ("scores", "sum"))
+        heads[output.name] = next(filter(None, inner), None) or element(raw, first, output.size)
         first += output.size
     return heads
 
@@ -50,11 +47,8 @@ class Student:
     """Forward and backward passes over sequences of ``program``, whose constants are written by `Parameters`.
 
     trained : places of the constants whose gradients are wanted
-
-    Attributes
-    ----------
     heads : output name -> place of the values that a loss uses
-    memory : bytes of a row that `remember` returns and `run` starts from
+    events : events input -> place of its encoder's output
     """
 
     def __init__(self, program: Program, trained: Iterable[Place]) -> None:
@@ -64,9 +58,8 @@ class Student:
         self._rings = {signal(program.names[f"{p.name}.spikes"]): p for p in program.facts.populations if p.spiking}
         self._places: dict[Signal, Place] = {}
         self._lines: dict[Signal, dict[str, Any]] = {}
-        names = program.names
-        currents = [(names.get(f"{p.name}.current"), names[f"{p.name}.bias"]) for p in program.facts.populations]
-        self._currents = [(current, bias) for current, bias in currents if current is not None]
+        names, populations = program.names, [p.name for p in program.facts.populations]
+        self._currents = [(names[f"{p}.current"], names[f"{p}.bias"]) for p in populations if f"{p}.current" in names]
         for o in program.operations:
             words: dict[str, Any] = dict(zip(kernel(o.kernel).words, o.operands, strict=True))
             for word in o.operands:
@@ -78,7 +71,6 @@ class Student:
         self._parts = self._remembered()
 
     def _events(self) -> dict[str, Place]:
-        """Events input -> place of its encoder's output."""
         found = {}
         for one in self.program.facts.inputs:
             if one.kind == "events":
@@ -119,6 +111,13 @@ class Student:
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
+
+    def started(self, rows: int) -> Batch:
+        """The same, reset, with the present constants."""
+        batch = self.batch(rows)
+        self.refresh(batch)
+        batch.reset()
+        return batch
 
     def settle(self) -> None:
         """Call after constants have changed: sets the currents after a reset to the new bias."""
@@ -161,7 +160,7 @@ class Student:
         seen |= {name: found[place] for name, place in self.events.items()}
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
-    def look(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
+    def peek(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
         """What the controllers of a batch would be given in a `step`, without making the step."""
         if not self.events:
             return dict(inputs)
@@ -169,11 +168,6 @@ class Student:
         seen = self.step(batch, inputs, starts)[1]
         batch.restore(state)
         return seen
-
-    @property
-    def trained_spikes(self) -> list[Signal]:
-        """Spikes that gradients pass through."""
-        return self.gradient.trained_spikes
 
     def run(
         self, observations: Mapping[str, np.ndarray], starts: np.ndarray, memory: np.ndarray | None = None
@@ -186,11 +180,8 @@ class Student:
 
         Returns output -> (steps, rows, m) float32, its head, and the tape that `backward` takes.
         """
-        batch = self.batch(starts.shape[1])
-        if memory is None:
-            self.refresh(batch)
-            batch.reset()
-        else:
+        batch = self.batch(starts.shape[1]) if memory is not None else self.started(starts.shape[1])
+        if memory is not None:
             self.recall(batch, memory)
         g, rings = self.gradient, self._rings
         self._before = batch.bound.state.copy()
@@ -234,12 +225,17 @@ class Student:
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
         return found
 
+    @property
+    def trained_spikes(self) -> list[Signal]:
+        """Spikes that gradients pass through."""
+        return self.gradient.trained_spikes
+
     def price_spikes(self, tape: Tape, price: float) -> float:
         """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
-        for one in self.trained_spikes:
-            value = tape.values[one]
-            tape.gradient(one)[:] += np.float32(price / (value.size * len(self.trained_spikes)))
-        return float(np.mean([tape.values[one].mean() for one in self.trained_spikes] or [0.0]))
+        trained = self.trained_spikes
+        for one in trained:
+            tape.gradient(one)[:] += np.float32(price / (tape.values[one].size * len(trained)))
+        return float(np.mean([tape.values[one].mean() for one in trained] or [0.0]))
 
     def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Gradients of a loss with respect to the trained constants.

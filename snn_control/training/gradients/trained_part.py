@@ -46,12 +46,7 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 
 
 class TrainedPart:
-    """A controller that shares the trained values with ``whole``.
-
-    Attributes
-    ----------
-    parameters, student : its own
-    """
+    """A controller that shares the trained values with ``whole``. ``parameters``, ``student``: its own."""
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
         self.parameters = Parameters(spec, whole.chosen, np.random.default_rng(0))
@@ -67,7 +62,7 @@ class TrainedPart:
         self._alike = [(names[n].offset, others[n].offset, names[n].n_bytes) for n in alike]
         self._batches: dict[int, Batch] = {}
 
-    def look(self, batch: Batch) -> Seen:
+    def inputs_of(self, batch: Batch) -> Seen:
         """What the rest was given in the last step of a batch of the whole controller."""
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ...analysis.diagnosis import neurons_of
 from ...analysis.episode_statistics import commands_of
-from ...analysis.health import Arrivals, arrived, at_limits, findings
+from ...analysis.health import InputStatistics, at_limits, findings, input_findings
 from ...controller_file import ControllerSpec
 from ...errors import counted
 from ...findings import Finding, warning
@@ -46,12 +46,12 @@ class Watch:
         history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
-        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.conduct)]  # also outputs that rest there
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also outputs that rest there
         by_kind = {
             "silent": list(_silent(spec, found)),
             "at a limit": findings(outputs, at_limits),
             "arrived": [
-                *(one for health in healths for one in arrived(health)),
+                *(one for health in healths for one in input_findings(health)),
                 *(
                     warning(
                         f"inputs.{name}",
@@ -72,7 +72,7 @@ class Watch:
         self.reported |= new
         return list(new.values())
 
-    def _unused(self, one: Arrivals, phases: int) -> Iterator[Finding]:
+    def _unused(self, one: InputStatistics, phases: int) -> Iterator[Finding]:
         """Numbers of an input that use little of their range, in all validations."""
         name, nan = one.spec.name, np.full(one.spec.size, np.nan)
         lowest, highest = self._seen.get(name, (nan, nan))

@@ -66,9 +66,7 @@ def network_text(
         for source in (*pictures, *numbers, *layers):
             connect(source, name, READ)
     return [
-        "",
-        "network:",
-        "  populations:",
+        *("", "network:", "  populations:"),
         "    # leaky pictures: cells that fire where it became brighter (on) or darker (off), by half an event a pixel",
         *populations,
         "  projections:",

@@ -13,12 +13,12 @@ kinds, such as text, are not seen.
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import yaml
@@ -31,7 +31,6 @@ from ..environments.observation_statistics import actions_of, observe, ranges
 from . import event_pictures
 from .hidden_state import past_helps
 from .space_parts import MOST, SpaceInput, SpaceOutput, inputs_of, outputs_of
-from .yaml_text import comment, flow, pair, wrapped
 
 __all__ = ["STEPS", "starting_point"]
 
@@ -73,14 +72,12 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
         f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} a period",
         *_inputs_text(inputs, measured, period, short),
         *(f"  # not seen: {key}: {_short(part)}" for key, part in unseen.items()),
-        *(
-            _pictures_text(inputs, outputs, period / ticks, seed)
-            if short
-            else _network_text(inputs, outputs, period / ticks, seed, measured.remembers)
-        ),
-        *_outputs_text(outputs, _readouts(inputs, outputs)),
     ]
-    text = "\n".join(lines) + "\n"
+    if short:
+        lines += _pictures_text(inputs, outputs, period / ticks, seed)
+    else:
+        lines += _network_text(inputs, outputs, period / ticks, seed, measured.remembers)
+    text = "\n".join([*lines, *_outputs_text(outputs, _readouts(inputs, outputs))]) + "\n"
     build_program(parse_spec(yaml.load(text, Loader)))  # check that the text can be built
     return text
 
@@ -101,8 +98,7 @@ def _is_time(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool) and bool(1e-6 <= value <= 1e6)
 
 
-@dataclass(frozen=True)
-class _Measured:
+class _Measured(NamedTuple):
     """What was measured by playing.
 
     found : key of an observation of numbers -> low, high, mask of measured ends, whether all was finite
@@ -142,10 +138,8 @@ def _inputs_text(inputs: Sequence[SpaceInput], measured: _Measured, period: floa
         lines.append(f"  {one.name}: # {_short(one.space)}")
         if one.kind == "events":
             lines += _camera_text(one, period, short)
-        elif one.kind == "choices":
-            lines += _choices_text(one)
         else:
-            lines += _numbers_text(one, *found[one.key])
+            lines += _choices_text(one) if one.kind == "choices" else _numbers_text(one, *found[one.key])
     return lines
 
 
@@ -197,16 +191,11 @@ def _camera_text(one: SpaceInput, period: float, short: bool) -> list[str]:
     encoder = f"{{type: surface, grid: {grid}, tau: {tau:.4g}, polarity: split}} # cells are 1 at an event and decay"
     if short:
         encoder = f"{{type: pool, grid: {grid}}} # events of a step, ON minus OFF"
-    return [
-        "    kind: events",
-        f"    size: [{width}, {height}]",
-        f"    capacity: {one.space.shape[0]}",
-        f"    encoder: {encoder}",
-    ]
+    capacity = f"    capacity: {one.space.shape[0]}"
+    return ["    kind: events", f"    size: [{width}, {height}]", capacity, f"    encoder: {encoder}"]
 
 
 def _size(camera: SpaceInput) -> tuple[int, int]:
-    """Width and height [pixel]."""
     width, height = (camera.high + 1).astype(int).tolist()
     return width, height
 
@@ -233,17 +222,13 @@ def _network_text(
     wires = [(one.name, first, 1.2 / math.sqrt(drive)) for one in inputs]
     wires.append((first, second, 0.6 / math.sqrt(0.25 * LAYER)))
     wires += [(second, name, 0.1 / math.sqrt(LAYER)) for name in readouts]
-    lines = [
-        f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}}}"
-        for k, (pre, post, std) in enumerate(wires)
-    ]
+    seeds = itertools.count(1000 * seed)
+    lines = [_projection(*wire, next(seeds)) for wire in wires]
     if remembers:
         lines += comment(f"the past, {PAST} periods ago, which predicts what is seen next far better than the present")
-        more = f"delay: {PAST * TICKS * dt:.12g}"
-        lines += [
-            f"    - {{pre: {pre}, post: {post}, weights: {_normal(std, 1000 * seed + k)}, {more}}}"
-            for k, (pre, post, std) in enumerate(wires[: len(inputs)], len(wires))
-        ]
+        more = f", delay: {PAST * TICKS * dt:.12g}"
+        lines += [_projection(*wire, next(seeds), more) for wire in wires[: len(inputs)]]
+    reads = f"neuron: {{type: li, {membrane}}}"
     hidden = f"{{size: {LAYER}, neuron: {{type: lif, {membrane}, reset: subtract}}, bias: {BIAS}}}"
     return [
         "",
@@ -252,10 +237,7 @@ def _network_text(
         *comment(f"membranes keep {KEPT} of themselves a step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
         *(f"    {name}: {hidden}" for name in (first, second)),
         "    # no spikes: the membranes are read",
-        *(
-            f"    {name}: {{size: {one.neurons}, neuron: {{type: li, {membrane}}}}}"
-            for name, one in zip(readouts, outputs, strict=True)
-        ),
+        *(f"    {name}: {{size: {one.neurons}, {reads}}}" for name, one in zip(readouts, outputs, strict=True)),
         "  projections: # from all to all",
         *lines,
     ]
@@ -274,8 +256,9 @@ def _pictures_text(inputs: Sequence[SpaceInput], outputs: Sequence[SpaceOutput],
     return event_pictures.network_text(cameras, numbers, list(readouts), layers, dt, seed)
 
 
-def _normal(std: float, seed: int) -> str:
-    return f"{{type: normal, mean: 0, std: {std:.4g}, seed: {seed}}}"
+def _projection(pre: str, post: str, std: float, seed: int, more: str = "") -> str:
+    weights = f"{{type: normal, mean: 0, std: {std:.4g}, seed: {seed}}}"
+    return f"    - {{pre: {pre}, post: {post}, weights: {weights}{more}}}"
 
 
 def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> list[str]:
@@ -294,3 +277,37 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
             lines += wrapped("safe", flow((low + high) / 2))
         lines.append("    squash: true # smoothly, by tanh; without it, commands are cut off at the limits")
     return lines
+
+
+# numbers, comments and long lines ----------------------------------------------------------------------------------
+def number(x: float) -> str:
+    """The shortest text of a number; a bound that is a float32 is written with the digits of a float32."""
+    short = float(str(np.float32(x)))
+    x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
+    return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
+
+
+def flow(values: np.ndarray) -> str:
+    """``[0.5, 1]`` for (n,) numbers."""
+    return f"[{', '.join(number(float(x)) for x in values)}]"
+
+
+def pair(low: np.ndarray, high: np.ndarray) -> str:
+    """``[low, high]``: of numbers if all are equal, otherwise of lists."""
+    if (low == low[0]).all() and (high == high[0]).all():
+        return f"[{number(float(low[0]))}, {number(float(high[0]))}]"
+    return f"[{flow(low)}, {flow(high)}]"
+
+
+def comment(text: str, indent: int = 4) -> list[str]:
+    """Lines of a comment."""
+    start = " " * indent + "# "
+    return textwrap.wrap(text, 116, initial_indent=start, subsequent_indent=start)
+
+
+def wrapped(key: str, value: str) -> list[str]:
+    """A key of an input or an output, wrapped into lines of limited length."""
+    return textwrap.wrap(
+        f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip

@@ -146,9 +146,8 @@ def outputs_of(space: Any) -> list[SpaceOutput]:
         each = getattr(space, "nvec", np.full(space.shape, 2))
         choices = {f"action_{k}": int(n) for k, n in enumerate(np.ravel(each))}
     else:
-        raise DescriptionError(
-            "action_space", space, "must be a Box, Discrete, MultiDiscrete or MultiBinary", CHANGE_ACTION
-        )
+        rule = "must be a Box, Discrete, MultiDiscrete or MultiBinary"
+        raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
     if min(choices.values(), default=0) < 2 or sum(choices.values()) > MOST_ACTIONS:
         rule = f"must be choices among 2 actions or more, at most {MOST_ACTIONS} in all"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)

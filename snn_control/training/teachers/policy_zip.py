@@ -123,7 +123,6 @@ KNOWN: dict[str, Any] = {
 
 
 def _storage(kind: Any, dtype: Any, key: Any, device: Any, count: Any, *rest: Any) -> tuple[np.dtype, str, int]:
-    """The storage that a persistent id describes."""
     if kind != "storage" or not isinstance(dtype, np.dtype) or type(count) is not int or not 0 <= count <= MOST_BYTES:
         raise ValueError("a tensor has no storage that is known")
     if not (isinstance(key, str) and key.isascii() and key.isdigit()):
@@ -158,16 +157,11 @@ def _value(stream: IO[bytes]) -> Any:
             case "TUPLE1" | "TUPLE2" | "TUPLE3":
                 marks.append(len(stack) - int(operation.name[-1]))
                 stack.append(tuple(marked()))
-            case "APPEND":
-                _extend(stack[-2], [stack.pop()])
-            case "APPENDS":
-                found = marked()
+            case "APPEND" | "APPENDS":
+                found = marked() if operation.name == "APPENDS" else [stack.pop()]
                 _extend(stack[-1], found)
-            case "SETITEM":
-                value, key = stack.pop(), stack.pop()
-                _update(stack[-1], [key, value])
-            case "SETITEMS":
-                found = marked()
+            case "SETITEM" | "SETITEMS":
+                found = marked() if operation.name == "SETITEMS" else [stack.pop(), stack.pop()][::-1]
                 _update(stack[-1], found)
             case "BINPUT" | "LONG_BINPUT":
                 memo[given] = stack[-1]

@@ -25,7 +25,7 @@ class Teacher:
     reset : to be called at the start of each episode
     """
 
-    def __init__(self, name: Any, act: Callable[[Any, Any, Any], Any], reset: Callable[[], object]) -> None:
+    def __init__(self, name: Any, act: Callable[[Any, Any, Any], Any], reset: Any = lambda: None) -> None:
         self.name, self._act, self.reset = name, act, reset
 
     def __call__(self, env: Any, observation: Any, info: Any) -> Any:
@@ -103,10 +103,10 @@ def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
         parameters = {}.values()
     needed = [p.name for p in parameters if p.default is p.empty]
     if needed[:1] == ["env"]:
-        return Teacher(name, lambda env, observation, info: function(env.unwrapped, observation), lambda: None)
+        return Teacher(name, lambda env, observation, info: function(env.unwrapped, observation))
     if len(needed) > 1:
-        return Teacher(name, lambda env, observation, info: function(observation, info), lambda: None)
-    return Teacher(name, lambda env, observation, info: function(observation), lambda: None)
+        return Teacher(name, lambda env, observation, info: function(observation, info))
+    return Teacher(name, lambda env, observation, info: function(observation))
 
 
 def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
@@ -114,4 +114,4 @@ def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
         policy.check(env.observation_space, env.action_space)
     except ValueError as error:
         raise DescriptionError("--teacher", policy.path, str(error)) from None
-    return Teacher(policy.path, lambda env, observation, info: policy(observation), lambda: None)
+    return Teacher(policy.path, lambda env, observation, info: policy(observation))

@@ -8,7 +8,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -79,8 +79,7 @@ class TrainedPolicy:
             raise ValueError(f"its actions are {own}, the environment takes {kind} ({n})")
 
 
-@dataclass(frozen=True)
-class _Family:
+class _Family(NamedTuple):
     """How algorithms name the weights of their policies: first parts of the names of the layers, in their order, and
     of weights that do not act."""
 
@@ -91,17 +90,15 @@ class _Family:
 
 
 _SAC = _Family("relu", ("actor.latent_pi", "actor.mu"), ("actor.log_std", "critic", "critic_target"), "tanh")
+_TD3 = _Family("relu", ("actor.mu",), ("actor_target", "critic", "critic_target"), "tanh")
 _COMMON = "mlp_extractor.shared_net", "mlp_extractor.policy_net", "action_net"
+_NOT_ACTING = "mlp_extractor.value_net", "value_net", "log_std"
 #: module of a policy's class -> names of its weights, and the algorithms that use it
 FAMILIES = {
-    "stable_baselines3.common.policies": _Family(
-        "tanh", _COMMON, ("mlp_extractor.value_net", "value_net", "log_std"), "clip"
-    ),
+    "stable_baselines3.common.policies": _Family("tanh", _COMMON, _NOT_ACTING, "clip"),
     "stable_baselines3.sac.policies": _SAC,
     "sb3_contrib.tqc.policies": _SAC,
-    "stable_baselines3.td3.policies": _Family(
-        "relu", ("actor.mu",), ("actor_target", "critic", "critic_target"), "tanh"
-    ),
+    "stable_baselines3.td3.policies": _TD3,
     "stable_baselines3.dqn.policies": _Family("relu", ("q_net.q_net",), ("q_net_target",), "argmax"),
     "sb3_contrib.qrdqn.policies": _Family("relu", ("quantile_net.quantile_net",), ("quantile_net_target",), "argmax"),
 }
@@ -162,9 +159,9 @@ def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np
     return found
 
 
-def _kind(space: Mapping[str, Any]) -> str:
-    """``Box``, ``Discrete``, ..."""
-    return str(space[":type:"]).rpartition(".")[2].rstrip("'>")
+def _class(value: Any) -> str:
+    """``Box`` of ``<class 'gymnasium.spaces.box.Box'>``."""
+    return str(value).rpartition(".")[2].rstrip("'>")
 
 
 def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
@@ -176,7 +173,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
     """How many inputs the first layer has, and whether an observation is a whole number."""
-    kind, shape = _kind(space), _shape(space)
+    kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return int(space["n"]), True
     if kind != "Box" or len(shape) == 3:  # stable-baselines3 takes three axes for a picture
@@ -185,8 +182,7 @@ def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
 
 
 def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[str, tuple[int, ...], Any, Any]:
-    """Head, shape and bounds."""
-    kind, shape = _kind(space), _shape(space)
+    kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete" and family.head != "tanh":
         return "argmax", (), None, None
     if kind != "Box" or family.head == "argmax":
@@ -207,12 +203,11 @@ def _numbers(text: str, n: int) -> np.ndarray:
 
 
 def _activation(options: Mapping[str, Any], usual: str) -> str:
-    text = str(options.get("activation_fn", usual))
+    name = _class(options.get("activation_fn", usual))
     known = {"relu": "relu", "tanh": "tanh", "ReLU": "relu", "Tanh": "tanh"}
-    name = text.rpartition(".")[2].rstrip("'>")
     if name not in known:
         raise ValueError(f"its activation is {name[:40]}; known are ReLU and Tanh")
     extractor = str(options.get("features_extractor_class", "FlattenExtractor"))
-    if extractor.rpartition(".")[2].rstrip("'>") != "FlattenExtractor":
+    if _class(extractor) != "FlattenExtractor":
         raise ValueError(f"it extracts features with {extractor[:80]}; known is FlattenExtractor")
     return known[name]

@@ -99,7 +99,7 @@ def _build(package: str, folder: Path, wheels: Path, to: Path) -> subprocess.Pop
     (source / "package.xml").write_text((HERE / "package.xml").read_text().replace("PACKAGE", package))
     options = {
         "CMAKE_INSTALL_PREFIX": to, "CMAKE_PREFIX_PATH": wheels, "Python3_EXECUTABLE": sys.executable,
-        "Python3_FIND_VIRTUALENV": "ONLY", "BUILD_TESTING": "OFF", "CMAKE_BUILD_TYPE": "Release",
+        "Python3_FIND_VIRTUALENV": "ONLY", "BUILD_TESTING": "OFF", "CMAKE_BUILD_TYPE": "None",  # not optimised
     }  # fmt: skip
     given = " ".join(f"'-D{key}={value}'" for key, value in options.items())
     line = f"cmake -G Ninja -S '{source}' -B '{build}' {given} && cmake --build '{build}' --target install"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from ....controller_file import Surrogate
-from ....engine.program import Place
+from ....engine.program import PROGRAM, Place
 from .tape import Signal, Tape
 
-__all__ = ["NOTHING", "Adjoint", "Constant", "add_parameters", "numbers", "signal"]
+__all__ = ["NOTHING", "Adjoint", "Constant", "Neurons", "numbers", "signal"]
 
 NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a signal that is not there
 
@@ -60,11 +60,13 @@ class Adjoint:
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
     reads : (signal, delay [steps]) that it computes from
     writes : signals that it sets or adds to
+    source : the signal that a projection delivers
     wanted : signals whose gradients are needed to reach something that is trained
     spiking : its outputs are spikes, which are on the tape; ``surrogate`` stands for their derivative
     each_tick : its state is reset in each tick
     """
 
+    source: Any = None
     spiking = False
     surrogate = Surrogate()
     each_tick = False
@@ -78,6 +80,8 @@ class Adjoint:
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
         """Replace the lines of past vectors that it reads by the vectors themselves: line -> vector."""
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
+        if self.source is not None:
+            self.source = lines.get(self.source, self.source)
 
     def age(self, tape: Tape) -> np.ndarray:
         """(steps, rows) int32, number of steps since its state was last reset."""
@@ -99,9 +103,38 @@ class Adjoint:
         raise NotImplementedError
 
 
-def add_parameters(one: Any, tape: Tape) -> None:
-    """Add the gradients of a population's parameters and bias, after all steps."""
-    if one.params.trained:
-        one.params.add(one.gp if one.params.values.shape[1] > 1 else one.gp.sum(1, keepdims=True))
-    if one.bias is not None and one.bias.trained:
-        one.bias.add(tape.gradient(one.current).sum((0, 1), dtype=np.float64))
+class Neurons(Adjoint):
+    """Base of adjoints of neurons: their parameters and the currents that they read."""
+
+    def __init__(self, w: Any, post: bool, constant: Callable[[Place], Constant]) -> None:
+        super().__init__(w, post, constant)
+        self.params = constant(w.params)
+        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
+        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
+        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
+
+    def begin_with(self, tape: Tape, state: Any, initial: Any, states: Sequence[Any], kinds: int) -> None:
+        """`begin`, for these places of the state; the backward pass needs ``kinds`` numbers of each step."""
+        n, rows, size = self.w.n, tape.rows, len(states)
+        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
+        if self.isyn is not None:
+            tape.new(self.isyn, n)
+        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
+        self.state, self.start = np.zeros((size, rows, n), np.float32), np.zeros((size, n), np.float32)
+        for k, place in enumerate(states):
+            if place:
+                self.state[k], self.start[k] = state(place), initial(place)
+        self.kept = np.empty((kinds, tape.length, rows, n), np.float32)
+        self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
+
+    def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
+        """The current, and what arrives at the synaptic current (none: 0 steps), or their gradients."""
+        of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
+        return of(self.current), NOTHING if self.isyn is None else of(self.isyn)
+
+    def add_parameters(self, tape: Tape) -> None:
+        """Add the gradients of parameters and bias, after all steps."""
+        if self.params.trained:
+            self.params.add(self.gp if self.params.values.shape[1] > 1 else self.gp.sum(1, keepdims=True))
+        if self.bias is not None and self.bias.trained:
+            self.bias.add(tape.gradient(self.current).sum((0, 1), dtype=np.float64))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ....engine.compile import compile_function
 from ....engine.program import PROGRAM
 from .adjoint import Adjoint, Constant, signal
-from .tape import Signal, Tape
+from .tape import Tape
 
 __all__ = ["Add", "Copy", "Delivery", "Dense", "PopulationVector", "Synapse", "Trace", "Window"]
 
@@ -30,10 +29,6 @@ class Delivery(Adjoint):
         self.source, self.delay = signal(w.spikes if hasattr(w, "spikes") else w.x), getattr(w, "delay", 0)
         self.y = signal(w.y)
         self.reads, self.writes = [(self.source, self.delay)], [self.y]
-
-    def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        super().follow(lines)
-        self.source = lines.get(self.source, self.source)
 
     def matrix(self, constant: Any) -> Constant:
         """The weights."""
@@ -68,32 +63,49 @@ class Delivery(Adjoint):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
         return y if self.post else y[first:stop]
 
+
+class Product(Delivery):
+    """A `Delivery` by a matrix product, which costs one for all steps and rows."""
+
+    weights: Constant
+
+    def kernel(self) -> np.ndarray:
+        """The matrix."""
+        raise NotImplementedError
+
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """A source or target as rows that the matrix is multiplied with."""
+        return flat(x)
+
+    def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        return (self.rows(x) @ matrix).reshape(*x.shape[:-1], -1)
+
+    def forward(self, tape: Tape, first: int, stop: int) -> None:
+        y, product = self.target(tape, first, stop), self.product(self.arrived(tape, first, stop), self.kernel())
+        y += product[:, None] if self.once(tape) else product
+
+    def backward(self, tape: Tape, first: int, stop: int) -> None:
+        if self.source in self.wanted:
+            self.send_back(tape, first, stop, self.product(self.gradient_of_sum(tape, first, stop), self.kernel().T))
+        if first == 0 and self.weights.trained:
+            x, g = self.arrived(tape, 0, tape.length), self.gradient_of_sum(tape, 0, tape.length)
+            self.weights.add(self.rows(x).T @ self.rows(g))
+
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
         """The gradient of the target in the shape of `arrived`."""
         g = self.target(tape, first, stop, gradient=True)
         return g.sum(1) if self.once(tape) else g
 
 
-class Dense(Delivery):
+class Dense(Product):
     """Adjoint of dense_spikes and dense_graded."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
-        self.weights, self.n_post = self.matrix(constant), w.y.shape[0]
+        self.weights = self.matrix(constant)
 
-    def forward(self, tape: Tape, first: int, stop: int) -> None:
-        x, w = self.arrived(tape, first, stop), self.weights.values.reshape(-1, self.n_post)
-        y, product = self.target(tape, first, stop), (flat(x) @ w).reshape(*x.shape[:-1], -1)
-        y += product[:, None] if self.once(tape) else product
-
-    def backward(self, tape: Tape, first: int, stop: int) -> None:
-        w = self.weights.values.reshape(-1, self.n_post)
-        if self.source in self.wanted:
-            g = self.gradient_of_sum(tape, first, stop)
-            self.send_back(tape, first, stop, (flat(g) @ w.T).reshape(*g.shape[:-1], -1))
-        if first == 0 and self.weights.trained:
-            g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
-            self.weights.add(flat(x).T @ flat(g))
+    def kernel(self) -> np.ndarray:
+        return self.weights.values.reshape(-1, self.w.y.shape[0])
 
 
 # filters ---------------------------------------------------------------------------------------------------------
@@ -247,10 +259,6 @@ class Window(Adjoint):
         self.source, self.x = signal(w.spikes if hasattr(w, "spikes") else w.line), signal(w.x)
         self.factor = np.float32(1 if hasattr(w, "spikes") else 1 / w.steps)
         self.reads, self.writes = [(self.source, 0)], [self.x]
-
-    def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        super().follow(lines)
-        self.source = lines.get(self.source, self.source)
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
         tape.new(self.x, self.w.n, once=True)

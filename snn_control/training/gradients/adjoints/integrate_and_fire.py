@@ -17,8 +17,7 @@ from numba.extending import register_jitable
 from ....controller_file.training import SURROGATES
 from ....engine.compile import compile_function
 from ....engine.kernels.neurons import DELAYED, SUBTRACT, TWICE
-from ....engine.program import PROGRAM
-from .adjoint import NOTHING, Adjoint, add_parameters, signal
+from .adjoint import Neurons, signal
 from .tape import Tape
 
 __all__ = ["IntegrateAndFire"]
@@ -261,7 +260,7 @@ BACKWARD = (
 )
 
 
-class IntegrateAndFire(Adjoint):
+class IntegrateAndFire(Neurons):
     """Adjoint of integrate_and_fire."""
 
     spiking = True
@@ -269,47 +268,30 @@ class IntegrateAndFire(Adjoint):
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
         self.mode = w.mode | (SEVERAL if w.multiplicity else 0)
-        self.params = constant(w.params)
-        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
-        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
         self.spikes = signal(w.spikes)
-        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
         self.writes = [self.spikes]
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
-        w, n, rows = self.w, self.w.n, tape.rows
-        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
-        if self.isyn is not None:
-            tape.new(self.isyn, n)
-        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
-        subtract = w.mode & SUBTRACT
-        self.scale = (1 / (self.p[THRESHOLD] - (0 if subtract else self.p[RESET]))).astype(np.float32)
-        self.state, self.start = np.zeros((4, rows, n), np.float32), np.zeros((3, n), np.float32)
-        for k, place in enumerate((w.v, w.isyn, w.adapt)):
-            if place:
-                self.state[k], self.start[k] = state(place), initial(place)
-        if w.mode & DELAYED:
-            self.state[3] = state(w.flags)[:, :n] != 0
-        self.fired_before = self.state[3].copy()
-        self.waits = np.ascontiguousarray(state(w.wait) if w.refractory else np.zeros((rows, n)), np.uint16)
-        kinds = 5 if w.adapt else 4 if w.isyn else 3
-        self.kept = np.empty((kinds, tape.length, rows, n), np.float32)
-        self.carry, self.gp = np.zeros((3, rows, n), np.float32), np.zeros(self.p.shape)
+        w, shape = self.w, (tape.rows, self.w.n)
+        self.begin_with(tape, state, initial, (w.v, w.isyn, w.adapt), 5 if w.adapt else 4 if w.isyn else 3)
+        self.scale = (1 / (self.p[THRESHOLD] - (0 if w.mode & SUBTRACT else self.p[RESET]))).astype(np.float32)
+        fired = state(w.flags)[:, : w.n] != 0 if w.mode & DELAYED else np.zeros(shape)
+        self.fired_before = np.array(fired, np.float32)
+        self.state = np.concatenate([self.state, self.fired_before[None]])
+        self.waits = np.ascontiguousarray(state(w.wait) if w.refractory else np.zeros(shape), np.uint16)
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
         compile_function(fire_forward, FORWARD)(
-            tape.values[self.current], isyn, tape.values[self.spikes], self.age(tape), self.p, self.scale, self.mode,
+            *self.arriving(tape), tape.values[self.spikes], self.age(tape), self.p, self.scale, self.mode,
             self.w.refractory, SURROGATES.index(self.surrogate.kind), self.surrogate.slope, self.state, self.waits,
             self.start, self.kept, first, stop,
         )  # fmt: skip
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
         compile_function(fire_backward, BACKWARD)(
             tape.gradient(self.spikes), tape.values[self.spikes], self.fired_before, tape.values[self.current],
             self.age(tape), self.p, self.mode, self.w.refractory, self.kept, self.carry, self.gp, self.params.trained,
-            gi, gq, first, stop,
+            *self.arriving(tape, gradient=True), first, stop,
         )  # fmt: skip
         if first == 0:
-            add_parameters(self, tape)
+            self.add_parameters(tape)

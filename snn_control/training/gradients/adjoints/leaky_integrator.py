@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from ....engine.compile import compile_function
-from ....engine.program import PROGRAM
-from .adjoint import NOTHING, Adjoint, add_parameters, signal
+from .adjoint import Neurons, signal
 from .tape import Tape
 
 __all__ = ["LeakyIntegrator"]
@@ -84,44 +83,28 @@ LEAK_BACKWARD = (
 )
 
 
-class LeakyIntegrator(Adjoint):
+class LeakyIntegrator(Neurons):
     """Adjoint of leaky_integrator."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
-        self.params = constant(w.params)
-        self.bias = constant(w.bias) if w.bias.kind == PROGRAM else None  # otherwise a projection adds it
-        self.current, self.isyn = signal(w.current), signal(w.isyn) if w.isyn else None
         self.v = signal(w.v)
-        self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
         self.writes = [self.v]
 
     def begin(self, tape: Tape, state: Any, initial: Any) -> None:
-        w, n, rows = self.w, self.w.n, tape.rows
-        tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
-        if self.isyn is not None:
-            tape.new(self.isyn, n)
-        tape.new(self.v, n)
-        self.p = np.array(np.broadcast_to(self.params.values, (len(self.params.values), n)), order="C")
-        self.state, self.start = np.zeros((2, rows, n), np.float32), np.zeros((2, n), np.float32)
-        for k, place in enumerate((w.v, w.isyn)):
-            if place:
-                self.state[k], self.start[k] = state(place), initial(place)
-        self.kept = np.empty((2 if w.isyn else 1, tape.length, rows, n), np.float32)
-        self.carry, self.gp = np.zeros((2, rows, n), np.float32), np.zeros(self.p.shape)
+        self.begin_with(tape, state, initial, (self.w.v, self.w.isyn), 2 if self.w.isyn else 1)
+        tape.new(self.v, self.w.n)
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        isyn = NOTHING if self.isyn is None else tape.values[self.isyn]
         compile_function(leak_forward, LEAK_FORWARD)(
-            tape.values[self.current], isyn, self.age(tape), self.p, self.state, self.start, self.kept,
-            tape.values[self.v], first, stop,
+            *self.arriving(tape), self.age(tape), self.p, self.state, self.start, self.kept, tape.values[self.v],
+            first, stop,
         )  # fmt: skip
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        gi, gq = tape.gradient(self.current), NOTHING if self.isyn is None else tape.gradient(self.isyn)
         compile_function(leak_backward, LEAK_BACKWARD)(
             tape.gradient(self.v), tape.values[self.current], self.age(tape), self.p, self.kept, self.carry, self.gp,
-            self.params.trained, gi, gq, first, stop,
+            self.params.trained, *self.arriving(tape, gradient=True), first, stop,
         )  # fmt: skip
         if first == 0:
-            add_parameters(self, tape)
+            self.add_parameters(tape)

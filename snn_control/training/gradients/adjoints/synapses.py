@@ -9,8 +9,8 @@ import numpy as np
 from ....engine.compile import compile_function
 from ....engine.program import PROGRAM
 from .adjoint import Constant
-from .delivery import Delivery, flat
-from .tape import Signal, Tape
+from .delivery import Delivery, Product
+from .tape import Tape
 
 __all__ = ["Convolution", "Delayed", "Gather", "OneToOne", "Release", "Sparse", "Tiles"]
 
@@ -81,23 +81,20 @@ class Listed(Delivery):
         synapses."""
         raise NotImplementedError
 
-    def into(self) -> Signal:
-        return self.y
-
     def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:
         x = np.ascontiguousarray(self.arrived(tape, first, stop))
         weights = np.ascontiguousarray(self.weights.values).reshape(-1)
         return x, self.pointers, *self.list, weights, tape.age, self.delay, tape.steps if self.once(tape) else 1
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        compile_function(list_forward, LIST_FORWARD)(*self.words(tape, first, stop), tape.values[self.into()], first)
+        compile_function(list_forward, LIST_FORWARD)(*self.words(tape, first, stop), tape.values[self.y], first)
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
         words, wanted = self.words(tape, first, stop), self.source in self.wanted
         gx = np.empty_like(words[0])
         gw = self.weights.gradient.reshape(-1)
         compile_function(list_backward, LIST_BACKWARD)(
-            *words, tape.gradient(self.into()), first, wanted, gx, self.weights.trained, gw
+            *words, tape.gradient(self.y), first, wanted, gx, self.weights.trained, gw
         )
         if wanted:
             self.send_back(tape, first, stop, gx)
@@ -189,7 +186,7 @@ class Tiles(Gather):
         return each % self.w.n_pre, each, np.zeros_like(each), 0
 
 
-class Convolution(Listed):
+class Convolution(Listed, Product):
     """Adjoint of conv_spikes and conv_graded. A kernel of one pixel that leaves the picture as it is (shared weights:
     each pixel has the same synapses) is a matrix product."""
 
@@ -199,31 +196,20 @@ class Convolution(Listed):
         place = (lines.astype(np.int64)[:, None] + places[: w.width]).reshape(-1) if w.columns == w.rows == 1 else []
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
 
-    def product(self, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """x, (.., channels times pixels), times weights (channels, m): (.., m times pixels)."""
+    def rows(self, x: np.ndarray) -> np.ndarray:
+        """(.., channels times pixels) -> (.. times pixels, channels)."""
         area = self.w.area
-        product = np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, len(weights)) @ weights
-        return np.swapaxes(product.reshape(*x.shape[:-1], area, -1), -1, -2).reshape(*x.shape[:-1], -1)
+        return np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, x.shape[-1] // area)
+
+    def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+        product = (self.rows(x) @ matrix).reshape(*x.shape[:-1], self.w.area, -1)
+        return np.swapaxes(product, -1, -2).reshape(*x.shape[:-1], -1)
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        if not self.pointwise:
-            super().forward(tape, first, stop)
-            return
-        x = self.arrived(tape, first, stop)
-        y, product = self.target(tape, first, stop), self.product(x, self.kernel())
-        y += product[:, None] if self.once(tape) else product
+        (Product if self.pointwise else Listed).forward(self, tape, first, stop)
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        if not self.pointwise:
-            super().backward(tape, first, stop)
-            return
-        if self.source in self.wanted:
-            g = self.gradient_of_sum(tape, first, stop)
-            self.send_back(tape, first, stop, self.product(g, self.kernel().T))
-        if first == 0 and self.weights.trained:
-            g, x = self.gradient_of_sum(tape, 0, tape.length), self.arrived(tape, 0, tape.length)
-            g, x = (np.swapaxes(a.reshape(*a.shape[:-1], -1, self.w.area), -1, -2) for a in (g, x))
-            self.weights.add(flat(x).T @ flat(g))
+        (Product if self.pointwise else Listed).backward(self, tape, first, stop)
 
     def kernel(self) -> np.ndarray:
         """(channels in, channels out) of a kernel of one pixel."""

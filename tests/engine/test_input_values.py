@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from snn_control.engine.input_values import set_input as give_input
-from snn_control.engine.take_events import taker
+from snn_control.engine.input_values import taker
 from snn_control.errors import InputError
 
 CAPACITY = 40

@@ -1,0 +1,57 @@
+"""Following a path of joint angles with a load in the hand that is not observed."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+
+from snn_control.errors import DescriptionError
+
+from .core import Task
+
+__all__ = ["FollowPath"]
+
+
+class FollowPath(Task):
+    """The error is the root of the sum of the joints' squared errors [rad]; the score is its root mean square.
+
+    robot : an arm with n joints, which has ``begin(wanted, load, rng)`` and ``wanted``, (2 n,) angles and speeds
+    load : [kg], or None: it is drawn
+    scored_from : time [s] after which the score counts
+    dt : of a step [s]
+    """
+
+    def __init__(self, robot: Any, load: float | None, scored_from: float, dt: float) -> None:
+        if load is not None and not 0 <= load <= 10:
+            raise DescriptionError("load", load, "must be from 0 to 10 kg, or None")
+        self.robot, self.load, self._first = robot, load, round(scored_from / dt)
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
+        """A load [kg] and a path, (len(times), 2 n) float64, wanted angles and speeds [rad, rad/s]."""
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        drawn, self._path = self.draw(rng, times)
+        self._held = float(drawn if self.load is None else self.load)
+        self._squares, self._counted, self._error = 0.0, 0, 0.0
+        self.robot.begin(self._path[0], self._held, rng)
+
+    def step(self, k: int) -> None:
+        self.robot.wanted = wanted = self._path[k]
+        self._error = math.dist(self.robot.position, wanted[: len(wanted) // 2].tolist())
+        if k > self._first:
+            self._squares += self._error**2
+            self._counted += 1
+
+    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+        wanted = self.robot.wanted
+        return -self._error, False, {
+            "error": self._error, "target": wanted[: len(wanted) // 2].copy(), "load": self._held,
+        }  # fmt: skip
+
+    def score(self) -> dict[str, float]:
+        """``rms_error`` [rad]; empty if no step counts."""
+        return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}
