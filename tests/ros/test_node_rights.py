@@ -17,7 +17,7 @@ from rclpy.lifecycle import TransitionCallbackReturn
 from rclpy.qos import QoSProfile
 
 from snn_control.realtime.loop import Loop
-from snn_control.ros import ENDS
+from snn_control.ros import STOP_SIGNALS
 from snn_control.ros.nodes.controller_node import ControllerNode
 from snn_control.ros.nodes.process import Stop, _Dds, dds_threads, given_priority, missing_rights
 from snn_control.ros.ports import base as port_base
@@ -39,7 +39,7 @@ def inside(ros, tmp_path):
     """An active controller node in this process that is not spun."""
     parameters = {"controller_file": str(write(tmp_path)), "priority": 0}
     given = [rclpy.parameter.Parameter(name, value=value) for name, value in parameters.items()]
-    mask, handlers = signal.pthread_sigmask(signal.SIG_BLOCK, ()), {n: signal.getsignal(n) for n in ENDS}
+    mask, handlers = signal.pthread_sigmask(signal.SIG_BLOCK, ()), {n: signal.getsignal(n) for n in STOP_SIGNALS}
     stop = Stop()
     node = ControllerNode(stop, parameter_overrides=given)
     assert node.loop.running
