@@ -172,7 +172,14 @@ class SignedEncoder(Encoder):
 
 
 @dataclass(frozen=True, eq=False)
-class DeltaEncoder(Encoder):
+class _OnChange(Encoder):
+    threshold: EachPositive = 0.1
+    neuron: NeuronModel | None = ONCE
+
+    selective: ClassVar[bool] = True
+
+
+class DeltaEncoder(_OnChange):
     """Send on change: if x is at least ``threshold`` away from the value last sent, it gives a pulse of 1 in the first
     step of the tick, and x becomes the value last sent, which starts at 0. ON channels of all dimensions, then OFF.
 
@@ -180,14 +187,8 @@ class DeltaEncoder(Encoder):
     neuron : the default fires once for each pulse
     """
 
-    threshold: EachPositive = 0.1
-    neuron: NeuronModel | None = ONCE
 
-    selective: ClassVar[bool] = True
-
-
-@dataclass(frozen=True, eq=False)
-class StepForwardEncoder(DeltaEncoder):
+class StepForwardEncoder(_OnChange):
     """Step-forward: as `DeltaEncoder`, but the value last sent moves by the threshold, once a tick, so that the sum of
     the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358)."""
 

@@ -106,7 +106,7 @@ def _signed(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
 def _changes(b: Builder, spec: coding.ValueInput, held: Place) -> Place:
     drive, sent = _currents(b, spec, 2 * spec.size), b.layout.state(f"{spec.name}.sent", "float32", spec.size)
     words = {"values": held, "out": drive, "sent": sent, "threshold": _numbers(b, spec, "threshold")}
-    whole = not isinstance(spec.encoder, coding.StepForwardEncoder)
+    whole = isinstance(spec.encoder, coding.DeltaEncoder)
     b.emit(PRE, "changes", n=spec.size, whole=whole, **words, label=spec.name)
     return drive
 
