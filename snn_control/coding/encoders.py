@@ -173,6 +173,12 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class _OnChange(Encoder):
+    """Base of encoders that send changes.
+
+    threshold : > 0, a number or (dimensions,)
+    neuron : the default fires once for each pulse
+    """
+
     threshold: EachPositive = 0.1
     neuron: NeuronModel | None = ONCE
 
@@ -181,11 +187,7 @@ class _OnChange(Encoder):
 
 class DeltaEncoder(_OnChange):
     """Send on change: if x is at least ``threshold`` away from the value last sent, it gives a pulse of 1 in the first
-    step of the tick, and x becomes the value last sent, which starts at 0. ON channels of all dimensions, then OFF.
-
-    threshold : > 0, a number or (dimensions,)
-    neuron : the default fires once for each pulse
-    """
+    step of the tick, and x becomes the value last sent, which starts at 0. ON channels of all dimensions, then OFF."""
 
 
 class StepForwardEncoder(_OnChange):
