@@ -257,7 +257,10 @@ class World(gymnasium.Env):
         return None if self.render_mode is None else self.picture()
 
     def _observe(self) -> dict[str, np.ndarray]:
-        return {name: value for part in self._parts for name, value in part.observe().items()}
+        observation: dict[str, np.ndarray] = {}
+        for part in self._parts:
+            observation.update(part.observe())
+        return observation
 
     def _judge(self) -> tuple[float, bool, dict[str, Any]]:
         reward, over, info = self.task.judge()

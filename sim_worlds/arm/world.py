@@ -56,8 +56,8 @@ class Arm(Robot):
         self.position, self.velocity = [q1, q2], [v1, v2]
 
     def observe(self) -> dict[str, np.ndarray]:
-        seen = np.concatenate([self.state, self.wanted])
-        return {name: seen[2 * k : 2 * k + 2] for k, name in enumerate(self.observation_spaces)}
+        rows = np.concatenate([self.state, self.wanted]).reshape(4, 2)
+        return dict(zip(self.observation_spaces, rows, strict=True))
 
 
 class FollowSines(FollowPath):

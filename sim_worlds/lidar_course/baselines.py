@@ -22,10 +22,10 @@ STUCK = 0.25  # m, free at most where the robot is stuck
 class FollowTheGap(Baseline):
     """Turn towards the gap that is deepest for a robot of this width; drive as fast as the way ahead allows.
 
-    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): each obstacle is as wide as it is, plus
-    ``clearance`` on both sides. So a direction is as free as the nearest beam whose widened obstacle covers it. Of the
-    directions within ``max_heading``, those are good whose freedom, less ``heading_cost`` for each radian from ahead,
-    is within ``tolerance`` of the best; the way goes through the middle of the good ones around the best.
+    After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): obstacles are widened by ``clearance`` on
+    both sides, so the free depth of a direction is that of the nearest beam whose widened obstacle covers it. The score
+    of a direction within ``max_heading`` is its free depth minus ``heading_cost`` for each radian from straight ahead.
+    The robot drives through the middle of the directions next to the best whose score is within ``tolerance`` of it.
 
     clearance : radius of the robot plus a distance to keep [m]
     min_clearance : the same where nothing is free for ``min_depth`` [m] otherwise, and of what the robot stops for

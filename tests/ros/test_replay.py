@@ -48,7 +48,7 @@ def replayed(file):
 
 
 def replayed_by_code_for_any_processor(file):
-    """The same in another process, with code that is generated for any processor."""
+    """`replayed` in a process of its own, with code generated for any processor."""
     line = [sys.executable, "-m", "snn_control", "replay", str(file), "--json"]
     environment = {"PYTHONPATH": str(CHECKOUT), "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
     done = subprocess.run(line, capture_output=True, text=True, env=os.environ | environment, timeout=280, check=False)

@@ -113,7 +113,7 @@ class Student:
         return self._batches[rows]
 
     def started(self, rows: int) -> Batch:
-        """The same, reset, with the present constants."""
+        """`batch`, reset, with the current constants."""
         batch = self.batch(rows)
         self.refresh(batch)
         batch.reset()
