@@ -256,9 +256,9 @@ def test_a_controller_that_dies_in_lockstep_is_named(tmp_path, start, robot):
 
 def test_an_environment_in_the_current_folder_is_found(tmp_path, monkeypatch):
     (tmp_path / "own_world.py").write_text(
-        'import gymnasium\ngymnasium.register("Own-v0", "gymnasium.envs.classic_control:CartPoleEnv")\n'
+        'import gymnasium\ngymnasium.register("InFolder-v0", "gymnasium.envs.classic_control:CartPoleEnv")\n'
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
-    env = WorldNode._make(None, "own_world:Own-v0", "{render_mode: rgb_array}")
-    assert (env.spec.id, env.render_mode) == ("Own-v0", "rgb_array")
+    env = WorldNode._make(None, "own_world:InFolder-v0", "{render_mode: rgb_array}")
+    assert (env.spec.id, env.render_mode) == ("InFolder-v0", "rgb_array")
