@@ -19,7 +19,7 @@ help: ## this list
 demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller as ROS 2 nodes; ends with a report
 	$(BIN)/snn_control demo
 
-test: style ## lint, types and all tests, with caches that begin empty (what .ci/run runs)
+test: style ## lint, types and all tests, with an empty home folder (what .ci/run runs)
 	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
 test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders and 64-bit ARM, which `make test` skips

@@ -1,7 +1,8 @@
-"""``python -m tests [ARGUMENTS OF PYTEST]``: all tests, as on a machine that has never seen the project.
+"""``python -m tests [ARGUMENTS OF PYTEST]``: all tests, with an empty home folder.
 
-The home folder, and with it every cache (compiled kernels, packages of messages, fonts, Python's bytecode), begins
-empty and is thrown away at the end: a warm cache hides nothing. `pytest` alone keeps using the caches of the user.
+Only what is found by a digest of all that it was made from is kept between runs, in the user's cache: compiled kernels
+and packages of messages. Everything else that lies in the home folder (fonts, settings, Python's bytecode) begins empty
+and is thrown away at the end.
 
 First everything that does not watch the clock, on all cores, then the tests marked ``timed``, two at a time. The
 packages of messages are built meanwhile; the fixture ``interfaces`` waits for them.
@@ -20,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from snn_control.engine.code_cache import usable_folder
+
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
 PHASES = (
@@ -30,7 +33,7 @@ NO_TESTS = 5  # exit code of pytest
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PATIENCE = 5.0  # s for a group that was told to end
 #: what leads out of the home folder, or forbids to write there
-ELSEWHERE = ("SNN_CONTROL_CACHE", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONDONTWRITEBYTECODE", "ROS_HOME",
+ELSEWHERE = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "PYTHONDONTWRITEBYTECODE", "ROS_HOME",
              "ROS_LOG_DIR", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")  # fmt: skip
 
 
@@ -44,6 +47,7 @@ def environment(home: Path) -> dict[str, str]:
             (home / here).symlink_to(there)
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
     # the hundreds of processes that tests start would otherwise each compile all their modules
+    kept["SNN_CONTROL_CACHE"] = str(usable_folder() or home / ".cache" / "snn_control")
     return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
 
 

@@ -1,4 +1,4 @@
-"""``make test`` begins with an empty home: no cache hides a fault that a new machine would show."""
+"""``make test`` begins with an empty home: only what is found by a digest is kept from a run before."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests import __main__ as runner
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_nothing_leads_out_of_the_home_but_the_settings_of_pip(tmp_path, monkeypatch):
+def test_nothing_leads_out_of_the_home_but_the_settings_of_pip_and_compiled_code(tmp_path, monkeypatch):
     user, home = tmp_path / "user", tmp_path / "home"
     (user / "settings/pip").mkdir(parents=True)
     (user / "settings/pip/pip.conf").write_text("[global]\n")
@@ -22,11 +22,13 @@ def test_nothing_leads_out_of_the_home_but_the_settings_of_pip(tmp_path, monkeyp
     home.mkdir()
     monkeypatch.setenv("HOME", str(user))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(user / "settings"))
-    for name in ("XDG_CACHE_HOME", "SNN_CONTROL_CACHE", "MPLCONFIGDIR"):
+    monkeypatch.setenv("SNN_CONTROL_CACHE", str(tmp_path / "compiled"))
+    for name in ("XDG_CACHE_HOME", "MPLCONFIGDIR"):
         monkeypatch.setenv(name, str(user))
     monkeypatch.setenv("KEPT", "1")
     given = runner.environment(home)
     assert (given["HOME"], given["KEPT"]) == (str(home), "1")
+    assert given["SNN_CONTROL_CACHE"] == str(tmp_path / "compiled")
     assert [name for name, value in given.items() if str(user) in value] == []
     assert (home / ".config/pip/pip.conf").read_text() == "[global]\n"
     assert sorted(path.name for path in home.iterdir()) == [".config", ".netrc"]

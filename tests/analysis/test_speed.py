@@ -54,7 +54,9 @@ def test_a_stimulus_from_ports_is_the_stimulus_from_observations(spec):
 
 
 @pytest.mark.timed
-def test_the_largest_rate_is_one_that_the_loop_kept(spec):
+def test_the_largest_rate_is_one_that_the_loop_kept(spec, monkeypatch):
+    monkeypatch.setattr(speed, "LATE", 0.1)  # a noisy machine may keep no rate with the limit that `bench` has
+    monkeypatch.setattr(speed, "HOPELESS", 0.2)
     controller = Controller.from_spec(spec)
     controller.step({})
     found = speed.largest_rate(controller, 2000.0, 0.2)

@@ -21,6 +21,8 @@ import tempfile
 from importlib.metadata import distributions
 from pathlib import Path
 
+from snn_control.engine.code_cache import usable_folder
+
 __all__ = ["PACKAGES", "Unavailable", "environment", "prefix", "use"]
 
 HERE = Path(__file__).parent
@@ -111,7 +113,7 @@ def _build(package: str, folder: Path, wheels: Path, to: Path) -> subprocess.Pop
 
 def prefix() -> Path:
     """The folder that the packages are installed in; built at the first call. Raises Unavailable."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "snn_control" / "interfaces"
+    cache = (usable_folder() or Path(tempfile.gettempdir())) / "interfaces"
     done = cache / _digest()
     if done.is_dir():
         return done
@@ -122,6 +124,8 @@ def prefix() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if done.is_dir():
             return done
+        for left in cache.glob("build-*"):  # of a process that was killed
+            shutil.rmtree(left)
         folder = Path(tempfile.mkdtemp(prefix="build-", dir=cache))
         try:
             _put_right(folder / "wheels")
