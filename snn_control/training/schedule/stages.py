@@ -9,7 +9,7 @@
    about a tenth is left, or after twenty.
 4. A score is better than another only if it is higher by more than two standard errors; otherwise the other is as good.
 5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
-   that is as good as the best (compare the one-standard-error rule of Breiman et al. 1984, Classification and
+   that is as good as the best, or within one standard error of its score (Breiman et al. 1984, Classification and
    Regression Trees, section 3.4.3).
 """
 
@@ -51,16 +51,22 @@ class Candidate:
     values: dict[str, np.ndarray]
 
 
+def _error(values: np.ndarray) -> float:
+    """Standard error of the mean."""
+    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
+
+
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float]) -> int:
-    """Index of the candidate with the fewest spikes that is as good as the best; of those with hardly more spikes and
-    as good, the one with the highest score.
+    """Index of the candidate with the fewest spikes that is good enough by rules 4 and 5; of those with hardly more
+    spikes, the one with the highest score.
 
     returns : of each candidate, in the same episodes
     spikes : of each candidate, in a step
     """
     score = [float(one.mean()) for one in returns]
-    lost = [returns[int(np.argmax(score))] - one for one in returns]
-    good = [k for k, one in enumerate(lost) if one.mean() <= ERRORS * one.std() / math.sqrt(len(one))]
+    best = returns[int(np.argmax(score))]
+    lost = [best - one for one in returns]
+    good = [k for k, one in enumerate(lost) if one.mean() <= max(ERRORS * _error(one), _error(best))]
     fewest = min(spikes[k] for k in good)
     return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
 
