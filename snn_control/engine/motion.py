@@ -1,6 +1,6 @@
 """How a command moves within its limits: plain functions of numbers and arrays.
 
-The guard compiles them (`snn_control.engine.kernels.outputs`); a supervisor, which goes on where a loop has stopped,
+The guard compiles them (`snn_control.engine.kernels.guard`); a supervisor, which goes on where a loop has stopped,
 calls them as they are (`snn_control.ros.supervision.continuation`). So this module imports nothing that compiles.
 All is float64, because a limit or a small slew changes when it is rounded to float32.
 

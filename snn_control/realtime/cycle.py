@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 
 from ..engine.atomics import store_release
 from ..engine.control import DRIVER, ELAPSED, WHOLE
-from ..engine.kernels.outputs import FAULTED, LATE, OVERLOADED, STOPPED
+from ..engine.kernels.guard import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import load_f64
 from ..engine.slots import AGE
 from . import parts

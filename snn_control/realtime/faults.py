@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, LATCHED, NOW, REASON, STOP_WORDS
+from ..engine.kernels.guard import FAULTED, FAULTS, GUARD_WORDS, LATCHED, NOW, REASON, STOP_WORDS
 from ..engine.memory import i64
 from .port import CompiledPort, newest
 
@@ -54,7 +54,7 @@ class Fault:
     """A fault of the guard.
 
     begin, end : [ns since 1970]; end is -1 while it lasts
-    causes : bits as in `engine.kernels.outputs`
+    causes : bits as in `engine.kernels.guard`
     invalid : names of the inputs that were invalid during the fault, of those that are required or stop the commands
     stopped : names of the inputs that stopped the commands
     """

@@ -26,7 +26,7 @@ import numpy as np
 from snn_control.controller import Controller, batch
 from snn_control.engine import bound, program
 from snn_control.engine.build import layout
-from snn_control.engine.kernels.outputs import guard
+from snn_control.engine.kernels.guard import guard
 from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import builtin
 from snn_control.errors import SnnControlError

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from snn_control.engine.control import LEARNING, WHOLE
-from snn_control.engine.kernels.outputs import GUARD_WORDS
+from snn_control.engine.kernels.guard import GUARD_WORDS
 from snn_control.engine.slots import ARRIVAL
 from snn_control.errors import RuntimeFault
 from snn_control.realtime import table as words

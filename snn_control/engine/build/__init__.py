@@ -16,8 +16,9 @@ from ...coding import EventsInput, Guard, Input, Output
 from ...errors import BuildError
 from ...network import Network
 from ...network.checks import TICK_SEED
+from .guard import add_guard
 from .inputs import add_input, end_pulses
-from .outputs import add_guard, add_output, look_back, terms_of
+from .outputs import add_output, look_back, terms_of
 from .projections import connect
 from .restart import add_restart, restarts
 from .builder import Builder

@@ -22,7 +22,7 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from ...analysis.lint import lint
 from ...controller import Controller
 from ...controller_file import ControllerSpec, load_spec
-from ...engine.kernels import outputs as guard_words
+from ...engine.kernels import guard as guard_words
 from ...engine.tick import tick_address
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, in_file
 from ...files import writing

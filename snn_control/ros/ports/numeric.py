@@ -12,8 +12,8 @@ from numba.extending import register_jitable
 from ...coding.outputs import STAYS
 from ...coding.reduction import REDUCTIONS
 from ...engine.compile import compile_function
-from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
-from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
+from ...engine.kernels.guard import BEGUN, FAULTED, GUARD_WORDS
+from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
 from ...engine.memory import f64, i64, store_u32
 from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, counted
