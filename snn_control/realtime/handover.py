@@ -89,7 +89,7 @@ def _row(program: Program) -> dict[str, Any]:
 def motion_of(program: Program) -> Place:
     """The motion of the commands in the state, as int64 words."""
     row = _row(program)
-    return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["each"],))
+    return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["words_per_element"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:

@@ -11,8 +11,8 @@ from ... import coding
 from ...errors import BuildError
 from .builder import Builder, vector
 from ..control import LEARNING
+from ..command_limiter import JUMP, MOST_AVERAGED, RAMP, STAY, averaged, reset_motion, words_of
 from ..kernels.guard import GUARD_WORDS, LIMITS
-from ..motion import JUMP, MOST_AVERAGED, RAMP, STAY, averaged, stand, words_of
 from ..program import POST, Place, element
 
 __all__ = ["add_guard"]
@@ -33,7 +33,7 @@ def add_guard(
         lay.names[f"{spec.name}.command"] = element(command, first, spec.size)
         lay.names[f"{spec.name}.safe"] = element(safe, first, spec.size)
         first += spec.size
-    each, motion = _motion(b, limits)
+    words_per_element, motion = _motion(b, limits)
     words = lay.state("guard", "int64", GUARD_WORDS)
     required = lay.constant("", np.array([int(i.needed) for i in inputs] or [0], np.int64))
     more = {} if b.stops is None else {"stops": b.stops}
@@ -41,8 +41,8 @@ def add_guard(
         more["start"] = _start(b, inputs, specs, m)
     b.emit(
         POST, "guard", inputs=len(inputs), validity=validity, required=required, m=m, raw=raw, command=command,
-        limits=lay.constant("", table), way=lay.constant("", way), each=each, motion=motion, words=words,
-        control=element(b.controlled, 0, LEARNING), release=release, **more, label="guard",
+        limits=lay.constant("", table), way=lay.constant("", way), words_per_element=words_per_element, motion=motion,
+        words=words, control=element(b.controlled, 0, LEARNING), release=release, **more, label="guard",
     )  # fmt: skip
 
 
@@ -67,16 +67,16 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
     """The words of motion of each number, and the state of the motion, which begins at the safe command."""
-    m, each = limits.safe.size, int(words_of(limits))
-    rest = np.zeros(m * each)
+    m, words_per_element = limits.safe.size, int(words_of(limits))
+    rest = np.zeros(m * words_per_element)
     for j in range(m):
-        stand(j, limits.safe[j], limits, rest, each)
-    motion = b.layout.state("motion", "float64", m * each, rest)
+        reset_motion(j, limits.safe[j], limits, rest, words_per_element)
+    motion = b.layout.state("motion", "float64", m * words_per_element, rest)
     b.layout.names["previous"] = element(motion, 0, m)
-    if each > 1:
+    if words_per_element > 1:
         b.layout.names["step"] = element(motion, m, m)
         b.layout.constant("rest", np.zeros(m))  # what the steps are in the end
-    return each, motion
+    return words_per_element, motion
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:

@@ -1,5 +1,5 @@
-"""The guard, the last operation of every tick; how a command moves within its limits is in
-`snn_control.engine.motion`."""
+"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits slew, acceleration and
+jerk."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -7,7 +7,8 @@ from numba.extending import register_jitable
 from ...coding.outputs import MOTION_LIMITS
 from ...errors import ProgramError
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..motion import FUNCTIONS, MOST_AVERAGED, STAY, advance, passed, stand, within, words_of
+from ..command_limiter import FUNCTIONS, MOST_AVERAGED, STAY, elapsed_periods, limit_commands, reset_motion, within
+from ..command_limiter import words_of
 from ..rows import Number, Table, count, kernel, number, optional, read, written
 from ..slots import AGE, SLOT_WORDS
 from . import ZERO
@@ -32,9 +33,10 @@ def _guarded(w):
     low, high, safe, *others = limits
     if not ((low <= safe) & (safe <= high) & np.isfinite(safe) & (np.array(others) >= 0).all(0)).all():
         raise ProgramError(f"limits: must be low <= safe <= high, and {', '.join(MOTION_LIMITS)} >= 0")
-    if not w.each >= words_of(limits):
-        raise ProgramError(f"limits: need {words_of(limits):.0f} words of motion for each number, not {w.each}")
-    motion = w.motion.data[: 8 * w.m * w.each].view(np.float64)
+    words, needed = w.words_per_element, words_of(limits)
+    if not words >= needed:
+        raise ProgramError(f"limits: need {needed:.0f} words of motion for each number, not {words}")
+    motion = w.motion.data[: 8 * w.m * words].view(np.float64)
     before = motion[: w.m]
     if not ((low <= before) & (before <= high)).all():
         raise ProgramError("the last command: must be within the limits")
@@ -106,7 +108,8 @@ def fault_bits(inputs, validity, required, m, raw):
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), limits: LIMITS, way: read("u8", "m"),
-    each: Number(1, 2 + MOST_AVERAGED), motion: written("f64", "m * each"), words: written("i64", GUARD_WORDS),
+    words_per_element: Number(1, 2 + MOST_AVERAGED), motion: written("f64", "m * words_per_element"),
+    words: written("i64", GUARD_WORDS),
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
@@ -123,16 +126,17 @@ def guard(
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
         reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
-    periods, rounds = passed(control[ELAPSED])
+    periods, rounds = elapsed_periods(control[ELAPSED])
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
     if begins & (start.size > 0):
         for j in range(m):
             if (way[j] == STAY) & np.isfinite(start[j]):
-                stand(j, within(np.float64(start[j]), limits.low[j], limits.high[j]), limits, motion, each)
-    if faulted | (each > 1):
-        clamps, slewed = advance(command, raw, faulted, way, periods, rounds, limits, motion, each)
+                value = within(np.float64(start[j]), limits.low[j], limits.high[j])
+                reset_motion(j, value, limits, motion, words_per_element)
+    if faulted | (words_per_element > 1):
+        clamps, slewed = limit_commands(command, raw, faulted, way, periods, rounds, limits, motion, words_per_element)
     else:  # compiled on its own, for the vector unit: the usual case, without an acceleration
-        clamps, slewed = advance(command, raw, False, way, periods, rounds, limits, motion, 1)
+        clamps, slewed = limit_commands(command, raw, False, way, periods, rounds, limits, motion, 1)
     words[CLAMPS] += clamps
     words[SLEWED] += slewed
