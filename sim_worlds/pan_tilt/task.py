@@ -66,14 +66,15 @@ class TrackTarget(Task):
         self.target = self.path[k].tolist()
         self._counts = self._times[k] >= SCORE_FROM
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         error = angle_between(*self.robot.position, *self.target)
         lost = error > LOST
         if self._counts:
             self._squares += error * error
             self._lost_steps += lost
             self._counted += 1
-        return -error, False, {"error": error, "target": np.array(self.target), "lost": lost}
+        info = {"error": error, "target": np.array(self.target), "lost": lost}
+        return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
         """``rms_error`` [rad] and ``lost``, a share of the steps; empty if no step counts."""

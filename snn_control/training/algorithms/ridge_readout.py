@@ -22,7 +22,7 @@ from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network import LI, Network, OneToOne, Population, Projection
 from ...network.convolution import Convolution
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameter, Parameters
 from ..gradients.student import Student
 from .distributions import Categorical, DiagGaussian
@@ -55,10 +55,10 @@ class ReadOut(Imitation):
     Raises DescriptionError if something else is to be trained.
     """
 
-    kept = ("square", "product", "rounds")
+    checkpointed = ("square", "product", "rounds")
     policy: Sequence[DiagGaussian]
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         self.meet(envs)
         if any(isinstance(one, Categorical) for one in self.policy):
             raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
@@ -74,7 +74,7 @@ class ReadOut(Imitation):
             one.values = own.values
         self.acts = Student(self.tapped.program, self.tapped.places)
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         self.tapped.write()
         weights = self.parameters.flat
         slopes, own, wanted = (np.concatenate(part) for part in zip(*self._sequences(envs, seed, rng), strict=True))
@@ -97,16 +97,16 @@ class ReadOut(Imitation):
         self.parameters.write()
         return {"loss": float(np.mean((wanted - own) ** 2)), "unexplained": float(np.mean(errors**2 * counts))}
 
-    def acting(
+    def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
         assert isinstance(one, DiagGaussian)
         noise, rng = self._noise[one.name], self._rng
         left = math.exp(-2 / self.settings.sequence_length)
         noise[...] = left * noise + math.sqrt(1 - left**2) * rng.normal(0, DISTURBED, noise.shape)
-        return super().acting(one, own, wanted + (one.half * noise).astype(np.float32), drives)
+        return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
-    def _sequences(self, envs: Environments, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+    def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         """(k, weights) derivatives, (k,) own and wanted values of the outputs, of the steps of a sequence; in units of
         half the limits."""
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng

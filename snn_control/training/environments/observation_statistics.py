@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .rollout import play
+from .episodes import play
 
 __all__ = ["Actions", "ObservationStatistics", "Played", "actions_of", "observe", "ranges", "rounded"]
 

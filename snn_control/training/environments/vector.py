@@ -16,7 +16,7 @@ from ...gym_adapter.spaces import as_actions, check_action, check_observation, n
 from .gymnasium_calls import name_of, reset
 from .stepping import stepper
 
-__all__ = ["Environments", "Interface", "Transition"]
+__all__ = ["Interface", "Transition", "VectorEnv"]
 
 FAR = 10.0  # a critic's inputs are clipped at so many times half the range
 MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
@@ -155,11 +155,11 @@ class Transition(NamedTuple):
     truncated: np.ndarray
 
     @property
-    def over(self) -> np.ndarray:
+    def done(self) -> np.ndarray:
         return self.terminated | self.truncated
 
 
-class Environments:
+class VectorEnv:
     """``n`` copies of an environment in this process; a copy whose episode has ended is reset in the same step.
 
     make : makes one copy
@@ -186,8 +186,8 @@ class Environments:
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
-    def before(self, k: int) -> tuple[Any, Any, Any]:
-        """Environment, its own observation, and info of copy k, before its next step."""
+    def current(self, k: int) -> tuple[Any, Any, Any]:
+        """Environment, its own observation, and info of copy k, as they are now."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
