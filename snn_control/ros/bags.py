@@ -131,7 +131,7 @@ class _Bag:
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
         from .messages.images import cells
         from .messages.reduction import reduced
-        from .messages.walk import read_values
+        from .messages.message_values import read_values
         from .ports.topics import value_field
 
         program = None if topic.grid else value_field(f"ros.inputs.{one.name}", topic, one.size)[1]

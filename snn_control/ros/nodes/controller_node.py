@@ -27,7 +27,7 @@ from ...engine.tick import tick_address
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, in_file
 from ...files import writing
 from ...realtime import table as loop_words
-from ...realtime.faults import FaultLog
+from ...realtime.fault_log import FaultLog
 from ...realtime.handover import Handover
 from ...realtime.loop import Loop
 from ...record.state_copy import StateCopy

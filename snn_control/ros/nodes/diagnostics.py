@@ -18,7 +18,7 @@ from ...engine.kernels import guard as guard_words
 from ...engine.kernels import inputs as input_words
 from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
 from ...engine.slots import AGE
-from ...realtime.faults import Fault
+from ...realtime.fault_log import Fault
 from ...realtime.histogram import COUNT, above
 from ..ports.topics import qos_of
 

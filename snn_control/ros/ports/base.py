@@ -40,8 +40,8 @@ from ..messages.message_types import type_name
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "REJECTED", "Input", "Output", "Port", "available_since", "begin_take",
-    "check_type", "next_message", "refuse", "send",
+    "AGES", "MOST_MESSAGES", "NOTHING", "REJECTED", "PublisherPort", "RclPort", "SubscriptionPort", "available_since",
+    "begin_take", "check_type", "next_message", "refuse", "send",
 ]  # fmt: skip
 
 #: largest number of messages in one call of ``take``: the rest waits for the next tick
@@ -180,8 +180,8 @@ def send(c):
     return code
 
 
-class Port(CompiledPort):
-    """Common base of inputs and outputs: a subscription or publisher of rcl."""
+class RclPort(CompiledPort):
+    """Base of `SubscriptionPort` and `PublisherPort`."""
 
     _counts: Mapping[str, int] = {}
 
@@ -211,8 +211,8 @@ class Port(CompiledPort):
         self._entity.handle.__exit__(None, None, None)
 
 
-class Input(Port):
-    """An input port. ``problems``: counters that a report mentions -> what they count."""
+class SubscriptionPort(RclPort):
+    """A port that takes messages: an input. ``problems``: counters that a report mentions -> what they count."""
 
     _size: Sequence[int] | None = None  # for an events input
     limit_ns = 0  # of the age of data that commands depend on; 0: none
@@ -296,7 +296,7 @@ class Input(Port):
             self.__exit__()
 
 
-class Output(Port):
+class PublisherPort(RclPort):
     """A port that publishes one message, in which a compiled ``function`` changes numbers. Counters: published
     (messages), errors of rcl and last_error."""
 

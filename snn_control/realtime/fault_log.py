@@ -21,7 +21,7 @@ GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, STOPS, WORDS = range
 BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
-def note_faults(context, stamp_ns, now_ns):
+def record_faults(context, stamp_ns, now_ns):
     """An observer: writes a row for each fault that the guard counts, and updates it while the fault lasts."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
@@ -74,7 +74,7 @@ class FaultLog(CompiledPort):
         self._names = [one.name for one in inputs]
         self._required = np.array([one.required or bool(one.stop_when) for one in inputs] or [False], np.int64)
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
-        super().__init__("faults", note_faults, (
+        super().__init__("faults", record_faults, (
             bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
             most, self._ring.ctypes.data, bound.address("stops") if any(one.stop_when for one in inputs) else 0,
         ))  # fmt: skip
