@@ -24,7 +24,7 @@ from .probe import sample
 from .stimulus import value_range
 
 __all__ = [
-    "Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
+    "Curve", "TuningCurve", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
 ]  # fmt: skip
 
 SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
@@ -51,7 +51,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class TuningCurve:
     """Response of an encoder's neurons to one dimension of a value input, with the others constant.
 
     x : (k,) values, in the input's unit
@@ -179,7 +179,7 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
     return Controller(build(Network(), (alone,), (Output("none", (source,)),), dt=dt, period=dt))
 
 
-def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
+def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
     """Tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
 
     The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: between
@@ -209,7 +209,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
         if spec.encoder.neuron is not None and len(chosen):
             model = parameters_of(spec.encoder.neuron, np.tile(chosen, POINTS))
             response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
-        found.append(Tuning(d, x, response, chosen, len(responding), held))
+        found.append(TuningCurve(d, x, response, chosen, len(responding), held))
     return found
 
 

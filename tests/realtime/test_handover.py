@@ -22,7 +22,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.port import WITHHELD
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.replay import replay_log

@@ -12,17 +12,17 @@ from ...analysis.energy import estimate
 from ...controller import Controller
 from ...controller_file import ControllerSpec
 from ...errors import counted
-from ...record.activity import ActivityRecorder
+from ...record.activity_recorder import ActivityRecorder
 from ...record.input_recorder import InputLogRecorder
 from ...record.mcap_record import McapRecorder
 from ...record.run_folder import companion, new_record, numbered
 
-__all__ = ["Recording"]
+__all__ = ["RunRecorder"]
 
 MOST_FAULTS = 20  # files of one activation: a fault that comes again and again must not fill the disk
 
 
-class Recording:
+class RunRecorder:
     """The recorders of a configured node, observers of its loop, and what is written of them."""
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
