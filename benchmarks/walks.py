@@ -1,5 +1,5 @@
-"""Reading numbers from a serialized message, by the compiled reader that an input of the loop uses: the time beyond that
-of a single number, so without the call from Python.
+"""Reading numbers from a serialized message, by the compiled reader that an input of the loop uses: the time beyond
+that of a single number, so without the call from Python.
 
     python -m benchmarks.walks
 """
@@ -23,12 +23,12 @@ ROOM = 2048  # numbers
 
 
 def reading(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[int], None]:
-    """Walk so many times through the messages, one after another."""
+    """A function that reads so many messages, one after another."""
     from rclpy.serialization import serialize_message
 
+    from snn_control.ros.messages.message_values import compiled_reader
     from snn_control.ros.messages.path_program import compile_path
     from snn_control.ros.messages.selection import SCRATCH_WORDS
-    from snn_control.ros.messages.message_values import compiled_reader
 
     program, run = compile_path(message_class, path), compiled_reader()
     scratch, out = np.zeros(SCRATCH_WORDS, np.int64), np.zeros(ROOM)

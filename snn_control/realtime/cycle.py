@@ -14,8 +14,8 @@ from ..engine.control import DRIVER, ELAPSED, WHOLE
 from ..engine.kernels.guard import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import load_f64
 from ..engine.slots import AGE
-from . import tick_stages as stages
 from . import table as words
+from . import tick_stages as stages
 from .clock import now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .handover import commit, take_over
 from .histogram import record, record_since

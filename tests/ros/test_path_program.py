@@ -28,10 +28,10 @@ from snn_control.errors import DescriptionError, InputError
 from snn_control.events.cdr import ENCAPSULATION, MISSING
 from snn_control.ros.messages import selection as pick
 from snn_control.ros.messages.element_types import KINDS
+from snn_control.ros.messages.message_values import compiled_reader, locate, message_end, read_values
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.selection import SCRATCH_WORDS
 from snn_control.ros.messages.template import make_message
-from snn_control.ros.messages.message_values import locate, message_end, read_values, compiled_reader
 from tests.guarded import Guarded
 from tests.ros.calling import put
 from tests.ros.reference import declare, encode, lookup, paths, random_message

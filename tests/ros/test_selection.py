@@ -16,10 +16,10 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from snn_control.errors import DescriptionError, InputError
 from snn_control.ros.messages.malformed import explain
+from snn_control.ros.messages.message_values import compiled_reader, read_values
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.selection import DETAIL, NO_NAME, REPEATED, SCRATCH_WORDS, UNEVEN
 from snn_control.ros.messages.template import make_message, make_template
-from snn_control.ros.messages.message_values import read_values, compiled_reader
 from tests.guarded import Guarded
 from tests.ros.reference import declare, encode
 from tests.ros.test_path_program import mutate

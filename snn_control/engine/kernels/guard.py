@@ -6,9 +6,17 @@ from numba.extending import register_jitable
 
 from ...coding.outputs import MOTION_LIMITS
 from ...errors import ProgramError
+from ..command_limiter import (
+    FUNCTIONS,
+    MOST_AVERAGED,
+    STAY,
+    elapsed_periods,
+    limit_commands,
+    reset_motion,
+    within,
+    words_of,
+)
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..command_limiter import FUNCTIONS, MOST_AVERAGED, STAY, elapsed_periods, limit_commands, reset_motion, within
-from ..command_limiter import words_of
 from ..rows import Number, Table, count, kernel, number, optional, read, written
 from ..slots import AGE, SLOT_WORDS
 from . import ZERO

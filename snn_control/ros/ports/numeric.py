@@ -22,9 +22,9 @@ from ...events.packets import HEIGHT as ARRAY_HEIGHT
 from ...events.packets import WIDTH as ARRAY_WIDTH
 from ...realtime.clock import now_realtime
 from ...realtime.port import FINAL, WITHHELD
-from ..messages.field_reader import read_fields
 from ..messages.element_types import KIND_SIZES
 from ..messages.field_limits import put_row, rows_of
+from ..messages.field_reader import read_fields
 from ..messages.images import IMAGE_TYPE, read_cells
 from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
 from ..messages.message_types import type_name
@@ -34,7 +34,7 @@ from ..messages.rounding import COMMAND, PLACE, ROW
 from ..messages.selection import DETAIL, SCRATCH_WORDS
 from ..messages.template import make_template
 from . import base
-from .base import OWN, OWN_OF_OUTPUT, SubscriptionPort, PublisherPort, check_type
+from .base import OWN, OWN_OF_OUTPUT, PublisherPort, SubscriptionPort, check_type
 
 __all__ = ["CommandOutput", "EventsPort", "NumericInput", "publish_command", "take_events", "take_numbers"]
 

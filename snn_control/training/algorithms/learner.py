@@ -65,8 +65,8 @@ class Learner:
     """Trains the parameters of a controller, phase by phase.
 
     A phase starts with environments that are reset and random numbers of its own. The result of a phase is a function
-    of the seed and of the phases before it; the parameters and the attributes in `checkpointed` are all that is needed to
-    resume.
+    of the seed and of the phases before it; the parameters and the attributes in `checkpointed` are all that is needed
+    to resume.
     """
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
