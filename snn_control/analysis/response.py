@@ -28,7 +28,7 @@ __all__ = [
 ]  # fmt: skip
 
 SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
-FEWEST, MOST = 400, 40_000  # limits of that, in steps
+MIN_STEPS, MAX_STEPS = 400, 40_000  # limits of that, in steps
 CHUNK = 500_000  # spikes for which a ring must have room
 POINTS = 121  # of a curve
 SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents among which a rheobase is searched
@@ -73,7 +73,7 @@ class TuningCurve:
 def measurement_steps(model: NeuronModel, dt: float) -> int:
     """Number of steps for which a current is held."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
-    return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), FEWEST, MOST))
+    return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), MIN_STEPS, MAX_STEPS))
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:

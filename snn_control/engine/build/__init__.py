@@ -27,7 +27,7 @@ from ..program import POST, PRE, PROGRAM, STATE, STEP, Program, element
 
 __all__ = ["build"]
 
-SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
+MIN_TIME_S, MAX_TIME_S = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
 MOST_STEPS = 100_000_000  # in one tick
 
 
@@ -35,8 +35,8 @@ def _steps_of(dt: float, period: float) -> int:
     for key, value in (("period", period), ("dt", dt)):
         if not (isinstance(value, float | int) and 0 < value < math.inf):
             raise BuildError(key, value, "must be > 0 s")
-        if not SHORTEST <= value <= LONGEST:
-            raise BuildError(key, value, f"must be from {SHORTEST:g} s to {LONGEST:g} s")
+        if not MIN_TIME_S <= value <= MAX_TIME_S:
+            raise BuildError(key, value, f"must be from {MIN_TIME_S:g} s to {MAX_TIME_S:g} s")
     steps = round(period / dt)
     if not _divides(dt, period):
         near = " or ".join(_round_steps(dt, period)) or repr(period / max(1, steps))

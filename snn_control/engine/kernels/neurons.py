@@ -26,7 +26,7 @@ from .functions import exponential
 from .spikes import HEADER, flags_to_indices, slot_address
 
 SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of integrate_and_fire's mode
-MOST = np.float32(65535)  # largest number of spikes of a neuron in a step
+MAX_SPIKES_PER_STEP = np.float32(65535)  # largest number of spikes of a neuron in a step
 
 # words of rows --------------------------------------------------------------------------------------------------
 #: a population: number of neurons; its parameters by name, one array each (and the address of all, and the size of
@@ -223,7 +223,7 @@ def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
             flags[i] = 1
             if multiple:
                 share = u / reset
-                counts[i] = np.uint16(share if share < MOST else MOST)
+                counts[i] = np.uint16(share if share < MAX_SPIKES_PER_STEP else MAX_SPIKES_PER_STEP)
                 u = u - np.float32(counts[i]) * reset
             elif not delayed:
                 u = u - reset if subtract else reset

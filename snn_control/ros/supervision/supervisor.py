@@ -40,11 +40,11 @@ from .continuation import Continued, Numbers
 
 __all__ = ["Supervisor", "main"]
 
-EVERY = 0.02  # s between safe commands
-SECONDS = 5.0  # for which they are published after the end of the process
+REPEAT_PERIOD_S = 0.02  # between safe commands
+PUBLISH_AFTER_DEATH_S = 5.0  # how long they are published after the controller's process has ended
 READY_WITHIN = 10.0  # s for the start of the process
 IDLE = 0.05  # s between looks at a loop that does not run
-LOOK = 0.2  # s between looks at who hears it
+MATCH_POLL_S = 0.2  # between checks whether its publishers are matched
 HEARD_WITHIN = 1.0  # s in which somebody should hear a process that starts late; then it commands all the same
 NOBODY = -1  # in place of a pipe: there is no process at its other end
 DIED, HUNG, SILENT, BACK, ENDED = (
@@ -214,10 +214,10 @@ class _Supervision:
         if self._alive == NOBODY:  # what nobody hears yet would be missing in the motion
             self._gone = time.monotonic_ns()
             while not self._commands.matched and time.monotonic_ns() - self._gone < HEARD_WITHIN * 1e9:
-                time.sleep(EVERY)
+                time.sleep(REPEAT_PERIOD_S)
         while True:
             now = time.monotonic_ns()
-            if now - self._looked > LOOK * 1e9:
+            if now - self._looked > MATCH_POLL_S * 1e9:
                 self._matched[0], self._looked = self._commands.matched, now
             if not self._gone and select.select([self._alive], [], [], 0)[0]:  # the other end of the pipe was closed
                 self._gone = now
@@ -235,9 +235,9 @@ class _Supervision:
                 time.sleep(-late * 1e-9 + 1e-6)
                 continue
             moves = self._command(now)
-            if self._gone and now - self._gone > SECONDS * 1e9 and not moves:
+            if self._gone and now - self._gone > PUBLISH_AFTER_DEATH_S * 1e9 and not moves:
                 return
-            due = self._motion.next_ns(now) if moves else now + round(EVERY * 1e9)
+            due = self._motion.next_ns(now) if moves else now + round(REPEAT_PERIOD_S * 1e9)
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
@@ -255,7 +255,7 @@ class _Supervision:
         cause = self._cause_gone if self._gone else SILENT
         if self._silent:
             self._say(cause)
-        if self._silent or now - self._reported >= EVERY * 1e9:
+        if self._silent or now - self._reported >= REPEAT_PERIOD_S * 1e9:
             self._reported = now
             self._commands.report(cause)
         self._silent = False

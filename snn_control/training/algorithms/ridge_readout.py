@@ -32,10 +32,10 @@ __all__ = ["ReadOut"]
 
 KEPT = 0.9  # of the weight of earlier rounds
 PASSES = 2  # of solving, in each of which steps are weighted by the errors of the one before
-FAR = 1.0  # half limits: error with which a step counts half
+HALF_WEIGHT_ERROR = 1.0  # half limits: error with which a step counts half
 ROOM = 2**23  # numbers of a round that are held at most; of longer ones, steps at equal distances
 DISTURBED = 0.07  # half limits: standard deviation of what is added to the teacher's commands where these act
-MOST = 4_000  # weights that are solved for at most
+MAX_SOLVED_WEIGHTS = 4_000
 
 
 #: name of a tap's population; and output -> (weights, numbers of the output, n_pre) float32, its derivative by a weight
@@ -65,8 +65,9 @@ class ReadOut(Imitation):
         if self.fits_ranges:
             raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
         size = sum(p.values.size for p in self.parameters.parameters)
-        if size > MOST:
-            raise DescriptionError("settings.solve", f"{size} weights", f"solves for at most {MOST}", "train fewer")
+        if size > MAX_SOLVED_WEIGHTS:
+            rule = f"solves for at most {MAX_SOLVED_WEIGHTS}"
+            raise DescriptionError("settings.solve", f"{size} weights", rule, "train fewer")
         self.square, self.product = np.zeros((size, size)), np.zeros(size)
         spec, self.taps = _tapped(self.parameters)
         self.tapped = Parameters(spec, self.parameters.chosen, np.random.default_rng(0))
@@ -91,7 +92,8 @@ class ReadOut(Imitation):
             solved = np.linalg.solve(self.square + ridge * np.eye(len(weights)), self.product)
             errors = asked - slopes @ solved
             beyond = (np.abs(wanted) >= 1) & (errors * wanted < 0)
-            counts = 1 / (1 + (errors / FAR) ** 2)  # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
+            # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
+            counts = 1 / (1 + (errors / HALF_WEIGHT_ERROR) ** 2)
             counts[beyond] = 0
         self.parameters.flat = solved
         self.parameters.write()

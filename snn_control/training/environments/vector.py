@@ -18,7 +18,7 @@ from .stepping import stepper
 
 __all__ = ["Interface", "Transition", "VectorEnv"]
 
-FAR = 10.0  # a critic's inputs are clipped at so many times half the range
+MAX_FEATURE = 10.0  # half ranges, to which a critic's inputs are clipped
 MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
 
 
@@ -99,8 +99,8 @@ class Interface:
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
         """A critic's view of what the network was given: (..., size), events (..., repeat, cells) -> (..., k) float32.
 
-        Numbers are scaled by their ranges and clipped to +-`FAR`, discrete values are one-hot, of events the newest
-        cells are taken. All are finite, also where the engine replaces or rejects a value.
+        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`, discrete values are one-hot, and of
+        events the newest cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.observed, self.scales, strict=True):
@@ -113,7 +113,7 @@ class Interface:
             if isinstance(a, int):
                 found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
             else:
-                far = np.clip(((x - a) / b).astype(np.float32), -FAR, FAR)
+                far = np.clip(((x - a) / b).astype(np.float32), -MAX_FEATURE, MAX_FEATURE)
                 found.append(np.nan_to_num(far, copy=False))
         return np.concatenate(found, axis=-1)
 
