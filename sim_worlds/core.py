@@ -224,7 +224,7 @@ class World(gymnasium.Env):
             client.setTimeStep(dt / physics_steps)
             client.setGravity(0.0, 0.0, -9.81)
             self._start = client.saveState()
-        self._k, self._ended = 0, True  # no episode has started
+        self._k = self.steps  # no episode has started
 
     def __new__(cls, *args: Any, **kwargs: Any) -> World:
         world = super().__new__(cls)
@@ -273,7 +273,7 @@ class World(gymnasium.Env):
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
-        self._k, self._ended = 0, False
+        self._k = 0
         if self.client is not None:  # a new body may move differently from a restored one: the first is restored too
             self.client.restoreState(self._start)
         factors = {}
@@ -287,8 +287,8 @@ class World(gymnasium.Env):
         return self._observe(), self._reward_and_info()[2] | ({"randomized": factors} if factors else {})
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        if self._ended:
-            raise gymnasium.error.ResetNeeded("the episode has ended or has not started: call reset()")
+        if self._k >= self.steps:  # after termination the robot can still be driven
+            raise gymnasium.error.ResetNeeded("the episode was truncated or has not started: call reset()")
         check_action(action, self.action_space)
         self.robot.act(action)
         for _ in range(self._physics_steps):
@@ -302,8 +302,7 @@ class World(gymnasium.Env):
             sensor.step()
         reward, terminated, info = self._reward_and_info()
         truncated = self._k >= self.steps
-        self._ended = bool(terminated or truncated)
-        if self._ended and (score := self.task.score()):
+        if (terminated or truncated) and (score := self.task.score()):
             info["score"] = score
         return self._observe(), reward, terminated, truncated, info
 

@@ -237,7 +237,8 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
-    """What `certain_findings` or `output_findings` find, once for the numbers of an output that share it."""
+    """The findings of all outputs. ``find`` is `certain_findings` or `output_findings`. A finding that several numbers
+    of one output share is reported once."""
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
         for finding in find(o):

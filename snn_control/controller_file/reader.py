@@ -94,7 +94,7 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """The fix for a number with a unit, else an empty text."""
+    """The fix to suggest if the value is a number with a unit; otherwise empty."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 

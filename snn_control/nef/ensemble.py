@@ -200,7 +200,7 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(m, dimensions) points within the radius at which functions are fitted, at least two for each neuron."""
+        """Evaluation points: (m, dimensions), within the radius, where decoders are fitted; at least two per neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:

@@ -1,4 +1,4 @@
-"""What a controller node keeps of its run, and the files that it becomes: at the end, meanwhile, around a fault."""
+"""Records the run of a controller node, to files: at its end, on demand, and around each fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_FAULTS = 20  # files of one activation: a fault that comes again and again 
 
 
 class RunRecorder:
-    """The recorders of a configured node, observers of its loop, and what is written of them."""
+    """Records the runs of a configured node: its recorders observe the loop, and their data is written to files."""
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec

@@ -1,18 +1,18 @@
-"""The way to the safe command from a process that is always there, as soon as the loop gives no sign of life.
+"""Supervisor: a small process that publishes the safe command when the control loop gives no sign of life.
 
-A loop that was killed, that stands in its publish, or whose process was stopped, cannot command anything: its last
-command stands. The supervisor is a small process without compiled code, with a priority above the loop's, and with
-publishers of its own that are matched long before they are needed. It sees the loop's heartbeat and the motion of the
-commands in memory that both share. When the heartbeat is older than ``supervise`` seconds it goes on with that motion
-to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
-`SECONDS` after its process is gone. A loop that is back goes on from there.
+A loop that was killed, that hangs in its publish, or whose process was stopped cannot command anything: its last
+command stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its own,
+which are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared
+memory. When the heartbeat is older than ``supervise`` seconds, it continues that motion to the safe commands, as the
+guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
+`PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that is back continues from the supervisor's command.
 
-``Supervisor`` is its end in the controller's process; `main` is the process. It ends when the pipe from the controller
-is closed while no loop runs. SIGINT from the terminal does not end it: the loop needs it until its own end.
+`Supervisor` is the controller's end, `main` the process. The process ends when the pipe from the controller is closed
+while no loop runs. It ignores SIGINT from the terminal, because the loop needs it until its own end.
 
-Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs, and
-ends its own (`Supervisor.wait_for_a_hang`): it needs a second to begin, and is not there after SIGKILL. An actuator
-needs a time-out of its own in any case: nothing helps if the machine fails.
+Without such a process (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends its own
+process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An actuator needs
+a time-out of its own in any case: nothing helps if the machine fails.
 """
 
 from __future__ import annotations

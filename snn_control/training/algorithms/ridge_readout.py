@@ -38,8 +38,8 @@ DISTURBED = 0.07  # half limits: standard deviation of what is added to the teac
 MAX_SOLVED_WEIGHTS = 4_000
 
 
-#: name of a tap's population; and output -> (weights, numbers of the output, n_pre) float32, its derivative by a weight
-#: for each number that the tap holds
+#: name of a population, each of whose neurons filters one presynaptic neuron as the target of the trained weights does;
+#: and output -> (weights, numbers of the output, n_pre) float32: derivatives by the weights, per unit of those neurons
 Tap = tuple[str, dict[str, np.ndarray]]
 
 
