@@ -142,7 +142,7 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's suited defaults."""
+    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's defaults for it."""
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
