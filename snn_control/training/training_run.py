@@ -43,7 +43,7 @@ STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones a
 
 def _error(returns: np.ndarray) -> float:
     """Standard error of the mean."""
-    return float(returns.std() / math.sqrt(len(returns)))
+    return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 class TrainingRun:
