@@ -31,7 +31,7 @@ from snn_control.training import Trained, train
 from snn_control.training.algorithms.learner import Learner
 from snn_control.training.algorithms.online import Adaptation
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.starting_point.file_text import starting_point
 
 from .processes import verdict
@@ -213,17 +213,17 @@ def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -
     """What a training run left, which acts, against its file."""
     ours: Rows | Alone = Alone(made) if isinstance(made, Adaptation) else Rows(made, rows)
     n, found, loaded = ours.n, Found(), Controller.load(file)
-    envs = Environments(lambda: make(route.env, route.arguments), n, load_spec(file))
+    envs = VectorEnv(lambda: make(route.env, route.arguments), n, load_spec(file))
     pairs = [Pair(ours.stepped, ours.row(k), copy.copy(loaded)) for k in range(n)]
     inputs, start = envs.reset(SEED), np.ones(n, bool)
     for _ in range(-(-steps // n)):
-        raw = [envs.before(k)[1] for k in range(n)]
+        raw = [envs.current(k)[1] for k in range(n)]
         ours.step(inputs, start, raw)
         for k, pair in enumerate(pairs):
             pair.step(raw[k], bool(start[k]), found)
         names = [f"{one.name}.command" for one in envs.interface.outputs]
-        done = envs.step([ours.stepped.bound.array(name).reshape(n, -1) for name in names])
-        inputs, start = done.inputs, done.over
+        step = envs.step([ours.stepped.bound.array(name).reshape(n, -1) for name in names])
+        inputs, start = step.inputs, step.done
     envs.close()
     return found
 

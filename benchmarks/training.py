@@ -31,11 +31,11 @@ import gymnasium
 import numpy as np
 import yaml
 
+from snn_control.training.environments.episodes import play
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.rollout import play
 from snn_control.training.result import FINAL
 from snn_control.training.teachers.teacher import teacher_of
-from snn_control.training.training_run import LONG
+from snn_control.training.training_run import EVALUATION_EPISODES
 
 from .processes import ROOT, verdict
 
@@ -130,7 +130,7 @@ def score_of_teacher(task: Task) -> float:
     """Mean return of a task's teacher in the episodes of the evaluation."""
     env = make(task.env, {})
     teacher, returns = teacher_of(task.teacher, env), []
-    for k in range(LONG):
+    for k in range(EVALUATION_EPISODES):
         returns.append(play(env, lambda observation, info: teacher(env, observation, info), FINAL + k)[0].sum())
     env.close()
     return float(np.mean(returns))

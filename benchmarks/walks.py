@@ -1,5 +1,5 @@
-"""Numbers out of a serialized message, by the compiled walk that an input of the loop uses: the time that a walk takes
-beyond that of a single number, so without the call from Python.
+"""Reading numbers from a serialized message, by the compiled reader that an input of the loop uses: the time beyond
+that of a single number, so without the call from Python.
 
     python -m benchmarks.walks
 """
@@ -22,15 +22,15 @@ MOST_US = 1.0  # of 12 joints by name
 ROOM = 2048  # numbers
 
 
-def walk(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[int], None]:
-    """Walk so many times through the messages, one after another."""
+def reading(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[int], None]:
+    """A function that reads so many messages, one after another."""
     from rclpy.serialization import serialize_message
 
+    from snn_control.ros.messages.message_values import compiled_reader
     from snn_control.ros.messages.path_program import compile_path
     from snn_control.ros.messages.selection import SCRATCH_WORDS
-    from snn_control.ros.messages.walk import walker
 
-    program, run = compile_path(message_class, path), walker()
+    program, run = compile_path(message_class, path), compiled_reader()
     scratch, out = np.zeros(SCRATCH_WORDS, np.int64), np.zeros(ROOM)
     data = [np.frombuffer(serialize_message(one), np.uint8).copy() for one in messages]
     room = out.ctypes.data, ROOM, scratch.ctypes.data
@@ -59,13 +59,13 @@ def ways() -> dict[str, Callable[[int], None]]:
 
     scan = LaserScan(angle_min=-3.14, angle_increment=6.28 / 719, ranges=rng.uniform(1, 9, 720).tolist())
     return {
-        "one number": walk(Float64, "data", [Float64(data=1.0)]),
-        "12 joints, position[:]": walk(JointState, "position[:]", [state(joints)]),
-        "12 joints by name": walk(JointState, f"position[name={wanted}]", [state(joints)]),
-        "12 joints by name, another order each time": walk(
+        "one number": reading(Float64, "data", [Float64(data=1.0)]),
+        "12 joints, position[:]": reading(JointState, "position[:]", [state(joints)]),
+        "12 joints by name": reading(JointState, f"position[name={wanted}]", [state(joints)]),
+        "12 joints by name, another order each time": reading(
             JointState, f"position[name={wanted}]", [state(joints), state(joints[::-1])]
         ),
-        "121 of 720 beams, ranges[-30deg:30deg]": walk(LaserScan, "ranges[-30deg:30deg]", [scan]),
+        "121 of 720 beams, ranges[-30deg:30deg]": reading(LaserScan, "ranges[-30deg:30deg]", [scan]),
     }
 
 

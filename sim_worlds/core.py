@@ -96,8 +96,8 @@ class Task(ABC):
         """Advance to step ``k`` of the episode; the robot has moved already."""
 
     @abstractmethod
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
-        """Reward of this step, whether it ends the episode, and info; called once for each step."""
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
+        """Reward of this step, whether the episode terminates, and info; called once for each step."""
 
     def score(self) -> dict[str, float]:
         """Scores of the whole episode: name -> number, in the units of the world's ``metadata["score_units"]``."""
@@ -262,12 +262,12 @@ class World(gymnasium.Env):
             observation.update(part.observe())
         return observation
 
-    def _judge(self) -> tuple[float, bool, dict[str, Any]]:
-        reward, over, info = self.task.judge()
+    def _reward_and_info(self) -> tuple[float, bool, dict[str, Any]]:
+        reward, terminated, info = self.task.reward_and_termination()
         info = {"time": self._k * self.dt, **info}
         for sensor in self.sensors:
             info.update(sensor.info())
-        return reward, over, info
+        return reward, terminated, info
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -284,11 +284,11 @@ class World(gymnasium.Env):
         self.task.reset(self.np_random, np.arange(self.steps + 1) * self.dt)
         for sensor in self.sensors:
             sensor.reset(self.np_random)
-        return self._observe(), self._judge()[2] | ({"randomized": factors} if factors else {})
+        return self._observe(), self._reward_and_info()[2] | ({"randomized": factors} if factors else {})
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        if self._k >= self.steps:
-            raise gymnasium.error.ResetNeeded("the episode is over or has not started: call reset()")
+        if self._k >= self.steps:  # after termination the robot can still be driven
+            raise gymnasium.error.ResetNeeded("the episode was truncated or has not started: call reset()")
         check_action(action, self.action_space)
         self.robot.act(action)
         for _ in range(self._physics_steps):
@@ -300,11 +300,11 @@ class World(gymnasium.Env):
         self.task.step(self._k)
         for sensor in self.sensors:
             sensor.step()
-        reward, over, info = self._judge()
+        reward, terminated, info = self._reward_and_info()
         truncated = self._k >= self.steps
-        if (over or truncated) and (score := self.task.score()):
+        if (terminated or truncated) and (score := self.task.score()):
             info["score"] = score
-        return self._observe(), reward, over, truncated, info
+        return self._observe(), reward, terminated, truncated, info
 
     def close(self) -> None:
         if self.client is not None:

@@ -46,7 +46,7 @@ class FollowPath(Task):
             self._squares += self._error**2
             self._counted += 1
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         wanted = self.robot.wanted
         return -self._error, False, {
             "error": self._error, "target": wanted[: len(wanted) // 2].copy(), "load": self._held,

@@ -119,7 +119,7 @@ class EventReplayEnv(gymnasium.Env):
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
         if self._tick is None:
-            raise gymnasium.error.ResetNeeded("the recording is over or has not started: call reset()")
+            raise gymnasium.error.ResetNeeded("the recording has ended or has not started: call reset()")
         info: dict[str, Any] = {"events": len(self._tick.t), "dropped_events": self._tick.dropped}
         self._tick = next(self._ticks, None)
         info |= {f"all_{name}": n for name, n in self._slicer.counters.items()}

@@ -21,9 +21,10 @@ from .engine.registry import kernel
 from .engine.rows import WORDS
 
 __all__ = [
-    "FLOAT_MAX", "SIZES", "References", "bounded", "bounds_of", "call_kernel", "canonical", "changed", "check_kernel",
-    "clock_of", "counter_of", "currents", "disagreement", "exponential", "firing", "floats", "flush", "is_on",
-    "learned", "parameters", "place", "ring_of_spikes", "settle", "slow", "spike_list", "switch_of", "write_spikes",
+    "FLOAT_MAX", "SIZES", "References", "bounded", "bounded_update", "bounds_of", "call_kernel", "canonical",
+    "check_kernel", "clock_of", "counter_of", "currents", "disagreement", "exponential", "firing", "floats", "flush",
+    "is_on", "learned", "parameters", "place", "ring_of_spikes", "settle", "slow", "spike_list", "switch_of",
+    "write_spikes",
 ]  # fmt: skip
 
 f32 = np.float32
@@ -143,7 +144,7 @@ def write_spikes(
     counter[0] += int(np.sum(times))
 
 
-def changed(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
+def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
     """A weight after a change, within its bounds."""
     return min(max(flush(w + bounded(delta)), low), high)
 

@@ -16,7 +16,7 @@ from snn_control.controller import Controller
 from snn_control.events import writing
 from snn_control.events.hot_pixels import HotPixelMask, save_mask
 from snn_control.files import replace_text
-from snn_control.record.episode import EpisodeRecorder
+from snn_control.record.episode_recorder import EpisodeRecorder
 from snn_control.record.run_folder import write_run
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.report.video_file import VideoWriter

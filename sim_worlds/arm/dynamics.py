@@ -9,14 +9,14 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
-__all__ = ["FASTEST", "STOPS", "acceleration", "compiled_move", "move"]
+__all__ = ["FASTEST", "JOINT_LIMIT", "acceleration", "compiled_move", "move"]
 
 LENGTHS = (0.4, 0.35)  # m, of upper arm and forearm
 MASSES = (2.0, 1.2)  # kg, in the middle of each link
 INERTIAS = (0.027, 0.0123)  # kg m^2, of slim rods around their middle
 FRICTION = 0.5  # N m s/rad, in each joint
 GRAVITY = 9.81  # m/s^2
-STOPS = 2.5  # rad, where a joint is stopped
+JOINT_LIMIT = 2.5  # rad, where a joint is stopped
 FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 
 
@@ -59,8 +59,8 @@ def move(state, u1, u2, load, dt):
     state[2] = v1 + dt / 6.0 * (a1 + 2.0 * b1 + 2.0 * c1 + d1)
     state[3] = v2 + dt / 6.0 * (a2 + 2.0 * b2 + 2.0 * c2 + d2)
     for k in range(2):
-        if abs(state[k]) > STOPS:
-            state[k] = math.copysign(STOPS, state[k])
+        if abs(state[k]) > JOINT_LIMIT:
+            state[k] = math.copysign(JOINT_LIMIT, state[k])
             state[2 + k] = 0.0
         state[2 + k] = min(max(state[2 + k], -FASTEST), FASTEST)
 

@@ -11,7 +11,7 @@ from gymnasium import spaces
 from ..core import Robot, Tracking, World
 from ..follow_path import FollowPath
 from .baselines import PD, PID, TORQUES
-from .dynamics import FASTEST, STOPS, compiled_move
+from .dynamics import FASTEST, JOINT_LIMIT, compiled_move
 from .picture import draw
 
 __all__ = ["ArmUnknownLoadEnv"]
@@ -33,7 +33,7 @@ class Arm(Robot):
 
     def __init__(self) -> None:
         self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
-        ends = {"position": STOPS, "velocity": FASTEST}
+        ends = {"position": JOINT_LIMIT, "velocity": FASTEST}
         self.observation_spaces = {
             f"{what}_{end}": spaces.Box(-limit, limit, (2,), np.float64)
             for what in ("joint", "target")

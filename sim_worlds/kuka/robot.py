@@ -15,11 +15,11 @@ from gymnasium import spaces
 from ..client import Client, pybullet, silent
 from ..core import Robot
 
-__all__ = ["FASTEST", "HAND", "JOINTS", "STEP", "STOPS", "TORQUES", "Kuka", "urdf"]
+__all__ = ["FASTEST", "HAND", "JOINTS", "JOINT_LIMITS", "STEP", "TORQUES", "Kuka", "urdf"]
 
 STEP = 1e-3  # s
 JOINTS = tuple(f"lbr_iiwa_joint_{k}" for k in range(1, 8))
-STOPS = np.array([2.967, 2.094, 2.967, 2.094, 2.967, 2.094, 3.054])  # rad, as in the URDF
+JOINT_LIMITS = np.array([2.967, 2.094, 2.967, 2.094, 2.967, 2.094, 3.054])  # rad, as in the URDF
 TORQUES = np.array([176.0, 176.0, 110.0, 110.0, 110.0, 40.0, 40.0])  # N m, at most (LBR iiwa 7 R800)
 FASTEST = 10.0  # rad/s, as in the URDF
 FRICTION = 0.5  # N m s/rad in each joint, as in the URDF
@@ -88,10 +88,10 @@ class Kuka(Robot):
             self.body, self.joints, pybullet.VELOCITY_CONTROL, forces=[0.0] * len(JOINTS)
         )
         self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
-        angles, speeds = spaces.Box(-STOPS, STOPS, dtype=np.float64), spaces.Box(-FASTEST, FASTEST, (7,), np.float64)
-        ends = {"position": angles, "velocity": speeds}
+        angles = spaces.Box(-JOINT_LIMITS, JOINT_LIMITS, dtype=np.float64)
+        ends = {"position": angles, "velocity": spaces.Box(-FASTEST, FASTEST, (7,), np.float64)}
         self.observation_spaces = {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
-        self._most = np.concatenate([STOPS, np.full(7, FASTEST)])
+        self._most = np.concatenate([JOINT_LIMITS, np.full(7, FASTEST)])
         self._least, self._weakest = -self._most, -TORQUES
         self._follow = np.full(7, 1.0 - math.exp(-STEP / LAG))  # arrays of equal numbers are faster than numbers
         self.wanted = np.zeros(14)

@@ -41,7 +41,7 @@ class Landing(Task):
         self._time = float(self._times[k])
         self.robot.wind = self._wind[k]
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         height, speed = self.robot.position[2], self.robot.velocity[2]
         self._down, self._touched = -speed, height <= FEET
         info = {"height": height - FEET, "vertical_speed": speed, "divergence": -speed / height}

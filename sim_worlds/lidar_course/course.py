@@ -20,8 +20,8 @@ RADII = (1.2, 2.0)  # m, of bends
 OBSTACLES = ((0.12, False), (0.12, True), (0.15, False), (0.1, True), (0.1, False), (0.14, True), (0.18, False),
              (0.12, True), (0.14, False), (0.1, True), (0.12, False), (0.14, True))  # fmt: skip
 WALL = 0.04  # m, by which a panel reaches into the corridor, at most: half its thickness, and as the chord of an arc
-LARGEST = 0.2  # m, circumscribed radius of the largest of them
-SPACING = 2 * LARGEST + 1.25 * PASSAGE  # m, of two obstacles along the middle line; less remains in a bend
+MAX_OBSTACLE_RADIUS_M = 0.2  # m, circumscribed radius of the largest of them
+SPACING = 2 * MAX_OBSTACLE_RADIUS_M + 1.25 * PASSAGE  # m, of obstacles along the middle line; less remains in a bend
 
 
 @dataclass(frozen=True)

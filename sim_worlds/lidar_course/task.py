@@ -68,7 +68,7 @@ class DriveThrough(Task):
         self._k = k
         self.way.append((self.robot.position[0], self.robot.position[1]))
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         first = max(self._at - REACH, 0)
         away = self.course.line[first : self._at + REACH + 1] - self.robot.position[:2]
         self._at = first + int(np.argmin((away * away).sum(1)))

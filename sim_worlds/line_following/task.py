@@ -92,7 +92,7 @@ class FollowLine(Task):
         self._squares += min(float(self._near[2]) ** 2, LOST**2)
         self._k = k
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         k, _, offset = self.place
         _, _, direction, curvature = self.course[k].tolist()
         turned = math.remainder(self.robot.state[2] - direction, 2.0 * math.pi)

@@ -14,10 +14,10 @@ from snn_control.errors import InputError
 from ..client import Client, pybullet
 from ..core import Robot
 
-__all__ = ["STOPS", "PanTilt", "Servo"]
+__all__ = ["JOINT_LIMITS", "PanTilt", "Servo"]
 
 URDF = Path(__file__).with_name("pan_tilt.urdf")
-STOPS = np.array([1.4, 0.7])  # rad
+JOINT_LIMITS = np.array([1.4, 0.7])  # rad
 TORQUES = (100.0, 100.0)  # N m: the joints follow the servo exactly
 
 
@@ -82,11 +82,11 @@ class PanTilt(Robot):
         super().__init__(client, URDF, ("pan", "tilt"))
         for link in (-1, *self.joints):
             client.changeDynamics(self.body, link, linearDamping=0.0, angularDamping=0.0, jointDamping=0.0)
-        self._servo = Servo(dt, STOPS)
+        self._servo = Servo(dt, JOINT_LIMITS)
         limit = Servo.velocity_limit
         self.action_space = spaces.Box(-limit, limit, (2,), np.float32)
         self.observation_spaces = {
-            "joint_position": spaces.Box(-STOPS - 0.1, STOPS + 0.1, dtype=np.float64),
+            "joint_position": spaces.Box(-JOINT_LIMITS - 0.1, JOINT_LIMITS + 0.1, dtype=np.float64),
             "joint_velocity": spaces.Box(-limit - 1.0, limit + 1.0, (2,), np.float64),
         }
 

@@ -11,7 +11,7 @@ from snn_control.errors import DescriptionError
 
 from ..core import Task
 from .motion import MOTIONS, target_path
-from .robot import STOPS, PanTilt
+from .robot import JOINT_LIMITS, PanTilt
 
 __all__ = ["LOST", "TrackTarget"]
 
@@ -19,7 +19,7 @@ LOST = math.radians(25.0)
 SCORE_FROM = 1.0  # s: the time before is for finding the target, and does not count
 DISC_RADIUS = 0.11  # m
 DISC_TEXTURE = 0.3  # amplitude of the log intensity
-HEAD_START = math.radians(10.0)
+MAX_INITIAL_OFFSET = math.radians(10.0)  # of the axis from the target
 
 
 def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> float:
@@ -54,11 +54,11 @@ class TrackTarget(Task):
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         self._times, self.path = times, target_path(self.motion, self.frequency, times, rng)
         distance = rng.uniform(1.5, 3.0)
-        direction, offset = rng.uniform(0.0, 2.0 * math.pi), HEAD_START * math.sqrt(rng.random())
+        direction, offset = rng.uniform(0.0, 2.0 * math.pi), MAX_INITIAL_OFFSET * math.sqrt(rng.random())
         phases = rng.uniform(0.0, 2.0 * math.pi, 2)
         self.disc = (math.atan(DISC_RADIUS / distance), self.contrast, DISC_TEXTURE, *phases)
         head = self.path[0] + offset * np.array([math.cos(direction), math.sin(direction)])
-        self.robot.reset(np.clip(head, -STOPS, STOPS))
+        self.robot.reset(np.clip(head, -JOINT_LIMITS, JOINT_LIMITS))
         self._squares, self._lost_steps, self._counted = 0.0, 0, 0
         self.step(0)
 
@@ -66,14 +66,15 @@ class TrackTarget(Task):
         self.target = self.path[k].tolist()
         self._counts = self._times[k] >= SCORE_FROM
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         error = angle_between(*self.robot.position, *self.target)
         lost = error > LOST
         if self._counts:
             self._squares += error * error
             self._lost_steps += lost
             self._counted += 1
-        return -error, False, {"error": error, "target": np.array(self.target), "lost": lost}
+        info = {"error": error, "target": np.array(self.target), "lost": lost}
+        return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
         """``rms_error`` [rad] and ``lost``, a share of the steps; empty if no step counts."""

@@ -28,7 +28,7 @@ __all__ = ["PanTiltTrackingEnv"]
 
 STEP = 1e-3  # s
 SCENES = ("analytic", "rendered", "rendered_egl")
-LARGEST = 2048  # columns and rows of the camera: a step takes about 40 ms
+MAX_SIDE_PX = 2048  # columns and rows of the camera: a step takes about 40 ms
 
 
 class HeadCamera(EventSensor):
@@ -170,8 +170,9 @@ class PanTiltTrackingEnv(World):
             raise DescriptionError("frame_rate", frame_rate, "must be from 20 to 1000 Hz")
         if not isinstance(size, tuple | list) or len(size) != 2:
             raise DescriptionError("size", size, "must be a width and a height")
-        if any(isinstance(side, int) and side > LARGEST for side in size):
-            raise DescriptionError("size", size, f"must be at most {LARGEST} x {LARGEST}: each step draws every pixel")
+        if any(isinstance(side, int) and side > MAX_SIDE_PX for side in size):
+            rule = f"must be at most {MAX_SIDE_PX} x {MAX_SIDE_PX}: each step draws every pixel"
+            raise DescriptionError("size", size, rule)
         client = Client()
         robot = PanTilt(client, STEP)
         self._pinhole = Pinhole(*size)

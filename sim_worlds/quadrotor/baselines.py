@@ -15,7 +15,7 @@ __all__ = ["CascadedPID", "true_state"]
 STEP = 2e-3  # s
 SEEN = 10  # steps over which the teacher takes the slopes of what is wanted
 ANGLE, RATES = 25.0, np.array([0.12, 0.12, 1.0])  # 1/s; s, of roll, pitch and yaw: the teacher's gains
-MOST = np.array([1.0, 1.0, 0.4])  # of a command, for each: yaw, which takes long, leaves the motors to roll and pitch
+MAX_COMMAND = np.array([1.0, 1.0, 0.4])  # roll, pitch, yaw: yaw, which takes long, leaves the motors to the others
 LEAD = 0.01  # s, by which it looks ahead
 STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, of these slopes
 
@@ -77,6 +77,6 @@ def true_state(env: Any, observation: Any) -> np.ndarray:
     roll, pitch, yaw = np.clip((wanted - before)[:3] / (SEEN * STEP), -STEEPEST, STEEPEST)
     rates = [*(ANGLE * (wanted[:2] - robot.attitude) + (roll, pitch)), wanted[2] + LEAD * yaw]
     soon = robot.rates + LEAD * np.array(robot.torque) / INERTIA
-    turn = np.clip(RATES * (rates - soon), -MOST, MOST)
+    turn = np.clip(RATES * (rates - soon), -MAX_COMMAND, MAX_COMMAND)
     command = (wanted[3] + MIXER @ turn) * STRONGEST / robot.thrusts
     return np.clip(command, 0.0, 1.0).astype(np.float32)

@@ -65,7 +65,7 @@ class FollowAttitude(Task):
         self.k, self.robot.wanted, self.robot.gust = k, self.path[k], self._gusts[k]
         self._counts = self._times[k] >= SCORE_FROM
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         (roll, pitch), (wanted_roll, wanted_pitch, wanted_rate, _) = self.robot.attitude, self.robot.wanted
         error, turning = math.hypot(roll - wanted_roll, pitch - wanted_pitch), self.robot.rates[2] - wanted_rate
         if self._counts:

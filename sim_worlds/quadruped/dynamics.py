@@ -14,7 +14,7 @@ from numba.extending import register_jitable
 
 from snn_control.engine.compile import compile_function
 
-__all__ = ["FACTORS", "HIP", "JOINTS", "LEGS", "LINK", "MASSES", "STATE", "STIFFNESS", "STOPS", "TORQUE",
+__all__ = ["FACTORS", "HIP", "JOINTS", "JOINT_LIMITS", "LEGS", "LINK", "MASSES", "STATE", "STIFFNESS", "TORQUE",
            "accelerate", "compiled_move", "move", "turned"]  # fmt: skip
 
 LEGS = ("fl", "fr", "rl", "rr")
@@ -36,7 +36,7 @@ FOOT = 0.02  # m, radius
 ROTOR = 0.01  # kg m^2, of each motor behind its gear
 STIFFNESS, DAMPING = 80.0, 2.0  # N m/rad and N m s/rad of the position controllers in the motors
 TORQUE = 33.5  # N m, at most
-STOPS = ((-0.8, 0.8), (-1.05, 4.18), (-2.69, -0.92))  # rad, of hip, thigh and knee
+JOINT_LIMITS = ((-0.8, 0.8), (-1.05, 4.18), (-2.69, -0.92))  # rad, of hip, thigh and knee
 STOP = (300.0, 3.0)  # N m/rad and N m s/rad beyond a stop
 GRAVITY = 9.81  # m/s^2
 GROUND = (15e3, 150.0)  # N/m and N s/m, of the ground under a foot; the same sideways
@@ -325,7 +325,7 @@ def move(state, targets, factors, steps, dt, work, out):
             angle, rate = state[13 + k], state[25 + k]
             u = strength * (STIFFNESS * (targets[k] - angle) - DAMPING * rate)
             u = min(max(u, -most), most)
-            low, high = STOPS[k % 3]
+            low, high = JOINT_LIMITS[k % 3]
             if angle < low:
                 u += STOP[0] * (low - angle) - STOP[1] * rate
             elif angle > high:

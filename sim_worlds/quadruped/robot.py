@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium import spaces
 
 from ..core import Robot
-from .dynamics import FACTORS, FOOT, GRAVITY, JOINTS, LINK, STATE, STOPS, compiled_move, turned
+from .dynamics import FACTORS, FOOT, GRAVITY, JOINT_LIMITS, JOINTS, LINK, STATE, compiled_move, turned
 
 __all__ = ["STANDING", "STEP", "Quadruped"]
 
@@ -33,7 +33,7 @@ class Quadruped(Robot):
         self.state, self._targets, self._acceleration = np.zeros(STATE), STANDING.copy(), np.zeros(18)
         self.factors, self.command = dict(FACTORS), (0.0, 0.0)
         self._move, self._work = compiled_move(), np.zeros(1200)
-        low, high = np.array(STOPS * 4).T
+        low, high = np.array(JOINT_LIMITS * 4).T
         self.action_space, self._stops = spaces.Box(low, high, dtype=np.float64), (low, high)
         joints = {
             "joint_position": spaces.Box(low - 0.5, high + 0.5, dtype=np.float64),

@@ -74,7 +74,7 @@ class Walk(Task):
         self._fell = robot.height < LOWEST or robot.upright < MOST_TILTED
         self._tell(k)
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         speed, turn = self.robot.command
         ahead, side, turning = self._means
         wrong, turned = math.hypot(ahead - speed, side), turning - turn

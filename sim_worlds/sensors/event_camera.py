@@ -20,8 +20,8 @@ from .pixels import NEVER, RADIX, STATE, compiled_observe, compiled_rows
 
 __all__ = ["EventCamera"]
 
-LARGEST = 8192  # pixels of a side
-LONGEST = 2.0  # s, because nanoseconds are stored as int32
+MAX_SIDE_PX = 8192  # pixels of a side
+MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
 
 
 class EventCamera:
@@ -43,8 +43,8 @@ class EventCamera:
         if not isinstance(size, tuple | list) or len(size) != 2:
             raise DescriptionError("size", size, "must be a width and a height")
         for k, side in enumerate(size):
-            if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 1 <= side <= LARGEST:
-                raise DescriptionError(f"size[{k}]", side, f"must be a whole number from 1 to {LARGEST}")
+            if isinstance(side, bool) or not isinstance(side, int | np.integer) or not 1 <= side <= MAX_SIDE_PX:
+                raise DescriptionError(f"size[{k}]", side, f"must be a whole number from 1 to {MAX_SIDE_PX}")
         if isinstance(capacity, bool) or not isinstance(capacity, int | np.integer) or capacity < 1:
             raise DescriptionError("capacity", capacity, "must be a whole number of at least 1")
         self.size = int(size[0]), int(size[1])
@@ -66,8 +66,8 @@ class EventCamera:
         self.reset(np.zeros((height, width), np.float32), 0)
 
     def _set_period(self, period: float) -> None:
-        if not 1e-6 <= period <= LONGEST:
-            raise DescriptionError("period", period, f"must be from 1e-06 to {LONGEST:g} s")
+        if not 1e-6 <= period <= MAX_PERIOD_S:
+            raise DescriptionError("period", period, f"must be from 1e-06 to {MAX_PERIOD_S:g} s")
         if self.model.shot * self.size[0] * period > 500:  # exp(-500) still fits float64
             rule = f"must give at most 500 events per row of {self.size[0]} pixels in a step of {period:g} s"
             raise DescriptionError("camera.shot", self.model.shot, rule, "take smaller steps")

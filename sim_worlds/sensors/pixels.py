@@ -21,7 +21,7 @@ NEVER = -(1 << 62)
 STATE = ("picture", "light", "gap", "on", "off", "leak")
 #: of the log intensity below white, where a pixel becomes neither slower nor noisier: a factor of 0.07, v2e's
 DARKEST = np.float32(-math.log(0.07))
-LONGEST = np.float32(16.0)
+MAX_EXPONENT = np.float32(16.0)
 BEYOND = np.float32(1e4)  # at this size a float32 still resolves less than the smallest threshold
 
 F1, F6, F12, EIGHTH, PART = (np.float32(v) for v in (1.0, 6.0, 12.0, 0.125, 1.5))
@@ -58,7 +58,7 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
         for i in range(now.size):
             start, rise = picture[i], now[i] - picture[i]
             a = speed * brightness(start + HALF * rise, white)
-            short = a if a < LONGEST else LONGEST
+            short = a if a < MAX_EXPONENT else MAX_EXPONENT
             share = decay(short)[1] * short
             next_light = now[i] - rise * (share / a) - (start - light[i]) * (F1 - share)
             change[i] = next_light - light[i] + leak[i] * dt

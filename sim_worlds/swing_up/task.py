@@ -48,7 +48,7 @@ class SwingUp(Task):
     def step(self, k: int) -> None:
         self._count = k
 
-    def judge(self) -> tuple[float, bool, dict[str, Any]]:
+    def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
         (place, angle), (_, turning) = self.robot.position, self.robot.velocity
         got, up = reward(place, angle, turning, self.robot.force), abs(angle) < 0.2
         if self._count:

@@ -20,7 +20,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec, nearest
 from ..errors import NO_VALUE, DescriptionError
 from ..events.slicing import Tick
-from ..record.activity import ActivityRecorder
+from ..record.activity_recorder import ActivityRecorder
 from ..record.input_recorder import InputLogRecorder
 
 __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]

@@ -22,8 +22,8 @@ BEYOND = 0.50  # share of the ticks in which an input is beyond its range
 AT_LIMIT, SLEWED = 0.80, 0.50  # share of the ticks; a fast controller may be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # share of the ticks at one limit, at the other: full speed may be intended, but not always
 NEAR = 0.01  # share of the distance of its limits: a squashed command that is closer counts as at its limit
-FAR = 0.25  # share of the distance of its limits: a larger change between two turning points is a swing
-SWINGS_HZ, A_TICK, LEAST = 5.0, 1 / 8, 3.0  # for "many" swings: in a second, in a tick, and in all
+SWING_SHARE = 0.25  # share of the distance of its limits: a larger change between two turning points is a swing
+SWINGS_HZ, A_TICK, MIN_SWINGS = 5.0, 1 / 8, 3.0  # for "many" swings: in a second, in a tick, and in all
 SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which there is a warning
 
 
@@ -203,7 +203,7 @@ def output_health(
     def a_second(times: int) -> float:
         return times / (ticks * period) if ticks else 0.0
 
-    ways = _ways(commanded, FAR * (high - low)) if judged and math.isfinite(high - low) else np.zeros(0)
+    ways = _ways(commanded, SWING_SHARE * (high - low)) if judged and math.isfinite(high - low) else np.zeros(0)
     return OutputHealth(
         where=f"outputs.{spec.name}" + (f"[{j}]" if spec.size > 1 else ""), ticks=ticks, squash=spec.squash,
         at_low=share(commanded <= low + near), at_high=share(commanded >= high - near),
@@ -237,7 +237,8 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
-    """What `certain_findings` or `output_findings` find, once for the numbers of an output that share it."""
+    """The findings of all outputs. ``find`` is `certain_findings` or `output_findings`. A finding that several numbers
+    of one output share is reported once."""
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
         for finding in find(o):
@@ -275,7 +276,7 @@ def output_findings(o: OutputHealth) -> Iterator[Finding]:
         text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
         yield warning(o.where, text + "behind what the network wants", "a larger slew, or a longer tau of its decoder")
     swings = o.swings_hz * o.seconds
-    if swings >= LEAST and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
+    if swings >= MIN_SWINGS and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
         text = f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, "
         text += f"and at a limit of {_limits(o)} {_hits(o)}"
         fix = "if the task does not want that, a slew limit, a longer tau of its decoder, smaller decoder weights, or "

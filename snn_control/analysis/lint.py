@@ -21,7 +21,7 @@ LONG, SLOW, LONG_WAIT = 2.0, 5.0, 0.5
 FEW_EVENTS = 1000.0
 #: types of messages of distances, in which REP 117 has infinities
 RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
-MOST = {
+MAX_TIMES_S = {
     "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "stale": SLOW, "refractory": LONG_WAIT,
     "delay": LONG_WAIT, "period": LONG_WAIT,
 }  # fmt: skip
@@ -134,11 +134,11 @@ def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]
     for name in names:
         value = getattr(described, name)
         path = f"{where}.{name}"
-        time = name in MOST or name.partition("_")[0] == "tau" or name in ("window", "pre_tau")
+        time = name in MAX_TIMES_S or name.partition("_")[0] == "tau" or name in ("window", "pre_tau")
         if is_dataclass(value):
             yield from _times_of(path, value)
         elif isinstance(value, tuple) and any(map(is_dataclass, value)):
             for k, one in enumerate(value):
                 yield from _times_of(f"{path}[{k}]" if len(value) > 1 or name != "decoder" else path, one)
         elif time and value is not None and np.isfinite(value).all():
-            yield path, value, LONG_WAIT if isinstance(described, BackgroundActivity) else MOST.get(name, LONG)
+            yield path, value, LONG_WAIT if isinstance(described, BackgroundActivity) else MAX_TIMES_S.get(name, LONG)

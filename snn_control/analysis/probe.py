@@ -18,7 +18,8 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.compile import compile_function
 from ..engine.facts import PopulationFacts
-from ..engine.kernels import HUGE, outputs
+from ..engine.kernels import HUGE
+from ..engine.kernels import guard as guard_words
 from ..engine.program import POST, PRE, STEP, Program
 from ..engine.spike_ring import SpikeRing
 from ..engine.tick import ROW, run_rows
@@ -189,7 +190,7 @@ def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
         for k, observation in enumerate(stimulus.log.observations()):
             probed.step(observation)
             commands[k], safe[k] = command, probed.safe
-            not_finite[k] = guard[outputs.REASON] & outputs.OUTPUT_NOT_FINITE != 0
+            not_finite[k] = guard[guard_words.REASON] & guard_words.OUTPUT_NOT_FINITE != 0
     populations = {one.name: one for one in probed.probes}
     times, inputs = (program.facts.dt, program.facts.period), probed.counters()["inputs"]
     return Activity(program, stimulus, *times, steps, populations, commands, safe, not_finite, inputs)

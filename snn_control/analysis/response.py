@@ -24,11 +24,11 @@ from .probe import sample
 from .stimulus import value_range
 
 __all__ = [
-    "Curve", "Tuning", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
+    "Curve", "TuningCurve", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
 ]  # fmt: skip
 
 SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
-FEWEST, MOST = 400, 40_000  # limits of that, in steps
+MIN_STEPS, MAX_STEPS = 400, 40_000  # limits of that, in steps
 CHUNK = 500_000  # spikes for which a ring must have room
 POINTS = 121  # of a curve
 SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents among which a rheobase is searched
@@ -51,7 +51,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Tuning:
+class TuningCurve:
     """Response of an encoder's neurons to one dimension of a value input, with the others constant.
 
     x : (k,) values, in the input's unit
@@ -73,7 +73,7 @@ class Tuning:
 def measurement_steps(model: NeuronModel, dt: float) -> int:
     """Number of steps for which a current is held."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
-    return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), FEWEST, MOST))
+    return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), MIN_STEPS, MAX_STEPS))
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
@@ -179,7 +179,7 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
     return Controller(build(Network(), (alone,), (Output("none", (source,)),), dt=dt, period=dt))
 
 
-def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
+def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
     """Tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
 
     The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: between
@@ -209,7 +209,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[Tuning]:
         if spec.encoder.neuron is not None and len(chosen):
             model = parameters_of(spec.encoder.neuron, np.tile(chosen, POINTS))
             response = firing_rates(model, response.reshape(-1), dt).reshape(response.shape)
-        found.append(Tuning(d, x, response, chosen, len(responding), held))
+        found.append(TuningCurve(d, x, response, chosen, len(responding), held))
     return found
 
 

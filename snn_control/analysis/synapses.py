@@ -17,7 +17,7 @@ from ..network.convolution import Convolution
 
 __all__ = ["Synapses", "all_synapses", "decoder_rows", "sizes_of", "synapse_arrays", "with_learned"]
 
-MOST = 4_000_000  # synapses of a controller that are examined individually
+MAX_SYNAPSES = 4_000_000  # synapses of a controller that are examined individually
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
     """The synapses of all projections, in order; None if there are too many to examine in about a second."""
-    if sum(p.synapses for p in program.facts.projections) > MOST:
+    if sum(p.synapses for p in program.facts.projections) > MAX_SYNAPSES:
         return None
     sizes, found = sizes_of(program), []
     for p in spec.network.projections:

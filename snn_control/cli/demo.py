@@ -113,7 +113,7 @@ def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
     from ..engine.compile import compilations, compile_callback
     from ..engine.tick import tick_address
     from ..realtime.loop import Loop
-    from ..record.activity import ActivityRecorder
+    from ..record.activity_recorder import ActivityRecorder
     from ..ros.ports.numeric import publish_command, take_events, take_numbers
 
     say("compiling controller, loop, ports and world (the first time only) ...")

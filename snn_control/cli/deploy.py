@@ -181,12 +181,12 @@ def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]
 
 
 def _plain(value: str | Path) -> str:
-    """A text as it stands in a unit, where % begins a specifier."""
+    """Escape a text for a systemd unit, where % begins a specifier."""
     return str(value).replace("%", "%%")
 
 
 def _quoted(word: str) -> str:
-    """A word of a line of several, for systemd."""
+    """Escape one word of a command line in a systemd unit."""
     safe = re.fullmatch(r"[\w@%+=:,./$-]+", word)
     return _plain(word if safe else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"')
 

@@ -21,7 +21,7 @@ from ..engine.program import Program
 from ..errors import DescriptionError, RuntimeFault, SnnControlError, describe_exception
 from ..gym_adapter.flat import unflattened
 from ..resources import controller_path
-from ..training.environments.rollout import play
+from ..training.environments.episodes import play
 from .common import make_environment, table
 from .processes import end_with_parent
 

@@ -57,7 +57,7 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
     "ros2_control": ("ros2_control", (), "velocities of joints, std_msgs/msg/Float64MultiArray"),
     "px4_rates": ("px4_rates", (), "body rates of a multicopter, px4_msgs/msg/VehicleRatesSetpoint"),
 }  # fmt: skip
-LEAST, MOST = 8, 65535  # pixels of a side: the template has 8 x 8 cells
+MIN_SIDE_PX, MAX_SIDE_PX = 8, 65535  # pixels of a side: the template has 8 x 8 cells
 SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
 
@@ -66,8 +66,8 @@ def camera_size(text: str) -> tuple[int, int]:
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}: must be width x height in pixels, e.g. 640x480")
-    if not all(LEAST <= int(side) <= MOST for side in (width, height)):
-        raise argparse.ArgumentTypeError(f"{text!r}: each side must be from {LEAST} to {MOST} pixels")
+    if not all(MIN_SIDE_PX <= int(side) <= MAX_SIDE_PX for side in (width, height)):
+        raise argparse.ArgumentTypeError(f"{text!r}: each side must be from {MIN_SIDE_PX} to {MAX_SIDE_PX} pixels")
     return int(width), int(height)
 
 

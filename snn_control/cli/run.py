@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import DescriptionError, counted
 from ..files import writing
 from ..record.input_recorder import InputLogRecorder
-from ..training.environments.rollout import Spread
+from ..training.environments.episodes import Spread
 from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 

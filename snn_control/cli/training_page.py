@@ -123,7 +123,7 @@ def _sections(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Activity, Clip | Omitted]:
-    """The activity in the episode of a seed, and a video of it, or why there is none."""
+    """Play the episode of a seed; returns its activity, and a video or the reason why there is none."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -143,7 +143,7 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """The environment; a video of it, or None and the reason why there is none."""
+    """Make the environment; returns it, and a video or None with the reason."""
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"

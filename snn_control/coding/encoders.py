@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar
 import numpy as np
 
 from ..errors import DescriptionError
-from ..network.checks import MOST, Checked, Each, EachPositive, Numbers, OneOf, Positive, Real, Seconds, Size, Whole
+from ..network.checks import MAX_SIZE, Checked, Each, EachPositive, Numbers, OneOf, Positive, Real, Seconds, Size, Whole
 from ..network.neurons import NeuronModel, Threshold
 
 __all__ = [
@@ -24,7 +24,7 @@ __all__ = [
 
 ONCE = Threshold(0.5)  # fires once for a pulse of 1
 
-Fields = Annotated[int, Whole(2, MOST)]  # along a dimension
+Fields = Annotated[int, Whole(2, MAX_SIZE)]  # along a dimension
 Cells = tuple[Size, Size]
 Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
@@ -148,8 +148,8 @@ class FieldsEncoder(Encoder):
         if (self.grid is None) == (self.centres is None):
             raise self.wrong("grid", "give a grid or centres")
         if self.grid is not None:
-            if math.prod(self.grid) > MOST:
-                raise self.wrong("grid", f"must be at most {MOST:,} fields")
+            if math.prod(self.grid) > MAX_SIZE:
+                raise self.wrong("grid", f"must be at most {MAX_SIZE:,} fields")
         else:
             if np.ndim(self.centres) != 2 or np.size(self.centres) == 0:
                 raise self.wrong("centres", "must be (fields, dimensions)", value=f"shape {np.shape(self.centres)}")

@@ -15,7 +15,7 @@ from .filters import EventFilter
 
 __all__ = ["EventsInput", "Input", "ValueInput"]
 
-LONGEST = 1e9  # s
+MAX_STALE_S = 1e9  # s
 Side = Annotated[int, Whole(1, 65536)]  # of a camera [pixel]
 #: how a number that is not finite is treated, in the order of the kernel's rules
 NOT_FINITE = ("reject", "high", "low", "hold")
@@ -45,8 +45,8 @@ class Input(Checked):
     def __post_init__(self) -> None:
         check_name("name", self.name)
         super().__post_init__()
-        if LONGEST < self.stale < math.inf:
-            rule = f"must be > 0 s and at most {LONGEST:g} s, or infinite"
+        if MAX_STALE_S < self.stale < math.inf:
+            rule = f"must be > 0 s and at most {MAX_STALE_S:g} s, or infinite"
             raise self.wrong("stale", rule)
 
 

@@ -1,7 +1,7 @@
 """Limits of how a command moves: the rule by which a field of `Output` declares one.
 
 A field with this rule is a limit everywhere: a key of the controller file, a row of the guard's table of limits, and
-what ``check`` prints. `snn_control.engine.motion` keeps it.
+what ``check`` prints. `snn_control.engine.command_limiter` keeps it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class MotionLimit(Numbers):
     """A number or one for each number of an output, > 0; the default of the field stands for no limit.
 
     order : the derivative of the command that it limits: the unit is that of the output / s^order
-    joint : name in joint_limits.yaml and URDF of that derivative of a position; empty: they do not have it
+    joint : for a position, the derivative's name in joint_limits.yaml and URDF, e.g. velocity; empty: they have none
     needs : another limit, which must be finite where this one is
     smooth : it relates successive changes, so it needs ticks of one length and a field that is not of whole numbers
     """

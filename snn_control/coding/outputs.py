@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..network.checks import MOST, Checked, Flag, Numbers, OrWord, Seconds, Size, Whole, check_name
+from ..network.checks import MAX_SIZE, Checked, Flag, Numbers, OrWord, Seconds, Size, Whole, check_name
 from .motion_limits import MotionLimit
 
 __all__ = [
@@ -114,7 +114,7 @@ class ArgmaxDecoder(Checked):
     terms : decoders whose results are summed
     """
 
-    actions: Annotated[int, Whole(2, MOST)]
+    actions: Annotated[int, Whole(2, MAX_SIZE)]
     terms: tuple[Decoder, ...]
 
     def __post_init__(self) -> None:

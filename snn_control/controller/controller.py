@@ -17,7 +17,8 @@ from ..engine.bound import input_taker
 from ..engine.control import FORGET, LEARNING, RELEASE, RESTART, UPDATES
 from ..engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from ..engine.input_values import set_input
-from ..engine.kernels import encoders, outputs
+from ..engine.kernels.guard import CLAMPS, FAULTED, FAULTS, SAFE_TICKS, SLEWED
+from ..engine.kernels.inputs import CLAMPED, CUT, REJECTED, STALE
 from ..engine.program import Program
 from ..engine.spike_ring import SpikeRing
 from ..engine.tuning import Tuning
@@ -32,13 +33,8 @@ from .build import build_program, tuning_of
 __all__ = ["Controller", "build_program"]
 
 #: name of a counter of an input, or of the guard -> its word
-OF_INPUT = {
-    "clamped": encoders.CLAMPED, "rejected": encoders.REJECTED, "stale_ticks": encoders.STALE, "cut": encoders.CUT
-}  # fmt: skip
-OF_GUARD = {
-    "faults": outputs.FAULTS, "safe_ticks": outputs.SAFE_TICKS, "clamped": outputs.CLAMPS,
-    "slew_limited": outputs.SLEWED,
-}  # fmt: skip
+OF_INPUT = {"clamped": CLAMPED, "rejected": REJECTED, "stale_ticks": STALE, "cut": CUT}
+OF_GUARD = {"faults": FAULTS, "safe_ticks": SAFE_TICKS, "clamped": CLAMPS, "slew_limited": SLEWED}
 
 
 class Controller(SteppedController):
@@ -286,7 +282,7 @@ class Controller(SteppedController):
     @property
     def safe(self) -> bool:
         """Whether the last command was the safe one, because of a fault or because too few valid ticks followed it."""
-        return bool(self._guard[outputs.FAULTED])
+        return bool(self._guard[FAULTED])
 
     def release(self) -> None:
         """Release a fault as an operator: the next tick ends it, if that tick is valid; otherwise call again."""

@@ -90,7 +90,7 @@ def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> 
     guard = read_fields(r.child("guard", {}), Guard)
     ros = r.child("ros", {})
     topics = {"ros_inputs": read_topics(ros, "inputs", inputs), "ros_outputs": read_topics(ros, "outputs", outputs)}
-    ros.done()
+    ros.reject_unknown_keys()
     sections = {"inputs": inputs, "network": network, "outputs": outputs, "guard": guard, **topics}
     sections["training"] = read_training(r.child("training", {}))
     return read_fields(r, ControllerSpec, period=period, dt=dt, path=path, tunable=tunable, **sections)

@@ -114,7 +114,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
     from ..nir import import_nir
 
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
-    r.done()
+    r.reject_unknown_keys()
     try:
         return import_nir(r.beside(r.at("nir"), file), dialect, dt, options.values).network
     except DescriptionError as error:

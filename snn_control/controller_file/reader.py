@@ -94,7 +94,7 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """The fix for a number with a unit, else an empty text."""
+    """The fix to suggest if the value is a number with a unit; otherwise empty."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 
@@ -223,14 +223,22 @@ class Reader:
             raise DescriptionError(self.at(key), value, f"must be one of {', '.join(table)}", close_match(value, table))
         return value
 
-    def done(self) -> None:
-        for key in self.values:
-            fix = nearest(key, dict.fromkeys(self.known))
-            raise DescriptionError(self.at(str(key)), self.values[key], "is not a known key", fix)
+    def reject_unknown_keys(self) -> None:
+        """Raise a DescriptionError that names all keys that were not taken."""
+        unknown, known = [str(key) for key in self.values], list(dict.fromkeys(self.known))
+        if len(unknown) == 1:
+            (value,) = self.values.values()
+            raise DescriptionError(self.at(unknown[0]), value, "is not a known key", nearest(unknown[0], known))
+        if unknown:
+            close = {key: close_match(key, known) for key in unknown}
+            fixes = [f"{key}: {fix}" for key, fix in close.items() if fix]
+            fixes += [] if all(close.values()) else [f"known: {', '.join(known)}"]
+            rule = f"{', '.join(unknown)} are not known keys"
+            raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """``cls(**values)`` after `done`; the paths of its errors become those of the file."""
-        self.done()
+        """``cls(**values)`` after `reject_unknown_keys`; the paths of its errors become those of the file."""
+        self.reject_unknown_keys()
         try:
             return cls(**values)
         except DescriptionError as error:

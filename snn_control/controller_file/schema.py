@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_args, get_origin
 from ..coding import FieldsEncoder, Guard, HotPixels, Output, PoolEncoder, ValueInput
 from ..coding.inputs import NOT_FINITE
 from ..network import Population, Projection
-from ..network.checks import MOST, NAME, Numbers, OneOf, OrWord, Whole, check_name
+from ..network.checks import MAX_SIZE, NAME, Numbers, OneOf, OrWord, Whole, check_name
 from ..network.convolution import Pair
 from ..network.distance import check_positions
 from ..network.graph import CONNECTIONS, Drawn
@@ -214,7 +214,7 @@ def _ruled(rule: Any, base: Any, place: str) -> Schema:
     if isinstance(rule, OneOf):
         return {"enum": list(rule.words)}
     if isinstance(rule, Pair):
-        one = {"type": "integer", "minimum": rule.least, "maximum": MOST}
+        one = {"type": "integer", "minimum": rule.least, "maximum": MAX_SIZE}
         cases = [one, {"type": "array", "items": one, "minItems": 2, "maxItems": 2}]
         return _any_of([*cases, {"const": rule.word}] if rule.word else cases)
     known: dict[Any, Schema] = {check_name: {"pattern": _whole(NAME)}, check_type: {"pattern": _whole(TYPE)}}

@@ -296,9 +296,9 @@ class Bound:
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
-        """Use ``values``, (tunable,) float64, of what can be tuned from the next tick on, also while a loop runs.
+        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on, also while a loop runs.
 
-        Raises DescriptionError for what they cannot be, and ProgramError if nothing can be tuned here.
+        Raises DescriptionError for values that are not allowed, and ProgramError if nothing can be tuned here.
         """
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
@@ -311,7 +311,7 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Addresses and 32-bit words of all that has been changed at any time, with what other values make of it."""
+        """Addresses and new 32-bit words of everything that these values, or any set before, change."""
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
         blocks = [(self.constants, other.constants, self.program.constants)]

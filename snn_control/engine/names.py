@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import ProgramError
 from .control import SWITCH_WORDS, words_of
 from .facts import NOTHING_KNOWN
-from .kernels.outputs import GUARD_WORDS, LIMITS, STOP_WORDS, guard
+from .kernels.guard import GUARD_WORDS, LIMITS, STOP_WORDS, guard
 from .operand_arrays import Array, clocked, ring
 from .program import IO, PROGRAM, STATE, Place, Program, element
 from .slots import EVENT_COLUMNS, SLOT_WORDS

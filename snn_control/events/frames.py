@@ -16,7 +16,7 @@ from .columns import Events
 __all__ = ["BACK", "OFF", "ON", "STYLES", "Painter", "enlarge", "fitting", "likely_size", "mixed", "painter"]
 
 ON, OFF, BACK = (255, 150, 40), (60, 130, 255), (14, 17, 22)
-MOST = 7  # events of one polarity in a pixel of a picture; more look the same
+MAX_PIXEL_EVENTS = 7  # events of one polarity in a pixel of a picture; more look the same
 AGES = 64  # steps of brightness of a time surface
 FADE = 5.0  # time constants after which an event is invisible
 CONTRAST = 24.0  # grey levels for an event
@@ -73,7 +73,8 @@ class Polarity(Painter):
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
-        steps = 1.0 - 0.3 ** np.arange(MOST + 1, dtype=np.float32)  # one event is visible, large numbers look alike
+        # one event is visible, large numbers look alike
+        steps = 1.0 - 0.3 ** np.arange(MAX_PIXEL_EVENTS + 1, dtype=np.float32)
         self._colours = mixed(steps[:, None], steps[None, :]).reshape(-1, 3)
         self._counts = np.zeros((2, self.shape[0] * self.shape[1]), np.int32)  # OFF, ON
 
@@ -83,8 +84,8 @@ class Polarity(Painter):
             np.add.at(counts, places[chosen], np.int32(1))  # with the sums' own type: forty times as fast
 
     def image(self, t_ns: int = 0) -> np.ndarray:
-        off, on = np.minimum(self._counts, MOST, out=self._counts)
-        on *= MOST + 1
+        off, on = np.minimum(self._counts, MAX_PIXEL_EVENTS, out=self._counts)
+        on *= MAX_PIXEL_EVENTS + 1
         picture = np.take(self._colours, on + off, axis=0).reshape(*self.shape, 3)
         self._counts[:] = 0
         return picture

@@ -28,7 +28,7 @@ LONGEST_GAP = 10.0  # s: a longer pause is cut out
 MOST_TICKS = 10_000_000  # in a replay
 
 #: words of the state
-PERIOD, LONGEST, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED = range(10)
+PERIOD, MAX_GAP_NS, BEGUN, ORIGIN, NEWEST, TICK, LATE, JUMPS_BACK, GAPS, SKIPPED = range(10)
 COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": SKIPPED}
 
 
@@ -44,7 +44,7 @@ def assign(state, t, ticks, offsets):
         if state[BEGUN] == 0:
             state[BEGUN], state[ORIGIN], state[NEWEST] = 1, now, now
         ahead = now - state[NEWEST]
-        if ahead < -BACK or ahead > state[LONGEST]:
+        if ahead < -BACK or ahead > state[MAX_GAP_NS]:
             if ahead < 0:
                 state[JUMPS_BACK] += 1
             else:
@@ -90,7 +90,7 @@ class Slicer:
         self.period_ns, self.capacity = period_ns, capacity
         self.events = self.dropped = 0
         self._state = np.zeros(10, np.int64)
-        self._state[PERIOD], self._state[LONGEST] = period_ns, max(round(longest_gap * 1e9), period_ns)
+        self._state[PERIOD], self._state[MAX_GAP_NS] = period_ns, max(round(longest_gap * 1e9), period_ns)
         self._assign = compile_function(assign, "void(int64[::1],int64[::1],int64[::1],int64[::1])")
 
     @property

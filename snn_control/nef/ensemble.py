@@ -22,7 +22,7 @@ from ..errors import DescriptionError, counted
 from ..network import LIF, Population, Projection
 from ..network.checks import Checked, Each, Numbers, Positive, Seed, Size, check_name
 
-__all__ = ["Ensemble", "Function", "Tuning", "rates", "solve"]
+__all__ = ["Ensemble", "EnsembleParameters", "Function", "rates", "solve"]
 
 #: x (dimensions,) -> numbers; or (points (m, dimensions), targets (m, k)); None is x itself
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
@@ -102,7 +102,7 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     return weights, np.sqrt(np.mean((activities @ weights - targets) ** 2, axis=0))
 
 
-class Tuning(NamedTuple):
+class EnsembleParameters(NamedTuple):
     """For n neurons: encoders (n, dimensions) of length 1, gains (n,), biases (n,), membranes at reset (n,)."""
 
     encoders: np.ndarray
@@ -183,7 +183,7 @@ class Ensemble(Checked):
         return drawn / length
 
     @cached_property
-    def tuning(self) -> Tuning:
+    def tuning(self) -> EnsembleParameters:
         """The encoders, gains, biases and initial membranes for the seed; raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
@@ -195,11 +195,12 @@ class Ensemble(Checked):
         if np.max(self.intercepts) >= 1:
             raise self.wrong("intercepts", "must be < 1")
         gain, bias = gains(self.neuron, max_rates, intercepts, self.dt)
-        return Tuning(encoders, gain, bias, rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons))
+        v_init = rng.uniform(start(self.neuron), self.neuron.v_threshold, self.neurons)
+        return EnsembleParameters(encoders, gain, bias, v_init)
 
     @cached_property
     def points(self) -> np.ndarray:
-        """(m, dimensions) points within the radius at which functions are fitted, at least two for each neuron."""
+        """Evaluation points: (m, dimensions), within the radius, where decoders are fitted; at least two per neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:

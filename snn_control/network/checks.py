@@ -18,12 +18,12 @@ import numpy as np
 from ..errors import DescriptionError, close_match, counted
 
 __all__ = [
-    "EACH", "MOST", "SIZE", "TICK_SEED", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds", "Flag",
-    "Items", "Name", "Numbers", "OneOf", "OrWord", "Positive", "Real", "Seconds", "Seed", "Size", "Whole", "array_of",
-    "check_name",
+    "EACH", "MAX_SIZE", "SIZE", "TICK_SEED", "Bound", "Checked", "Each", "EachBound", "EachPositive", "EachSeconds",
+    "Flag", "Items", "Name", "Numbers", "OneOf", "OrWord", "Positive", "Real", "Seconds", "Seed", "Size", "Whole",
+    "array_of", "check_name",
 ]  # fmt: skip
 
-MOST = 100_000_000  # neurons, numbers
+MAX_SIZE = 100_000_000  # neurons, numbers
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Rule = Callable[[str, Any], None]
@@ -132,7 +132,7 @@ def check_name(path: str, value: Any) -> None:
 
 
 EACH = Numbers(ndim=1)
-SIZE = Whole(1, MOST)
+SIZE = Whole(1, MAX_SIZE)
 TICK_SEED = Whole(0, (1 << 63) - 1, " and below 2^63")  # of a controller's random numbers in a tick
 
 Flag = Annotated[bool, check_flag]

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DescriptionError, counted
-from .checks import MOST, Checked, Size
+from .checks import MAX_SIZE, Checked, Size
 
 __all__ = ["Convolution", "pooling"]
 
@@ -32,8 +32,8 @@ class Pair:
         pair = (value, value) if isinstance(value, int | np.integer) else tuple(value) if several else ()
         if len(pair) != 2 or not all(isinstance(n, int | np.integer) and not isinstance(n, bool) for n in pair):
             raise DescriptionError(path, value, "must be a whole number, or [rows, columns]")
-        if not self.least <= min(pair) <= max(pair) <= MOST:
-            raise DescriptionError(path, value, f"must be >= {self.least}, at most {MOST:,}")
+        if not self.least <= min(pair) <= max(pair) <= MAX_SIZE:
+            raise DescriptionError(path, value, f"must be >= {self.least}, at most {MAX_SIZE:,}")
         return int(pair[0]), int(pair[1])
 
 
@@ -141,7 +141,7 @@ def pooling(
     convolution = Convolution(shape, (rows, columns) if stride is None else stride, padding)
     channels = convolution.shape[0]
     weights = channels, 1, rows, columns
-    if math.prod(weights) > MOST:
-        rule = f"must be smaller: at most {MOST:,} weights for {counted(channels, 'channel')}"
+    if math.prod(weights) > MAX_SIZE:
+        rule = f"must be smaller: at most {MAX_SIZE:,} weights for {counted(channels, 'channel')}"
         raise DescriptionError("kernel", kernel, rule)
     return replace(convolution, groups=channels), np.full(weights, weight, np.float32)

@@ -27,7 +27,7 @@ from ..network.graph import free_name
 from . import native as own
 from .graph import FIELDS
 from .reading import library
-from .weights import MOST, as_node, natural, picture, plain
+from .weights import MAX_MATRIX_WEIGHTS, as_node, natural, picture, plain
 
 __all__ = ["export_graph", "export_nir"]
 
@@ -172,8 +172,8 @@ class _Export:
             rule = f"what arrives at NIR's {FIELDS[type(post.neuron)][0]} is synaptic"
             raise DescriptionError(f"{p.label}.receptor", p.receptor, rule, "use a LIF, or leave receptor out")
         n_pre, n_post = self.sizes[p.pre], self.sizes[p.post]
-        if not isinstance(p.connection, Convolution) and n_pre * n_post > MOST:
-            rule = f"NIR writes all pairs, and {n_pre} x {n_post} is more than {MOST:,}"
+        if not isinstance(p.connection, Convolution) and n_pre * n_post > MAX_MATRIX_WEIGHTS:
+            rule = f"NIR writes all pairs, and {n_pre} x {n_post} is more than {MAX_MATRIX_WEIGHTS:,}"
             raise DescriptionError(f"{p.label}.connection", p.connection, rule, "split the populations")
         resolved = self._resolved(p, n_pre, n_post)
         node, takes, gives = as_node(self.nir, resolved, self.shapes[p.pre], n_post)

@@ -1,4 +1,4 @@
-"""Options for what a file does not state, with the names of each framework."""
+"""Import options: what a NIR file leaves open, and how each framework names it."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ __all__ = [
     "search_dialects", "verify",
 ]  # fmt: skip
 
-MOST = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
+MAX_READINGS = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
 STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
@@ -237,7 +237,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
     """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
     found: list[str] = []
-    for trial in islice(other_readings(read_graph(path), "", None, {}), MOST):
+    for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:
             continue
         try:
@@ -250,7 +250,7 @@ def fitting_dialects(path: str | os.PathLike) -> list[str]:
 
 def search_dialects(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
-    options: Mapping[str, Any], most: int = MOST,
+    options: Mapping[str, Any], most: int = MAX_READINGS,
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
     """The readings of a file that reproduce an activity exactly, and how many of how many were tried.
 

@@ -15,9 +15,9 @@ from ..errors import DescriptionError, within
 from ..network import Projection
 from ..network.convolution import Convolution
 
-__all__ = ["MOST", "as_node", "natural", "picture", "plain"]
+__all__ = ["MAX_MATRIX_WEIGHTS", "as_node", "natural", "picture", "plain"]
 
-MOST = 1 << 26  # weights of a matrix
+MAX_MATRIX_WEIGHTS = 1 << 26  # weights of a matrix
 Shape = tuple[int, ...]
 
 
@@ -106,7 +106,7 @@ def _convolution(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[A
     bias, (takes, gives) = _channel_bias(p), picture(p)
     if not natural(p, before):  # stored as a matrix
         n_pre = int(np.prod(c.shape))
-        if n_pre * n_post > MOST:
+        if n_pre * n_post > MAX_MATRIX_WEIGHTS:
             rule = "NIR's own check takes square kernels, one group and one bias a channel; as a matrix it is too large"
             fix = "use a convolution of that kind"
             raise DescriptionError(f"{p.label}.connection", f"{n_pre} x {n_post}", rule, fix)

@@ -11,11 +11,11 @@ from numba.extending import register_jitable
 
 from ..engine.atomics import store_release
 from ..engine.control import DRIVER, ELAPSED, WHOLE
-from ..engine.kernels.outputs import FAULTED, LATE, OVERLOADED, STOPPED
+from ..engine.kernels.guard import FAULTED, LATE, OVERLOADED, STOPPED
 from ..engine.memory import load_f64
 from ..engine.slots import AGE
-from . import parts
 from . import table as words
+from . import tick_stages as stages
 from .clock import now_realtime, semaphore_drain, semaphore_wait, sleep_until
 from .handover import commit, take_over
 from .histogram import record, record_since
@@ -43,8 +43,8 @@ def _wait_deadline(table, deadline, stops):
     stops : return -1 as soon as the loop has to stop
     """
     wake = deadline - min(EARLY_NS, get(table, words.PERIOD) // 10)
-    while not (stops and parts.stopping(table)):
-        now = parts.clock(table)
+    while not (stops and stages.stopping(table)):
+        now = stages.clock(table)
         if now >= deadline:
             return now
         store_release(table + 8 * words.HEARTBEAT, now)
@@ -72,8 +72,8 @@ def _tell_elapsed(table, moment, commanded):
 
     commanded : time of the last command of a supervisor, 0: none
     """
-    last, most = get(table, words.LAST_CELL), get(table, words.MOST_MISSED)
-    put(table, words.LAST_CELL, moment)
+    last, most = get(table, words.LAST_PERIOD), get(table, words.MOST_MISSED)
+    put(table, words.LAST_PERIOD, moment)
     passed = _since(table, moment, max(last, commanded))
     put(get(table, words.CONTROL), ELAPSED, max(passed, 1) if last > 0 else WHOLE)
     if last > 0 and most > 0 and _since(table, moment, last) > (most + 1) * WHOLE:
@@ -138,10 +138,10 @@ def _realtime_tick(table, now, deadline):
     if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, moment, commanded)
-    parts.count_sleep(table)
-    parts.take_all(table, now)
-    parts.ages_by_clock(table, now)
-    end = parts.tick(table)
+    stages.count_sleep(table)
+    stages.take_all(table, now)
+    stages.update_ages_by_clock(table, now)
+    end = stages.tick(table)
     withheld = _too_late(table, end - now)
     put(table, words.PUBLISHING, 1)
     if handover != 0:
@@ -149,13 +149,13 @@ def _realtime_tick(table, now, deadline):
         withheld |= not commit(handover, moment)
     add(table, words.WITHHELD_TICKS, withheld)
     stamp = now_realtime(table + 8 * words.TIMESPEC)
-    parts.call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
+    stages.call_all(table, words.OUTPUTS, stamp, np.int64(WITHHELD) if withheld else end)
     put(table, words.PUBLISHING, 0)
-    parts.call_all(table, words.OBSERVERS, stamp, end)
-    newest = parts.newest_stamp(table)
+    stages.call_all(table, words.OBSERVERS, stamp, end)
+    newest = stages.newest_stamp(table)
     if newest >= 0 and not record_since(get(table, words.LATENCY_HISTOGRAM), newest, table + 8 * words.TIMESPEC):
         add(table, words.STAMPS_UNRELATED, 1)
-    parts.ticked(table)
+    stages.ticked(table)
     _judge_publication(table, get(table, words.LAST_TICK) - end, withheld)
     return next_deadline(table, deadline, now, get(table, words.LAST_TICK))
 
@@ -174,7 +174,7 @@ def _all_safe(table):
 @register_jitable
 def _go_safe(table, deadline):
     """Continue ticking in fault until every command is the safe one, so that ramping outputs keep their slew."""
-    last = parts.clock(table) + RAMP_NS
+    last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
         put(get(table, words.CONTROL), DRIVER, STOPPED)
@@ -190,10 +190,10 @@ def _wait_message(table, last):
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
-    while not parts.stopping(table):
+    while not stages.stopping(table):
         semaphore_drain(get(table, words.SEMAPHORE))  # a post from here on ends the wait below
-        now = parts.clock(table)
-        if parts.take(table, row, now) > 0:
+        now = stages.clock(table)
+        if stages.take(table, row, now) > 0:
             put(row, words.IN_GOT, 1)
             return _wait_deadline(table, last + period // 2, True) if now < last + period // 2 else now
         if now >= latest:
@@ -209,9 +209,9 @@ def _wait_message(table, last):
 @register_jitable
 def _run_realtime(table):
     period, phase, by_messages = get(table, words.PERIOD), get(table, words.PHASE), get(table, words.TRIGGER) != 0
-    now = parts.clock(table)
+    now = stages.clock(table)
     deadline = ((now - phase) // period + 1) * period + phase
-    while not parts.finished(table):
+    while not stages.finished(table):
         now = _wait_message(table, now) if by_messages else _wait_deadline(table, deadline, True)
         if now < 0:
             break
@@ -226,16 +226,16 @@ def _run_realtime(table):
 @register_jitable
 def _gather(table):
     """Wait until every input has returned one message; False if the loop has to stop."""
-    since = parts.clock(table)
-    while not parts.stopping(table):
+    since = stages.clock(table)
+    while not stages.stopping(table):
         # drain first: a post from here on ends the wait below
         semaphore_drain(get(table, words.SEMAPHORE))
-        now = parts.clock(table)
+        now = stages.clock(table)
         missing = 0
         for k in range(get(table, words.N_INPUTS)):
             row = input_row(table, k)
             if get(row, words.IN_GOT) == 0:
-                if parts.take(table, row, now) > 0:
+                if stages.take(table, row, now) > 0:
                     put(row, words.IN_GOT, 1)
                     since = now
                 else:
@@ -259,32 +259,32 @@ def _gather(table):
 def _run_without_clock(table):
     """Lockstep and free mode: ages and stamps come from messages and ticks."""
     lockstep = get(table, words.MODE) == LOCKSTEP
-    while not parts.finished(table):
+    while not stages.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
         if not lockstep:
-            parts.take_all(table, now)
+            stages.take_all(table, now)
         elif not _gather(table):
             break
-        newest = parts.newest_stamp(table)
+        newest = stages.newest_stamp(table)
         if lockstep:
-            parts.check_stamps(table, newest)
-        parts.ages_by_count(table, newest if lockstep else -1)
+            stages.check_stamps(table, newest)
+        stages.update_ages_by_count(table, newest if lockstep else -1)
         stamp = newest if newest >= 0 else get(table, words.TICK_STAMP) + get(table, words.PERIOD)
         put(table, words.TICK_STAMP, stamp)
-        end = parts.tick(table)
+        end = stages.tick(table)
         if lockstep:
             now = end
         for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer it
             put(input_row(table, k), words.IN_GOT, 0)
-        parts.call_all(table, words.OUTPUTS, stamp, now)
-        parts.call_all(table, words.OBSERVERS, stamp, now)
-        parts.ticked(table)
+        stages.call_all(table, words.OUTPUTS, stamp, now)
+        stages.call_all(table, words.OBSERVERS, stamp, now)
+        stages.ticked(table)
 
 
 def run(table):
     """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
     if get(table, words.WARM) != 0:  # the first call: touches the memory that the loop uses, calls no port
-        store_release(table + 8 * words.HEARTBEAT, parts.clock(table))
+        store_release(table + 8 * words.HEARTBEAT, stages.clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return
     store_release(table + 8 * words.RUNNING, 1)
@@ -293,5 +293,5 @@ def run(table):
     else:
         _run_without_clock(table)
     if get(table, words.FINAL_COMMAND) != 0:
-        parts.publish_final(table)
+        stages.publish_final(table)
     store_release(table + 8 * words.RUNNING, 0)

@@ -14,8 +14,8 @@ from numba.extending import register_jitable
 
 from ..engine.atomics import fence, load_acquire, read_word, store_release, write_word
 from ..engine.bound import Bound
-from ..engine.kernels import outputs
-from ..engine.kernels.outputs import LIMITS, guard
+from ..engine.kernels import guard as guard_words
+from ..engine.kernels.guard import LIMITS, guard
 from ..engine.memory import i64, load_i64
 from ..engine.program import Place, Program
 from ..errors import ProgramError
@@ -89,7 +89,7 @@ def _row(program: Program) -> dict[str, Any]:
 def motion_of(program: Program) -> Place:
     """The motion of the commands in the state, as int64 words."""
     row = _row(program)
-    return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["each"],))
+    return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["words_per_element"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
@@ -113,7 +113,7 @@ class Handover:
     def __init__(self, bound: Bound, memory: np.ndarray) -> None:
         self._own = motion_of(bound.program)
         self.motion = np.zeros(HEAD + self._own.shape[0], np.int64)
-        begun = bound.address(_row(bound.program)["words"]) + 8 * outputs.BEGUN
+        begun = bound.address(_row(bound.program)["words"]) + 8 * guard_words.BEGUN
         self._block = np.array([
             memory.ctypes.data, self.motion.size, begun, bound.address(self._own), 0, 0, 0, self.motion.ctypes.data,
         ])  # fmt: skip

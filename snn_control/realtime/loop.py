@@ -48,7 +48,7 @@ import numpy as np
 from ..engine.atomics import read_word, write_word
 from ..engine.compile import compile_function
 from ..engine.control import DRIVER, ELAPSED, LEARNING
-from ..engine.kernels.outputs import GUARD_WORDS
+from ..engine.kernels.guard import GUARD_WORDS
 from ..engine.slots import EMPTY, SLOT_WORDS
 from ..errors import DescriptionError, RuntimeFault
 from . import cycle, histogram

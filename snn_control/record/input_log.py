@@ -18,7 +18,7 @@ from ..controller import Controller
 from ..engine.bound import Bound
 from ..engine.control import DRIVER, ELAPSED, tuned_words
 from ..engine.input_values import NOWHERE
-from ..engine.kernels.outputs import FAULTED
+from ..engine.kernels.guard import FAULTED
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import InputError, ProgramError
 from ..files import replace_file

@@ -22,7 +22,7 @@ import numpy as np
 
 from ..engine.slots import EVENT_COLUMNS
 from ..errors import InputError, optional
-from .activity import ActivityRecorder
+from .activity_recorder import ActivityRecorder
 from .input_log import HEADER, InputLog
 from .input_recorder import InputLogRecorder
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..controller import Controller
 from ..errors import InputError
-from .activity import ActivityRecorder
+from .activity_recorder import ActivityRecorder
 from .input_log import InputLog
 
 __all__ = ["Replay", "replay_log"]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..analysis.probe import sample
-from ..analysis.response import Curve, Tuning, closed_form, f_i_curve, parameters_of, pooled, tuning
+from ..analysis.response import Curve, TuningCurve, closed_form, f_i_curve, parameters_of, pooled, tuning
 from ..coding import EventsInput, FieldsEncoder, LinearEncoder, ValueInput
 from ..network import NeuronModel
 from . import kit
@@ -136,22 +136,22 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     return caption, f"Tuning curves of {spec.name}. {'; '.join(said)}."
 
 
-def _alike(tunings: Sequence[Tuning]) -> list[list[Tuning]]:
+def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
     """Groups of tunings that differ only in which neurons respond."""
-    found: dict[Any, list[Tuning]] = {}
+    found: dict[Any, list[TuningCurve]] = {}
     for one in tunings:
         found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
     return list(found.values())
 
 
-def _same(same: Sequence[Tuning], names: Sequence[str]) -> str:
+def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
     """The other numbers with the same curves, as a further line of a title."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
 
 
-def _tuning_curves(axes: Axes, tuning: Tuning) -> None:
+def _tuning_curves(axes: Axes, tuning: TuningCurve) -> None:
     from matplotlib.collections import LineCollection
     from matplotlib.ticker import MaxNLocator
 
@@ -187,7 +187,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
     return caption, f"Weights of the linear encoder of {spec.name}: {many}."
 
 
-def _where(spec: ValueInput, tuning: Tuning, names: Sequence[str], most: int = 2) -> str:
+def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: int = 2) -> str:
     """The values of the other dimensions, as a second line of a title."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:

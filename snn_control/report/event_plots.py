@@ -186,7 +186,7 @@ class Survey:
 
 
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
-    """The events of a camera, from the arrays of an episode (`record.episode`).
+    """The events of a camera, from the arrays of an episode (`record.episode_recorder`).
 
     name : name of the observation
     step : of the world [s]

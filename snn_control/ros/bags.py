@@ -130,8 +130,8 @@ class _Bag:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
         from .messages.images import cells
+        from .messages.message_values import read_values
         from .messages.reduction import reduced
-        from .messages.walk import read_values
         from .ports.topics import value_field
 
         program = None if topic.grid else value_field(f"ros.inputs.{one.name}", topic, one.size)[1]

@@ -33,7 +33,7 @@ class Phase:
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call started
     report : numbers of the learner
-    warnings : what was found in this phase that prevents learning (`Watch`)
+    warnings : what was found in this phase that prevents learning (`LearningDiagnosis`)
     """
 
     number: int

@@ -106,7 +106,7 @@ def train(
     with locked_folder(run) if run is not None else nullcontext(), threads.threadpool_limits(1):
         folder = Folder(run, asked) if run is not None else None
         if learner is None:
-            return adapt(spec, made, chosen, seed, folder, training_run.LONG, progress)
+            return adapt(spec, made, chosen, seed, folder, training_run.EVALUATION_EPISODES, progress)
         return TrainingRun(learner, chosen, made, folder, seed, how, progress).to_the_end()
 
 
@@ -128,9 +128,9 @@ def _learner(
 ) -> tuple[Learner, Any]:
     """The learner and its settings."""
     cls, kind = LEARNERS[how]
-    suited = kind.suited(spec, episode_limit(env) or LIMIT)
+    defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # those of another way are not its
-    chosen = _settings(how, kind, {**suited, **own}, given)
+    chosen = _settings(how, kind, {**defaults, **own}, given)
     gains = getattr(chosen, "gains", False)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
     limits = _limits(trainable) if trainable else spec.training.trainable or usual
@@ -142,7 +142,7 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's suited defaults."""
+    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's defaults for it."""
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():

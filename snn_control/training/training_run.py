@@ -24,18 +24,18 @@ from .algorithms.imitation import ImitationSettings
 from .algorithms.learner import Learner
 from .algorithms.networks import set_array
 from .algorithms.self_imitation import SelfImitation, spike_reduction_settings
+from .environments.episodes import play
 from .environments.evaluation import Evaluation, evaluate, with_environments
 from .environments.gymnasium_calls import LIMIT, episode_limit, name_of
-from .environments.rollout import play
-from .environments.vector import Environments
+from .environments.vector import VectorEnv
 from .progress import Folder, arrays_of, history_in, restore
 from .result import FINAL, PHASE_SEEDS, VALIDATION, Phase, Trained, first_episode
+from .schedule.learning_diagnosis import LearningDiagnosis
 from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeReduction, Stage, select
-from .schedule.watch import Watch
 
 __all__ = ["TrainingRun"]
 
-SHORT, MIDDLE, LONG = 10, 40, 100  # episodes of a validation, of the comparison of candidates, of the evaluation
+VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase; of candidates; of the result
 CONFIRMING = 1000  # episodes that confirm the end of a search, without which one of a hundred may still fail
 TIMES = 10  # times the steps of learning: what a search for gains may take
 STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones are fewer), and fewest episodes
@@ -43,7 +43,7 @@ STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones a
 
 def _error(returns: np.ndarray) -> float:
     """Standard error of the mean."""
-    return float(returns.std() / math.sqrt(len(returns)))
+    return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 class TrainingRun:
@@ -56,17 +56,18 @@ class TrainingRun:
         self.learner, self.reduces_spikes = learner, learner.reduces_spikes
         self.settings, self.make, self.folder = settings, make, folder
         self.seed, self.how, self.progress = seed, how, progress
-        self.envs = Environments(make, settings.n_envs, learner.parameters.spec)
+        self.envs = VectorEnv(make, settings.n_envs, learner.parameters.spec)
         self.limit = episode_limit(self.envs.envs[0]) or LIMIT
-        self.short, self.middle, self.long = (self._episodes(n) for n in (SHORT, MIDDLE, LONG))
-        self.validate = with_environments(make, [VALIDATION + k for k in range(self.short)])
+        episodes = VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES
+        self.n_validation, self.n_comparison, self.n_evaluation = map(self._episodes, episodes)
+        self.validate = with_environments(make, [VALIDATION + k for k in range(self.n_validation)])
         self.threshold = getattr(self.envs.envs[0].spec, "reward_threshold", None)
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
         rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
         self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
         self.before: list[dict[str, Any]] = []  # the history of the stages before
         self.total_timesteps = settings.total_timesteps
-        self.watch = Watch(self.threshold)
+        self.diagnosis = LearningDiagnosis(self.threshold)
         self.untrained = learner.parameters.values()
         self.begun = time.monotonic()
 
@@ -79,9 +80,8 @@ class TrainingRun:
         env = self.make()
         env.action_space.seed(self.seed)
         try:
-            found = [
-                play(env, lambda *_: env.action_space.sample(), VALIDATION + k)[0].sum() for k in range(self.short)
-            ]
+            seeds = range(VALIDATION, VALIDATION + self.n_validation)
+            found = [play(env, lambda *_: env.action_space.sample(), seed)[0].sum() for seed in seeds]
         except (Exception, SystemExit) as error:  # environments raise any exception
             raise RuntimeFault(f"{name_of(env)}: raised {describe_exception(error)}") from error
         env.close()
@@ -112,14 +112,14 @@ class TrainingRun:
                     self._adjust()
                 else:
                     chosen, validation = self._best()
-            final = self._evaluated(chosen, self.long)
+            final = self._evaluated(chosen, self.n_evaluation)
         except KeyboardInterrupt:
             ended = True
             if chosen is None:
                 chosen = self._best_so_far()
                 validation = chosen.score
-            final = self._evaluated(chosen, self.short)
-        spec, warnings = self.learner.parameters.spec, list(self.watch.reported.values())
+            final = self._evaluated(chosen, self.n_validation)
+        spec, warnings = self.learner.parameters.spec, list(self.diagnosis.reported.values())
         return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
@@ -165,11 +165,12 @@ class TrainingRun:
             row |= {"score": score, "worst": float(returns.min()), "error": _error(returns)}
         self.stage.consider(Candidate(score, _error(returns), spikes, learner.parameters.values()))
         unseen = self.envs.not_finite
-        warnings = [] if self.before else self.watch.look(learner.parameters.spec, found, self.history, unseen)
+        look = self.diagnosis.new_findings
+        warnings = [] if self.before else look(learner.parameters.spec, found, self.history, unseen)
         if first and self.steps > self.total_timesteps:
             text = f"one phase has {self.steps:,} steps, and was trained although the limit is {self.total_timesteps:,}"
-            self.watch.reported["steps"] = warning("--steps", text)
-            warnings.append(self.watch.reported["steps"])
+            self.diagnosis.reported["steps"] = warning("--steps", text)
+            warnings.append(self.diagnosis.reported["steps"])
         self._save()
         best, seconds = self._best_so_far().score, time.monotonic() - self.begun
         done = len(self.history), self.steps, self.total_timesteps
@@ -178,10 +179,10 @@ class TrainingRun:
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
         """The returns of a validation, and of more episodes until one is below the threshold, CONFIRMING at most."""
         program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
-        for k in range(first, first + CONFIRMING, self.long):
+        for k in range(first, first + CONFIRMING, self.n_evaluation):
             if returns.min() < threshold:
                 break
-            more = evaluate(program, envs.interface, envs.envs, list(range(k, k + self.long))).returns
+            more = evaluate(program, envs.interface, envs.envs, list(range(k, k + self.n_evaluation))).returns
             returns = np.concatenate([returns, more])
         return returns
 
@@ -200,9 +201,9 @@ class TrainingRun:
         if len(candidates) < 2:
             best = self._best_so_far()
             return best, best.score
-        first, n = VALIDATION + self.short, self.middle
+        first, n = VALIDATION + self.n_validation, self.n_comparison
         if self.before:  # other episodes than those that selected what was learned
-            first, n = first + n, self.long if self.reduces_spikes else n
+            first, n = first + n, self.n_evaluation if self.reduces_spikes else n
         look = with_environments(self.make, [first + k for k in range(n)])
 
         returns = [look(self._take(one.values), self.envs.interface).returns for one in candidates]
@@ -227,7 +228,7 @@ class TrainingRun:
         """Begin to reduce spikes: the learner is now one that imitates ``learned``."""
         program = self._take(learned.values)
         # twice as many episodes, in which it was not selected, tell more: the score of the best of many is luck in part
-        first, n = VALIDATION + self.short + self.middle + self.long, 2 * self.short
+        first, n = VALIDATION + self.n_validation + self.n_comparison + self.n_evaluation, 2 * self.n_validation
         self.validate = with_environments(self.make, [first + k for k in range(n)])
         learned = self._candidate(self.validate(program, self.envs.interface))
         settings, phases = self._reduction()
@@ -245,14 +246,14 @@ class TrainingRun:
             return False
         if importlib.util.find_spec("cma") is None:
             text = "were not searched, which needs cma"
-            self.watch.reported["gains"] = warning("gains", text, how_to_install("training"))
+            self.diagnosis.reported["gains"] = warning("gains", text, how_to_install("training"))
             return False
         return bool(self._to_adjust.returns.min() < self.threshold)
 
     @functools.cached_property
     def _to_adjust(self) -> Evaluation:
         """Evaluation of what gains are searched for."""
-        look = with_environments(self.make, [VALIDATION + self.short + k for k in range(self.middle)])
+        look = with_environments(self.make, [VALIDATION + self.n_validation + k for k in range(self.n_comparison)])
         return look(self._take(self.stage.candidates[0].values), self.envs.interface)
 
     def _adjust(self) -> None:
@@ -270,7 +271,7 @@ class TrainingRun:
         """Begin the next stage, in new environments."""
         learner.surrogate = self.learner.surrogate
         self.envs.close()
-        self.envs = Environments(self.make, learner.settings.n_envs, self.learner.parameters.spec)
+        self.envs = VectorEnv(self.make, learner.settings.n_envs, self.learner.parameters.spec)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         history = self.history
         # Python looks for signals at calls and jumps: Ctrl-C cannot come between these
@@ -283,13 +284,13 @@ class TrainingRun:
             return
         learner = self.learner
         arrays = {f"parameter/{name}": value for name, value in learner.parameters.values().items()}
-        for name in learner.kept:
+        for name in learner.checkpointed:
             arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(learner, name)).items()}
         for k, one in enumerate(self.stage.candidates):
             arrays[f"candidate/{k}"] = np.array([one.score, one.error, one.spikes])
             arrays |= {f"candidate/{k}/{name}": value for name, value in one.values.items()}
         arrays["history"] = np.array(json.dumps(self.history))
-        arrays["reported"] = np.array(json.dumps({key: asdict(one) for key, one in self.watch.reported.items()}))
+        arrays["reported"] = np.array(json.dumps({key: asdict(one) for key, one in self.diagnosis.reported.items()}))
         self.folder.save(arrays, self.history)
 
     def _resume(self) -> None:
@@ -316,12 +317,12 @@ class TrainingRun:
             self._adjust()
             self.stage.history, self.stage.candidates = adjusting, candidates
         self._take(self._values_in(arrays, "parameter"))
-        for name in self.learner.kept:
+        for name in self.learner.checkpointed:
             start = f"learner/{name}"
             inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
             setattr(self.learner, name, restore(getattr(self.learner, name), inner))
         reported = json.loads(str(arrays["reported"]))
-        self.watch.reported = {key: Finding(**one) for key, one in reported.items()}
+        self.diagnosis.reported = {key: Finding(**one) for key, one in reported.items()}
 
     def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
         """Values of the parameters in a checkpoint."""

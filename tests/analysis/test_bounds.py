@@ -196,7 +196,7 @@ def test_too_many_synapses_are_not_looked_at(monkeypatch):
     program = build_program(spec)
     assert sizes_of(program) == {"x": 9, "a": 30}
     assert len(all_synapses(spec, program)[0].weight) == 270
-    monkeypatch.setattr("snn_control.analysis.synapses.MOST", 269)
+    monkeypatch.setattr("snn_control.analysis.synapses.MAX_SYNAPSES", 269)
     assert all_synapses(spec, program) is None
 
 

@@ -255,7 +255,7 @@ def test_thresholds_of_their_own_and_of_another_scale():
 
 
 def test_of_too_many_weights_nothing_is_said(monkeypatch):
-    monkeypatch.setattr("snn_control.analysis.synapses.MOST", 3)
+    monkeypatch.setattr("snn_control.analysis.synapses.MAX_SYNAPSES", 3)
     health = health_of(controller({"a": {}}, [{"post": "a", "weights": 0.4}]), synthetic=True)
     assert (health.weighed, only_population(health).dead, only_population(health).silent) == (False, 0, 4)
     assert health.warnings() == []

@@ -60,8 +60,8 @@ class Drawn(gymnasium.Env):
 def trained():
     gymnasium.register("Drawn-v0", entry_point=Drawn)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("snn_control.training.training_run.SHORT", 3)
-        patch.setattr("snn_control.training.training_run.LONG", 4)
+        patch.setattr("snn_control.training.training_run.VALIDATION_EPISODES", 3)
+        patch.setattr("snn_control.training.training_run.EVALUATION_EPISODES", 4)
         yield train(small("Drawn-v0"), "Drawn-v0", how="ppo", settings=QUICK)
     del gymnasium.registry["Drawn-v0"]
 

@@ -326,6 +326,17 @@ def test_a_misspelt_key_that_must_be_there_is_named():
     assert message(document) == "outputs: is missing; 'output' is not a key here; rename it to 'outputs'"
 
 
+def test_all_unknown_keys_of_a_mapping_are_named_at_once():
+    wrong = with_value(f"{PAN}.limit", 1)
+    wrong["outputs"]["pan"] |= {"zzz": 2, "slow": 3}
+    assert message(wrong).startswith(
+        "outputs.pan: limit, zzz, slow are not known keys; limit: did you mean 'limits'? slow: did you mean 'slew'? known: "
+    )
+    assert message(GOOD | {"inptus": {}, "gaurd": {}}) == (
+        "file: inptus, gaurd are not known keys; inptus: did you mean 'inputs'? gaurd: did you mean 'guard'?"
+    )
+
+
 def test_there_must_be_an_output():
     document = with_value("outputs", {})
     del document["ros"]["outputs"]

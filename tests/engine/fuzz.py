@@ -26,11 +26,11 @@ import numpy as np
 from snn_control.controller import Controller, batch
 from snn_control.engine import bound, program
 from snn_control.engine.build import layout
-from snn_control.engine.kernels.outputs import guard
+from snn_control.engine.kernels.guard import guard
 from snn_control.engine.program import Place, Program
 from snn_control.engine.registry import builtin
 from snn_control.errors import SnnControlError
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_recorder import InputLogRecorder
 from tests.engine import zoo
 

@@ -190,7 +190,7 @@ DIGESTS = """
     for name in "%s".split():
         importlib.import_module(name)
     from snn_control.engine.compile import source_digest
-    for name in "engine.python_calls", "realtime.ports.packet_receiver", "record.activity":
+    for name in "engine.python_calls", "realtime.ports.packet_receiver", "record.activity_recorder":
         print(source_digest(importlib.import_module(f"snn_control.{name}")))
 """
 

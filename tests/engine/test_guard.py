@@ -11,7 +11,7 @@ from snn_control.coding import ArgmaxDecoder, EventsInput, Guard, MembraneDecode
 from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.engine.control import DRIVER
-from snn_control.engine.kernels.outputs import STOPPED
+from snn_control.engine.kernels.guard import STOPPED
 from snn_control.network import LI, Network, Population, Projection
 
 LOW, HIGH, SAFE, SLEW, PERIOD = -0.7, 0.9, 0.1, 30.0, 1e-3

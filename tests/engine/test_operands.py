@@ -32,7 +32,7 @@ from snn_control.coding import (
 from snn_control.controller import Batch, Controller
 from snn_control.engine.bound import Bound
 from snn_control.engine.build import build
-from snn_control.engine.kernels.outputs import guard
+from snn_control.engine.kernels.guard import guard
 from snn_control.engine.program import Place
 from snn_control.errors import ProgramError
 from snn_control.network import LI, LIF, CubaLIF, Latency, Network, Poisson, Population, Projection

@@ -12,7 +12,7 @@ from snn_control.coding import Guard, MembraneDecoder, Output, ValueInput
 from snn_control.controller import Batch, Controller, build_program
 from snn_control.controller_file import parse_spec
 from snn_control.engine.build import build
-from snn_control.engine.kernels.outputs import LATCHED, NOW, REASON, STOP_INPUT
+from snn_control.engine.kernels.guard import LATCHED, NOW, REASON, STOP_INPUT
 from snn_control.engine.program import Program
 from snn_control.errors import DescriptionError
 from snn_control.network import Network

@@ -14,7 +14,7 @@ from snn_control.controller_file import load_spec, parse_spec
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError, ProgramError
 from snn_control.realtime.loop import Loop
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.replay import replay_log

@@ -22,7 +22,7 @@ from snn_control.realtime.loop import Loop
 from snn_control.realtime.port import WITHHELD
 from snn_control.realtime.ports.memory import ReplayInput
 from snn_control.realtime.shared_motion import BASE, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_log import InputLog
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.replay import replay_log
@@ -82,7 +82,7 @@ class Run:
         self.tick = np.array([tick_address(), bound.table, 0, 40, *stall, 0, 0], np.int64)
         table = np.zeros(words.TABLE_WORDS, np.int64)
         self.out = RecordOutput(bound.address("command"), 1, TICKS)
-        self.cells = RecordOutput(table.ctypes.data + 8 * words.LAST_CELL, 1, TICKS, dtype=np.int64)
+        self.cells = RecordOutput(table.ctypes.data + 8 * words.LAST_PERIOD, 1, TICKS, dtype=np.int64)
         slow.words[:3] = 0, TICKS // 3 if self.where == "publishing" else 0, 300 * MS
         self.inputs, self.activity = InputLogRecorder(bound), ActivityRecorder(bound)
         self.inputs.follow(self.handover)
@@ -144,7 +144,7 @@ def stood(live: Controller, change) -> tuple[list[float], list[int]]:
     memory = np.zeros(Handover.words_of(live.bound), np.int64)
     handover, table = Handover(live.bound, memory), np.zeros(words.TABLE_WORDS, np.int64)
     out = RecordOutput(live.bound.address("command"), 1, TICKS)
-    cells = RecordOutput(table.ctypes.data + 8 * words.LAST_CELL, 1, TICKS, dtype=np.int64)
+    cells = RecordOutput(table.ctypes.data + 8 * words.LAST_PERIOD, 1, TICKS, dtype=np.int64)
     loop = Loop(
         tick_address(), live.bound.table, PERIOD, [ReplayInput.of(live.bound, "x", np.full((9, 1), 0.8))],
         [out, cells], priority=0, lock_memory=False, keep=live, memory=table, handover=handover,
@@ -174,7 +174,7 @@ def test_a_motion_from_an_older_commit_was_not_published_and_is_ignored():
 
 def test_a_period_has_one_command():
     def claims(memory, table):
-        claim(memory, memory[COMMITTED], table[words.LAST_CELL] + 50, 0.3)
+        claim(memory, memory[COMMITTED], table[words.LAST_PERIOD] + 50, 0.3)
 
     commands, cells = stood(controller(), claims)
     late = cells[5] - cells[4] - 50

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from snn_control.engine.control import LEARNING, WHOLE
-from snn_control.engine.kernels.outputs import GUARD_WORDS
+from snn_control.engine.kernels.guard import GUARD_WORDS
 from snn_control.engine.slots import ARRIVAL
 from snn_control.errors import RuntimeFault
 from snn_control.realtime import table as words
@@ -141,7 +141,7 @@ def test_the_guard_is_told_how_many_periods_passed_since_the_last_tick():
     port = ticks.Port("publish_slowly")
     port.words[:3] = 0, 5, 60 * MS
     memory = np.zeros(words.TABLE_WORDS, np.int64)
-    cells = RecordOutput(memory.ctypes.data + 8 * words.LAST_CELL, 1, 64, dtype=np.int64)
+    cells = RecordOutput(memory.ctypes.data + 8 * words.LAST_PERIOD, 1, 64, dtype=np.int64)
     rig, _, table = guarded([port, cells], period=5 * MS, memory=memory)
     rig.loop.start(ticks=40)
     until(lambda: not rig.loop.running)

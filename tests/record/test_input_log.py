@@ -16,7 +16,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.build import build
 from snn_control.engine.control import DRIVER, ELAPSED, LEARNING, RELEASE, RESTART, WHOLE
-from snn_control.engine.kernels.outputs import FAULTED
+from snn_control.engine.kernels.guard import FAULTED
 from snn_control.engine.tick import tick_address
 from snn_control.errors import DescriptionError, InputError
 from snn_control.network import Network

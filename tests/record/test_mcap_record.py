@@ -13,7 +13,7 @@ from snn_control.controller_file import load_spec
 from snn_control.engine.tick import tick_address
 from snn_control.errors import InputError
 from snn_control.realtime.loop import Loop
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.mcap_record import McapRecorder, read_mcap
 from snn_control.record.replay import replay_log
@@ -174,7 +174,7 @@ FULL = """
 import resource, signal, sys
 from pathlib import Path
 import numpy as np
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.input_recorder import InputLogRecorder
 from snn_control.record.mcap_record import McapRecorder, read_mcap
 from tests.record.test_input_log import patient

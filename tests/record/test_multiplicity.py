@@ -10,7 +10,7 @@ from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
 from snn_control.controller import Controller
 from snn_control.controller_file import parse_spec
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.report.stimulus_activity import draw_activity
 from tests.rasters import lists
 

@@ -6,8 +6,8 @@ import numpy as np
 
 from snn_control.testing import (
     bounded,
+    bounded_update,
     bounds_of,
-    changed,
     floats,
     is_on,
     learned,
@@ -35,21 +35,21 @@ def pairs(n_pre, n_post, target, source, post_ring, x, y, p, sparse, synapses, l
         used = len(arrived) * n_post + len(fired) * sum(v != 0 for v in x)
         for i in arrived:
             for j in range(n_post):
-                target[i, j] = changed(target[i, j], -(p[3] * y[j]), low, high)
+                target[i, j] = bounded_update(target[i, j], -(p[3] * y[j]), low, high)
         for j in fired:
             for i in range(n_pre):
                 if x[i] != 0:
-                    target[i, j] = changed(target[i, j], p[2] * x[i], low, high)
+                    target[i, j] = bounded_update(target[i, j], p[2] * x[i], low, high)
     else:
         ends = sparse[0]
         known = [(i, s) for i in range(n_pre) for s in range(int(ends[i]), int(ends[i + 1]))]
         used = sum(i in arrived for i, _ in known) + sum(synapses[s, 0] in fired for _, s in known)
         for i, s in known:
             if i in arrived:
-                target[s] = changed(target[s], -(p[3] * y[synapses[s, 0]]), low, high)
+                target[s] = bounded_update(target[s], -(p[3] * y[synapses[s, 0]]), low, high)
         for i, s in known:
             if synapses[s, 0] in fired:
-                target[s] = changed(target[s], p[2] * x[i], low, high)
+                target[s] = bounded_update(target[s], p[2] * x[i], low, high)
     for j in fired:
         y[j] += ONE
     return used
@@ -78,7 +78,7 @@ def reward_stdp(n_pre, n_post, weights, ring, stride, slots, clock, delay, multi
     w, e = w.reshape(-1), e.reshape(-1)  # views
     for s in range(k):
         if rate != 0:
-            w[s] = changed(w[s], rate * e[s], p[4], p[5])
+            w[s] = bounded_update(w[s], rate * e[s], p[4], p[5])
         e[s] = settle(e[s] * p[6])
     switch[2] += k if rate != 0 else 0
 
@@ -94,7 +94,7 @@ def pes(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
         for i in range(n_pre):
             if activity[i] != 0:
                 for j in range(n_post):
-                    weights[i, j] = changed(weights[i, j], -((p[2] * activity[i]) * error[j]), p[3], p[4])
+                    weights[i, j] = bounded_update(weights[i, j], -((p[2] * activity[i]) * error[j]), p[3], p[4])
                     switch[2] += 1
 
 
@@ -125,7 +125,7 @@ def eprop(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicit
                 else:
                     e[i, j] = settle(kappa * e[i, j] + psi * (x - beta * slow[i, j]))
                     slow[i, j] = settle(psi * x + (rho - psi * beta) * slow[i, j])
-                weights[i, j] = changed(weights[i, j], -(post[1, j] * e[i, j]), low, high)
+                weights[i, j] = bounded_update(weights[i, j], -(post[1, j] * e[i, j]), low, high)
         switch[2] += n_pre * n_post
     if not isinstance(adapt, int):
         post[2] = adapt

@@ -28,7 +28,7 @@ from snn_control.network import (
 from snn_control.testing import (
     FLOAT_MAX,
     bounded,
-    changed,
+    bounded_update,
     counter_of,
     is_on,
     settle,
@@ -92,15 +92,15 @@ class SlowRule:
                 trace_[i] = settle(trace_[i] * f32(math.exp(-self.dt / tau))) + (ONE if i in spikes else ZERO)
         for s, (i, j) in enumerate(self.synapses):
             if i in arrived:
-                target[s] = changed(target[s], -(f32(rule.a_minus) * self.y[j]), low, high)
+                target[s] = bounded_update(target[s], -(f32(rule.a_minus) * self.y[j]), low, high)
             if j in fired:
-                target[s] = changed(target[s], f32(rule.a_plus) * self.x[i], low, high)
+                target[s] = bounded_update(target[s], f32(rule.a_plus) * self.x[i], low, high)
         for j in fired:
             self.y[j] += ONE
         if eligible:
             rate = bounded(f32(rule.learning_rate * self.dt) * reward[0])
             for s in range(w.size):
-                w[s] = changed(w[s], rate * self.e[s], self.low, self.high) if rate else w[s]
+                w[s] = bounded_update(w[s], rate * self.e[s], self.low, self.high) if rate else w[s]
                 self.e[s] = settle(self.e[s] * f32(math.exp(-self.dt / rule.tau_e)))
 
     def prepare(self, p: Projection, n_pre: int, n_error: int) -> None:

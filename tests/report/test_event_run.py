@@ -7,7 +7,7 @@ import pytest
 
 from snn_control.events import Events
 from snn_control.record import write_run
-from snn_control.record.episode import EpisodeRecorder
+from snn_control.record.episode_recorder import EpisodeRecorder
 from snn_control.record.run_folder import read_record
 from snn_control.report import write_report
 from snn_control.report.event_plots import Survey, event_arrays, event_counters, events_of_episode

@@ -84,11 +84,11 @@ def compiled():
     from snn_control.engine.tick import tick_address
     from snn_control.realtime import cycle
     from snn_control.realtime.port import SIGNATURE
-    from snn_control.ros.messages.walk import walker
+    from snn_control.ros.messages.message_values import compiled_reader
     from snn_control.ros.ports.numeric import publish_command, take_numbers, write_final_numbers
 
     tick_address()
-    walker()
+    compiled_reader()
     for function in (cycle.run, write_final_numbers):
         compile_function(function, "void(int64)")
     for port in (take_numbers, publish_command):

@@ -14,7 +14,7 @@ from trajectory_msgs.msg import JointTrajectory
 from snn_control.errors import DescriptionError
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.template import make_message
-from snn_control.ros.ports.numeric import CommandOutput, EventsInput, NumericInput
+from snn_control.ros.ports.numeric import CommandOutput, EventsPort, NumericInput
 from tests.ros.calling import call
 from tests.ros.slots import QOS, Reader
 
@@ -123,7 +123,7 @@ def test_templates_that_cannot_be(nodes):
         NumericInput(subscription, compile_path(JointState, "position[0]"), cell, cell, 1)
     clouds = io.create_subscription(PointCloud2, "clouds", lambda message: None, QOS)
     with pytest.raises(DescriptionError, match="capacity"):
-        EventsInput(clouds, cell, (cell,) * 4, 0)
+        EventsPort(clouds, cell, (cell,) * 4, 0)
 
 
 def test_messages_are_lengthened_as_paths_need():

@@ -16,7 +16,7 @@ from snn_control.errors import DescriptionError
 from snn_control.events.packets import PACKET_TYPES, packet_cdr
 from snn_control.realtime.port import FREE, LOCKSTEP, REALTIME
 from snn_control.realtime.ports.packet_receiver import PACKET_ARRIVAL, Pacing, PacketReceiver
-from snn_control.ros.ports.numeric import EventsInput
+from snn_control.ros.ports.numeric import EventsPort
 from snn_control.ros.ports.packets import PacketInput
 from snn_control.ros.ports.topics import drain
 from tests.events.test_messages import packet_slowly
@@ -298,7 +298,7 @@ def test_event_arrays_become_events(interfaces, nodes, package):
     publisher = other.create_publisher(messages.EventArray, "events", QOS)
     slot = Slot(5)
     columns = [getattr(slot, key).ctypes.data for key in "txyp"]
-    port = EventsInput(subscription, slot.address, columns, capacity=5, size=(64, 48))
+    port = EventsPort(subscription, slot.address, columns, capacity=5, size=(64, 48))
     wait(lambda: port.matched() == 1 and publisher.get_subscription_count() == 1)
 
     def array(stamp, *events, width=64):

@@ -25,14 +25,13 @@ from sensor_msgs.msg import Imu, JointState, LaserScan
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from snn_control.errors import DescriptionError, InputError
-from snn_control.events.cdr import ENCAPSULATION
-from snn_control.ros.messages import cdr
+from snn_control.events.cdr import ENCAPSULATION, MISSING
 from snn_control.ros.messages import selection as pick
 from snn_control.ros.messages.element_types import KINDS
+from snn_control.ros.messages.message_values import compiled_reader, locate, message_end, read_values
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.selection import SCRATCH_WORDS
 from snn_control.ros.messages.template import make_message
-from snn_control.ros.messages.walk import locate, message_end, read_values, walker
 from tests.guarded import Guarded
 from tests.ros.calling import put
 from tests.ros.reference import declare, encode, lookup, paths, random_message
@@ -92,7 +91,7 @@ ROOM = np.zeros(64)
 
 def run(program, address, length, capacity, out=0) -> int:
     out = out or ROOM.ctypes.data
-    return walker()(program.address, address, length, out, capacity, SCRATCH.ctypes.data, 0)
+    return compiled_reader()(program.address, address, length, out, capacity, SCRATCH.ctypes.data, 0)
 
 
 def stamp_of(message) -> int:
@@ -185,9 +184,9 @@ def test_counts_that_do_not_fit():
     where = data.ctypes.data, len(data)
     assert run(compile_path(JointState, "position[:]"), *where, 3) == 3
     assert run(compile_path(JointState, "position[:]"), *where, 2) == pick.EXTRA
-    assert run(compile_path(JointState, "position[3]"), *where, 1) == cdr.MISSING
-    assert run(compile_path(JointState, "position[1:4]"), *where, 3) == cdr.MISSING
-    assert run(compile_path(JointState, "position[3:]"), *where, 3) == cdr.MISSING
+    assert run(compile_path(JointState, "position[3]"), *where, 1) == MISSING
+    assert run(compile_path(JointState, "position[1:4]"), *where, 3) == MISSING
+    assert run(compile_path(JointState, "position[3:]"), *where, 3) == MISSING
     for nothing_due in ("effort[:]", "effort[4]", "effort[1:]"):
         assert run(compile_path(JointState, nothing_due), *where, 3) == 0
     trajectory = encode(JointTrajectory(points=[JointTrajectoryPoint(positions=[1.0, 2.0]) for _ in range(2)]))
@@ -196,10 +195,10 @@ def test_counts_that_do_not_fit():
         ("points[1].positions[1]", 1),
         ("points[:].positions[1]", 2),
         ("points[:].positions[:]", pick.EXTRA),
-        ("points[2].positions[1]", cdr.MISSING),
-        ("points[2:].positions[1]", cdr.MISSING),
-        ("points[1:3].positions[1]", cdr.MISSING),
-        ("points[1].positions[2]", cdr.MISSING),
+        ("points[2].positions[1]", MISSING),
+        ("points[2:].positions[1]", MISSING),
+        ("points[1:3].positions[1]", MISSING),
+        ("points[1].positions[2]", MISSING),
         ("points[1].velocities[2]", 0),
     ]:
         assert run(compile_path(JointTrajectory, path), data2.ctypes.data, len(data2), 3) == code, path

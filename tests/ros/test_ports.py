@@ -20,7 +20,7 @@ from snn_control.ros.messages.clouds import events_cdr
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.nodes.diagnostics import describe_mismatch
 from snn_control.ros.ports.base import MOST_MESSAGES
-from snn_control.ros.ports.numeric import CommandOutput, EventsInput, NumericInput
+from snn_control.ros.ports.numeric import CommandOutput, EventsPort, NumericInput
 from tests.ros.calling import call
 from tests.ros.robot import wait
 from tests.ros.slots import QOS, Reader, Slot
@@ -191,7 +191,7 @@ class Camera(Numbers):
         self.publisher = other.create_publisher(PointCloud2, "events", QOS)
         self.slot = s = Slot(capacity)
         columns = [column.ctypes.data for column in (s.t, s.x, s.y, s.p)]
-        self.port = EventsInput(self.subscription, s.address, columns, capacity, **options)
+        self.port = EventsPort(self.subscription, s.address, columns, capacity, **options)
         wait(lambda: self.port.matched() == 1 and self.publisher.get_subscription_count() == 1)
 
 

@@ -16,10 +16,10 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from snn_control.errors import DescriptionError, InputError
 from snn_control.ros.messages.malformed import explain
+from snn_control.ros.messages.message_values import compiled_reader, read_values
 from snn_control.ros.messages.path_program import compile_path
 from snn_control.ros.messages.selection import DETAIL, NO_NAME, REPEATED, SCRATCH_WORDS, UNEVEN
 from snn_control.ros.messages.template import make_message, make_template
-from snn_control.ros.messages.walk import read_values, walker
 from tests.guarded import Guarded
 from tests.ros.reference import declare, encode
 from tests.ros.test_path_program import mutate
@@ -38,7 +38,7 @@ BEHIND = declare(
 
 
 class Port:
-    """A walk with scratch of its own, as a port has."""
+    """Reads with scratch memory of its own, as a port does."""
 
     def __init__(self, message_class, path) -> None:
         self.program = compile_path(message_class, path)
@@ -47,7 +47,7 @@ class Port:
 
     def __call__(self, data, capacity=64):
         out, scratch = self.out.ctypes.data, self.scratch.ctypes.data
-        n = walker()(self.program.address, self.room.put(bytes(data)), len(data), out, capacity, scratch, 0)
+        n = compiled_reader()(self.program.address, self.room.put(bytes(data)), len(data), out, capacity, scratch, 0)
         return n if n < 0 else self.out[:n].tolist()
 
     def why(self, code):

@@ -36,7 +36,7 @@ class Turn(Task):
     def step(self, k):
         self.now = self.times[k]
 
-    def judge(self):
+    def reward_and_termination(self):
         return -1.0, self.robot.position[0] > 0.5, {}
 
     def score(self):

@@ -57,9 +57,9 @@ def sees_all(env, observation):
 
 @pytest.fixture
 def few_episodes(monkeypatch):
-    monkeypatch.setattr(training_run, "SHORT", 5)
-    monkeypatch.setattr(training_run, "MIDDLE", 10)
-    monkeypatch.setattr(training_run, "LONG", 10)
+    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 5)
+    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 10)
+    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 10)
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     assert max(map(len, file.read_text().splitlines())) < 160
     spec = load_spec(file)
     assert {"eye_slow_on", "eye_slow_off", "eye_fast_on", "eye_fast_off"} <= {p.name for p in spec.network.populations}
-    assert ImitationSettings.suited(spec, 1000) == {
+    assert ImitationSettings.defaults_for(spec, 1000) == {
         "n_steps": 2000,
         "sequence_length": 200,
         "burn_in": 25,

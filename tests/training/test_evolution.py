@@ -11,7 +11,7 @@ from snn_control.training import train, training_run
 from snn_control.training.algorithms import directions, evolution
 from snn_control.training.algorithms.evolution import Evolution, EvolutionSettings, near_the_output
 from snn_control.training.environments.evaluation import evaluate
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from tests.training.test_train import small
 
@@ -21,7 +21,7 @@ def learner_of(env_id, **settings):
     spec = small(env_id)
     parameters = Parameters(spec, near_the_output(spec), np.random.default_rng(0))
     learner = Evolution(parameters, EvolutionSettings(n_envs=2, **settings))
-    envs = Environments(lambda: gymnasium.make(env_id), 2, spec)
+    envs = VectorEnv(lambda: gymnasium.make(env_id), 2, spec)
     learner.begin(envs, np.random.default_rng(1))
     return learner, envs
 
@@ -93,7 +93,7 @@ def test_few_numbers_are_searched_each_for_itself():
 
 
 def test_a_factor_for_each_array_adjusts_what_was_trained(monkeypatch):
-    for name in ("SHORT", "MIDDLE", "LONG"):
+    for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
     before, settings = (
         small("CartPole-v1"),
@@ -128,7 +128,7 @@ gymnasium.register("Indifferent-v0", Indifferent, max_episode_steps=5)
 
 
 def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypatch):
-    for name in ("SHORT", "MIDDLE", "LONG"):
+    for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
     begun, new = [], Evolution._new_search
     monkeypatch.setattr(Evolution, "_new_search", lambda self, mean: begun.append(mean.copy()) or new(self, mean))
@@ -156,7 +156,7 @@ def test_a_search_without_differences_begins_again_elsewhere(tmp_path, monkeypat
 
 
 def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monkeypatch):
-    for name in ("SHORT", "MIDDLE", "LONG"):
+    for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
     monkeypatch.setattr(evolution, "TURN", 2)
     origins, begin = [], Evolution._begin
@@ -182,7 +182,7 @@ def test_directions_are_found_again_where_the_search_has_come_to(tmp_path, monke
 
 @pytest.mark.parametrize("searched", [16, 0])
 def test_evolved_weights_stay_within_their_limits(monkeypatch, searched):
-    for name in ("SHORT", "MIDDLE", "LONG"):
+    for name in ("VALIDATION_EPISODES", "COMPARISON_EPISODES", "EVALUATION_EPISODES"):
         monkeypatch.setattr(training_run, name, 2)
     settings = {"n_envs": 1, "population": 4, "total_timesteps": 4 * 500 * 3, "directions": searched, "sigma": 20}
     trained = train(

@@ -36,7 +36,7 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
     evaluated = training_run.TrainingRun._evaluated
 
     def interrupted(self, candidate, episodes):
-        if episodes == self.long:
+        if episodes == self.n_evaluation:
             raise KeyboardInterrupt
         return evaluated(self, candidate, episodes)
 
@@ -46,9 +46,9 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
         seen.append(new)
         self.candidates = list(seen)
 
-    monkeypatch.setattr(training_run, "SHORT", 3)
-    monkeypatch.setattr(training_run, "MIDDLE", 4)
-    monkeypatch.setattr(training_run, "LONG", 4)
+    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
+    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
+    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
     monkeypatch.setattr(Stage, "consider", consider)
     monkeypatch.setattr(training_run, "select", lambda returns, spikes: len(returns) - 1)
     monkeypatch.setattr(training_run.TrainingRun, "_evaluated", interrupted)

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.parity import ROUTES, compare, swing_up, trained_by
 from snn_control.training import train
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from tests.training.test_train import small
 
 STEPS = 300
@@ -35,9 +35,9 @@ def test_the_last_bit_of_a_weight_is_noticed(tmp_path):
 
 
 def test_what_imitates_acts_within_its_slew(monkeypatch):
-    given, step = [], Environments.step
+    given, step = [], VectorEnv.step
     monkeypatch.setattr(
-        Environments, "step", lambda self, commands: [given.append(np.array(commands[0])), step(self, commands)][1]
+        VectorEnv, "step", lambda self, commands: [given.append(np.array(commands[0])), step(self, commands)][1]
     )
     spec, slew, n = small("Pendulum-v1"), 5.0, 48
     spec = replace(spec, outputs=(replace(spec.outputs[0], slew=slew),))

@@ -28,7 +28,7 @@ def trained(run, stop=9):
 def run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training_run, "SHORT", 2)
+        patch.setattr(training_run, "VALIDATION_EPISODES", 2)
         trained(folder, stop=1)
     return folder
 

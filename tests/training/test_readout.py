@@ -18,7 +18,7 @@ from snn_control.training import train
 from snn_control.training.algorithms import ridge_readout as readout
 from snn_control.training.algorithms.imitation import ImitationSettings
 from snn_control.training.algorithms.ridge_readout import ReadOut
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import Parameters
 
 DT = 0.05
@@ -52,7 +52,7 @@ def learner(spec, trained=None, asks=teacher, environments=2, **settings):
     given = ImitationSettings(n_envs=environments, sequence_length=16, solve=True, **{"n_steps": 64, **settings})
     one = ReadOut(parameters, given)
     one.teacher = asks
-    envs = Environments(lambda: gymnasium.make("Pendulum-v1"), environments, parameters.spec)
+    envs = VectorEnv(lambda: gymnasium.make("Pendulum-v1"), environments, parameters.spec)
     one.begin(envs, np.random.default_rng(0))
     return one, envs
 
@@ -109,7 +109,7 @@ def test_what_cannot_be_explained_counts_little(monkeypatch):
             environments=8,
             n_steps=192,
         )
-        one.acting = lambda policy, own, wanted, drives: np.zeros_like(own)  # the same states for all
+        one.mixed_actions = lambda policy, own, wanted, drives: np.zeros_like(own)  # the same states for all
         one.phase(envs, 3, np.random.default_rng(4), 1.0)
         return played(one, envs)[1]
 

@@ -12,7 +12,7 @@ from snn_control.training.algorithms.distributions import COLD
 from snn_control.training.algorithms.imitation import ImitationSettings
 from snn_control.training.algorithms.self_imitation import SelfImitation
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.gradients.student import heads_of
 from tests.training.test_train import few_episodes, small
@@ -24,7 +24,7 @@ __all__ = ["few_episodes"]
 def learner_and_worlds():
     """A learner of CartPole in four environments, reset."""
     spec = small("CartPole-v1")
-    envs = Environments(functools.partial(make, "CartPole-v1", {}), 4, spec)
+    envs = VectorEnv(functools.partial(make, "CartPole-v1", {}), 4, spec)
     learner = SelfImitation(Parameters(spec, DEFAULT, np.random.default_rng(0)), ImitationSettings())
     learner.learned = build_program(learner.parameters.spec)
     learner.begin(envs, np.random.default_rng(0))
@@ -34,7 +34,7 @@ def learner_and_worlds():
 
 def test_the_teacher_is_the_controller_as_it_was_learned(learner_and_worlds):
     learner, envs = learner_and_worlds
-    teach, inputs, start = learner.teaching(envs), envs.reset(5), np.ones(4, bool)
+    teach, inputs, start = learner.expert_labels(envs), envs.reset(5), np.ones(4, bool)
     same = Batch(learner.learned, 4, learner.learned.facts.repeat)
     for step in range(12):
         if step == 7:
@@ -54,8 +54,8 @@ def test_the_teacher_is_the_controller_as_it_was_learned(learner_and_worlds):
 def test_in_a_group_of_environments_all_take_the_command_of_the_first(learner_and_worlds):
     learner, _ = learner_and_worlds
     own = np.arange(5.0)[:, None]
-    acting = learner.acting(learner.policy[0], own, own, np.zeros(5, bool))
-    assert acting[:, 0].tolist() == [0, 0, 2, 2, 4]
+    mixed = learner.mixed_actions(learner.policy[0], own, own, np.zeros(5, bool))
+    assert mixed[:, 0].tolist() == [0, 0, 2, 2, 4]
 
 
 def test_the_dearer_spikes_are_the_fewer_there_are(learner_and_worlds):

@@ -15,7 +15,7 @@ from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError, RuntimeFault, SnnControlError
 from snn_control.training.algorithms.imitation import Imitation, ImitationSettings
 from snn_control.training.environments.gymnasium_calls import make
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.teachers.teacher import teacher_of
 
@@ -25,15 +25,15 @@ START = Path(sim_worlds.quadruped.__file__).with_name("start.yaml")
 def test_a_baseline_begins_anew_with_each_episode():
     """The open-loop trot has a phase, which is 0 where an episode begins."""
     spec, steps = load_spec(START), 5
-    envs = Environments(functools.partial(make, "sim_worlds:QuadrupedWalk-v0", {"duration": steps / 100}), 1, spec)
+    envs = VectorEnv(functools.partial(make, "sim_worlds:QuadrupedWalk-v0", {"duration": steps / 100}), 1, spec)
     learner = Imitation(Parameters(spec, DEFAULT, np.random.default_rng(0)), ImitationSettings())
     learner.teacher = "Trot"
     learner.begin(envs, np.random.default_rng(0))
-    teach, inputs, start, said = learner.teaching(envs), envs.reset(5), np.ones(1, bool), []
+    teach, inputs, start, said = learner.expert_labels(envs), envs.reset(5), np.ones(1, bool), []
     for _ in range(2 * steps):
         said.append(teach(inputs, start)["action"])
         found = envs.step([said[-1]])
-        inputs, start = found.inputs, found.over
+        inputs, start = found.inputs, found.done
     envs.close()
     np.testing.assert_array_equal(said[:steps], said[steps:])
     assert np.ptp(said[:steps], axis=0).max() > 0.01

@@ -49,9 +49,9 @@ QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 @pytest.fixture
 def few_episodes(monkeypatch):
     """Validations and evaluations as short as can be."""
-    monkeypatch.setattr(training_run, "SHORT", 3)
-    monkeypatch.setattr(training_run, "MIDDLE", 4)
-    monkeypatch.setattr(training_run, "LONG", 4)
+    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
+    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
+    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
 
 
 def test_a_cart_pole_is_balanced_for_longer():

@@ -11,7 +11,7 @@ from snn_control.coding import PopulationEncoder
 from snn_control.controller_file import Limits
 from snn_control.network import LI, LIF, Relay
 from snn_control.training.algorithms.imitation import Imitation, ImitationSettings, compact
-from snn_control.training.environments.vector import Environments
+from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import Parameters
 from snn_control.training.gradients.trained_part import trained_part_of
 
@@ -44,7 +44,7 @@ def learner(whole=False):
     settings = ImitationSettings(n_envs=2, n_steps=64, sequence_length=16, burn_in=2, batch_size=64, gradient_steps=3)
     one = Imitation(parameters, settings)
     one.teacher = lambda observation: [0.3]
-    envs = Environments(lambda: gymnasium.make("Pendulum-v1"), 2, parameters.spec)
+    envs = VectorEnv(lambda: gymnasium.make("Pendulum-v1"), 2, parameters.spec)
     one.begin(envs, rng)
     if whole:
         one.rest, one.inner = None, one

@@ -22,9 +22,9 @@ from tests.worlds.trying import Corners, Mixed
 @pytest.fixture(autouse=True)
 def _short(monkeypatch):
     for module, name, value in (
-        (training_run, "SHORT", 3),
-        (training_run, "MIDDLE", 4),
-        (training_run, "LONG", 4),
+        (training_run, "VALIDATION_EPISODES", 3),
+        (training_run, "COMPARISON_EPISODES", 4),
+        (training_run, "EVALUATION_EPISODES", 4),
         (calls, "LIMIT", 30),
     ):
         monkeypatch.setattr(module, name, value)
@@ -107,7 +107,7 @@ def spec():
     ],
 )
 def test_an_environment_that_breaks_a_rule_is_named(spec, fault, says):
-    envs = environments.Environments(lambda: Mixed(fault=fault), 1, spec)
+    envs = environments.VectorEnv(lambda: Mixed(fault=fault), 1, spec)
     envs.reset(seed=1)
     commands = [np.zeros((1, 1)) for _ in envs.interface.outputs]
     for _ in range(99):

@@ -5,8 +5,8 @@ import numpy as np
 from snn_control.engine.kernels import ONE, ZERO
 from snn_control.testing import (
     bounded,
+    bounded_update,
     bounds_of,
-    changed,
     currents,
     firing,
     floats,
@@ -79,7 +79,7 @@ def oja(n_pre, n_post, weights, ring, stride, slots, clock, delay, multiplicity,
     for i in range(n_pre):
         for j in range(n_post):
             w = weights[i, j]
-            weights[i, j] = changed(w, rate * (y[j] * (x[i] - y[j] * w)), low, high)
+            weights[i, j] = bounded_update(w, rate * (y[j] * (x[i] - y[j] * w)), low, high)
             switch[2] += 1
 
 

@@ -16,8 +16,9 @@ from ...coding import EventsInput, Guard, Input, Output
 from ...errors import BuildError
 from ...network import Network
 from ...network.checks import TICK_SEED
+from .guard import add_guard
 from .inputs import add_input, end_pulses
-from .outputs import add_guard, add_output, look_back, terms_of
+from .outputs import add_output, look_back, terms_of
 from .projections import connect
 from .restart import add_restart, restarts
 from .builder import Builder
@@ -26,7 +27,7 @@ from ..program import POST, PRE, PROGRAM, STATE, STEP, Program, element
 
 __all__ = ["build"]
 
-SHORTEST, LONGEST = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
+MIN_TIME_S, MAX_TIME_S = 1e-9, 1e6  # s, of a step and a period, so that sums in ns fit into 64 bits
 MOST_STEPS = 100_000_000  # in one tick
 
 
@@ -34,8 +35,8 @@ def _steps_of(dt: float, period: float) -> int:
     for key, value in (("period", period), ("dt", dt)):
         if not (isinstance(value, float | int) and 0 < value < math.inf):
             raise BuildError(key, value, "must be > 0 s")
-        if not SHORTEST <= value <= LONGEST:
-            raise BuildError(key, value, f"must be from {SHORTEST:g} s to {LONGEST:g} s")
+        if not MIN_TIME_S <= value <= MAX_TIME_S:
+            raise BuildError(key, value, f"must be from {MIN_TIME_S:g} s to {MAX_TIME_S:g} s")
     steps = round(period / dt)
     if not _divides(dt, period):
         near = " or ".join(_round_steps(dt, period)) or repr(period / max(1, steps))

@@ -13,8 +13,8 @@ from ...network import Population
 from .. import registry
 from .filters import add_columns
 from .builder import Builder, blamed, bounded
-from ..kernels import encoders
-from ..kernels.outputs import MOST_STOPS, STOP_WORDS
+from ..kernels.guard import MOST_STOPS, STOP_WORDS
+from ..kernels.inputs import NO_LIMIT
 from ..control import LEARNING
 from ..program import PRE, STEP, Place, element
 from ..slots import SLOT_WORDS
@@ -29,7 +29,7 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
         raise BuildError("inputs", name, "every name must be unique")
     slot = lay.io(f"{name}.slot", "int64", SLOT_WORDS)
     counters = lay.state(f"{name}.counters", "int64", 4)
-    stale = encoders.NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
+    stale = NO_LIMIT if math.isinf(spec.stale) else round(spec.stale * 1e9)
     if isinstance(spec, EventsInput):
         b.emit(PRE, "sample", n=0, slot=slot, valid=validity, stale=stale, counters=counters, label=name)
         b.filters[name] = add_columns(b, spec, slot)
@@ -90,7 +90,7 @@ def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Pl
         PRE, "credible", n=n, slot=slot, data=data, out=out, motion=lay.constant("", motion), limits=limits,
         accepted=lay.state("", "float32", n), seen=lay.state("", "float32", n),
         since=lay.state("", "int64", 2, np.array([-1, -1])), tick=round(b.steps * b.dt * 1e9),
-        frozen=encoders.NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters,
+        frozen=NO_LIMIT if math.isinf(spec.frozen) else round(spec.frozen * 1e9), counters=counters,
         control=element(b.controlled, 0, LEARNING), label=name,
     )  # fmt: skip
     return out

@@ -1,13 +1,14 @@
-"""Spikes -> numbers, except the filtered rates of `snn_control.engine.kernels.outputs`."""
+"""Decoders: spikes and membranes -> the numbers of an output."""
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ..memory import f32, i64, u16, u32
-from ..rows import count, flag, kernel, read, scalar, written
-from . import ONE, ZERO, bounded
-from .delivery import add_row
-from .spikes import HEADER, PastLine, PastSpikes, slot_of_step
+from ..rows import address, count, counter, flag, kernel, optional, read, scalar, written
+from . import NAN, ONE, ZERO, bounded, settle
+from .delivery import add_dense_spikes, add_row, rows_of, synapses_of
+from .functions import exponential
+from .spikes import HEADER, PastLine, PastSpikes, Spikes, slot_of_step
 
 DECIDED, IN_WINDOW = 0, 1  # words of first_spike's state
 
@@ -82,3 +83,43 @@ def first_spike(
     if (state[DECIDED] >= 0) & (state[DECIDED] < n):
         first = m * state[DECIDED]
         add_row(out, weights[first : first + m], ONE)
+
+
+n_pre = rows_of("m")
+
+
+@kernel()
+def trace(
+    m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
+    decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
+):  # fmt: skip
+    """Exponentially filtered, decoded spikes: y <- decay y + the rows of the weights, float32 (n_pre, m), of the
+    neurons that fired."""
+    for i in range(m):
+        y[i] = settle(y[i] * decay)
+    if source.fired.size > 0:
+        add_dense_spikes(y, weights, source)
+        counter[0] += synapses_of(m, fan_out, source.fired)
+
+
+@kernel()
+def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
+    """Index of the first largest value; NaN, which the guard detects, if a value is not finite."""
+    best, finite = 0, True
+    for i in range(n):
+        finite &= np.isfinite(x[i])
+        if x[i] > x[best]:
+            best = i
+    y[0] = np.float32(best) if finite else NAN
+
+
+TWO = np.float32(2)
+
+
+@kernel()
+def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
+    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard detects, if x is not
+    finite."""
+    for i in range(n):
+        t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)
+        y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN

@@ -18,7 +18,7 @@ from .spikes import Signal, Spikes, clock
 
 TARGET = np.uint64(0xFFFFFFFF)
 TARGET24, TARGET32 = np.uint32(0xFFFFFF), np.uint32(0xFFFFFFFF)
-AHEAD, FAR = 2, 10  # prefetch distance in spikes: for rows of synapses into the first and into the second cache
+PREFETCH_L1, PREFETCH_L2 = 2, 10  # distance in spikes at which rows of synapses are prefetched into the two caches
 CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 
@@ -128,19 +128,20 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
     """y[target] += weight over the synapses of the neurons that fired; returns the number of synapses.
 
-    The row `AHEAD` spikes later is prefetched into the first cache; if all rows together exceed the caches
-    (``fetch_far``, a literal), the one `FAR` spikes later into the second: memory is too slow for the first alone.
+    The row `PREFETCH_L1` spikes later is prefetched into the first cache; if all rows together exceed the caches
+    (``fetch_far``, a literal), the one `PREFETCH_L2` spikes later into the second: memory is too slow for the first
+    alone.
     """
     used = 0
-    for k in range(min(FAR if fetch_far else AHEAD, count)):
+    for k in range(min(PREFETCH_L2 if fetch_far else PREFETCH_L1, count)):
         line, last = pairs_of(pointers, synapses, spikes[k])
         while line <= last:
             prefetch(line)
             line += 64
     for k in range(count):
         first, last = pairs_of(pointers, synapses, spikes[k])
-        near, last_near = pairs_of(pointers, synapses, spikes[min(k + AHEAD, count - 1)])
-        far, last_far = pairs_of(pointers, synapses, spikes[min(k + FAR, count - 1)])
+        near, last_near = pairs_of(pointers, synapses, spikes[min(k + PREFETCH_L1, count - 1)])
+        far, last_far = pairs_of(pointers, synapses, spikes[min(k + PREFETCH_L2, count - 1)])
         m = (last - first + 1) // 8
         add_pairs(y, first, m, near, last_near, far, last_far, fetch_far)
         used += m

@@ -26,7 +26,7 @@ from .functions import exponential
 from .spikes import HEADER, flags_to_indices, slot_address
 
 SUBTRACT, DELAYED, TWICE = 1, 2, 4  # bits of integrate_and_fire's mode
-MOST = np.float32(65535)  # largest number of spikes of a neuron in a step
+MAX_SPIKES_PER_STEP = np.float32(65535)  # largest number of spikes of a neuron in a step
 
 # words of rows --------------------------------------------------------------------------------------------------
 #: a population: number of neurons; its parameters by name, one array each (and the address of all, and the size of
@@ -155,8 +155,11 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 
 @register_jitable(forceinline=True)
-def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Shared parameters, one spike in a step, immediate reset: the fast loops; the boolean arguments are literals."""
+def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
+    """Neurons that share their parameters, fire once in a step, do not adapt, and reset immediately: the fast loops.
+
+    synaptic, refractory : literals
+    """
     p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
     decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
     threshold, reset, floor, subtract = p.threshold, p.reset, p.floor, mode != 0
@@ -182,8 +185,8 @@ def plain_steps(cells, fired, mode, v, isyn, wait, synaptic, refractory):
 
 
 @register_jitable(forceinline=True)
-def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """All other variants of integrate_and_fire."""
+def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
+    """Neurons with parameters of their own, adaptation, several spikes in a step, or a delayed reset."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -220,7 +223,7 @@ def general_steps(cells, fired, mode, v, isyn, adapt, wait, counts):
             flags[i] = 1
             if multiple:
                 share = u / reset
-                counts[i] = np.uint16(share if share < MOST else MOST)
+                counts[i] = np.uint16(share if share < MAX_SPIKES_PER_STEP else MAX_SPIKES_PER_STEP)
                 u = u - np.float32(counts[i]) * reset
             elif not delayed:
                 u = u - reset if subtract else reset
@@ -239,16 +242,16 @@ def integrate_and_fire(
 ):  # fmt: skip
     """Neurons that are linear below their threshold."""
     if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
-        general_steps(cells, fired, mode, v, isyn, adapt, wait, counts)
+        step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts)
     elif isyn.size > 0:
         if fired.refractory > 0:
-            plain_steps(cells, fired, mode, v, isyn, wait, True, True)
+            step_identical_neurons(cells, fired, mode, v, isyn, wait, True, True)
         else:
-            plain_steps(cells, fired, mode, v, isyn, wait, True, False)
+            step_identical_neurons(cells, fired, mode, v, isyn, wait, True, False)
     elif fired.refractory > 0:
-        plain_steps(cells, fired, mode, v, isyn, wait, False, True)
+        step_identical_neurons(cells, fired, mode, v, isyn, wait, False, True)
     else:
-        plain_steps(cells, fired, mode, v, isyn, wait, False, False)
+        step_identical_neurons(cells, fired, mode, v, isyn, wait, False, False)
     restart_current(cells)
     if fired.multiplicity != 0:
         emit_multiple(cells.n, fired, counts)

@@ -20,8 +20,8 @@ switched = written("i64", SWITCH_WORDS)
 
 
 @register_jitable(forceinline=True)
-def changed(w, delta, low, high):
-    """w + delta within its bounds; a change that is NaN or huge is ignored."""
+def bounded_update(w, delta, low, high):
+    """w + delta, clipped to its bounds; a delta that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -54,7 +54,7 @@ def depress(e, n, y, a, low, high, pre):
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
         for j in range(n):
-            row[j] = changed(row[j], -(a * y[j]), low, high)
+            row[j] = bounded_update(row[j], -(a * y[j]), low, high)
     return pre.size * n
 
 
@@ -67,7 +67,7 @@ def potentiate(e, n, x, a, low, high, post):
             if x[i] != ZERO:
                 row, delta = f32(e + 4 * n * i, n), a * x[i]
                 for k in range(post.size):
-                    row[post[k]] = changed(row[post[k]], delta, low, high)
+                    row[post[k]] = bounded_update(row[post[k]], delta, low, high)
                 used += post.size
     return used
 
@@ -80,7 +80,7 @@ def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
         for s in range(begin, end):
             at = step * s + first
-            e[at] = changed(e[at], -(a * y[synapses[2 * s]]), low, high)
+            e[at] = bounded_update(e[at], -(a * y[synapses[2 * s]]), low, high)
         used += end - begin
     return used
 
@@ -92,7 +92,7 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
         begin, end = np.int64(pointers[post[k]]), np.int64(pointers[post[k] + 1])
         for q in range(begin, end):
             at = step * np.int64(incoming[2 * q]) + first
-            e[at] = changed(e[at], a * x[incoming[2 * q + 1]], low, high)
+            e[at] = bounded_update(e[at], a * x[incoming[2 * q + 1]], low, high)
         used += end - begin
     return used
 
@@ -103,7 +103,7 @@ def synapses_in(connections, n_pre, n_post):
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
-class ByPairs(Record):
+class SparseConnections(Record):
     """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and these as
     {synapse, pre}; 0 if the weights are a matrix."""
 
@@ -138,7 +138,7 @@ def synapses_of(w):
 
 
 @register_jitable(forceinline=True)
-def pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
+def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
     """Apply the pairs of this step to the weights or to their eligibility (addresses); returns the number of synapses
     visited.
 
@@ -172,19 +172,21 @@ pair_parameters = Scalars("f32", "decay_plus", "decay_minus", "a_plus", "a_minus
 def stdp(
     n_pre: count, n_post: count, weights: address("f32", 0, written=True), source: arriving_once, post: firing,
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
-    connections: ByPairs(),
+    connections: SparseConnections(),
 ):  # fmt: skip
     """Pairs of spikes change the weights."""
     p, state = params, state_of(switch)
     if state > 0:
-        switch[UPDATES] += pairs(weights, 0, source, post, x, y, p, connections, state, False, p.low, p.high)
+        low, high = p.low, p.high
+        used = update_by_spike_pairs(weights, 0, source, post, x, y, p, connections, state, False, low, high)
+        switch[UPDATES] += used
 
 
 @kernel()
 def reward_stdp(
     n_pre: count, n_post: count, weights: address("f32", 0, written=True), source: arriving_once, post: firing,
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
-    connections: ByPairs(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
+    connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
     """Pairs of spikes change the eligibility e; then w += rate reward e, and e decays."""
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
@@ -192,7 +194,7 @@ def reward_stdp(
     if state == 1:
         fill(e, ZERO)
     if state > 0:
-        pairs(weights, eligibility, source, post, x, y, params, connections, state, True, -HUGE, HUGE)
+        update_by_spike_pairs(weights, eligibility, source, post, x, y, params, connections, state, True, -HUGE, HUGE)
         rate = bounded(params.rate * reward)
         if rate == ZERO:
             fade(e, params.decay_e)
@@ -207,12 +209,12 @@ def reward_weights(weights, connections, p, e, rate):
     if connections.pointers.size == 0:
         w = f32(weights, e.size)
         for s in range(e.size):
-            w[s] = changed(w[s], rate * e[s], low, high)
+            w[s] = bounded_update(w[s], rate * e[s], low, high)
             e[s] = settle(e[s] * decay)
     else:
         w = f32(weights, 2 * e.size)
         for s in range(e.size):
-            w[2 * s + 1] = changed(w[2 * s + 1], rate * e[s], low, high)
+            w[2 * s + 1] = bounded_update(w[2 * s + 1], rate * e[s], low, high)
             e[s] = settle(e[s] * decay)
 
 
@@ -244,7 +246,7 @@ def pes(
             if activity[i] != ZERO:
                 w, c = part(weights, n_post, i), p.rate * activity[i]
                 for j in range(n_post):
-                    w[j] = changed(w[j], -(c * error[j]), p.low, p.high)
+                    w[j] = bounded_update(w[j], -(c * error[j]), p.low, p.high)
                 switch[UPDATES] += n_post
 
 
@@ -293,13 +295,13 @@ def learn_rows(weights, eligibility, slow, x, post, each, p):
         if slow == 0:
             for j in range(n):
                 e[j] = settle(kappa * e[j] + psi[j] * xi)
-                w[j] = changed(w[j], -(signal[j] * e[j]), low, high)
+                w[j] = bounded_update(w[j], -(signal[j] * e[j]), low, high)
         else:
             s = part(slow, n, i)
             for j in range(n):
                 e[j] = settle(kappa * e[j] + psi[j] * (xi - beta[j] * s[j]))
                 s[j] = settle(psi[j] * xi + (rho[j] - psi[j] * beta[j]) * s[j])
-                w[j] = changed(w[j], -(signal[j] * e[j]), low, high)
+                w[j] = bounded_update(w[j], -(signal[j] * e[j]), low, high)
 
 
 @kernel()

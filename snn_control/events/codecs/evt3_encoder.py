@@ -14,7 +14,7 @@ __all__ = ["encode"]
 
 GROUP = 32  # pixels of three masks
 STEP = 1 << 10  # largest step of the high time that cannot be mistaken for a step back
-LONGEST = 1 << 42  # us from the first event to the last
+MAX_DURATION_US = 1 << 42  # us from the first event to the last
 
 
 @register_jitable
@@ -70,8 +70,9 @@ def encode(events: Events) -> bytes:
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
     if not len(t):
         return b""
-    if t[-1] - t[0] > LONGEST:
-        raise InputError(f"events.t[-1] = {t[-1]}: more than {LONGEST} us after the first; encode in several packets")
+    if t[-1] - t[0] > MAX_DURATION_US:
+        rule = f"more than {MAX_DURATION_US} us after the first; encode in several packets"
+        raise InputError(f"events.t[-1] = {t[-1]}: {rule}")
     out = np.empty(4 * len(t) + int(t[-1] - t[0]) // (STEP << 12) + 1, np.uint16)
     columns = ",".join(["int64[::1]"] * 4)
     n = compile_function(write_words, f"int64({columns},uint16[::1])")(t, x, y, p, out)

@@ -11,7 +11,7 @@ from numba.extending import register_jitable
 from ...engine.atomics import load_acquire, read_word, store_release
 from ...engine.bound import Bound, input_arrays
 from ...engine.control import DRIVER, ELAPSED
-from ...engine.kernels.outputs import FAULTED
+from ...engine.kernels.guard import FAULTED
 from ...engine.memory import i64
 from ...engine.slots import AGE, ARRIVAL, COUNT, DROPPED, EMPTY, EVENT_COLUMNS, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, InputError

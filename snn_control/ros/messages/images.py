@@ -51,8 +51,8 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 def read_cells(address, length, columns, rows, out, scratch):
     """A serialized Image -> float64[rows * columns] at address ``out``; returns their number, 0 for a picture without
-    pixels, or a negative code. ``scratch`` as of `cdr.walk`; the words DETAIL have the first 16 bytes of the name of
-    an unknown encoding."""
+    pixels, or a negative code. ``scratch`` as of `field_reader.read_fields`; its words DETAIL get the first 16 bytes
+    of the name of an unknown encoding."""
     o, end, first = begin(address, length), length - 4, address + 4
     if o < 0:
         return o

@@ -6,7 +6,7 @@ import numpy as np
 from numba.extending import register_jitable
 
 from ...engine import memory
-from .element_types import FLOAT32, FLOAT64, KIND_SIZES, LEAST, MOST, UINT64
+from .element_types import FLOAT32, FLOAT64, KIND_SIZES, MAX_OF_KIND, MIN_OF_KIND, UINT64
 from .rounding import FUNCTIONS, nearest_whole
 
 __all__ = ["get_number", "put_number"]
@@ -62,10 +62,10 @@ def put_number(address, kind, value):
         whole = np.int64(0)
         if kind == UINT64 and value >= 2.0**63:  # the upper half, as the two's complement with the same bits
             whole = np.int64(-1) if value >= 2.0**64 else np.int64(value - 2.0**64)
-        elif value >= np.float64(MOST[kind]):
-            whole = MOST[kind]
-        elif value <= np.float64(LEAST[kind]):
-            whole = LEAST[kind]
+        elif value >= np.float64(MAX_OF_KIND[kind]):
+            whole = MAX_OF_KIND[kind]
+        elif value <= np.float64(MIN_OF_KIND[kind]):
+            whole = MIN_OF_KIND[kind]
         elif value == value:
             whole = np.int64(nearest_whole(value))
         for k in range(KIND_SIZES[kind]):

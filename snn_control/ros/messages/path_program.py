@@ -1,7 +1,7 @@
 """Any numeric field of any message: from a path to a program that finds it in the message's bytes.
 
 A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is
-compiled once, from the type's own fields, into a small program of int64 words that `cdr.walk` runs over
+compiled once, from the type's own fields, into a small program of int64 words that `field_reader.read_fields` runs over
 the bytes of each message, because the length of strings and sequences determines the offsets after them.
 
 Nothing here imports rclpy: callers pass the message class.
@@ -17,7 +17,7 @@ import numpy as np
 from rosidl_parser.definition import AbstractNestedType, AbstractWString, BasicType, NamespacedType
 
 from ...errors import DescriptionError, close_match
-from . import cdr
+from . import field_reader
 from . import message_types as types
 from .element_types import FLOAT32, KIND_SIZES
 from .paths import Angles, Elements, Named, Segment, parse_path
@@ -44,7 +44,7 @@ class PathProgram:
     message_type : e.g. ``sensor_msgs/msg/Imu``
     field : the path as written
     segments : the path, parsed
-    code : (n,) int64, read-only, the program for `walk`
+    code : (n,) int64, read-only, the program for `read_fields`
     kind : number of the element type in `KINDS`
     size : how many values the path selects; -1 if it depends on the message
     stamped : the message starts with a std_msgs/Header (or a ``stamp``)
@@ -92,12 +92,12 @@ class _Assembler:
     def skip(self, align: int, size: int) -> None:
         if size == 0:
             return
-        if len(self.rows) > self.fixed and self.rows[-1][0] == cdr.SKIP:
+        if len(self.rows) > self.fixed and self.rows[-1][0] == field_reader.SKIP:
             last = self.rows[-1]
             if align <= last[1] and last[2] % align == 0:  # it starts where the last one ends
                 last[2] += size
                 return
-        self.add(cdr.SKIP, align, size)
+        self.add(field_reader.SKIP, align, size)
 
     # -- what the path skips
 
@@ -112,7 +112,7 @@ class _Assembler:
             if not fields:
                 self.skip(1, 1)
         elif not isinstance(kind, AbstractNestedType):
-            self.add(cdr.STRING, 4 if isinstance(kind, AbstractWString) else 1)
+            self.add(field_reader.STRING, 4 if isinstance(kind, AbstractWString) else 1)
         else:
             self.pass_elements(kind, depth)
 
@@ -124,20 +124,20 @@ class _Assembler:
             align, one = fixed
             stride = -(-one // align) * align
             if size is None:
-                self.add(cdr.SEQUENCE, align, one, stride)
+                self.add(field_reader.SEQUENCE, align, one, stride)
                 self.label()
             else:
                 self.skip(align, (size - 1) * stride + one)
             return
         register = _register(depth)
         if size is None:
-            self.add(cdr.COUNT, register, types.least_size(element))
+            self.add(field_reader.COUNT, register, types.least_size(element))
         else:
-            self.add(cdr.SET, register, size)
-        leave = self.add(cdr.IF_ZERO, register)
+            self.add(field_reader.SET, register, size)
+        leave = self.add(field_reader.IF_ZERO, register)
         again = self.label()
         self.pass_type(element, depth + 1)
-        self.add(cdr.NEXT, register, target=again)
+        self.add(field_reader.NEXT, register, target=again)
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
@@ -165,9 +165,9 @@ class _Assembler:
         if isinstance(segment.pick, Angles):
             hooks = _angle_hooks(message_class, segment)
         if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # needed first, but comes later
-            self.add(cdr.MARK, _register(depth) + BEGIN)
+            self.add(field_reader.MARK, _register(depth) + BEGIN)
             self.pass_until(fields, hooks, depth)
-            self.add(cdr.BACK, _register(depth) + BEGIN)
+            self.add(field_reader.BACK, _register(depth) + BEGIN)
             hooks = {}
         found = (0, 0)
         for name, kind in fields.items():
@@ -210,12 +210,12 @@ class _Assembler:
             count = _check_slice(pick, kind, path)
         total = _register(depth)
         if size is None:
-            self.add(cdr.COUNT, total, types.least_size(element))
+            self.add(field_reader.COUNT, total, types.least_size(element))
         else:
-            self.add(cdr.SET, total, size)
+            self.add(field_reader.SET, total, size)
         if isinstance(element, BasicType) and not rest:
             number = types.kind_number(element, path)
-            self.add(cdr.NUMBERS, total, number, self.record(pick, NAMED))
+            self.add(field_reader.NUMBERS, total, number, self.record(pick, NAMED))
             self.label()
             return number, count
         return self.want_elements(element, pick, count, rest, path, depth, level)
@@ -230,28 +230,28 @@ class _Assembler:
         total = _register(depth)
         own = isinstance(pick, Named) and types.has_name(element, pick.key)
         record = self.record(pick, OWN if own else NAMED)
-        jump = self.add(cdr.CHOOSE, total, 0, record)
-        leave = self.add(cdr.IF_ZERO, total)
+        jump = self.add(field_reader.CHOOSE, total, 0, record)
+        leave = self.add(field_reader.IF_ZERO, total)
         again = self.label()
         if own:
-            key = {pick.key: (cdr.NAME, total + NAMED_NEXT, 0, record)}
-            self.add(cdr.MARK, total + BEGIN)
+            key = {pick.key: (field_reader.NAME, total + NAMED_NEXT, 0, record)}
+            self.add(field_reader.MARK, total + BEGIN)
             self.pass_until(types.fields_of(types.class_of(element)), key, depth + 1)
-            self.add(cdr.BACK, total + BEGIN)
-        chosen = self.add(cdr.CHOSEN, total, 0, record)
+            self.add(field_reader.BACK, total + BEGIN)
+        chosen = self.add(field_reader.CHOSEN, total, 0, record)
         number, each = self.want_one(element, rest, path, depth + 1, level)
-        taken = self.add(cdr.TAKEN, total, 0, record)
+        taken = self.add(field_reader.TAKEN, total, 0, record)
         chosen[4] = self.label()
         self.pass_type(element, depth + 1)
         taken[4] = self.label()
-        self.add(cdr.NEXT, total, target=again)
+        self.add(field_reader.NEXT, total, target=again)
         leave[4] = self.label()
         if isinstance(pick, Named):
             if each < 0:
                 rule = "has an open slice after a selection by name"
                 raise DescriptionError("field", path, rule, "give the slice an end")
             self.table[record + 2] = each
-            self.add(cdr.ALL, total, 0, record)
+            self.add(field_reader.ALL, total, 0, record)
         jump[4] = self.label()
         return number, count * each if count >= 0 and each >= 0 else -1
 
@@ -270,13 +270,13 @@ class _Assembler:
             raise DescriptionError("field", path, f"is a {types.describe(kind)}, not a number")
         number = types.kind_number(kind, path)
         self.label()
-        self.add(cdr.READ, number, 1)
+        self.add(field_reader.READ, number, 1)
         self.label()
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
         """The program, read-only: head, operations, table, names."""
-        table = cdr.HEAD + cdr.WORDS * len(self.rows)
+        table = field_reader.HEAD + field_reader.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
             self.table[word] = size
@@ -313,7 +313,7 @@ def _angle_hooks(message_class: type, segment: Segment) -> dict[str, tuple[int, 
         if not isinstance(kind, BasicType) or types.kind_number(kind, name) < FLOAT32:
             rule = f"cannot be selected by angle: {types.type_name(message_class)} has no number {name!r}"
             raise DescriptionError("field", segment.name, rule, "as LaserScan has")
-        hooks[name] = (cdr.KEEP, ANGLE + k, types.kind_number(kind, name))
+        hooks[name] = (field_reader.KEEP, ANGLE + k, types.kind_number(kind, name))
     return hooks
 
 
@@ -328,7 +328,7 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
     """(alignment, bytes) of a type that has the same form at any offset; otherwise None."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
-    if len(trial.rows) == 1 and trial.rows[0][0] == cdr.SKIP:
+    if len(trial.rows) == 1 and trial.rows[0][0] == field_reader.SKIP:
         return trial.rows[0][1], trial.rows[0][2]
     return None
 
@@ -341,9 +341,9 @@ def compile_path(message_class: type, field: str) -> PathProgram:
     level = types.owner_of_names(message_class, segments)
     picked = next((segment.pick for segment in segments if isinstance(segment.pick, Named)), None)
     if picked is not None and level >= 0:
-        assembler.hooks[level] = {picked.key: (cdr.LIST, 0, 0, assembler.record(picked, NAMED))}
+        assembler.hooks[level] = {picked.key: (field_reader.LIST, 0, 0, assembler.record(picked, NAMED))}
     kind, size = assembler.walk_path(message_class, segments, "", 0)
-    assembler.add(cdr.END)
+    assembler.add(field_reader.END)
     stamped = types.begins_with_stamp(message_class)
     code = assembler.code(stamped, kind)
     return PathProgram(types.type_name(message_class), field, segments, code, kind, size, stamped)

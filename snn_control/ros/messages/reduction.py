@@ -1,7 +1,7 @@
 """Reduction of many numbers of a message to an input's few: sector k of m has the numbers from floor(k n / m) on.
 
 So 360 and 720 beams give the same sectors; if m does not divide n, sectors differ by one number. A number that is not
-finite is first handled by the input's rule, as in the tick (`kernels.encoders.finite`): "high" and "low" make it an end
+finite is first handled by the input's rule, as in the tick (`kernels.inputs.finite`): "high" and "low" make it an end
 of the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too, and the
 tick then applies its rule: the held value, or a rejected sample. If nothing at all was measured, all sectors are NaN.
 """
@@ -17,7 +17,7 @@ from ...coding import ValueInput
 from ...coding.inputs import NOT_FINITE
 from ...coding.reduction import REDUCTIONS, combine
 from ...engine.compile import compile_function
-from ...engine.kernels.encoders import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
+from ...engine.kernels.inputs import FAILED, HIGH, HOLD, NUMBERS, REJECT, REPLACED
 from ...engine.memory import f64, i64, load_f64, load_i64, store_f64
 
 __all__ = ["reduce_sectors", "reduced", "rules_of"]

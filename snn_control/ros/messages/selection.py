@@ -22,7 +22,7 @@ __all__ = [
     "which",
 ]  # fmt: skip
 
-#: returned by `walk` in place of a number of values, besides those of `events.cdr`; -5 is for clouds, see `malformed`
+#: returned by `read_fields` in place of a number of values, besides those of `events.cdr`; -5: see `malformed`
 EXTRA, NO_NAME, REPEATED, UNEVEN, NO_BEAM = -4, -6, -7, -8, -9
 
 # A record, which describes a selection. Words: SLICE, start, stop, step (NONE: not given); or NAMED (from the message's
@@ -32,7 +32,7 @@ SLICE, NAMED, OWN, ANGLES = range(4)
 NONE = 1 << 62
 KEY_WORDS = 3  # of a record with names, before the names
 
-# Scratch memory of `walk`, in words: 0 the stamp, 1 a byte-swapped number and finally the end; registers; then
+# Scratch memory of `read_fields`, in words: 0 the stamp, 1 a byte-swapped number and finally the end; registers; then
 REGISTERS = 96
 DETAIL = 2 + REGISTERS  # two words on what was wrong
 ANGLE = DETAIL + 2  # float64: a scan's first angle, and the increment from one beam to the next

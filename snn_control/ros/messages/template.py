@@ -12,9 +12,9 @@ from rosidl_parser.definition import BasicType, NamespacedType
 from ...errors import DescriptionError
 from .element_types import KINDS
 from .message_types import class_of, fields_of, has_name, numbers_of, owner_of_names
+from .message_values import locate, message_end
 from .path_program import PathProgram, compile_path
 from .paths import Angles, Elements, Named, Segment, parse_path
-from .walk import locate, message_end
 
 __all__ = ["Template", "assign", "make_message", "make_template"]
 

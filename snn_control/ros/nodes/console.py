@@ -8,7 +8,7 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticStatus
 
-from ...engine.kernels import outputs
+from ...engine.kernels import guard as guard_words
 from ...engine.slots import AGE
 from .diagnostics import describe_causes, guard_reason
 
@@ -42,7 +42,7 @@ class Console:
             missing = self._missing()
             for reason, names in missing.items():
                 log.warning(f"waits for {', '.join(names)}: {reason}")
-            if (safe := bool(guard[outputs.FAULTED])) and not missing:
+            if (safe := bool(guard[guard_words.FAULTED])) and not missing:
                 log.warning(f"waits: {guard_reason(node)}")
             self._waits = safe
             if not safe:
@@ -52,8 +52,8 @@ class Console:
             if failed and status.message not in self._said:
                 self._said.add(status.message)
                 log.error(f"{status.name.partition(': ')[2]}: {status.message}")
-        new, newest = int(guard[outputs.FAULTS]) - self._told, node.faults.faults()[:1]
-        lasts = bool(guard[outputs.FAULTED])
+        new, newest = int(guard[guard_words.FAULTS]) - self._told, node.faults.faults()[:1]
+        lasts = bool(guard[guard_words.FAULTED])
         if new > 0:
             self._told += new
             errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""

@@ -22,12 +22,12 @@ from rclpy.lifecycle import LifecycleNode, State, TransitionCallbackReturn
 from ...analysis.lint import lint
 from ...controller import Controller
 from ...controller_file import ControllerSpec, load_spec
-from ...engine.kernels import outputs as guard_words
+from ...engine.kernels import guard as guard_words
 from ...engine.tick import tick_address
 from ...errors import DescriptionError, RuntimeFault, SnnControlError, in_file
 from ...files import writing
 from ...realtime import table as loop_words
-from ...realtime.faults import FaultLog
+from ...realtime.fault_log import FaultLog
 from ...realtime.handover import Handover
 from ...realtime.loop import Loop
 from ...record.state_copy import StateCopy
@@ -40,9 +40,9 @@ from .console import Console
 from .diagnostics import Reporter
 from .loop_parameters import heartbeat_limit, trigger_of
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
-from .recording import Recording
+from .run_recorder import RunRecorder
 from .services import offer_services
-from .tuning import TunableParameters
+from .tunable_parameters import TunableParameters
 from .watch import Watch
 
 __all__ = ["ControllerNode", "main"]
@@ -100,7 +100,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.loop: Loop | None = None
         self.faults: FaultLog | None = None
         self.copies: StateCopy | None = None
-        self.recording: Recording | None = None
+        self.run_recorder: RunRecorder | None = None
         self.supervisor: Supervisor | None = None
         self._watch: Watch | None = None
         self._io: Any = None
@@ -176,11 +176,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for line in lint(self.spec):
             self.get_logger().warning(f"{self.file}: {line}")
         if self.record:
-            self.recording = Recording(self, self.record, self.controller, self.spec)
+            self.run_recorder = RunRecorder(self, self.record, self.controller, self.spec)
         if self.given.watch:
             self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
-        recorders = [] if self.recording is None else self.recording.recorders
+        recorders = [] if self.run_recorder is None else self.run_recorder.recorders
         watched = [] if self._watch is None else self._watch.observers
         self._make_loop(self.controller, self.spec, [self.faults, *recorders, *watched, self.copies])
 
@@ -195,8 +195,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             handover = Handover(bound, self.supervisor.motion)
             for (port, _), rows in zip(heard, self.supervisor.rows, strict=True):
                 port.share(rows)
-            if self.recording is not None:
-                self.recording.recorders[1].follow(handover)
+            if self.run_recorder is not None:
+                self.run_recorder.recorders[1].follow(handover)
         self.loop = Loop(
             tick_address(), bound.table, controller.period_ns, self.inputs, self.outputs, ends_of(spec, bound),
             observers=observers, mode="lockstep" if lockstep else "realtime", trigger=trigger,
@@ -237,9 +237,9 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.load_learned(self.controller)
             if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
                 self.controller.bound.array("guard")[guard_words.FAULTED] = 1
-            if self.recording is not None:
+            if self.run_recorder is not None:
                 with writing("record", self.record):
-                    self.recording.begin()
+                    self.run_recorder.begin()
             self._reporter.forget()
             self._console.restart()
             if self.mode != "lockstep":
@@ -263,8 +263,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
                 self._matching.reset()
         except SnnControlError as error:
             self.get_logger().error(str(error))
-            if self.recording is not None:
-                self.recording.end()
+            if self.run_recorder is not None:
+                self.run_recorder.end()
             return FAILURE
         priority = f"SCHED_FIFO {granted}" if granted else "ordinary priority"
         self.get_logger().info(f"{self.file}: {1e9 / self.loop.period_ns:g} Hz, {self.mode}, {priority}")
@@ -336,8 +336,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._stop.release(self.loop.table)
         for publisher in self._io.publishers:  # before the publishers are destroyed
             publisher.wait_for_all_acked(ACKNOWLEDGED)
-        if self.recording is not None:
-            self.recording.end()
+        if self.run_recorder is not None:
+            self.run_recorder.end()
         if self.given.state and self.controller is not None and self._learned:
             self._learned = False
             with self.saving(self.given.state, "state"):
@@ -350,14 +350,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for port in self.inputs:
             port.detach()
         self._tuning.undeclare()
-        for resource in (self.recording, self._watch, self.supervisor):
+        for resource in (self.run_recorder, self._watch, self.supervisor):
             if resource is not None:
                 resource.close()
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()
         self.loop = self.faults = self.controller = self.copies = None
-        self.recording = self._watch = self.supervisor = self._io = None
+        self.run_recorder = self._watch = self.supervisor = self._io = None
         return True
 
     def finish(self) -> None:

@@ -14,10 +14,11 @@ from rclpy.duration import Infinite
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
 from ...engine.bound import Bound
-from ...engine.kernels import encoders, outputs
-from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
+from ...engine.kernels import guard as guard_words
+from ...engine.kernels import inputs as input_words
+from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
 from ...engine.slots import AGE
-from ...realtime.faults import Fault
+from ...realtime.fault_log import Fault
 from ...realtime.histogram import COUNT, above
 from ..ports.topics import qos_of
 
@@ -158,9 +159,9 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
     node, name = report.node, port.name
     bound, topic = node.controller.bound, node.spec.ros_inputs[name]
     age, validity = int(bound.array(f"{name}.slot")[AGE]), bound.array("validity")[k]
-    valid, problems, moved = bool(validity[encoders.VALID]), [], _moved(report, name)
+    valid, problems, moved = bool(validity[input_words.VALID]), [], _moved(report, name)
     if not valid:
-        problems.append(_why_invalid(node, name, age, bool(validity[encoders.SAMPLE_GOOD]), moved))
+        problems.append(_why_invalid(node, name, age, bool(validity[input_words.SAMPLE_GOOD]), moved))
     counts, earlier = report.counts("inputs", name)
     values: dict[str, Any] = {**node.controller.counters()["inputs"][name], **counts}
     values["age_s"] = age * 1e-9 if age >= 0 else "never"
@@ -215,33 +216,33 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
     words = {
-        outputs.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
-        outputs.STOP_INPUT: f"stopped by {', '.join(told)}",
-        outputs.OUTPUT_NOT_FINITE: "an output is not finite",
-        outputs.STOPPED: "the loop ends",
-        outputs.LATE: "a tick or its publication took too long",
-        outputs.OVERLOADED: "too many ticks were missed",
+        guard_words.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
+        guard_words.STOP_INPUT: f"stopped by {', '.join(told)}",
+        guard_words.OUTPUT_NOT_FINITE: "an output is not finite",
+        guard_words.STOPPED: "the loop ends",
+        guard_words.LATE: "a tick or its publication took too long",
+        guard_words.OVERLOADED: "too many ticks were missed",
     }
     return ", ".join(text for bit, text in words.items() if reason & bit)
 
 
 def guard_reason(node: Any) -> str:
     """Why the command is the safe one: the faults of the last tick, or what is awaited before they end."""
-    valid = node.controller.bound.array("validity")[:, encoders.VALID]
+    valid = node.controller.bound.array("validity")[:, input_words.VALID]
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
     waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
     stopped = _stopped(node.controller.bound) if any(i.stop_when for i in facts) else []
-    return describe_causes(int(node.controller.bound.array("guard")[outputs.REASON]), bad, stopped) or waits
+    return describe_causes(int(node.controller.bound.array("guard")[guard_words.REASON]), bad, stopped) or waits
 
 
 def _stopped(bound: Bound) -> list[str]:
     """The inputs that stop the commands, and how long they will."""
     words, found = bound.array("stops"), []
-    for k, one in enumerate(bound.program.facts.inputs[: outputs.MOST_STOPS]):
-        if words[outputs.NOW] >> k & 1:
+    for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
+        if words[guard_words.NOW] >> k & 1:
             found.append(one.name)
-        elif words[outputs.LATCHED] >> k & 1:
+        elif words[guard_words.LATCHED] >> k & 1:
             found.append(f"{one.name} (until an operator's release)")
     return found
 
@@ -262,7 +263,7 @@ def _guard(report: Reporter) -> DiagnosticStatus:
     values |= _history(node.faults.faults())
     if not report.now["running"]:
         return status(node, "guard", WARN, "not active", values)
-    if not node.controller.bound.array("guard")[outputs.FAULTED]:
+    if not node.controller.bound.array("guard")[guard_words.FAULTED]:
         return status(node, "guard", OK, "commands", values)
     return status(node, "guard", ERROR, f"safe command: {guard_reason(node)}", values)
 

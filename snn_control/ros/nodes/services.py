@@ -66,10 +66,10 @@ def _learning(node: Any, request: Any) -> Answer:
 
 
 def _snapshot(node: Any, request: Any) -> Answer:
-    if node.recording is None:
+    if node.run_recorder is None:
         return False, "nothing is recorded: start the node with record:=FILE.npz"
     try:
-        return True, str(node.recording.snapshot())
+        return True, str(node.run_recorder.snapshot())
     except OSError as error:
         return False, f"{node.record}: cannot be written: {error.strerror}"
 

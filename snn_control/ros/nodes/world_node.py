@@ -35,7 +35,7 @@ from ...gym_adapter.spaces import as_action, check_action
 from ...realtime.clock import semaphore_drain, semaphore_wait
 from ...realtime.port import FREE, LOCKSTEP, REALTIME
 from ...realtime.rights import set_fifo
-from ...record.episode import EpisodeRecorder
+from ...record.episode_recorder import EpisodeRecorder
 from ...record.run_folder import new_record
 from ...resources import controller_path
 from ..ports.topics import groups, need_topics

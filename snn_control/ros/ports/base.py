@@ -40,8 +40,8 @@ from ..messages.message_types import type_name
 from .rcl import INFO_BYTES, TAKE_FAILED, ReceiveBuffer, SendBuffer, address_of, count_matched, new_message_wakes
 
 __all__ = [
-    "AGES", "MOST_MESSAGES", "NOTHING", "REJECTED", "Input", "Output", "Port", "available_since", "begin_take",
-    "check_type", "next_message", "refuse", "send",
+    "AGES", "MOST_MESSAGES", "NOTHING", "REJECTED", "PublisherPort", "RclPort", "SubscriptionPort", "available_since",
+    "begin_take", "check_type", "next_message", "refuse", "send",
 ]  # fmt: skip
 
 #: largest number of messages in one call of ``take``: the rest waits for the next tick
@@ -53,7 +53,7 @@ RESET_ERROR, CALL, HANDLE, MESSAGE, SCRATCH, ERRORS, LAST_ERROR = range(7)
 PUBLISHED, OWN_OF_OUTPUT = 7, 8  # of outputs; from here on, words that depend on the kind of output
 # Inputs:
 WHY, INFO, SLOT = 7, 8, 9  # address of the counters of `malformed`; of rmw_message_info_t; of the io slot
-LONGEST = 10  # longer messages are ignored [bytes]
+MAX_MESSAGE_BYTES = 10  # longer messages are ignored [bytes]
 TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
 WIDTH, HEIGHT = 15, 16  # of the sensor, from the newest message of events; 0: not stated
 RULE, HOST = 17, 18  # rule of ages; first half of word GID for a publisher of this machine, -1: unknown
@@ -91,7 +91,7 @@ def begin_take(c, now_ns, mode):
 @register_jitable
 def next_message(c, end):
     """Take the next message -> its address and length; length NOTHING if there is none, or if ``end`` have been taken.
-    Messages longer than LONGEST are counted and ignored."""
+    Messages longer than MAX_MESSAGE_BYTES are counted and ignored."""
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
         if code != 0:
@@ -106,7 +106,7 @@ def next_message(c, end):
             c[SENDER], c[SENDER + 1], c[SINCE] = info[GID], info[GID + 1], 0
             c[SWITCHES] += 1
         message = i64(c[MESSAGE], 2)  # rcl may move the buffer with each message
-        if message[1] <= c[LONGEST]:
+        if message[1] <= c[MAX_MESSAGE_BYTES]:
             return message[0], message[1]
         c[OVERSIZED] += 1
     return np.int64(0), NOTHING
@@ -180,8 +180,8 @@ def send(c):
     return code
 
 
-class Port(CompiledPort):
-    """Common base of inputs and outputs: a subscription or publisher of rcl."""
+class RclPort(CompiledPort):
+    """Base of `SubscriptionPort` and `PublisherPort`."""
 
     _counts: Mapping[str, int] = {}
 
@@ -211,8 +211,8 @@ class Port(CompiledPort):
         self._entity.handle.__exit__(None, None, None)
 
 
-class Input(Port):
-    """An input port. ``problems``: counters that a report mentions -> what they count."""
+class SubscriptionPort(RclPort):
+    """A port that takes messages: an input. ``problems``: counters that a report mentions -> what they count."""
 
     _size: Sequence[int] | None = None  # for an events input
     limit_ns = 0  # of the age of data that commands depend on; 0: none
@@ -238,7 +238,7 @@ class Input(Port):
         self.slot, self._wakes, self._buffer = slot, False, ReceiveBuffer(max_bytes)
         self._info, self._reasons = np.zeros(INFO_BYTES, np.uint8), np.zeros(REASON_WORDS, np.int64)
         self._block[[WHY, INFO]] = self._reasons.ctypes.data, self._info.ctypes.data
-        self._block[[MESSAGE, SLOT, LONGEST]] = self._buffer.address, slot, max_bytes
+        self._block[[MESSAGE, SLOT, MAX_MESSAGE_BYTES]] = self._buffer.address, slot, max_bytes
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
@@ -296,7 +296,7 @@ class Input(Port):
             self.__exit__()
 
 
-class Output(Port):
+class PublisherPort(RclPort):
     """A port that publishes one message, in which a compiled ``function`` changes numbers. Counters: published
     (messages), errors of rcl and last_error."""
 

@@ -12,8 +12,8 @@ from numba.extending import register_jitable
 from ...coding.outputs import STAYS
 from ...coding.reduction import REDUCTIONS
 from ...engine.compile import compile_function
-from ...engine.kernels.encoders import FAILED, NUMBERS, REPLACED
-from ...engine.kernels.outputs import BEGUN, FAULTED, GUARD_WORDS
+from ...engine.kernels.guard import BEGUN, FAULTED, GUARD_WORDS
+from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
 from ...engine.memory import f64, i64, store_u32
 from ...engine.slots import ARRIVAL, COUNT, DROPPED, FRESH, SLOT_WORDS, STAMP, clear_marks
 from ...errors import DescriptionError, counted
@@ -22,9 +22,9 @@ from ...events.packets import HEIGHT as ARRAY_HEIGHT
 from ...events.packets import WIDTH as ARRAY_WIDTH
 from ...realtime.clock import now_realtime
 from ...realtime.port import FINAL, WITHHELD
-from ..messages.cdr import walk
 from ..messages.element_types import KIND_SIZES
 from ..messages.field_limits import put_row, rows_of
+from ..messages.field_reader import read_fields
 from ..messages.images import IMAGE_TYPE, read_cells
 from ..messages.malformed import ABOUT, CODE, COUNTS, FEW, explain
 from ..messages.message_types import type_name
@@ -34,9 +34,9 @@ from ..messages.rounding import COMMAND, PLACE, ROW
 from ..messages.selection import DETAIL, SCRATCH_WORDS
 from ..messages.template import make_template
 from . import base
-from .base import OWN, OWN_OF_OUTPUT, Input, Output, check_type
+from .base import OWN, OWN_OF_OUTPUT, PublisherPort, SubscriptionPort, check_type
 
-__all__ = ["CommandOutput", "EventsInput", "NumericInput", "publish_command", "take_events", "take_numbers"]
+__all__ = ["CommandOutput", "EventsPort", "NumericInput", "publish_command", "take_events", "take_numbers"]
 
 # Words of the context of a numeric input, and of an events input:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
@@ -56,11 +56,11 @@ _read_cells = register_jitable(read_cells)
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the staging memory -> their number, or negative; the scratch is as of `walk`."""
+    """Read a message's numbers into the staging memory -> their number, or negative; scratch as of `read_fields`."""
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
-    return walk(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
+    return read_fields(c[_PROGRAM], address, length, c[_STAGING], c[_ROOM], c[base.SCRATCH], np.int64(0))
 
 
 def take_numbers(context, now_ns, mode):
@@ -113,7 +113,7 @@ def _read_events(c, address, length, count, room):
 
 
 def take_events(context, now_ns, mode):
-    """``take`` of an `EventsInput`: the events of all messages, in order, up to the capacity."""
+    """``take`` of an `EventsPort`: the events of all messages, in order, up to the capacity."""
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
@@ -192,7 +192,7 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
         raise DescriptionError("field", program.field, rule, fix)
 
 
-class NumericInput(Input):
+class NumericInput(SubscriptionPort):
     """Numbers of one field of a topic's messages, or of the cells of its pictures, into a value slot.
 
     subscription : rclpy subscription on a node that is not spun
@@ -210,7 +210,7 @@ class NumericInput(Input):
     errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `reduction`.
     """
 
-    problems: Mapping[str, str] = {**Input.problems, "empty": "empty messages"}
+    problems: Mapping[str, str] = {**SubscriptionPort.problems, "empty": "empty messages"}
 
     def __init__(
         self, subscription: Any, program: PathProgram | None, slot: int, data_address: int, size: int, *,
@@ -232,7 +232,7 @@ class NumericInput(Input):
                 raise DescriptionError("rules", rules, "must be given with `reduce`", "reduction.rules_of(input)")
             self._block[_RULES] = rules.ctypes.data
             beams = {"replaced": _BEAMS + REPLACED, "failed": _BEAMS + FAILED, "numbers": _BEAMS + NUMBERS}
-            self._counts = {**Input._counts, **beams}
+            self._counts = {**SubscriptionPort._counts, **beams}
 
     def why_malformed(self) -> str:
         field, named = ("", None) if self._program is None else (self._program.field, self._program.named)
@@ -240,7 +240,7 @@ class NumericInput(Input):
         return explain(code, about, field, named, int(self._block[_SIZE]))
 
 
-class EventsInput(Input):
+class EventsPort(SubscriptionPort):
     """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.packets`.
 
     EventArrays of dvs_msgs and prophesee_event_msgs are taken as well, by the type of the subscription.
@@ -254,8 +254,8 @@ class EventsInput(Input):
     (events).
     """
 
-    _counts: Mapping[str, int] = {**Input._counts, "dropped": _CUT}
-    problems: Mapping[str, str] = {**Input.problems, "dropped": "events dropped beyond the capacity"}
+    _counts: Mapping[str, int] = {**SubscriptionPort._counts, "dropped": _CUT}
+    problems: Mapping[str, str] = {**SubscriptionPort.problems, "dropped": "events dropped beyond the capacity"}
 
     def __init__(
         self, subscription: Any, slot: int, columns: Sequence[int], capacity: int, *,
@@ -270,7 +270,7 @@ class EventsInput(Input):
         self._block[[_T, _X, _Y, _P, _CAPACITY, _ARRAYS]] = *columns, capacity, arrays
 
 
-class CommandOutput(Output):
+class CommandOutput(PublisherPort):
     """One topic's command message, with the numbers of one or several outputs in it.
 
     publisher : rclpy publisher on a node that is not spun

@@ -23,7 +23,7 @@ from ...realtime.clock import now_monotonic, now_realtime
 from ...realtime.histogram import percentile
 from ...realtime.ports.packet_receiver import PacketReceiver, begin_tick, decode_due, finish_tick, offer
 from . import base
-from .base import Input, check_type
+from .base import SubscriptionPort, check_type
 
 __all__ = ["PacketInput", "take_packets"]
 
@@ -66,7 +66,7 @@ def take_packets(context, now_ns, mode):
     return max(c[base.TAKEN] - before, finish_tick(receiver))
 
 
-class PacketInput(Input):
+class PacketInput(SubscriptionPort):
     """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are equal), into a stream slot.
 
     subscription, max_bytes, name : as in `NumericInput`
@@ -77,9 +77,9 @@ class PacketInput(Input):
     `PacketReceiver`; once a packet was finished, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
     """
 
-    _counts: Mapping[str, int] = {k: v for k, v in Input._counts.items() if k != "empty"}
+    _counts: Mapping[str, int] = {k: v for k, v in SubscriptionPort._counts.items() if k != "empty"}
     problems: Mapping[str, str] = {
-        **Input.problems, "gaps": "packets lost on the way", "reordered": "packets out of order",
+        **SubscriptionPort.problems, "gaps": "packets lost on the way", "reordered": "packets out of order",
         "jumps": "jumps of the sensor's clock", "unknown_encoding": "packets in an unknown encoding",
         "big_endian": "packets in big-endian order", "unknown_words": "unknown words in packets",
         "partial_bytes": "bytes after the last whole word", "out_of_frame": "events out of the frame",

@@ -16,7 +16,7 @@ from ...engine.memory import f32, i64, store_f32, store_i64, store_u8, store_u32
 from ...engine.spike_ring import ring_words, spikes_of_step, times_fired
 from ..messages.clouds import SPIKE, cloud_cdr
 from . import base
-from .base import OWN_OF_OUTPUT, Output
+from .base import OWN_OF_OUTPUT, PublisherPort
 
 __all__ = ["SpikesOutput", "raster_positions"]
 
@@ -68,16 +68,16 @@ def raster_positions(n: int) -> np.ndarray:
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
 
 
-class SpikesOutput(Output):
+class SpikesOutput(PublisherPort):
     """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
     capacity : spikes in a message; further ones are cut and counted
 
-    Counters: those of `Output`, and cut (spikes).
+    Counters: those of `PublisherPort`, and cut (spikes).
     """
 
-    _counts: Mapping[str, int] = {**Output._counts, "cut": CUT}
+    _counts: Mapping[str, int] = {**PublisherPort._counts, "cut": CUT}
 
     def __init__(self, publisher: Any, bound: Bound, population: str, capacity: int = 65536) -> None:
         facts = bound.program.facts

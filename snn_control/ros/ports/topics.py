@@ -27,7 +27,7 @@ from ..messages.field_limits import fit_bounds
 from ..messages.images import COMPRESSED, IMAGE_TYPE
 from ..messages.path_program import PathProgram, compile_path
 from ..messages.reduction import rules_of
-from .numeric import CommandOutput, EventsInput, NumericInput, check_size
+from .numeric import CommandOutput, EventsPort, NumericInput, check_size
 from .packets import PacketInput
 
 __all__ = [
@@ -77,13 +77,14 @@ def resolved(node: Any, where: str, topic: str) -> str:
         raise DescriptionError(f"{where}.topic", topic, f"is not a topic name: {reason or error}") from None
 
 
-def message_class(path: str, name: str, room: str = "msg") -> Any:
+def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
     """The Python class of ``package/msg/Type``, or ``srv``; raises DescriptionError if it is not installed."""
     package, kind = (parts := name.split("/"))[0], parts[-1]
-    if parts != [package, room, kind]:
-        raise DescriptionError(f"{path}.type", name, f"must be package/{room}/Type", f"for example {EXAMPLES[room]}")
+    if parts != [package, interface_kind, kind]:
+        rule, fix = f"must be package/{interface_kind}/Type", f"for example {EXAMPLES[interface_kind]}"
+        raise DescriptionError(f"{path}.type", name, rule, fix)
     try:
-        module = importlib.import_module(f"{package}.{room}")
+        module = importlib.import_module(f"{package}.{interface_kind}")
         return getattr(module, kind)
     except AttributeError:
         fix = nearest(kind, (name for name, one in vars(module).items() if isinstance(one, type)))
@@ -214,7 +215,7 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
             receiver = PacketReceiver.of(bound, name, Pacing(topic.pace, topic.late))
             ports.append(PacketInput(subscription, receiver, fact.size, name=name))
         elif fact.kind == "events":
-            ports.append(EventsInput(subscription, *addresses_of(bound, name), size=fact.size, name=name))
+            ports.append(EventsPort(subscription, *addresses_of(bound, name), size=fact.size, name=name))
         else:
             at, rules = (bound.address(f"{name}.slot"), bound.address(f"{name}.data")), rules_of(described[name])
             options: dict[str, Any] = {"columns": (topic.grid or [1])[0], "reduce": topic.reduce, "rules": rules}

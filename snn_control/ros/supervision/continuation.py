@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from ...engine.command_limiter import elapsed_periods, limit_commands
 from ...engine.control import WHOLE
-from ...engine.motion import advance, passed
 from ...realtime.shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, WHEN
 from ..messages import rounding
 from ..messages.element_types import FLOAT32, KINDS
@@ -69,7 +69,7 @@ class Continued:
         moment = now if self._woken else (now - self._phase) // self._period
         elapsed, self.periods = (moment - self._when) * WHOLE // (self._period if self._woken else 1), 0
         if elapsed > 0:
-            periods, rounds = passed(elapsed)
+            periods, rounds = elapsed_periods(elapsed)
             self.periods, self._when = max(int(periods), 1), moment
             if anew or self.moves:
                 self._move(periods, rounds)
@@ -90,8 +90,8 @@ class Continued:
         self._motion = words[HEAD:].view(np.float64).tolist()
 
     def _move(self, periods: float, rounds: int) -> None:
-        before, each = self._motion.copy(), len(self._motion) // len(self._ways)
-        advance(self.command, (), True, self._ways, periods, rounds, self._limits, self._motion, each)
+        before, words = self._motion.copy(), len(self._motion) // len(self._ways)
+        limit_commands(self.command, (), True, self._ways, periods, rounds, self._limits, self._motion, words)
         self.moves = before != self._motion
 
     def _claim(self) -> None:

@@ -87,6 +87,6 @@ class LifeSign:
             self._bond.wait_for_all_acked(ACKNOWLEDGED)
 
     def _tell_systemd(self) -> None:
-        """An inactive node lives, too."""
+        """Reset systemd's watchdog, unless the loop hangs."""
         if self._node.commanding or self._node.loop is None or not self._node.loop.running:
             notify("WATCHDOG=1")

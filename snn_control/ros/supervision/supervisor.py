@@ -1,18 +1,18 @@
-"""The way to the safe command from a process that is always there, as soon as the loop gives no sign of life.
+"""Supervisor: a small process that publishes the safe command when the control loop gives no sign of life.
 
-A loop that was killed, that stands in its publish, or whose process was stopped, cannot command anything: its last
-command stands. The supervisor is a small process without compiled code, with a priority above the loop's, and with
-publishers of its own that are matched long before they are needed. It sees the loop's heartbeat and the motion of the
-commands in memory that both share. When the heartbeat is older than ``supervise`` seconds it goes on with that motion
-to the safe commands, as the guard would (`continued`), then repeats them every `EVERY`, until the loop is back, or for
-`SECONDS` after its process is gone. A loop that is back goes on from there.
+A loop that was killed, that hangs in its publish, or whose process was stopped cannot command anything: its last
+command stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its own,
+which are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared
+memory. When the heartbeat is older than ``supervise`` seconds, it continues that motion to the safe commands, as the
+guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
+`PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that is back continues from the supervisor's command.
 
-``Supervisor`` is its end in the controller's process; `main` is the process. It ends when the pipe from the controller
-is closed while no loop runs. SIGINT from the terminal does not end it: the loop needs it until its own end.
+`Supervisor` is the controller's end, `main` the process. The process ends when the pipe from the controller is closed
+while no loop runs. It ignores SIGINT from the terminal, because the loop needs it until its own end.
 
-Without a process beside the loop (`Supervisor.start`), the controller's watchdog starts it when the loop hangs, and
-ends its own (`Supervisor.wait_for_a_hang`): it needs a second to begin, and is not there after SIGKILL. An actuator
-needs a time-out of its own in any case: nothing helps if the machine fails.
+Without such a process (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends its own
+process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An actuator needs
+a time-out of its own in any case: nothing helps if the machine fails.
 """
 
 from __future__ import annotations
@@ -40,11 +40,11 @@ from .continuation import Continued, Numbers
 
 __all__ = ["Supervisor", "main"]
 
-EVERY = 0.02  # s between safe commands
-SECONDS = 5.0  # for which they are published after the end of the process
+REPEAT_PERIOD_S = 0.02  # between safe commands
+PUBLISH_AFTER_DEATH_S = 5.0  # how long they are published after the controller's process has ended
 READY_WITHIN = 10.0  # s for the start of the process
 IDLE = 0.05  # s between looks at a loop that does not run
-LOOK = 0.2  # s between looks at who hears it
+MATCH_POLL_S = 0.2  # between checks whether its publishers are matched
 HEARD_WITHIN = 1.0  # s in which somebody should hear a process that starts late; then it commands all the same
 NOBODY = -1  # in place of a pipe: there is no process at its other end
 DIED, HUNG, SILENT, BACK, ENDED = (
@@ -214,10 +214,10 @@ class _Supervision:
         if self._alive == NOBODY:  # what nobody hears yet would be missing in the motion
             self._gone = time.monotonic_ns()
             while not self._commands.matched and time.monotonic_ns() - self._gone < HEARD_WITHIN * 1e9:
-                time.sleep(EVERY)
+                time.sleep(REPEAT_PERIOD_S)
         while True:
             now = time.monotonic_ns()
-            if now - self._looked > LOOK * 1e9:
+            if now - self._looked > MATCH_POLL_S * 1e9:
                 self._matched[0], self._looked = self._commands.matched, now
             if not self._gone and select.select([self._alive], [], [], 0)[0]:  # the other end of the pipe was closed
                 self._gone = now
@@ -235,9 +235,9 @@ class _Supervision:
                 time.sleep(-late * 1e-9 + 1e-6)
                 continue
             moves = self._command(now)
-            if self._gone and now - self._gone > SECONDS * 1e9 and not moves:
+            if self._gone and now - self._gone > PUBLISH_AFTER_DEATH_S * 1e9 and not moves:
                 return
-            due = self._motion.next_ns(now) if moves else now + round(EVERY * 1e9)
+            due = self._motion.next_ns(now) if moves else now + round(REPEAT_PERIOD_S * 1e9)
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
@@ -255,7 +255,7 @@ class _Supervision:
         cause = self._cause_gone if self._gone else SILENT
         if self._silent:
             self._say(cause)
-        if self._silent or now - self._reported >= EVERY * 1e9:
+        if self._silent or now - self._reported >= REPEAT_PERIOD_S * 1e9:
             self._reported = now
             self._commands.report(cause)
         self._silent = False

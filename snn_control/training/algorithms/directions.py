@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 from .distributions import Categorical, DiagGaussian
@@ -32,7 +32,7 @@ def contrasts(policy: Policy) -> int:
 
 
 def directions(
-    student: Student, parameters: Parameters, policy: Policy, envs: Environments, rng: np.random.Generator, n: int
+    student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator, n: int
 ) -> np.ndarray:
     """(numbers, n) float64, the directions, in the order of ``parameters``. In the states that ``policy`` comes to, a
     unit step along the first changes the outputs by as much as they are now (root mean square; by 1 if they are 0).
@@ -47,7 +47,7 @@ def directions(
 
 
 def _slopes(
-    student: Student, parameters: Parameters, policy: Policy, envs: Environments, rng: np.random.Generator
+    student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives (windows * contrasts, numbers) of the contrasts at the ends of sequences, and these,
     (windows, contrasts)."""
@@ -74,7 +74,7 @@ def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 
 
-def _windows(student: Student, policy: Policy, envs: Environments, rng: np.random.Generator) -> list[tuple]:
+def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
     """Sequences of play: input -> (steps, 1, ...), starts of episodes (steps, 1), and the state before."""
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []
@@ -85,7 +85,7 @@ def _windows(student: Student, policy: Policy, envs: Environments, rng: np.rando
             seen.append(given)
             starts.append(start)
             step = envs.step([one.command(one.sample(heads[one.name], rng)) for one in policy])
-            inputs, start = step.inputs, step.over
+            inputs, start = step.inputs, step.done
         whole = {name: np.array([given[name] for given in seen]) for name in seen[0]}
         for k in range(envs.n):
             row = {name: value[:, k : k + 1] for name, value in whole.items()}

@@ -22,7 +22,7 @@ from ...controller_file import ControllerSpec, Limits
 from ...errors import DescriptionError, optional
 from ...network.checks import Flag, Whole
 from ..environments.evaluation import played
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameters
 from .directions import DEVIATION, contrasts, directions
 from .distributions import distributions
@@ -64,7 +64,7 @@ class EvolutionSettings(Settings):
     total_timesteps: int = 4_000_000
 
     @classmethod
-    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         return {"episode_steps": limit}
 
 
@@ -82,7 +82,7 @@ class Evolution(Learner):
 
     settings: EvolutionSettings
     patience, confirms = 0.25, True
-    kept: tuple[str, ...] = ("origin", "ways", "told")
+    checkpointed: tuple[str, ...] = ("origin", "ways", "told")
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
@@ -110,7 +110,7 @@ class Evolution(Learner):
     def steps_of_a_phase(self) -> int:
         return self.population * self.settings.episodes * self.settings.episode_steps
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         parameters = self.parameters.parameters
         start = self.parameters.flat.astype(np.float64)
         self.origin: dict[str, Any] = {"values": start, "seed": int(rng.integers(1 << 31))}
@@ -137,7 +137,7 @@ class Evolution(Learner):
         options |= {"CMA_diagonal": self.size > MANY, "tolflatfitness": FLAT, "tolfun": 0, "tolfunhist": 0}
         return cma.CMAEvolutionStrategy(mean, self.settings.sigma, options)
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         if self.turns and len(self._told.get("costs", ())) == TURN:
             self.begin(envs, rng)
         candidates = np.array(self._search.ask())
@@ -151,7 +151,7 @@ class Evolution(Learner):
         """What the search minimises, of each candidate's mean return and mean spikes in a step."""
         return -returns
 
-    def _played(self, candidates: np.ndarray, envs: Environments, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Returns, and spikes in a step, (candidates, episodes), all of them in the same episodes: side by side, each
         row with its candidate's numbers."""
         program, n, numbers = self.parameters.program, self.settings.episodes, []

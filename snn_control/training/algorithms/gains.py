@@ -11,7 +11,7 @@ import numpy as np
 
 from ...coding import ValueInput
 from ...errors import DescriptionError
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameters
 from .evolution import FACTOR, Evolution
 
@@ -35,7 +35,7 @@ class Gains(Evolution):
     counts_spikes : more spikes count against a candidate, whose number was saved before
     """
 
-    kept = ("origin", "told")
+    checkpointed = ("origin", "told")
     counts_spikes = False
 
     def _space(self) -> tuple[int, bool]:
@@ -47,7 +47,7 @@ class Gains(Evolution):
             raise DescriptionError("settings.gains", True, rule, "encoder: {type: population, ...}")
         return n, False
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         inputs = {one.name: one for one in self.parameters.spec.inputs if isinstance(one, ValueInput)}
         ends = self.parameters.ranges.values
         limits = [[np.broadcast_to(side, inputs[name].size) for side in inputs[name].plausible] for name in ends]

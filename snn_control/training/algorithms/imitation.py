@@ -19,7 +19,7 @@ from ...controller import Batch
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network.checks import Flag, Whole
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.student import Seen, Student
 from ..gradients.trained_part import TrainedPart, trained_part_of
 from ..teachers.teacher import Teacher, teacher_of
@@ -47,7 +47,7 @@ class ImitationSettings(Settings):
     learning_rate : that of Adam, which falls to a 20th
     max_grad_norm : largest norm of the gradients
     spike_cost : cost of the mean number of spikes of a neuron in a step
-    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     solve : solve for the weights of a linear read-out by ridge regression, see
         `snn_control.training.algorithms.ridge_readout.ReadOut`
     ridge : of that, in mean squares of what a weight is multiplied with
@@ -74,7 +74,7 @@ class ImitationSettings(Settings):
     gain_generations: Annotated[int, Whole(0)] = 4
 
     @classmethod
-    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
         because reactions then take less time too. Numbers take more rounds than choices, because their small errors add
         up, while a choice can be without error."""
@@ -95,7 +95,7 @@ def compact(array: np.ndarray) -> np.ndarray:
     return small if np.array_equal(small, array) else array
 
 
-class Played(NamedTuple):
+class LabelledStep(NamedTuple):
     """A step of a round, before the environments take it.
 
     batch : the controllers after their step
@@ -117,7 +117,7 @@ class Imitation(Learner):
     """
 
     settings: ImitationSettings
-    kept: tuple[str, ...] = ("optimizer", "data", "rounds", "raw")
+    checkpointed: tuple[str, ...] = ("optimizer", "data", "rounds", "raw")
     teacher: Any = None
     rest: TrainedPart | None = None
     policy: Sequence[Categorical | DiagGaussian]
@@ -126,7 +126,7 @@ class Imitation(Learner):
     def steps_of_a_phase(self) -> int:
         return self.settings.n_envs * self.settings.n_steps
 
-    def meet(self, envs: Environments) -> None:
+    def meet(self, envs: VectorEnv) -> None:
         """Prepare what `play` needs."""
         if self.settings.n_steps < self.settings.sequence_length:
             rule = f"must be at least sequence_length ({self.settings.sequence_length})"
@@ -137,7 +137,7 @@ class Imitation(Learner):
         teacher = load_policy(self.teacher) if is_policy else self.teacher  # which is read once
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         self.meet(envs)
         s, trained = self.settings, [p.values for p in self.parameters.parameters]
         self.optimizer = Adam(trained, s.learning_rate, s.max_grad_norm)
@@ -146,7 +146,7 @@ class Imitation(Learner):
         self.rest = trained_part_of(self.parameters)
         self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
         self.collect(envs, seed, rng)
         if envs.keeps:  # before anything is learned
@@ -191,12 +191,12 @@ class Imitation(Learner):
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
-        self, student: Student, envs: Environments, seed: int, rng: np.random.Generator, begins: Any = None
-    ) -> Iterator[Played]:
+        self, student: Student, envs: VectorEnv, seed: int, rng: np.random.Generator, begins: Any = None
+    ) -> Iterator[LabelledStep]:
         """A round, step by step. ``begins`` is called with the batch before the first step of each sequence."""
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
-        teach, share = self.teaching(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
+        teach, share = self.expert_labels(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
         for t in range(s.n_steps):
             if t % s.sequence_length == 0:
                 if begins is not None:
@@ -204,14 +204,14 @@ class Imitation(Learner):
                 drives = rng.random(n) < share
             seen = student.step(batch, inputs, start)[1]
             wanted, commands = teach(inputs, start), []
-            yield Played(batch, start, seen, wanted)
+            yield LabelledStep(batch, start, seen, wanted)
             for one in self.policy:
                 own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
-                commands.append(self.acting(one, own, wanted[one.name], drives))
+                commands.append(self.mixed_actions(one, own, wanted[one.name], drives))
             found = envs.step(commands)
-            inputs, start = found.inputs, found.over
+            inputs, start = found.inputs, found.done
 
-    def collect(self, envs: Environments, seed: int, rng: np.random.Generator) -> None:
+    def collect(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> None:
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         remember = (self.rest or self.student).remember
@@ -232,13 +232,13 @@ class Imitation(Learner):
             array = compact(array)
             self.data[key] = np.concatenate([self.data[key], array]) if key in self.data else array
 
-    def acting(
+    def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
         """The commands (n, k) that act: the controllers' own, or the teacher's where it ``drives``."""
         return np.where(drives[:, None], one.command_of(wanted), own)
 
-    def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
+    def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         """A function of the inputs and the starts of all environments, to be called before each step of a round. It
         returns output -> (n, ..) float32, what each controller should give."""
         teachers, outputs = self.make_teachers(), envs.interface.outputs
@@ -247,7 +247,7 @@ class Imitation(Learner):
         def teach(inputs: dict[str, Any], start: np.ndarray) -> dict[str, np.ndarray]:
             for k in np.flatnonzero(start):
                 teachers[k].reset()
-            said = [teacher.command(*envs.before(k)) for k, teacher in enumerate(teachers)]
+            said = [teacher.command(*envs.current(k)) for k, teacher in enumerate(teachers)]
             return {one.name: part for one, part in zip(outputs, np.split(np.array(said), ends, axis=1), strict=True)}
 
         return teach

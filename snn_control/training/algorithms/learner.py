@@ -11,13 +11,13 @@ import numpy as np
 from ...controller_file import ControllerSpec, Surrogate
 from ...errors import DescriptionError
 from ...network.checks import Checked, Numbers, Rule, Whole
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameters
 from ..gradients.student import Student
 
-__all__ = ["LONG", "Learner", "Settings"]
+__all__ = ["LONG_HORIZON_STEPS", "Learner", "Settings"]
 
-LONG = 1000  # steps of an episode from which a learner looks further ahead and may take more steps
+LONG_HORIZON_STEPS = 1000  # steps of an episode from which a learner looks further ahead and may take more steps
 
 
 def check_layers(path: str, value: Any) -> None:
@@ -56,7 +56,7 @@ class Settings(Checked):
         return found
 
     @classmethod
-    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """Defaults that suit a controller and episodes of at most ``limit`` steps."""
         return {}
 
@@ -65,12 +65,12 @@ class Learner:
     """Trains the parameters of a controller, phase by phase.
 
     A phase starts with environments that are reset and random numbers of its own. The result of a phase is a function
-    of the seed and of the phases before it; the parameters and the attributes in `kept` are all that is needed to
-    resume.
+    of the seed and of the phases before it; the parameters and the attributes in `checkpointed` are all that is needed
+    to resume.
     """
 
     #: names of the attributes that a checkpoint holds, see `snn_control.training.progress.arrays_of`
-    kept: tuple[str, ...] = ()
+    checkpointed: tuple[str, ...] = ()
     #: see `snn_control.training.schedule.stages.Learning`
     patience, anneals, judged_by, confirms = 0.1, False, "score", False
     reduces_spikes = False  # after learning (`snn_control.training.schedule.stages.SpikeReduction`)
@@ -93,11 +93,11 @@ class Learner:
         """Steps of the environment in a phase."""
         raise NotImplementedError
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         """Create what is needed for training only, such as critics and optimisers."""
         raise NotImplementedError
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         """Train for one phase. ``remaining``: the share of the initial learning rate at its start; `remaining_after`
         is that at its end.
 
@@ -105,7 +105,7 @@ class Learner:
         """
         raise NotImplementedError
 
-    def n_features(self, envs: Environments) -> int:
+    def n_features(self, envs: VectorEnv) -> int:
         """How many numbers a critic sees of one observation."""
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         return envs.interface.features(nothing).shape[1]
@@ -115,7 +115,7 @@ class Learner:
         """Whether ranges of inputs are fitted to what the first phase meets."""
         return getattr(self.settings, "fit_ranges", False)
 
-    def fit_ranges(self, envs: Environments) -> None:
+    def fit_ranges(self, envs: VectorEnv) -> None:
         """Fit the ranges of inputs to what was met since the environments were reset."""
         ranges = self.parameters.ranges
         if ranges.fit(envs.met(ranges.values)):

@@ -15,9 +15,9 @@ import numpy as np
 
 from ...controller_file import ControllerSpec
 from ...network.checks import Flag, Whole
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from .distributions import COLD, Categorical, distributions
-from .learner import LONG, Learner, Settings
+from .learner import LONG_HORIZON_STEPS, Learner, Settings
 from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
 
 __all__ = ["PPO", "PPOSettings"]
@@ -43,12 +43,13 @@ class PPOSettings(Settings):
     learning_rate, critic_learning_rate : initial learning rates of Adam (`Stage.progress_remaining`)
     max_grad_norm : largest norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the limits
-    spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
+    spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
+        phases
     critic_layers : sizes of the critic's hidden layers
     n_stack : number of newest observations that the critic sees
     gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : steps of the environments
-    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
 
     fit_ranges: Flag = False
@@ -74,10 +75,10 @@ class PPOSettings(Settings):
     total_timesteps: int = 400_000
 
     @classmethod
-    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
         also need more steps in an update."""
-        if limit >= LONG:
+        if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
             return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
         return {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999))}
@@ -94,9 +95,9 @@ class PPO(Learner):
 
     settings: PPOSettings
     anneals, judged_by, reduces_spikes = True, "training_return", True
-    kept = ("policy", "actor_optimizer", "critic", "critic_optimizer", "return_stats")
+    checkpointed = ("policy", "actor_optimizer", "critic", "critic_optimizer", "return_stats")
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         s = self.settings
         self.policy = distributions(self.parameters.spec.outputs, s.std_init)
         own = [value for one in self.policy for value in one.state]
@@ -117,7 +118,7 @@ class PPO(Learner):
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
         self.inputs, self.start = envs.reset(seed), np.ones(envs.n, bool)
         self.batch = self.student.started(envs.n)
@@ -133,7 +134,7 @@ class PPO(Learner):
             report = self.update(self.collect_rollout(envs, rng), rng, s.ent_coef * here)
         return report
 
-    def collect_rollout(self, envs: Environments, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
@@ -156,13 +157,13 @@ class PPO(Learner):
             if (rows := np.flatnonzero(found.truncated & ~found.terminated)).size:
                 ends = self.student.peek(self.batch, found.last, np.zeros(n, bool))
                 cut[rows] = self.critic(self.frames.with_next(envs.interface.features(ends))[rows])[:, 0]
-            now = {"start": self.start, "features": seen, "reward": found.reward, "over": found.over}
+            now = {"start": self.start, "features": seen, "reward": found.reward, "done": found.done}
             for key, value in (now | {"terminated": found.terminated, "log": log, "bootstrap": cut}).items():
                 kept[key].append(value.copy())
-            self.inputs, self.start = found.inputs, found.over
+            self.inputs, self.start = found.inputs, found.done
             self.sums = s.gamma * self.sums + found.reward
             self.return_stats.add(self.sums)
-            self.sums[found.over] = 0
+            self.sums[found.done] = 0
         data = {key: np.array(value) for key, value in kept.items()}
         ahead = self.student.peek(self.batch, self.inputs, self.start)
         next_value = self.critic(self.frames.with_next(envs.interface.features(ahead), self.start))[:, 0]
@@ -178,13 +179,13 @@ class PPO(Learner):
         advantages, last = np.zeros_like(value), np.zeros(value.shape[1], np.float32)
         for t in range(steps - 1, -1, -1):
             ahead = value[t + 1] if t + 1 < steps else next_value
-            ahead = np.where(data["over"][t], np.where(data["terminated"][t], 0, data["bootstrap"][t]), ahead)
-            goes_on = np.where(data["over"][t], 0, last)
+            ahead = np.where(data["done"][t], np.where(data["terminated"][t], 0, data["bootstrap"][t]), ahead)
+            goes_on = np.where(data["done"][t], 0, last)
             last = reward[t] + s.gamma * ahead - value[t] + s.gamma * s.gae_lambda * goes_on
             advantages[t] = last
         data["advantages"], data["returns"] = advantages, advantages + value
 
-    def update(self, data: dict[str, np.ndarray], rng: np.random.Generator, entropy: float) -> dict[str, float]:
+    def update(self, data: dict[str, np.ndarray], rng: np.random.Generator, ent_coef: float) -> dict[str, float]:
         s, n = self.settings, data["reward"].shape[1]
         parts = len(data["reward"]) // s.sequence_length
         cut = {key: _in_sequences(value, parts, s.sequence_length) for key, value in data.items() if key != "memory"}
@@ -195,13 +196,13 @@ class PPO(Learner):
             order = rng.permutation(parts * n)
             for first in range(0, parts * n, s.sequences):
                 rows = order[first : first + s.sequences]
-                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], entropy)
+                report = self.update_actor({k: v[:, rows] for k, v in cut.items()}, memory[rows], ent_coef)
                 self.update_critic(features, returns, rng.integers(0, returns.size, rows.size * s.sequence_length))
                 if report["approx_kl"] > s.target_kl:
                     return report
         return report
 
-    def update_actor(self, part: dict[str, np.ndarray], memory: np.ndarray, entropy: float) -> dict[str, float]:
+    def update_actor(self, part: dict[str, np.ndarray], memory: np.ndarray, ent_coef: float) -> dict[str, float]:
         s = self.settings
         inputs = {name[7:]: value for name, value in part.items() if name.startswith("inputs.")}
         heads, tape = self.student.run(inputs, part["start"], memory)
@@ -215,7 +216,7 @@ class PPO(Learner):
         g = np.where(clipped, 0, -advantages * ratio / ratio.size).astype(np.float32)
         by_head, own = {}, []
         for one in self.policy:
-            by_head[one.name], more = one.gradients(g, entropy / ratio.size)
+            by_head[one.name], more = one.gradients(g, ent_coef / ratio.size)
             own += more
         found = self.parameters.gradients(self.student.backward(tape, by_head))
         self.actor_optimizer.step([*found, *own])

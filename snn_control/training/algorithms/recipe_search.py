@@ -20,7 +20,7 @@ import numpy as np
 from ...controller import Controller
 from ...errors import DescriptionError, SnnControlError
 from ...files import Arrays, reason, replace_file
-from ..environments.rollout import episode
+from ..environments.episodes import episode
 from ..progress import locked_folder
 from ..recipes import Recipe
 

@@ -22,7 +22,7 @@ from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network import LI, Network, OneToOne, Population, Projection
 from ...network.convolution import Convolution
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.parameters import Parameter, Parameters
 from ..gradients.student import Student
 from .distributions import Categorical, DiagGaussian
@@ -32,14 +32,14 @@ __all__ = ["ReadOut"]
 
 KEPT = 0.9  # of the weight of earlier rounds
 PASSES = 2  # of solving, in each of which steps are weighted by the errors of the one before
-FAR = 1.0  # half limits: error with which a step counts half
+HALF_WEIGHT_ERROR = 1.0  # half limits: error with which a step counts half
 ROOM = 2**23  # numbers of a round that are held at most; of longer ones, steps at equal distances
 DISTURBED = 0.07  # half limits: standard deviation of what is added to the teacher's commands where these act
-MOST = 4_000  # weights that are solved for at most
+MAX_SOLVED_WEIGHTS = 4_000
 
 
-#: name of a tap's population; and output -> (weights, numbers of the output, n_pre) float32, its derivative by a weight
-#: for each number that the tap holds
+#: name of a population, each of whose neurons filters one presynaptic neuron as the target of the trained weights does;
+#: and output -> (weights, numbers of the output, n_pre) float32: derivatives by the weights, per unit of those neurons
 Tap = tuple[str, dict[str, np.ndarray]]
 
 
@@ -55,18 +55,19 @@ class ReadOut(Imitation):
     Raises DescriptionError if something else is to be trained.
     """
 
-    kept = ("square", "product", "rounds")
+    checkpointed = ("square", "product", "rounds")
     policy: Sequence[DiagGaussian]
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         self.meet(envs)
         if any(isinstance(one, Categorical) for one in self.policy):
             raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
         if self.fits_ranges:
             raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
         size = sum(p.values.size for p in self.parameters.parameters)
-        if size > MOST:
-            raise DescriptionError("settings.solve", f"{size} weights", f"solves for at most {MOST}", "train fewer")
+        if size > MAX_SOLVED_WEIGHTS:
+            rule = f"solves for at most {MAX_SOLVED_WEIGHTS}"
+            raise DescriptionError("settings.solve", f"{size} weights", rule, "train fewer")
         self.square, self.product = np.zeros((size, size)), np.zeros(size)
         spec, self.taps = _tapped(self.parameters)
         self.tapped = Parameters(spec, self.parameters.chosen, np.random.default_rng(0))
@@ -74,7 +75,7 @@ class ReadOut(Imitation):
             one.values = own.values
         self.acts = Student(self.tapped.program, self.tapped.places)
 
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         self.tapped.write()
         weights = self.parameters.flat
         slopes, own, wanted = (np.concatenate(part) for part in zip(*self._sequences(envs, seed, rng), strict=True))
@@ -91,22 +92,23 @@ class ReadOut(Imitation):
             solved = np.linalg.solve(self.square + ridge * np.eye(len(weights)), self.product)
             errors = asked - slopes @ solved
             beyond = (np.abs(wanted) >= 1) & (errors * wanted < 0)
-            counts = 1 / (1 + (errors / FAR) ** 2)  # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
+            # Cauchy's weights (Holland and Welsch 1977, Commun. Stat. A6:813)
+            counts = 1 / (1 + (errors / HALF_WEIGHT_ERROR) ** 2)
             counts[beyond] = 0
         self.parameters.flat = solved
         self.parameters.write()
         return {"loss": float(np.mean((wanted - own) ** 2)), "unexplained": float(np.mean(errors**2 * counts))}
 
-    def acting(
+    def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
         assert isinstance(one, DiagGaussian)
         noise, rng = self._noise[one.name], self._rng
         left = math.exp(-2 / self.settings.sequence_length)
         noise[...] = left * noise + math.sqrt(1 - left**2) * rng.normal(0, DISTURBED, noise.shape)
-        return super().acting(one, own, wanted + (one.half * noise).astype(np.float32), drives)
+        return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
-    def _sequences(self, envs: Environments, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
+    def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
         """(k, weights) derivatives, (k,) own and wanted values of the outputs, of the steps of a sequence; in units of
         half the limits."""
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng

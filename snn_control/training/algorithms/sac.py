@@ -15,15 +15,15 @@ import numpy as np
 from ...controller_file import ControllerSpec
 from ...errors import DescriptionError
 from ...network.checks import Flag, Whole
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from .distributions import LOG_ROOT, DiagGaussian, distributions
-from .learner import LONG, Learner, Settings
+from .learner import LONG_HORIZON_STEPS, Learner, Settings
 from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
+from .replay_buffer import ReplayBuffer
 
 __all__ = ["SAC", "SACSettings"]
 
 LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the deviation
-LARGEST = 4 << 30  # bytes of the replay buffer, at most
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,17 @@ class SACSettings(Settings):
     gamma, tau : discount, and the rate at which the target critics follow
     ent_coef : initial weight of the entropy; it is adapted to an entropy of -1 for each output
     learning_rate, critic_learning_rate : learning rates of Adam
-    max_grad_norm : largest norm of the gradients
+    max_grad_norm : largest norm of the gradients; for the critics ten times as large
     reward_std : standard deviation to which discounted rewards are scaled
-    spike_cost : cost of the mean number of spikes of a neuron in a step in the phases that save spikes; 0 omits them
+    spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
+        phases
     critic_layers, std_layers : sizes of the hidden layers of the critics, and of the network that gives the standard
         deviation of the sampled actions
     n_stack : number of newest observations that these networks see
     buffer_size : size of the replay buffer, in steps
     gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : steps of the environments
-    fit_ranges : fit the ranges of inputs with receptive fields to what the first phase meets
+    fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
 
     fit_ranges: Flag = False
@@ -77,13 +78,13 @@ class SACSettings(Settings):
     total_timesteps: int = 100_000
 
     @classmethod
-    def suited(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
+    def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
         """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count. Where the
         network looks back by a period, as the present is not enough, the critics do too."""
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
             found["n_stack"] = 3
-        return found | {"total_timesteps": 600_000} if limit >= LONG else found
+        return found | {"total_timesteps": 600_000} if limit >= LONG_HORIZON_STEPS else found
 
 
 class SAC(Learner):
@@ -91,7 +92,7 @@ class SAC(Learner):
 
     settings: SACSettings
     reduces_spikes = True
-    kept = (
+    checkpointed = (
         "actor_optimizer", "std_net", "std_optimizer", "critics", "critic_targets", "critic_optimizers",
         "log_ent_coef", "alpha_optimizer", "return_stats", "count", "replay_buffer",
     )  # fmt: skip
@@ -100,7 +101,7 @@ class SAC(Learner):
     def steps_of_a_phase(self) -> int:
         return self.settings.n_envs * self.settings.n_steps
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         s = self.settings
         found = distributions(self.parameters.spec.outputs, 1.0)
         if not all(isinstance(one, DiagGaussian) for one in found):
@@ -121,11 +122,10 @@ class SAC(Learner):
         self.log_ent_coef = np.full(1, np.log(s.ent_coef), np.float32)
         self.alpha_optimizer = Adam([self.log_ent_coef], 3e-3)
         self.return_stats = RunningMeanStd()
-        self.count = 0  # steps that were stored
-        self.buffer: dict[str, np.ndarray] = {}
+        self.buffer = ReplayBuffer(s.buffer_size)
 
     # collecting --------------------------------------------------------------------------------------------------
-    def phase(self, envs: Environments, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
+    def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), self.student.started(n)
         keep = np.where(np.arange(n) % 2, 0, s.noise_correlation)[:, None]
@@ -146,16 +146,16 @@ class SAC(Learner):
             found = envs.step(commands)
             ahead = self.student.peek(batch, found.last, np.zeros(n, bool))
             last_of_phase = k == s.n_steps - 1  # the next phase resets the environments
-            self.store(
+            self.buffer.add(
                 n, before=before, start=start, features=features,
                 next_features=frames.with_next(envs.interface.features(ahead)), tried=tried, reward=found.reward,
-                terminated=found.terminated, over=found.over | last_of_phase,
+                terminated=found.terminated, over=found.done | last_of_phase,
                 **{f"inputs.{name}": value for name, value in seen.items()},
             )  # fmt: skip
             sums = s.gamma * sums + found.reward
             self.return_stats.add(sums)
-            sums[found.over] = 0
-            inputs, start = found.inputs, found.over
+            sums[found.done] = 0
+            inputs, start = found.inputs, found.done
             if self.count * n >= s.learning_starts:
                 owed += n * s.gradient_steps / s.train_freq
                 while owed >= 1:
@@ -182,40 +182,26 @@ class SAC(Learner):
         density = (-0.5 * noise**2 - log - LOG_ROOT - np.log(1 - tried**2 + 1e-6)).sum(-1)
         return tried, density, layers, log, raw
 
+    # in a checkpoint ---------------------------------------------------------------------------------------------
+    @property
+    def count(self) -> int:
+        return self.buffer.count
+
+    @count.setter
+    def count(self, count: int) -> None:
+        self.buffer.count = count
+
     @property
     def replay_buffer(self) -> dict[str, np.ndarray]:
-        """The steps that are stored, for a checkpoint."""
-        return {name: value[: self.count] for name, value in self.buffer.items()}
+        return self.buffer.contents
 
     @replay_buffer.setter
     def replay_buffer(self, arrays: dict[str, np.ndarray]) -> None:
-        self.buffer = {}
-        for name, value in arrays.items():
-            self.buffer[name] = np.zeros((self.settings.buffer_size // value.shape[1], *value.shape[1:]), value.dtype)
-            self.buffer[name][: len(value)] = value
-
-    def store(self, n: int, **step: np.ndarray) -> None:
-        """Store a step of ``n`` environments in the replay buffer, in place of the oldest one if it is full."""
-        size = self.settings.buffer_size // n
-        if not self.buffer:
-            self._check_size(sum(value.nbytes for value in step.values()) // n)
-        for name, value in step.items():
-            if name not in self.buffer:
-                self.buffer[name] = np.zeros((size, *value.shape), value.dtype)
-            self.buffer[name][self.count % size] = value
-        self.count += 1
-
-    def _check_size(self, step: int) -> None:
-        """Check that the replay buffer is not too large; ``step``: bytes of one step."""
-        size = self.settings.buffer_size
-        if step * size > LARGEST:
-            rule = f"would need {step * size / 1e9:.1f} GB: {step:,} bytes per step, cells of events included"
-            fix = f"take at most {LARGEST // step:,}, fewer neurons or a coarser grid, or --how imitate"
-            raise DescriptionError("settings.buffer_size", size, rule, fix)
+        self.buffer.contents = arrays
 
     # updating ----------------------------------------------------------------------------------------------------
     def update(self, rng: np.random.Generator, n: int) -> dict[str, float]:
-        s, m = self.settings, self.buffer
+        s, m = self.settings, self.buffer.arrays
         size, length, rows = s.buffer_size // n, s.sequence_length, s.sequences
         held = min(self.count, size)
         first = rng.integers(0, max(held - length - 1, 1), rows)

@@ -15,7 +15,7 @@ import numpy as np
 from ...controller import Batch
 from ...controller_file import ControllerSpec
 from ...engine.program import Program
-from ..environments.vector import Environments
+from ..environments.vector import VectorEnv
 from ..gradients.student import heads_of
 from .distributions import COLD, Categorical, DiagGaussian, only_chooses
 from .imitation import Imitation, ImitationSettings
@@ -32,7 +32,7 @@ GROUP = 2  # environments that act alike
 def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
     """The settings that suit a controller and episodes of at most ``limit`` steps."""
     changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
-    return ImitationSettings(**{**ImitationSettings.suited(spec, limit), **changed, "spike_cost": cost})
+    return ImitationSettings(**{**ImitationSettings.defaults_for(spec, limit), **changed, "spike_cost": cost})
 
 
 class SelfImitation(Imitation):
@@ -40,13 +40,13 @@ class SelfImitation(Imitation):
 
     learned: Program
 
-    def begin(self, envs: Environments, rng: np.random.Generator) -> None:
+    def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
         super().begin(envs, rng)
         for one in self.policy:
             if isinstance(one, Categorical):
                 one.temperature = COLD
 
-    def acting(
+    def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
         """In each group of environments all take the command of the first one's controller. The others so meet states
@@ -54,7 +54,7 @@ class SelfImitation(Imitation):
         arXiv:1703.09327)."""
         return own[np.arange(len(own)) // GROUP * GROUP]
 
-    def teaching(self, envs: Environments) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
+    def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
         batch = Batch(self.learned, envs.n, self.learned.facts.repeat)
         heads = heads_of(self.learned)
 

@@ -13,7 +13,7 @@ from ...analysis.episode_statistics import EpisodeStatistics, Watcher
 from ...analysis.health import InputStatistics
 from ...coding import ValueInput
 from ...controller import Batch
-from ...engine.kernels.encoders import REJECTED
+from ...engine.kernels.inputs import REJECTED
 from ...engine.program import Program
 from .gymnasium_calls import reset
 from .stepping import stepper

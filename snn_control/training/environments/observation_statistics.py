@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .rollout import play
+from .episodes import play
 
 __all__ = ["Actions", "ObservationStatistics", "Played", "actions_of", "observe", "ranges", "rounded"]
 
@@ -24,7 +24,7 @@ MUCH = 7, 30  # bounds so many times wider widen the measured range, to the geom
 COUNTS = 1000  # so are bounds of whole numbers that are at most so far apart
 LITTLE = 20  # unless they are those of a byte, which say less, and more than this many times wider
 SAME = 1e-5  # relative difference of values that count as one
-BULK, FAR = 0.9, 1e4  # values larger than FAR times the magnitude of the BULK quantile are ignored
+BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times that quantile's magnitude are ignored
 
 
 @dataclass
@@ -52,7 +52,7 @@ class ObservationStatistics:
             both = np.concatenate([random, held])
             if not both.size:
                 continue
-            most = FAR * 10.0 ** np.ceil(np.log10(max(np.quantile(np.abs(both), BULK), 1)))
+            most = MAX_BULK_RATIO * 10.0 ** np.ceil(np.log10(max(np.quantile(np.abs(both), BULK_QUANTILE), 1)))
             random, held, both = (x[np.abs(x) <= most] for x in (random, held, both))
             low[k], high[k], whole[k] = both.min(), both.max(), (both == np.rint(both)).all()
             if not whole[k] and random.size and held.size:

@@ -22,12 +22,13 @@ NUMBERS = ("gravity", "masspole", "total_mass", "length", "polemass_length", "fo
 _MOVE = "void(float64[:,::1],float64[:,::1],int64[:,::1],float64[::1],float64[::1],boolean[::1])"
 
 
-def _move(states, numbers, moves, cosines, sines, over):
+def _move(states, numbers, moves, cosines, sines, terminated):
     """One step of cart-poles by explicit Euler integration.
 
     states, numbers : (n, 4), changed; (n, 9), see `NUMBERS`
     moves : (m, 2), which one, and whether the force is to the right
-    cosines, sines, over : (n,), of the poles' angles; set to whether the pole has fallen
+    cosines, sines : (n,), of the poles' angles
+    terminated : (n,), set to whether the pole has fallen, or the cart left the track
     """
     for k, right in moves:
         gravity, mass, total, length, moment, push, tau, far, steep = numbers[k]
@@ -40,7 +41,7 @@ def _move(states, numbers, moves, cosines, sines, over):
         states[k, 1] = x_dot + tau * slide
         states[k, 2] = theta = theta + tau * theta_dot
         states[k, 3] = theta_dot + tau * turn
-        over[k] = x < -far or x > far or theta < -steep or theta > steep
+        terminated[k] = x < -far or x > far or theta < -steep or theta > steep
 
 
 Result = tuple[Any, float, bool, bool, Any]
@@ -74,7 +75,7 @@ class _CartPoles:
         self._poles = [env.unwrapped for env in envs]
         self._numbers = np.array([[getattr(pole, name) for name in NUMBERS] for pole in self._poles])
         self._limits, self._steps = [env.spec.max_episode_steps for env in envs], [0] * len(envs)
-        states, self._over = np.zeros((len(envs), 4)), np.zeros(len(envs), bool)
+        states, self._terminated = np.zeros((len(envs), 4)), np.zeros(len(envs), bool)
         self._states, self._views, self._angles = states, list(states), states[:, 2]
         self._move = compile_function(_move, _MOVE)
 
@@ -86,10 +87,10 @@ class _CartPoles:
                 pole.state = view
                 self._steps[k] = 0
         moves = np.array([*zip(rows, actions, strict=True)], np.int64)
-        self._move(self._states, self._numbers, moves, np.cos(self._angles), np.sin(self._angles), self._over)
-        over, seen = self._over.tolist(), self._states.astype(np.float32)
+        self._move(self._states, self._numbers, moves, np.cos(self._angles), np.sin(self._angles), self._terminated)
+        terminated, seen = self._terminated.tolist(), self._states.astype(np.float32)
         found: list[Result] = []
         for k in rows:
             self._steps[k] += 1
-            found.append((seen[k], 1.0, over[k], self._steps[k] >= self._limits[k], {}))
+            found.append((seen[k], 1.0, terminated[k], self._steps[k] >= self._limits[k], {}))
         return found

@@ -16,9 +16,9 @@ from ...gym_adapter.spaces import as_actions, check_action, check_observation, n
 from .gymnasium_calls import name_of, reset
 from .stepping import stepper
 
-__all__ = ["Environments", "Interface", "Transition"]
+__all__ = ["Interface", "Transition", "VectorEnv"]
 
-FAR = 10.0  # a critic's inputs are clipped at so many times half the range
+MAX_FEATURE = 10.0  # half ranges, to which a critic's inputs are clipped
 MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
 
 
@@ -99,8 +99,8 @@ class Interface:
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
         """A critic's view of what the network was given: (..., size), events (..., repeat, cells) -> (..., k) float32.
 
-        Numbers are scaled by their ranges and clipped to +-`FAR`, discrete values are one-hot, of events the newest
-        cells are taken. All are finite, also where the engine replaces or rejects a value.
+        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`, discrete values are one-hot, and of
+        events the newest cells are taken. All are finite, also where the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.observed, self.scales, strict=True):
@@ -113,7 +113,7 @@ class Interface:
             if isinstance(a, int):
                 found.append((x[..., :1] - b == np.arange(a)).astype(np.float32))
             else:
-                far = np.clip(((x - a) / b).astype(np.float32), -FAR, FAR)
+                far = np.clip(((x - a) / b).astype(np.float32), -MAX_FEATURE, MAX_FEATURE)
                 found.append(np.nan_to_num(far, copy=False))
         return np.concatenate(found, axis=-1)
 
@@ -155,11 +155,11 @@ class Transition(NamedTuple):
     truncated: np.ndarray
 
     @property
-    def over(self) -> np.ndarray:
+    def done(self) -> np.ndarray:
         return self.terminated | self.truncated
 
 
-class Environments:
+class VectorEnv:
     """``n`` copies of an environment in this process; a copy whose episode has ended is reset in the same step.
 
     make : makes one copy
@@ -186,8 +186,8 @@ class Environments:
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
-    def before(self, k: int) -> tuple[Any, Any, Any]:
-        """Environment, its own observation, and info of copy k, before its next step."""
+    def current(self, k: int) -> tuple[Any, Any, Any]:
+        """Environment, its own observation, and info of copy k, as they are now."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 

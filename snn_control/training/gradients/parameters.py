@@ -21,7 +21,7 @@ from ...controller import build_program
 from ...controller.batch import encoded_of
 from ...controller_file import ControllerSpec, Limits, nearest
 from ...engine import registry
-from ...engine.build.outputs import rate_factor
+from ...engine.build.decoders import rate_factor
 from ...engine.lowering import FLOAT_MAX
 from ...engine.program import PROGRAM, Operation, Place, Program
 from ...engine.registry import kernel

@@ -19,7 +19,7 @@ from ..environments.observation_statistics import rounded
 
 __all__ = ["Ranges", "around"]
 
-LEAST, MOST = 0.02, 0.98  # quantiles of the values met
+LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # quantiles of the values met
 ROOM = 0.4  # margin on each side, in units of the distance between these quantiles
 NEAR = 1.5  # a range up to so many times as wide as the fitted one is kept
 BEYOND = 0.01  # share of the values that may lie outside of a range that is kept
@@ -34,7 +34,7 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
         (low, high), x = ends[:, k], column[np.isfinite(column)]
         if x.size < FEWEST or not (x != np.rint(x)).any():
             continue
-        least, most = np.quantile(x, (LEAST, MOST))
+        least, most = np.quantile(x, (LOW_QUANTILE, HIGH_QUANTILE))
         least, most = least - ROOM * (most - least), most + ROOM * (most - least)
         outside = np.mean((x < low) | (x > high))
         if most > least and (high - low > NEAR * (most - least) or outside > BEYOND):

@@ -30,7 +30,7 @@ from ...gym_adapter.flat import flat_environment
 from ..environments.observation_statistics import actions_of, observe, ranges
 from . import event_pictures
 from .hidden_state import past_helps
-from .space_parts import MOST, SpaceInput, SpaceOutput, inputs_of, outputs_of
+from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, inputs_of, outputs_of
 
 __all__ = ["STEPS", "starting_point"]
 
@@ -169,7 +169,7 @@ def _whose(measured: np.ndarray) -> str:
 
 def _choices_text(one: SpaceInput) -> list[str]:
     """Fields at whole numbers. Each number of the input has equally many, so some may lie beyond its values."""
-    n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MOST // one.size)
+    n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
     if one.size > 1:
         ends = f"low: {flow(one.low)}, high: {flow(one.low + n - 1)}, " + ends

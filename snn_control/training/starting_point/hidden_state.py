@@ -13,10 +13,10 @@ __all__ = ["past_helps"]
 
 UNEXPLAINED = 0.02  # share of a number's variance that the present must leave
 GAIN = 0.1  # of its squared error that may be left with the past
-MOST = 16  # numbers whose products are used; of more only themselves
+MAX_PRODUCT_NUMBERS = 16  # numbers whose products are used; of more only themselves
 HUGE = 1e30
-LARGEST = 128  # numbers of observation and action together beyond which nothing is said
-LEAST = 200  # steps below which nothing is said
+MAX_CHECKED_NUMBERS = 128  # numbers of observation and action together beyond which nothing is said
+MIN_STEPS = 200  # steps below which nothing is said
 RIDGE, NOTHING = 1e-6, 1e-9  # of the variance
 
 
@@ -31,7 +31,7 @@ def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray)
     now, before = (np.concatenate([observations, actions], axis=1)[t - k] for k in (1, 2))
     change = observations[t] - observations[t - 1]
     good = np.isfinite(now).all(axis=1) & np.isfinite(before).all(axis=1) & np.isfinite(change).all(axis=1)
-    if good.sum() < LEAST or now.shape[1] > LARGEST:
+    if good.sum() < MIN_STEPS or now.shape[1] > MAX_CHECKED_NUMBERS:
         return False
     now, before, change = now[good], before[good], change[good]
     moves = change.std(axis=0) > NOTHING * np.maximum(np.abs(observations[t][good]).max(axis=0), 1)
@@ -54,7 +54,7 @@ def _features(x: np.ndarray) -> np.ndarray:
     """1, the numbers, their squares and products."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
-    products = x[:, i] * x[:, j] if x.shape[1] <= MOST else x[:, :0]
+    products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]
     return np.concatenate([np.ones((len(x), 1)), x, products], axis=1)
 
 

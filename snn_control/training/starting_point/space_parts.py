@@ -9,9 +9,9 @@ import numpy as np
 
 from ...errors import DescriptionError
 
-__all__ = ["MOST", "SpaceInput", "SpaceOutput", "inputs_of", "outputs_of"]
+__all__ = ["MAX_OBSERVATION_NUMBERS", "SpaceInput", "SpaceOutput", "inputs_of", "outputs_of"]
 
-MOST = 1024  # largest number of numbers in an observation
+MAX_OBSERVATION_NUMBERS = 1024  # largest number of numbers in an observation
 MOST_ACTIONS = 512  # of numbers or choices: a decoder has a row of weights for each
 UNBOUNDED = 1e6  # bounds of an action beyond it count as infinite
 
@@ -85,9 +85,9 @@ def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
     size = sum(one.size for one in numbers)
     if len(found) == len(numbers) and size == 0:
         raise DescriptionError("observation_space", space, "must have a number")
-    if size > MOST:
+    if size > MAX_OBSERVATION_NUMBERS:
         pictures = any(one.picture for one in numbers)
-        rule = f"must be at most {MOST:,} numbers, and has {size:,}"
+        rule = f"must be at most {MAX_OBSERVATION_NUMBERS:,} numbers, and has {size:,}"
         raise DescriptionError("observation_space", space, rule, SHRINK if pictures else CHANGE)
     return found, unseen
 

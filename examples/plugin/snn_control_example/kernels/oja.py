@@ -5,7 +5,7 @@ from snn_control.engine.kernels.plasticity import (
     UPDATES,
     add_arrivals,
     arriving,
-    changed,
+    bounded_update,
     fade,
     firing,
     part,
@@ -41,5 +41,5 @@ def oja(
     for i in range(n_pre):
         w, xi = part(weights, n_post, i), x[i]
         for j in range(n_post):
-            w[j] = changed(w[j], rate * (y[j] * (xi - y[j] * w[j])), low, high)
+            w[j] = bounded_update(w[j], rate * (y[j] * (xi - y[j] * w[j])), low, high)
     switch[UPDATES] += n_pre * n_post

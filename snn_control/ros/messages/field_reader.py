@@ -1,11 +1,11 @@
-"""The bytes of a CDR message: a small program that finds numbers in them, run by compiled code.
+"""Reads fields of a serialized message: runs a small program that finds their numbers in the CDR bytes.
 
 CDR: see `snn_control.events.cdr`. A string is a uint32 length that counts the closing NUL, and the bytes; a wide string
 is a uint32 number of characters of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields
 takes 1 byte.
 
-`walk` neither allocates nor calls Python, checks every length before it uses it, and its work is bounded by the length
-of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
+`read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
+length of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .element_types import FLOAT32, FLOAT64, KIND_SIZES
 from .numbers import get_number
 from .selection import detail
 
-__all__ = ["walk"]
+__all__ = ["read_fields"]
 
 # Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4; a record, see
 # `selection`, is identified by its word in the table after the operations.
@@ -93,7 +93,7 @@ def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
 
 
 @register_jitable
-def walk(program, address, length, out, capacity, scratch, offsets):
+def read_fields(program, address, length, out, capacity, scratch, offsets):
     """Run a program over a message; all arguments are int64, the first three and ``scratch`` addresses or sizes.
 
     Parameters
@@ -125,7 +125,7 @@ def walk(program, address, length, out, capacity, scratch, offsets):
 
 @register_jitable
 def _steps(program, base, end, big, out, capacity, scratch, offsets):
-    """Run the operations over the message at ``base`` -> as `walk`."""
+    """Run the operations over the message at ``base`` -> as `read_fields`."""
     o = filled = np.int64(0)
     first = program + 8 * HEAD
     table = program + 8 * load_i64(program + 16)

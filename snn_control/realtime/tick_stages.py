@@ -1,4 +1,4 @@
-"""The parts of a tick that are the same in every mode of the loop: inputs, ages, the program, outputs, counters.
+"""The stages of a tick that are the same in every mode of the loop: inputs, ages, the program, outputs, counters.
 
 All read and write the loop's table (`table`) and are compiled into `cycle.run`.
 """
@@ -18,8 +18,8 @@ from .port import FINAL, REALTIME
 from .table import add, get, input_row, put, row_of, slot_of
 
 __all__ = [
-    "ages_by_clock", "ages_by_count", "call_all", "check_stamps", "clock", "count_sleep", "finished", "newest_stamp",
-    "publish_final", "stopping", "take", "take_all", "tick", "ticked",
+    "call_all", "check_stamps", "clock", "count_sleep", "finished", "newest_stamp", "publish_final", "stopping", "take",
+    "take_all", "tick", "ticked", "update_ages_by_clock", "update_ages_by_count",
 ]  # fmt: skip
 
 #: shorter suspensions of the machine are ignored
@@ -82,7 +82,7 @@ def count_sleep(table):
 
 
 @register_jitable
-def ages_by_clock(table, now):
+def update_ages_by_clock(table, now):
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_OWN_AGE) == 0:
@@ -91,8 +91,8 @@ def ages_by_clock(table, now):
 
 
 @register_jitable
-def ages_by_count(table, newest):
-    """Set the ages without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
+def update_ages_by_count(table, newest):
+    """Without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_OWN_AGE) == 0:

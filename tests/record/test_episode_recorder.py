@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from snn_control.record import episode
-from snn_control.record.episode import EpisodeRecorder
+from snn_control.record import episode_recorder
+from snn_control.record.episode_recorder import EpisodeRecorder
 from snn_control.record.run_folder import read_record
 
 
@@ -32,7 +32,7 @@ def test_what_was_added_comes_back(tmp_path):
 
 
 def test_a_long_run_keeps_its_first_steps_and_counts_the_others(tmp_path, monkeypatch):
-    monkeypatch.setattr(episode, "MOST_STEPS", 5)
+    monkeypatch.setattr(episode_recorder, "MOST_STEPS", 5)
     arrays, facts = recorded(tmp_path / "world.npz", 12)
     assert {len(arrays[key]) for key in ("step", "action", "reward", "observation.joint", "info.error")} == {5}
     np.testing.assert_array_equal(arrays["events.camera.step"], [1, 2, 2, 4, 5, 5])

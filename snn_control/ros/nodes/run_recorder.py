@@ -1,4 +1,4 @@
-"""What a controller node keeps of its run, and the files that it becomes: at the end, meanwhile, around a fault."""
+"""Records the run of a controller node, to files: at its end, on demand, and around each fault."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from ...analysis.energy import estimate
 from ...controller import Controller
 from ...controller_file import ControllerSpec
 from ...errors import counted
-from ...record.activity import ActivityRecorder
+from ...record.activity_recorder import ActivityRecorder
 from ...record.input_recorder import InputLogRecorder
 from ...record.mcap_record import McapRecorder
 from ...record.run_folder import companion, new_record, numbered
 
-__all__ = ["Recording"]
+__all__ = ["RunRecorder"]
 
 MOST_FAULTS = 20  # files of one activation: a fault that comes again and again must not fill the disk
 
 
-class Recording:
-    """The recorders of a configured node, observers of its loop, and what is written of them."""
+class RunRecorder:
+    """Records the runs of a configured node: its recorders observe the loop, and their data is written to files."""
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec

@@ -14,7 +14,7 @@ from snn_control.findings import Finding, warning
 from snn_control.training import train
 from snn_control.training.environments.evaluation import evaluate
 from snn_control.training.environments.vector import Interface
-from snn_control.training.schedule.watch import Watch
+from snn_control.training.schedule.learning_diagnosis import LearningDiagnosis
 from tests.cli.common import call
 from tests.training.test_train import QUICK, few_episodes, small
 
@@ -23,14 +23,14 @@ __all__ = ["few_episodes"]
 
 def looked(spec, env_id, threshold=None, phases=1):
     """The warnings in each of some phases of a controller that does not change."""
-    watch, history = Watch(threshold), []
+    diagnosis, history = LearningDiagnosis(threshold), []
     envs = [gymnasium.make(env_id) for _ in range(3)]
     interface = Interface(spec, envs[0].observation_space, envs[0].action_space)
     found = evaluate(build_program(spec), interface, envs, range(5))
     said = []
     for k in range(phases):
         history.append({"steps": 1000 * (k + 1), "score": found.score, "worst": found.returns.min()})
-        said.append([str(one) for one in watch.look(spec, found, history)])
+        said.append([str(one) for one in diagnosis.new_findings(spec, found, history)])
     return said
 
 
@@ -114,12 +114,12 @@ def test_each_phase_tells_what_is_new():
 
 
 def test_observations_of_training_that_are_not_finite_are_said_once():
-    watch, history = Watch(None), [{"steps": 1000, "score": 1.0, "worst": 0.5}]
+    diagnosis, history = LearningDiagnosis(None), [{"steps": 1000, "score": 1.0, "worst": 0.5}]
     spec, envs = small("Pendulum-v1"), [gymnasium.make("Pendulum-v1")]
     found = evaluate(build_program(spec), Interface(spec, envs[0].observation_space, envs[0].action_space), envs, [1])
-    (one,) = watch.look(spec, found, history, {"x": 7})
+    (one,) = diagnosis.new_findings(spec, found, history, {"x": 7})
     assert str(one).startswith("inputs.x: not finite in 7 steps of this phase of training (after 1,000 steps): correct")
-    assert watch.look(spec, found, history, {"x": 9}) == []
+    assert diagnosis.new_findings(spec, found, history, {"x": 9}) == []
 
 
 @pytest.mark.usefixtures("few_episodes")

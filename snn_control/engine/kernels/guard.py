@@ -1,19 +1,26 @@
-"""From spikes to the command; how it moves within its limits is in `snn_control.engine.motion`."""
+"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits slew, acceleration and
+jerk."""
 
 import numpy as np
 from numba.extending import register_jitable
 
 from ...coding.outputs import MOTION_LIMITS
 from ...errors import ProgramError
+from ..command_limiter import (
+    FUNCTIONS,
+    MOST_AVERAGED,
+    STAY,
+    elapsed_periods,
+    limit_commands,
+    reset_motion,
+    within,
+    words_of,
+)
 from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
-from ..motion import FUNCTIONS, MOST_AVERAGED, STAY, advance, passed, stand, within, words_of
-from ..rows import Number, Table, address, count, counter, kernel, number, optional, read, scalar, written
+from ..rows import Number, Table, count, kernel, number, optional, read, written
 from ..slots import AGE, SLOT_WORDS
-from . import NAN, ONE, ZERO, settle
-from .delivery import add_dense_spikes, rows_of, synapses_of
-from .encoders import VALID
-from .functions import exponential
-from .spikes import Spikes
+from . import ZERO
+from .inputs import VALID
 
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
@@ -22,47 +29,6 @@ INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 
 # words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
 NOW, LATCHED, STOP_WORDS = range(3)
 MOST_STOPS = 62  # bits that a word has for inputs
-
-
-n_pre = rows_of("m")
-
-
-@kernel()
-def trace(
-    m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
-    decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
-):  # fmt: skip
-    """Exponentially filtered, decoded spikes: y <- decay y + the rows of the weights, float32 (n_pre, m), of the
-    neurons that fired."""
-    for i in range(m):
-        y[i] = settle(y[i] * decay)
-    if source.fired.size > 0:
-        add_dense_spikes(y, weights, source)
-        counter[0] += synapses_of(m, fan_out, source.fired)
-
-
-@kernel()
-def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Index of the first largest value; NaN, which the guard detects, if a value is not finite."""
-    best, finite = 0, True
-    for i in range(n):
-        finite &= np.isfinite(x[i])
-        if x[i] > x[best]:
-            best = i
-    y[0] = np.float32(best) if finite else NAN
-
-
-TWO = np.float32(2)
-
-
-@kernel()
-def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard detects, if x is not
-    finite."""
-    for i in range(n):
-        t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)
-        y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN
-
 
 LIMITS = Table("f64", "m", "low", "high", "safe", *MOTION_LIMITS)
 
@@ -75,9 +41,10 @@ def _guarded(w):
     low, high, safe, *others = limits
     if not ((low <= safe) & (safe <= high) & np.isfinite(safe) & (np.array(others) >= 0).all(0)).all():
         raise ProgramError(f"limits: must be low <= safe <= high, and {', '.join(MOTION_LIMITS)} >= 0")
-    if not w.each >= words_of(limits):
-        raise ProgramError(f"limits: need {words_of(limits):.0f} words of motion for each number, not {w.each}")
-    motion = w.motion.data[: 8 * w.m * w.each].view(np.float64)
+    words, needed = w.words_per_element, words_of(limits)
+    if not words >= needed:
+        raise ProgramError(f"limits: need {needed:.0f} words of motion for each number, not {words}")
+    motion = w.motion.data[: 8 * w.m * words].view(np.float64)
     before = motion[: w.m]
     if not ((low <= before) & (before <= high)).all():
         raise ProgramError("the last command: must be within the limits")
@@ -133,8 +100,8 @@ def stop(
 
 
 @register_jitable(forceinline=True)
-def seen(inputs, validity, required, m, raw):
-    """Faults of the inputs and of what was computed."""
+def fault_bits(inputs, validity, required, m, raw):
+    """Faults of the inputs and of what was computed, as bits of REASON."""
     reason = 0
     for k in range(inputs):
         if (required[k] != 0) & (validity[2 * k] == 0):
@@ -149,7 +116,8 @@ def seen(inputs, validity, required, m, raw):
 def guard(
     inputs: Number(0, 1 << 20), validity: read("i64", "2 * inputs"), required: read("i64", "inputs"), m: count,
     raw: read("f32", "m"), command: written("f64", "m"), limits: LIMITS, way: read("u8", "m"),
-    each: Number(1, 2 + MOST_AVERAGED), motion: written("f64", "m * each"), words: written("i64", GUARD_WORDS),
+    words_per_element: Number(1, 2 + MOST_AVERAGED), motion: written("f64", "m * words_per_element"),
+    words: written("i64", GUARD_WORDS),
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
@@ -162,20 +130,21 @@ def guard(
     reports in the control words how much time has passed. With an acceleration each whole period of it is a step of its
     own. Before the first command, STAY begins at `start` where this is finite.
     """
-    reason = control[DRIVER] | seen(inputs, validity, required, m, raw)
+    reason = control[DRIVER] | fault_bits(inputs, validity, required, m, raw)
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
         reason |= STOP_INPUT
     faulted = latch(words, reason, release, control[RELEASE])
-    periods, rounds = passed(control[ELAPSED])
+    periods, rounds = elapsed_periods(control[ELAPSED])
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted
     if begins & (start.size > 0):
         for j in range(m):
             if (way[j] == STAY) & np.isfinite(start[j]):
-                stand(j, within(np.float64(start[j]), limits.low[j], limits.high[j]), limits, motion, each)
-    if faulted | (each > 1):
-        clamps, slewed = advance(command, raw, faulted, way, periods, rounds, limits, motion, each)
+                value = within(np.float64(start[j]), limits.low[j], limits.high[j])
+                reset_motion(j, value, limits, motion, words_per_element)
+    if faulted | (words_per_element > 1):
+        clamps, slewed = limit_commands(command, raw, faulted, way, periods, rounds, limits, motion, words_per_element)
     else:  # compiled on its own, for the vector unit: the usual case, without an acceleration
-        clamps, slewed = advance(command, raw, False, way, periods, rounds, limits, motion, 1)
+        clamps, slewed = limit_commands(command, raw, False, way, periods, rounds, limits, motion, 1)
     words[CLAMPS] += clamps
     words[SLEWED] += slewed

@@ -8,7 +8,7 @@ from snn_control.controller import Controller
 from snn_control.engine.build import build
 from snn_control.errors import DescriptionError
 from snn_control.network import LIF, Network, Population
-from snn_control.record.activity import ActivityRecorder
+from snn_control.record.activity_recorder import ActivityRecorder
 
 
 def test_of_many_populations_each_has_its_own_spikes():

@@ -17,13 +17,13 @@ from ...errors import counted
 from ...findings import Finding, warning
 from ..environments.evaluation import Evaluation
 
-__all__ = ["Watch"]
+__all__ = ["LearningDiagnosis"]
 
 PHASES = 3  # phases after which constant returns and unused ranges are reported
 USED = 0.1  # share of a range: it is seen by one of eight Gaussian fields
 
 
-class Watch:
+class LearningDiagnosis:
     """Inspects each validation and reports each finding once.
 
     threshold : return at which the environment counts as solved, or None
@@ -35,14 +35,14 @@ class Watch:
         self.reported: dict[str, Finding] = {}
         self._seen: dict[str, tuple[np.ndarray, np.ndarray]] = {}
 
-    def look(
+    def new_findings(
         self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
         not_finite: Mapping[str, int] = {},
     ) -> list[Finding]:  # fmt: skip
         """New findings.
 
         found : a validation
-        not_finite : `Environments.not_finite` of the phase before it
+        not_finite : `VectorEnv.not_finite` of the phase before it
         history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..engine.bound import Bound
-from ..engine.kernels.outputs import FAULTED, FAULTS, GUARD_WORDS, LATCHED, NOW, REASON, STOP_WORDS
+from ..engine.kernels.guard import FAULTED, FAULTS, GUARD_WORDS, LATCHED, NOW, REASON, STOP_WORDS
 from ..engine.memory import i64
 from .port import CompiledPort, newest
 
@@ -21,7 +21,7 @@ GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, STOPS, WORDS = range
 BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
-def note_faults(context, stamp_ns, now_ns):
+def record_faults(context, stamp_ns, now_ns):
     """An observer: writes a row for each fault that the guard counts, and updates it while the fault lasts."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
@@ -54,7 +54,7 @@ class Fault:
     """A fault of the guard.
 
     begin, end : [ns since 1970]; end is -1 while it lasts
-    causes : bits as in `engine.kernels.outputs`
+    causes : bits as in `engine.kernels.guard`
     invalid : names of the inputs that were invalid during the fault, of those that are required or stop the commands
     stopped : names of the inputs that stopped the commands
     """
@@ -74,7 +74,7 @@ class FaultLog(CompiledPort):
         self._names = [one.name for one in inputs]
         self._required = np.array([one.required or bool(one.stop_when) for one in inputs] or [False], np.int64)
         self._ring = np.zeros((most, ROW_WORDS), np.int64)
-        super().__init__("faults", note_faults, (
+        super().__init__("faults", record_faults, (
             bound.address("guard"), bound.address("validity"), self._required.ctypes.data, len(inputs), 0, 0,
             most, self._ring.ctypes.data, bound.address("stops") if any(one.stop_when for one in inputs) else 0,
         ))  # fmt: skip

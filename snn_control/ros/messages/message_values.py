@@ -9,18 +9,18 @@ import numpy as np
 
 from ...engine.compile import compile_function
 from ...errors import InputError
-from . import cdr, malformed
+from . import field_reader, malformed
 from .path_program import PathProgram
 from .selection import DETAIL, SCRATCH_WORDS
 
-__all__ = ["locate", "message_end", "read_values", "walker"]
+__all__ = ["compiled_reader", "locate", "message_end", "read_values"]
 
 
 def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int, int]:
     message = np.frombuffer(data, np.uint8)
     out = np.empty(len(message), np.int64 if offsets else np.float64)  # a value takes at least a byte
     scratch = np.zeros(SCRATCH_WORDS, np.int64)
-    n = walker()(
+    n = compiled_reader()(
         program.address, message.ctypes.data, len(message), out.ctypes.data, len(out), scratch.ctypes.data, offsets
     )
     if n < 0:
@@ -44,6 +44,6 @@ def message_end(program: PathProgram, data: Any) -> int:
     return _run(program, data, 0)[2]
 
 
-def walker() -> Callable:
-    """`cdr.walk`, compiled, for use from Python."""
-    return compile_function(cdr.walk, "int64(int64,int64,int64,int64,int64,int64,int64)")
+def compiled_reader() -> Callable:
+    """`field_reader.read_fields`, compiled, for use from Python."""
+    return compile_function(field_reader.read_fields, "int64(int64,int64,int64,int64,int64,int64,int64)")

@@ -1,0 +1,154 @@
+"""Check what arrived, once a tick: samples that are not finite, not plausible, or moved as no sensor does."""
+
+import numpy as np
+
+from ..control import ELAPSED, LEARNING
+from ..control import WHOLE as WHOLE_TICK
+from ..rows import Number, Table, count, kernel, number, read, written
+from ..slots import AGE, DROPPED, FRESH, SLOT_WORDS
+from . import ZERO
+
+VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
+CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
+REJECT, HIGH, LOW, HOLD = range(4)  # in the order of `coding.inputs.NOT_FINITE`
+REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; those that are no measurement; all numbers
+NO_LIMIT = 1 << 62  # ns: never stale
+LIMITS = ("low", "high", "least", "most")  # of the range, and of the plausible values
+
+
+@kernel()
+def sample(
+    n: Number(0, count.most), slot: read("i64", SLOT_WORDS), data: read("f64", "n", when="n"),
+    held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
+    stale: number, counters: written("i64", 4),
+):  # fmt: skip
+    """Take a sample that arrived: reject all of it if any value is not finite or not plausible; clamp, and hold.
+
+    stale : [ns]
+    A stream (n = 0) has no values, only an age.
+    """
+    if slot[FRESH] > 0:
+        good = 1
+        if n > 0:
+            low, high, least, most = limits.low, limits.high, limits.least, limits.most
+            rejected = 0
+            for i in range(n):  # in float32, like the limits, so that a limit itself is inside; NaN compares False
+                value = np.float32(data[i])
+                rejected += not ((value >= least[i]) & (value <= most[i]))
+            if rejected == 0:
+                clamped = 0
+                for i in range(n):
+                    value = np.float32(data[i])
+                    clamped += (value < low[i]) | (value > high[i])
+                    value = low[i] if value < low[i] else value
+                    held[i] = high[i] if value > high[i] else value
+                counters[CLAMPED] += clamped
+            else:
+                good = 0
+                counters[REJECTED] += 1
+        valid[SAMPLE_GOOD] = good
+    counters[CUT] += slot[DROPPED]
+    in_time = (slot[AGE] >= 0) & (slot[AGE] <= stale)
+    if not in_time:
+        counters[STALE] += 1
+    valid[VALID] = np.int64(in_time) & valid[SAMPLE_GOOD]
+
+
+@kernel(version=2)
+def finite(
+    n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), rules: read("u8", "n"),
+    limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
+    stale: number, counters: written("i64", 3),
+):  # fmt: skip
+    """Replace numbers of a sample that are not finite, each by its rule, before `sample` checks it.
+
+    REP 117: an infinity says on which side of the range the value is; the rule says what a NaN means. A held value ages
+    with the ticks, and is not used beyond the input's limit of age. A sample without any measurement is rejected,
+    whatever the rules.
+
+    last, age : the last finite value and its age [ns]
+    tick, stale : [ns]
+    """
+    for i in range(n):
+        age[i] += tick
+    if slot[FRESH] > 0:
+        low, high, least, most = limits.low, limits.high, limits.least, limits.most
+        replaced, failed, held = 0, 0, 0
+        for i in range(n):
+            value, rule = np.float32(data[i]), rules[i]
+            out[i] = data[i]
+            if np.isfinite(value):
+                if (value >= least[i]) & (value <= most[i]):
+                    last[i], age[i] = value, slot[AGE]
+            elif rule == HOLD:
+                failed += 1
+                good = np.isfinite(last[i]) & (age[i] <= stale)
+                out[i] = np.float64(last[i] if good else np.float32(np.nan))
+                replaced += good
+                held += good & (stale < NO_LIMIT)
+            elif rule != REJECT:
+                failed += value != value
+                up = value > ZERO if value == value else rule == HIGH
+                out[i] = np.float64(high[i] if up else low[i])
+                replaced += 1
+        counters[NUMBERS] += n
+        if (failed == n) & (held == 0):
+            out[:] = np.nan
+        else:
+            counters[REPLACED] += replaced
+            counters[FAILED] += failed
+
+
+MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: a second, and from one sample to the next
+JUMPED, FROZE = 0, 1  # counters of `credible`: samples with a number that moved too far, and that stood still too long
+SINCE_ACCEPTED, SINCE_CHANGED = 0, 1  # [ns], -1 before the first sample
+PER_NS = 1e-9
+LONGEST_TICK, MOST_COUNTED = 10**15, 1_000_000  # ns; thousandths of a tick that one pause counts at most
+
+
+@kernel()
+def credible(
+    n: count, slot: read("i64", SLOT_WORDS), data: read("f64", "n"), out: written("f64", "n"), motion: MOTION,
+    limits: Table("f32", "n", *LIMITS), accepted: written("f32", "n"), seen: written("f32", "n"),
+    since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
+    counters: written("i64", 2),
+):  # fmt: skip
+    """Refuse a sample that no sensor that works would give: out is NaN, which `sample` rejects; otherwise the data.
+
+    A number may move by `rate` times the time since the last sample that was accepted, and a tick, in which it may have
+    come earlier or later; and by `jump` from the last sample, accepted or not. A sample in which no number has changed
+    a bit for longer than `frozen` is refused, too. Time is that which passed, as the driver reports it.
+
+    tick, frozen : [ns]
+    """
+    elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK
+    passed = np.int64(np.float64(tick) * (np.float64(elapsed) / WHOLE_TICK))
+    for k in range(2):
+        if since[k] >= 0:
+            since[k] = min(since[k] + passed, NO_LIMIT)
+    if slot[FRESH] > 0:
+        far, same, whole, sound = False, since[SINCE_CHANGED] >= 0, True, True
+        seconds = np.float64(since[SINCE_ACCEPTED] + tick) * PER_NS
+        for i in range(n):
+            value = np.float32(data[i])
+            whole &= np.isfinite(value)
+            sound &= (value >= limits.least[i]) & (value <= limits.most[i])
+            if since[SINCE_ACCEPTED] >= 0:
+                far |= abs(np.float64(value) - np.float64(accepted[i])) > np.float64(motion.rate[i]) * seconds
+            if since[SINCE_CHANGED] >= 0:
+                far |= abs(np.float64(value) - np.float64(seen[i])) > np.float64(motion.jump[i])
+                same &= value == seen[i]
+        if not same and whole:
+            since[SINCE_CHANGED] = 0
+            for i in range(n):
+                seen[i] = np.float32(data[i])
+        stands = same & (since[SINCE_CHANGED] > frozen)
+        counters[JUMPED] += far
+        counters[FROZE] += stands
+        good = not (far | stands) and sound
+        for i in range(n):
+            out[i] = np.nan if far | stands else data[i]
+            if good:
+                accepted[i] = np.float32(data[i])
+        if good:
+            since[SINCE_ACCEPTED] = 0

@@ -1,0 +1,54 @@
+"""The replay buffer of an off-policy learner."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ...errors import DescriptionError
+
+__all__ = ["ReplayBuffer"]
+
+MAX_BUFFER_BYTES = 4 << 30
+
+
+class ReplayBuffer:
+    """The newest steps of several environments.
+
+    size : steps that it holds, of all environments together
+
+    count : steps of each environment that were added, those that were replaced since included
+    arrays : name -> (size // n, n, ...), rings over the steps of ``n`` environments
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size, self.count = size, 0
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def add(self, n: int, **step: np.ndarray) -> None:
+        """Add a step of ``n`` environments, in place of the oldest one if the buffer is full."""
+        if not self.arrays:
+            self._check_bytes(sum(value.nbytes for value in step.values()) // n)
+        for name, value in step.items():
+            if name not in self.arrays:
+                self.arrays[name] = np.zeros((self.size // n, *value.shape), value.dtype)
+            self.arrays[name][self.count % (self.size // n)] = value
+        self.count += 1
+
+    @property
+    def contents(self) -> dict[str, np.ndarray]:
+        """The steps that are stored."""
+        return {name: value[: self.count] for name, value in self.arrays.items()}
+
+    @contents.setter
+    def contents(self, arrays: dict[str, np.ndarray]) -> None:
+        self.arrays = {}
+        for name, value in arrays.items():
+            self.arrays[name] = np.zeros((self.size // value.shape[1], *value.shape[1:]), value.dtype)
+            self.arrays[name][: len(value)] = value
+
+    def _check_bytes(self, step: int) -> None:
+        """Refuse a buffer that would be too large; ``step``: bytes of one step."""
+        if step * self.size > MAX_BUFFER_BYTES:
+            rule = f"would need {step * self.size / 1e9:.1f} GB: {step:,} bytes per step, cells of events included"
+            fix = f"take at most {MAX_BUFFER_BYTES // step:,}, fewer neurons or a coarser grid, or --how imitate"
+            raise DescriptionError("settings.buffer_size", self.size, rule, fix)
