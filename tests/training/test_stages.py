@@ -170,6 +170,12 @@ def test_the_fewest_spikes_are_selected_within_two_standard_errors_of_the_best_s
     assert select([np.full(4, 500.0), np.full(4, 499.0)], [100, 10]) == 0
 
 
+def test_a_score_within_one_standard_error_of_the_best_is_good_enough():
+    best = np.tile([-10.0, 10.0], 50)  # its standard error is 1; the difference is the same in all episodes
+    assert select([best, best - 0.9], [100, 10]) == 1
+    assert select([best, best - 1.1], [100, 10]) == 0
+
+
 def test_the_newest_mean_of_a_search_for_gains_is_a_candidate_beside_those_before():
     before = reduction([])
     for score, spikes in [(291, 10), (295, 9)]:

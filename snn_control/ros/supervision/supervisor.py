@@ -34,6 +34,7 @@ import numpy as np
 
 from ...errors import RuntimeFault
 from ...realtime.rights import lock_memory, set_fifo
+from .. import STOP_SIGNALS
 from ..messages.rounding import ROW
 from ..ports.transport import profile_files, remove_profile, use_udp
 from .continuation import Continued, Numbers
@@ -157,7 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from .safe_messages import SafeMessages
 
     signal.pthread_sigmask(signal.SIG_SETMASK, ())  # the parent process has blocked some signals
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+    for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     file = int((sys.argv[1:] if arguments is None else arguments)[0])
     given = json.loads(os.pread(file, os.fstat(file).st_size, 0))

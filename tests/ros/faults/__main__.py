@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from snn_control.ros import ENDS
+from snn_control.ros import STOP_SIGNALS
 from tests.ros.faults.messages import MESSAGES, PROCESSES, message, settled
 from tests.ros.faults.nodes import NODES
 from tests.ros.faults.rig import (
@@ -72,7 +72,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--write", default="", metavar="FILE", help="write the table there (Markdown)")
     options = parser.parse_args()
-    for number in ENDS:  # a shell's background jobs ignore some of them, and so would the nodes
+    for number in STOP_SIGNALS:  # a shell's background jobs ignore some of them, and so would the nodes
         signal.signal(number, signal.SIG_DFL)
     os.environ.setdefault("ROS_DOMAIN_ID", "91")
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from snn_control.ros import ENDS
+from snn_control.ros import STOP_SIGNALS
 from tests.ros.faults.messages import judged, last_live, settled
 from tests.ros.faults.rig import PERIOD, SAFE, Listener, Rig, Stalls, Verdict, beyond, tell
 from tests.ros.robot import die_with_the_parent
@@ -21,7 +21,7 @@ from tests.ros.robot import die_with_the_parent
 __all__ = ["NODES"]
 
 SUPERVISE = 0.01  # s
-SIGNALS = [signal.Signals(number) for number in ENDS]
+SIGNALS = [signal.Signals(number) for number in STOP_SIGNALS]
 
 
 def ask(listener: Listener, kind: Any, name: str, request: Any, seconds: float = 30.0) -> Any:
