@@ -9,8 +9,8 @@
    about a tenth is left, or after twenty.
 4. A score is better than another only if it is higher by more than two standard errors; otherwise the other is as good.
 5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
-   that is as good as the best, or within one standard error of its score (Breiman et al. 1984, Classification and
-   Regression Trees, section 3.4.3).
+   whose score is within one standard error of the best (Breiman et al. 1984, Classification and Regression Trees,
+   section 3.4.3).
 """
 
 from __future__ import annotations
@@ -51,22 +51,17 @@ class Candidate:
     values: dict[str, np.ndarray]
 
 
-def _error(values: np.ndarray) -> float:
-    """Standard error of the mean."""
-    return float(values.std(ddof=1)) / math.sqrt(len(values)) if len(values) > 1 else 0.0
-
-
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float]) -> int:
-    """Index of the candidate with the fewest spikes that is good enough by rules 4 and 5; of those with hardly more
-    spikes, the one with the highest score.
+    """Index of the candidate with the fewest spikes whose score is within one standard error of the best; of those with
+    hardly more spikes, the one with the highest score.
 
     returns : of each candidate, in the same episodes
     spikes : of each candidate, in a step
     """
     score = [float(one.mean()) for one in returns]
     best = returns[int(np.argmax(score))]
-    lost = [best - one for one in returns]
-    good = [k for k, one in enumerate(lost) if one.mean() <= max(ERRORS * _error(one), _error(best))]
+    least = best.mean() - best.std(ddof=1) / math.sqrt(len(best))
+    good = [k for k, one in enumerate(score) if one >= least]
     fewest = min(spikes[k] for k in good)
     return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
 
