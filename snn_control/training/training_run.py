@@ -207,7 +207,7 @@ class TrainingRun:
         look = with_environments(self.make, [first + k for k in range(n)])
 
         returns = [look(self._take(one.values), self.envs.interface).returns for one in candidates]
-        chosen = select(returns, [one.spikes for one in candidates])
+        chosen = select(returns, [one.spikes for one in candidates], self.chance)
         return candidates[chosen], float(returns[chosen].mean())
 
     # reducing spikes -----------------------------------------------------------------------------------------
@@ -234,7 +234,7 @@ class TrainingRun:
         settings, phases = self._reduction()
         learner = SelfImitation(self.learner.parameters, settings)
         learner.learned = build_program(self.learner.parameters.spec)
-        self._go_on(learner, SpikeReduction(learned, phases))
+        self._go_on(learner, SpikeReduction(learned, self.chance, phases))
 
     # adjusting gains -----------------------------------------------------------------------------------------
     def _can_adjust(self) -> bool:

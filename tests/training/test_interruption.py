@@ -50,7 +50,7 @@ def test_ctrl_c_in_the_last_evaluation_keeps_what_the_comparison_chose(monkeypat
     monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
     monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
     monkeypatch.setattr(Stage, "consider", consider)
-    monkeypatch.setattr(training_run, "select", lambda returns, spikes: len(returns) - 1)
+    monkeypatch.setattr(training_run, "select", lambda returns, spikes, chance: len(returns) - 1)
     monkeypatch.setattr(training_run.TrainingRun, "_evaluated", interrupted)
     trained = train(small("CartPole-v1"), "CartPole-v1", settings=QUICK)
     assert trained.ended

@@ -30,7 +30,7 @@ def learning(scores, phases=40, threshold=475.0, patience=0.1, anneals=True, cha
 
 
 def reduction(rows):
-    one = SpikeReduction(LEARNED)
+    one = SpikeReduction(LEARNED, chance=0.0)
     one.history = [{"score": float(score), "spikes_a_step": float(spikes)} for score, spikes in rows]
     return one
 
@@ -130,7 +130,9 @@ def test_the_price_rises_while_spikes_are_many_whatever_the_score():
 def test_spike_reduction_ends_after_some_phases_at_the_goal_or_after_the_last_phase():
     assert not reduction([(300, THERE)] * (AT_GOAL - 1)).has_ended
     assert reduction([(300, THERE)] * AT_GOAL).has_ended
-    assert reduction([(100, THERE)] * AT_GOAL).has_ended  # whatever the score
+    assert not reduction([(100, THERE)] * AT_GOAL).has_ended  # the score may come back
+    assert not reduction([(100, THERE), *[(300, THERE)] * (AT_GOAL - 1)]).has_ended
+    assert reduction([(100, THERE), *[(300, THERE)] * AT_GOAL]).has_ended
     assert not reduction([(300, 1.3 * THERE), *[(300, THERE)] * (AT_GOAL - 1)]).has_ended
     assert reduction([(100, 60)] * REDUCTION).has_ended
 
@@ -160,14 +162,25 @@ def test_the_fewest_spikes_are_selected_within_one_standard_error_of_the_best_sc
     noise = np.tile([-10.0, 10.0], 50)  # its standard error is 1.005
 
     def selected(*means, spikes=(100.0, 50.0, 10.0)):
-        return select([mean + noise for mean in means], spikes)
+        return select([mean + noise for mean in means], spikes, chance=-50.0)
 
     assert selected(0, -0.9, -3) == 1
     assert selected(0, -1.1, -3) == 0
     assert selected(-3, 0, -0.9) == 2
     assert selected(0, 0, 0) == 2
     assert selected(-0.9, 0, -0.5, spikes=(100, 50, 45)) == 1  # hardly fewer: the better one
-    assert select([np.full(4, 500.0), np.full(4, 499.0)], [100, 10]) == 0
+
+
+def test_a_loss_of_one_percent_of_what_was_learned_above_chance_does_not_count():
+    def selected(score):
+        return select([np.full(4, 500.0), np.full(4, score)], [100, 10], chance=100.0)
+
+    assert selected(496.1) == 1
+    assert selected(495.9) == 0
+    one = SpikeReduction(Candidate(500.0, 1.0, 100.0, {}), chance=100.0)
+    for score in (496.1, 495.9):
+        one.consider(candidate(score, 10))
+    assert [c.score for c in one.candidates] == [496.1, 500.0]
 
 
 def test_the_newest_mean_of_a_search_for_gains_is_a_candidate_beside_those_before():

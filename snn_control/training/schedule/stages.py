@@ -6,11 +6,12 @@
    three standard errors above random actions) and none has been better for the learner's ``patience``.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself while the price of spikes changes by 30 % from
    phase to phase, up while more than a twelfth of them is left and else down, and this ends after six phases in which
-   about a tenth is left, or after twenty.
-4. A score is better than another only if it is higher by more than two standard errors; otherwise the other is as good.
+   about a tenth is left and the score is as good, or after twenty.
+4. A score is as good as another if it is lower by at most two standard errors of the other, or by at most 1 % of what
+   the other is above random actions.
 5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
-   whose score is within one standard error of the best (Breiman et al. 1984, Classification and Regression Trees,
-   section 3.4.3).
+   whose score is within one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3),
+   or the same 1 %, of the best.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ RISE = 1.3  # its change from phase to phase: at a steeper one the score is lost
 GOAL = 12  # times fewer spikes than learned: a tenth, and SIMILAR
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
 CANDIDATES = 4  # that are compared at the end of a stage: each costs 40 or 100 episodes
+SLIGHT = 0.01  # share of what was learned above random actions: a difference that does not count
 SIMILAR = 1.25  # times as many spikes count as equally few: the number differs so much from phase to phase
 
 
@@ -51,17 +53,18 @@ class Candidate:
     values: dict[str, np.ndarray]
 
 
-def select(returns: Sequence[np.ndarray], spikes: Sequence[float]) -> int:
-    """Index of the candidate with the fewest spikes whose score is within one standard error of the best; of those with
-    hardly more spikes, the one with the highest score.
+def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
+    """Index of the candidate with the fewest spikes whose score is as good as the best by rule 5; of those with hardly
+    more spikes, the one with the highest score.
 
     returns : of each candidate, in the same episodes
     spikes : of each candidate, in a step
+    chance : score of random actions
     """
     score = [float(one.mean()) for one in returns]
     best = returns[int(np.argmax(score))]
-    least = best.mean() - best.std(ddof=1) / math.sqrt(len(best))
-    good = [k for k, one in enumerate(score) if one >= least]
+    error = float(best.std(ddof=1)) / math.sqrt(len(best))
+    good = [k for k, one in enumerate(score) if one >= max(score) - max(error, SLIGHT * (max(score) - chance))]
     fewest = min(spikes[k] for k in good)
     return max((k for k in good if spikes[k] <= SIMILAR * fewest), key=lambda k: score[k])
 
@@ -183,14 +186,16 @@ class SpikeReduction(Stage):
     whatever the score is meanwhile, because the score returns where they stay few.
 
     learned : what it begins with, the last of the candidates
+    chance : score of random actions
     """
 
     name, key = "saving spikes", "saves"
 
-    def __init__(self, learned: Candidate, phases: int = REDUCTION) -> None:
+    def __init__(self, learned: Candidate, chance: float, phases: int = REDUCTION) -> None:
         super().__init__(phases)
         self.candidates = [learned]
         self.goal = learned.spikes / GOAL
+        self.least = learned.score - max(ERRORS * learned.error, SLIGHT * (learned.score - chance))
 
     @property
     def spike_cost_factor(self) -> float:  # type: ignore[override]
@@ -202,7 +207,8 @@ class SpikeReduction(Stage):
 
     @property
     def _phases_at_goal(self) -> int:
-        return sum(row["spikes_a_step"] <= SIMILAR * self.goal for row in self.history)
+        few = SIMILAR * self.goal
+        return sum(row["spikes_a_step"] <= few and row["score"] >= self.least for row in self.history)
 
     def progress_remaining(self, number: int) -> float:
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
@@ -210,7 +216,7 @@ class SpikeReduction(Stage):
     def consider(self, new: Candidate) -> None:
         """Keep those as good as what was learned, with the fewest spikes; of those at the goal, the highest scores."""
         *others, learned = self.candidates
-        if new.score >= learned.score - ERRORS * math.hypot(new.error, learned.error):
+        if new.score >= self.least:
             least = SIMILAR * self.goal
             others = sorted([new, *others], key=lambda one: (max(one.spikes, least), -one.score))[:CANDIDATES]
         self.candidates = [*others, learned]
