@@ -31,9 +31,9 @@ def table(head: str, rows: list[tuple[str, ...]]) -> str:
 # commands --------------------------------------------------------------------------------------------------------
 COMMANDS_HEAD = """# Commands
 
-Each command has `--help`. Exit codes: 0 success; 1 a run failed; 2 bad input, or something that is not installed, said in
-one line; 130 interrupted. FILE may be the name of a controller that ships with the package. `--json` prints one JSON object
-for programs. In a ROS 2 installation, `ros2 snn` has the same commands.
+Each command has `--help`. Exit codes: 0 success; 1 a run failed; 2 bad input, or something is not installed; 130
+interrupted. FILE may be the name of a controller that ships with the package. `--json` prints one JSON object. In a
+ROS 2 installation, `ros2 snn` has the same commands.
 
 """
 
@@ -42,10 +42,14 @@ def commands() -> str:
     from snn_control.cli import parser
 
     found = list(_subcommands(parser()))
-    summary = [(f"[`{name}`](#{name.replace(' ', '-')})", cell(text)) for name, _, text in found if name.count(" ") == 1]
+    summary = [
+        (f"[`{name}`](#{name.replace(' ', '-')})", cell(text)) for name, _, text in found if name.count(" ") == 1
+    ]
     parts = [COMMANDS_HEAD, table("command | does", summary)]
     for name, one, _ in found:
-        parts.append(f"\n## {name}\n\n{one.description}\n\n```\n{one.format_usage().removeprefix('usage: ').strip()}\n```\n")
+        parts.append(
+            f"\n## {name}\n\n{one.description}\n\n```\n{one.format_usage().removeprefix('usage: ').strip()}\n```\n"
+        )
         rows = [_option(action) for action in one._actions if not isinstance(action, HIDDEN)]
         if rows:
             parts.append("\n" + table("argument | default | meaning", rows))
@@ -103,9 +107,8 @@ def parameters(node: str) -> str:
 # keys of a controller file ---------------------------------------------------------------------------------------
 KEYS_HEAD = """# Keys of a controller file
 
-Every key, made of the same declarations as the reader and the [JSON Schema](controller_file.md). Units are SI and stand in
-brackets. *array* is a number, nested lists, or `file.npz#name`; *tunable* values may also be
-`{value: ..., tunable: [low, high]}`.
+Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
+brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be `{value: ..., tunable: [low, high]}`.
 """
 
 
@@ -126,7 +129,9 @@ def keys() -> str:
     for name in ("guard", "training"):
         parts.append(_section(name, whole["properties"][name]))
     for name in ("inputs", "outputs"):
-        parts.append(_section(f"ros.{name}.NAME", whole["properties"]["ros"]["properties"][name]["additionalProperties"]))
+        parts.append(
+            _section(f"ros.{name}.NAME", whole["properties"]["ros"]["properties"][name]["additionalProperties"])
+        )
     for place, definition in whole["$defs"].items():
         variants = definition.get("oneOf", [definition] if "properties" in definition else [])
         for variant in variants:
@@ -221,8 +226,8 @@ KERNELS_HEAD = """# Kernels
 
 What the operations of a Program do, and the words of their rows, in their order, from the declarations in
 `snn_control/engine/kernels`. [Architecture](../explanation/architecture.md) says how a row is checked,
-[Your own neuron](../tutorials/own_neuron.md) how to write a kernel. An array is `type[elements]`; `or 0` means that the row
-may be without it.
+[Your own neuron](../tutorials/own_neuron.md) how to write a kernel. An array is `type[elements]`; `or 0` means that the
+row may be without it.
 """
 
 
@@ -232,8 +237,13 @@ def kernels() -> str:
     page = [KERNELS_HEAD]
     for one in sorted(BUILTIN.kernels, key=lambda one: one.name):
         text = (inspect.getdoc(one.function) or "").replace("``", "`").replace("|", "\\|")
-        rows = [(f"`{name}`", ", ".join(f"`{w}`" for w in word.names(name)), cell(str(word))) for name, word in one.row.items()]
-        page.append(f"\n## {one.name}\n\nVersion {one.version}. {text}\n\n{table('parameter | words | what it is', rows)}")
+        rows = [
+            (f"`{name}`", ", ".join(f"`{w}`" for w in word.names(name)), cell(str(word)))
+            for name, word in one.row.items()
+        ]
+        page.append(
+            f"\n## {one.name}\n\nVersion {one.version}. {text}\n\n{table('parameter | words | what it is', rows)}"
+        )
     return "".join(page)
 
 
