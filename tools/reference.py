@@ -108,7 +108,8 @@ def parameters(node: str) -> str:
 KEYS_HEAD = """# Keys of a controller file
 
 Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
-brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be `{value: ..., tunable: [low, high]}`.
+brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be
+`{value: ..., tunable: [low, high]}`.
 """
 
 
