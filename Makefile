@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all bench fuzz faults soak arm lint style format setup clean
+.PHONY: help demo test test-all docs bench fuzz faults soak arm lint style format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -26,6 +26,10 @@ test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other d
 	@for tool in qemu-aarch64 aarch64-linux-gnu-gcc; do command -v $$tool >/dev/null || \
 		{ echo "$$tool is missing: sudo apt install qemu-user gcc-aarch64-linux-gnu" >&2; exit 2; }; done
 	@$(MAKE) --no-print-directory test
+
+docs: $(VENV)/.stamp-docs ## the site of the documentation: build/docs/index.html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs build/docs
+	@echo "build/docs/index.html"
 
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
@@ -68,10 +72,14 @@ $(VENV)/.stamp-run: $(SOURCES)
 	@tools/setup_venv.sh $(VENV) all
 	@touch $@
 
+$(VENV)/.stamp-docs: $(SOURCES)
+	@tools/setup_venv.sh $(VENV) docs,sim,training
+	@touch $@
+
 $(VENV)/.stamp-test: $(SOURCES)
-	@tools/setup_venv.sh $(VENV) all,test,interfaces
-	@touch $(VENV)/.stamp-run $@
+	@tools/setup_venv.sh $(VENV) all,test,docs,interfaces
+	@touch $(VENV)/.stamp-run $(VENV)/.stamp-docs $@
 
 $(VENV)/.stamp-all: $(SOURCES)
-	@tools/setup_venv.sh $(VENV) all,test,interfaces,test-all
-	@touch $(VENV)/.stamp-run $(VENV)/.stamp-test $@
+	@tools/setup_venv.sh $(VENV) all,test,docs,interfaces,test-all
+	@touch $(VENV)/.stamp-run $(VENV)/.stamp-docs $(VENV)/.stamp-test $@

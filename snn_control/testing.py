@@ -2,7 +2,7 @@
 
 `check_kernel` tests the kernels of snn_control and of plug-ins. A reference has the operands of its kernel's row,
 numbers and arrays, and does the same float32 operations in the same order, in plain NumPy. The other functions help to
-write references and random operands (`rng`, a size -> operands). ``docs/plugins.md`` has an example.
+write references and random operands (`rng`, a size -> operands). ``docs/tutorials/own_neuron.md`` has an example.
 """
 
 from __future__ import annotations

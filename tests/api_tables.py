@@ -1,7 +1,6 @@
-"""The tables of docs/api.md, made of signatures and docstrings, and docs/kernels.md, made of the declarations of rows:
-``python -m tests.api_tables`` rewrites them.
+"""The tables of docs/reference/api.md, made of signatures and docstrings: ``python -m tests.api_tables`` rewrites them.
 
-A table of docs/api.md follows a line ``<!-- module.Class -->``, which names the class.
+A table of docs/reference/api.md follows a line ``<!-- module.Class -->``, which names the class.
 """
 
 import importlib
@@ -9,10 +8,8 @@ import inspect
 import re
 from pathlib import Path
 
-from snn_control.engine.builtin import BUILTIN
-
 DOCS = Path(__file__).resolve().parents[1] / "docs"
-PAGE, KERNELS = DOCS / "api.md", DOCS / "kernels.md"
+PAGE = DOCS / "reference/api.md"
 TABLE = re.compile(r"(<!-- ([\w.]+)\.(\w+) -->\n)((?:\|.*\n)*)")
 
 
@@ -44,28 +41,5 @@ def renewed(text):
     return TABLE.sub(lambda found: found[1] + table(found[2], found[3]), text)
 
 
-KERNELS_HEAD = """# Kernels
-
-What the operations of a Program do, and the words of their rows, in their order. Made of the declarations in
-`snn_control/engine/kernels` by `python -m tests.api_tables`; [architecture](architecture.md) says how a row is checked,
-[plug-ins](plugins.md) how to write a kernel of your own. An array is `type[elements]`; `or 0` means that the row may be
-without it.
-"""
-
-
-def kernels():
-    """docs/kernels.md."""
-    page = [KERNELS_HEAD]
-    for one in sorted(BUILTIN.kernels, key=lambda one: one.name):
-        text = inspect.getdoc(one.function).replace("``", "`").replace("|", "\\|")
-        page.append(f"\n## {one.name}\n\nVersion {one.version}. {text}\n\n")
-        page.append("| parameter | words | what it is |\n|---|---|---|\n")
-        for name, word in one.row.items():
-            words = ", ".join(f"`{w}`" for w in word.names(name))
-            page.append(f"| `{name}` | {words} | {str(word).replace('``', '`').replace('|', chr(92) + '|')} |\n")
-    return "".join(page)
-
-
 if __name__ == "__main__":
     PAGE.write_text(renewed(PAGE.read_text("utf-8")), "utf-8")
-    KERNELS.write_text(kernels(), "utf-8")

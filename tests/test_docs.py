@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from snn_control.engine import registry
 from tests import api_tables
+from tools import reference
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 EXAMPLES = {
     page: re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE) for page in PAGES
 }
 
-QUOTED = {"docs/plugins.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
+QUOTED = {"docs/tutorials/own_neuron.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
 
 
 def name(page):
@@ -28,11 +30,13 @@ def name(page):
 def test_every_relative_link_leads_to_a_file(page):
     text = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE)
     links = [link for link in re.findall(r"\]\(([^)\s]+)\)", text) if not re.match(r"[a-z]+:|#", link)]
-    assert [link for link in links if not (page.parent / link.partition("#")[0]).exists()] == []
+    files = [link.partition("#")[0] for link in links]
+    built = [f"reference/{name}" for name in reference.BUILT]
+    assert [file for file in files if not ((page.parent / file).exists() or file.endswith(tuple(built)))] == []
 
 
 def test_links_and_examples_are_found():
-    assert "](docs/nir.md)" in PAGES[0].read_text("utf-8")
+    assert "](docs/howto/nir.md)" in PAGES[0].read_text("utf-8")
     assert len(EXAMPLES[ROOT / "docs" / "coming_from.md"]) >= 3
 
 
@@ -54,8 +58,22 @@ def test_the_tables_of_the_python_page_are_those_of_the_code():
     assert api_tables.renewed(text) == text, "rewrite them: python -m tests.api_tables"
 
 
-def test_the_page_of_kernels_is_that_of_the_declarations():
-    assert api_tables.KERNELS.read_text("utf-8") == api_tables.kernels(), "rewrite it: python -m tests.api_tables"
+@pytest.mark.parametrize("page", reference.COMMITTED, ids=name)
+def test_pages_that_are_committed_are_those_of_the_declarations(page):
+    text = page.read_text("utf-8")
+    assert reference.COMMITTED[page](text) == text, "rewrite it: python -m tools.reference"
+
+
+def test_the_site_is_built_without_a_warning_and_has_every_declaration(tmp_path):
+    pytest.importorskip("sphinx")
+    line = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", str(ROOT / "docs"), "site"]
+    done = subprocess.run(line, cwd=tmp_path, timeout=280, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    text = {page: (tmp_path / f"site/reference/{page}.html").read_text("utf-8") for page in ("keys", "kernels")}
+    for key in ("plausible", "v_threshold", "delay", "surrogate"):
+        assert f">{key}<" in text["keys"]
+    for kernel in registry.all_kernels():
+        assert f'id="{kernel.replace("_", "-")}"' in text["kernels"]
 
 
 def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():

@@ -15,11 +15,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted(p for package in ("snn_control", "sim_worlds") for p in (ROOT / package).rglob("*.py"))
 
-#: room -> rooms of ours that it may import, as the table in docs/architecture.md says
+#: room -> rooms of ours that it may import, as the table in docs/explanation/architecture.md says
 ALLOWED = {
     room: set(re.findall(r"`(\w+)`", others))
     for room, others in re.findall(
-        r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", (ROOT / "docs" / "architecture.md").read_text(), re.MULTILINE
+        r"^\| `(\w+)` \|[^|]*\|([^|]*)\|$", (ROOT / "docs/explanation/architecture.md").read_text(), re.MULTILINE
     )
 }
 #: library -> the only rooms that may import it

@@ -22,7 +22,7 @@ from snn_control.errors import BuildError, ProgramError
 from snn_control.network import LIF, Network, Population
 
 ROOT = Path(__file__).resolve().parents[1]
-DOCS = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
+DOCS = (ROOT / "docs/tutorials/own_neuron.md").read_text(encoding="utf-8")
 
 
 def run(arguments, *path, **environment):

@@ -138,7 +138,7 @@ class PanTiltTrackingEnv(World):
             target="target", head="joint_position", error="error", axes=("Pan", "Tilt"), lost=math.degrees(LOST),
             closed=3.0, scored_from=SCORE_FROM,
             note="3° are several times what the network reaches with this seed. Errors of five seeds, and in harder "
-            "worlds: docs/performance.md, Pan-tilt tracking.",
+            "worlds: docs/explanation/performance.md, Pan-tilt tracking.",
         ),
     }  # fmt: skip
 

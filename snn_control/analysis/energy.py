@@ -1,8 +1,8 @@
 """Energy of a controller's arithmetic, estimated from its counters.
 
 The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
-can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/measuring.md says what is left out, and how
-the update of a neuron is counted.
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says what is left
+out, and how the update of a neuron is counted.
 """
 
 from __future__ import annotations

@@ -50,21 +50,26 @@ class Parser(argparse.ArgumentParser):
         raise SnnControlError(f"{message}; see {self.prog} --help")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input,
-    or something that is not installed; 130 interrupted."""
-    parser = Parser(
+def parser() -> Parser:
+    """The parser of all commands."""
+    made = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"snn_control {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made.add_argument("--version", action="version", version=f"snn_control {__version__}")
+    commands = made.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name in COMMANDS:
+        importlib.import_module(f"{__name__}.{name}").add_to(commands)
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point. Exit codes: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input,
+    or something that is not installed; 130 interrupted."""
     try:
-        for name in COMMANDS:  # slow enough to be interrupted
-            importlib.import_module(f"{__name__}.{name}").add_to(commands)
-        options = parser.parse_args(arguments)
+        options = parser().parse_args(arguments)  # slow enough to be interrupted
         return options.execute(options)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)

@@ -20,7 +20,7 @@ from .common import add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
-what is measured (docs/measuring.md says it exactly):
+what is measured (docs/howto/measuring.md says it exactly):
   time       of each tick of the stimulus: in the compiled loop, called from Python, and as Controller.step with a
              dictionary; and which operations it goes to
   workload   NeuroBench's metrics of the stimulus: memory, sparsity, synaptic operations. "dense" is what a machine

@@ -23,10 +23,10 @@ from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
-# measured orders of magnitude (docs/performance.md): calling an operation, updating a neuron, a synaptic event
+# orders of magnitude (docs/explanation/performance.md) of calling an operation, a neuron's update, a synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
 FIELD_NS = 10.0  # a Gaussian field of an encoder, once a tick
-#: a learning rule's cost for each synapse in each step (docs/plasticity.md)
+#: a learning rule's cost for each synapse in each step (docs/explanation/plasticity.md)
 LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
 MOST_OUTPUTS = 24  # rows of the table of outputs
 

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 MORE = """\
 One process runs a simulated world, the other the shipped spiking controller for it; they are connected only by DDS.
 Then the world's classical controllers run on it in this process, and a report is written. The default world is the head
-of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events; docs/worlds.md says how a world names
-its controller.
+of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events;
+docs/tutorials/own_world.md says how a world names its controller.
 
 PASS, and exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and error or score
 stay within the bounds that the world names. Otherwise exit code 1.

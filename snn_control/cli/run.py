@@ -17,7 +17,7 @@ from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, pri
 
 MORE = """\
 The controller is compared with chance, the same episodes with random actions, and with classical controllers if the
-environment provides some. What the figures mean: docs/running.md.
+environment provides some. What the figures mean: docs/howto/running.md.
 
 examples:
   snn_control run --env CartPole-v1 cartpole

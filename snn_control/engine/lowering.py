@@ -1,7 +1,7 @@
 """What a package can add to controllers: kernels, and descriptions with their lowerings.
 
 A lowering says how a description becomes operations. Those of snn_control are a `Plugin` too
-(`snn_control.engine.builtin`); ``docs/plugins.md`` is the tutorial.
+(`snn_control.engine.builtin`); ``docs/tutorials/own_neuron.md`` is the tutorial.
 """
 
 from __future__ import annotations

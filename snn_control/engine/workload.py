@@ -1,4 +1,5 @@
-"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545): docs/measuring.md."""
+"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545), see
+docs/howto/measuring.md."""
 
 from __future__ import annotations
 

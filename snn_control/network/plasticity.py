@@ -1,5 +1,5 @@
 """Learning rules of a projection: how its weights change while the controller runs. The equations in discrete form
-are in ``docs/plasticity.md``."""
+are in ``docs/explanation/plasticity.md``."""
 
 from __future__ import annotations
 

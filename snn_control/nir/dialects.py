@@ -4,7 +4,7 @@ NIR gives continuous equations; a file says neither the time step nor how a fram
 Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects
 except NIR's plain readings count time in steps, so time constants become multiples of the network's dt.
 
-The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/nir.md).
+The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/howto/nir.md).
 """
 
 from __future__ import annotations

@@ -316,9 +316,9 @@ class Loop:
     def stats(self) -> dict:
         """Statistics of the loop since its start.
 
-        docs/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` have count, mean,
-        p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has for each name taken, errors, timeouts and the
-        port's own counters.
+        docs/explanation/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` have
+        count, mean, p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has for each name taken, errors,
+        timeouts and the port's own counters.
         """
         table, rows = self._table.copy(), self._inputs.copy()
         return {

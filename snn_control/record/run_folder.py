@@ -29,7 +29,7 @@ criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_t
 stages         {stage: {what: number or text}}, one column for each stage: its spikes and its cost;
                ``about_the_stages`` is shown below
 made           {what: text}: commit, machine, middleware, seeds, date
-network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/measuring.md: dense_per_s,
+network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/howto/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
                (shares), footprint_bytes, estimated_microwatt
 events         {input: {what: number}}: events that were taken, dropped, left out by each filter, ...

@@ -62,7 +62,7 @@ def train(
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
 ) -> Trained:
-    """Train a controller; see ``docs/training.md``.
+    """Train a controller; see ``docs/explanation/training.md``.
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments;
         if it names no ``max_episode_steps``, episodes are cut after 1,000 steps

@@ -1,4 +1,4 @@
-"""The examples of docs/coding.md run, and do what it says."""
+"""The examples of docs/explanation/coding.md run, and do what it says."""
 
 import re
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_the_velocity_leads_inwards_and_the_distance_is_followed():
 
 def test_an_encoder_of_your_own(monkeypatch):
     monkeypatch.setattr(registry, "_added", registry._Table())
-    exec(compile(OWN, "docs/coding.md", "exec"), {"__name__": "own"})
+    exec(compile(OWN, "docs/explanation/coding.md", "exec"), {"__name__": "own"})
     text = PLACES.replace("encoder: {type: step_forward, threshold: 0.05}", "encoder: {type: mirrored}")
     one = controller(text)
     one.step({"place": [0, 0], "distance": 0.75})

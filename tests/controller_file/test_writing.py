@@ -359,7 +359,7 @@ def test_its_own_files_are_written_again_and_again(tmp_path):
 
 
 def test_the_page_names_the_class_of_every_type():
-    page = (ROOT / "docs" / "controller_file.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/reference/controller_file.md").read_text(encoding="utf-8")
     ours = [registry.types(kind) for kind in BASES]
     for name, cls in (pair for table in (*ours, *OWN.values(), CONNECTIONS, INPUTS) for pair in table.items()):
         assert f"`{name}` {cls.__name__}" in page, cls

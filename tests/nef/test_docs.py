@@ -1,4 +1,4 @@
-"""The examples of docs/nef.md run, and do what it says."""
+"""The examples of docs/explanation/nef.md run, and do what it says."""
 
 import re
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from snn_control import Controller
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "nef.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs/explanation/nef.md").read_text(encoding="utf-8")
 WHOLE, PREAMBLE, *EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 CHANNEL, INTEGRATOR, PRODUCT, OSCILLATOR, ARM = range(len(EXAMPLES))
 
@@ -16,7 +16,7 @@ CHANNEL, INTEGRATOR, PRODUCT, OSCILLATOR, ARM = range(len(EXAMPLES))
 def series(example, given, steps=400):
     """(steps, size) outputs for what ``given`` says of each step."""
     scope = {}
-    exec(compile(PREAMBLE + EXAMPLES[example], "docs/nef.md", "exec"), scope)
+    exec(compile(PREAMBLE + EXAMPLES[example], "docs/explanation/nef.md", "exec"), scope)
     return np.array([scope["c"].step(given(k))["u"] for k in range(steps)])
 
 
@@ -28,7 +28,7 @@ def mean(example, given, steps=400):
 def test_an_ensemble_becomes_a_controller_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     scope = {}
-    exec(compile(WHOLE, "docs/nef.md", "exec"), scope)
+    exec(compile(WHOLE, "docs/explanation/nef.md", "exec"), scope)
     assert Controller.load("channel.yaml").program.digest == scope["controller"].program.digest
     for _ in range(100):
         u = scope["controller"].step({"x": 0.5})["u"]

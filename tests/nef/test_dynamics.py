@@ -40,7 +40,7 @@ def test_the_error_of_a_representation_falls_with_more_neurons():
 
 @pytest.mark.parametrize("neuron", [LIF(refractory=0.002), LIF(refractory=0.0, tau_mem=0.05)])
 def test_decoders_fit_the_rates_of_the_grid_with_other_neurons_too(neuron):
-    """By the continuous equation the first would read 11 % low (docs/nef.md)."""
+    """By the continuous equation the first would read 11 % low (docs/explanation/nef.md)."""
     a = Ensemble("a", 300, radius=3.0, neuron=neuron, max_rates=(150, 300), seed=6)
     x = np.repeat(np.linspace(-2.7, 2.7, 19), 300)[:, None]
     u = run(controller([Connection("x", a, synapse=0)], 1, a), x)

@@ -1,4 +1,4 @@
-"""The examples of docs/plasticity.md run, and do what it says."""
+"""The examples of docs/explanation/plasticity.md run, and do what it says."""
 
 import math
 import re
@@ -14,14 +14,14 @@ from snn_control.controller_file import parse_spec
 from snn_control.engine import registry
 from snn_control.network import LIF, PES, Threshold
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "plasticity.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs/explanation/plasticity.md").read_text(encoding="utf-8")
 PYTHON = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 YAML = yaml.safe_load(re.search(r"```yaml\n(.*?)```", TEXT, re.DOTALL)[1])
 
 
 def run(example):
     scope = {"__name__": "docs"}
-    exec(compile(PYTHON[example], "docs/plasticity.md", "exec"), scope)
+    exec(compile(PYTHON[example], "docs/explanation/plasticity.md", "exec"), scope)
     return scope
 
 

@@ -1,4 +1,4 @@
-"""From ``new --robot cmd_vel`` to a base that drives, is stopped, and is replayed: as docs/robots.md has it."""
+"""From ``new --robot cmd_vel`` to a base that drives, is stopped and is replayed (docs/tutorials/mobile_base.md)."""
 
 from __future__ import annotations
 

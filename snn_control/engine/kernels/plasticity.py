@@ -1,4 +1,4 @@
-"""Learning rules, which run at the end of a step, after all neurons. The equations are in ``docs/plasticity.md``.
+"""Learning rules, which run at the end of a step, after all neurons: equations in ``docs/explanation/plasticity.md``.
 
 Weights are in the state: a matrix (n_pre, n_post), or pairs {target, weight} of sparse synapses. A rule that is
 switched on again starts with new traces.

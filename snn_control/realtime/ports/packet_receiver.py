@@ -8,9 +8,9 @@ A port holds packets as bytes (from DDS, from a ring) and calls in each tick::
     fresh = finish_tick(context)
 
 A packet is decoded as long as its events are due and the budget lasts; the rest is kept for the next tick.
-docs/events_realtime.md says which events belong to a tick, how the sensor's clock is mapped to the host's, what is
-late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time (arrival and stamp
-of the slot) are never mixed.
+docs/howto/events_realtime.md says which events belong to a tick, how the sensor's clock is mapped to the host's, what
+is late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time (arrival and
+stamp of the slot) are never mixed.
 """
 
 from __future__ import annotations
@@ -366,7 +366,7 @@ class PacketReceiver:
         self.latency[:] = 0
 
     def counters(self) -> dict[str, int]:
-        """Counters of the receiver and the decoder: docs/events_realtime.md ("What is counted")."""
+        """Counters of the receiver and the decoder: docs/howto/events_realtime.md ("What is counted")."""
         block, state = self._block.copy(), self._state.copy()
         own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
         return own | {name: int(state[word]) for name, word in words.COUNTERS.items()}

@@ -69,8 +69,10 @@ class ControllerNode(ProcessNode, LifecycleNode):
         ),
         "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only one"),
         "rate": Parameter(0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0),
-        "phase": Parameter(0.0, "Offset of the ticks on the clock's grid [s]", 0.0, 1.0),
-        "priority": Parameter(PRIORITY, "SCHED_FIFO priority of the loop; 0: none", 0, 98),
+        "phase": Parameter(0.0, "A tick is due at the whole multiples of the period plus this [s]", 0.0, 1.0),
+        "priority": Parameter(
+            PRIORITY, "SCHED_FIFO priority of the loop, at least one above that of the DDS threads; 0: none", 0, 98,
+        ),
         "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
         "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
         "supervise": Parameter(

@@ -63,7 +63,7 @@ class Adaptation:
         if not any(rule.enabled for rule in rules):
             rule = "needs a projection that learns" + ", and all rules are off" * bool(rules)
             fix = "set enabled: true" if rules else "give one a rule, e.g. learning: {type: pes, error: NAME}"
-            raise DescriptionError("--how", "adapt", rule, f"{fix} (docs/plasticity.md)").in_file(spec.path)
+            raise DescriptionError("--how", "adapt", rule, f"{fix} (docs/explanation/plasticity.md)").in_file(spec.path)
         self.spec, self.seeds = spec, seeds
         self.controller, self.env = Controller.from_spec(spec), make()
         facts = self.controller.program.facts

@@ -15,10 +15,10 @@ MAX_OBSERVATION_NUMBERS = 1024  # largest number of numbers in an observation
 MOST_ACTIONS = 512  # of numbers or choices: a decoder has a row of weights for each
 UNBOUNDED = 1e6  # bounds of an action beyond it count as infinite
 
-WRAP = "register one that is wrapped"  # the wrappers that docs/training.md describes
-FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/training.md)"
-CHANGE_ACTION = f"{WRAP} in gymnasium.wrappers.TransformAction (docs/training.md)"
-CHANGE = f"{WRAP} in gymnasium.wrappers.TransformObservation (docs/training.md)"
+WRAP = "register one that is wrapped"  # the wrappers that docs/explanation/training.md describes
+FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/explanation/training.md)"
+CHANGE_ACTION = f"{WRAP} in gymnasium.wrappers.TransformAction (docs/explanation/training.md)"
+CHANGE = f"{WRAP} in gymnasium.wrappers.TransformObservation (docs/explanation/training.md)"
 SHRINK = (
     f"{WRAP} in gymnasium.wrappers.GrayscaleObservation and ResizeObservation, to (32, 32) or less; or let it see "
     "numbers, or a camera's events ('snn_control new --events')"
