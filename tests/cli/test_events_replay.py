@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.events import Events
 from snn_control.record.run_folder import read_run
-from snn_control.report import page
+from snn_control.report import page, run_pictures
 from snn_control.resources import shipped
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
@@ -179,6 +180,7 @@ def test_a_mask_of_another_camera_is_told_apart_from_a_grid(tmp_path, capsys, re
 
 def test_a_part_is_that_part_of_the_events(tmp_path, capsys, recording, monkeypatch):
     monkeypatch.setattr(page, "write_report", lambda folder: None)  # the arrays are compared
+    monkeypatch.setattr(run_pictures, "draw", lambda *_: SimpleNamespace(png=b""))
     edge = bar(-500.0)
     after = edge.t - edge.t[0]
     piece = edge[(after >= 50_000_000) & (after < 120_000_000)]

@@ -67,7 +67,7 @@ EXACT = [
         CubaLIF(tau_mem=0.01, tau_syn=0.013, r=1.2, v_reset=-0.1),
     )
 ]
-FINE = 5e-6  # s
+FINE = 1e-5  # s
 ADEX = AdEx(
     tau_mem=0.02, v_threshold=2.0, v_reset=0.1, v_leak=0.0, r=1.0, v_rheobase=0.8, delta_t=0.1, tau_w=0.1, a=0.1, b=0.05
 )

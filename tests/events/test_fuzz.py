@@ -25,20 +25,17 @@ def test_wrong_data_through_every_codec_before_pages_that_cannot_be_touched():
     assert done.stdout.count(" words, ") == 8
 
 
-@pytest.fixture(scope="module")
-def checked(tmp_path_factory):
-    """The cache folder of code that is compiled with bounds checks."""
-    return {"NUMBA_BOUNDSCHECK": "1", "SNN_CONTROL_CACHE": str(tmp_path_factory.mktemp("cache"))}
+CHECKED = {"NUMBA_BOUNDSCHECK": "1"}  # the cache keeps what is compiled so apart
 
 
-def test_wrong_data_through_every_codec_under_a_bounds_check(checked):
-    done = fuzz("10000", **checked)
+def test_wrong_data_through_every_codec_under_a_bounds_check():
+    done = fuzz("10000", **CHECKED)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(" words, ") == 8
 
 
 @pytest.mark.parametrize(("check", "found"), [(True, "IndexError"), (False, "")], ids=["bounds check", "page"])
-def test_a_kernel_that_reads_a_word_too_many_is_found(checked, check, found):
-    done = fuzz("3000", "--planted", **(checked if check else {}))
+def test_a_kernel_that_reads_a_word_too_many_is_found(check, found):
+    done = fuzz("3000", "--planted", **(CHECKED if check else {}))
     assert done.returncode == (1 if found else -signal.SIGSEGV)
     assert found in done.stderr

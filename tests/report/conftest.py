@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,11 @@ def summary() -> dict[str, Any]:
 
 @pytest.fixture
 def arrays() -> dict[str, np.ndarray]:
+    return dict(made_up())
+
+
+@functools.cache
+def made_up() -> dict[str, np.ndarray]:
     duration, spikes = 20.0, 90_000
     rng = np.random.default_rng(3)
     t = np.arange(0.0, duration, 0.01)
@@ -86,4 +92,6 @@ def arrays() -> dict[str, np.ndarray]:
         sample = centre * np.exp(spread * rng.standard_t(5, 20_000) / 1.3)
         arrays[f"{name}_edges_ns"] = edges
         arrays[f"{name}_counts"] = np.histogram(sample, edges)[0]
+    for array in arrays.values():
+        array.setflags(write=False)  # every test gets the same ones
     return arrays

@@ -55,12 +55,12 @@ def test_a_video_has_as_many_pictures_as_its_time_and_speed_say(tmp_path):
 
 def test_the_bar_is_where_the_events_say(tmp_path):
     events = bar(seconds=0.62, steps=62)
-    write_event_video(tmp_path / "bar.mp4", Pieces(events, 77), fps=100, speed=1.0)
+    write_event_video(tmp_path / "bar.mp4", Pieces(events, 77), fps=100, speed=1.0, most=(512, 384))
     frames, _, _ = frames_of(tmp_path / "bar.mp4")
     assert len(frames) == 62
     for k in (0, 20, 61):
-        image = frames[k][: 48 * 20]
-        on, off = (np.flatnonzero(like(image, np.array(c) * 0.7).mean(axis=0) > 0.5) // 20 for c in (ON, OFF))
+        image = frames[k][: 48 * 8]
+        on, off = (np.flatnonzero(like(image, np.array(c) * 0.7).mean(axis=0) > 0.5) // 8 for c in (ON, OFF))
         assert (set(on), set(off)) == ({k + 1}, {k})
 
 
@@ -77,15 +77,15 @@ def test_single_events_keep_their_colours_in_a_video(tmp_path, size, shrink, tim
 
 def test_a_part_a_gap_and_steps_back_of_the_clock(tmp_path):
     events = bar(seconds=1.0)
-    assert write_event_video(tmp_path / "a.gif", events, fps=20, start=0.25, stop=0.75) == 10
+    assert write_event_video(tmp_path / "a.gif", events, fps=20, start=0.25, stop=0.75, most=(128, 96)) == 10
     assert sum(map(len, part_of(events, 0.25, 0.75))) == np.count_nonzero(
         (events.t >= 5_250_000) & (events.t < 5_750_000)
     )
     late = Events(events.t + 3_600_000_000, events.x, events.y, events.p, "us", 64, 48)
-    n = write_event_video(tmp_path / "gap.gif", Events.concatenate([events, late]), fps=10)
+    n = write_event_video(tmp_path / "gap.gif", Events.concatenate([events, late]), fps=10, most=(128, 96))
     assert n == 10 + 20 + 10, "of an hour without an event two seconds are shown"
     back = Events(events.t - 2_000_000, events.x, events.y, events.p, "us", 64, 48)
-    n = write_event_video(tmp_path / "back.gif", Events.concatenate([events, back]), fps=10)
+    n = write_event_video(tmp_path / "back.gif", Events.concatenate([events, back]), fps=10, most=(128, 96))
     assert n == 10, "a clock that steps back stands still"
 
 

@@ -312,7 +312,7 @@ def run(world: gymnasium.Env, controller) -> float:
 
 @pytest.mark.parametrize("motion", ["sinusoid", "random"])
 def test_baselines_beat_resting_and_come_in_their_order(make, motion):
-    world = make(duration=2.5, frequency=0.5, motion=motion)
+    world = make(duration=1.6, frequency=0.5, motion=motion)
     baselines = {name: load(name) for name in BASELINES}
     scores = {name: run(world, one) for name, one in baselines.items()}
     resting = run(world, None)

@@ -1,8 +1,9 @@
 """Runs of training that are ended at random moments: by SIGINT, as Ctrl-C, and by SIGKILL, in turn.
 
-``python -m tests.training.interrupted HOW [TIMES]`` ends runs of that way to train so many times, each of which goes on
-where the one before it was ended, and begins anew where one has come to its end. All run in processes that are forked
-when everything is compiled. It prints a JSON object; any difference of bits from a run that nobody ended is an error.
+``python -m tests.training.interrupted TIMES HOW...`` ends runs of these ways to train so many times, each of which goes
+on where the one before it was ended, and begins anew where one has come to its end. All run in processes that are
+forked when everything is compiled. It prints a JSON object for each way; any difference of bits from a run that nobody
+ended is an error.
 """
 
 from __future__ import annotations
@@ -134,7 +135,8 @@ def check(found: dict[str, Any], whole: dict[str, Any]) -> None:
             assert found["validation"] >= max(learned)
 
 
-def main(how: str, times: int = 8) -> dict[str, Any]:
+def ended(how: str, times: int) -> dict[str, Any]:
+    """End runs; how often, and what was seen."""
     rng = np.random.default_rng(list(how.encode()))
     counts: dict[str, Any] = dict.fromkeys(("killed", "interrupted", "kept", "whole"), 0)
     with tempfile.TemporaryDirectory() as folder:
@@ -143,22 +145,23 @@ def main(how: str, times: int = 8) -> dict[str, Any]:
         second = forked(how, Path(folder), signal.SIGKILL, 600.0)
         seconds = time.monotonic() - begun
         assert second == whole
-    ended = 0  # runs that came to their end before the signal do not count
-    while ended < times or not counts["whole"]:
+    so_far = 0  # runs that came to their end before the signal do not count
+    while so_far < times or not counts["whole"]:
         with tempfile.TemporaryDirectory() as folder:
             found: dict[str, Any] | None = {"ended": True}
             while found is None or found["ended"]:
-                number = (signal.SIGINT, signal.SIGKILL)[ended % 2]
-                found = forked(how, Path(folder), number, rng.uniform(0, seconds / 2) if ended < times else 600.0)
-                ended += found is None or found["ended"]
+                number = (signal.SIGINT, signal.SIGKILL)[so_far % 2]
+                found = forked(how, Path(folder), number, rng.uniform(0, seconds / 2) if so_far < times else 600.0)
+                so_far += found is None or found["ended"]
                 counts["kept"] += bool(found and found["ended"])
                 counts["whole"] += bool(found and not found["ended"])
                 counts["killed"] += found is None and number == signal.SIGKILL
                 counts["interrupted"] += found is None and number == signal.SIGINT
                 if found is not None:
                     check(found, whole)
-    return counts | {"seconds": seconds, "phases": len(whole["history"])}
+    return counts | {"how": how, "seconds": seconds, "phases": len(whole["history"])}
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(sys.argv[1], *map(int, sys.argv[2:]))))
+    for one in sys.argv[2:]:
+        print(json.dumps(ended(one, int(sys.argv[1]))), flush=True)

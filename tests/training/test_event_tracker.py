@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 
 import event_tracker as recipe
@@ -21,13 +22,28 @@ from tests.cli.common import call
 
 S = Settings()
 SILENT = np.zeros((2, len(S.filters), S.channels))  # read-outs that command nothing
-EPISODES = *[{"frequency": 1.2, "duration": 0.8}] * 2, {"camera": "noisy", "duration": 1.2}
-SHORT = Teaching(
-    stages=tuple(
-        replace(stage, shares=shares, episodes=((2, episode),))
-        for stage, shares, episode in zip(recipe.STAGES, ((1.0, 0.5, 0.0), (0.0,), (0.0,)), EPISODES, strict=True)
+EPISODES = *[{"frequency": 1.2, "duration": 0.2}] * 2, {"camera": "noisy", "duration": 0.3}
+
+
+def short(shares: tuple[tuple[float, ...], ...], times: int) -> Teaching:
+    """So many short episodes in each round."""
+    stages = zip(recipe.STAGES, shares, EPISODES, strict=True)
+    return Teaching(
+        stages=tuple(replace(stage, shares=share, episodes=((times, episode),)) for stage, share, episode in stages)
     )
-)
+
+
+SHORT = short(((1.0, 0.5, 0.0), (0.0,), (0.0,)), 2)
+
+
+class InThisProcess(contextlib.nullcontext):
+    """Plays episodes without processes of its own, each of which would import everything anew."""
+
+    def __init__(self, *_):
+        super().__init__(self)
+
+    def map(self, function, *arguments):
+        return map(function, *arguments)
 
 
 def weights_of(spec: ControllerSpec) -> list[np.ndarray]:
@@ -49,12 +65,13 @@ def test_the_shipped_file_is_what_the_recipe_makes_of_its_weights():
     assert neurons[0] == neurons[1]
 
 
-def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_processes(tmp_path):
+def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_processes(tmp_path, monkeypatch):
     whole = recipe.teach(3, tmp_path / "whole", 2, lambda *_: None, SHORT)
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(recipe, "ProcessPoolExecutor", InThisProcess)
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
             recipe.teach(3, tmp_path / "parts", 1, interrupt, SHORT)
@@ -98,11 +115,11 @@ def test_weights_are_odd_and_those_of_least_squares_with_neighbours_kept_alike()
 
 
 def test_the_command_writes_a_file(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(load_recipe("event_tracker").teach, "__defaults__", (SHORT,))
+    monkeypatch.setattr(load_recipe("event_tracker").teach, "__defaults__", (short(((1.0,), (0.0,), (0.0,)), 1),))
     where = ["--run", tmp_path / "run", "--out", tmp_path]
     code, out, err = call(capsys, "train", "event_tracker", *where, "--seed", 2, "--workers", 1)
     assert code == 0, err
-    assert "event_tracker: 5 of 5 rounds: the target was lost in" in err
+    assert "event_tracker: 3 of 3 rounds: the target was lost in" in err
     assert "event_tracker.yaml: written. Next: snn_control run --env sim_worlds:PanTiltTracking-v0" in out
     head = (tmp_path / "event_tracker.yaml").read_text().splitlines()
     assert "# Made by: snn_control train event_tracker --seed 2" in head

@@ -7,12 +7,16 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 
+from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
 from snn_control.training import result, train, training_run
+from snn_control.training.algorithms import directions
 from snn_control.training.algorithms.imitation import ImitationSettings
-from tests.cli.common import call
+from tests.cli.common import call, no_page
+
+__all__ = ["no_page"]
 
 WIDTH, HEIGHT, MOST = 32, 16, 24
 
@@ -57,15 +61,17 @@ def sees_all(env, observation):
 
 @pytest.fixture
 def few_episodes(monkeypatch):
-    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 5)
-    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 10)
-    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 10)
+    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
+    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
+    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
+    monkeypatch.setattr(directions, "WINDOWS", 16)
 
 
-@pytest.fixture
-def file(tmp_path, capsys):
-    assert call(capsys, "new", tmp_path / "eye.yaml", "--env", ID)[0] == 0
-    return tmp_path / "eye.yaml"
+@pytest.fixture(scope="module")
+def file(tmp_path_factory):
+    path = tmp_path_factory.mktemp("eye") / "eye.yaml"
+    assert main(["new", str(path), "--env", ID]) == 0
+    return path
 
 
 SETTINGS = {
@@ -104,7 +110,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, file, how):
         assert total == expected
 
 
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "no_page")
 def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
     run = ["--teacher", "tests.training.test_events:sees_all", "--run", tmp_path / "run", "--out", tmp_path / "t.yaml"]
     assert call(capsys, "train", file, "--env", ID, *run, "--steps", 6000)[0] == 0
@@ -147,7 +153,7 @@ def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
         "batch_size": 3200,
         "total_timesteps": 200_000,
     }
-    settings = {"n_envs": 2, "n_steps": 400, "gradient_steps": 20, "batch_size": 1200, "total_timesteps": 1600}
+    settings = {"n_envs": 2, "n_steps": 400, "gradient_steps": 8, "batch_size": 1200, "total_timesteps": 1600}
     trained = train(file, ID, arguments={"dt": 0.001}, teacher=sees_all, settings=settings)
     losses = [row["loss"] for row in trained.history]
     assert losses[1] < losses[0]

@@ -15,10 +15,10 @@ from snn_control.training import train
 from snn_control.training.environments.evaluation import evaluate
 from snn_control.training.environments.vector import Interface
 from snn_control.training.schedule.learning_diagnosis import LearningDiagnosis
-from tests.cli.common import call
+from tests.cli.common import call, no_page
 from tests.training.test_train import QUICK, few_episodes, small
 
-__all__ = ["few_episodes"]
+__all__ = ["few_episodes", "no_page"]
 
 
 def looked(spec, env_id, threshold=None, phases=1):
@@ -92,7 +92,7 @@ def test_returns_that_never_change_are_said_unless_the_task_is_solved():
     assert not any("returns" in line for some in solved for line in some)
 
 
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "no_page")
 def test_the_command_says_it_on_its_way_and_at_its_end(tmp_path, capsys):
     file = changed(small("CartPole-v1"), population={"bias": -9.0}).save(tmp_path / "my.yaml")
     given = ("train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--steps", 10_300, "--json")

@@ -18,7 +18,9 @@ from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
 from snn_control.training import train, training_run
 from snn_control.training.gradients.gradient import Gradient
-from tests.cli.common import call
+from tests.cli.common import call, no_page
+
+__all__ = ["no_page"]
 
 DT, TAU = 0.005, 0.0174
 
@@ -54,7 +56,10 @@ def few_episodes(monkeypatch):
     monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
 
 
-def test_a_cart_pole_is_balanced_for_longer():
+def test_a_cart_pole_is_balanced_for_longer(monkeypatch):
+    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 10)
+    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 20)
+    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 20)
     settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 21_000}
     trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
     scores = [row["score"] for row in trained.history]
@@ -120,7 +125,7 @@ def returns_of(file, env_id, episodes):
     return returns
 
 
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "no_page")
 def test_the_command_writes_a_controller_and_says_how_good_it_is(tmp_path, capsys):
     file = small("CartPole-v1").save(tmp_path / "my.yaml")
     common = ["train", file, "--env", "CartPole-v1", "--run", tmp_path / "run", "--out", tmp_path / "trained.yaml"]
@@ -175,7 +180,7 @@ SECTION = Training(
 )
 
 
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "no_page")
 def test_the_section_of_the_file_says_what_is_trained_and_how(tmp_path, capsys):
     spec = replace(small("Pendulum-v1"), training=SECTION)
     file, out = spec.save(tmp_path / "my.yaml"), tmp_path / "trained.yaml"

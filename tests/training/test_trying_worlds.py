@@ -15,8 +15,11 @@ from snn_control.training import trainer, training_run
 from snn_control.training.environments import gymnasium_calls as calls
 from snn_control.training.environments import vector as environments
 from snn_control.training.starting_point.file_text import starting_point
-from tests.cli.common import call
+from tests.cli.common import call, no_page
 from tests.worlds.trying import Corners, Mixed
+
+__all__ = ["no_page"]
+pytestmark = pytest.mark.usefixtures("no_page")
 
 
 @pytest.fixture(autouse=True)
@@ -31,11 +34,16 @@ def _short(monkeypatch):
     monkeypatch.setattr(trainer, "LIMIT", 30)
 
 
+NEW = {}  # environment -> the file that `new` writes for it
+
+
 def trains(tmp_path, capsys, identity, *more, steps=1_000):
     """The code, report and errors of new and train."""
     file, world = tmp_path / "my.yaml", ["--env", identity, *more]
-    if not file.exists():
+    if identity not in NEW:
         assert call(capsys, "new", file, "--env", identity, "--steps", 300)[0] == 0
+        NEW[identity] = file.read_bytes()
+    file.write_bytes(NEW[identity])
     out = ["--out", tmp_path / "trained.yaml", "--run", tmp_path / "run"]
     code, text, err = call(capsys, "train", file, *world, *out, "--steps", steps, "--json")
     return code, json.loads(text) if text else None, err
