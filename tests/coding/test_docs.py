@@ -12,7 +12,7 @@ from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.engine import registry
 
-TEXT = (Path(__file__).resolve().parents[2] / "docs" / "coding.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "docs/explanation/coding.md").read_text(encoding="utf-8")
 POPULATIONS, ACTION, PLACES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 (OWN,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
