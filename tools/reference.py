@@ -193,7 +193,9 @@ def _span(value: Mapping[str, Any]) -> str:
 
 
 def _yaml(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "null" if value is None else str(value) if value != "" else '""'
 
 
 def _example(one: Mapping[str, Any]) -> str:

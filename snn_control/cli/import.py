@@ -29,8 +29,8 @@ options, with the names of each framework:
   nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)
   LIF.norm_input=true applies to one type of node, 1.reset_mechanism=zero to the node '1'.
 
---verify takes the framework's own activity, an .npz of input, hidden and output, each (steps, n), hidden (the first
-layer of neurons) and output optional: spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
+--verify takes the framework's own activity, an .npz of input and of hidden (the first layer of neurons), output, or
+both, each (steps, n): spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
 shape, (steps, channels, rows, columns), are accepted too, and a batch of one, (steps, 1, ...). If the activity differs,
 other dialects and options are tried, and identical ones are named (not with --json).
 

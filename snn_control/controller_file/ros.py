@@ -90,7 +90,8 @@ def end_kind(end: Input | Output) -> str:
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Defaults of a topic that depend on the input: an event camera's driver sends a packet each millisecond."""
+    """Defaults of a topic that depend on its end, a kind of `ONLY_WITH`, and on the message type: the driver of an
+    event camera sends a packet each millisecond."""
     if kind == OUTPUTS:
         return {"reliability": "reliable", "depth": 1}
     packets = type.startswith(("event_camera_msgs/", "event_array_msgs/"))

@@ -21,7 +21,7 @@ from ..network.graph import CONNECTIONS, Drawn
 from . import VERSION, ControllerSpec
 from .joint_limits import JointLimits
 from .keys import EVENTS_ENCODERS, INPUTS, OWN, PLACES, PLUGINS, SINGLE, Key, keys, may_be_tuned, members, types_at
-from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type
+from .ros import ONLY_WITH, OUTPUTS, TYPE, RosTopic, check_type, usual_values
 from .training import Training
 from .writing import SECTIONS
 
@@ -164,7 +164,10 @@ def _mapping(described: Any, skip: Collection[str] = ()) -> Schema:
 
 def _topics(output: bool) -> Schema:
     skip = [key for key, kinds in ONLY_WITH.items() if (OUTPUTS in kinds) != output]
-    return {"type": "object", "additionalProperties": _mapping(RosTopic, skip)}
+    topic = _mapping(RosTopic, skip)
+    for name, value in usual_values(OUTPUTS if output else "", "").items():
+        topic["properties"][name]["default"] = value
+    return {"type": "object", "additionalProperties": topic}
 
 
 def _key(described: Any, key: Key) -> Schema:

@@ -32,7 +32,7 @@ def add_to(commands: Any) -> None:
     add_recording(parser)
     text = "robust deviations above the median (default 10)"
     parser.add_argument("--deviations", type=number(0), metavar="K", default=10.0, help=text)
-    text = "events a second that a hot pixel has at least (default 10)"
+    text = "rate above which a pixel is hot [events/s] (default 10)"
     parser.add_argument("--rate", type=number(0), metavar="R", default=10.0, help=text)
     add_out(parser, "MASK.npz", "where to write the mask")
 
