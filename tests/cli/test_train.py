@@ -103,7 +103,8 @@ def test_what_a_recipe_has_no_use_for_is_refused(tmp_path, capsys, arguments, sa
     assert not (tmp_path / "run").exists()
 
 
-def test_a_recipe_is_any_python_file_with_one(tmp_path, capsys):
+def test_a_recipe_is_any_python_file_with_one(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])  # the folder of a recipe is put in front
     file = tmp_path / "mine.py"
     text = shipped("cartpole", "examples/recipes", ".py").read_text()
     file.write_text(text.replace('name="cartpole"', 'name="mine"'))
