@@ -23,6 +23,13 @@ def cell(text: str) -> str:
     return " ".join(text.replace("``", "`").split()).replace("|", "\\|").replace("<", "&lt;")
 
 
+def number(value: float) -> str:
+    """A limit, for readers: 1,000,000 or 2^63 - 1."""
+    if value == 2**63 - 1:
+        return "2^63 - 1"
+    return f"{int(value):,}" if value == int(value) else f"{value:g}"
+
+
 def table(head: str, rows: list[tuple[str, ...]]) -> str:
     lines = [f"| {head} |", "|" + "---|" * len(head.split("|"))]
     return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)]) + "\n"
@@ -96,7 +103,7 @@ def parameters(node: str) -> str:
     rows = []
     for name, one in made.PARAMETERS.items():
         kind = {bool: "bool", int: "int", float: "double", str: "string"}[type(one.default)]
-        span = f", {one.low:g} to {one.high:g}" if one.low is not None else ""
+        span = f", {number(one.low)} to {number(one.high)}" if one.low is not None else ""
         span += f": {', '.join(one.words)}" if one.words else ""
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
         shown = "needed" if one.required else "empty" if default == "" else f"`{default}`"
@@ -189,7 +196,7 @@ def _named(reference: str) -> str:
 
 def _span(value: Mapping[str, Any]) -> str:
     words = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}
-    return " ".join(f"{word} {value[key]:g}" for key, word in words.items() if key in value)
+    return " ".join(f"{word} {number(value[key])}" for key, word in words.items() if key in value)
 
 
 def _yaml(value: Any) -> str:
