@@ -62,7 +62,7 @@ EXTRAS["test"] = [
     "ruff>=0.6",
     "types-PyYAML",
 ]
-EXTRAS["docs"] = ["furo", "myst-parser>=4.0", "sphinx>=8.1", "sphinx-autodoc-typehints>=3.0", "sphinx-copybutton>=0.5"]
+EXTRAS["docs"] = ["furo", "myst-parser>=4.0", "sphinx>=8.1", "sphinx-copybutton>=0.5"]
 # what the tests that `make test` skips need
 EXTRAS["test-all"] = [*EXTRAS["ray"], *EXTRAS["tensorboard"], *EXTRAS["decoders"], "gymnasium[box2d]"]
 # for the tests with event_camera_msgs and its like, where no distribution brings them; needs a C and C++ compiler

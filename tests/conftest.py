@@ -27,6 +27,25 @@ settings.register_profile("repeatable", derandomize=True, database=None, deadlin
 settings.load_profile("repeatable")
 
 
+@pytest.fixture
+def few_episodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validations and evaluations of a training as short as can be."""
+    for name, episodes in (("VALIDATION", 3), ("COMPARISON", 4), ("EVALUATION", 4)):
+        monkeypatch.setattr(f"snn_control.training.training_run.{name}_EPISODES", episodes)
+
+
+@pytest.fixture
+def few_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`evolve` finds its directions in few windows."""
+    monkeypatch.setattr("snn_control.training.algorithms.directions.WINDOWS", 16)
+
+
+@pytest.fixture
+def no_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``train`` ends without its page, at which only tests/cli/test_training_page.py looks."""
+    monkeypatch.setattr("snn_control.cli.training_page.make_page", lambda *_: None)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """``-m timed``: files without such a test are not even imported."""
     if config.option.markexpr == "timed" and collection_path.suffix == ".py":

@@ -11,15 +11,12 @@ from snn_control.controller_file import parse_spec
 from snn_control.controller_file.reader import Loader
 from snn_control.errors import DescriptionError, InputError
 from snn_control.gym_adapter.flat import flat_environment, flattened, unflattened
-from snn_control.training import train, training_run
-from snn_control.training.algorithms import directions
+from snn_control.training import train
 from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.starting_point.file_text import starting_point
-from tests.cli.common import call, no_page
+from tests.cli.common import call
 from tests.training.test_starting_point import made
 from tests.worlds.odd import Odd
-
-__all__ = ["no_page"]
 
 NESTED = S.Dict(
     {
@@ -100,15 +97,7 @@ def test_a_part_that_has_the_name_itself_is_the_one():
     assert flattened({"a_b": 1, "a": {"b": 2}}) == {"a_b": 1, "a": {"b": 2}}
 
 
-@pytest.fixture
-def few_episodes(monkeypatch):
-    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
-    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
-    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
-    monkeypatch.setattr(directions, "WINDOWS", 16)
-
-
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "few_windows")
 def test_a_teacher_sees_what_the_environment_gives(tmp_path):
     seen = []
 
@@ -130,7 +119,7 @@ def test_parts_that_are_no_numbers_are_not_seen_and_the_file_says_so():
     assert sorted(one.name for one in spec.inputs) == sorted(set(NAMES) - {"said", "arm_camera_count"})
 
 
-@pytest.mark.usefixtures("few_episodes", "no_page")
+@pytest.mark.usefixtures("few_episodes", "few_windows", "no_page")
 def test_it_is_trained_and_run_by_the_command_line(tmp_path, capfd):
     file, out = tmp_path / "one.yaml", tmp_path / "trained.yaml"
     env = "tests.test_flat:Nested-v0"

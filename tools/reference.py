@@ -54,9 +54,7 @@ def commands() -> str:
     ]
     parts = [COMMANDS_HEAD, table("command | does", summary)]
     for name, one, _ in found:
-        parts.append(
-            f"\n## {name}\n\n{one.description}\n\n```\n{one.format_usage().removeprefix('usage: ').strip()}\n```\n"
-        )
+        parts.append(f"\n## {name}\n\n{one.description}\n")
         rows = [_option(action) for action in one._actions if not isinstance(action, HIDDEN)]
         if rows:
             parts.append("\n" + table("argument | default | meaning", rows))
@@ -151,7 +149,7 @@ def keys() -> str:
 
 def _section(title: str, one: Mapping[str, Any]) -> str:
     text = cell(one.get("description", ""))
-    return f"\n## {title}\n\n{text + chr(10) + chr(10) if text else ''}{_keys_of(one)}\n{_example(one)}"
+    return f"\n## {title}\n\n{text + chr(10) + chr(10) if text else ''}{_keys_of(one)}"
 
 
 def _keys_of(one: Mapping[str, Any]) -> str:
@@ -205,32 +203,6 @@ def _yaml(value: Any) -> str:
     return "null" if value is None else str(value) if value != "" else '""'
 
 
-def _example(one: Mapping[str, Any]) -> str:
-    """The needed keys, and a few others, with values that are allowed."""
-    pairs, needed = [], set(one.get("required", ()))
-    for name, value in one.get("properties", {}).items():
-        if "const" in value:
-            pairs.append((name, _yaml(value["const"])))
-        elif name in needed or ("default" in value and len(pairs) < 3 and value["default"] not in (None, [], {})):
-            pairs.append((name, _yaml(value["default"]) if "default" in value else _some(value)))
-    return "```yaml\n" + "".join(f"{name}: {value}\n" for name, value in pairs) + "```\n" if pairs else ""
-
-
-def _some(value: Mapping[str, Any]) -> str:
-    if "enum" in value:
-        return _yaml(value["enum"][0])
-    if "$ref" in value:
-        return "{...}" if _named(value["$ref"]) not in ("array", "tunable") else "[0.0, 1.0]"
-    if choices := value.get("anyOf") or value.get("oneOf"):
-        return _some(choices[0])
-    if value.get("type") == "array":
-        return f"[{', '.join([_some(value.get('items', {}))] * value.get('minItems', 1))}]"
-    least = max(value.get("minimum", 0), value.get("exclusiveMinimum", 0))
-    return {"string": "name", "boolean": "true", "integer": f"{least + 1:g}", "number": f"{least + 0.1:g}"}.get(
-        value.get("type", ""), "{...}"
-    )
-
-
 # kernels ---------------------------------------------------------------------------------------------------------
 KERNELS_HEAD = """# Kernels
 
@@ -257,10 +229,39 @@ def kernels() -> str:
     return "".join(page)
 
 
+# classes ---------------------------------------------------------------------------------------------------------
+TABLE = re.compile(r"(<!-- ([\w.]+)\.(\w+) -->\n)((?:\|.*\n)*)")
+
+
+def api(page: str) -> str:
+    """The page of classes with the tables of their public members, each after ``<!-- module.Class -->``."""
+    return TABLE.sub(lambda found: found[1] + members(found[2], found[3]), page)
+
+
+def members(module: str, name: str) -> str:
+    """The public members of a class, in the order of its source."""
+    found = vars(getattr(importlib.import_module(module), name)).items()
+    public = [(n, m) for n, m in found if not n.startswith("_")]
+    rows = [_member(n, m) for n, m in public if isinstance(m, property) or callable(getattr(m, "__func__", m))]
+    return table("member | does", rows)
+
+
+def _member(name: str, member: Any) -> tuple[str, str]:
+    """A member as a call, and the first sentence of its docstring."""
+    function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
+    call = name
+    if not isinstance(member, property):
+        arguments = list(inspect.signature(function).parameters.values())[not isinstance(member, staticmethod) :]
+        call += "(" + ", ".join(str(p.replace(annotation=p.empty)) for p in arguments) + ")"
+    text = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
+    return f"`{call}`", re.split(r"(?<!\.\w)\. (?=[A-Z`])", text)[0].replace("``", "`").rstrip(".")
+
+
 #: pages that are committed -> what they are made of
 COMMITTED = {
     REFERENCE / "cli.md": lambda page: commands(),
     REFERENCE / "nodes.md": nodes,
+    REFERENCE / "api.md": api,
 }
 #: pages that are written when the site is built
 BUILT = {"keys.md": keys, "kernels.md": kernels}

@@ -1,6 +1,5 @@
 """Helpers of the tests of commands."""
 
-import pytest
 import yaml
 
 from snn_control.cli import main
@@ -28,9 +27,3 @@ def described(folder, **more):
     path = folder / "controller.yaml"
     path.write_text(yaml.safe_dump(values | more))
     return path
-
-
-@pytest.fixture
-def no_page(monkeypatch):
-    """``train`` ends without its page, at which only tests/cli/test_training_page.py looks."""
-    monkeypatch.setattr("snn_control.cli.training_page.make_page", lambda *_: None)

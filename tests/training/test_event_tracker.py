@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import replace
 
 import event_tracker as recipe
@@ -36,16 +35,6 @@ def short(shares: tuple[tuple[float, ...], ...], times: int) -> Teaching:
 SHORT = short(((1.0, 0.5, 0.0), (0.0,), (0.0,)), 2)
 
 
-class InThisProcess(contextlib.nullcontext):
-    """Plays episodes without processes of its own, each of which would import everything anew."""
-
-    def __init__(self, *_):
-        super().__init__(self)
-
-    def map(self, function, *arguments):
-        return map(function, *arguments)
-
-
 def weights_of(spec: ControllerSpec) -> list[np.ndarray]:
     """Weights of the read-outs, with each time constant."""
     projections = spec.network.projections
@@ -65,13 +54,12 @@ def test_the_shipped_file_is_what_the_recipe_makes_of_its_weights():
     assert neurons[0] == neurons[1]
 
 
-def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_processes(tmp_path, monkeypatch):
+def test_a_run_that_is_ended_goes_on_to_the_same_bits_with_any_number_of_processes(tmp_path):
     whole = recipe.teach(3, tmp_path / "whole", 2, lambda *_: None, SHORT)
 
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(recipe, "ProcessPoolExecutor", InThisProcess)
     for _ in range(4):
         with pytest.raises(KeyboardInterrupt):
             recipe.teach(3, tmp_path / "parts", 1, interrupt, SHORT)

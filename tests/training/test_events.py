@@ -11,12 +11,9 @@ from snn_control.cli import main
 from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.errors import DescriptionError
-from snn_control.training import result, train, training_run
-from snn_control.training.algorithms import directions
+from snn_control.training import result, train
 from snn_control.training.algorithms.imitation import ImitationSettings
-from tests.cli.common import call, no_page
-
-__all__ = ["no_page"]
+from tests.cli.common import call
 
 WIDTH, HEIGHT, MOST = 32, 16, 24
 
@@ -59,14 +56,6 @@ def sees_all(env, observation):
     return np.clip([5 * env.away], -1, 1)
 
 
-@pytest.fixture
-def few_episodes(monkeypatch):
-    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
-    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
-    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
-    monkeypatch.setattr(directions, "WINDOWS", 16)
-
-
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("eye") / "eye.yaml"
@@ -83,7 +72,7 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("how", SETTINGS)
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "few_windows")
 def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, file, how):
     def once(run, stop=0):
         def progress(phase):
@@ -110,7 +99,7 @@ def test_a_run_that_was_ended_goes_on_to_the_same_bits(tmp_path, file, how):
         assert total == expected
 
 
-@pytest.mark.usefixtures("few_episodes", "no_page")
+@pytest.mark.usefixtures("few_episodes", "few_windows", "no_page")
 def test_a_teacher_that_sees_more_is_imitated(tmp_path, file, capsys):
     run = ["--teacher", "tests.training.test_events:sees_all", "--run", tmp_path / "run", "--out", tmp_path / "t.yaml"]
     assert call(capsys, "train", file, "--env", ID, *run, "--steps", 6000)[0] == 0
@@ -138,7 +127,7 @@ def test_a_memory_that_would_not_fit_is_refused(file, monkeypatch):
         train(file, ID, how="sac", settings={"buffer_size": 100_000_000})
 
 
-@pytest.mark.usefixtures("few_episodes")
+@pytest.mark.usefixtures("few_episodes", "few_windows")
 def test_of_short_steps_leaky_pictures_are_kept(tmp_path, capsys):
     """A file for a camera in steps of 1 ms: a recurrent layer behind pictures, trained in sequences of 200 steps."""
     file = tmp_path / "fast.yaml"

@@ -15,7 +15,7 @@ from snn_control.training.algorithms.evolution import FACTOR, EvolutionSettings,
 from snn_control.training.algorithms.gains import Gains
 from snn_control.training.gradients.parameters import Parameters
 from tests.training.interrupted import upright
-from tests.training.test_train import DT, few_episodes, small  # noqa: F401
+from tests.training.test_train import DT, small
 
 
 def test_gains_divide_ranges_and_change_nothing_else(monkeypatch):

@@ -15,10 +15,8 @@ from snn_control.training import train
 from snn_control.training.environments.evaluation import evaluate
 from snn_control.training.environments.vector import Interface
 from snn_control.training.schedule.learning_diagnosis import LearningDiagnosis
-from tests.cli.common import call, no_page
-from tests.training.test_train import QUICK, few_episodes, small
-
-__all__ = ["few_episodes", "no_page"]
+from tests.cli.common import call
+from tests.training.test_train import QUICK, small
 
 
 def looked(spec, env_id, threshold=None, phases=1):

@@ -11,9 +11,7 @@ import pytest
 from snn_control.errors import DescriptionError
 from snn_control.training import train, training_run
 from snn_control.training.progress import locked_folder
-from tests.training.test_train import QUICK, few_episodes, small
-
-__all__ = ["few_episodes"]
+from tests.training.test_train import QUICK, small
 
 
 def trained(run, stop=9):

@@ -16,11 +16,9 @@ from snn_control.controller import Controller
 from snn_control.controller_file import Limits, Surrogate, Training, load_spec
 from snn_control.errors import DescriptionError
 from snn_control.network import LI, LIF, Normal
-from snn_control.training import train, training_run
+from snn_control.training import train
 from snn_control.training.gradients.gradient import Gradient
-from tests.cli.common import call, no_page
-
-__all__ = ["no_page"]
+from tests.cli.common import call
 
 DT, TAU = 0.005, 0.0174
 
@@ -48,18 +46,7 @@ def small(env_id, squash=True, **arguments):
 QUICK = {"n_envs": 4, "n_steps": 64, "rollouts": 1, "total_timesteps": 768}
 
 
-@pytest.fixture
-def few_episodes(monkeypatch):
-    """Validations and evaluations as short as can be."""
-    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 3)
-    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 4)
-    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 4)
-
-
-def test_a_cart_pole_is_balanced_for_longer(monkeypatch):
-    monkeypatch.setattr(training_run, "VALIDATION_EPISODES", 10)
-    monkeypatch.setattr(training_run, "COMPARISON_EPISODES", 20)
-    monkeypatch.setattr(training_run, "EVALUATION_EPISODES", 20)
+def test_a_cart_pole_is_balanced_for_longer():
     settings = {"n_envs": 8, "rollouts": 10, "total_timesteps": 21_000}
     trained = train(small("CartPole-v1"), "CartPole-v1", seed=3, settings=settings)
     scores = [row["score"] for row in trained.history]

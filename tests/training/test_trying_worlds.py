@@ -15,10 +15,9 @@ from snn_control.training import trainer, training_run
 from snn_control.training.environments import gymnasium_calls as calls
 from snn_control.training.environments import vector as environments
 from snn_control.training.starting_point.file_text import starting_point
-from tests.cli.common import call, no_page
+from tests.cli.common import call
 from tests.worlds.trying import Corners, Mixed
 
-__all__ = ["no_page"]
 pytestmark = pytest.mark.usefixtures("no_page")
 
 

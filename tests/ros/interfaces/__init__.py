@@ -113,7 +113,9 @@ def _build(package: str, folder: Path, wheels: Path, to: Path) -> subprocess.Pop
 
 def prefix() -> Path:
     """The folder that the packages are installed in; built at the first call. Raises Unavailable."""
-    cache = (usable_folder() or Path(tempfile.gettempdir())) / "interfaces"
+    if (folder := usable_folder()) is None:
+        raise Unavailable("there is no folder of this user to keep them in")
+    cache = folder / "interfaces"
     done = cache / _digest()
     if done.is_dir():
         return done
