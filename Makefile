@@ -11,7 +11,7 @@ export AMENT_PREFIX_PATH := $(VIRTUAL_ENV)
 export PATH := $(VIRTUAL_ENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-all docs bench fuzz faults soak arm lint style format setup clean
+.PHONY: help demo test test-all docs dist bench fuzz faults soak arm lint style format setup clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -31,6 +31,11 @@ docs: $(VENV)/.stamp-docs ## the site of the documentation: build/docs/index.htm
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs build/docs
 	@echo "build/docs/index.html"
 
+dist: $(VENV)/.stamp-test ## the wheel and the source package, in dist/, tried in a new environment
+	rm -rf dist build/lib build/bdist.*
+	$(BIN)/python -m build --quiet --outdir dist .
+	tools/try_wheel.sh dist/*.whl
+
 bench: $(VENV)/.stamp-test ## timing of the engine, the loop and the way through ROS on this machine
 	$(BIN)/python -m benchmarks
 
@@ -48,12 +53,13 @@ soak: $(VENV)/.stamp-test ## a controller node at 1 kHz with recording on, 15 mi
 arm: $(VENV)/.stamp-test ## controllers on 64-bit ARM under emulation: the same bits (needs qemu-user, gcc-aarch64-linux-gnu)
 	@$(BIN)/python -m tests.engine.aarch64
 
-lint: style ## ruff check, ruff format --check, mypy
+lint: style ## ruff, the language of docs and docstrings, mypy
 	$(BIN)/python -m mypy
 
 style: $(VENV)/.stamp-test # the quick part of lint; mypy is one of the tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/python -m tools.prose
 
 format: $(VENV)/.stamp-test ## let ruff put the sources in order
 	$(BIN)/ruff check --fix .

@@ -53,9 +53,11 @@ EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
 EXTRAS["decoders"] = ["evutils", "faery", "rosbags", "dv-processing"]  # that ours are compared with
 EXTRAS["test"] = [
     "brian2>=2.9",
+    "build>=1.2",
     "jsonschema>=3.2",
     "hypothesis>=6.100",
     "mypy>=1.10",
+    "proselint>=0.16",
     "pytest>=8.0",
     "pytest-timeout>=2.3",
     "pytest-xdist>=3.7",

@@ -1,20 +1,66 @@
-"""A Sphinx extension: the pages of `tools.reference` that are not committed are written when the site is built."""
+"""A Sphinx extension: writes the generated pages of the reference, and prepares docstrings for autodoc.
+
+Pages of `tools.reference` that are not committed are written when the site is built. In docstrings, a line
+``name : meaning`` outside of NumPy's sections describes a parameter or a field.
+"""
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from tools.reference import BUILT
+
+#: first part of a name -> where the documentation of this package says what it is
+ELSEWHERE = {
+    "numpy": "https://numpy.org/doc/stable/reference/generated/{name}.html",
+    "gymnasium": "https://gymnasium.farama.org/search.html?q={name}",
+    "rclpy": "https://docs.ros.org/en/rolling/p/rclpy/search.html?q={name}",
+    "nir": "https://neuroir.org/docs/search.html?q={name}",
+    "pathlib": "https://docs.python.org/3/library/pathlib.html#{name}",
+    "collections": "https://docs.python.org/3/library/collections.abc.html#{name}",
+    "typing": "https://docs.python.org/3/library/typing.html#{name}",
+}
+FIELD = re.compile(r"^(\w+(?:, \w+)*) : (.*)$")
 
 
 def write(app: Any) -> None:
     for name, make in BUILT.items():
         path, text = Path(app.srcdir, "reference", name), make()
         if not path.exists() or path.read_text("utf-8") != text:  # an unchanged page is not read again
+            path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
+
+
+def fields(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
+    """Change ``name : meaning`` to a field of reStructuredText; its indented lines belong to it."""
+    made: list[str] = []
+    for line in (re.sub(r"\|(?=\S)", r"\\|", line) for line in lines):
+        found = FIELD.match(line)
+        if not found:
+            made.append(line)
+            continue
+        if made and made[-1] and not made[-1].startswith((":param", " ")):
+            made.append("")
+        made += [f":param {one}: {found[2]}" for one in found[1].split(", ")]
+    lines[:] = made
+
+
+def link(app: Any, env: Any, node: Any, text: Any) -> Any:
+    """A link to the documentation of another package, for names that autodoc found in annotations."""
+    name = node.get("reftarget", "")
+    address = ELSEWHERE.get(name.partition(".")[0])
+    if address is None or "." not in name:
+        return None
+    made = nodes.reference("", "", internal=False, refuri=address.format(name=name))
+    made.append(text)
+    return made
 
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", write)
+    app.connect("autodoc-process-docstring", fields, priority=100)  # before napoleon
+    app.connect("missing-reference", link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -14,9 +14,9 @@ from tools import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
-EXAMPLES = {
-    page: re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.DOTALL | re.MULTILINE) for page in PAGES
-}
+#: a block of code after a comment that says why it is not run, or to which file it belongs
+BLOCK = re.compile(r"^(?:<!-- (not run|file): (.*?) -->\n)?```(python|bash|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 
 QUOTED = {"docs/tutorials/own_neuron.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
 
@@ -36,18 +36,43 @@ def test_every_relative_link_leads_to_a_file(page):
 
 def test_links_and_examples_are_found():
     assert "](docs/howto/nir.md)" in PAGES[0].read_text("utf-8")
-    assert len(EXAMPLES[ROOT / "docs" / "coming_from.md"]) >= 3
+    assert len(EXAMPLES[ROOT / "docs" / "reference" / "api.md"]) >= 3
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if EXAMPLES[page] and name(page) not in QUOTED], ids=name)
+def test_every_block_has_a_language():
+    for page in PAGES:
+        fences = re.findall(r"^```(.*)$", page.read_text("utf-8"), re.MULTILINE)
+        assert "" not in fences[::2], f"{name(page)}: a block of code needs a language, e.g. text"
+
+
+def program(page):
+    """A Python program that does what a reader of the page does, from top to bottom."""
+    lines = ["import subprocess", "from pathlib import Path"]
+    for mark, text, language, code in EXAMPLES[page]:
+        if mark == "file":
+            lines.append(f"Path({text!r}).write_text({code!r})")
+        elif mark or language == "yaml":
+            assert mark != "not run" or text, "say why it is not run"
+        elif language == "bash":
+            lines.append(f"subprocess.run(['bash', '-ec', {code!r}], check=True, stdout=subprocess.DEVNULL)")
+        else:
+            lines.append(code)
+    return "\n".join(lines)
+
+
+RUN = [page for page in PAGES if name(page) not in QUOTED and len(program(page).splitlines()) > 2]
+
+
+@pytest.mark.parametrize("page", RUN, ids=name)
 def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
     """In a separate process and folder: some examples register encoders and rules, some write files."""
     shutil.copytree(ROOT / "config", tmp_path / "config")
-    if "gymnasium" in "".join(EXAMPLES[page]):
+    if "gymnasium" in program(page):
         pytest.importorskip("gymnasium")
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
-    done = subprocess.run([sys.executable, "-W", "error", "-c", "\n".join(EXAMPLES[page])], cwd=tmp_path, timeout=240,
-                          capture_output=True, text=True, env=os.environ | {"PYTHONPATH": path})  # fmt: skip
+    env = os.environ | {"PYTHONPATH": path, "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program(page)], cwd=tmp_path, timeout=240,
+                          capture_output=True, text=True, env=env)  # fmt: skip
     assert done.returncode == 0, done.stderr
 
 

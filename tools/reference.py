@@ -4,12 +4,15 @@ committed; the others are written when the site is built (docs/declared.py)."""
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib
 import inspect
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from .key_examples import KeyExamples
 
 REFERENCE = Path(__file__).resolve().parents[1] / "docs" / "reference"
 NODES = {
@@ -114,7 +117,8 @@ KEYS_HEAD = """# Keys of a controller file
 
 Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
 brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be
-`{value: ..., tunable: [low, high]}`.
+`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of a controller that ships, of a
+template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
 """
 
 
@@ -122,45 +126,41 @@ def keys() -> str:
     from snn_control.controller_file.schema import schema
 
     whole = schema()
-    parts = [KEYS_HEAD, "\n## The file\n\n", _keys_of(whole)]
-    for name, text in (("inputs", "inputs.NAME"), ("outputs", "outputs.NAME")):
+    shown = KeyExamples(whole)
+    sections: list[tuple[str, Mapping[str, Any]]] = [("The file", whole)]
+    for name in ("inputs", "outputs"):
         one = whole["properties"][name]["additionalProperties"]
         for variant in one.get("oneOf", [one]):
             kind = variant["properties"].get("kind", {}).get("const")
-            parts.append(_section(f"{text}" + (f", kind: {kind}" if kind else ""), variant))
+            sections.append((f"{name}.NAME" + (f", kind: {kind}" if kind else ""), variant))
     network = whole["properties"]["network"]["else"]["properties"]
-    parts.append(_section("network, from a NIR file", whole["properties"]["network"]["then"]))
-    parts.append(_section("network.populations.NAME", network["populations"]["additionalProperties"]))
-    parts.append(_section("network.projections[k]", network["projections"]["items"]))
-    for name in ("guard", "training"):
-        parts.append(_section(name, whole["properties"][name]))
-    for name in ("inputs", "outputs"):
-        parts.append(
-            _section(f"ros.{name}.NAME", whole["properties"]["ros"]["properties"][name]["additionalProperties"])
-        )
+    sections.append(("network, from a NIR file", whole["properties"]["network"]["then"]))
+    sections.append(("network.populations.NAME", network["populations"]["additionalProperties"]))
+    sections.append(("network.projections[k]", network["projections"]["items"]))
+    sections += [(name, whole["properties"][name]) for name in ("guard", "training")]
+    for name, one in whole["properties"]["ros"]["properties"].items():
+        sections.append((f"ros.{name}.NAME", one["additionalProperties"]))
     for place, definition in whole["$defs"].items():
         variants = definition.get("oneOf", [definition] if "properties" in definition else [])
         for variant in variants:
             kind = variant.get("properties", {}).get("type", {}).get("const")
             if kind or not definition.get("oneOf"):
-                parts.append(_section(f"{place.replace('_', ' ')}" + (f": {kind}" if kind else ""), variant))
-    return "".join(parts)
+                sections.append((place.replace("_", " ") + (f": {kind}" if kind else ""), variant))
+    return KEYS_HEAD + "".join(_section(title, one, shown) for title, one in sections)
 
 
-def _section(title: str, one: Mapping[str, Any]) -> str:
-    text = cell(one.get("description", ""))
-    return f"\n## {title}\n\n{text + chr(10) + chr(10) if text else ''}{_keys_of(one)}"
-
-
-def _keys_of(one: Mapping[str, Any]) -> str:
-    needed = one.get("required", ())
+def _section(title: str, one: Mapping[str, Any], shown: KeyExamples) -> str:
+    text, needed = cell(one.get("description", "")), one.get("required", ())
     rows = []
     for name, value in one.get("properties", {}).items():
         if "const" in value and name in ("type", "kind"):
             continue
         default = "needed" if name in needed else f"`{_yaml(value['default'])}`" if "default" in value else ""
-        rows.append((f"`{name}`", cell(_type(value)), default, cell(value.get("description", ""))))
-    return table("key | type, range | default | meaning", rows) if rows else ""
+        example = shown.of(one, name)
+        rows.append((f"`{name}`", cell(_type(value)), default, cell(f"`{example}`") if example else "",
+                     cell(value.get("description", ""))))  # fmt: skip
+    body = table("key | type, range | default | example | meaning", rows) if rows else ""
+    return f"\n## {title}\n\n{text + chr(10) + chr(10) if text else ''}{body}"
 
 
 def _type(value: Mapping[str, Any]) -> str:
@@ -181,9 +181,8 @@ def _type(value: Mapping[str, Any]) -> str:
         return " ".join(filter(None, ["whole number" if kind == "integer" else "number", _span(value)]))
     if kind == "array":
         count = value.get("minItems")
-        inner = _type(value.get("items", {}))
-        some = f"{count} of " if count and count == value.get("maxItems") else "list of "
-        return some + (inner or "values")
+        inner = re.sub(r"\b(number|array|mapping|text)\b", r"\1s", _type(value.get("items", {})))
+        return (f"{count} " if count and count == value.get("maxItems") else "list of ") + (inner or "values")
     return {"string": "text", "boolean": "true or false", "object": "mapping", "null": "null"}.get(kind, kind)
 
 
@@ -230,41 +229,32 @@ def kernels() -> str:
 
 
 # classes ---------------------------------------------------------------------------------------------------------
-TABLE = re.compile(r"(<!-- ([\w.]+)\.(\w+) -->\n)((?:\|.*\n)*)")
+#: modules whose public names have entries on the site
+PUBLIC = (
+    "snn_control.controller", "snn_control.controller_file", "snn_control.network.neurons", "snn_control.network.graph",
+    "snn_control.network.connectors", "snn_control.network.convolution", "snn_control.network.distance",
+    "snn_control.network.distributions", "snn_control.network.plasticity", "snn_control.coding.inputs",
+    "snn_control.coding.encoders", "snn_control.coding.filters", "snn_control.coding.outputs",
+    "snn_control.events", "snn_control.nef", "snn_control.nir", "snn_control.realtime.loop", "snn_control.training",
+    "snn_control.record", "snn_control.report", "snn_control.testing", "snn_control.gym_adapter.flat",
+    "snn_control.gym_adapter.spaces", "snn_control.engine.lowering", "snn_control.findings", "snn_control.errors",
+    "sim_worlds.core", "sim_worlds.sensors.event_camera",
+)  # fmt: skip
 
 
-def api(page: str) -> str:
-    """The page of classes with the tables of their public members, each after ``<!-- module.Class -->``."""
-    return TABLE.sub(lambda found: found[1] + members(found[2], found[3]), page)
-
-
-def members(module: str, name: str) -> str:
-    """The public members of a class, in the order of its source."""
-    found = vars(getattr(importlib.import_module(module), name)).items()
-    public = [(n, m) for n, m in found if not n.startswith("_")]
-    rows = [_member(n, m) for n, m in public if isinstance(m, property) or callable(getattr(m, "__func__", m))]
-    return table("member | does", rows)
-
-
-def _member(name: str, member: Any) -> tuple[str, str]:
-    """A member as a call, and the first sentence of its docstring."""
-    function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(member, "__func__", member))
-    call = name
-    if not isinstance(member, property):
-        arguments = list(inspect.signature(function).parameters.values())[not isinstance(member, staticmethod) :]
-        call += "(" + ", ".join(str(p.replace(annotation=p.empty)) for p in arguments) + ")"
-    text = " ".join((inspect.getdoc(function) or "").partition("\n\n")[0].split())
-    return f"`{call}`", re.split(r"(?<!\.\w)\. (?=[A-Z`])", text)[0].replace("``", "`").rstrip(".")
+def module(name: str) -> str:
+    """The page of a module, which autodoc fills."""
+    return f"# {name}\n\n```{{eval-rst}}\n.. automodule:: {name}\n```\n"
 
 
 #: pages that are committed -> what they are made of
 COMMITTED = {
     REFERENCE / "cli.md": lambda page: commands(),
     REFERENCE / "nodes.md": nodes,
-    REFERENCE / "api.md": api,
 }
 #: pages that are written when the site is built
 BUILT = {"keys.md": keys, "kernels.md": kernels}
+BUILT |= {f"api/{name}.md": functools.partial(module, name) for name in PUBLIC}
 
 
 def main() -> None:
