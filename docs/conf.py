@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # rosdoc2 executes a copy, and sets the path itself
+# rosdoc2 executes this file in a folder of its own, and adds the package to the path
+FOLDERS = (*Path(__file__).resolve().parents, *map(Path, sys.path))
+ROOT = next(folder for folder in FOLDERS if (folder / "package.xml").is_file())
+sys.path[:0] = [str(ROOT), str(ROOT / "docs")]
 
-import snn_control  # noqa: E402
-
-sys.path.insert(1, str(Path(snn_control.__file__).resolve().parents[1] / "docs"))
+from snn_control import __version__  # noqa: E402
 
 project = "snn_control"
 author = copyright = "snn_control contributors"
-version = release = snn_control.__version__
+version = release = __version__
 
 extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_parser", "sphinx_copybutton", "declared"]
 root_doc = "index"
