@@ -21,8 +21,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from snn_control.engine.code_cache import usable_folder
-
 ROOT = Path(__file__).resolve().parents[1]
 WORKERS = len(os.sched_getaffinity(0)) + 1  # tests of nodes wait more than they compute
 PHASES = (
@@ -46,9 +44,11 @@ def environment(home: Path) -> dict[str, str]:
         if there.exists():
             (home / here).symlink_to(there)
     kept = {name: value for name, value in os.environ.items() if name not in ELSEWHERE}
+    # as in `snn_control.engine.code_cache`, whose import starts threads: these would take the signals that `group` blocks
+    compiled = os.environ.get("SNN_CONTROL_CACHE")
+    compiled = compiled or str(Path(os.environ.get("XDG_CACHE_HOME") or before / ".cache") / "snn_control")
     # the hundreds of processes that tests start would otherwise each compile all their modules
-    kept["SNN_CONTROL_CACHE"] = str(usable_folder() or home / ".cache" / "snn_control")
-    return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode")}
+    return kept | {"HOME": str(home), "PYTHONPYCACHEPREFIX": str(home / "bytecode"), "SNN_CONTROL_CACHE": compiled}
 
 
 def stop(number: int, frame: object) -> None:

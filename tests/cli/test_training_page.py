@@ -19,9 +19,7 @@ from snn_control.report.training_page import draw_learning
 from snn_control.training import train
 from tests.cli.common import call
 from tests.report.test_report import Page
-from tests.training.test_train import QUICK, few_episodes, small
-
-__all__ = ["few_episodes"]
+from tests.training.test_train import QUICK, small
 
 
 class Drawn(gymnasium.Env):

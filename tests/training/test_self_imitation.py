@@ -15,9 +15,7 @@ from snn_control.training.environments.gymnasium_calls import make
 from snn_control.training.environments.vector import VectorEnv
 from snn_control.training.gradients.parameters import DEFAULT, Parameters
 from snn_control.training.gradients.student import heads_of
-from tests.training.test_train import few_episodes, small
-
-__all__ = ["few_episodes"]
+from tests.training.test_train import small
 
 
 @pytest.fixture
