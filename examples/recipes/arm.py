@@ -92,7 +92,7 @@ RECIPE = Recipe(
     settings=tuple({"load": load} for load in (0.5, 2.5)),
     horizon=10_000,
     score=cost,
-    comment="An arm of two joints: PD, and 1,000 LIF that learn by PES which torques arm and load ask for.",
+    comment="An arm of two joints: PD torques, and torques for arm and load that 1,000 LIF learn by PES.",
 )
 
 if __name__ == "__main__":

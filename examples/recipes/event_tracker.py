@@ -307,7 +307,7 @@ def teach(
 
 RECIPE = TaughtRecipe(
     "event_tracker",
-    "Pan-tilt head with an event camera: 6,656 CubaLIF see, 82 LIF feel the head's velocity.",
+    "Pan-tilt head with an event camera: 6,656 CubaLIF for the events, 82 LIF for the head's velocity.",
     WORLD,
     teach,
 )
