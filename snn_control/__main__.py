@@ -1,4 +1,4 @@
-"""``python -m snn_control`` is the command ``snn_control``, also where the folder of commands is not in PATH."""
+"""Runs the command ``snn_control`` as ``python -m snn_control``, even if the folder of commands is not in PATH."""
 
 import sys
 

@@ -1,16 +1,16 @@
-"""The errors that snn_control raises.
+"""Errors of snn_control, and helpers for their messages.
 
 SnnControlError
 ├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
-│   └── BuildError        the description is right by itself but cannot become a Program
+│   └── BuildError        the description by itself is right but cannot become a Program
 ├── ProgramError          a saved Program or State does not fit (schema, hash, size)
 ├── InputError            a value given to a running controller has the wrong shape or type
-└── RuntimeFault          what only a running system can show (no rights, no topic, a time-out)
+└── RuntimeFault          a fault that only a running system shows (no rights, no topic, a time-out)
 
 `CacheWarning` is not an error: it says why a start is slow, and how to make it faster.
 
-A message is one line: ``path = value: rule; fix``, without the value if there is none. The command line prints it
-and exits with code 2, or with 1 for a RuntimeFault.
+A message is one line: ``path = value: rule; fix``, without the value if there is none. The command line prints it and
+exits with code 2, or with 1 for a RuntimeFault.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ __all__ = [
     "message_of", "nearest", "within",
 ]  # fmt: skip
 
-#: value of an error about something that is missing, or cannot be read
-NO_VALUE: Any = ...  # the same one in another process
+#: value of an error about something that is missing or cannot be read
+NO_VALUE: Any = ...  # a singleton, also after pickling
 
 
 class SnnControlError(Exception):
@@ -38,7 +38,7 @@ class SnnControlError(Exception):
 
 
 class DescriptionError(SnnControlError, ValueError):
-    """A description breaks a rule.
+    """Raised if a description, such as a controller file, breaks a rule.
 
     Parameters
     ----------
@@ -56,22 +56,22 @@ class DescriptionError(SnnControlError, ValueError):
         super().__init__(f"{where}{shown}: {in_line(rule)}" + (f"; {in_line(fix)}" if fix else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """For pickling between processes."""
+        """Let pickle rebuild the error in another process."""
         return type(self), (self.path, self.value, self.rule, self.fix)
 
     def within(self, prefix: str) -> DescriptionError:
-        """This error with the path ``prefix.path``."""
+        """Return this error with ``prefix`` before its path: ``prefix.path``."""
         return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)
 
     def in_file(self, file: str) -> DescriptionError:
-        """This error with the file before its path; an empty name changes nothing."""
+        """Return this error with the name of the file before its path; an empty name changes nothing."""
         return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
 
 
 @contextmanager
 def within(prefix: str, *whole: str) -> Iterator[None]:
-    """A context in which `DescriptionError.within` is applied to errors, except those whose path starts with one of
-    ``whole``."""
+    """Put ``prefix`` before the path of each DescriptionError raised in this context, unless the path already starts
+    with one of ``whole``."""
     try:
         yield
     except DescriptionError as error:
@@ -80,8 +80,8 @@ def within(prefix: str, *whole: str) -> Iterator[None]:
 
 @contextmanager
 def in_file(file: str, *whole: str) -> Iterator[None]:
-    """A context in which `DescriptionError.in_file` is applied to errors, except those whose path starts with one of
-    ``whole``."""
+    """Put ``file`` before the path of each DescriptionError raised in this context, unless the path already starts with
+    one of ``whole``."""
     try:
         yield
     except DescriptionError as error:
@@ -89,53 +89,53 @@ def in_file(file: str, *whole: str) -> Iterator[None]:
 
 
 class BuildError(DescriptionError):
-    """A description cannot be compiled into a Program."""
+    """Raised if a description cannot be compiled into a Program."""
 
 
 class ProgramError(SnnControlError):
-    """A saved Program or State cannot be used here."""
+    """Raised if a saved Program or State cannot be used here."""
 
 
 class InputError(SnnControlError, ValueError):
-    """An input given to a controller has the wrong name, shape or type."""
+    """Raised if an input given to a controller has the wrong name, shape or type."""
 
 
 class RuntimeFault(SnnControlError, RuntimeError):
-    """A fault that only a running system can have."""
+    """Raised for a fault that only a running system can have, e.g. a missing topic or a time-out."""
 
 
 class CacheWarning(UserWarning):
-    """Compiled code could not be kept or read, and was compiled."""
+    """Warning that compiled code could not be read from the cache or stored there, so it was compiled again."""
 
 
 def in_line(text: str, most: int = 1000) -> str:
-    """A text in one line, cut to ``most`` characters."""
+    """Put a text on one line and cut it to ``most`` characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[:most] + "..."
 
 
 def message_of(error: BaseException) -> str:
-    """The message of any exception, in one line; if it has none, its type and where it was raised."""
+    """Return an exception's message on one line, or its type and origin if it has no message."""
     return in_line(str(error)) or describe_exception(error)
 
 
 def describe_exception(error: BaseException) -> str:
-    """Type of any exception, what it says, and where it was raised, in one line."""
+    """Return an exception's type, message, file and line on one line."""
     text, frames = in_line(str(error), 300), traceback.extract_tb(error.__traceback__)
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}{text and ': '}{text}{where}"
 
 
 def how_to_install(extra: str) -> str:
-    """The command that installs an optional dependency."""
+    """Return the command that installs an optional dependency."""
     return f"pip install '.[{extra}]' in a checkout, else 'snn_control[{extra}]'"
 
 
 def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = SnnControlError) -> Any:
-    """The module of an optional dependency; raises ``fault`` with instructions if it is not installed.
+    """Import a module of an optional dependency; raises ``fault``, with the command to install it, if it is missing.
 
-    need : e.g. "a report needs Jinja2"
-    extra : the extra of snn_control that installs it
+    need : reason in the message, e.g. "a report needs Jinja2"
+    extra : extra of snn_control that installs the module
     """
     try:
         return importlib.import_module(module)
@@ -144,18 +144,18 @@ def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = 
 
 
 def nearest(word: Any, known: Any) -> str:
-    """``did you mean 'x'?``, or a list of the known words."""
+    """Return a hint for an unknown word: ``did you mean 'x'?``, or a list of the known words."""
     known = [str(k) for k in known]
     return close_match(word, known) or f"known: {', '.join(known)}"
 
 
 def close_match(word: Any, known: Iterable[str]) -> str:
-    """``did you mean 'x'?``, or an empty text; 'X' is close to 'x', and 'rate' to 'learning_rate'."""
+    """Return ``did you mean 'x'?`` or an empty text; case is ignored, and 'rate' also matches 'learning_rate'."""
     names, text = {one.lower(): one for one in known}, str(word).lower()
     close = difflib.get_close_matches(text, names, 1) or [k for k in names if text in k.split("_")]
     return f"did you mean '{names[close[0]]}'?" if close else ""
 
 
 def counted(n: int, word: str = "number", shown: str = "") -> str:
-    """``1 number``, ``3,000 numbers``; shown : the count as text"""
+    """Return a count with its noun, e.g. ``1 number`` or ``3,000 numbers``; ``shown`` replaces the formatted count."""
     return f"{shown or f'{n:,}'} {word}" + ("" if n == 1 else "s")

@@ -1,6 +1,6 @@
-"""Files that are written atomically, and read without trusting the sizes that they declare.
+"""Atomic writing of files, and reading that does not trust the sizes declared in a file.
 
-Functions that read raise OSError, whose ``strerror`` is the reason, or ValueError, whose text is: see `reason`.
+Reading functions raise OSError or ValueError; `reason` turns either into one line that says why.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ DEFLATED = 1032  # the largest ratio of unpacked to packed bytes in a deflated Z
 
 
 def replace_file(path: str | os.PathLike, write: Write) -> None:
-    """Call ``write(file)`` for a temporary file beside ``path``, flush it to the disk, then rename it."""
+    """Write a file atomically: ``write(file)`` fills a temporary file, which is flushed to disk and then renamed."""
     replace_files({path: write})
 
 
 def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
-    """`replace_file` for files that belong together: all are written before any is renamed, in the order given."""
+    """Write files that belong together, as `replace_file` does; all are written before the first one is replaced."""
     parts: list[tuple[Path, Path]] = []
     try:
         for path, write in writes.items():
@@ -53,7 +53,7 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Make errors of the system name the intended file, not the temporary one; or only errors that name no file."""
+    """Make OSErrors name ``path`` instead of the temporary file; without ``always``, only those that name no file."""
     try:
         yield
     except OSError as error:
@@ -72,7 +72,7 @@ def _part(path: Path, write: Write) -> Path:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp makes it private
+        os.chmod(name, 0o666 & ~umask)  # mkstemp made the file private
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
@@ -81,7 +81,7 @@ def _part(path: Path, write: Write) -> Path:
 
 @contextmanager
 def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
-    """Turn an OSError into a DescriptionError for ``name``, e.g. the option with the path."""
+    """Turn an OSError in this context into a DescriptionError for ``name``, e.g. the option that holds the path."""
     try:
         yield
     except OSError as error:
@@ -89,12 +89,12 @@ def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
 
 
 def replace_text(path: str | os.PathLike, text: str) -> None:
-    """`replace_file` with a text, UTF-8."""
+    """Write a text in UTF-8 atomically, see `replace_file`."""
     replace_file(path, lambda file: file.write(text.encode("utf-8")))
 
 
 def open_file(path: str | os.PathLike) -> IO[bytes]:
-    """Open a file for reading; pipes and devices, which might never end, are refused like folders."""
+    """Open a regular file for reading; raises OSError for folders, and for pipes and devices, which might never end."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -104,7 +104,7 @@ def open_file(path: str | os.PathLike) -> IO[bytes]:
 
 
 def read_text(path: str | os.PathLike) -> str:
-    """A text of at most 4 MiB in UTF-8."""
+    """Return the text of a UTF-8 file of at most 4 MiB."""
     with open_file(path) as file:
         raw = file.read(MOST_TEXT + 1)
     if len(raw) > MOST_TEXT:
@@ -117,7 +117,7 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Why something could not be read, in one line."""
+    """Return on one line why a file could not be read."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -126,7 +126,7 @@ def reason(error: Exception) -> str:
 
 
 class Arrays(Mapping[str, np.ndarray]):
-    """The arrays of an .npz file, by name; no pickles, and never more memory than the file's bytes can fill.
+    """The arrays of an .npz file by name, read without pickle and within the memory that the file's bytes can fill.
 
     Use it in a ``with`` statement; ``dict(arrays)`` reads all arrays.
     """
@@ -162,9 +162,9 @@ class Arrays(Mapping[str, np.ndarray]):
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-        """The bytes of an array, its shape and its type, which are consistent; for arrays that are read in pieces.
+        """Open an array for reading in pieces: yields its bytes, shape and dtype.
 
-        Raises KeyError if there is no such array.
+        Raises KeyError if there is no such array, and ValueError if shape and dtype do not fit the number of bytes.
         """
         info = self._members[name]
         with _as_value_error():
@@ -191,7 +191,7 @@ class Arrays(Mapping[str, np.ndarray]):
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Turn all that zipfile, zlib and NumPy raise for bytes that are no arrays into ValueError."""
+    """Turn all exceptions that zipfile, zlib and NumPy raise for damaged arrays into ValueError."""
     try:
         yield
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Findings: what was found about a controller, a training or a computer, and what to do about it."""
+"""Findings about a controller, a training or a computer, each with advice on what to do."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ OK, NOTE, WARNING, ERROR = "ok", "note", "warning", "error"
 
 @dataclass(frozen=True)
 class Finding:
-    """One finding.
+    """One finding: where it is, how severe it is, and what to do.
 
     path : the place in the controller file, or the name of what was examined
-    level : `OK`; `NOTE`, which costs nothing or cannot be changed; `WARNING`; `ERROR`: it does not work so
+    level : `OK`; `NOTE` (costs nothing, or cannot be changed); `WARNING`; `ERROR` (it does not work like this)
     text : what was found
-    fix : what to do, or the command that does it; may be empty
+    fix : advice, or the command that applies it; may be empty
     """
 
     path: str
@@ -29,5 +29,5 @@ class Finding:
 
 
 def warning(path: str, text: str, fix: str = "") -> Finding:
-    """A finding of level `WARNING`."""
+    """Return a finding of level `WARNING`."""
     return Finding(path, WARNING, text, fix)

@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _share_folders() -> Iterator[Path]:
-    """Folders that may hold ``config/`` and ``launch/``, the nearest first."""
+    """Yield the folders that may hold ``config/`` and ``launch/``, the nearest first."""
     if (_PACKAGE.parent / "package.xml").is_file():  # a checkout, editable install or colcon --symlink-install
         yield _PACKAGE.parent
     prefixes = [*_PACKAGE.parents[1:5], Path(sys.prefix)]  # <prefix>/lib/python3.x/site-packages/snn_control
@@ -32,7 +32,7 @@ def _share_folders() -> Iterator[Path]:
 
 
 def shipped_names(folder: str = "config", suffix: str = ".yaml") -> list[str]:
-    """Names of the files that ship in ``folder``, without ``suffix``, sorted."""
+    """Return the sorted names of the files that ship in ``folder``, without ``suffix``."""
     for share in _share_folders():
         if (share / folder).is_dir():
             return sorted(path.name.removesuffix(suffix) for path in (share / folder).glob("*" + suffix))
@@ -40,7 +40,7 @@ def shipped_names(folder: str = "config", suffix: str = ".yaml") -> list[str]:
 
 
 def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
-    """Path of a file that ships with the package.
+    """Return the path of a file that ships with the package.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
     Raises
     ------
-    DescriptionError : no such file; the message names the nearest one and the existing ones
+    DescriptionError : if there is no such file; the message names the nearest and the existing ones
     """
     names = (name,) if Path(name).suffix else (name + suffix, name)
     for share in _share_folders():
@@ -64,8 +64,8 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
 
 def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
-    """A controller file by path, or a shipped one by name; raises DescriptionError, with the name of the
-    ``argument``, if there is no such file."""
+    """Return the path of a controller file, given as a path or as the name of a shipped file; raises DescriptionError,
+    which names ``argument``, if there is no such file."""
     path = Path(name)
     if path.suffix or path.exists() or "/" in str(name):
         return path

@@ -1,8 +1,8 @@
-"""The conformance test of kernels: a reference implementation must give the same bits for any operands.
+"""Conformance test of kernels: a kernel and its reference must give the same bits for all operands.
 
-`check_kernel` tests the kernels of snn_control and of plug-ins. A reference has the operands of its kernel's row,
-numbers and arrays, and does the same float32 operations in the same order, in plain NumPy. The other functions help to
-write references and random operands (`rng`, a size -> operands). ``docs/tutorials/own_neuron.md`` has an example.
+`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is plain NumPy: it takes the numbers and
+arrays of the kernel's row, and does the same float32 operations in the same order. The other functions help to write
+references and random operands (from a generator and a size). ``docs/tutorials/own_neuron.md`` has an example.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ SPECIAL = np.array(
 
 
 def slow(function: Callable) -> Callable:
-    """Suppress warnings on overflow and invalid operations, which compiled code does not give either."""
+    """Decorate a function to suppress warnings about overflow and NaN, which compiled code does not give either."""
     return np.errstate(all="ignore")(function)
 
 
 def check_kernel(name: str, references: References, runs: int = 72) -> None:
-    """Raise AssertionError if a kernel has no reference, or differs from it in one of ``runs`` random cases."""
+    """Compare a kernel with its reference in ``runs`` random cases; raises AssertionError if results differ."""
     assert name in references, f"kernel '{name}' has no reference implementation"
     for seed in range(runs):
         assert not (found := disagreement(name, references, seed, SIZES[seed % len(SIZES)])), found
@@ -54,10 +54,10 @@ def check_kernel(name: str, references: References, runs: int = 72) -> None:
 
 @slow
 def disagreement(name: str, references: References, seed: int, size: int) -> str:
-    """Run kernel and reference on the same random operands; returns what differs, or an empty text."""
+    """Run a kernel and its reference on the same random operands; returns the first difference, or an empty text."""
     plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
-    expected = copy.deepcopy(operands)  # one memo, so that shared arrays stay shared
+    expected = copy.deepcopy(operands)  # a single call, so that shared arrays stay shared
     call_kernel(kernel(name).address, operands)
     plain(*expected)
     for k, (got, want) in enumerate(zip(operands, expected)):
@@ -67,7 +67,7 @@ def disagreement(name: str, references: References, seed: int, size: int) -> str
 
 
 def call_kernel(address: int, operands: Operands) -> None:
-    """Run a compiled kernel on a new row; arrays are changed in place."""
+    """Run a compiled kernel once, on a new row of these operands; arrays are changed in place."""
     row = np.zeros(WORDS, np.int64)
     row[0] = address
     for k, operand in enumerate(operands, 1):
@@ -76,7 +76,7 @@ def call_kernel(address: int, operands: Operands) -> None:
 
 
 def canonical(array: np.ndarray) -> bytes:
-    """The bytes of an array with all NaN made equal (which NaN an operation gives depends on the processor)."""
+    """Return the bytes of an array with all NaN made equal, because processors give different NaN."""
     array = array.copy()
     if array.dtype.kind == "f":
         array[np.isnan(array)] = np.nan
@@ -85,22 +85,22 @@ def canonical(array: np.ndarray) -> bytes:
 
 # pieces of references ------------------------------------------------------------------------------------------------
 def flush(x: np.float32) -> np.float32:
-    """x, or 0 if it is tiny or NaN."""
+    """Return x, or 0 if x is tiny or NaN."""
     return x if abs(x) > TINY else ZERO
 
 
 def bounded(x: np.float32) -> np.float32:
-    """x, or 0 if it is huge, infinite or NaN."""
+    """Return x, or 0 if x is huge, infinite or NaN."""
     return x if abs(x) < HUGE else ZERO
 
 
 def settle(x: np.float32) -> np.float32:
-    """`flush` and `bounded`: 0 if x is tiny, huge, infinite or NaN."""
+    """Return x, or 0 if x is tiny, huge, infinite or NaN: `flush` and `bounded` in one."""
     return x if TINY < abs(x) < HUGE else ZERO
 
 
 def exponential(x: np.float32) -> np.float32:
-    """exp(x): x = k ln 2 + r, then a Taylor polynomial of r, times 2^k; in float64 the library's function."""
+    """Return exp(x) as the kernels do: 2^k times a Taylor polynomial of r, with x = k ln 2 + r; float64 uses NumPy."""
     if not x > f32(-87):
         return ZERO
     x = min(x, f32(88))
@@ -116,13 +116,13 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """The bytes of the slot that was written in step ``now - delay``."""
+    """Return the bytes of a spike ring, starting at the slot that was written ``delay`` steps ago."""
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
     return base.reshape(-1).view(np.uint8)[first:]
 
 
 def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
-    """(neuron, number of spikes) for the neurons that fired."""
+    """Return (neuron, number of spikes) for each neuron that fired, from a slot of a spike ring."""
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
     times = slot[multiplicity : multiplicity + 2 * count].view(np.uint16).tolist() if multiplicity else [1] * count
@@ -132,12 +132,12 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """Write the spike list of this step from the number of spikes of each neuron."""
+    """Write the spike list of this step into a ring; ``times``: number of spikes of each neuron."""
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
     slot[HEADER : HEADER + 4 * fired.size].view(np.uint32)[:] = fired
-    if fired.size < len(times):  # the number after the last index
+    if fired.size < len(times):  # kernels write a 0 after the last index
         slot[HEADER + 4 * fired.size :][:4].view(np.uint32)[:] = 0
     if multiplicity:
         slot[multiplicity : multiplicity + 2 * fired.size].view(np.uint16)[:] = np.asarray(times)[fired]
@@ -145,12 +145,12 @@ def write_spikes(
 
 
 def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.float32) -> np.float32:
-    """A weight after a change, within its bounds."""
+    """Return the weight ``w`` after a change by ``delta``, clipped to [low, high]."""
     return min(max(flush(w + bounded(delta)), low), high)
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Whether the rule runs; in the step in which it is switched on, ``memory`` is cleared."""
+    """Return whether a learning rule runs; clear the arrays ``memory`` in the step in which it is switched on."""
     if switch[0] and not switch[1]:
         for array in memory:
             if not isinstance(array, int):
@@ -161,7 +161,7 @@ def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
 
 # random operands ------------------------------------------------------------------------------------------------
 def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    """float32 of that shape; ``special``: half of the time some are NaN, infinite, huge or tiny."""
+    """Return random float32 of a shape; with ``special``, half of the time some are NaN, infinite, huge or tiny."""
     x = (scale * rng.standard_normal(shape)).astype(np.float32)
     if special and rng.random() < 0.5:
         x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
@@ -169,7 +169,7 @@ def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: f
 
 
 def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = None) -> list[Any]:
-    """ring, stride, slots, clock, delay, many, with a random ascending list in every slot."""
+    """Return operands of a ring with random ascending spike lists: ring, stride, slots, clock, delay, multiplicity."""
     slots = int(rng.integers(1, 5))
     multiple = rng.random() < 0.3 if multiple is None else multiple
     multiplicity = HEADER + 4 * n if multiple else 0
@@ -186,30 +186,36 @@ def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = Non
 
 
 def clock_of(rng: np.random.Generator) -> np.ndarray:
-    """int64 [tick, step]."""
+    """Return a random clock, int64 [tick, step]."""
     return np.array([rng.integers(0, 9), rng.integers(0, 1000)], np.int64)
 
 
 def counter_of() -> np.ndarray:
-    """A counter, int64[1], at 0."""
+    """Return a counter, int64[1], at 0."""
     return np.zeros(1, np.int64)
 
 
 def currents(rng: np.random.Generator, n: int) -> Operands:
-    """current and bias, which are sometimes the same array."""
+    """Return a random current and bias, (n,) each, sometimes as the same array."""
     bias = floats(rng, n)
     return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
 
 def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
-    """(rows, 1) or (rows, n) float32, and the numbers in a row; each row is given by a mean and a spread."""
+    """Return random parameters, (rows, 1) or (rows, n) float32, and the number in each row.
+
+    rows : lowest value and width of the range of each row
+    """
     each = n if rng.random() < 0.4 else 1
     p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
     return [np.ascontiguousarray(p), each]
 
 
 def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
-    """flags, ring, stride, slots, clock, counter, many, refractory; and the array of refractory steps left, or 0."""
+    """Return random operands of neurons that fire, and the refractory steps left, (n,) uint16 or 0.
+
+    The operands are flags, ring, stride, slots, clock, counter, multiplicity and refractory period.
+    """
     ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
     refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
     flags = np.zeros(-(-n // 64) * 64, np.uint8)
@@ -219,15 +225,15 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """The switch of a learning rule: on, on in the last step, weights visited so far."""
+    """Return a random switch of a learning rule: on now, on in the last step, weights visited so far."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 
 def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
-    """Lower and upper bound of weights."""
+    """Return a random lower and upper bound of weights."""
     return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
 
 
 def learned(rng: np.random.Generator, n_pre: int, n_post: int, low: float, high: float) -> np.ndarray:
-    """Random weights within their bounds."""
+    """Return random weights (n_pre, n_post) float32 within [low, high]."""
     return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)

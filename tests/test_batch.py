@@ -178,7 +178,7 @@ def test_another_programs_state_is_refused_and_changes_nothing():
     batch, other = Batch(program(), 2), Batch(program(name="other"), 2)
     before = batch.state()
     for state in (other.state(), other.state(0), batch.state()[:, :-8], batch.state().view(np.int8), np.zeros(3, "u1")):
-        with pytest.raises(ProgramError, match="is not one of this Program"):
+        with pytest.raises(ProgramError, match="is not a state of this Program"):
             batch.restore(state)
     assert batch.state().tobytes() == before.tobytes()
 

@@ -1,8 +1,8 @@
 """Encoders: how the numbers or events of an input become currents, once a tick.
 
-The `neuron` of an encoder turns the currents into spikes, in each step; without one they are a graded signal. Any
-neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one,
-`Latency` and `Phase` for codes in time.
+The `neuron` of an encoder turns the currents into spikes in each step; without one, they are a graded signal. Any
+neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one, `Latency`
+and `Phase` for codes in time.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
 
 class Encoder(Checked):
-    """Base of all encoder descriptions; subclasses are frozen dataclasses.
+    """Base of all encoders; subclasses are frozen dataclasses.
 
-    neuron : driven by the currents; None leaves them as a graded signal
-    selective : a neuron represents a value, or a change: for its value it is meant to fire as fast as it can
+    neuron : model that the currents drive; None leaves them as a graded signal
+    selective : each neuron represents a value or a change, at which it is meant to fire as fast as it can
     """
 
     neuron: NeuronModel | None
     selective: ClassVar[bool] = False
 
     def check(self, path: str, size: Any) -> None:
-        """Raise DescriptionError if it does not fit its input: ``size`` numbers, or a sensor of (width, height)."""
+        """Raise DescriptionError if the encoder does not fit an input of ``size``, a number or (width, height)."""
 
 
 class _GridEncoder(Encoder):
     """Base of the encoders that pool the events of a sensor over the cells of a grid.
 
-    An event is in the cell in which the middle of its pixel lies; on the boundary of two cells, in the outer one, so
-    that a mirrored picture has mirrored cells whatever the size of the camera.
+    An event belongs to the cell that contains the middle of its pixel. On the boundary of two cells it belongs to the
+    outer one, so that a mirrored picture has mirrored cells for any size of camera.
     """
 
     grid: Cells
@@ -59,26 +59,26 @@ class _GridEncoder(Encoder):
             if self.grid[k] > most:
                 raise DescriptionError(f"{path}.grid[{k}]", self.grid[k], f"must be at most the camera's size ({most})")
         if not size[1] <= lines <= 65536:
-            rule = f"must not be wider in proportion than the camera is ({size[0]} x {size[1]})"
+            rule = f"must not have a wider aspect ratio than the camera ({size[0]} x {size[1]})"
             if lines > 65536:
-                rule = "must be less high: the grid would cover more than 65536 rows of the camera"
+                rule = "must be lower: the grid would cover more than 65536 rows of the camera"
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Rows of a camera's pixels that the grid covers, and how many halves of them lie above its picture."""
+        """Return how many pixel rows the grid covers, and how many half rows of them are above the camera's picture."""
         if self.made_for is None:
             return size[1], 0
         lines = round(size[0] * self.made_for[1] / self.made_for[0])
         return lines, max(lines - size[1], 0)
 
     def share(self, size: tuple[int, int]) -> float:
-        """How much an event of a camera counts: less where more pixels see the same."""
+        """Return how much one event counts: less if the camera sees the same with more pixels than ``made_for``."""
         return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """current = gain x + bias, with one neuron for each dimension.
+    """current = gain x + bias, with one neuron per dimension.
 
     gain, bias : a number or (dimensions,)
     """
@@ -90,7 +90,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """current = x W + bias, with W (dimensions, neurons): the encoders, gains and biases of the NEF.
+    """current = x W + bias, for example with the encoders, gains and biases of the NEF.
 
     weights : W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -103,11 +103,11 @@ class LinearEncoder(Encoder):
 
 @dataclass(frozen=True)
 class PopulationEncoder(Encoder):
-    """Gaussian receptive fields for each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
+    """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
-    neurons : fields for each dimension
+    neurons : fields per dimension
     low, high : first and last centre, a number or (dimensions,); None takes the input's range
-    sigma : width in units of the input; None takes the distance of two centres
+    sigma : width in units of the input; None takes the distance between two centres
     drive : current at a field's centre
     neuron : spiking model driven by the fields; None leaves the graded current
     """
@@ -126,10 +126,10 @@ class PopulationEncoder(Encoder):
 class FieldsEncoder(Encoder):
     """Gaussian receptive fields over all dimensions together: drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
 
-    grid : fields along each dimension, evenly spaced from ``low`` to ``high``, the last dimension varies fastest; or
-    centres : (fields, dimensions)
+    grid : fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies fastest
+    centres : centres of the fields, (fields, dimensions), instead of a grid
     low, high : first and last centre of the grid, a number or (dimensions,); None takes the input's range
-    sigma : width, a number or (dimensions,); None takes the distance of two centres of the grid
+    sigma : width, a number or (dimensions,); None takes the distance between two centres of the grid
     drive : current at a field's centre
     """
 
@@ -157,12 +157,12 @@ class FieldsEncoder(Encoder):
                 if getattr(self, key) is not None:
                     raise self.wrong(key, "requires a grid")
             if self.sigma is None:
-                raise self.wrong("sigma", "is needed with centres")
+                raise self.wrong("sigma", "is required with centres")
 
 
 @dataclass(frozen=True, eq=False)
 class SignedEncoder(Encoder):
-    """Two channels for each dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all.
+    """Two channels per dimension: max(gain x, 0) of all dimensions, then max(-gain x, 0) of all dimensions.
 
     gain : a number or (dimensions,)
     """
@@ -173,9 +173,9 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class _OnChange(Encoder):
-    """Base of encoders that send changes.
+    """Base of the encoders that send only changes.
 
-    threshold : > 0, a number or (dimensions,)
+    threshold : smallest change that is sent, > 0, a number or (dimensions,)
     neuron : the default fires once for each pulse
     """
 
@@ -186,31 +186,31 @@ class _OnChange(Encoder):
 
 
 class DeltaEncoder(_OnChange):
-    """Send on change: if x is at least ``threshold`` away from the value last sent, it gives a pulse of 1 in the first
-    step of the tick, and x becomes the value last sent, which starts at 0. ON channels of all dimensions, then OFF."""
+    """Send on change: a pulse of 1 if x is at least ``threshold`` away from the value last sent, which starts at 0. The
+    pulse acts in the first step of the tick, and x becomes the value last sent. ON channels first, then OFF."""
 
 
 class StepForwardEncoder(_OnChange):
-    """Step-forward: as `DeltaEncoder`, but the value last sent moves by the threshold, once a tick, so that the sum of
-    the pulses times the threshold follows x (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358)."""
+    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358): a `DeltaEncoder` whose value last sent
+    moves by one threshold, once a tick. So the sum of the pulses times the threshold follows x."""
 
 
 @dataclass(frozen=True)
 class PoolEncoder(_GridEncoder):
-    """Events summed over the cells of a grid, a graded vector for each tick, in row-major order of (row, column).
+    """Events summed over the cells of a grid: a graded vector per tick, in row-major order of (row, column).
 
     grid : (columns, rows)
-    polarity : "signed" (ON adds ``on_weight``, OFF subtracts ``off_weight``), "merge" (both add 1), "split" (OFF
-        cells, then ON cells: a picture of 2 channels as a `Convolution` takes it)
-    on_weight, off_weight : of one event, with "signed"
-    response : "sum"; "binary": the sign of the sum, so 1 where there were events; "saturate": the sum, limited to
+    polarity : "signed" (ON adds ``on_weight``, OFF subtracts ``off_weight``), "merge" (both add 1), "split" (OFF cells,
+        then ON cells: a picture of 2 channels, as a `Convolution` takes it)
+    on_weight, off_weight : weight of one event, with "signed"
+    response : "sum"; "binary": the sign of the sum, so 1 if there were events; "saturate": the sum, limited to
         ``ceiling`` on both sides of 0
     ceiling : limit for "saturate"
-    tau : [s]; a leaky count: the count decays once a tick by exp(-period / tau), and the response is added. It
-        acts in all steps of a tick; without tau it acts in the first one
-    made_for : (width, height) of the camera that the network behind was made for; None: this one. Another camera whose
-        width covers the same angle is seen through the same cells: its picture lies in their middle, and an event
-        counts (made_for[0] / width)^2, so that as much is summed from more pixels
+    tau : time constant [s] of a leaky count, which decays once a tick by exp(-period / tau) before the response is
+        added. The count acts in all steps of a tick; without tau, the response acts only in the first step
+    made_for : (width, height) of the camera for which the network was made; None: this one. Another camera with the
+        same horizontal field of view uses the same cells: its picture lies in their middle, and an event counts
+        (made_for[0] / width)^2, so that more pixels do not increase the sum
     """
 
     grid: Cells
@@ -232,13 +232,13 @@ class PoolEncoder(_GridEncoder):
 
 @dataclass(frozen=True)
 class SurfaceEncoder(_GridEncoder):
-    """Surface of active events: a cell is 1 in the tick of an event and decays by exp(-age / tau) from then on, its age
-    counted in ticks; a graded vector that acts in all steps of a tick (Lagorce et al. 2017, IEEE TPAMI 39:1346).
+    """Surface of active events (Lagorce et al. 2017, IEEE TPAMI 39:1346): a cell is 1 in the tick of an event, then
+    decays by exp(-age / tau) with its age counted in ticks. The graded vector acts in all steps of a tick.
 
     grid : (columns, rows)
-    tau : [s]
+    tau : time constant of the decay [s]
     polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, the sign of the last event)
-    made_for : (width, height) of the camera that the network behind was made for, as in `PoolEncoder`; None: this one
+    made_for : (width, height) of the camera for which the network was made, as in `PoolEncoder`; None: this one
     """
 
     grid: Cells

@@ -1,7 +1,7 @@
-"""Filters of an events input: they remove events before the encoder, in the order in which they are given.
+"""Filters of an events input, which remove events before the encoder.
 
-Each gets the events that the filters before it have kept, counts what it removes, and runs in the tick: identically in
-a simulation, in a replay and on a robot.
+Filters run in the given order. Each gets the events that earlier filters kept, and counts those that it removes. They
+are part of the tick, so they give identical results in simulation, in replay and on a robot.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from ..network.checks import Checked, Flag, Numbers, OneOf, Size, Whole
 
 __all__ = ["BackgroundActivity", "EventFilter", "HotPixels", "Polarity", "RateLimit", "Refractory", "Region"]
 
-#: of a pixel, whose times are stored modulo 4295 s
+#: a time of a pixel; times are stored modulo 4295 s
 Period = Annotated[float, Numbers(least=1e-6, most=1000, unit="s")]
-MOST_EVENTS = 1e12  # a second, or in a burst
+MOST_EVENTS = 1e12  # limit per second, or in a burst
 
 
 class EventFilter(Checked):
-    """Base of all descriptions of filters; subclasses are frozen dataclasses."""
+    """Base of all event filters; subclasses are frozen dataclasses."""
 
     def check(self, path: str, width: int, height: int) -> None:
-        """Raise DescriptionError, for ``path``, if it does not fit a sensor of that size [pixel]."""
+        """Raise DescriptionError, with ``path``, if the filter does not fit a sensor of this size [pixel]."""
 
 
 @dataclass(frozen=True)
 class Region(EventFilter):
-    """Keeps a rectangle of the sensor.
+    """Keeps the events in a rectangle of the sensor.
 
-    x, y : its first column and row [pixel]
-    width, height : [pixel]
+    x, y : first column and first row [pixel]
+    width, height : size of the rectangle [pixel]
     """
 
     x: Annotated[int, Whole(0)]
@@ -50,10 +50,10 @@ class Region(EventFilter):
 
 @dataclass(frozen=True, eq=False)
 class HotPixels(EventFilter):
-    """Removes the events of pixels that fire without light: a mask, or the pixels one by one.
+    """Removes the events of hot pixels, which fire without light: a mask, or a list of pixels.
 
-    mask : (height, width), not 0 where a pixel is hot; ``snn_control events hot-pixels`` learns one
-    pixels : (n, 2), column and row of each
+    mask : (height, width), not 0 where a pixel is hot; ``snn_control events hot-pixels`` makes one from a recording
+    pixels : (n, 2), column and row of each hot pixel
     """
 
     mask: Any = None
@@ -84,7 +84,7 @@ class HotPixels(EventFilter):
                     raise DescriptionError(f"{path}.pixels[{k}]", [int(x), int(y)], rule)
 
     def hot(self, width: int, height: int) -> np.ndarray:
-        """(height, width) bool."""
+        """Return the mask of hot pixels, (height, width) bool."""
         if self.mask is not None:
             return np.asarray(self.mask) != 0
         hot = np.zeros((height, width), bool)
@@ -95,12 +95,12 @@ class HotPixels(EventFilter):
 
 @dataclass(frozen=True)
 class Refractory(EventFilter):
-    """Removes an event less than ``period`` after the last event of the same pixel that was kept.
+    """Removes an event if it comes less than ``period`` after the last kept event of its pixel.
 
-    Times are in whole microseconds. An event that is older than the pixel's last by the period or more (a recording
-    that starts again) counts as a new one.
+    Times are in whole microseconds. An event that is older than the pixel's last one by the period or more counts as
+    new, because the recording may have started again.
 
-    period : [s]
+    period : refractory period of each pixel [s]
     each_polarity : ON and OFF events of a pixel have separate periods
     """
 
@@ -110,11 +110,11 @@ class Refractory(EventFilter):
 
 @dataclass(frozen=True)
 class BackgroundActivity(EventFilter):
-    """Removes isolated events: keeps one if at least ``support`` of its pixel's 8 neighbours had an
-    event, kept or not, within ``window`` (Delbruck 2008, "Frame-free dynamic digital vision").
+    """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision"): keeps an event if at least
+    ``support`` of its pixel's 8 neighbours had an event, kept or not, within ``window``.
 
-    window : [s], of sensor time, in whole microseconds
-    support : 1 to 8
+    window : largest difference of sensor time [s], in whole microseconds
+    support : number of active neighbours that an event needs, 1 to 8
     """
 
     window: Period
@@ -133,12 +133,12 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Keeps ``rate`` events a second and at most ``burst`` in a tick; beyond that, events are thinned evenly.
+    """Keeps at most ``rate`` events per second and ``burst`` in a tick; beyond that, events are thinned evenly.
 
-    A tick adds rate x period to a budget of at most ``burst``, and spends it. If the budget is m of n events, every
-    n/m-th is kept, by an accumulator, without random numbers.
+    Each tick adds rate x period to a budget of at most ``burst``, and spends it. If the budget is m of n events, every
+    n/m-th event is kept, by an accumulator, without random numbers.
 
-    rate : [1/s]
+    rate : largest rate on average [1/s]
     burst : most events in a tick; None: rate x period, at least 1
     """
 

@@ -25,8 +25,8 @@ NOT_FINITE = ("reject", "high", "low", "hold")
 class Input(Checked):
     """Base of the inputs.
 
-    stale : age [s] beyond which it is invalid
-    required : while it is invalid, the command is the safe one
+    stale : age [s] beyond which the input is invalid
+    required : while the input is invalid, the command is the safe one
     """
 
     name: str
@@ -39,7 +39,7 @@ class Input(Checked):
 
     @property
     def needed(self) -> bool:
-        """Whether its being invalid is a fault of its own; one with ``stop_when`` stops the commands in any case."""
+        """Whether an invalid input is a fault by itself; one with ``stop_when`` stops the commands in any case."""
         return self.required
 
     def __post_init__(self) -> None:
@@ -52,25 +52,25 @@ class Input(Checked):
 
 @dataclass(frozen=True)
 class ValueInput(Input):
-    """A vector of numbers; the newest sample is used.
+    """Vector of numbers; the newest sample is used.
 
     size : how many numbers
-    encoder : converts them to currents; without one the numbers are a graded signal
+    encoder : converts them to currents; without one, they are a graded signal
     unit : a text for readers, e.g. rad/s
-    range : (low, high), numbers or (size,); values beyond are clamped and counted
-    plausible : (low, high); a sample with a value beyond, or not finite, is rejected and the input is invalid
-    rate : largest change of a number a second, a number or (size,); a sample that moved further since the last one that
-        was accepted is rejected
-    jump : largest change of a number from one sample to the next, accepted or not; otherwise it is rejected
-    frozen : a sample in which no number has changed for longer than this [s] is rejected: a sensor that hangs
-    not_finite : how a number that is not finite is treated, for all or for each number: "reject" the sample; "high" and
-        "low" replace an infinity by its end of the range and a NaN by the end that they name; "hold" uses the number's
-        last finite, plausible value, and rejects the sample if there is none that is at most ``stale`` old. A sample
-        without a measurement is rejected whatever the rule: one without a finite number, without an infinity under
-        "high" or "low", and without a number that is held up to a ``stale``
-    stop_when : "nonzero": commands are the safe ones while a number of it is not 0 (an emergency stop); "zero": while
-        one is 0 (an enabling device); and in both cases while the input is invalid, so ``stale`` must be finite. Empty:
-        it does not stop them
+    range : (low, high), numbers or (size,); values outside are clamped and counted
+    plausible : (low, high); a sample with a value that is outside or not finite is rejected and the input is invalid
+    rate : largest change of a number per second, a number or (size,); a sample that changed faster since the last
+        accepted one is rejected
+    jump : largest change of a number since the last sample, accepted or not; a sample with a larger one is rejected
+    frozen : a sample is rejected if no number has changed for longer than this [s]: a sensor that hangs
+    not_finite : how a number that is not finite is treated, for all or for each number. "reject" rejects the sample.
+        "high" and "low" replace an infinity by the end of the range on its side, and a NaN by the end that they name.
+        "hold" uses the number's last finite, plausible value, and rejects the sample if there is none or if it is older
+        than ``stale``. A sample without any measurement is always rejected: no finite number, no infinity under "high"
+        or "low", and no number held within a finite ``stale``
+    stop_when : "nonzero": commands are the safe ones while a number of the input is not 0 (an emergency stop). "zero":
+        while a number is 0 (an enabling device). Both also stop while the input is invalid, so ``stale`` must be
+        finite. Empty: the input does not stop the commands
     latched : a stop lasts until an operator releases it, even if the input no longer stops
     """
 
@@ -92,7 +92,7 @@ class ValueInput(Input):
 
     @property
     def moves(self) -> bool:
-        """Whether it is checked how the numbers move."""
+        """Whether the input checks how its numbers change: it has a rate, a jump or a time ``frozen``."""
         return math.isfinite(self.frozen) or bool(np.isfinite(self.rate).any() or np.isfinite(self.jump).any())
 
     def __post_init__(self) -> None:
@@ -106,11 +106,11 @@ class ValueInput(Input):
                 raise self.wrong(key, "low must be < high")
         self._check_rules()
         if self.stop_when and not math.isfinite(self.stale):
-            rule = "must be finite where the input stops the commands: its silence must stop them too"
+            rule = "must be finite with stop_when: silence of the input must stop the commands, too"
             raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 
     def rules(self) -> tuple[str, ...]:
-        """One of `NOT_FINITE` for each number."""
+        """Return the rule of each number, one of `NOT_FINITE`."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 
@@ -125,21 +125,21 @@ class ValueInput(Input):
         rules, low, high, least, most = np.broadcast_arrays(names, *ends)
         replaced = (rules == "high") | (rules == "low")
         if (k := np.flatnonzero(replaced & ~(np.isfinite(low) & np.isfinite(high)))).size:
-            need = f"{rules[k[0]]} needs a finite range, whose ends stand for what is not finite"
+            need = f"{rules[k[0]]} needs a finite range, whose ends replace numbers that are not finite"
             raise self.wrong("not_finite", need, "give `range: [low, high]`")
         if (k := np.flatnonzero(replaced & ~((least <= low) & (high <= most)))).size:
             hold = f"[{low[k[0]]:g}, {high[k[0]]:g}]"
-            need = f"must hold the ends of the range {hold}, which stand for what is not finite"
+            need = f"must hold the ends of the range {hold}, which replace numbers that are not finite"
             raise self.wrong("plausible", need, "widen one of them", value=list(self.plausible))
 
 
 @dataclass(frozen=True)
 class EventsInput(Input):
-    """A stream of camera events.
+    """Stream of camera events.
 
     size : (width, height) in pixels
     encoder : an encoder of events
-    capacity : events in a tick; further ones are cut and counted
+    capacity : most events in a tick; further ones are cut and counted
     filters : run in this order, before the encoder
     """
 

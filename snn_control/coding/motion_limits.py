@@ -1,7 +1,7 @@
-"""Limits of how a command moves: the rule by which a field of `Output` declares one.
+"""Rule for the fields of `Output` that limit how a command moves.
 
-A field with this rule is a limit everywhere: a key of the controller file, a row of the guard's table of limits, and
-what ``check`` prints. `snn_control.engine.command_limiter` keeps it.
+A field with this rule becomes a key of the controller file, a row of the guard's table of limits, and a line in
+``check``. `snn_control.engine.command_limiter` keeps the limit.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ __all__ = ["MotionLimit"]
 
 @dataclass(frozen=True)
 class MotionLimit(Numbers):
-    """A number or one for each number of an output, > 0; the default of the field stands for no limit.
+    """Rule for a motion limit: one number > 0, or one per number of an output; the field's default means no limit.
 
-    order : the derivative of the command that it limits: the unit is that of the output / s^order
+    order : order of the limited derivative of the command; the unit of the limit is that of the output / s^order
     joint : for a position, the derivative's name in joint_limits.yaml and URDF, e.g. velocity; empty: they have none
-    needs : another limit, which must be finite where this one is
-    smooth : it relates successive changes, so it needs ticks of one length and a field that is not of whole numbers
+    needs : another limit, which must be finite if this one is
+    smooth : the limit relates successive changes, so it needs ticks of one length and a field with fractions
     """
 
     ndim: int = 1
@@ -34,7 +34,7 @@ class MotionLimit(Numbers):
     smooth: bool = False
 
     def a_period(self, value: Any, period: float) -> Any:
-        """The limit in units of a period [s], for steps that are changes a period."""
+        """Convert the limit from per second to per ``period`` [s], for commands that change once a period."""
         for _ in range(self.order):
             value = value * period
         return value

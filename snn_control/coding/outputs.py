@@ -1,4 +1,4 @@
-"""Outputs: how activity becomes a command, and the command's limits."""
+"""Outputs: decoders that turn activity into a command, and the limits of this command."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = [
     "SpikeDecoder",
 ]
 
-STAYS = ("hold", "none")  # words for a safe command that is the last one
+STAYS = ("hold", "none")  # words for a safe command that stays at the last command
 
 
 @dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoder descriptions, frozen dataclasses: the contribution of one population to an output.
+    """Base of all decoders, frozen dataclasses: the contribution of one population to an output.
 
     source : name of a population
     """
@@ -39,7 +39,7 @@ class Decoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikeDecoder(Decoder):
-    """Sum over neurons of weight times firing rate [Hz], exponentially filtered.
+    """Sum over neurons of weight times firing rate [Hz], filtered exponentially.
 
     weights : (neurons, size of the output), (neurons,) if the size is 1, or one number for all; output units per Hz
     tau : time constant of the filter [s]; its area is one, so a constant rate is decoded as that rate
@@ -51,11 +51,11 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Linear in a graded population's output (LI): v W.
+    """Weighted sum v W of a graded population's output v, for example of an `LI`.
 
     weights : W, a number, (n,) or (n, size)
-    window : v is the mean over the last ``window`` seconds, whole steps; it is 0 before the first step. None takes the
-        newest value
+    window : use the mean of v over the last ``window`` seconds, in whole steps; v is 0 before the first step. None
+        takes the newest value
     """
 
     weights: Any
@@ -66,10 +66,10 @@ class MembraneDecoder(Decoder):
 class PopulationVectorDecoder(Decoder):
     """Mean of the neurons' directions, weighted by their filtered rates (Georgopoulos et al. 1986, Science 233:1416).
 
-    directions : (n, size), or (n,) for one number: the direction that each neuron represents
+    directions : direction that each neuron represents, (n, size), or (n,) for an output of one number
     tau : time constant of the rates' exponential filter [s]
-    hold : while the population is silent keep the last mean, otherwise 0; it counts as silent if the sum of rates is
-        below what is left of one spike after 5 tau
+    hold : while the population is silent, keep the last mean; otherwise the mean is 0. It counts as silent if the sum
+        of rates is below what is left of one spike after 5 tau
     """
 
     directions: Any
@@ -79,10 +79,10 @@ class PopulationVectorDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class SpikeCountDecoder(Decoder):
-    """Linear in the spikes of each neuron in the last ``window`` seconds, counted exactly.
+    """Weighted sum of each neuron's exact spike count in the last ``window`` seconds.
 
     weights : a number, (n,) or (n, size)
-    window : [s], whole steps; it slides with every step
+    window : length [s], whole steps; it slides with every step
     """
 
     weights: Any
@@ -91,15 +91,15 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """The weights of the neuron that fired first in a decision window; of several the lowest index.
+    """Weights of the neuron that fires first in a decision window; if several do, of the lowest index.
 
-    Windows follow each other from step 0 on; a decision is kept until a neuron fires in a later window. Before any
+    Windows follow each other from step 0. A decision is kept until a neuron fires in a later window. Before the first
     decision the result is 0.
 
-    window : [s], whole steps
-    weights : a number, (n,) or (n, size); for groups of neurons, equal rows in a group. None takes the index of the
-        neuron if the output is one number, otherwise one output for each neuron, 1 for the one that fired first: with
-        arg-max, one action for each neuron
+    window : length [s], whole steps
+    weights : a number, (n,) or (n, size); groups of neurons have equal rows. None: the index of the neuron if the
+        output is one number, otherwise one output per neuron, which is 1 for the first to fire; with arg-max, this
+        makes each neuron an action
     """
 
     window: Seconds
@@ -108,7 +108,7 @@ class FirstSpikeDecoder(Decoder):
 
 @dataclass(frozen=True)
 class ArgmaxDecoder(Checked):
-    """A discrete action: the index of the largest of ``actions`` decoded values.
+    """Discrete action: the index of the largest of ``actions`` decoded values.
 
     actions : number of actions to choose from
     terms : decoders whose results are summed
@@ -125,21 +125,21 @@ class ArgmaxDecoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Output(Checked):
-    """A command of ``size`` numbers: the sum of its decoders' terms and a bias, checked by the guard.
+    """Command of ``size`` numbers: the sum of its decoders' results and a bias, checked by the guard.
 
     With ``squash`` it is centre + half tanh(sum), with the centre and half the width of its limits.
 
-    decoder : one or several whose terms are summed, or an `ArgmaxDecoder`
+    decoder : one decoder, or several whose results are summed, or an `ArgmaxDecoder`
     size : how many numbers
     bias : added to the sum, a number or (size,)
     limits : (low, high), numbers or (size,)
-    slew : largest change a second, inf for none
-    acceleration : largest change a second of the change a second, inf for none
-    jerk : largest change a second of the acceleration, inf for none; commands come later by acceleration / jerk
-    safe : the command when something is wrong: a number or (size,); or ``hold``, to stay at the last command; or
-        ``none``, to stay there and be silent: a node publishes nothing, and the actuator's time-out acts
+    slew : largest change per second, inf for none
+    acceleration : largest change per second of the command's rate of change, inf for none
+    jerk : largest change per second of the acceleration, inf for none; it delays commands by acceleration / jerk
+    safe : command when something is wrong: a number or (size,); or ``hold``, which stays at the last command; or
+        ``none``, which stays there and publishes nothing, so that the actuator's time-out acts
     ramp : go to the safe value within slew and acceleration instead of at once
-    start : a value input of the same size at whose numbers the commands begin, with ``hold`` or ``none``
+    start : name of a value input of the same size from whose numbers the commands begin, with ``hold`` or ``none``
     unit : a text for readers, e.g. rad/s
     squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, the sum is clamped to them
     """
@@ -164,23 +164,22 @@ class Output(Checked):
 
     @property
     def terms(self) -> tuple[Decoder, ...]:
-        """The decoders, also those of an arg-max."""
+        """All decoders of the output, including those of an arg-max."""
         return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
 
     @property
     def stays(self) -> bool:
-        """Whether it stays at its last command when something is wrong."""
+        """Whether the output stays at its last command when something is wrong."""
         return isinstance(self.safe, str)
 
     @property
     def smooth(self) -> str:
-        """The first of its limits that are `MotionLimit.smooth`, or empty."""
+        """Name of the first given limit that is `MotionLimit.smooth`, or an empty text."""
         return next((key for key, limit in MOTION_LIMITS.items() if limit.smooth and self.given(key).any()), "")
 
     @property
     def safe_numbers(self) -> np.ndarray:
-        """(size,) float64: the safe command or, if it `stays`, the one before the first: the nearest to 0 within
-        limits."""
+        """Safe command, (size,) float64; if the output `stays`, the command before the first tick: 0 within limits."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.array(np.broadcast_to(np.clip(0.0, low, high) if self.stays else self.safe, self.size), np.float64)
 
@@ -197,23 +196,23 @@ class Output(Checked):
         if not (low < high).all():
             raise self.wrong("limits", "low must be < high", value=list(self.limits))
         if self.squash and not (np.maximum(np.abs(low), np.abs(high)) <= np.finfo(np.float32).max).all():
-            rule = "must be finite on both sides, as float32, where the sum is squashed into them"
+            rule = "must be finite on both sides, as float32, with squash"
             raise self.wrong("limits", rule, "give limits, or leave squash out", value=list(self.limits))
         if not ((safe >= low) & (safe <= high) & np.isfinite(safe)).all():
             raise self.wrong("safe", f"must be finite and within limits {list(self.limits)}")
         self._check_motion()
 
     def squashed(self, x: Any) -> np.ndarray:
-        """(size,) float64: centre + half tanh(x) of a sum x, for `squash`."""
+        """Return centre + half tanh(x) of a sum x, (size,) float64, for `squash`."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def given(self, key: str) -> np.ndarray:
-        """() or (size,) bool: the numbers for which a field is not its default."""
+        """Return for which numbers a field differs from its default, () or (size,) bool."""
         return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
 
     def _check_motion(self) -> None:
-        """Raise DescriptionError for limits of the motion that make no sense, alone or together."""
+        """Raise DescriptionError for motion limits that are wrong, alone or together."""
         for key in MOTION_LIMITS:
             self.each(key, getattr(self, key), self.size)
         for key, limit in MOTION_LIMITS.items():
@@ -224,10 +223,10 @@ class Output(Checked):
         if self.ramp and not np.isfinite(self.slew).all():
             raise self.wrong("slew", "must be finite with ramp", "give a slew")
         if self.start and not self.stays:
-            raise self.wrong("start", "goes with safe: hold or none", "leave it out: commands begin at the safe value")
+            raise self.wrong("start", "requires safe: hold or none", "leave it out: commands begin at the safe value")
 
     def _check_action(self, actions: int) -> None:
-        """Refuse a bias, limits and limits of the motion for the index of an action."""
+        """Raise DescriptionError for a bias, limits or motion limits, which the index of an action cannot have."""
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
         for k, (side, none) in enumerate(zip(self.limits, Output.limits, strict=True)):
@@ -240,18 +239,18 @@ class Output(Checked):
             raise self.wrong("safe", f"must be an action: a whole number in [0, {actions})")
 
 
-#: field of `Output` -> the limit of the motion that it declares, in ascending order of derivatives
+#: field of `Output` -> the motion limit that it declares, in ascending order of derivatives
 MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstance(rule, MotionLimit)}
 
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """What is a fault beside those of inputs and outputs, and when a fault ends.
+    """Faults of timing, and when a fault ends.
 
-    release : valid ticks in a row that end it; 0 waits for an operator
-    missed : more periods in a row without a tick are a fault, on a robot; 0: none is
-    latency : budget of the time from the stamp of the newest message to the command [s], on a robot: what is later is
-        counted and reported, and is no fault
+    release : number of valid ticks in a row that end a fault; 0 waits for an operator
+    missed : on a robot, more periods in a row without a tick are a fault; 0: no limit
+    latency : on a robot, budget of the time from the stamp of the newest message to the command [s]; a later command is
+        counted and reported, but is no fault
     """
 
     release: Annotated[int, Whole(0, 1 << 31)] = 5

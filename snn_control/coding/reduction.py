@@ -1,7 +1,7 @@
-"""How many numbers become one: the words of ``reduce`` of a topic, and what they do.
+"""Reduction of many numbers to one: the words of the key ``reduce`` of a topic, and their meaning.
 
-`snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of the numbers of a message; this
-module imports nothing that compiles.
+`snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message's numbers. This module
+imports nothing that compiles.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _, MIN, MEAN, MAX = range(len(REDUCTIONS))
 
 
 def combine(x: Any, how: int) -> Any:
-    """One number for x, (n,) float64, n >= 1, which may be changed; ``how``: index of a word of `REDUCTIONS`, > 0."""
+    """Reduce x, (n,) float64 with n >= 1, to one number; x may be changed. ``how``: index in `REDUCTIONS`, > 0."""
     result = 0.0 if how == MEAN else x[0]
     for value in x:
         if how == MEAN:

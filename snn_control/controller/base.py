@@ -24,7 +24,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def serialised(method: Method) -> Method:
-    """A method that holds the ``_lock`` of its object, so that calls from several threads are serialised."""
+    """Decorate a method to hold its object's ``_lock``, so that calls from several threads run one at a time."""
 
     @functools.wraps(method)
     def locked(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -38,7 +38,7 @@ _all: weakref.WeakSet[SteppedController] = weakref.WeakSet()
 
 
 def _unlock() -> None:
-    """Give every object a new lock: a thread that held one is not there in a forked process."""
+    """Give all controllers new locks in a forked process, where the threads that held the old ones do not exist."""
     for one in _all:
         one._lock = threading.RLock()
 
@@ -47,7 +47,7 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """The inputs and states of a bound Program; ``observers`` are called after each tick of a step."""
+    """A bound Program with its inputs and states; ``observers`` are called after each tick of a step."""
 
     def __init__(
         self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None,
@@ -81,7 +81,7 @@ class SteppedController:
 
     @serialised
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:
-        """(..., bytes) uint8: the Program's mark, the state or a copy of it, the ages of the inputs."""
+        """Return the Program's digest, the state or its copy ``block``, and the inputs' ages, (..., bytes) uint8."""
         states = self.bound.snapshot(rows) if block is None else block
         marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))
         ages = [np.ascontiguousarray(slot[rows, AGE, None]).view(np.uint8) for slot in self._slots.values()]
@@ -94,7 +94,7 @@ class SteppedController:
         end = start + self.bound.state.shape[-1]
         fits = state.dtype == np.uint8 and state.shape[-1:] == (end + 8 * len(self._slots),)
         if not fits or state.ndim > self.bound.state[rows].ndim or (state[..., :start] != self._mark).any():
-            raise ProgramError("state: is not one of this Program")
+            raise ProgramError("state: is not a state of this Program")
         self.bound.restore(state[..., start:end], rows)
         ages = np.ascontiguousarray(state[..., end:]).view(np.int64)
         for k, slot in enumerate(self._slots.values()):

@@ -27,20 +27,20 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """The place of an input's encoder output: (n,) float32 of the state, written once a tick."""
+    """Return the place of an input's encoder output, or None: (n,) float32 of the state, written once a tick."""
     found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
     return next((place for place in found if place is not None), None)
 
 
 class Batch(SteppedController):
-    """``n`` controllers of one Program; each row has the same bits that a `Controller` of its own would have.
+    """``n`` controllers of one Program; each row gives the same bits as a separate `Controller`.
 
-    program : what to run; its constants are shared, not copied
-    repeat : ticks in one `step`; the inputs are given to the first
-    own_numbers : each row has constants and an initial state of its own, see `snn_control.engine.bound.Bound`
+    program : the Program to run; its constants are shared, not copied
+    repeat : ticks in one `step`; only the first tick gets the inputs
+    own_numbers : each row has its own constants and initial state, see `snn_control.engine.bound.Bound`
     encoded : events input -> place of its encoder's output in a tick, (cells,) float32
 
-    Threads may share a batch: its calls are serialised.
+    Threads may share a batch: calls run one after another.
     """
 
     def __init__(self, program: Program, n: int, repeat: int = 1, own_numbers: bool = False) -> None:
@@ -58,11 +58,11 @@ class Batch(SteppedController):
     # stepping ------------------------------------------------------------------------------------------------
     @serialised
     def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
-        """Run one tick of every row.
+        """Run one tick, or ``repeat`` ticks, of every row.
 
         observation : input name -> values (n, size); or a list of n entries, each as `Controller.step` takes it (for
-            events always a list). An entry that is None, like an input that is None or absent, did not arrive.
-        encoded : arrays that are recorded in each tick before the network's steps
+            events always a list). An input or entry that is None did not arrive, like an input that is absent
+        encoded : arrays to record in each tick, before the network's steps
 
         Returns output name -> (n, size) float64, a copy; and for ``encoded`` place -> (n, repeat, ...). Raises
         InputError for an unknown name or a wrong shape.
@@ -114,13 +114,12 @@ class Batch(SteppedController):
     ) -> dict[str | Place, np.ndarray]:  # fmt: skip
         """Run many steps of every row in one compiled call, and return what was recorded.
 
-        observations : value input -> (steps, n, size), as `step` takes them one by one; one that is absent does not
-            arrive. Events input -> (steps, n, repeat, cells) float32, its encoder's output in each tick as `step`
-            recorded it: this is used in place of the events
+        observations : value input -> (steps, n, size); an input that is absent does not arrive. Events input -> (steps,
+            n, repeat, cells) float32: its encoder's output in each tick, recorded by `step`, replaces the events
         starts : (steps, n) bool: the row is reset before that step
-        keep : what to record in addition to the commands: named arrays or places of the state or the io block, as they
-            are after each tick; for ``<population>.spikes`` the number of spikes of each neuron in each network step
-        encoded : arrays that are recorded in each tick before the network's steps
+        keep : names or places of arrays to record after each tick, in addition to the commands; ``<population>.spikes``
+            gives the number of spikes of each neuron in each network step
+        encoded : arrays to record in each tick, before the network's steps
 
         Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks in a step; spikes ->
         (ticks, network steps in a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
@@ -160,7 +159,10 @@ class Batch(SteppedController):
         return array
 
     def _cells(self, name: str, value: Any) -> np.ndarray:
-        """The encoder outputs of an events input, (steps, n, repeat, cells); raises InputError for another shape."""
+        """Return the encoder outputs given for an events input, (steps, n, repeat, cells).
+
+        Raises InputError for another shape.
+        """
         array, shape = np.asarray(value, np.float32), (self.n, self.repeat, *self.encoded[name].shape)
         if array.shape[1:] != shape:
             rule = f"must be (steps, {', '.join(map(str, shape))}), outputs of its encoder; pass events to step"
@@ -169,17 +171,17 @@ class Batch(SteppedController):
 
     # state ---------------------------------------------------------------------------------------------------
     def reset(self, rows: Rows = None) -> None:
-        """Reset all rows, or those of an index, a slice, a mask or a list of indices."""
+        """Reset all rows, or those selected by an index, a slice, a mask or a list of indices."""
         self._reset(... if rows is None else rows)
 
     def state(self, rows: Rows = None) -> np.ndarray:
-        """(rows, bytes) uint8, a copy: each row is what `Controller.state` returns."""
+        """Return a copy of the rows' states, (rows, bytes) uint8, each as `Controller.state` returns it."""
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` with as many rows, or one row; raises ProgramError if it is of another Program."""
+        """Continue from a `state` with as many rows, or with one for all; raises ProgramError for another Program's."""
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """A live view of the named array, (n, ...); constants that all rows share have no rows and are read-only."""
+        """Return a live view of a named array, (n, ...); constants that rows share are read-only, without rows."""
         return self.bound.array(name)

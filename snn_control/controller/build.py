@@ -1,4 +1,4 @@
-"""A controller file's descriptions -> its Program, and what of it can be tuned."""
+"""Compilation of a controller file's descriptions into its Program, with its tunable parameters."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["build_program", "tuning_of"]
 
 
 def build_program(spec: ControllerSpec) -> Program:
-    """Compile a controller file for its own dt and period; raises DescriptionError, with the file's name in front."""
+    """Compile a controller file for its own dt and period; raises DescriptionError that begins with the file's name."""
     try:
         program = build(
             spec.network, spec.inputs, spec.outputs, dt=spec.dt, period=spec.period, guard=spec.guard, seed=spec.seed,
@@ -36,7 +36,7 @@ def build_program(spec: ControllerSpec) -> Program:
 
 
 def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
-    """What can be tuned of a controller, or None; raises DescriptionError for what cannot be."""
+    """Return a controller's tunable parameters, None without any; raises DescriptionError if one cannot be tuned."""
     if not spec.tunable:
         return None
     with in_file(spec.path):
@@ -53,6 +53,6 @@ def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
 
 
 def _tuned(spec: ControllerSpec) -> dict[str, float]:
-    """The file's values of what can be tuned; 1 for the factor of an array."""
+    """Return the file's values of the tunable parameters; an array has the factor 1."""
     values = {path: value_at(spec, path) for path in sorted(spec.tunable)}
     return {path: 1.0 if np.ndim(value) else float(value) for path, value in values.items()}

@@ -1,4 +1,4 @@
-"""Controller: a controller file, compiled, bound and ready to step.
+"""Controller: a compiled controller file, ready to step.
 
 >>> controller = Controller.load("cartpole.yaml")
 >>> action, _ = controller.predict(observation)
@@ -32,7 +32,7 @@ from .build import build_program, tuning_of
 
 __all__ = ["Controller", "build_program"]
 
-#: name of a counter of an input, or of the guard -> its word
+#: name of a counter (of an input, of the guard) -> index of its word
 OF_INPUT = {"clamped": CLAMPED, "rejected": REJECTED, "stale_ticks": STALE, "cut": CUT}
 OF_GUARD = {"faults": FAULTS, "safe_ticks": SAFE_TICKS, "clamped": CLAMPS, "slew_limited": SLEWED}
 
@@ -40,13 +40,13 @@ OF_GUARD = {"faults": FAULTS, "safe_ticks": SAFE_TICKS, "clamped": CLAMPS, "slew
 class Controller(SteppedController):
     """A Program with its state, stepped from Python.
 
-    program : what to run
-    repeat : ticks in one `step`; the inputs are given to the first
-    tuning : what of the Program can be tuned (`snn_control.controller.build.tuning_of`)
+    program : the Program to run
+    repeat : ticks in one `step`; only the first tick gets the inputs
+    tuning : tunable parameters of the Program (`snn_control.controller.build.tuning_of`)
 
-    One `step` is one tick, or ``repeat``: the same compiled tick, bit for bit, that the real-time loop runs. Threads
-    may share a controller: calls are serialised, so that each step has its own inputs and outputs. It must not be
-    stepped while a loop runs it, because the loop does not wait for the lock.
+    A tick is the same compiled code, with the same bits, that the real-time loop runs. Threads may share a controller:
+    calls run one after another, so each step has its own inputs and outputs. Do not step a controller while a loop runs
+    it, because the loop does not wait for the lock.
     """
 
     def __init__(self, program: Program, repeat: int = 1, tuning: Tuning | None = None) -> None:
@@ -80,11 +80,11 @@ class Controller(SteppedController):
 
     # stepping ------------------------------------------------------------------------------------------------
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Run one tick.
+        """Run one tick, or ``repeat`` ticks, and return the commands.
 
         observation : input name -> value ((size,) numbers), events ((n, 4) rows of t, x, y, p, or a tuple of the four
             arrays), or None. An input that is None or absent did not arrive: its age grows by a period. An integer t is
-            in ns on the sensor's clock, a float t in seconds after the beginning of this tick.
+            in ns on the sensor's clock; a float t is in seconds after the beginning of this tick.
 
         Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
         """
@@ -119,14 +119,15 @@ class Controller(SteppedController):
     def predict(
         self, observation: Any, state: Any = None, episode_start: Any = None, deterministic: bool = True
     ) -> tuple[Any, None]:
-        """Action for a Gymnasium observation, with stable-baselines3's signature: ``action, _ =
-        controller.predict(obs)``.
+        """Return the action for an observation, like stable-baselines3: ``action, _ = controller.predict(obs)``.
 
-        A Dict observation is read by name (``<name>_count`` gives the rows in use of an events input, other keys are
-        ignored). An array is divided among the value inputs in their order, or among the required ones if it has
-        exactly as many numbers as these. The action is an int for one arg-max output, (n,) int64 for several, otherwise
-        the (n,) float32 of all outputs in their order. ``episode_start`` true resets first; ``state`` and
-        ``deterministic`` are ignored.
+        A Dict observation is read by name: ``<name>_count`` gives the used rows of an events input, and other keys are
+        ignored. An array is divided among the value inputs in their order, or among the required ones if it has exactly
+        as many numbers as these.
+
+        The action is an int for one arg-max output, (n,) int64 for several, otherwise the (n,) float32 of all outputs
+        in their order. If ``episode_start`` is true, the controller is reset first. ``state`` and ``deterministic`` are
+        ignored.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -138,16 +139,20 @@ class Controller(SteppedController):
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def act(self, observation: Any, space: Any) -> Any:
-        """Action of a Gymnasium space for an observation, which is read as by `predict`: an array of the space's shape
-        and dtype, clipped to its bounds; for a Discrete a whole number."""
+        """Return the action of a Gymnasium space for an observation, which is read as by `predict`.
+
+        The action is an array of the space's shape and dtype, clipped to its bounds; for a Discrete, a whole number.
+        """
         given = self.read_observation(observation)
         with self._lock:
             self._advance(given)
             return as_action(self._command, space)
 
     def read_observation(self, observation: Any) -> dict[str, Any]:
-        """The argument of `step` for an observation: input name -> value or events. An input with ``stop_when`` that
-        the observation does not have does not stop the commands."""
+        """Convert an observation to the argument of `step`: input name -> value or events.
+
+        An input with ``stop_when`` that is not in the observation does not stop the commands.
+        """
         return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
@@ -161,7 +166,7 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """(bytes,) uint8: a copy of everything that changes, ages of the inputs included, marked with the Program."""
+        """Return a copy of all that changes, (bytes,) uint8, with the ages of the inputs and the Program's digest."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
@@ -169,11 +174,11 @@ class Controller(SteppedController):
         self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or an unpickled object is a separate controller that continues from this one's state."""
+        """Let copy and pickle make a separate controller that continues from this one's state."""
         return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
     def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
-        """Write `state`, and with it all learned weights, as .npz, atomically.
+        """Write `state`, which includes all learned weights, as .npz, atomically.
 
         block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: the state now
         """
@@ -183,7 +188,7 @@ class Controller(SteppedController):
     def load_state(self, path: str | os.PathLike) -> None:
         """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError, and changes nothing, if it is of another Program (another file, dt or kernel), or damaged.
+        Raises ProgramError, and changes nothing, if it is damaged or of another Program (another file, dt or kernel).
         """
         try:
             with Arrays(path) as file:
@@ -198,7 +203,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Take only the learned weights of a `save_state` file; raises ProgramError as `load_state` does."""
+        """Load only the learned weights of a `save_state` file; raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -210,20 +215,18 @@ class Controller(SteppedController):
     # tuning --------------------------------------------------------------------------------------------------
     @property
     def tuned(self) -> dict[str, float]:
-        """The values that the last tick has used of what the file declares ``tunable``, by its path."""
+        """The values of the tunable parameters that the last tick used, by their path in the file."""
         names = self.program.facts.tunable
         return dict(zip(names, self.bound.tuned.tolist(), strict=True)) if names else {}
 
     @serialised
     def tune(self, values: Mapping[str, float]) -> None:
-        """Use other values of what the file declares ``tunable`` from the next tick on, also while a loop runs the
-        controller; they stay after a reset.
+        """Set tunable parameters from the next tick on, also while a loop runs the controller; a reset keeps them.
 
-        values : path in the file, e.g. ``network.populations.hidden.neuron.v_threshold``, -> number; for an array its
-            factor
+        values : path in the file, e.g. ``network.populations.a.neuron.v_threshold``, -> number, or factor of an array
 
-        From then on the ticks have the bits of a file with these values. Raises InputError for an unknown path or a
-        value out of its range; nothing is changed then.
+        The next ticks have the same bits as with a file that has these values. Raises InputError, and changes nothing,
+        for an unknown path or a value out of its range.
         """
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
@@ -239,10 +242,11 @@ class Controller(SteppedController):
 
     # learning ------------------------------------------------------------------------------------------------
     def learning(self, on: bool, name: str | None = None) -> None:
-        """Switch the rules with this name, or all, on or off from the next tick on, also while a loop runs the
-        controller.
+        """Switch learning rules on or off from the next tick on, also while a loop runs the controller.
 
-        A rule that is off changes nothing and costs almost nothing; when it is switched on again it starts with new
+        name : name of the rules; None switches all rules
+
+        A rule that is off changes nothing and costs almost nothing. When it is switched on again, it starts with new
         traces. Raises InputError if there is no such rule.
         """
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
@@ -253,13 +257,13 @@ class Controller(SteppedController):
             self._control[LEARNING + k] = bool(on)
 
     def weights(self, pre: str, post: str, name: str | None = None) -> Any:
-        """A copy of the current weights that a rule learns.
+        """Return a copy of the current weights of a projection that learns.
 
-        name : of the rule, if several projections from pre to post learn
+        name : name of the rule, if several projections from pre to post learn
 
-        Returns (n_pre, n_post) float32 for a dense projection; for a sparse or one_to_one one the tuple (pre, post,
-        weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError if there is no such
-        projection, or more than one.
+        Returns (n_pre, n_post) float32 for a dense projection. For a sparse or one_to_one projection, returns the tuple
+        (pre, post, weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError if there
+        is no such projection, or more than one.
         """
         found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
@@ -269,7 +273,7 @@ class Controller(SteppedController):
 
     @serialised
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """`weights` for a rule of the Program's facts."""
+        """Return the `weights` that a rule of the Program's facts learns."""
         title = rule.title
         weights = self.bound.array(f"{title}.weights")
         if not rule.sparse:
@@ -281,18 +285,18 @@ class Controller(SteppedController):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """Whether the last command was the safe one, because of a fault or because too few valid ticks followed it."""
+        """Whether the last command was the safe one, because of a fault or too few valid ticks after it."""
         return bool(self._guard[FAULTED])
 
     def release(self) -> None:
-        """Release a fault as an operator: the next tick ends it, if that tick is valid; otherwise call again."""
+        """Release a fault, as an operator does. The next tick ends it if that tick is valid; otherwise call again."""
         self._control[RELEASE] += 1
 
     def restart(self, forget: bool = False) -> None:
         """Restart the network in the next tick, also while a loop runs the controller.
 
-        Membranes, currents, spikes under way and the traces of decoders and learning rules are reset. Learned weights,
-        the inputs, the guard with the last command, the clock and all counters are kept.
+        This resets membranes, currents, spikes under way and the traces of decoders and learning rules. It keeps
+        learned weights, the inputs, the guard with the last command, the clock and all counters.
 
         forget : reset learned weights, too
         """
@@ -300,22 +304,22 @@ class Controller(SteppedController):
 
     @serialised
     def spikes(self, population: str) -> np.ndarray:
-        """(k,) uint32 ascending: neurons that fired in the last network step, each once; `raster` has all steps of the
-        tick, and how often a neuron fired.
+        """Return the neurons that fired in the last network step, (k,) uint32 ascending, each once.
 
-        population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for any
-            other.
+        `raster` has all steps of the tick, and how often a neuron fired.
+
+        population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for others.
         """
         end = int(self.bound.array("clock")[1])
         return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
 
     @serialised
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
-        """All spikes of the last tick, in order.
+        """Return all spikes of the last tick in order, as (step, neuron), each (k,) int64.
 
-        Returns (step, neuron), each (k,) int64: the network step, counted from the reset (its time is step * dt), and
-        the neuron that fired, repeated if it fired several times in the step. With ``repeat`` > 1 only the last tick of
-        a `step` is covered. Raises InputError as `spikes` does.
+        The step is the network step, counted from the reset (its time is step * dt). A neuron that fired several times
+        in a step is repeated. With ``repeat`` > 1, only the last tick of a `step` is covered. Raises InputError as
+        `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
         step, neuron, times = ring.read(max(0, end - self.program.steps), end)
@@ -323,7 +327,7 @@ class Controller(SteppedController):
 
     @serialised
     def values(self, population: str) -> np.ndarray:
-        """(n,) float32, a copy: the current membranes of a population; for a graded population they are its output.
+        """Return a copy of a population's current membranes, (n,) float32; in a graded population they are its output.
 
         population : name of a population, or of an input whose encoder has neurons. Raises InputError for any other,
             and if its neurons have no membrane.
@@ -348,8 +352,11 @@ class Controller(SteppedController):
 
     @serialised
     def counters(self) -> dict[str, Any]:
-        """All counts since the reset: ticks, spikes, synaptic operations, those of guard and inputs, and the
-        `workload` in NeuroBench's terms. Under ``learning``: whether each rule is on, and its weights visited."""
+        """Return all counts since the reset: ticks, spikes, synaptic operations, guard, inputs, learning and workload.
+
+        ``learning`` has, for each rule, whether it is on and how many weights it visited. ``workload`` is in
+        NeuroBench's terms, see `workload`.
+        """
         a, spiking = self.bound.array, self.program.facts.spiking
         return {
             "ticks": int(a("clock")[0]),
@@ -366,7 +373,7 @@ class Controller(SteppedController):
         return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """Counts of an input; ``filtered`` is how many of the events in the frame each filter has removed."""
+        """Return the counts of an input; ``filtered`` has how many events in the frame each filter removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

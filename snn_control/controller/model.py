@@ -1,4 +1,4 @@
-"""Model: a controller described in a few lines of Python, in the manner of PyNN's scripts.
+"""Model: a controller described in a few lines of Python, like a script of PyNN.
 
 >>> m = Model(dt=1e-3)
 >>> x = m.input("x", 4)
@@ -23,7 +23,7 @@ __all__ = ["Model"]
 
 
 class Model:
-    """Collects descriptions; `spec` and `controller` can be called at any time.
+    """Collects the descriptions of a controller; `spec` and `controller` can be called at any time.
 
     dt : step of the network [s]
     period : control period [s], a whole number of steps; None is one step
@@ -39,22 +39,22 @@ class Model:
         self.guard = Guard()
 
     def input(self, name: str, size: int = 1, **more: Any) -> Input:
-        """Add a vector of ``size`` numbers; ``more``: fields of `ValueInput` (range, encoder, stale, ...)."""
+        """Add an input of ``size`` numbers; ``more`` are fields of `ValueInput` (range, encoder, stale, ...)."""
         self.inputs.append(ValueInput(name, size=size, **more))
         return self.inputs[-1]
 
     def events(self, name: str, size: tuple[int, int], **more: Any) -> Input:
-        """Add an event camera of (width, height) pixels; ``more``: fields of `EventsInput`."""
+        """Add an event camera of (width, height) pixels; ``more`` are fields of `EventsInput`."""
         self.inputs.append(EventsInput(name, size=size, **more))
         return self.inputs[-1]
 
     def population(self, name: str, size: int, neuron: NeuronModel, **more: Any) -> Population:
-        """Add ``size`` neurons; ``more``: fields of `Population` (bias, v_init)."""
+        """Add ``size`` neurons of one model; ``more`` are fields of `Population` (bias, v_init)."""
         self.populations.append(Population(name, size, neuron, **more))
         return self.populations[-1]
 
     def connect(self, pre: Any, post: Any, weights: Any = 1.0, connection: Any = "dense", **more: Any) -> Projection:
-        """Connect two inputs, populations or their names; ``more``: fields of `Projection`."""
+        """Connect an input or population to a population, by object or name; ``more`` are fields of `Projection`."""
         pre, post = (getattr(end, "name", end) for end in (pre, post))
         self.projections.append(Projection(pre, post, weights, connection, **more))
         return self.projections[-1]
@@ -70,12 +70,12 @@ class Model:
     def output(
         self, name: str, source: Any = None, weights: Any = None, tau: float = 0.02, size: int = 1, **more: Any
     ) -> Output:
-        """Add a command decoded from a population or an input, or its name. From spikes: rates [Hz] filtered with tau
-        [s] times weights; from graded neurons and inputs: their values times weights (default 1); from an Ensemble
-        without weights: what it represents. ``decoder=`` in ``more`` replaces this; other fields in ``more`` are those
-        of `Output`.
+        """Add a command decoded from a population or an input, given as an object or a name.
 
-        Raises DescriptionError for an unknown source, and for an Ensemble of another dt.
+        Spikes give rates [Hz] filtered with tau [s], times weights. Graded neurons and inputs give their values times
+        weights (default 1). An Ensemble without weights gives the value that it represents. ``decoder=`` in ``more``
+        replaces this; other fields in ``more`` are those of `Output`. Raises DescriptionError for an unknown source,
+        and for an Ensemble of another dt.
         """
         if "decoder" not in more:
             more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
@@ -100,11 +100,11 @@ class Model:
         return SpikeDecoder(origin, weights, tau)
 
     def spec(self) -> ControllerSpec:
-        """The description, as a controller file would give it."""
+        """Return the description of the controller, as a controller file would give it."""
         network = Network(tuple(self.populations), tuple(self.projections))
         inputs, outputs = tuple(self.inputs), tuple(self.outputs)
         return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)
 
     def controller(self) -> Controller:
-        """A compiled controller; raises DescriptionError if something does not fit."""
+        """Compile the description and return a controller; raises DescriptionError if something does not fit."""
         return Controller.from_spec(self.spec())

@@ -1,7 +1,7 @@
 """The controller file: one strict YAML, read into descriptions and written from them.
 
-Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The keys are
-declared by the descriptions and `keys`; `schema` makes a JSON Schema for editors from them.
+Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The descriptions
+and `keys` declare the keys; `schema` makes a JSON Schema for editors from them.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ __all__ += ["load_spec", "nearest", "parse_spec", "save_spec"]
 
 @dataclass(frozen=True)
 class ControllerSpec(Checked):
-    """A whole controller file.
+    """The contents of a controller file.
 
-    period : control period [s], one tick
+    period : control period, the length of one tick [s]
     dt : step of the network [s]; the period is a whole number of steps. A file without it uses the period
     repeat : ticks in one `Controller.step`
     seed : seed of all random numbers in a tick, a whole number >= 0 and below 2^63
-    reset_each_tick : populations are reset at the start of each tick
+    reset_each_tick : reset the populations at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
-    training : what is trained and how; not part of its Program
+    training : what is trained and how; not part of the Program
     tunable : path of a number in the file -> the range in which it may be changed while the controller runs
-    path : the file that it was read from, or empty
+    path : the file from which it was read, or empty
 
     Raises DescriptionError for an invalid number.
     """
@@ -69,12 +69,12 @@ class ControllerSpec(Checked):
             value_at(self, path)
 
     def save(self, path: str | os.PathLike, head: str = "") -> Path:
-        """Write it as a controller file, see `save_spec`."""
+        """Write the description as a controller file, see `save_spec`."""
         return save_spec(self, path, head)
 
 
 def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> ControllerSpec:
-    """A parsed YAML document -> ControllerSpec; raises DescriptionError."""
+    """Convert a parsed YAML document to a ControllerSpec; raises DescriptionError."""
     values, tunable = take_tunable(values)
     r = Reader(values, "", Path(folder))
     version = r.take("version")
@@ -112,7 +112,7 @@ def load_spec(path: str | os.PathLike) -> ControllerSpec:
         raise DescriptionError(str(file), NO_VALUE, rule, "see 'snn_control new'") from None
     try:
         return parse_spec(yaml.load(text, Loader), file.parent, str(file))
-    except (ValueError, RecursionError) as error:  # from the loader: an invalid date, brackets without end
+    except (ValueError, RecursionError) as error:  # from the loader: an invalid date, deep nesting
         if isinstance(error, DescriptionError):
             raise error.in_file(str(file)) from None
         raise DescriptionError(str(file), type(error).__name__, f"cannot be read as YAML: {error}") from None

@@ -1,4 +1,4 @@
-"""Reading descriptions from mappings, key by key, as `keys` declares them; outputs and networks have shorter forms."""
+"""Reading of descriptions from mappings, key by key as `keys` declares; outputs and networks have shorter forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """The description of the given ``type``, among those that are allowed at a place; raises DescriptionError."""
+    """Read the description at a place of the file by its ``type``; raises DescriptionError if that is not allowed."""
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
     value = r.values.get("type")
@@ -43,9 +43,9 @@ def _read_place(r: Reader, place: str) -> Any:
 
 
 def read_fields(r: Reader, described: Any, skip: Collection[str] = (), **given: Any) -> Any:
-    """A description from all keys of a mapping; raises DescriptionError.
+    """Read a description from all keys of a mapping; raises DescriptionError.
 
-    described : its class, or a function that makes it
+    described : class of the description, or a function that makes it
     skip : fields that are not keys of the file here
     given : fields that are already known
     """
@@ -70,13 +70,13 @@ def _value(r: Reader, key: Key) -> Any:
 
 
 def read_output(r: Reader, name: str) -> Output:
-    """One output; raises DescriptionError."""
+    """Read one output; raises DescriptionError."""
     take_joint_limits(r)
     return read_fields(r, Output, name=name, decoder=_read_decoder(r))
 
 
 def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
-    """The decoder of an output: one decoder, a list of them, or the choice of the largest of their sums."""
+    """Read the decoder of an output: one decoder, a list of them, or an arg-max."""
     value = r.values.get("decoder")
     if isinstance(value, list):
         if not value:
@@ -87,7 +87,7 @@ def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
 
 
 def read_network(r: Reader, dt: float) -> Network:
-    """The whole section; a NIR file is read for a step of ``dt`` [s]. Raises DescriptionError."""
+    """Read the section ``network``; a NIR file is read for a step of ``dt`` [s]. Raises DescriptionError."""
     if r.has("nir"):
         return _read_nir(r, dt)
     populations = tuple(read_fields(child, Population, name=name) for name, child in r.children("populations", {}))
@@ -110,7 +110,7 @@ def _read_projection(r: Reader) -> Projection:
 
 
 def _read_nir(r: Reader, dt: float) -> Network:
-    """``nir: net.nir``, its ``dialect`` and ``options``; the network's inputs have the names of its Input nodes."""
+    """Read a network from ``nir: net.nir``, its ``dialect`` and ``options``; Input nodes name the inputs."""
     from ..nir import import_nir
 
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
@@ -124,11 +124,11 @@ def _read_nir(r: Reader, dt: float) -> Network:
 
 
 def read_training(r: Reader) -> Training:
-    """The section ``training``, except for what only the trainer can check; raises DescriptionError."""
+    """Read the section ``training``, without the checks that only the trainer can do; raises DescriptionError."""
     settings = r.child("settings", {}).values
     return read_fields(r, Training, trainable=read_limits(r), settings=settings)
 
 
 def read_limits(r: Reader) -> dict[str, Limits]:
-    """``trainable``: pattern -> limits."""
+    """Read the key ``trainable``: pattern -> limits."""
     return {pattern: read_fields(child, Limits) for pattern, child in r.children("trainable", {})}

@@ -1,6 +1,6 @@
-"""Limits of joints from a robot's own files: ``joint_limits.yaml`` as of ros2_control and MoveIt, or a URDF.
+"""Limits of joints from a robot's own files: ``joint_limits.yaml`` of ros2_control and MoveIt, or a URDF.
 
-They are read when the controller file is, and tighten what the output says itself.
+They are read together with the controller file, and tighten the limits that the output itself has.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = ["JointLimits", "take_joint_limits"]
 MOTION = {key: limit.joint for key, limit in MOTION_LIMITS.items() if limit.joint}  # velocity, acceleration, ...
 KEYS = ("limits", *MOTION)  # of an output
 DERIVATIVES = ("position", *MOTION.values())
-#: what a command is -> what limits each of `KEYS`
+#: quantity of a command -> the quantity that each of `KEYS` limits
 LIMITED = {"position": DERIVATIVES, "velocity": DERIVATIVES[1:], "effort": ("effort",)}
 USED = (*DERIVATIVES, "effort")
 NAMES = (*USED, "deceleration")
@@ -36,7 +36,7 @@ KNOWN = [
 ]
 NO_LIMIT = (-math.inf, math.inf)
 
-Limits = dict[str, tuple[float, float]]  # what is limited -> low, high
+Limits = dict[str, tuple[float, float]]  # quantity -> its limits (low, high)
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class JointLimits(Checked):
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
     joints : names, one for each number of the output
-    of : "position", "velocity" or "effort": what the numbers are
-    use : which of position, velocity, acceleration, jerk, effort are used; all that the file has by default
+    of : quantity of the numbers: "position", "velocity" or "effort"
+    use : which limits are used, of position, velocity, acceleration, jerk, effort; by default all that the file has
     """
 
     file: str
@@ -65,7 +65,7 @@ class JointLimits(Checked):
 
 
 def take_joint_limits(r: Reader) -> None:
-    """Take ``joint_limits`` from the mapping of an output, and tighten its other limits; raises DescriptionError."""
+    """Take ``joint_limits`` from the mapping of an output and tighten its other limits; raises DescriptionError."""
     if not r.has("joint_limits"):
         return
     inner = r.child("joint_limits")
@@ -79,7 +79,7 @@ def take_joint_limits(r: Reader) -> None:
     wanted = [what for what in LIMITED[chosen.of] if what in chosen.use]
     for name, row in zip(chosen.joints, rows, strict=True):
         if not set(wanted) & set(row):
-            rule = f"has no limit of {' or '.join(wanted)} in {chosen.file}" if wanted else "has nothing left to use"
+            rule = f"has no limit of {' or '.join(wanted)} in {chosen.file}" if wanted else "has no limit in `use`"
             raise DescriptionError(
                 inner.at("joints"), name, rule, "see `has_..._limits` there, and `of` and `use` here"
             )
@@ -90,7 +90,7 @@ def take_joint_limits(r: Reader) -> None:
 
 
 def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
-    """Put (joints, 2) ends of a file into an output's mapping, where they are tighter than its own."""
+    """Put the (joints, 2) limits of a file into an output's mapping if they are tighter than its own."""
     own = r.values.get(key)
     try:
         if key == "limits":
@@ -103,8 +103,8 @@ def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
         rule = f"must be numbers, or {len(ends)} of them, to be tightened by joint_limits"
         raise DescriptionError(r.at(key), own, rule) from None
     if key == "limits" and not (ends[0] < ends[1]).all():
-        rule = f"leaves nothing within those of {file}: together {ends.tolist()}"
-        raise DescriptionError(r.at(key), own, rule, "let them overlap")
+        rule = f"must overlap the limits of {file}; together they are {ends.tolist()}"
+        raise DescriptionError(r.at(key), own, rule, "change one of them")
 
 
 def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
@@ -114,10 +114,10 @@ def _of(r: Reader, known: Mapping[str, Limits], name: str) -> Limits:
 
 
 def _read(r: Reader, file: Path) -> dict[str, Limits]:
-    """Joint -> its limits; raises DescriptionError."""
+    """Return the limits of each joint in a file; raises DescriptionError."""
     if file.suffix == ".xacro":
         fix = f"first: xacro {file.name} > {file.stem.removesuffix('.urdf')}.urdf"
-        raise DescriptionError(r.at("file"), str(file), "is a program that makes a URDF", fix)
+        raise DescriptionError(r.at("file"), str(file), "is a xacro file, from which a URDF is made", fix)
     try:
         text = read_text(file)
         return _of_urdf(text) if file.suffix in (".urdf", ".xml") else _of_yaml(text)
@@ -139,7 +139,7 @@ def _number(where: str, value: Any) -> float:
 
 
 def _of_yaml(text: str) -> dict[str, Limits]:
-    """``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
+    """Return limits from ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
     joints = _found(yaml.load(text, Loader))
     if joints is None:
         raise ValueError("it has no mapping joint_limits")
@@ -147,7 +147,7 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """The mapping ``joint_limits``, also within the parameters of a node."""
+    """Return the mapping ``joint_limits``, also if it is among the parameters of a node."""
     if not isinstance(values, Mapping):
         return None
     if isinstance(values.get("joint_limits"), Mapping):
@@ -182,8 +182,8 @@ def _of_joint(name: str, values: Any) -> Limits:
 
 
 def _of_urdf(text: str) -> dict[str, Limits]:
-    """``<joint name=...><limit lower= upper= velocity= effort=/></joint>``; a continuous joint has no position. Those
-    within ros2_control and transmissions only refer to these."""
+    """Return limits from ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``. A continuous joint has
+    no position limit. Joints inside ros2_control and transmissions only refer to these and are ignored."""
     found: dict[str, Limits] = {}
     for joint in ET.fromstring(text).findall("joint"):
         limit, name = joint.find("limit"), joint.get("name", "")

@@ -1,8 +1,8 @@
 """The keys of a controller file, from which its reader, its writer and its JSON Schema are derived.
 
-A mapping in the file is a description, and its keys are the description's fields: names, annotations with rules
-(`snn_control.network.checks`), defaults and docstring lines are read from the class. This file adds what a class does
-not declare itself.
+A mapping in the file is a description, and its keys are the fields of that description's class. Names, annotations with
+rules (`snn_control.network.checks`), defaults and docstring lines are read from the class. This file adds what a class
+does not declare itself.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ LINE = re.compile(r"( *)(\w+(?:, \w+)*) : (.*)")
 
 
 def types_at(place: str, name: Any = None) -> dict[str, Any]:
-    """The ``type`` names that are allowed at a place of the file, each with its class (a function for "pooling").
+    """Return the ``type`` names that a place of the file allows, each with its class (a function for "pooling").
 
     place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
     name : the requested ``type``, if known: plug-ins are loaded only if snn_control has none of that name
@@ -80,7 +80,7 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
 
 
 def type_of(cls: type) -> str | None:
-    """The ``type`` of a description in the file: empty if it is the only one at its place, None if it has none."""
+    """Return the ``type`` of a class in the file: empty if it is the only one at its place, None if it has none."""
     if cls in SINGLE.values():
         return ""
     own = {described: name for table in OWN.values() for name, described in table.items()}
@@ -91,11 +91,11 @@ def type_of(cls: type) -> str | None:
 class Key:
     """One key of a mapping.
 
-    name, field : in the file, and in the description
+    name, field : name in the file, and name of the description's field
     hint : the field's annotation, with its rule
     default : MISSING if the file must have the key
-    text : from the docstring, or empty
-    place : place of the descriptions that it may hold, or empty
+    text : explanation from the docstring, or empty
+    place : place of the descriptions that the key may hold, or empty
     kind : type as which other values are read; None if the description checks the raw value
     """
 
@@ -127,22 +127,22 @@ TUNED = (Population, Projection, Distribution, *PLUGINS)
 
 
 def may_be_tuned(described: Any, key: Key) -> bool:
-    """Whether the number or array of a key may be tuned while the controller runs."""
+    """Return whether the number or array of a key may be tuned while the controller runs."""
     tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
     return tuned and key.kind in (float, Any)
 
 
 @functools.cache
 def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
-    """The keys of a description's class, or of a function that makes one."""
+    """Return the keys of a description's class, or of a function that makes a description."""
     texts, found = _texts(described), []
     hints = get_type_hints(described, include_extras=True)
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
     for field, parameter in inspect.signature(described).parameters.items():
         hint, rule = hints[field], rules.get(field)
-        if rule is None and get_origin(hint) is Annotated:  # of a function
+        if rule is None and get_origin(hint) is Annotated:  # a function has no checks()
             rule = hint.__metadata__[0]
-        if rule is not None and _bare(hint) is hint and not isinstance(rule, Items):  # the rule of its class
+        if rule is not None and _bare(hint) is hint and not isinstance(rule, Items):  # the hint itself has no rule
             hint = Annotated[hint, rule]
         place = next((PLACES[one] for one in _inner(hint) if one in PLACES), "")
         if described is EventsInput and field == "encoder":
@@ -158,7 +158,10 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
 
 def _texts(described: Any) -> dict[str, str]:
-    """Field -> its text in the docstrings of a class and its bases (``tau, window : [s]``, and indented lines)."""
+    """Return the text of each field in the docstrings of a class and its bases.
+
+    A line such as ``tau, window : [s]`` and the lines indented after it are the text of these fields.
+    """
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
     for doc in docs:
@@ -175,7 +178,7 @@ def _texts(described: Any) -> dict[str, str]:
 
 
 def members(hint: Any) -> list[Any]:
-    """The types that an annotation allows: the members of a union, or itself."""
+    """Return the types that an annotation allows: the members of a union, or the annotation itself."""
     return list(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else [hint]
 
 
@@ -186,7 +189,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """The members of an annotation and of its sequences, and the descriptions that its rules allow."""
+    """Yield the members of an annotation and of its sequences, and the descriptions that its rules allow."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

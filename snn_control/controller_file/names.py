@@ -1,4 +1,4 @@
-"""Names for the numbers of inputs and outputs in pictures, tables and videos."""
+"""Names of the single numbers of inputs and outputs, for pictures, tables and videos."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ SELECTED = re.compile(r"\[\s*\w+\s*=\s*([^\]]+)\]")
 
 
 def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
-    """A name for each number of an input or output.
+    """Return a name for each number of an input or output.
 
-    Names from the ``ros`` section are used if it has one for each number: in a selector (``position[name=pan]``), or a
-    list in ``values`` (``name: [pan, tilt]``). Otherwise it is the name of the input or output, with an index if it has
+    The ``ros`` section is used if it names each number: in a selector (``position[name=pan]``), or in a list in
+    ``values`` (``name: [pan, tilt]``). Otherwise the name is that of the input or output, with an index if it has
     several numbers: ``joints[0]``.
     """
     size = end.size if isinstance(end, ValueInput | Output) else 1
@@ -30,7 +30,7 @@ def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
 
 
 def _named(topic: RosTopic, size: int) -> list[str]:
-    """Names that a topic gives; none if there is not one for each number."""
+    """Return the names that a topic gives, or an empty list if it does not name each number."""
     selected = SELECTED.search(str(topic.field))
     names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
     lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]
@@ -41,7 +41,7 @@ def _named(topic: RosTopic, size: int) -> list[str]:
 
 
 def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
-    """A name for each number of the command, ``pan`` or ``arm[2]``, with ``units`` also ``pan [rad/s]``."""
+    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``; with ``units`` e.g. ``pan [rad/s]``."""
     names = []
     for output in spec.outputs:
         unit = f" [{output.unit}]" if units and output.unit else ""
@@ -50,7 +50,7 @@ def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
 
 
 def term_names(spec: ControllerSpec, output: Output) -> list[str]:
-    """A name for each result of an output's decoders: its own, or ``action 0`` if the largest is chosen."""
+    """Return a name for each result of an output's decoders: its own names, or ``action 0``, ... for an arg-max."""
     if isinstance(output.decoder, ArgmaxDecoder):
         return [f"action {k}" for k in range(output.decoder.actions)]
     return number_names(spec, output)

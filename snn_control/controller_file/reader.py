@@ -1,6 +1,6 @@
 """Strict reading of YAML: every key must be used, and every error names path, value, rule and nearest key.
 
-Arrays may be inline or ``file.npz#name``, relative to the file that is read.
+Arrays may be inline or ``file.npz#name``, relative to the controller file.
 """
 
 from __future__ import annotations
@@ -29,14 +29,15 @@ FLOAT_MAX = float(np.finfo(np.float32).max)
 PLAIN: dict[type, tuple[Any, str]] = {
     float: (int | float, "a number"), str: (str, "a text"), bool: (bool, "true or false"), list: (list, "a list"),
 }  # fmt: skip
-MOST_VALUES = 1_000_000  # in a file, with those that references repeat counted each time
+MOST_VALUES = 1_000_000  # in a file; values that references repeat count each time
 DEEPEST = 50  # nesting of lists and mappings
 
 
 class Loader(yaml.SafeLoader):
-    """YAML 1.2 numbers (1e-3 is one) and booleans (on and no are words), and no key twice.
+    """YAML loader that reads numbers and booleans as YAML 1.2 does, and refuses a mapping with the same key twice.
 
-    Limits apply to the number of values, after expanding every reference (``*name``), and to the depth of nesting.
+    So 1e-3 is a number; on and no are words. The number of values, with every reference (``*name``) expanded, and the
+    depth of nesting are limited.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -94,13 +95,13 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """The fix to suggest if the value is a number with a unit; otherwise empty."""
+    """Return a fix for a value that is a number with a unit; otherwise an empty text."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 
 
 def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
-    """The shape of a number or of lists of numbers; raises DescriptionError for others, and for different lengths."""
+    """Return the shape of a number or of nested lists of equal length; raises DescriptionError for other values."""
     if isinstance(value, np.ndarray | np.generic):
         return value.shape
     if not isinstance(value, list | tuple):
@@ -143,7 +144,7 @@ class Reader:
         return self.values.pop(key)
 
     def plain(self, key: str, kind: type, default: Any = MISSING) -> Any:
-        """A value of a ``kind`` of `PLAIN`."""
+        """Take a value of a plain type; ``kind`` is a key of `PLAIN`."""
         value = self.take(key, default)
         types, what = PLAIN[kind]
         if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
@@ -160,7 +161,7 @@ class Reader:
         return value[0], value[1]
 
     def array(self, key: str) -> Any:
-        """A number, nested lists, or ``file.npz#name``."""
+        """Take a number, nested lists of numbers, or the array ``file.npz#name``."""
         value = self.take(key)
         numbers = self._numbers(self.at(key), value)
         found = np.asarray(numbers)
@@ -169,7 +170,7 @@ class Reader:
         return numbers
 
     def bounds(self, key: str) -> tuple[Any, Any]:
-        """``[low, high]``, each of them a number, a list of numbers or ``file.npz#name``."""
+        """Take ``[low, high]``; each is a number, a list of numbers or ``file.npz#name``."""
         low, high = self.pair(key)
         return self._numbers(f"{self.at(key)}[0]", low), self._numbers(f"{self.at(key)}[1]", high)
 
@@ -198,10 +199,10 @@ class Reader:
             raise DescriptionError(path, reference, f"{file} cannot be read as arrays: {reason(error)}") from None
         if array.dtype.kind not in "iufb":
             raise DescriptionError(path, reference, f"has dtype {array.dtype}: must be numbers")
-        return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask
+        return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask, kept as 0 and 1
 
     def beside(self, path: str, name: str) -> Path:
-        """A file in the folder of the controller file, or in a folder of it."""
+        """Return the path of a file in the controller file's folder or below; raises DescriptionError for others."""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             rule = "must be in the folder of the controller file"
             raise DescriptionError(path, name, rule, f"copy it there, and write {Path(name).name}")
@@ -237,7 +238,7 @@ class Reader:
             raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """``cls(**values)`` after `reject_unknown_keys`; the paths of its errors become those of the file."""
+        """Return ``cls(**values)`` after `reject_unknown_keys`; the paths of errors become those of the file."""
         self.reject_unknown_keys()
         try:
             return cls(**values)

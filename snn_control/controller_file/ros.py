@@ -36,20 +36,20 @@ class RosTopic(Checked):
 
     topic : relative topic name
     type : message type, e.g. ``sensor_msgs/msg/JointState``
-    field : path of the numbers in it, e.g. ``position[:]``; empty for event messages
+    field : path of the numbers in the message, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
     depth : how many messages may wait; the default in a file is that of `usual_values`
     age : for an input, the time from which its age counts in real time: "arrival", when the message was published as
         far as the middleware knows; "stamp", its own stamp; "older", the earlier of the two
     pace : for an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", at its own
         time, so that a long packet is spread over the ticks that it covers
-    late : for an events input: an event counts as late if it is older than the newest one by more than this [s]
-    reduce : for a value input: what each number is, e.g. "mean", of equal sectors of the numbers that the field
-        selects, however many they are; empty: they are the input's numbers
-    grid : for a value input from pictures, sensor_msgs/msg/Image: (columns, rows), of which each cell gives its mean
-        brightness, 0 to 255, from the top left, row by row
-    values : for a command: values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
-    stamp : for a command: a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
+    late : for an events input, an event counts as late if it is older than the newest one by more than this [s]
+    reduce : for a value input, divides the numbers that the field selects into equal sectors and reduces each to one
+        number, e.g. by "mean"; empty: the numbers are used as they are
+    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of cells; each gives its mean
+        brightness, 0 to 255, row by row from the top left
+    values : for a command, values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
+    stamp : for a command, a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
         gets it anyway
     """
 
@@ -76,7 +76,7 @@ class RosTopic(Checked):
 
     def _check_grid(self) -> None:
         if self.type == "sensor_msgs/msg/CompressedImage":
-            fix = "take the pictures that ros2 run image_transport republish compressed raw publishes"
+            fix = "use the topic of 'ros2 run image_transport republish compressed raw'"
             raise self.wrong("type", "is compressed, and its pixels are not read", fix)
         for key, allowed in (("type", "sensor_msgs/msg/Image"), ("field", ""), ("reduce", "")):
             if (value := getattr(self, key)) != allowed:
@@ -85,13 +85,13 @@ class RosTopic(Checked):
 
 
 def end_kind(end: Input | Output) -> str:
-    """The key of `ONLY_WITH` for an input or output."""
+    """Return the kind of an input or output: one of the kinds in `ONLY_WITH`."""
     return OUTPUTS if isinstance(end, Output) else EVENTS if isinstance(end, EventsInput) else VALUES
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Defaults of a topic that depend on its end, a kind of `ONLY_WITH`, and on the message type: the driver of an
-    event camera sends a packet each millisecond."""
+    """Return the defaults of a topic for its kind (one in `ONLY_WITH`) and message type. Packets of events get a longer
+    queue, because the driver of an event camera sends one each millisecond."""
     if kind == OUTPUTS:
         return {"reliability": "reliable", "depth": 1}
     packets = type.startswith(("event_camera_msgs/", "event_array_msgs/"))
@@ -99,7 +99,7 @@ def usual_values(kind: str, type: str) -> dict[str, Any]:
 
 
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
-    """``ros.inputs`` or ``ros.outputs``, for these inputs or outputs; raises DescriptionError."""
+    """Read ``ros.inputs`` or ``ros.outputs`` for the given inputs or outputs; raises DescriptionError."""
     found, by_name = {}, {end.name: end for end in ends}
     for name, child in r.children(key, {}):
         if name not in by_name:

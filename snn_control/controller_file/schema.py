@@ -1,6 +1,6 @@
-"""The JSON Schema of controller files, for editors, made from the keys with which they are read.
+"""JSON Schema of controller files, for editors, made from the keys with which the files are read.
 
-Of the rules between several keys it covers those in `TOGETHER`; the reader checks all.
+It covers only those rules between several keys that are in `TOGETHER`; the reader checks all rules.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ VALUES: dict[Any, Schema] = {
     Any: {"anyOf": [{"type": "number"}, _ref("reference"), _ref("lists")]},
     Mapping[str, Any]: {"type": "object"}, type(None): {"type": "null"},
 }  # fmt: skip
-#: the value of a number or an array that may be changed while the controller runs
+#: schema of a tunable number or array, which may be changed while the controller runs
 TUNABLE: Schema = {
     "type": "object",
     "description": "A number, or the factor of an array, that may be changed while the controller runs.",
@@ -93,11 +93,11 @@ TOGETHER: dict[Any, Schema] = {
 
 
 def schema() -> Schema:
-    """The whole schema (JSON Schema, draft 2020-12), including types from plug-ins."""
+    """Return the whole schema (JSON Schema, draft 2020-12), including types from plug-ins."""
     from ..nir import DIALECTS
 
-    whose = "Whose numbers it has; a file of 'snn_control export' says it itself."
-    left_open = "What the file leaves open, in the framework's words, e.g. {reset_mechanism: zero}."
+    whose = "The framework that wrote the numbers; a file of 'snn_control export' states it itself."
+    left_open = "Choices that the file leaves open, with the framework's names, e.g. {reset_mechanism: zero}."
     nir = {
         "nir": {"type": "string", "description": "A NIR file beside this one that holds the network."},
         "dialect": {"enum": list(DIALECTS), "description": whose},
@@ -141,7 +141,7 @@ def _by_name(item: Schema) -> Schema:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """A pattern that matches the whole text, in the syntax of JSON Schema."""
+    """Return a pattern that matches only the whole text, in the syntax of JSON Schema."""
     return f"^{pattern.pattern}$"
 
 
@@ -179,7 +179,7 @@ def _key(described: Any, key: Key) -> Schema:
         said = {"anyOf": [*said.get("anyOf", [said]), _ref("tunable")]}
     if key.text:
         said = said | {"description": key.text}
-    default = key.default  # shown if it is worth it
+    default = key.default  # shown if it is a finite number or a text
     number = isinstance(default, int | float) and math.isfinite(default)
     return said | {"default": default} if number or (isinstance(default, str) and default) else said
 
@@ -189,7 +189,7 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """The schema of one annotation; ``place``: the place to which descriptions in it refer."""
+    """Return the schema of an annotation; descriptions in it are those of the given ``place``."""
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
         return _ruled(arguments[1], arguments[0], place)
@@ -202,7 +202,7 @@ def _value(hint: Any, place: str = "") -> Schema:
 
 
 def _ruled(rule: Any, base: Any, place: str) -> Schema:
-    """The schema of values of a base type with a rule of `snn_control.network.checks`."""
+    """Return the schema of values of a base type that follow a rule of `snn_control.network.checks`."""
     said = _value(base)
     if isinstance(rule, Drawn):
         return _any_of([_ruled(rule.rule, base, place), _ref(place)])

@@ -1,6 +1,6 @@
 """The ``training`` section of a controller file: what is trained, and how. Programs do not depend on it.
 
-The names of learners and their settings are checked by the trainer (`snn_control.training`).
+The trainer (`snn_control.training`) checks the names of learners and their settings.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SURROGATES = ("fast_sigmoid", "triangle", "arctan")
 class Limits(Checked):
     """Limits of a trained parameter.
 
-    low, high : in the unit of the parameter; by default there is no limit
+    low, high : smallest and largest value, in the unit of the parameter; by default there is no limit
     """
 
     low: Bound = -math.inf
@@ -35,9 +35,9 @@ class Limits(Checked):
 
 @dataclass(frozen=True)
 class Surrogate(Checked):
-    """The substitute for the derivative of a spike by the membrane, at distance x from the threshold.
+    """Surrogate derivative, which replaces the derivative of a spike by the membrane, at distance x from the threshold.
 
-    The unit of x is the distance of reset and threshold. All have the value slope / 2 at the threshold:
+    The unit of x is the distance between reset and threshold. All kinds have the value slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
@@ -45,7 +45,7 @@ class Surrogate(Checked):
 
     kind : "fast_sigmoid", "triangle" or "arctan"
     slope : the larger it is, the closer to the threshold a membrane must be to have a derivative
-    final_slope : the slope changes linearly to it while the budget is spent; by default it is constant
+    final_slope : slope at the end of the training budget, reached linearly; by default the slope is constant
     """
 
     kind: Annotated[str, OneOf(*SURROGATES)] = "fast_sigmoid"
@@ -53,7 +53,7 @@ class Surrogate(Checked):
     final_slope: Positive | None = None
 
     def at(self, left: float) -> Surrogate:
-        """The surrogate when the share ``left`` of the budget, 1 to 0, is left."""
+        """Return the surrogate for the share of the training budget that is ``left``, from 1 to 0."""
         if self.final_slope is None:
             return self
         return Surrogate(self.kind, self.final_slope + (self.slope - self.final_slope) * left)
@@ -61,7 +61,7 @@ class Surrogate(Checked):
 
 @dataclass(frozen=True)
 class Training(Checked):
-    """What is trained of a controller, and how.
+    """Which parameters of a controller are trained, and how.
 
     how : way to train; by default, one that suits the actions
     trainable : pattern of names -> `Limits`; later patterns take precedence. Empty: the default parameters

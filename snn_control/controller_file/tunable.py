@@ -1,7 +1,7 @@
-"""Numbers of a controller file that may be changed while it runs: ``{value: 0.5, tunable: [0.1, 2]}``, not 0.5 alone.
+"""Tunable numbers, which may be changed while the controller runs: ``{value: 0.5, tunable: [0.1, 2]}`` instead of 0.5.
 
-Where an array stands, what is tuned is a factor of it, 1 at first. Each has the name of its path, by which it is found
-in a description here: ``network.populations.hidden.neuron.v_threshold``, ``outputs.speed.decoder.weights``.
+An array is tuned by a factor, which is 1 at first. The name of a tunable number is its path in the file, for example
+``network.populations.hidden.neuron.v_threshold`` or ``outputs.speed.decoder.weights``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .reader import FLOAT_MAX
 
 __all__ = ["Tunable", "change", "mark", "parameter_name", "take_tunable", "value_at"]
 
-#: what may be tuned; what protects (limits, ages, the guard) stays as the file says
+#: what may be tuned; safety settings (limits, ages, the guard) do not change at run time
 ALLOWED = re.compile(r"network\.|inputs\.\w+\.(encoder|filters)\b|outputs\.\w+\.(decoder|bias)\b")
 STEP = re.compile(r"\[(\d+)\]|([^.\[]+)")
 
@@ -28,7 +28,7 @@ Path = str
 
 @dataclass(frozen=True)
 class Tunable:
-    """The range of a number, or of the factor of an array, that may be changed while the controller runs.
+    """Range of a tunable number, or of the factor of a tunable array.
 
     low, high : the ends of the range
     """
@@ -38,7 +38,7 @@ class Tunable:
 
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
-    """A parsed document without its marks, and what they say of each path; raises DescriptionError."""
+    """Return a parsed document without its tunable marks, and the range of each path; raises DescriptionError."""
     if isinstance(values, Mapping) and "tunable" in values:
         return _take(values, path)
     if isinstance(values, Mapping) and len(values) == 2 and "value" in values:
@@ -60,8 +60,8 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
     if set(values) != {"value", "tunable"}:
         raise DescriptionError(path or "file", dict(values), "must be {value: ..., tunable: [low, high]}")
     if not ALLOWED.match(path):
-        rule = "cannot be tuned: only what is in network, in an encoder, a filter, a decoder or a bias can"
-        raise DescriptionError(f"{path}.tunable", values["tunable"], rule, "what protects is as the file says")
+        rule = "cannot be tuned: only numbers of the network, encoders, filters, decoders and biases can"
+        raise DescriptionError(f"{path}.tunable", values["tunable"], rule, "safety settings do not change at run time")
     ends = values["tunable"]
     numbers = isinstance(ends, list) and len(ends) == 2 and all(type(one) in (int, float) for one in ends)
     if not numbers or not -FLOAT_MAX <= ends[0] < ends[1] <= FLOAT_MAX:
@@ -77,12 +77,12 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
 
 
 def parameter_name(path: Path) -> str:
-    """The name of a path as a parameter of a node: ``projections[0]`` is ``projections_0``."""
+    """Return a path as the name of a node's parameter: ``projections[0]`` becomes ``projections_0``."""
     return re.sub(r"\[(\d+)\]", r"_\1", path)
 
 
 def value_at(described: Any, path: Path) -> Any:
-    """The number or array of a description at a path; raises DescriptionError if there is none."""
+    """Return the number or array at a path of a description; raises DescriptionError if it cannot be tuned."""
     for place in _places(described, path):
         last, described = described, _at(described, place)
     known = keys(type(last)) if is_dataclass(last) else ()  # type: ignore[arg-type]
@@ -94,9 +94,9 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """A description with another number at a path, or an array there times the number; raises DescriptionError."""
+    """Return a description with a number at a path replaced, or an array multiplied; raises DescriptionError."""
     old = value_at(described, path)
-    if isinstance(old, int) and float(number).is_integer():  # so that a count is refused as what it is
+    if isinstance(old, int) and float(number).is_integer():  # a whole number stays one
         number = int(number)
     return _changed(described, _places(described, path), np.asarray(old) * number if np.ndim(old) else number)
 
@@ -116,7 +116,7 @@ def _at(described: Any, place: int | str) -> Any:
 
 
 def _places(described: Any, path: Path) -> list[int | str]:
-    """A path of the file as indices of tuples and fields of descriptions."""
+    """Convert a path of the file to indices of tuples and fields of descriptions."""
     found: list[int | str] = []
     for number, word in STEP.findall(path):
         named = isinstance(described, tuple) and not number
@@ -127,7 +127,7 @@ def _places(described: Any, path: Path) -> list[int | str]:
         if place is None:
             rule, fix = "cannot be tuned: it is not a number of a description", ""
             if isinstance(described, list | np.ndarray):
-                rule, fix = "cannot be tuned alone", "declare the whole array: what is tuned is a factor of it"
+                rule, fix = "cannot be tuned alone", "declare the whole array, which is tuned by a factor"
             raise DescriptionError(f"{path}.tunable", NO_VALUE, rule, fix)
         found.append(place)
         described = _at(described, place)
@@ -135,7 +135,7 @@ def _places(described: Any, path: Path) -> list[int | str]:
 
 
 def _place(described: Any, number: str, word: str) -> int | str | None:
-    """Index or field of one step, None if there is none."""
+    """Return the index or field for one step of a path, or None if there is none."""
     if isinstance(described, tuple):
         if number:
             return int(number) if int(number) < len(described) else None
@@ -146,14 +146,14 @@ def _place(described: Any, number: str, word: str) -> int | str | None:
 
 
 def mark(document: Any, spec: Any) -> None:
-    """Put the marks of a ControllerSpec into its document, as `take_tunable` reads them."""
+    """Put the tunable marks of a ControllerSpec into its document, in the form that `take_tunable` reads."""
     for path, ends in spec.tunable.items():
         at, steps = document, [int(number) if number else word for number, word in STEP.findall(path)]
         for k, step in enumerate(steps[:-1]):
-            if isinstance(steps[k + 1], int) and not isinstance(at[step], list):  # an only decoder
+            if isinstance(steps[k + 1], int) and not isinstance(at[step], list):  # the only decoder of an output
                 at[step] = [at[step]]
             at = at[step]
         last: Any = steps[-1]
         value = at[last] if last in at else value_at(spec, path)  # a default is not in the document
-        reached = [1.0 if isinstance(value, str | list) else value]  # training may have moved it beyond the ends
+        reached = [1.0 if isinstance(value, str | list) else value]  # training may have moved it out of its range
         at[last] = {"value": value, "tunable": [min(ends.low, *reached), max(ends.high, *reached)]}

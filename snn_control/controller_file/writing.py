@@ -1,7 +1,7 @@
-"""Writing controller files: descriptions -> YAML with the arrays beside it, which are read back to the same Program.
+"""Writing of controller files: descriptions become YAML, with arrays beside it, that reads back to the same Program.
 
-Defaults are omitted. An array of up to `INLINE` numbers is in the YAML, a larger one in the .npz of the same name, only
-once even if it is used several times.
+Defaults are omitted. An array of up to `INLINE` numbers is in the YAML, a larger one in the .npz of the same name. An
+array that is used several times is stored once.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from .tunable import mark
 __all__ = ["save_spec"]
 
 INLINE = 64  # largest array in the YAML
-COMPRESSED = 1 << 26  # bytes of arrays up to which compression is worth its time
+COMPRESSED = 1 << 26  # [bytes] larger arrays are not compressed, which would take too long
 
-#: fields of a ControllerSpec that are written in a way of their own, and one that is no key of the file
+#: fields of a ControllerSpec that have their own writer; ``path`` is no key of the file
 SECTIONS = ("inputs", "network", "outputs", "guard", "ros_inputs", "ros_outputs", "training", "tunable", "path")
 #: keys that come first, in this order; the others follow in the order of the description
 ORDER = (
@@ -43,7 +43,7 @@ ORDER = (
 
 
 class _Writer:
-    """Descriptions -> plain data, and the arrays that it refers to."""
+    """Converts descriptions to plain data for YAML, and collects the arrays to which the data refer."""
 
     def __init__(self, file: str) -> None:
         self.file = file
@@ -51,7 +51,7 @@ class _Writer:
         self._names: dict[tuple, str] = {}
 
     def described(self, value: Any, path: tuple[str, ...]) -> dict[str, Any]:
-        """A description with its ``type``: a neuron, an encoder, a decoder, a connection."""
+        """Convert a description, such as a neuron, encoder, decoder or connection, to a mapping with its ``type``."""
         kind = type_of(type(value))
         if kind is None:
             kinds = PLUGINS.values()
@@ -63,7 +63,7 @@ class _Writer:
     def fields(
         self, value: Any, path: tuple[str, ...], skip: Collection[str] = (), defaults: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """The fields of a description that differ from their defaults.
+        """Return the fields of a description that differ from their defaults.
 
         defaults : defaults of the file, if they differ from those of the description
         """
@@ -87,7 +87,7 @@ class _Writer:
         return self.numbers(value, path)
 
     def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
-        """A number, lists of numbers, or the reference to an array in the .npz."""
+        """Return a number, lists of numbers, or, for a large array, a reference to it in the .npz."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise DescriptionError(".".join(path), value, "must be numbers")
@@ -101,7 +101,7 @@ class _Writer:
 
     # the sections of the file ----------------------------------------------------------------------------------
     def document(self, spec: Any) -> dict[str, Any]:
-        """A ControllerSpec as data for the YAML."""
+        """Convert a ControllerSpec to data for the YAML."""
         numbers = self.fields(spec, (), skip=SECTIONS, defaults={"dt": spec.period})
         inputs = self.topics("inputs", spec.ros_inputs, spec.inputs)
         topics = {"inputs": inputs, "outputs": self.topics("outputs", spec.ros_outputs, spec.outputs)}
@@ -161,7 +161,7 @@ class _Writer:
 
 
 def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
-    """The values of a mapping by name; raises DescriptionError if two have the same name."""
+    """Return the values unchanged; raises DescriptionError if two of them have the same name."""
     for name, times in Counter(value.name for value in values).items():
         if times > 1:
             raise DescriptionError(section, name, "every name must be unique")
@@ -169,7 +169,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """The projection with the name of its connection in place of the connector, if it has one."""
+    """Return the projection with the name of its connection instead of the connector, if there is one."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one
@@ -180,7 +180,7 @@ def _in_words(one: Projection) -> Projection:
 def _same(value: Any, default: Any) -> bool:
     if isinstance(default, tuple):
         return isinstance(value, tuple | list) and len(value) == len(default) and all(map(_same, value, default))
-    return np.ndim(value) == 0 and bool(_plain(value) == default)  # a float32 near the default differs from it
+    return np.ndim(value) == 0 and bool(_plain(value) == default)  # a float32 that is only near the default is written
 
 
 def _plain(value: Any) -> Any:
@@ -192,7 +192,7 @@ def _plain(value: Any) -> Any:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Nested mappings in block style, lists and the innermost mappings on one line, and no references."""
+    """YAML dumper: nested mappings in block style, lists and the innermost mappings on one line, no references."""
 
     def ignore_aliases(self, data: Any) -> bool:
         return True
@@ -228,15 +228,18 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if ``beside`` holds arrays that the file ``path`` does not refer to and that are not among
-    ``names``, which will be written; it may be left of a process killed between the two."""
+    """Raise DescriptionError if writing would replace foreign arrays in the file ``beside``.
+
+    Arrays are foreign if the controller file ``path`` does not refer to them and they are not among ``names``, which
+    will be written. The latter may be there already if a process was killed between the two files.
+    """
     if not beside.exists() or beside.stat().st_size == 0:
         return
     try:
         with Arrays(beside) as archive:
             held = set(archive)
     except (OSError, ValueError):
-        held = {beside.name}  # the file is not ours, whatever it holds
+        held = {beside.name}  # not a file of arrays, so not ours
     try:
         events = yaml.parse(read_text(path), Loader)
         known = {event.value for event in events if isinstance(event, yaml.ScalarEvent)}
@@ -244,7 +247,7 @@ def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
         known = set()
     known |= {f"{beside.name}#{name}" for name in names}
     if other := sorted(name for name in held if f"{beside.name}#{name}" not in known):
-        rule = f"holds what {path.name} does not refer to ({', '.join(other[:3])}) and would be replaced"
+        rule = f"holds arrays that {path.name} does not use ({', '.join(other[:3])}) and would be replaced"
         raise DescriptionError(str(beside), NO_VALUE, rule, "choose another name, or move it away")
 
 
@@ -253,9 +256,10 @@ def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
 
     head : comment lines at the start, e.g. "Made by: ..."
 
-    Returns the path. `load_spec` of it builds a Program of the same digest. An existing ``NAME.yaml`` is replaced, and
-    so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError if ``NAME.npz`` holds others,
-    or if a description has no name in the file, and OSError if it cannot be written; nothing is written then.
+    Returns the path; `load_spec` reads it back to a Program of the same digest. An existing ``NAME.yaml`` is replaced,
+    and so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError if ``NAME.npz`` holds
+    other arrays or a description has no name in the file, and OSError if a file cannot be written; nothing is written
+    then.
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):

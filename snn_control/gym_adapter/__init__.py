@@ -1,1 +1,1 @@
-"""Gymnasium spaces and the inputs and outputs of controllers. Gymnasium itself is not needed."""
+"""Conversion between Gymnasium spaces and the inputs and outputs of controllers. Gymnasium itself is not needed."""

@@ -1,8 +1,8 @@
-"""Observations with parts in parts, or with keys that are no names, as one dictionary from names to arrays.
+"""Flattening of nested observations, and of keys that are no names, to one dictionary from names to arrays.
 
-The name of a part is its keys, joined by ``_``, with ``_`` for each character that a name cannot have:
-``{"arm": {"joint pos": x}}`` is ``{"arm_joint_pos": x}``. What begins with no letter follows ``observation_``. Parts of
-a tuple that no array can hold are counted from 0.
+For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The keys of a part are joined by ``_``,
+which also replaces each character that a name cannot have. A name that would not begin with a letter gets the prefix
+``observation_``. The parts of a tuple that no array can hold are counted from 0.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def flattened(observation: Any) -> dict[str, Any]:
-    """The parts of an observation, and their parts, by name; what has a name already, by that in any case. Empty if the
-    observation has no parts."""
+    """Return all parts of an observation by name, also nested ones; empty if it has no parts.
+
+    A part that has a name already keeps that name, too.
+    """
     if _parts(observation) is None:
         return {}
     own = observation if isinstance(observation, Mapping) else {}
@@ -58,13 +60,15 @@ def flattened(observation: Any) -> dict[str, Any]:
 
 
 def unflattened(env: Any, observation: Any) -> Any:
-    """The last observation of an environment as it was before `flat_environment` named its parts."""
+    """Return the last observation of an environment in the form it had before `flat_environment` named its parts."""
     return getattr(env, "unflattened", observation)
 
 
 def flat_environment(env: Any) -> Any:
-    """``env``, or where its observations have parts in parts or keys that are no names, a wrapper that gives them by
-    name. Raises DescriptionError if two parts would have the same name."""
+    """Return ``env``, or a wrapper that names the parts of nested observations and of keys that are no names.
+
+    Raises DescriptionError if two parts would have the same name.
+    """
     from gymnasium import ObservationWrapper, spaces
 
     def parts_in(space: Any) -> Iterator[tuple[Any, Any]]:
@@ -87,7 +91,7 @@ def flat_environment(env: Any) -> Any:
     for path, _ in found:
         if (other := paths.setdefault(_name(path), path)) != path:
             rule = f"has the parts {other} and {path}, which would both be called {_name(path)}"
-            raise DescriptionError("observation_space", NO_VALUE, rule, "wrap it, with other keys")
+            raise DescriptionError("observation_space", NO_VALUE, rule, "wrap the environment to rename its keys")
 
     class Flat(ObservationWrapper):
         def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Whether a controller's inputs and outputs fit a Gymnasium environment. Gymnasium itself is not needed."""
+"""Checks and conversions between a controller's inputs and outputs and Gymnasium spaces, without Gymnasium."""
 
 from __future__ import annotations
 
@@ -45,14 +45,16 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 
 
 def as_action(command: np.ndarray, space: Any) -> Any:
-    """A command (k,) as an action of a space. For a Box: an array of its shape and dtype, clipped to its bounds, which
-    rounding can exceed; for a Discrete a whole number, for others an array of whole numbers, counted from the space's
-    first."""
+    """Convert a command (k,) to an action of a space.
+
+    For a Box it is an array of its shape and dtype, clipped to its bounds, which rounding can exceed. For a Discrete it
+    is a whole number, for others an array of whole numbers, which count from the space's first.
+    """
     return _actions(command, space, space.shape)
 
 
 def as_actions(commands: np.ndarray, space: Any) -> list[Any]:
-    """Commands (n, k) of n controllers as n actions, each as `as_action` makes it."""
+    """Convert commands (n, k) of n controllers to n actions, each as `as_action` does."""
     actions = _actions(commands, space, (-1, *space.shape))
     if not hasattr(space, "low"):
         return list(actions)
@@ -68,12 +70,12 @@ def _actions(numbers: np.ndarray, space: Any, shape: tuple[int, ...]) -> Any:
 
 
 def as_command(action: Any, space: Any) -> np.ndarray:
-    """The command (k,) float32 that `as_actions` would make this action of the space of."""
+    """Convert an action back to the command (k,) float32 from which `as_actions` would make it."""
     return (np.asarray(action, np.float32) - getattr(space, "start", 0)).astype(np.float32).reshape(-1)
 
 
 def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """An observation as inputs: name -> value or events. Raises InputError if it does not fit.
+    """Convert an observation to inputs, name -> value or events. Raises InputError if it does not fit.
 
     inputs : as in `check_observation`
     """
@@ -114,13 +116,13 @@ def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Name -> (size,) float64 at which an input with ``stop_when`` does not stop the commands; no other inputs."""
+    """Return values, (size,) float64, at which each input with ``stop_when`` does not stop the commands, by name."""
     stops = {name: one for name, one in inputs.items() if getattr(one, "stop_when", "")}
     return {name: np.full(one.size, float(one.stop_when == "zero")) for name, one in stops.items()}
 
 
 def _choices(space: Any, size: int) -> list[int]:
-    """Number of actions for each element of a space of whole numbers; empty for other spaces."""
+    """Return the number of actions for each element of a space of whole numbers; an empty list for other spaces."""
     if hasattr(space, "nvec"):
         return [int(n) for n in np.ravel(space.nvec)]
     if hasattr(space, "n"):
@@ -132,8 +134,7 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
     """Raise DescriptionError if `Controller.predict` cannot take an observation of ``space``.
 
     inputs : name -> facts of a Program on the input (`snn_control.engine.facts.InputFacts`)
-    space : a ``gymnasium.spaces.Space``, recognised by its attributes; of a Dict, only parts that are inputs are
-        checked
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict, only parts for inputs are checked
     """
     parts = getattr(space, "spaces", None)
     if isinstance(parts, Mapping):
@@ -146,7 +147,7 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
                     _check_sensor(where, one.size, parts[name])
             elif one.required:
                 rule = f"is not in the observation, which has {list(parts)}"
-                raise DescriptionError(f"inputs.{name}", None, rule, "call inputs as its parts")
+                raise DescriptionError(f"inputs.{name}", None, rule, "give inputs the names of its parts")
         return
     if parts_of(inputs, numbers_of(space)):
         return
@@ -160,8 +161,10 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 
 
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
-    """Sizes of the inputs among which an array of ``numbers`` numbers is divided: all inputs, otherwise only the
-    required ones; empty if neither fits. ``inputs`` as in `check_observation`."""
+    """Return the sizes of the inputs among which an array of ``numbers`` numbers is divided.
+
+    These are all inputs, or only the required ones, or none if neither fits. ``inputs`` as in `check_observation`.
+    """
     required = {name: one for name, one in inputs.items() if one.required}
     for taken in (inputs, required):
         if all(one.kind == "value" for one in taken.values()):
@@ -172,8 +175,10 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
-    """Refuse a space whose events may be beyond the sensor, where they would be ignored in every tick; 65535 means
-    that the size is not known."""
+    """Raise DescriptionError if a space allows events beyond the sensor, which every tick would ignore.
+
+    A bound of 65535 means that the size is not known.
+    """
     high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
     if high.ndim != 2 or high.shape[1] < 3 or not len(high):
         return
@@ -195,7 +200,7 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
 
 
 def numbers_of(space: Any) -> int | None:
-    """Number of values in an array, or in a tuple of arrays of the same shape; None for other spaces."""
+    """Return the number of values in an array, or in a tuple of arrays of the same shape; None for other spaces."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)

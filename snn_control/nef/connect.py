@@ -19,17 +19,17 @@ __all__ = ["Connection", "network"]
 
 @dataclass(frozen=True, eq=False)
 class Connection(Checked):
-    """Adds what ``pre`` represents, through a function, a transform and a synapse, to what ``post`` represents.
+    """Adds the value of ``pre``, through a function, a transform and a synapse, to the value that ``post`` represents.
 
     pre : an ensemble, or the name of an input without an encoder (or of a graded population)
     post : an ensemble
-    function : of an ensemble's x: a callable, or (points (m, dimensions), targets (m, k)); None is x itself
+    function : function of an ensemble's x: a callable, or (points (m, dimensions), targets (m, k)); None is x itself
     transform : a number, or (post's dimensions, k), where k is the size of pre or of the function's value
     synapse : time constant [s] of the exponential filter; 0, only allowed from an input, is no filter
     noise : noise of the rates, for which the decoders are regularised
 
-    A connection from an ensemble is the projection ``pre -> post_synapse<k>`` with the decoders as dense weights
-    (neurons, dimensions), which a learning rule such as PES changes.
+    A connection from an ensemble becomes the projection ``pre -> post_synapse<k>``. Its dense weights (neurons,
+    dimensions) are the decoders, which a learning rule such as PES can change.
     """
 
     pre: Ensemble | str
@@ -53,13 +53,13 @@ class Connection(Checked):
         if not isinstance(self.pre, Ensemble):
             check_name("connections.pre", self.pre)
             if self.function is not None:
-                raise self.wrong("function", "an input's numbers go as they are", "use a transform or an ensemble")
+                raise self.wrong("function", "must be None for an input", "use a transform or an ensemble")
         super().__post_init__()
         if self.synapse == 0 and isinstance(self.pre, Ensemble):
             raise self.wrong("synapse", "must be > 0 s: spikes are filtered")
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
-        """The projection from pre to a graded population of post's dimensions; raises DescriptionError."""
+        """Return the projection from pre to a graded population of post's dimensions; raises DescriptionError."""
         with within(self.label, "ensembles."):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
@@ -77,11 +77,11 @@ class Connection(Checked):
 def network(
     connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
 ) -> Network:
-    """Connections and their ensembles as populations and projections, together with existing ones.
+    """Convert connections and their ensembles to populations and projections, and add existing ones.
 
-    All connections into an ensemble through one synapse share a leaky integrator, ``<post>_synapse<k>``, of the
-    ensemble's dimensions: it is the synapse, and is followed by the ensemble's encoders. The decoders of a connection
-    that closes a cycle, for example a recurrent one, act one step later; the others act in the same step.
+    All connections into an ensemble with the same synapse share a leaky integrator, ``<post>_synapse<k>``, of the
+    ensemble's dimensions. It is the synapse, and the ensemble's encoders follow it. The decoders of a connection that
+    closes a cycle, for example a recurrent one, act one step later; the others act in the same step.
 
     Returns a Network, to be built with the ensembles' dt. Raises DescriptionError.
     """
@@ -109,5 +109,5 @@ def network(
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
-    """Weights (dimensions, neurons) from a value to currents, without the biases."""
+    """Return the weights (dimensions, neurons) from a value to currents, without the biases."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)

@@ -1,11 +1,12 @@
-"""An ensemble: neurons that together represent a vector of numbers; rates of a LIF under constant current, gains for
-desired rates, and the least squares of the decoders.
+"""Ensembles: neurons that together represent a vector of numbers.
 
-The drive of a membrane, ``v_leak + r current``, brings it from its start after a spike to the threshold in
-``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``, so that the rate of the continuous equation is 1 /
-(refractory + rise). On a grid of dt the spike is delayed to the end of its step. A neuron that starts again from
-v_reset loses that time: its period is hold + dt ceil(rise / dt). One that subtracts the threshold keeps the part above
-it and loses almost nothing: of the delay, dt / 2 on average, only the share (threshold - start) / (drive - start).
+This module computes the rates of a LIF under constant current, gains for desired rates, and decoders by least squares.
+
+The drive of a membrane is ``v_leak + r current``. It brings the membrane from its start after a spike to the threshold
+in the time ``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``. So the rate of the continuous equation
+is 1 / (refractory + rise). On a grid of dt, the spike is delayed to the end of its step. A neuron that starts again
+from v_reset loses that time: its period is hold + dt ceil(rise / dt). A neuron that subtracts the threshold keeps the
+part above it. It loses only the share (threshold - start) / (drive - start) of the delay, which is dt / 2 on average.
 """
 
 from __future__ import annotations
@@ -28,29 +29,29 @@ __all__ = ["Ensemble", "EnsembleParameters", "Function", "rates", "solve"]
 Function = Callable[[np.ndarray], Any] | tuple[Any, Any] | None
 
 MATRIX = Numbers(ndim=2)
-#: keeps the part of the membrane above the threshold, so that its rate is not limited to whole steps
+#: it keeps the part of the membrane above the threshold, so its mean period need not be whole steps
 NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
 def start(neuron: LIF) -> float:
-    """The membrane right after a spike."""
+    """Return the membrane right after a spike."""
     return 0.0 if neuron.reset == "subtract" else neuron.v_reset
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Time [s] for which the membrane is held: it can fire in the last step of its refractory period."""
+    """Return the time [s] for which the membrane is held; it can fire in the last step of its refractory period."""
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
 
 def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
-    """Mean rate under a constant current.
+    """Return the mean rate of a LIF under a constant current.
 
     neuron : LIF
     current : any shape, float64
     dt : step [s] of the network; 0 is the continuous equation
 
-    Returns float64 of the same shape [Hz]. For reset "subtract" on a grid it is a mean over phases; if the period is
-    nearly a whole number of steps, the neuron can differ from it by some per cent (``tests/nef``).
+    Returns float64 of the same shape [Hz]. For reset "subtract" on a grid it is a mean over phases. If the period is
+    nearly a whole number of steps, the neuron can differ from this mean by some per cent (``tests/nef``).
     """
     drive = neuron.v_leak + neuron.r * np.asarray(current, np.float64)
     threshold, begin = neuron.v_threshold, start(neuron)
@@ -68,9 +69,10 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
 
 
 def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Gains and biases (n,): current = gain x + bias fires from x = intercept on, and at max_rate [Hz] for x = 1.
+    """Return gains and biases (n,) of neurons that fire from x = intercept on, and at max_rate [Hz] for x = 1.
 
-    From the continuous equation with the refractory period of the grid; max_rates < 1 / (hold + dt), intercepts < 1.
+    The current is gain x + bias. It follows from the continuous equation with the refractory period of the grid.
+    Requires max_rates < 1 / (hold + dt) and intercepts < 1.
     """
     decay = np.exp(-(1 / max_rates - hold(neuron, dt)) / neuron.tau_mem)
     drive = (neuron.v_threshold - start(neuron) * decay) / (1 - decay)
@@ -80,13 +82,13 @@ def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float)
 
 
 def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-    """Decoders by regularised least squares: min |A W - Y|^2 + m sigma^2 |W|^2 with sigma = noise x the largest rate.
+    """Compute decoders W by regularised least squares: min |A W - Y|^2 + m sigma^2 |W|^2.
 
-    activities : (m, n) rates [Hz] of n neurons at m points
-    targets : (m, k)
-    noise : noise of the rates, as a share of the largest; > 0
+    activities : A, (m, n) rates [Hz] of n neurons at m points
+    targets : Y, (m, k)
+    noise : noise of the rates as a share of the largest rate, > 0; sigma is their product
 
-    Returns weights (n, k) per Hz, and the root mean square error (k,). Raises DescriptionError if no neuron fires.
+    Returns weights W (n, k) per Hz, and the root mean square error (k,). Raises DescriptionError if no neuron fires.
     """
     m, n = activities.shape
     if not 0 < noise < np.inf:
@@ -97,13 +99,13 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
     if n <= m:
         gram = activities.T @ activities + strength * np.eye(n)
         weights = np.linalg.solve(gram, activities.T @ targets)
-    else:  # the equivalent problem with the smaller matrix
+    else:  # the same solution with a smaller matrix
         weights = activities.T @ np.linalg.solve(activities @ activities.T + strength * np.eye(m), targets)
     return weights, np.sqrt(np.mean((activities @ weights - targets) ** 2, axis=0))
 
 
 class EnsembleParameters(NamedTuple):
-    """For n neurons: encoders (n, dimensions) of length 1, gains (n,), biases (n,), membranes at reset (n,)."""
+    """Parameters of n neurons: unit encoders (n, dimensions), and gains, biases, membranes at reset, (n,) each."""
 
     encoders: np.ndarray
     gain: np.ndarray
@@ -113,13 +115,13 @@ class EnsembleParameters(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Ensemble(Checked):
-    """Neurons whose currents are ``gain (encoder . x) / radius + bias``, for a vector x of length <= radius.
+    """Neurons that represent a vector x of length <= radius by the currents ``gain (encoder . x) / radius + bias``.
 
     name : name of its population
-    neurons, dimensions : number of each
+    neurons, dimensions : number of neurons, and of dimensions of x
     radius : the length of x for which the neurons are tuned
-    max_rates : [Hz] at encoder . x = radius: (low, high), evenly over that range in random order, or (neurons,)
-    intercepts : encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
+    max_rates : [Hz] at encoder . x = radius: (low, high), spread evenly over that range in random order, or (neurons,)
+    intercepts : values of encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
     encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
     neuron : a LIF
     seed : seed of the random numbers
@@ -157,7 +159,7 @@ class Ensemble(Checked):
         return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
-        """(neurons,): the given numbers, or a random number from each of ``neurons`` equal parts of the range."""
+        """Return the (neurons,) numbers of a field, or draw one from each of ``neurons`` equal parts of its range."""
         n = self.neurons
         value = np.asarray(getattr(self, key), np.float64)
         part = (rng.permutation(n) + rng.random(n)) / n
@@ -184,7 +186,7 @@ class Ensemble(Checked):
 
     @cached_property
     def tuning(self) -> EnsembleParameters:
-        """The encoders, gains, biases and initial membranes for the seed; raises DescriptionError."""
+        """Encoders, gains, biases and initial membranes, drawn with the seed; raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
@@ -200,7 +202,7 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """Evaluation points: (m, dimensions), within the radius, where decoders are fitted; at least two per neuron."""
+        """Points at which decoders are fitted, (m, dimensions), within the radius; at least two per neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -211,19 +213,19 @@ class Ensemble(Checked):
         return ball
 
     def currents(self, x: np.ndarray) -> np.ndarray:
-        """Currents (m, neurons) for x (m, dimensions)."""
+        """Return the currents (m, neurons) for x (m, dimensions)."""
         t = self.tuning
         return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
 
     def rates(self, x: np.ndarray) -> np.ndarray:
-        """Mean rates (m, neurons) [Hz] for x (m, dimensions): the tuning curves of the neurons at dt."""
+        """Return the mean rates (m, neurons) [Hz] for x (m, dimensions): the tuning curves of the neurons at dt."""
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Weights (neurons, k) per Hz that decode ``function`` of x, and root mean square errors (k,) at the points.
+        """Return weights (neurons, k) per Hz that decode ``function`` of x, and root mean square errors (k,).
 
-        The error is that of the tuning curves, without the noise of spikes. Raises DescriptionError for a function
-        whose points or values have the wrong shape or are not finite.
+        The errors are those of the tuning curves at `points`, without noise of spikes. Raises DescriptionError if the
+        function's points or values have the wrong shape or are not finite.
         """
         points, targets = self._samples(function)
         return solve(self.rates(points), targets, noise)
@@ -256,17 +258,17 @@ class Ensemble(Checked):
         return points, targets
 
     def population(self) -> Population:
-        """The neurons, with their biases."""
+        """Return the neurons, with their biases, as a population."""
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """An `Output`'s decoder: transform, a number or (size, k), x function of x, filtered with tau [s]."""
+        """Return a decoder for an `Output`: transform, number or (size, k), x function of x, filtered with tau [s]."""
         return SpikeDecoder(self.name, transformed(self.decoders(function, noise)[0], transform), tau)
 
     def projection(
         self, post: str, function: Function = None, transform: Any = 1.0, noise: float = 0.1, **more: Any
     ) -> Projection:
-        """Decoders as a dense projection (neurons, size of post) to a graded population; an LI there is the synapse.
+        """Return a dense projection (neurons, size of post) with the decoders to graded neurons; an LI is the synapse.
 
         more : further fields of the Projection, e.g. its delay or the rule by which its weights learn
         """
@@ -275,7 +277,7 @@ class Ensemble(Checked):
 
 
 def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
-    """(n, size): weights (n, k) through a transform (size, k), or times a number; raises DescriptionError."""
+    """Apply a transform, (size, k) or a number, to weights (n, k); returns (n, size). Raises DescriptionError."""
     MATRIX("transform", transform)
     t, k = np.asarray(transform, np.float64), weights.shape[1]
     if t.ndim == 0:

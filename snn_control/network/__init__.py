@@ -1,4 +1,4 @@
-"""Descriptions of networks: frozen, in SI units, without a time step. Names are those of NIR and PyNN."""
+"""Descriptions of networks: frozen, in SI units, independent of a time step, with the names of NIR and PyNN."""
 
 from .connectors import *
 from .distance import *

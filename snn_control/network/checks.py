@@ -1,7 +1,7 @@
 """Rules for the fields of descriptions, declared with the field: ``tau_mem: Annotated[Any, SECONDS] = 0.02``.
 
-A rule is called with the path and the value of a field, and raises DescriptionError. `Checked` dataclasses apply the
-rules of their fields when they are created, in the order of the fields; a field whose default is None may be None.
+A rule is called with the path and value of a field, and raises DescriptionError if the value breaks it. `Checked`
+dataclasses check their fields on creation, in order. A field whose default is None may be None.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ __all__ = [
     "array_of", "check_name",
 ]  # fmt: skip
 
-MAX_SIZE = 100_000_000  # neurons, numbers
+MAX_SIZE = 100_000_000  # largest number of neurons or numbers
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Rule = Callable[[str, Any], None]
 
 
 def array_of(value: Any) -> np.ndarray:
-    """An array of a value; one of dtype object if its rows have different lengths."""
+    """Convert a value to an array; rows of different lengths give an array of dtype object."""
     try:
         return np.asarray(value)
     except ValueError:
@@ -39,12 +39,12 @@ def array_of(value: Any) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Numbers:
-    """Finite numbers from ``least`` to ``most``.
+    """Rule for finite numbers from ``least`` to ``most``.
 
-    ndim : most dimensions; 0 is a single number
-    strict : they must be above ``least``
-    unit : of the bounds
-    finite : whether infinities are refused; NaN always is
+    ndim : largest number of dimensions; 0 is a single number
+    strict : numbers must be above ``least``, not equal to it
+    unit : unit of the bounds
+    finite : refuse infinities; NaN is always refused
     """
 
     ndim: int = 0
@@ -56,7 +56,7 @@ class Numbers:
 
     def __call__(self, path: str, value: Any) -> None:
         array = array_of(value)
-        kinds = "fiub" if array.ndim else "fiu"  # an array of truth values becomes one of 0 and 1
+        kinds = "fiub" if array.ndim else "fiu"  # an array of truth values is read as 0 and 1
         if array.dtype.kind not in kinds or array.ndim > self.ndim:
             raise DescriptionError(path, value, "must be numbers" if self.ndim else "must be a number")
         if np.isnan(array).any() or (self.finite and np.isinf(array).any()):
@@ -70,7 +70,7 @@ class Numbers:
 
 @dataclass(frozen=True)
 class Whole:
-    """A whole number from ``least`` to ``most``; ``said``: the upper bound in the words of an error."""
+    """Rule for a whole number from ``least`` to ``most``; ``said`` replaces the upper bound in error messages."""
 
     least: int
     most: int | None = None
@@ -85,7 +85,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Items:
-    """A list with a rule for each item; with ``many``, of one item or more, all of them with the only rule."""
+    """Rule for a list with one rule per item; with ``many``, for one or more items that all follow the only rule."""
 
     rules: tuple[Rule, ...]
     many: bool
@@ -99,7 +99,7 @@ class Items:
 
 
 class OneOf:
-    """One of some words; errors do not mention the empty word."""
+    """Rule for one of some words; error messages do not mention the empty word."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -112,7 +112,7 @@ class OneOf:
 
 
 class OrWord(OneOf):
-    """Numbers, which the class checks, or one of some words."""
+    """Rule for numbers, which the description's class checks, or one of some words."""
 
     def __call__(self, path: str, value: Any) -> None:
         if isinstance(value, str) and value not in self.words:
@@ -126,14 +126,14 @@ def check_flag(path: str, value: Any) -> None:
 
 
 def check_name(path: str, value: Any) -> None:
-    """A name of an input, a population, an output."""
+    """Raise DescriptionError unless the value is a name of an input, population or output."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
 
 
 EACH = Numbers(ndim=1)
 SIZE = Whole(1, MAX_SIZE)
-TICK_SEED = Whole(0, (1 << 63) - 1, " and below 2^63")  # of a controller's random numbers in a tick
+TICK_SEED = Whole(0, (1 << 63) - 1, " and below 2^63")  # seed of a controller's random numbers
 
 Flag = Annotated[bool, check_flag]
 Name = Annotated[str, check_name]
@@ -152,7 +152,7 @@ EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
 def declared_rule(hint: Any) -> Rule | None:
-    """The rule in an annotation: of ``Annotated[X, rule]``, or of each item of a tuple of these."""
+    """Return the rule of an annotation ``Annotated[X, rule]``, `Items` for a tuple of these, or None."""
     if get_origin(hint) is not tuple:
         return hint.__metadata__[0] if hasattr(hint, "__metadata__") else None
     rules = [declared_rule(one) for one in get_args(hint) if one is not ...]
@@ -160,20 +160,20 @@ def declared_rule(hint: Any) -> Rule | None:
 
 
 class Checked:
-    """Base of descriptions, frozen dataclasses: applies the rules of the fields."""
+    """Base of the descriptions, which are frozen dataclasses: checks the rules of the fields on creation."""
 
     #: the rule of fields that declare none
     default_rule: ClassVar[Rule | None] = None
 
     @property
     def where(self) -> str:
-        """The prefix of a field's name in an error, e.g. ``populations.a.``."""
+        """Prefix of a field's name in error messages, e.g. ``populations.a.``."""
         return ""
 
     @classmethod
     @functools.cache
     def checks(cls) -> dict[str, Rule]:
-        """Name of a field -> its rule, for the fields that have one."""
+        """Return the rule of each field that has one, by the field's name."""
         hints = get_type_hints(cls, include_extras=True)
         found = {}
         for f in fields(cls):  # type: ignore[arg-type]
@@ -186,15 +186,15 @@ class Checked:
 
     @classmethod
     def arrays(cls) -> list[str]:
-        """The names of the fields that may be arrays of numbers."""
+        """Return the names of the fields that may be arrays of numbers."""
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """The error for a field that breaks ``rule``; it shows ``value``, by default that of the field."""
+        """Return the error for a field that breaks ``rule``; it shows ``value``, by default that of the field."""
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
-        """() or (n,) float64 of a number or ``n`` numbers, which may be infinite; raises DescriptionError."""
+        """Convert a number or ``n`` numbers, which may be infinite, to () or (n,) float64; raises DescriptionError."""
         try:
             array = np.asarray(value, np.float64)
         except (TypeError, ValueError, OverflowError):

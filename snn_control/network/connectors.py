@@ -1,8 +1,8 @@
-"""How two populations are connected: descriptions with PyNN's meaning (Davison et al. 2009), the random ones seeded.
+"""Connectors between two populations, with PyNN's meaning (Davison et al. 2009); random connectors have a seed.
 
-``rows(n_pre, n_post, recurrent)`` gives the synapses of a connector: pointers (n_pre + 1,) and targets (k,), uint32.
-The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected
-twice is listed twice. ``recurrent``: pre and post are the same population; only then does ``allow_self`` matter.
+``rows(n_pre, n_post, recurrent)`` returns all synapses as pointers (n_pre + 1,) and targets (k,), uint32. The targets
+of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected twice is
+listed twice. ``recurrent``: pre and post are the same population; only then does ``allow_self`` matter.
 
 The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
@@ -34,7 +34,7 @@ def check_count(k: float) -> None:
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
-    """Row pointers (n + 1,) uint32 of the lengths of the rows."""
+    """Return the row pointers (n + 1,) uint32 for rows of these lengths."""
     pointers = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=pointers[1:])
     check_count(pointers[-1])
@@ -42,14 +42,14 @@ def pointers_of(counts: np.ndarray) -> np.ndarray:
 
 
 def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
-    """Rows of (k,) uint64 keys, ``pre << 32 | post`` in any order; sorts ``keys`` in place."""
+    """Return pointers and targets of synapses with keys ``pre << 32 | post``, (k,) uint64; sorts ``keys`` in place."""
     keys.sort()
     pointers = np.searchsorted(keys, np.arange(n_pre + 1, dtype=np.uint64) << np.uint64(32))
     return pointers.astype(np.uint32), keys.astype(np.uint32)  # the lower half
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Each of the numbers [0, total) with probability p, ascending, in chunks; gaps are geometric."""
+    """Select each number of [0, total) with probability p, by geometric gaps; yields them ascending, in chunks."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -59,24 +59,24 @@ def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.nda
 
 
 class Connector:
-    """Base of all connectors: subclasses are frozen dataclasses.
+    """Base of all connectors; subclasses are frozen dataclasses.
 
-    allow_self : if pre and post are the same population, a neuron may connect to itself
+    allow_self : allow a neuron to connect to itself, if pre and post are the same population
     """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Pointers (n_pre + 1,) and targets (k,), uint32; raises DescriptionError if the sizes do not fit."""
+        """Return pointers (n_pre + 1,) and targets (k,) of all synapses, uint32; raises DescriptionError."""
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Source and target (k,) int64 of each synapse, in the order in which a projection gives its weights."""
+        """Return source and target of each synapse, (k,) int64 each, in the order of a projection's weights."""
         pointers, targets = self.rows(n_pre, n_post, recurrent)
         return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class AllToAll(Connector):
-    """Every presynaptic neuron to every postsynaptic one, itself included."""
+    """Connect every presynaptic neuron to every postsynaptic one, including itself."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         check_count(n_pre * n_post)
@@ -86,7 +86,7 @@ class AllToAll(Connector):
 
 @dataclass(frozen=True)
 class OneToOne(Connector):
-    """Neuron i to neuron i."""
+    """Connect neuron i to neuron i."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         if n_pre != n_post:
@@ -96,10 +96,10 @@ class OneToOne(Connector):
 
 @dataclass(frozen=True, eq=False)
 class FromArrays(Connector):
-    """The synapses one by one: synapse s goes from ``pre_index[s]`` to ``post_index[s]``.
+    """Synapses given one by one: synapse s goes from neuron ``pre_index[s]`` to neuron ``post_index[s]``.
 
-    pre_index, post_index : (k,) whole numbers, in any order, kept as arrays. A projection's weights and delays are in
-        this order; synapses between the same two neurons act in the order in which they are given.
+    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in the same order;
+        synapses between the same two neurons act in it too.
     """
 
     pre_index: Any
@@ -118,7 +118,7 @@ class FromArrays(Connector):
         return self.pre_index.astype(np.int64), self.post_index.astype(np.int64)
 
     def pointers(self, n_pre: int, n_post: int) -> np.ndarray:
-        """Row pointers (n_pre + 1,) uint32; raises DescriptionError for an index beyond the sizes."""
+        """Return the row pointers (n_pre + 1,) uint32; raises DescriptionError if an index is beyond the sizes."""
         for key, index, n in (("pre_index", self.pre_index, n_pre), ("post_index", self.post_index, n_post)):
             low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
             if index.size and (low < 0 or high >= n):
@@ -126,13 +126,13 @@ class FromArrays(Connector):
         return pointers_of(np.bincount(self.pre_index.astype(np.int64, copy=False), minlength=n_pre))
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        order = np.lexsort((self.post_index, self.pre_index))  # the given synapse at each place of the rows
+        order = np.lexsort((self.post_index, self.pre_index))  # index of the given synapse for each place in the rows
         return self.pointers(n_pre, n_post), self.post_index[order].astype(np.uint32)
 
 
 @dataclass(frozen=True)
 class FixedProbability(Seeded, Connector):
-    """Each pair is connected with probability p, independently of the others.
+    """Connect each pair with probability p, independently of other pairs.
 
     p : probability of each pair, in [0, 1]
     """
@@ -158,10 +158,10 @@ class FixedProbability(Seeded, Connector):
 
 @dataclass(frozen=True)
 class _FixedNumber(Seeded, Connector):
-    """Base of connectors with an equal number of synapses for every neuron of one side.
+    """Base of the connectors that give each neuron of one side the same number of synapses.
 
     n : synapses of each neuron
-    with_replacement : a neuron can be chosen more than once
+    with_replacement : allow the same partner to be chosen more than once
     """
 
     n: Size
@@ -170,7 +170,7 @@ class _FixedNumber(Seeded, Connector):
     with_replacement: Flag = False
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
-        """(n_rows, n) uint32: the choices of each row among ``among`` neurons, ascending; raises DescriptionError."""
+        """Return ``n`` of ``among`` neurons for each row, (n_rows, n) uint32, ascending; raises DescriptionError."""
         check_count(n_rows * self.n)
         without_self = recurrent and not self.allow_self
         available = among - without_self
@@ -192,12 +192,12 @@ class _FixedNumber(Seeded, Connector):
 
 
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
-    """(m, n) uint32: in each row ``n`` different numbers of [0, among), ascending, every choice equally likely.
+    """Draw ``n`` different numbers of [0, among) for each of ``m`` rows, uniformly: (m, n) uint32, ascending.
 
-    A row keeps the different numbers that it has drawn and draws as many again as are missing: the result are the first
-    ``n`` different ones of a sequence of independent draws.
+    A row keeps the different numbers that it drew, and draws again for the missing ones. So it holds the first ``n``
+    different numbers of a sequence of independent draws.
     """
-    if 2 * n > among:  # choosing those to leave out is faster
+    if 2 * n > among:  # it is faster to choose those to leave out
         chosen = np.ones((m, among), bool)
         np.put_along_axis(chosen, distinct(rng, m, among - n, among).astype(np.int64), False, axis=1)
         return np.nonzero(chosen)[1].reshape(m, n).astype(np.uint32)
@@ -218,7 +218,7 @@ def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray
 
 @dataclass(frozen=True)
 class FixedIndegree(_FixedNumber):
-    """Each postsynaptic neuron gets ``n`` synapses from presynaptic ones chosen at random."""
+    """Give each postsynaptic neuron ``n`` synapses from presynaptic neurons chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         keys = self._choices(n_post, n_pre, recurrent).astype(np.uint64)
@@ -229,7 +229,7 @@ class FixedIndegree(_FixedNumber):
 
 @dataclass(frozen=True)
 class FixedOutdegree(_FixedNumber):
-    """Each presynaptic neuron has ``n`` synapses onto postsynaptic ones chosen at random."""
+    """Give each presynaptic neuron ``n`` synapses to postsynaptic neurons chosen at random."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         return pointers_of(np.full(n_pre, self.n, np.int64)), self._choices(n_pre, n_post, recurrent).reshape(-1)

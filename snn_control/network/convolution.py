@@ -1,4 +1,4 @@
-"""Convolutions and poolings: one kernel for all positions of a picture."""
+"""Convolutions and poolings: connections with the same kernel at all positions of a picture."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ Shape = tuple[Size, Size, Size]
 
 @dataclass(frozen=True)
 class Pair:
-    """A whole number >= ``least``, or two of them, for rows and columns; or the ``word``."""
+    """Rule for a whole number >= ``least``, or two of them for rows and columns; the text ``word`` is allowed too."""
 
     least: int
     word: str = ""
 
     def __call__(self, path: str, value: Any) -> Any:
-        """(rows, columns), or the word; raises DescriptionError."""
+        """Return (rows, columns), or the word; raises DescriptionError if the value breaks the rule."""
         if self.word and isinstance(value, str) and value == self.word:
             return value
         several = isinstance(value, list | tuple) or np.ndim(value) > 0
@@ -43,12 +43,12 @@ Steps = Annotated[Any, STEPS]
 
 @dataclass(frozen=True)
 class Convolution(Checked):
-    """A 2-D convolution as in NIR's Conv2d; neurons are numbered channel by channel, row by row (C, H, W).
+    """2-D convolution like NIR's Conv2d; neurons are numbered channel by channel, then row by row (C, H, W).
 
     shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
     stride, padding, dilation : numbers, or (rows, columns)
-    padding : also "same", for an output as large as the input; the larger half of an odd one is at the end
-    groups : channels in and out are divided into this many groups, each connected with itself only
+    padding : also "same", for an output as large as the input; the larger half of an odd padding is at the end
+    groups : number of groups of channels; output channels connect only to the input channels of their group
     """
 
     shape: Shape
@@ -69,16 +69,16 @@ class Convolution(Checked):
             raise self.wrong("groups", f"must divide the {self.shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
-        """Padding before and after the rows (axis 0) or columns (1), for a kernel with that many."""
+        """Return the padding before and after the rows (axis 0) or columns (1), for a kernel of that many."""
         if self.padding != "same":
             return self.padding[axis], self.padding[axis]
         whole = self.dilation[axis] * (kernel - 1)
         return whole // 2, whole - whole // 2
 
     def output_shape(self, weights: tuple[int, ...]) -> tuple[int, int, int]:
-        """(channels, rows, columns) for weights of shape (channels out, channels in / groups, rows, columns).
+        """Return (channels, rows, columns) of the output; raises DescriptionError if the weights do not fit.
 
-        Raises DescriptionError if these do not fit.
+        weights : shape of the weights, (channels out, channels in / groups, rows, columns)
         """
         channels = self.shape[0] // self.groups
         if len(weights) != 4 or weights[1] != channels or weights[0] % self.groups:
@@ -95,9 +95,9 @@ class Convolution(Checked):
         return weights[0], sides[0], sides[1]
 
     def synapses(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Source and target (k,) int64 and weight (k,) of each synapse whose weight is not 0; raises DescriptionError.
+        """Return source, target (k,) int64 and weight (k,) of the synapses with weights not 0; raises DescriptionError.
 
-        weights : (channels out, channels in / groups, rows, columns). Synapses are ordered by the element of the kernel
+        weights : (channels out, channels in / groups, rows, columns). Synapses are ordered by kernel row and column
         """
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
@@ -119,7 +119,10 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """(size, kernel) int64: line of the output, or -1, for a line of picture and kernel (axis 0: rows)."""
+        """Return the output row to which an input row contributes through a kernel row, or -1; (size, kernel) int64.
+
+        axis : 0 for rows, 1 for columns
+        """
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)
         landed = place // self.stride[axis]
@@ -130,11 +133,11 @@ class Convolution(Checked):
 def pooling(
     shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
-    """Sum or average pooling as a `Convolution` of each channel with itself, and its weights.
+    """Sum or average pooling, as a `Convolution` of each channel with itself and its weights.
 
     shape : (channels, rows, columns) of the presynaptic side
     kernel, stride, padding : numbers, or (rows, columns); the default of stride is the kernel
-    average : divide by the size of the kernel; the padding counts, as in NIR's AvgPool2d and PyTorch
+    average : divide by the size of the kernel, with the padding, as in NIR's AvgPool2d and PyTorch
     """
     rows, columns = STEPS("kernel", kernel)
     weight = 1.0 / (rows * columns) if average else 1.0

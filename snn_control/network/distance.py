@@ -1,4 +1,4 @@
-"""Connection probability as a function of distance."""
+"""Random connections whose probability depends on the distance of the two neurons."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from .distributions import Seeded
 __all__ = ["DistanceDependent", "Grid"]
 
 ROUNDING = 1e-9  # relative: a distance within rounding of the width counts as equal
-NEVER = 64  # pairs are left out after so many halvings of the probability: 1e-19 of the peak
+NEVER = 64  # pairs with a probability below 2^-64 of the peak are left out
 
 
 @dataclass(frozen=True)
 class Grid(Checked):
     """Positions of neurons on a regular grid, at the centres of its cells.
 
-    shape : (columns, rows), or (columns,), or (columns, rows, layers); neuron = column + columns * row + ...
-    extent : length along each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space.
+    shape : (columns,), (columns, rows) or (columns, rows, layers); neuron = column + columns * row + ...
+    extent : length of each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space
     """
 
     shape: tuple[Size, ...]
@@ -43,7 +43,7 @@ class Grid(Checked):
 
     @property
     def positions(self) -> np.ndarray:
-        """(neurons, axes) float64."""
+        """Positions of the neurons, (neurons, axes) float64."""
         cells = np.indices(self.shape[::-1]).reshape(len(self.shape), -1)[::-1].T
         extent = self.shape if self.extent is None else self.extent
         return (cells + 0.5) * (np.asarray(extent, np.float64) / self.shape)
@@ -56,7 +56,7 @@ def check_lengths(path: str, value: Any, n: int) -> None:
 
 
 def check_positions(path: str, value: Any) -> None:
-    """A Grid, or (n, axes) numbers."""
+    """Raise DescriptionError unless the value is a Grid or (n, axes) finite numbers."""
     if isinstance(value, Grid):
         return
     array = array_of(value)
@@ -67,7 +67,7 @@ def check_positions(path: str, value: Any) -> None:
 
 
 def form_of(positions: Any) -> tuple[int, ...]:
-    """(n, axes) of a Grid or an array, without its positions: a grid in a file may have far more than fit in memory."""
+    """Return (n, axes) of a Grid or an array without computing positions, which may exceed the memory."""
     return (math.prod(positions.shape), len(positions.shape)) if isinstance(positions, Grid) else np.shape(positions)
 
 
@@ -76,17 +76,17 @@ Positions = Annotated[Any, check_positions]
 
 @dataclass(frozen=True, eq=False)
 class DistanceDependent(Seeded, Connector):
-    """Each pair is connected with a probability that falls with its distance d, independently of the others.
+    """Connect each pair of neurons with a probability p that falls with their distance d, independently of other pairs.
 
-    kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak where
-        d <= width, else 0
+    kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak for d <=
+        width, else 0
     pre_positions, post_positions : a Grid, or (n, axes) numbers
     width : standard deviation, decay length or radius, in the unit of the positions
     peak : probability at distance 0, in [0, 1]
     period : length of each axis after which space repeats; None: space has borders
 
-    Pairs are drawn with upper bounds of their probabilities, and kept with the ratio of probability and bound
-    (thinning: Lewis and Shedler 1979), so that distant pairs cost nothing.
+    Pairs are first drawn with an upper bound of their probability, then kept with the ratio of probability to bound
+    (thinning: Lewis and Shedler 1979). So distant pairs cost almost nothing.
     """
 
     pre_positions: Positions
@@ -108,7 +108,7 @@ class DistanceDependent(Seeded, Connector):
             check_lengths("period", self.period, axes)
 
     def fall(self, squared: np.ndarray) -> np.ndarray:
-        """-log(p / peak) of squared distances."""
+        """Return -log(p / peak), the fall of the connection probability p, for squared distances."""
         if self.kind == "step":
             return np.where(squared <= (self.width * (1 + ROUNDING)) ** 2, 0.0, np.inf)
         return squared / (2 * self.width**2) if self.kind == "gaussian" else np.sqrt(squared) / self.width
@@ -141,9 +141,9 @@ class DistanceDependent(Seeded, Connector):
         return d if self.period is None else np.minimum(d, self.period[axis] - d)
 
     def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
-        """(sources, targets, bound): every pair is in one of the products, and its probability is at most the bound.
+        """Yield groups of pairs (sources, targets) with an upper bound of their connection probability.
 
-        The sources are those of one tile of space, the targets those at a similar distance from that tile.
+        Sources lie in one tile of space, targets at similar distances. Pairs below 2^-64 of the peak are left out.
         """
         axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
         for sources in tiles(pre):
@@ -159,7 +159,7 @@ class DistanceDependent(Seeded, Connector):
 
 
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
-    """Indices of the positions in each of about 2 sqrt(n) equal parts of their space."""
+    """Divide the space of positions into about 2 sqrt(n) equal parts; returns the indices of positions in each."""
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
     cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Random numbers for weights, biases and initial membranes, described by a distribution and a seed."""
+"""Distributions with a seed, from which weights, biases and initial membranes are drawn."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ class Seeded(Checked):
 
     seed : seed of these numbers, a whole number >= 0
 
-    The numbers are NumPy's: a seed always gives the same numbers with the same release of NumPy; another release may
-    differ. A saved Program holds the numbers that were drawn.
+    NumPy draws the numbers. A seed always gives the same numbers with one release of NumPy; another release may differ.
+    A saved Program holds the numbers that were drawn.
     """
 
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """A new generator, seeded with the class name too: a connector and its weights may have one seed."""
+        """Return a generator seeded with ``seed`` and the class name: a connector and its weights may share a seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
 class Distribution(Seeded):
-    """Base of the distributions: subclasses are frozen dataclasses."""
+    """Base of the distributions; subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """``draw(shape)`` returns the next numbers, float64: one sequence, however it is divided into calls."""
+        """Return ``draw(shape)``, which continues one sequence of float64 numbers, whatever the sizes of its calls."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:
-        """The first numbers of the sequence: float64 of ``shape``."""
+        """Return the first numbers of the sequence, as float64 of ``shape``."""
         return self.stream()(shape)
 
 
 @dataclass(frozen=True)
 class Uniform(Distribution):
-    """Numbers uniform in [low, high).
+    """Uniform distribution over [low, high).
 
     low, high : limits of the numbers
     """
@@ -64,7 +64,7 @@ class Uniform(Distribution):
 
 @dataclass(frozen=True)
 class Normal(Distribution):
-    """Gaussian numbers.
+    """Normal (Gaussian) distribution.
 
     mean, std : mean and standard deviation
     """

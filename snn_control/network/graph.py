@@ -25,7 +25,7 @@ CONNECTIONS: dict[str, type[Connector]] = {"dense": AllToAll, "sparse": FromArra
 
 @dataclass(frozen=True)
 class Drawn:
-    """Numbers that may also be drawn from a Distribution."""
+    """Rule for numbers that may also be a Distribution, from which they are drawn."""
 
     rule: Numbers
 
@@ -36,12 +36,12 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Population(Checked):
-    """``size`` neurons of one model.
+    """A group of ``size`` neurons of one model.
 
     size : number of neurons
-    neuron : their model
-    bias : scalar, (size,) or a Distribution: a constant current into every membrane
-    v_init : membrane at reset, scalar, (size,) or a Distribution; None takes the resting value of the model
+    neuron : model of the neurons
+    bias : constant current into each membrane: a number, (size,) or a Distribution
+    v_init : membrane at reset: a number, (size,) or a Distribution; None takes the resting value of the model
     """
 
     name: str
@@ -73,21 +73,21 @@ class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
     pre, post : the source, an input or a population; the target, a population
-    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); otherwise (k,), in the
-        order of pre_index and post_index, or by pre, then by post; for a convolution always an array (channels out,
-        channels in / groups, rows, columns)
+    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); sparse (k,) in the order of
+        pre_index and post_index; other connectors (k,), by pre, then by post; a convolution always an array (channels
+        out, channels in / groups, rows, columns)
     connection : a Connector or the name of one: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse" (FromArrays of
         pre_index and post_index); or a `Convolution`
-    delay : [s], a number or one for each synapse, in the shape of the weights; a spike of step k arrives in step
-        k + round(delay / dt)
-    receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn; models that have one);
-        empty takes "synaptic" if the model has it
-    tau_syn : time constant [s] of an exponential current of the projection's own, for any model; adds to the current
+    delay : [s], a number, or one per synapse in the shape of the weights; a spike of step k arrives in step k +
+        round(delay / dt)
+    receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have it); empty
+        takes "synaptic" if the model has it
+    tau_syn : time constant [s] of this projection's own exponential current, for any model; adds to the current
     pre_index, post_index : (k,) neurons of each synapse, with connection "sparse"
-    bias : scalar or (n_post,), added in every step, as in NIR's Affine; for a convolution also (channels out,)
+    bias : current of every step, a number or (n_post,), as in NIR's Affine; for a convolution also (channels out,)
     precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
     scale : factor of int8 weights; None takes the largest weight / 127
-    learning : how the weights change while the controller runs; ``weights`` are then the initial ones
+    learning : rule by which the weights change while the controller runs; ``weights`` are then the initial ones
     """
 
     pre: str
@@ -114,7 +114,7 @@ class Projection(Checked):
 
     @property
     def connector(self) -> Connector | Convolution:
-        """``connection`` itself, or the connector of that name."""
+        """The connector: ``connection`` itself, or the connector that it names."""
         if not isinstance(self.connection, str):
             return self.connection
         if self.connection == "sparse":
@@ -128,7 +128,7 @@ class Projection(Checked):
         if not isinstance(self.connection, Connector | Convolution) and self.connection not in CONNECTIONS:
             raise self.wrong("connection", f"must be one of {', '.join(CONNECTIONS)}, or a connector")
         if self.tau_syn is not None and self.receptor == "synaptic":
-            raise self.wrong("tau_syn", "is a current of the projection's own", "leave receptor out")
+            raise self.wrong("tau_syn", "cannot be used with receptor 'synaptic'", "leave receptor out")
         if self.scale is not None and self.precision != "int8":
             raise self.wrong("scale", "requires precision 'int8'")
         self._check_learning()
@@ -151,7 +151,7 @@ class Projection(Checked):
 
 @dataclass(frozen=True)
 class Network:
-    """Populations by name, and the projections among them and from the inputs."""
+    """Populations with unique names, and the projections between them and from inputs."""
 
     populations: tuple[Population, ...] = ()
     projections: tuple[Projection, ...] = field(default=())
@@ -164,13 +164,13 @@ class Network:
 
 
 def free_name(word: str, taken: Container[str]) -> str:
-    """``word``, or the first of ``word_2``, ``word_3``, ... that is not taken."""
+    """Return ``word``, or the first of ``word_2``, ``word_3``, ... that is not taken."""
     names = (word if k == 1 else f"{word}_{k}" for k in count(1))
     return next(name for name in names if name not in taken)
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """The starts, and everything that follows them, directly or indirectly."""
+    """Return the starts and all names that follow them, directly or not; ``after(name)`` gives direct followers."""
     seen: set[str] = set()
     todo = list(starts)
     while todo:

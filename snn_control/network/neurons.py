@@ -1,7 +1,7 @@
-"""Neuron models: those of NIR (Pedersen et al. 2024, Nature Communications 15:8122), and those of other frameworks.
+"""Neuron models: those of NIR (Pedersen et al. 2024, Nature Communications 15:8122), and some of other frameworks.
 
-Every parameter is a number or one number for each neuron, (n,). ``I`` is the current that arrives, ``isyn`` a synaptic
-current. `SpikingModel` and `Threshold` fire; the output of the others is graded, their v.
+Each parameter is one number, or one per neuron, (n,). In the equations ``I`` is the input current and ``isyn`` a
+synaptic current. Models with ``graded`` False emit spikes; the output of the others is their value v.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 
 @dataclass(frozen=True, eq=False)
 class NeuronModel(Checked):
-    """Base of all neuron descriptions; subclasses are frozen dataclasses of parameters.
+    """Base of all neuron models; subclasses are frozen dataclasses of parameters.
 
-    A field without a rule of its own is finite numbers: one, or one for each neuron, (n,).
+    A field that declares no rule takes finite numbers: one, or one per neuron, (n,).
     """
 
     graded: ClassVar[bool] = True
@@ -62,7 +62,7 @@ class NeuronModel(Checked):
 
     @property
     def size(self) -> int | None:
-        """The number of neurons, if a parameter is given for each; otherwise None."""
+        """The number of neurons if a parameter has one value per neuron; otherwise None."""
         return next((a.size for a in (np.asarray(getattr(self, name)) for name in self.arrays()) if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
@@ -72,11 +72,11 @@ class NeuronModel(Checked):
 
 @dataclass(frozen=True, eq=False)
 class SpikingModel(NeuronModel):
-    """Base of the models that fire.
+    """Base of the models with a threshold and a reset.
 
-    v_threshold : the neuron fires at or above it [V, or the unit of the membrane]
+    v_threshold : membrane at or above which the neuron fires [V, or the unit of the membrane]
     v_reset : membrane after a spike
-    refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2: until its last step
+    refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2. Until its last step
         the membrane is held and ignores its input
     """
 
@@ -94,14 +94,14 @@ class SpikingModel(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class IF(SpikingModel):
-    """Integrate-and-fire: dv/dt = r I.
+    """Integrate-and-fire neuron: dv/dt = r I.
 
-    r : membrane resistance over time constant [1/s]
-    strict : it fires above the threshold, not at it
-    reset : "value" (v = v_reset), "subtract" (v -= v_threshold), or "subtract_snntorch": as in snnTorch without
-        reset_delay, where a neuron that is still above its threshold fires next only at twice the threshold
-    reset_delay : the reset is part of the next step, as in snnTorch; v as read in this step is not reset yet
-    several : v / v_threshold spikes in a step, all of which are subtracted, as in sinabs; needs reset "subtract"
+    r : membrane resistance divided by the time constant [1/s]
+    strict : fire only above the threshold, not at it
+    reset : "value" sets v = v_reset, "subtract" sets v -= v_threshold. "subtract_snntorch" is snnTorch's without
+        reset_delay: a neuron that is still above its threshold fires next only at twice the threshold
+    reset_delay : reset in the step after the spike, as snnTorch does; v as read in the spike's step is not reset yet
+    several : fire as often in a step as v_threshold fits into v, and subtract all, as sinabs does; needs "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -126,12 +126,12 @@ class IF(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class LIF(IF):
-    """Leaky integrate-and-fire: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
+    """Leaky integrate-and-fire neuron: tau_mem dv/dt = (v_leak - v) + r I, where r is a resistance.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
     integration : "exact" for input that is constant over a step; "exponential_euler" also holds the synaptic current
-        over a step; "euler" is the forward Euler step
+        constant over a step; "euler" is the forward Euler step
     """
 
     tau_mem: EachSeconds = 0.02
@@ -141,7 +141,7 @@ class LIF(IF):
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """LIF on I + isyn, where tau_syn disyn/dt = -isyn and a spike of weight w adds w to isyn.
+    """LIF driven by I + isyn, where tau_syn disyn/dt = -isyn and each input spike of weight w adds w to isyn.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -151,9 +151,9 @@ class CubaLIF(LIF):
 
 @dataclass(frozen=True, eq=False)
 class ALIF(LIF):
-    """LIF with an adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and a spike adds 1 to a.
+    """LIF with the adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and each spike adds 1 to a.
 
-    From Bellec et al. 2020, Nature Communications 11:3625; a reset by subtraction subtracts v_threshold.
+    The model is from Bellec et al. 2020, Nature Communications 11:3625. A reset by subtraction subtracts v_threshold.
 
     tau_adapt : time constant of the threshold's adaptation [s]
     beta : increase of the threshold with each spike
@@ -165,25 +165,26 @@ class ALIF(LIF):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.several:
-            raise self.wrong("several", "does not go with a threshold that moves with each spike")
+            raise self.wrong("several", "does not go with a threshold that adapts with each spike")
 
 
 @dataclass(frozen=True, eq=False)
 class AdEx(SpikingModel):
-    """Adaptive exponential integrate-and-fire (Brette and Gerstner 2005, J. Neurophysiol. 94:3637), divided by g_leak.
+    """Adaptive exponential integrate-and-fire neuron (Brette and Gerstner 2005, J. Neurophysiol. 94:3637).
 
-    tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
-    tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
+    The paper's equations, divided by g_leak:
+        tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
+        tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
 
     tau_mem : membrane time constant [s]
     tau_w : time constant of the adaptation current [s]
     v_leak : resting value of the membrane
-    r : membrane resistance, 1 over the leak conductance
-    v_rheobase : membrane at which the upstroke starts (V_T of the paper); it is cut at v_threshold
+    r : membrane resistance, 1 / g_leak
+    v_rheobase : membrane at which the upstroke starts (V_T of the paper); the upstroke is cut at v_threshold
     delta_t : slope of the upstroke [V]
-    a : adaptation below threshold [A/V]
+    a : adaptation below the threshold [A/V]
     b : increase of the adaptation with each spike [A]
-    integration : of the linear part, "exponential_euler" or "euler"
+    integration : method for the linear part, "exponential_euler" or "euler"
     """
 
     v_threshold: Each = 0.0
@@ -201,9 +202,9 @@ class AdEx(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Izhikevich(SpikingModel):
-    """Izhikevich 2003, IEEE Trans. Neural Networks 14:1569, in the paper's units: v, u in mV, a in 1/ms.
+    """Izhikevich neuron (2003, IEEE Trans. Neural Networks 14:1569), in the paper's units: v, u in mV, a in 1/ms.
 
-    dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d.
+        dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
 
     r : factor of the current
@@ -225,10 +226,10 @@ class Izhikevich(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Threshold(NeuronModel):
-    """Fires in each step in which its input reaches v_threshold (``strict``: exceeds it); it has no memory.
+    """Neuron without memory that fires in each step in which its input reaches v_threshold.
 
     v_threshold : input at which it fires
-    strict : it fires above the threshold, not at it
+    strict : fire only above the threshold, not at it
     """
 
     v_threshold: Each = 1.0
@@ -239,13 +240,13 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator: graded output v, no spikes; tau_mem dv/dt = (v_leak - v) + r I.
+    """Leaky integrator, with a graded output v and no spikes: tau_mem dv/dt = (v_leak - v) + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
     r : membrane resistance
     integration : "exact", "exponential_euler" or "euler", see `LIF`
-    v_min : lower bound of the value from which the next step starts; the output itself may be below, as in sinabs
+    v_min : lower bound of v at the start of a step; the output of a step may be lower, as in sinabs
     """
 
     tau_mem: EachSeconds = 0.02
@@ -267,7 +268,7 @@ class CubaLI(LI):
 
 @dataclass(frozen=True, eq=False)
 class Integrator(NeuronModel):
-    """dv/dt = r I, graded output v; NIR's I.
+    """Integrator with a graded output v: dv/dt = r I. It is the neuron I of NIR.
 
     r : gain of the current [1/s]
     """
@@ -277,16 +278,16 @@ class Integrator(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Relay(NeuronModel):
-    """Graded output: the input itself, in the same step."""
+    """Graded output that equals the input of the same step."""
 
 
 # stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
 @dataclass(frozen=True, eq=False)
 class Bernoulli(NeuronModel):
-    """Fires with the probability ``rate I dt``, limited to [0, 1], in each step, independently of all others.
+    """Fires in each step with the probability ``rate I dt``, limited to [0, 1], independently of all other draws.
 
-    rate : [Hz] for a current of 1; at 1 / dt the current is the probability itself (snnTorch's and spikingjelly's rate
-        codes)
+    rate : firing rate [Hz] for a current of 1. With 1 / dt, the current is the probability itself (the rate codes of
+        snnTorch and spikingjelly)
     """
 
     rate: EachPositive = 100.0
@@ -296,9 +297,9 @@ class Bernoulli(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Poisson(NeuronModel):
-    """A Poisson process of rate ``rate I``, possibly with several spikes in a step, at most 64 on average.
+    """Poisson process of rate ``rate I``. A step can hold several spikes; their mean is limited to 64.
 
-    rate : [Hz] for a current of 1
+    rate : firing rate [Hz] for a current of 1
     """
 
     rate: EachPositive = 100.0
@@ -308,18 +309,17 @@ class Poisson(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Latency(NeuronModel):
-    """Time to the first spike: x, the current at the start of a window, limited to [0, 1], gives one spike after
+    """Time to the first spike: one spike per window, the earlier the larger the current at the window's start.
 
-        tau ln(x / (x - threshold)), or, ``linear``, tau (1 - x),
+    The current x, limited to [0, 1], gives a spike after tau ln(x / (x - threshold)), or after tau (1 - x) if
+    ``linear``. The time is rounded to steps, a half to the earlier one. There is no spike if x < threshold, or if the
+    time is after the window. The logarithm is that of a charging membrane, as in ``snntorch.spikegen.latency`` with
+    ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). An x at the threshold counts as threshold + 1e-7.
 
-    rounded to steps (a half: the earlier); there is none for x < threshold, or if that time is after the window. The
-    times are those of a charging membrane, as in `snntorch.spikegen.latency` with ``clip`` (Eshraghian et al. 2023,
-    Proc. IEEE 111:1016): an x at the threshold counts as threshold + 1e-7.
-
-    window : [s], the same for all; windows follow each other from step 0 on
-    tau : [s]; None takes the value for which the latest spike is in the window's last step
+    window : length [s], the same for all neurons; windows follow each other from step 0
+    tau : time constant [s]; None: such that the latest spike is in the window's last step
     threshold : smallest current that fires, in (0, 1)
-    linear : tau (1 - x) instead of tau ln(x / (x - threshold))
+    linear : use tau (1 - x) instead of tau ln(x / (x - threshold))
     """
 
     window: Seconds = 0.02
@@ -338,12 +338,12 @@ class Latency(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Phase(NeuronModel):
-    """Weighted phases: x, the current at the start of a period limited to [0, 1], as binary digits, the highest first.
+    """Phase code: the spikes of a period are the binary digits of the current at its start, the highest digit first.
 
-    A spike in step k = 0 .. phases - 1 of a period is worth 2^-(k + 1): their sum is x rounded down to a multiple of
-    2^-phases, or 1 - 2^-phases for x = 1 (Kim et al. 2018, Neurocomputing 311:373).
+    This current x is limited to [0, 1]. A spike in step k = 0 .. phases - 1 is worth 2^-(k + 1). The sum over a period
+    is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al. 2018, Neurocomputing 311:373).
 
-    phases : steps in a period, the same for all, at most 24; periods follow each other from step 0 on
+    phases : steps in a period, the same for all neurons, at most 24; periods follow each other from step 0
     """
 
     phases: Annotated[int, Whole(1, MOST_PHASES)] = 8

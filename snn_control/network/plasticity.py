@@ -1,4 +1,4 @@
-"""Learning rules of a projection: how its weights change while the controller runs. The equations in discrete form
+"""Learning rules: how the weights of a projection change while the controller runs; their equations in discrete form
 are in ``docs/explanation/plasticity.md``."""
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ Rate = Annotated[float, Numbers(least=0)]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningRule(Checked):
-    """Base of all rules; subclasses are frozen dataclasses. A field without a rule of its own is a finite number.
+    """Base of all learning rules; subclasses are frozen dataclasses. A field that declares no rule is a finite number.
 
-    enabled : it learns from the start; `Controller.learning` switches it
-    name : name by which it is switched, which several rules may share; empty is ``"pre->post"``
+    enabled : learn from the start; `Controller.learning` switches it
+    name : name for switching, which several rules may share; empty is ``"pre->post"``
     w_min, w_max : smallest and largest weight
     """
 
@@ -44,18 +44,18 @@ class LearningRule(Checked):
 
     @classmethod
     def signals(cls) -> list[str]:
-        """The names of the fields that name an input or a population."""
+        """Return the names of the fields that name an input or a population."""
         return [name for name, rule in cls.checks().items() if rule is check_name]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
-    """Spike-timing dependent plasticity of pairs, all to all, additive (Song, Miller and Abbott 2000, Nature
-    Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459), with PyNN's names.
+    """Spike-timing dependent plasticity, additive, over all pairs of spikes, with PyNN's names (Song, Miller and Abbott
+    2000, Nature Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459).
 
-    A presynaptic spike that arrives t before a postsynaptic one adds ``a_plus exp(-t / tau_plus)``, t = 0 included; one
-    that arrives t after it subtracts ``a_minus exp(-t / tau_minus)``. Both are in units of the weight, while PyNN's
-    A_plus is a share of w_max. Spikes arrive after the projection's delay.
+    A presynaptic spike that arrives t before a postsynaptic one, or at t = 0, adds ``a_plus exp(-t / tau_plus)`` to the
+    weight. If it arrives t after, it subtracts ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the
+    weight; PyNN's A_plus is a share of w_max. Spikes arrive after the projection's delay.
 
     a_plus, a_minus : change of a weight by a pair of spikes at t = 0
     tau_plus, tau_minus : time constants of these changes [s]
@@ -71,12 +71,12 @@ class STDP(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RewardSTDP(STDP):
-    """STDP that changes an eligibility e, with de/dt = -e / tau_e; dw/dt = learning_rate reward e (Izhikevich 2007,
-    Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85).
+    """STDP gated by a reward (Izhikevich 2007, Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers in Neural
+    Circuits 9:85). Pairs of spikes change an eligibility e, with de/dt = -e / tau_e; dw/dt = learning_rate reward e.
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
-    learning_rate : [1/s] for a reward of 1; 0 learns nothing, as a control, in every rule
+    learning_rate : [1/s] for a reward of 1. In every rule, 0 learns nothing, which is useful as a control
     """
 
     reward: Name
@@ -86,11 +86,11 @@ class RewardSTDP(STDP):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PES(LearningRule):
-    """Prescribed error sensitivity, nengo's rule (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885): decoders d, in units
-    per Hz, change by -learning_rate dt / n error (x) activity.
+    """Prescribed error sensitivity, the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    The activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight here acts for one step and so is
-    d / dt, as in `snn_control.nef`; its change is that of d, divided by dt.
+    Decoders d, in units per Hz, change by -learning_rate dt / n error (x) activity, with the outer product (x). The
+    activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight acts for one step, so it is d / dt, as
+    in `snn_control.nef`; its change is the change of d, divided by dt.
 
     error : name of a graded input or population of the size of post: the actual value minus the desired one
     learning_rate : as in nengo; 0 learns nothing
@@ -104,14 +104,14 @@ class PES(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class EProp(LearningRule):
-    """e-prop (Bellec et al. 2020, Nature Communications 11:3625) for LIF, CubaLIF and ALIF neurons: dw/dt =
-    -learning_rate L e, with the learning signal L = B error.
+    """e-prop (Bellec et al. 2020, Nature Communications 11:3625), for LIF, CubaLIF and ALIF neurons.
 
-    e is the eligibility of a synapse: the pseudo-derivative times the filtered presynaptic spikes, with a term for the
-    adaptation of the threshold, low-passed with the readout's time constant. Bellec's eta is learning_rate dt.
+    Weights change by dw/dt = -learning_rate L e, with the learning signal L = B error. The eligibility e of a synapse
+    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. It
+    is low-pass filtered with the readout's time constant. Bellec's eta is learning_rate dt.
 
     error : name of a graded input or population: the actual value minus the desired one
-    feedback : B, a number or (n_post, size of error); symmetric e-prop takes the readout's weights
+    feedback : B, a number or (n_post, size of error); for symmetric e-prop, the weights of the readout
     learning_rate : [1/s]
     gamma : height of the pseudo-derivative gamma / v_threshold max(0, 1 - |v - threshold| / v_threshold)
     tau_out : time constant [s] of the readout

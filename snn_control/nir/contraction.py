@@ -1,7 +1,7 @@
-"""A NIR graph -> populations and projections: weights between neurons become projections.
+"""Contraction of a NIR graph to populations and projections: weights between neurons become projections.
 
-A Flatten is dropped, a Delay becomes the delay of a projection, and consecutive weights without a neuron between them
-meet in a Relay population. An Input keeps its name as the network's input.
+A Flatten is dropped, and a Delay becomes the delay of a projection. Consecutive weights without a neuron between them
+meet in a Relay population. An Input gives its name to the network's input.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from .shapes import matrix_of, picture_of
 
 __all__ = ["Contraction"]
 
-Steps = Any  # of a delay: a whole number, or an array with one for each source neuron
+Steps = Any  # a delay in steps: a whole number, or an array with one for each source neuron
 
 
 def _at_once(p: Projection) -> bool:
-    """Whether some of its spikes arrive in the step in which they are sent."""
+    """Return whether some spikes of a projection arrive in the step in which they are sent."""
     return not np.all(p.delay)
 
 
 class Contraction:
-    """The network of a graph.
+    """Converts a graph to a network.
 
     names : node -> input or population
     outputs : name of an Output -> the population that it outputs
@@ -44,7 +44,7 @@ class Contraction:
         self.graph, self.dt = graph, dt
         self.names: dict[str, str] = {}
         self.populations: dict[str, Population] = {}
-        self.projections: list[tuple[Projection, str]] = []  # and the node of weights from which it is made, or empty
+        self.projections: list[tuple[Projection, str]] = []  # with its node of weights, or an empty name
         self.outputs: dict[str, str] = {}
         for node in graph.nodes.values():
             if node.kind == "Input" or node.neuron:
@@ -61,7 +61,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Populations in the order of signals, projections in that of their ends; or as stored in a file of ours."""
+        """Return the network, ordered from the inputs on, or as stored in a file that snn_control wrote."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -77,7 +77,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """The name of a node in our form: a letter, then letters, digits and underscores."""
+        """Return the name of a node in snn_control's form: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -88,7 +88,7 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Inputs, neurons and weights that lead to a node, through nodes that only forward or delay."""
+        """Yield the inputs, neurons and weights whose signals arrive at a node, and each signal's delay in steps."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
         for before in self.graph.before[name]:
@@ -114,7 +114,7 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Weights whose sum needs a population: before other weights, an Output or a delay."""
+        """Return the weights whose sum needs a Relay, because other weights, an Output or a delay follow."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -153,7 +153,7 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """Project all that arrives at a node to population ``post``; ``through`` is a node of weights."""
+        """Project everything that arrives at a node to population ``post``, through node ``through`` if it is given."""
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -195,8 +195,11 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """A source and the delay of its signal. If each neuron has its own: spikes through weights have it directly;
-        graded signals and pictures (``whole``) get a Relay."""
+        """Return a source and the delay of its signal.
+
+        If each neuron has its own delay, spikes through weights keep it. Graded signals and pictures (``whole``) get a
+        Relay that delays them.
+        """
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
             return pre, delay
@@ -207,7 +210,7 @@ class Contraction:
 
     # cycles ----------------------------------------------------------------------------------------------------
     def _depth(self) -> dict[str, int]:
-        """Number of projections between an input and each population."""
+        """Return the smallest number of projections between an input and each population."""
         after: dict[str, list[str]] = {}
         for p, _ in self.projections:
             after.setdefault(p.pre, []).append(p.post)
@@ -222,8 +225,11 @@ class Contraction:
         return depth
 
     def _feedback(self) -> None:
-        """Delay feedback by a step, as the frameworks do: a projection that leads only back, to itself or to neurons of
-        its cycle no farther from the input. A Delay in the cycle is enough by itself."""
+        """Delay feedback by a step, as the frameworks do.
+
+        A projection is feedback if it leads only back: to its own population, or to neurons of its cycle that are no
+        farther from the input. A Delay in the cycle is enough by itself.
+        """
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:
             if _at_once(p):

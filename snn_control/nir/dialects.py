@@ -1,8 +1,8 @@
-"""The meaning of the numbers in a NIR file, for each framework.
+"""Dialects: the meaning of the numbers in a NIR file, for each framework.
 
-NIR gives continuous equations; a file says neither the time step nor how a framework integrates, resets and fires.
-Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects
-except NIR's plain readings count time in steps, so time constants become multiples of the network's dt.
+NIR gives continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
+Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects except
+NIR's plain readings count time in steps, so time constants become multiples of the network's dt.
 
 The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/howto/nir.md).
 """
@@ -23,14 +23,14 @@ from .options import ASK, FLAG, Choices, Option
 __all__ = ["DIALECTS", "Cell", "Dialect", "Reading", "plain"]
 
 F = np.float32
-SLOWEST, FASTEST = 1e-12, 700.0  # of a step over a time constant: beyond, float32 has no decay, or nothing is left
+SLOWEST, FASTEST = 1e-12, 700.0  # limits of step / time constant: below, float32 has no decay; above, nothing remains
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A population's neurons, their initial membranes, and how currents enter them.
+    """The neurons of a population, their initial membranes and bias, and how currents enter them.
 
-    inputs : for each path, the receptor and a factor, one number or one for each neuron
+    inputs : for each path of a current, the receptor and a factor, one number or one per neuron
     """
 
     neuron: NeuronModel
@@ -41,10 +41,10 @@ class Cell:
 
 @dataclass
 class Reading:
-    """One file read in one dialect.
+    """One file that is read in one dialect.
 
     dt : step of the network [s]
-    file_dt : step [s] that the file's numbers were made with
+    file_dt : step [s] for which the file's numbers were made
     """
 
     graph: Graph
@@ -55,13 +55,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Dialect:
-    """A dialect.
+    """How to read the files of one framework.
 
-    kinds : the neurons that its exporter writes
-    dt : the network's step if none is given, 0 to require it
-    file_dt : finds the step in the file, or None
-    step : description of the origin of a step that was not given
-    counts : its neurons count steps, so that the length of the step does not change the spikes
+    kinds : the kinds of neurons that its exporter writes
+    dt : the network's step if none is given; 0: the user must give one
+    file_dt : finds the step in the file, or returns None
+    step : text that says where a step that was not given comes from
+    counts : neurons count steps, so the length of a step does not change the spikes
     """
 
     cell: Callable[[Reading, Node], Cell]
@@ -74,7 +74,7 @@ class Dialect:
 
 
 def plain(value: Any) -> Any:
-    """One number if all are equal."""
+    """Return one number for an array whose numbers are all equal; return other values unchanged."""
     if isinstance(value, np.ndarray) and value.ndim and (value == value[0]).all():
         return float(value[0])
     return value
@@ -85,8 +85,10 @@ def _model(cls: Any, **values: Any) -> Any:
 
 
 def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
-    """A model that in an Euler step adds ``gain`` times its input and loses ``share`` of its membrane, and
-    ``share_syn`` of its synaptic current; with integration="exact" the membrane keeps exp(-share)."""
+    """Return a model that in each Euler step adds ``gain`` times its input and loses ``share`` of its membrane.
+
+    It also loses ``share_syn`` of its synaptic current. With integration="exact" the membrane keeps exp(-share).
+    """
     share = np.clip(share, SLOWEST, FASTEST)
     values = {"integration": "euler", **values}
     rise = share if values["integration"] == "euler" else -np.expm1(-share)
@@ -96,19 +98,19 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
-    """The fields of a spiking neuron, together with ``values``; for a graded neuron ``values`` alone."""
+    """Return threshold, reset and ``values`` as the fields of a spiking neuron; an empty dict for a graded neuron."""
     if MODELS[node.kind].graded:
         return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
 
 
 def _one(gain: np.ndarray) -> np.ndarray:
-    """A gain that the exporter wrote as (tau / dt) dt / tau is 1: rounding must not make it 0.99999994."""
+    """Return 1 for a gain that is 1 except for the rounding of the exporter's (tau / dt) dt / tau, e.g. 0.99999994."""
     return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Refuse what the dialect's exporter cannot have written; the error shows the first wrong number."""
+    """Raise DescriptionError, which shows the first wrong number, unless the exporter can have written them."""
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
         raise node.wrong(key, float(node.each(key)[np.argmin(fits)]), rule, fix or "another dialect or option fits")
@@ -126,15 +128,18 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """mem = beta mem + x, fires above the threshold; x of Synaptic is syn = alpha syn + input; no reset gives mem."""
+    """Convert a node of snnTorch, with mem = beta mem + x, which fires above the threshold.
+
+    For Synaptic, x is syn = alpha syn + input. Without a reset, mem is the output.
+    """
     _no_reset(node, "snnTorch")
-    # the step as rounded when the exporter divided by it: this reproduces 1 - beta to the bit
+    # the exporter divided by the step in this dtype: this reproduces 1 - beta to the bit
     step = float(node.numbers("v_threshold").dtype.type(r.file_dt))
     membrane = r.choices.ask(node, "reset_mechanism") == "none"
     values = {} if membrane else _firing(node, strict=True, **_snntorch_reset(r, node))
     if membrane and any(r.graph.nodes[name].kind != "Output" for name in r.graph.after[node.name]):
-        rule = f"is for a last layer, whose membranes are the output; '{node.name}' leads to others"
-        raise DescriptionError("options.reset_mechanism", "none", rule, "say it of one: LAST.reset_mechanism=none")
+        rule = f"is only for the last layer, whose membranes are the output; others follow '{node.name}'"
+        raise DescriptionError("options.reset_mechanism", "none", rule, "give it for one: LAST.reset_mechanism=none")
 
     def part(tau: str, r_or_w: str) -> tuple[np.ndarray, np.ndarray]:
         t, gain = node.each(tau), node.each(r_or_w)
@@ -166,7 +171,10 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
 
 # norse -------------------------------------------------------------------------------------------------------------
 def _norse(r: Reading, node: Node) -> Cell:
-    """v += dt / tau ((v_leak - v) + x), where the file has dt tau; LIFCell's x is a current that its input adds to."""
+    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x); the file has dt tau instead of tau.
+
+    For LIFCell, x is a current to which the input adds.
+    """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
     firing = _firing(node, strict=True)
     if node.kind == "IF":
@@ -190,7 +198,10 @@ def _norse(r: Reading, node: Node) -> Cell:
 
 # sinabs ------------------------------------------------------------------------------------------------------------
 def _sinabs(r: Reading, node: Node) -> Cell:
-    """v = alpha v + x, or + (1 - alpha) x, with alpha = exp(-1 / tau), tau in steps; v / threshold spikes at once."""
+    """Convert a node of sinabs, with v = alpha v + x, or alpha v + (1 - alpha) x if ``norm_input``.
+
+    alpha is exp(-1 / tau), with tau in steps. A neuron can fire v / threshold times in a step.
+    """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as sinabs writes it")
     _no_reset(node, "sinabs")
     floor = r.choices.ask(node, "min_v_mem")
@@ -207,7 +218,7 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """The step, if a gain contains it: r = 1 / dt for IF, tau / dt if the input does not decay."""
+    """Return the step if a gain contains it, or None: r = 1 / dt for IF, tau / dt if the input does not decay."""
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
         r = node.each("r")
         if node.kind == "IF":
@@ -218,7 +229,10 @@ def _spikingjelly_dt(graph: Graph) -> float | None:
 
 
 def _spikingjelly(r: Reading, node: Node) -> Cell:
-    """v += (x - (v - v_reset)) / tau, or += x - (v - v_reset) / tau; fires at the threshold."""
+    """Convert a node of SpikingJelly, which fires at the threshold.
+
+    If the input decays, v += (x - (v - v_reset)) / tau; otherwise v += x - (v - v_reset) / tau.
+    """
     dt, reset, gain = r.file_dt, node.each("v_reset"), node.each("r")
     firing = _firing(node)
     v_init = plain(reset)
@@ -236,7 +250,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
     decays = bool(_near(gain, 1).all())
     if not decays:
         _require(node, "r", _near(gain * share, 1), f"must be 1, or tau / dt with dt = {dt:g} s")
-    rule = f"must be more than a step of {dt:g} s, as SpikingJelly has it"
+    rule = f"must be longer than a step of {dt:g} s, as in SpikingJelly"
     _require(node, "tau", share < 1.0001, rule, "give the --dt that the exporter was given")
     said = r.choices.ask(node, "decay_input")
     if said is None:
@@ -249,7 +263,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
 def _as_written(r: Reading, node: Node) -> dict[str, Any]:
-    """The fields of our model of a node, unchanged from the file."""
+    """Return the fields of a node's neuron model, with the numbers of the file unchanged."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:
@@ -260,7 +274,7 @@ def _as_written(r: Reading, node: Node) -> dict[str, Any]:
 
 
 def _nir_euler(r: Reading, node: Node) -> Cell:
-    """Forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without a delay."""
+    """Convert a node for forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without delay."""
     values, inputs = _as_written(r, node), Cell.inputs
     if "tau_mem" in values:
         values["integration"] = "euler"
@@ -272,7 +286,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
-    """The exact solution for input that is constant over a step; the threshold is compared once a step."""
+    """Convert a node for the exact solution with constant input over a step; the threshold is compared once a step."""
     values = _as_written(r, node)
     cell = Cell(_model(MODELS[node.kind], **values), 0.0)
     if "tau_syn" not in values:
@@ -283,7 +297,7 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = tau_syn / (tau_syn - tau_mem) * (decay_syn - decay)
     drive = np.where(np.isclose(tau_syn, tau_mem, rtol=1e-9), r.dt / tau_mem * decay, apart)  # effect of a current on v
-    # a spike is a rectangle of one step: isyn must end at w_in (1 - decay_syn); its other effect on v is a current
+    # a spike is a rectangle of one step, after which isyn is w_in (1 - decay_syn); the rest of its effect is a current
     jump = w_in * rise_syn / decay_syn
     current = ((rise - drive) * w_in - drive * jump) / rise
     return replace(cell, inputs=(("synaptic", plain(jump)), ("current", plain(current))))
@@ -292,8 +306,8 @@ def _nir_exact(r: Reading, node: Node) -> Cell:
 # the table ---------------------------------------------------------------------------------------------------------
 _RESET = Option(("zero", "subtract"), "zero", ("IF", "LIF", "CubaLIF"), tried=("subtract", "zero"))
 _NORM_INPUT = (
-    "give --option norm_input=true where the layers were made as sinabs' LIF(...), whose default it is, or false for "
-    "ExpLeak(...) and what from_nir made; one type of node alone: LIF.norm_input=true; --verify finds out"
+    "give --option norm_input=true for layers made with sinabs' LIF(...), whose default it is, or false for "
+    "ExpLeak(...) and layers made by from_nir; for one type of node: LIF.norm_input=true; --verify finds the right one"
 )
 _SNNTORCH = {
     "reset_mechanism": Option(("subtract", "zero", "none"), "subtract", ("LIF", "CubaLIF"), tried=("subtract", "zero")),
@@ -306,12 +320,12 @@ _SINABS = {
     ),
 }
 DIALECTS: dict[str, Dialect] = {
-    "snntorch": Dialect(  # the step is that of the exporter, whatever the simulation's was
+    "snntorch": Dialect(  # the exporter always uses this step, whatever the step of the simulation
         _snntorch, ("LIF", "CubaLIF"), _SNNTORCH, dt=1e-4, file_dt=lambda graph: 1e-4, counts=True,
         step="follows from snnTorch's exporter; --dt says how long a step lasts here",
     ),
     "norse": Dialect(
-        _norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3, step="is norse's default; --dt says that of the simulation"
+        _norse, ("LIF", "LI", "CubaLIF", "IF"), {}, dt=1e-3, step="is norse's default; --dt gives the simulation's own"
     ),
     "sinabs": Dialect(
         _sinabs, ("LIF", "IF", "LI"), _SINABS, dt=1e-3, counts=True,

@@ -1,7 +1,7 @@
-"""A network -> a NIR file that is read back to the same bits, and that NIR's own checks accept.
+"""Export of a network to a NIR file that is read back to the same bits and that NIR's own checks accept.
 
-A population becomes a neuron, a projection a Delay and its weights. What NIR cannot express is stored in the metadata
-(`snn_control.nir.native`); what would change the network for a reader that ignores the metadata is refused.
+A population becomes a neuron, a projection a Delay and its weights. Metadata hold what NIR cannot express
+(`snn_control.nir.native`). A network that would change for a reader without the metadata is refused.
 """
 
 from __future__ import annotations
@@ -57,13 +57,13 @@ def export_nir(
 
 
 def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> Any:
-    """A network as a `nir.NIRGraph`; arguments and errors as for `export_nir`."""
-    build(network, inputs, outputs, dt=dt, period=dt)  # raises for what cannot be built
+    """Convert a network to a `nir.NIRGraph`; arguments and errors are those of `export_nir`."""
+    build(network, inputs, outputs, dt=dt, period=dt)  # raises DescriptionError if it cannot be built
     return _Export(network, inputs, outputs, dt).graph
 
 
 def _no_more(path: str, description: Any) -> None:
-    """Refuse fields of a description that this exporter does not know, unless they have their default."""
+    """Raise DescriptionError for fields that this exporter does not know, unless they have their default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
         value = getattr(description, f.name)
@@ -115,7 +115,7 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of signals: pictures at both ends of convolutions, if all that arrives can be one; otherwise (n,)."""
+        """Return the shapes of signals: pictures at the ends of convolutions if all that arrives fits, else (n,)."""
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -169,11 +169,11 @@ class _Export:
         _no_more(p.label, p)
         post = next(q for q in self.network.populations if q.name == p.post)
         if p.receptor == "current" and hasattr(post.neuron, "tau_syn"):
-            rule = f"what arrives at NIR's {FIELDS[type(post.neuron)][0]} is synaptic"
+            rule = f"all input of NIR's {FIELDS[type(post.neuron)][0]} is synaptic"
             raise DescriptionError(f"{p.label}.receptor", p.receptor, rule, "use a LIF, or leave receptor out")
         n_pre, n_post = self.sizes[p.pre], self.sizes[p.post]
         if not isinstance(p.connection, Convolution) and n_pre * n_post > MAX_MATRIX_WEIGHTS:
-            rule = f"NIR writes all pairs, and {n_pre} x {n_post} is more than {MAX_MATRIX_WEIGHTS:,}"
+            rule = f"NIR stores all pairs, and {n_pre} x {n_post} is more than {MAX_MATRIX_WEIGHTS:,}"
             raise DescriptionError(f"{p.label}.connection", p.connection, rule, "split the populations")
         resolved = self._resolved(p, n_pre, n_post)
         node, takes, gives = as_node(self.nir, resolved, self.shapes[p.pre], n_post)
@@ -190,7 +190,7 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """A Flatten, if a picture enters a node that takes a vector."""
+        """Return the name of a new Flatten, in a list, if a picture enters a node that takes a vector; else nothing."""
         if have == want:
             return []
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
@@ -217,7 +217,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """[s], one number or one for each presynaptic neuron: NIR delays a signal before its weights."""
+        """Return the delay [s], one number or one per presynaptic neuron: NIR delays a signal before its weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

@@ -1,4 +1,4 @@
-"""A flat NIR graph: nodes with their parameters as in the file, and edges; and the groups of node kinds."""
+"""Flat NIR graphs, with the nodes' parameters as in the file, and groups of node kinds."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ __all__ = ["FIELDS", "MODELS", "NEURONS", "PASSING", "SPIKING", "TAUS", "WEIGHTS
 LEAK = {"tau_mem": "tau", "r": "r", "v_leak": "v_leak"}
 SYNAPSE = {"tau_mem": "tau_mem", "tau_syn": "tau_syn", "r": "r", "v_leak": "v_leak"}
 FIRING = {"v_threshold": "v_threshold", "v_reset": "v_reset"}
-#: our model -> NIR's kind, and each of our fields that it holds -> NIR's name for it
+#: snn_control's model -> NIR's kind, and field of the model -> NIR's name for it
 FIELDS: dict[type[NeuronModel], tuple[str, dict[str, str]]] = {
     IF: ("IF", {"r": "r", **FIRING}), LIF: ("LIF", LEAK | FIRING), CubaLIF: ("CubaLIF", SYNAPSE | FIRING),
     LI: ("LI", LEAK), CubaLI: ("CubaLI", SYNAPSE), Integrator: ("I", {"r": "r"}),
-    Threshold: ("Threshold", {"v_threshold": "threshold"}), Relay: ("Scale", {}),  # only in our own files
+    Threshold: ("Threshold", {"v_threshold": "threshold"}), Relay: ("Scale", {}),  # only in snn_control's files
 }  # fmt: skip
-#: NIR's kind -> our model
+#: NIR's kind -> snn_control's model
 MODELS = {kind: model for model, (kind, _) in FIELDS.items() if model is not Relay}
 #: NIR's kind -> its names for the time constants, that of the membrane first
 TAUS = {kind: tuple(word for word in held.values() if "tau" in word) for kind, held in FIELDS.values()}
@@ -39,7 +39,7 @@ class Node:
     """One node of a graph.
 
     kind : NIR's name of its type
-    shape_in, shape : of the signals in and out, without batch and time; elements are numbered row by row
+    shape_in, shape : shapes of the signals in and out, without batch and time; elements are numbered row by row
     """
 
     name: str
@@ -51,7 +51,7 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """Whether it becomes a population: a neuron, or a Scale that represents a Relay in our own files."""
+        """Whether the node becomes a population: a neuron, or a Scale that stands for a Relay in our own files."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -68,7 +68,7 @@ class Node:
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """(size,) float64: a parameter, row by row, for each element of a signal of ``shape``, or of the output.
+        """Return a parameter for each element of a signal of ``shape``, or of the output, row by row, (size,) float64.
 
         Exporters omit dimensions, or add some of size 1.
         """
@@ -87,9 +87,9 @@ class Node:
 class Graph:
     """A graph without nesting.
 
-    metadata : that of the file
+    metadata : metadata of the file
     notes : corrections and warnings, one line each
-    before, after : neighbours of each node
+    before, after : predecessors and successors of each node
     """
 
     nodes: dict[str, Node]
@@ -113,5 +113,5 @@ class Graph:
 
 
 def natural(name: str) -> list[Any]:
-    """A sort key that places "2" before "10"."""
+    """Return a sort key that places "2" before "10"."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]

@@ -1,4 +1,4 @@
-"""A NIR file in a dialect -> a network."""
+"""Import of a NIR file as a network, in a given dialect."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DIALECTS = FRAMEWORKS | {own.NAME: own.DIALECT}
 
 @dataclass(frozen=True)
 class Imported:
-    """The network that was read from a file.
+    """A network that was read from a NIR file.
 
     dt : step of the network [s]
-    inputs : input -> its size
+    inputs : name of an input -> its size
     outputs : name of an Output -> the population that it outputs
     hidden : the first population of neurons
     names : node of the file -> input or population
-    shapes : of the signal of each input and population, whose elements are numbered row by row
+    shapes : shape of the signal of each input and population, whose elements are numbered row by row
     defaults : options that were not given -> the default that was used
     notes : warnings, one line each
     """
@@ -52,13 +52,13 @@ class Imported:
 def import_nir(
     path: str | os.PathLike, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """Read a NIR file.
+    """Read a NIR file as a network.
 
-    dialect : one of `DIALECTS`; empty takes the one in the metadata of a file of our own
+    dialect : one of `DIALECTS`; empty takes the one in the metadata of a file that snn_control wrote
     dt : step of the original simulation [s]
     options : option -> value, with the framework's names
 
-    Raises DescriptionError: the file, path, value, rule and fix.
+    Raises DescriptionError with the file, path, value, rule and fix.
     """
     try:
         return import_graph(read_graph(path), dialect, dt, options)
@@ -70,7 +70,7 @@ def import_nir(
 def import_graph(
     graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """`import_nir` for a graph that was read; raises DescriptionError without the file's name."""
+    """Convert a graph that was already read, as `import_nir` does; errors do not have the file's name."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
     known = f"one of {', '.join(DIALECTS)}"
     if not dialect:
@@ -104,7 +104,7 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """The file's step for which the numbers were made, and the step of the network, as a `Reading`."""
+    """Return a `Reading` with two steps: the file's, for which its numbers were made, and the network's."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

@@ -1,8 +1,8 @@
-"""Our own dialect: NIR's parameters as far as possible, and metadata for what NIR cannot express.
+"""The dialect of snn_control itself: NIR's parameters as far as possible, and metadata for what NIR cannot express.
 
-Metadata of a neuron: ``model``, ``order`` and every field of the description that the node itself does not hold, with
-``bias`` and ``v_init`` of the population. Of a node of weights: ``order``, ``connection`` and its parameters. Of the
-graph: ``dialect`` and ``dt``.
+The metadata of a neuron hold ``model`` and ``order``, the ``bias`` and ``v_init`` of the population, and the fields of
+the model that the node lacks. Those of a node of weights hold ``order``, ``connection`` and its parameters. Those of
+the graph hold ``dialect`` and ``dt``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """The fields of a projection: those that contraction read from the node, completed by the metadata."""
+    """Return the fields of a projection: ``values``, which were read from the node, completed by its metadata."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":

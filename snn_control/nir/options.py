@@ -1,4 +1,4 @@
-"""Import options: what a NIR file leaves open, and how each framework names it."""
+"""Import options: the choices that a NIR file leaves open, with the names that each framework uses."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ MEANING = {"true": True, "false": False}
 class Option:
     """An option of a dialect.
 
-    words : its values
-    default : one for all, or for each kind of node; ASK if the user must choose
+    words : its allowed values
+    default : one for all kinds of nodes, or one for each kind; ASK if the user must choose
     kinds : the kinds of nodes that it affects
     tried : the values that `snn_control.nir.verification` tries, because the file does not state them
-    asked : if the user must choose: what the values mean, and how to find out which is right
-    number : it may also be a number <= 0, a lower bound of membranes; its word "none" means None
+    asked : if the user must choose, what the values mean and how to find out which is right
+    number : also allow a number <= 0, a lower bound of membranes; the word "none" then means None
     """
 
     words: tuple[str, ...]
@@ -38,7 +38,7 @@ class Option:
     number: bool = False
 
     def read(self, value: Any) -> Any:
-        """The value of a text, or of what YAML made from it; raises ValueError with the rule."""
+        """Convert a text, or the value that YAML made of it, to the option's value; raises ValueError with the rule."""
         word = str(value).lower()
         if self.number:
             with suppress(ValueError):
@@ -52,9 +52,9 @@ class Option:
 
 @dataclass
 class Choices:
-    """The options of one reading: those given, and those that were needed.
+    """The options of one reading: those that the user gave, and those that were needed.
 
-    ``given`` holds ``option``, ``KIND.option`` or ``NODE.option``; the most specific one is used.
+    ``given`` has the keys ``option``, ``KIND.option`` or ``NODE.option``; the most specific one is used.
     """
 
     dialect: str
@@ -84,7 +84,7 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """The value of an option for a node; if it is the default, that is recorded."""
+        """Return the value of an option for a node, and record it if it is the default."""
         for key in (f"{node.name}.{name}", f"{node.kind}.{name}", name):
             if key in self.values:
                 self.used.add(key)
@@ -93,7 +93,7 @@ class Choices:
         if isinstance(default, Mapping):
             default = default[node.kind]
         if default is ASK:
-            rule = f"is missing: the file does not say it, and it changes what {node.kind} '{node.name}' does"
+            rule = f"is missing: the file does not say it, and it changes how {node.kind} '{node.name}' works"
             raise DescriptionError(f"options.{name}", NO_VALUE, rule, self.options[name].asked)
         self.defaults[f"{node.kind}.{name}"] = default
         return default

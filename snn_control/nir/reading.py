@@ -1,7 +1,7 @@
-"""NIR files -> flat graphs with known shapes.
+"""Reading of NIR files as flat graphs with known shapes.
 
 Exporters write parameters without dimensions, batch dimensions, shapes that are missing or wrong, and nested graphs. So
-the library's own type check is not used, and `snn_control.nir.shapes` infers the shapes.
+the library's own type check is not used; `snn_control.nir.shapes` infers the shapes.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ HEAP = b"GCOL\1\0\0\0"
 
 
 def library() -> Any:
-    """The ``nir`` package; raises SnnControlError with the command that installs it."""
+    """Return the ``nir`` package; raises SnnControlError with the command that installs it."""
     try:
         return importlib.import_module("nir")
     except ModuleNotFoundError as error:
@@ -38,7 +38,7 @@ def library() -> Any:
 
 
 def read_graph(path: str | os.PathLike) -> Graph:
-    """The graph of a NIR file; raises a one-line DescriptionError for any problem with it."""
+    """Read the graph of a NIR file; raises a one-line DescriptionError for any problem with it."""
     nir, h5py = library(), importlib.import_module("h5py")
     try:
         with open_file(path) as file:
@@ -64,10 +64,10 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Whether each object of HDF5's global heaps ends within its heap; otherwise the library would loop for ever.
+    """Return whether all objects of HDF5's global heaps end within their heap; otherwise the library never returns.
 
-    A heap: "GCOL", version, size; objects of uint16 index, uint16 references, uint32, uint64 size, and content in
-    multiples of 8 bytes; the free space at the end has the index 0.
+    A heap is "GCOL", version, size; then objects of uint16 index, uint16 references, uint32, uint64 size, and content
+    in multiples of 8 bytes. The free space at the end has the index 0.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         at = raw.find(HEAP)
@@ -84,7 +84,7 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 
 
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
-    """The contents of an HDF5 group, as the library reads it, but never more than a file of ``size`` bytes can hold.
+    """Return the contents of an HDF5 group as the library reads it, but no more than a file of ``size`` bytes can hold.
 
     objects : counts the objects that were read, because hard links can form cycles
     """
@@ -121,7 +121,7 @@ def _reason(error: Exception) -> str:
 
 
 def _made(content: Any, where: str = "") -> Any:
-    """The library's object for the contents of the group ``where``, without its type check of graphs; ValueErrors."""
+    """Make the library's object from the contents of the group ``where``, without its type check; raises ValueError."""
     if not isinstance(content, dict) or not isinstance(content.get("type"), str):
         raise ValueError(f"{where or 'it'} has no type")
     kind, inner = content["type"], content.get("nodes")
@@ -133,12 +133,12 @@ def _made(content: Any, where: str = "") -> Any:
             return nir.dict2NIRNode(content)
         edges = [(a.decode(), b.decode()) for a, b in content["edges"]]
         return nir.NIRGraph(nodes, edges, content.get("metadata", {}), type_check=False)
-    except Exception as error:  # the library's assertions and NumPy raise different ones
+    except Exception as error:  # assertions of the library, errors of NumPy
         raise ValueError(f"{where} ({kind}): {_reason(error)}" if where else _reason(error)) from None
 
 
 def flatten(graph: Any) -> Graph:
-    """A `nir.NIRGraph` as a `Graph`."""
+    """Convert a `nir.NIRGraph` to a `Graph`, which has no nested graphs."""
     nodes: dict[str, Node] = {}
     edges: set[tuple[str, str]] = set()
     _splice(graph, "", nodes, edges)
@@ -155,7 +155,7 @@ def _plain(value: Any) -> Any:
 
 
 def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[str, str]]) -> None:
-    """Add the contents of a graph; if it is nested, its own Input and Output only forward."""
+    """Add the contents of a graph; the Input and Output of a nested graph only forward their signal."""
     for name, node in graph.nodes.items():
         kind = type(node).__name__
         if kind == "NIRGraph":
@@ -176,7 +176,7 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """The node that an edge refers to: for a nested graph its Input or Output."""
+    """Return the node to which an edge refers; for a nested graph, this is its Input or Output."""
     node = graph.nodes[name]
     if type(node).__name__ != "NIRGraph":
         return prefix + name

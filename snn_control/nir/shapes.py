@@ -1,4 +1,4 @@
-"""The shapes of signals in a graph, inferred from its inputs; convolutions and poolings as descriptions."""
+"""Inference of the shapes of signals in a graph from its inputs; convolutions and poolings as descriptions."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """The declared shape without the batch and time dimensions of some exporters, as the consumers need it."""
+    """Return the declared shape as the consumers need it, without the batch and time dimensions of some exporters."""
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
     if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):
@@ -70,7 +70,7 @@ def _input_shape(graph: Graph, node: Node) -> Shape:
 
 
 def _taken(graph: Graph, name: str, shape: Shape) -> int:
-    """The number of trailing dimensions of ``shape`` that a node takes, or 0 if it takes any."""
+    """Return how many trailing dimensions of ``shape`` a node takes, or 0 if it takes any number."""
     node = graph.nodes[name]
     if node.kind in DIMENSIONS:
         return min(DIMENSIONS[node.kind], len(shape))
@@ -108,12 +108,12 @@ def _shape_out(node: Node) -> Shape:
         first, last = min(first % n if first < 0 else first, n - 1), min(last % n, n - 1)
         return (*shape[:first], int(np.prod(shape[first : last + 1], dtype=np.int64)), *shape[last + 1 :])
     if kind not in ("Output", "Input", *PASSING):
-        raise node.wrong("", kind, "is a node that is not known here")
+        raise node.wrong("", kind, "is an unknown kind of node")
     return shape
 
 
 def matrix_of(node: Node) -> np.ndarray:
-    """(out, in) weights of an Affine or Linear."""
+    """Return the (out, in) weights of an Affine or Linear node."""
     weight = node.numbers("weight")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
@@ -138,7 +138,7 @@ def _padding(node: Node) -> Any:
 
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
-    """The convolution of a node, and its weights (channels out, channels in a group, rows, columns)."""
+    """Return the convolution of a node, and its weights (channels out, channels in a group, rows, columns)."""
     with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):
@@ -153,9 +153,9 @@ def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
 
 
 def _picture(node: Node) -> tuple[int, int, int]:
-    """(channels, rows, columns) of what arrives at a convolution or pooling."""
+    """Return (channels, rows, columns) of the signal that arrives at a convolution or pooling."""
     wanted, shape = DIMENSIONS[node.kind], node.shape_in
-    if len(shape) != wanted and node.values.get("input_shape") is not None:  # flat: the node may state its shape
+    if len(shape) != wanted and node.values.get("input_shape") is not None:  # flat: the node may have the shape
         sides = tuple(int(n) for n in np.ravel(node.values["input_shape"]))
         channels = int(np.prod(shape, dtype=np.int64)) // max(1, int(np.prod(sides)))
         shape = (channels, *sides)

@@ -1,5 +1,7 @@
-"""Comparison of an imported network with the recorded activity of the original, step by step; and a search for the
-dialects and options with which a file reproduces it."""
+"""Comparison of an imported network with the recorded activity of the original, step by step.
+
+It includes a search for the dialects and options that reproduce this activity.
+"""
 
 from __future__ import annotations
 
@@ -29,14 +31,14 @@ __all__ = [
     "search_dialects", "verify",
 ]  # fmt: skip
 
-MAX_READINGS = 200  # readings that are tried; files of the frameworks have about 30, and most end at their first spikes
+MAX_READINGS = 200  # limit of readings to try; a framework's file has about 30, and most fail at their first spikes
 STEPS = (1e-3, 1e-4)  # s: defaults of the frameworks
 TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first difference of two runs: neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
+    """First difference of two runs: of neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
 
     step: int
     population: str
@@ -47,11 +49,11 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The result of a comparison.
+    """Result of a comparison.
 
     steps : number of steps compared
     first : the first difference, or None
-    wrong, compared : numbers of values
+    wrong, compared : number of values that differ, and of all that were compared
     """
 
     steps: int
@@ -65,7 +67,7 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Arrays ``input``, ``hidden``, ``output`` of an .npz file, (steps, ...), see `verify`; DescriptionErrors."""
+    """Load arrays ``input``, ``hidden``, ``output``, (steps, ...), from .npz, see `verify`; raises DescriptionError."""
     try:
         with Arrays(path) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
@@ -87,7 +89,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """A function that returns each neuron's spikes in the last step, or its graded output, (n,) float32."""
+    """Return a function that gives each neuron's spikes in the last step, or its graded output, (n,) float32."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -104,20 +106,23 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """Outputs, which a build requires; the compared values are read from the state."""
+    """Return an output that is never read: a build requires one, but the compared values come from the state."""
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
     return [Output("unread", (term,))]
 
 
 def _forms(shape: tuple[int, ...], steps: int | str) -> str:
-    """The shapes that an array for a signal of ``shape`` may have, in words."""
+    """Return in words the shapes that an array for a signal of ``shape`` may have."""
     forms = dict.fromkeys([(int(np.prod(shape)),), shape])
     return " or ".join(f"({steps}, {', '.join(map(str, form))})" for form in forms)
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """(steps, n) of an array (steps, n) or (steps, *shape), also with a batch of one after the steps; else None."""
+    """Return an array as (steps, n), or None if its shape does not fit.
+
+    It fits if it is (steps, n) or (steps, *shape), or either with a batch of one after the steps.
+    """
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
         return array.reshape(len(array), n)
@@ -125,7 +130,7 @@ def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]:
-    """The name of the network's input, and its numbers (steps, n)."""
+    """Return the name of the network's only input, and its numbers as (steps, n); raises DescriptionError."""
     if len(imported.inputs) != 1:
         raise DescriptionError("inputs", list(imported.inputs), "must be one, for an activity with one input")
     name, size = next(iter(imported.inputs.items()))
@@ -141,7 +146,7 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """The populations to compare: name, (steps, n) float64 activity, tolerance; the input is checked first."""
+    """Check the input, and return what to compare: name of a population, its (steps, n) float64 activity, tolerance."""
     _, given = _the_input(imported, arrays["input"])
     names = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
@@ -162,7 +167,7 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network with one input through its values, one row for each step; yields the populations' activity."""
+    """Step the network through the rows of its input; yields the activity of the populations after each step."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -199,20 +204,20 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
 # a search for the dialects and options with which a file reproduces the activity of the original -------------------
 @dataclass(frozen=True)
 class SearchResult:
-    """A way to read a file: arguments of `import_nir`."""
+    """One way to read a file, as arguments of `import_nir`."""
 
     dialect: str
     dt: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        """The trial as options of the command line."""
+        """Return the arguments as options of the command line."""
         options = "".join(f" --option {key}={value}" for key, value in self.options.items())
         return f"--dialect {self.dialect}" + (f" --dt {self.dt:g}" if self.dt else "") + options
 
 
 def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[SearchResult]:
-    """All dialects with all options that affect a file's nodes, the given dialect first."""
+    """Yield all dialects with all options that affect a file's nodes; the given dialect comes first."""
     kinds = {node.kind for node in graph.nodes.values()}
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
@@ -224,7 +229,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
             for target in [f"{kind}.{key}" for kind in here] if each else [key] * bool(here):
                 given = [options[target]] if name == dialect and target in options else []
                 words[target] = dict.fromkeys([*given, *option.tried])
-        if name == "snntorch":  # if the membranes of a last layer were recorded, it has no reset
+        if name == "snntorch":  # a last layer whose membranes were recorded has no reset
             for node in graph.of_kind(*table.options["reset_mechanism"].kinds):
                 if all(graph.nodes[after].kind == "Output" for after in graph.after[node.name]):
                     words[f"{node.name}.reset_mechanism"] = {None: None, "none": None}
@@ -235,7 +240,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
-    """The dialects that a file can be in: with some option and step, nothing in it contradicts them."""
+    """Return the dialects that a file can be in, because with some option and step nothing in it contradicts them."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:
@@ -252,7 +257,7 @@ def search_dialects(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
     options: Mapping[str, Any], most: int = MAX_READINGS,
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
-    """The readings of a file that reproduce an activity exactly, and how many of how many were tried.
+    """Return the readings of a file that reproduce an activity exactly, and how many were tried, e.g. "30 of 30".
 
     dialect, dt, options : the reading that differed
     arrays : as `snn_control.nir.verification.load_activity` returns them
@@ -261,11 +266,11 @@ def search_dialects(
     found: list[SearchResult] = []
     for trial in trials[:most]:
         if any((other.dialect, other.options) == (trial.dialect, trial.options) for other in found):
-            continue  # only the step differs
+            continue  # differs only in the step
         try:
             verdict = verify(import_nir(path, trial.dialect, trial.dt, trial.options), arrays, whole=False)
             if verdict.identical:
                 found.append(trial)
-        except SnnControlError:  # the dialect's exporter cannot have written the file
+        except SnnControlError:  # this dialect's exporter did not write the file
             continue
     return found, f"{len(trials)} of {len(trials)}" if len(trials) <= most else f"{most} of more than {most}"

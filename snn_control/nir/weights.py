@@ -1,7 +1,7 @@
-"""The weights of a projection as a node of NIR.
+"""Conversion of a projection's weights to a node of NIR.
 
-NIR's own check accepts only square kernels, one group and one bias for each channel; other convolutions are stored as a
-matrix, and the metadata keep the kernel.
+NIR's own check accepts only square kernels, one group and one bias per channel. Other convolutions are stored as a
+matrix, with the kernel in the metadata.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 
 def picture(p: Projection) -> tuple[Shape, Shape]:
-    """The shapes before and after a convolution: (channels, rows, columns), or in one dimension (channels, places)."""
+    """Return the shapes before and after a convolution: (channels, rows, columns), or in 1-D (channels, places)."""
     c, shape = _convolution_of(p), np.shape(p.weights)
     with within(p.label):
         behind = c.output_shape(shape)
@@ -37,7 +37,7 @@ def _convolution_of(p: Projection) -> Convolution:
 
 
 def _pool(p: Projection) -> str:
-    """NIR's name of the pooling that a convolution is, or empty."""
+    """Return NIR's name of the pooling that a convolution is, or an empty text."""
     c, w = _convolution_of(p), np.asarray(p.weights)
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
@@ -46,13 +46,13 @@ def _pool(p: Projection) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value in a form that HDF5 stores: an array, or a number, text or truth value of Python."""
+    """Return a value in a form that HDF5 stores: an array, or a number, text or truth value of Python."""
     array = np.asarray(value)
     return array if array.ndim else array.item()
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """The node, and the shapes of its input and output; ``before`` is that of the presynaptic side."""
+    """Return the node, and the shapes of its input and output; ``before`` is the shape of the presynaptic side."""
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
         return _convolution(nir, p, before, n_post)
@@ -83,7 +83,7 @@ def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dic
 
 
 def _channel_bias(p: Projection) -> np.ndarray | None:
-    """(channels,) float32, or (n_post,) if a channel has several values."""
+    """Return the bias of each channel, (channels,) float32, or (n_post,) if it differs within a channel."""
     if p.bias is None:
         return None
     channels = len(np.asarray(p.weights))
@@ -93,7 +93,7 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 
 def natural(p: Projection, before: Shape) -> bool:
-    """Whether NIR has a node for this convolution of a signal of that shape."""
+    """Return whether NIR has a node for this convolution of a signal with the shape ``before``."""
     c, shape, bias = _convolution_of(p), np.shape(p.weights), _channel_bias(p)
     square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
     plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])

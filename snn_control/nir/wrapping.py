@@ -1,6 +1,6 @@
-"""A controller around an imported network: scaled inputs, steps in a tick, and outputs.
+"""A controller around an imported network: scaled inputs, number of steps in a tick, and outputs.
 
-A network that was trained with T steps for each sample, and whose read-out sums these steps, runs T steps in a tick.
+A network that was trained with T steps per sample, and whose read-out sums these steps, runs T steps in a tick.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from .importing import Imported
 
 __all__ = ["READOUTS", "outputs_of", "steps_of", "value_inputs"]
 
-#: how an output is computed from its neurons' spikes, or graded values, in the steps of a tick
+#: ways to compute an output from its neurons' spikes or graded values in the steps of a tick
 READOUTS = ("rate", "last", "mean", "sum", "count")
 RATE_STEPS = 20  # time constant of the filtered rates, in steps
 UNBOUNDED = (-math.inf, math.inf)
 
 
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
-    """Steps in a tick; raises DescriptionError if period [s], steps and the network's dt do not fit together."""
+    """Return the steps in a tick; raises DescriptionError if period [s], steps and the network's dt do not agree."""
     dt = imported.dt
     if period is None:
         return steps or 1
     found = steps or max(1, round(period / dt))
     if abs(found * dt - period) > 1e-9 * period:
         if steps:
-            rule = f"must be the {steps} steps per tick of {dt:g} s: {steps * dt:.9g} s"
+            rule = f"must be {steps} steps per tick of {dt:g} s each: {steps * dt:.9g} s"
             raise DescriptionError("period", period, rule, "leave one of them out, or give the --dt of the simulation")
         rule = f"must be a whole number of the network's steps of {dt:g} s"
         raise DescriptionError("period", period, rule, f"{found * dt:.9g} s is; or give the number of steps in a tick")
@@ -39,7 +39,10 @@ def steps_of(imported: Imported, period: float | None, steps: int | None) -> int
 
 
 def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tuple[ValueInput, ...]:
-    """An input for each Input: the network gets scale x + offset, each a number or one for each number of the input."""
+    """Return an input for each Input, whose numbers x enter the network as scale x + offset.
+
+    scale, offset : one number each, or one for each number of the input
+    """
     found = []
     for name, size in imported.inputs.items():
         gain, bias = _each("input_scale", scale, name, size), _each("input_offset", offset, name, size)
@@ -51,18 +54,17 @@ def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tup
 def outputs_of(
     imported: Imported, steps: int = 1, readout: str = "", scale: Any = 1.0, limits: tuple[Any, Any] = UNBOUNDED
 ) -> tuple[Output, ...]:
-    """An output for each Output, with one number for each neuron.
+    """Return an output for each Output, with one number per neuron.
 
     steps : steps in a tick
     readout : one of `READOUTS`; empty takes rate for spikes and last for graded values
-    scale : factor of the result, one number or one for each neuron
+    scale : factor of the result, one number or one per neuron
     limits : (low, high) of every command
 
-    Raises DescriptionError for a read-out that the neurons do not support, and for limits that exclude the safe value
-    0.
+    Raises DescriptionError if the neurons do not support the read-out, or if limits exclude the safe value 0.
     """
     if not limits[0] <= 0 <= limits[1]:
-        rule = "must hold 0, which is the safe value here"
+        rule = "must hold 0, the safe value"
         raise DescriptionError("output_limits", list(limits), rule, "leave them out; set limits and safe in the file")
     populations = {p.name: p for p in imported.network.populations}
     found = []
@@ -81,7 +83,7 @@ def _decoder(dt: float, population: Population, weights: Any, readout: str, step
     if readout not in READOUTS:
         raise DescriptionError("readout", readout, f"must be one of {', '.join(READOUTS)}")
     if readout in ("rate", "count") and graded:
-        rule = f"is of spikes, and '{source}' gives graded values"
+        rule = f"needs spikes, and '{source}' has graded values"
         raise DescriptionError("readout", readout, rule, "take last, mean or sum")
     if readout == "rate":
         return SpikeDecoder(source, weights, RATE_STEPS * dt)

@@ -271,8 +271,8 @@ def test_actions_of_every_common_space_are_given(tmp_path, action, outputs):
         ({"action": S.Dict({"a": S.Discrete(2)})}, choices(2), "must be one array, the environment takes Dict("),
         ({"observation": S.Box(0, 1, (3,))}, None, "inputs.x.size = 1: must be 3 numbers, as the environment's"),
         ({"observation": S.Tuple((S.Box(0, 1, (3,)), S.Discrete(2)))}, None, "inputs.x = None: is not in the "
-         "observation, which has ['observation_0', 'observation_1']; call inputs as its parts"),
-        ({"observation": S.Dict({"x": S.Dict({"z": S.Discrete(2)})})}, None, "which has ['x_z']; call inputs as its"),
+         "observation, which has ['observation_0', 'observation_1']; give inputs the names of its parts"),
+        ({"observation": S.Dict({"x": S.Dict({"z": S.Discrete(2)})})}, None, "which has ['x_z']; give inputs the"),
         ({"observation": S.Dict({"x": S.Text(2)})}, None, "['x']: it is not an array but Text("),
         ({"observation": S.Text(3)}, None, "it is not an array but Text("),
     ],

@@ -342,11 +342,11 @@ def test_a_convolution_sees_off_then_on_row_by_row(neuron):
         (lambda: PoolEncoder((1, 1), made_for=(0, 4)), "made_for[0] = 0: must be a whole number >= 1"),
         (
             lambda: camera((), PoolEncoder((4, 4), made_for=(32, 16))),
-            "inputs.camera.encoder.made_for = [32, 16]: must not be wider in proportion than the camera is (16 x 12)",
+            "inputs.camera.encoder.made_for = [32, 16]: must not have a wider aspect ratio than the camera (16 x 12)",
         ),
         (
             lambda: camera((), PoolEncoder((4, 4), made_for=(4, 16385))),
-            "made_for = [4, 16385]: must be less high: the grid would cover more than 65536 rows of the camera",
+            "made_for = [4, 16385]: must be lower: the grid would cover more than 65536 rows of the camera",
         ),
         (lambda: camera([Region(10, 0, 7, 1)]), "filters[0].width = 7: must end within the sensor (16 x 12)"),
         (lambda: camera([HotPixels(np.zeros((16, 12), bool))]), "mask = 'shape (16, 12)': must be (height, width) of"),

@@ -151,8 +151,6 @@ def test_a_damaged_file_is_refused_by_name(tmp_path, name, text, needle):
 
 
 def test_limits_that_contradict_the_file_name_both(tmp_path):
-    with pytest.raises(
-        DescriptionError, match=r"leaves nothing within those of joint_limits\.yaml: together"
-    ) as caught:
+    with pytest.raises(DescriptionError, match=r"must overlap the limits of joint_limits\.yaml; together") as caught:
         made(tmp_path, joint_limits=limits(["pan"]), limits=[2, 3])
     assert caught.value.path == "outputs.u.limits"

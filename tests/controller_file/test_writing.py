@@ -342,7 +342,7 @@ def test_arrays_of_somebody_else_are_not_replaced(tmp_path, own):
     elif own == "no arrays":
         beside.write_bytes(b"a picture")
     before = beside.read_bytes()
-    with pytest.raises(DescriptionError, match=r"keep.npz: holds what keep.yaml does not refer to .*choose"):
+    with pytest.raises(DescriptionError, match=r"keep.npz: holds arrays that keep.yaml does not use .*choose"):
         large(1.0).save(path)
     assert beside.read_bytes() == before
     assert path.exists() == (own == "yaml of others")

@@ -166,7 +166,7 @@ def test_a_restart_of_the_network_keeps_the_motion():
         ({"jerk": 3.0}, r"outputs\.u\.jerk = 3\.0: needs a finite acceleration; give the acceleration too"),
         ({"safe": "stay"}, r"outputs\.u\.safe = 'stay': must be a number, lists of numbers, 'hold' or 'none'"),
         ({"safe": "hold", "ramp": True}, r"outputs\.u\.ramp = True: does not go with safe: hold"),
-        ({"start": "joint"}, r"outputs\.u\.start = 'joint': goes with safe: hold or none"),
+        ({"start": "joint"}, r"outputs\.u\.start = 'joint': requires safe: hold or none"),
         ({"safe": "hold", "start": "wheel"}, r"outputs\.u\.start = 'wheel': must be a value input of 1 numbers"),
         ({"acceleration": 9.0, "jerk": 1e-3}, r"outputs\.u\.jerk = 0\.001: needs a mean over 18000000 ticks"),
     ],

@@ -90,7 +90,7 @@ def test_two_controllers_of_one_program_do_not_touch_each_other():
 def test_a_state_of_another_size_is_refused():
     small, large = Controller(program()), Controller(program(size=200))
     for state in (large.state(), small.state()[:-8], np.zeros(3, np.uint8), small.state().view(np.int8)):
-        with pytest.raises(ProgramError, match="is not one of this Program"):
+        with pytest.raises(ProgramError, match="is not a state of this Program"):
             small.restore(state)
 
 

@@ -175,7 +175,7 @@ def test_a_saved_program_and_a_batch_have_the_files_numbers(tmp_path):
         ("network.populations.hidden.size", {"value": 12, "tunable": [10, 14]}, "hidden.size"),
         ("network.projections[1].weights", {"value": 0.1, "tunable": [0.0, 0.2]}, "changes nothing while"),
         ("network.populations.hidden.neuron.tau_mem", {"value": 0.02, "tunable": [-1, 0.1]}, "cannot be tuned to -1"),
-        ("outputs.u.limits", {"value": 1, "tunable": [0, 2]}, "what protects is as the file says"),
+        ("outputs.u.limits", {"value": 1, "tunable": [0, 2]}, "safety settings do not change at run time"),
         ("period", {"value": 0.002, "tunable": [0.001, 0.004]}, "cannot be tuned"),
         ("outputs.u.bias", {"value": 0.5, "tunable": [1, 2]}, "must hold the value, 0.5"),
         ("outputs.u.bias", {"value": 0.5, "tunable": [1, 1]}, "low < high"),

@@ -47,7 +47,7 @@ A, B, P = Ensemble("a", 20), Ensemble("b", 30, seed=1), Ensemble("p", 20, 2)
         (lambda: A.decoder(0.01, transform="x"), "transform = 'x': must be numbers"),
         (lambda: Connection(A, "b"), "connections.post = 'b': must be an Ensemble"),
         (lambda: Connection("a b", A), "connections.pre = 'a b': must be a name"),
-        (lambda: Connection("x", A, function=abs), "connections[x -> a].function = <built-in function abs>: an input's numbers go as they are; use a transform or an ensemble"),
+        (lambda: Connection("x", A, function=abs), "connections[x -> a].function = <built-in function abs>: must be None for an input; use a transform or an ensemble"),
         (lambda: Connection(A, B, synapse=-1), "connections[a -> b].synapse = -1: must be >= 0 s"),
         (lambda: Connection(A, B, synapse=0), "connections[a -> b].synapse = 0: must be > 0 s: spikes are filtered"),
         (lambda: network([Connection(A, P)]), "connections[a -> p] = '1 numbers': must be p's 2; give a transform"),

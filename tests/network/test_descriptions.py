@@ -101,7 +101,7 @@ def test_an_error_says_the_same_in_another_process(value, said):
         (lambda: Projection("a\nb", "c"), "projection.pre = 'a\\nb': must be a name"),
         (lambda: Projection("a", "b", tau_syn="x"), "projections[a -> b].tau_syn = 'x': must be a number"),
         (lambda: Projection("a", "b", precision="int8", scale=[1, 2]), "scale = [1, 2]: must be a number"),
-        (lambda: ALIF(several=True, reset="subtract"), "several = True: does not go with a threshold that moves"),
+        (lambda: ALIF(several=True, reset="subtract"), "several = True: does not go with a threshold that adapts"),
     ],
 )
 def test_a_value_of_another_type_has_its_message_too(make, message):

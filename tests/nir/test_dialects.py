@@ -64,7 +64,7 @@ def test_snntorch_membranes_of_a_last_layer_without_a_reset(alpha):
     np.testing.assert_allclose(got, arrays["output"], rtol=1e-6, atol=2e-6)
     assert np.abs(got).max() > 1
     with pytest.raises(
-        DescriptionError, match=r"none': is for a last layer, .* '1' leads to others; say it of one: LAST"
+        DescriptionError, match=r"none': is only for the last layer, .* others follow '1'; give it for one: LAST"
     ):
         import_graph(graph, "snntorch", options={"reset_mechanism": "none"})
 
@@ -260,7 +260,7 @@ def graphs():
         ("norse", "norse", 0.01, {}, "give the simulation's own --dt"),
         ("norse", "sinabs", None, {"norm_input": True}, "must count steps, as sinabs writes it"),
         ("sinabs", "sinabs", None, {}, "options.norm_input: is missing: the file does not say it"),
-        ("sinabs", "spikingjelly", 20.0, {}, "nodes.1.tau = 10.0: must be more than a step of 20 s"),
+        ("sinabs", "spikingjelly", 20.0, {}, "nodes.1.tau = 10.0: must be longer than a step of 20 s"),
         ("leak", "snntorch", None, {}, "nodes.1.v_leak = 0.20000000298023224: must be 0: snnTorch writes nothing else"),
         ("spikingjelly", "spikingjelly", None, {}, "dt: is missing"),
         ("spikingjelly", "spikingjelly", 1e-3, {"decay_input": "false"}, "the file says decay_input=true: its r is 1"),

@@ -279,7 +279,7 @@ def exported(network, inputs=None):
         (lambda: exported(small(tau_syn=0.01)), "projections[a -> b].tau_syn = 0.01: has no place in NIR; leave it out"),
         (lambda: exported(small(delay=np.array([[0.0, DT], [0, 0]]))), "projections[a -> b].delay = 'one per synapse': NIR delays a signal before its weights; use one delay, or one for each presynaptic neuron"),
         (lambda: exported(small(weights=np.ones(2), connection="sparse", pre_index=[0, 0], post_index=[1, 1])), "NIR has one weight for two neurons, and a pair is connected twice; add up their weights"),
-        (lambda: exported(Network((Population("a", 2, CubaLIF()),), (Projection("x", "a", receptor="current"),))), "projections[x -> a].receptor = 'current': what arrives at NIR's CubaLIF is synaptic"),
+        (lambda: exported(Network((Population("a", 2, CubaLIF()),), (Projection("x", "a", receptor="current"),))), "projections[x -> a].receptor = 'current': all input of NIR's CubaLIF is synaptic"),
         (lambda: exported(Network((Population("a", 2, IF(), bias=0.1),), (Projection("x", "a"),))), "populations.a.bias = 0.1: NIR has no constant current into an IF; give it to a projection as its bias"),
         (lambda: exported(small(), [ValueInput("x", encoder=LinearEncoder(np.ones((1, 2))))]), "inputs.x.encoder = 'LinearEncoder': NIR has no encoders"),
         (lambda: exported(small(), [ValueInput("x", encoder=PopulationEncoder(2), range=(-1, 1))]), "inputs.x.encoder = 'PopulationEncoder': NIR has no encoders"),
@@ -312,7 +312,7 @@ def test_a_matrix_that_is_too_large_is_refused():
         (Population("a", 10_000, LIF()), Population("b", 10_000, LIF())),
         (Projection("x", "a", np.ones((2, 10_000))), Projection("a", "b", 1.0, FixedOutdegree(1, seed=1))),
     )
-    with pytest.raises(DescriptionError, match="NIR writes all pairs"):
+    with pytest.raises(DescriptionError, match="NIR stores all pairs"):
         exported(network)
 
 

@@ -165,7 +165,7 @@ def test_a_state_of_another_program_a_damaged_and_a_wrong_one_are_refused(tmp_pa
     wrong = arrays["state"].copy()
     place = one.program.names["pre->post.weights"]
     place.view(wrong[one._mark.size :])[0, 0] = 4  # a synapse onto a neuron that there is not
-    for state, message in ((wrong, "a synapse onto neuron 4"), (wrong[:-8], "is not one of this Program")):
+    for state, message in ((wrong, "a synapse onto neuron 4"), (wrong[:-8], "is not a state of this Program")):
         np.savez(path, **arrays | {"state": state})
         with pytest.raises(ProgramError, match=message):
             one.load_state(path)
