@@ -1,5 +1,7 @@
 """The documents: every link leads to a file, every example in Python runs."""
 
+import importlib
+import inspect
 import os
 import re
 import shutil
@@ -9,8 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from snn_control.controller import build_program
+from snn_control.controller_file import load_spec, schema
 from snn_control.engine import registry
-from tools import reference
+from snn_control.ros.nodes import services
+from tools import prose, reference
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,16 +88,91 @@ def test_pages_that_are_committed_are_those_of_the_declarations(page):
     assert text.count("\n|---|") >= 5
 
 
-def test_the_site_is_built_without_a_warning_and_has_every_declaration(tmp_path):
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     pytest.importorskip("sphinx")
+    folder = tmp_path_factory.mktemp("docs")
     line = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", str(ROOT / "docs"), "site"]
-    done = subprocess.run(line, cwd=tmp_path, timeout=280, capture_output=True, text=True)
+    done = subprocess.run(line, cwd=folder, timeout=280, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    text = {page: (tmp_path / f"site/reference/{page}.html").read_text("utf-8") for page in ("keys", "kernels")}
+    return lambda page: (folder / f"site/{page}.html").read_text("utf-8")
+
+
+def test_the_site_has_every_declaration(site):
+    keys, kernels, cli, nodes = map(site, ("reference/keys", "reference/kernels", "reference/cli", "reference/nodes"))
     for key in ("plausible", "v_threshold", "delay", "surrogate"):
-        assert f">{key}<" in text["keys"]
+        assert f">{key}<" in keys
     for kernel in registry.all_kernels():
-        assert f'id="{kernel.replace("_", "-")}"' in text["kernels"]
+        assert f'id="{kernel.replace("_", "-")}"' in kernels
+    for option in re.findall(r"--[a-z][a-z-]+", reference.commands()):
+        assert option in cli
+    for node, cls in reference.NODES.items():
+        for parameter in getattr(importlib.import_module(f"snn_control.ros.nodes.{node}"), cls).PARAMETERS:
+            assert f">{parameter}<" in nodes
+    for module in reference.PUBLIC:
+        page, made = site(f"reference/api/{module}"), importlib.import_module(module)
+        for public in made.__all__:
+            if inspect.isclass(getattr(made, public)) or inspect.isfunction(getattr(made, public)):
+                assert f".{public}" in page, f"{module}.{public} needs a docstring"
+
+
+def test_what_is_added_to_the_declarations_is_on_their_pages(monkeypatch):
+    from snn_control import cli
+    from snn_control.ros.nodes.controller_node import ControllerNode
+    from snn_control.ros.nodes.process import Parameter
+
+    whole = schema.schema()
+    whole["properties"]["new_key"] = {"type": "number", "minimum": 3, "description": "the text of a new key"}
+    monkeypatch.setattr(schema, "schema", lambda: whole)
+    assert "| `new_key` | number from 3 |  |  | the text of a new key |" in reference.keys()
+    made = cli.parser()
+    commands = next(action for action in made._actions if hasattr(action, "choices") and action.choices)
+    commands.choices["run"].add_argument("--new-option", metavar="N", default=4, help="the text of a new option")
+    monkeypatch.setattr(cli, "parser", lambda: made)
+    assert "| `--new-option` N | `4` | the text of a new option |" in reference.commands()
+    parameter = Parameter(5.0, "the text of a new parameter", low=1.0, high=9.0)
+    monkeypatch.setattr(ControllerNode, "PARAMETERS", ControllerNode.PARAMETERS | {"new_parameter": parameter})
+    page = reference.nodes((reference.REFERENCE / "nodes.md").read_text("utf-8"))
+    assert "| `new_parameter` | double, 1 to 9 | `5.0` | the text of a new parameter |" in page
+
+
+def test_every_key_has_an_example_in_a_file_that_is_read():
+    section = ""
+    for line in reference.keys().splitlines():
+        section = line if line.startswith("## ") else section
+        if line.startswith("| `"):
+            key, kind, default, example = re.split(r" (?<!\\)\| ", line[2:])[:4]
+            longer = kind in ("mapping", "rules or null", "list of decoders")  # has entries of its own, with examples
+            assert default or example or longer, f"{section}: {key} needs an example: docs/reference/examples"
+    assert build_program(load_spec(reference.REFERENCE / "examples" / "rare_keys.yaml")).facts.inputs
+
+
+def test_every_topic_and_service_of_the_nodes_has_an_entry():
+    page = (reference.REFERENCE / "nodes.md").read_text("utf-8")
+    sources = "".join(path.read_text("utf-8") for path in (ROOT / "snn_control" / "ros").rglob("*.py"))
+    names = set(re.findall(r'"(~/[a-z_]+|/clock|/diagnostics)\b', sources)) | {f"~/{name}" for name in services.TRIGGERS}
+    assert len(names) > 10
+    assert [one for one in sorted(names) if f"`{one}" not in page] == []
+
+
+def test_the_checker_of_language_finds_what_each_rule_forbids(tmp_path, monkeypatch):
+    monkeypatch.setattr(prose, "ROOT", tmp_path)
+    wrong = {
+        "but for": "All is there but for one.", "told": "The user is told.", "over": "The episode is over.",
+        "coming": "It counts in the coming tick.", "in the mean": "It takes 3 s in the mean.",
+        "has against": "Say what it has against it.", "of": "Of all neurons two fire.",
+        "what": "What fires is counted.", "that": "That it fires is counted.", "history": "It no longer fires.",
+        "long": "word " * 40 + ".",
+    }  # fmt: skip
+    page = tmp_path / "page.md"
+    for rule, text in wrong.items():
+        page.write_text(f"# Title\n\nThe neuron fires.\n\n{text}\n\n```text\n{text}\n```\n")
+        found = list(prose.findings(page))
+        assert len(found) == 1, found
+        assert found[0].startswith("page.md:5: language.")
+        assert rule.split()[-1] in found[0]
+    page.write_text("The guard limits the command. What does it do?\n\n| what | it does |\n|---|---|\n| a | b |\n")
+    assert list(prose.findings(page)) == []
 
 
 def test_a_benchmark_against_nengo_says_in_one_line_that_it_needs_it():

@@ -32,7 +32,7 @@ RULES = {
     "has against": (r"\b(?:has|have) against\b", "write 'rejects'"),
     "of": (r"(?:^|(?<=[.!?:] ))Of [a-z][^.?]*[.?]", "begin with the subject"),
     "what": (r"(?:^|(?<=[.!?] ))What [a-z][^.?]*\.", "begin with the subject; 'what' asks"),
-    "whose subject": (r"(?:^|(?<=[.!?] ))(?:That|Whether|Which) [a-z][^.?]* (?:is|are) [^.?]*\.(?= |$)", "begin with the subject"),
+    "that": (r"(?:^|(?<=[.!?] ))That [a-z][^.?]* (?:is|are) [^.?]*\.(?= |$)", "begin with the subject"),
     "history": (r"\b(?:formerly|no longer|used to be|has been tried|was wished|in the past|(?:former|earlier|previous) version)\b",
                 "describe the present state"),
 }  # fmt: skip

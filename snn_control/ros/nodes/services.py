@@ -17,17 +17,6 @@ __all__ = ["offer_services"]
 Answer = tuple[bool, str]  # success, and a message
 
 
-def offer_services(node: Any) -> None:
-    """Create the services ``~/release`` ... of a controller node."""
-    triggers = {
-        "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot, "save_state": _save_state,
-        "load_state": _load_state,
-    }  # fmt: skip
-    for name, answer in triggers.items():
-        node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
-    node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))
-
-
 def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
     """Fill in success and message: those of states once a controller is configured, the others while the loop runs."""
     running = answer not in (_save_state, _load_state)
@@ -100,3 +89,17 @@ def _load_state(node: Any, request: Any) -> Answer:
     except SnnControlError as error:
         return False, str(error)
     return there, f"the node begins with {file} when it is activated" if there else f"{file}: there is no such file"
+
+
+#: name of a service ``~/NAME`` -> what answers it
+TRIGGERS: dict[str, Callable[[Any, Any], Answer]] = {
+    "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot, "save_state": _save_state,
+    "load_state": _load_state,
+}  # fmt: skip
+
+
+def offer_services(node: Any) -> None:
+    """Create the services ``~/release`` ... of a controller node."""
+    for name, answer in TRIGGERS.items():
+        node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
+    node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))
