@@ -1,0 +1,90 @@
+"""A client of a watched run, for tests and scripts.
+
+>>> with Client("http://127.0.0.1:8765/#token=...") as client:
+...     client.act("tune", path="network.populations.hidden.bias", value=0.5)
+...     header, arrays = client.frame()
+"""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from typing import Any
+from urllib.parse import parse_qs, quote, urlsplit
+
+import numpy as np
+
+from ..errors import InputError, RuntimeFault, optional
+from . import protocol
+
+__all__ = ["Client"]
+
+
+class Client:
+    """A connection to a watched run.
+
+    url : the address that ``snn_control watch`` prints; with its token the client may act
+    timeout : for an answer or a frame [s]
+    scene : the run's description
+
+    Raises RuntimeFault if there is no server, or if it refuses.
+    """
+
+    def __init__(self, url: str, timeout: float = 10.0) -> None:
+        connect = optional("websockets.sync.client", "watch").connect
+        parts, self.timeout = urlsplit(url), timeout
+        token = parse_qs(parts.fragment).get("token", [""])[0]
+        address = f"ws://{parts.netloc}/ws" + (f"?token={quote(token)}" if token else "")
+        try:
+            self._connection = connect(
+                address, subprotocols=[protocol.SUBPROTOCOL], max_size=None, compression=None, open_timeout=timeout,
+                proxy=None,
+            )  # fmt: skip
+        except Exception as error:
+            raise RuntimeFault(f"{url}: cannot be watched: {error}") from None
+        self._frames: deque[bytes] = deque(maxlen=256)
+        self._number = 0
+        self.scene: dict[str, Any] = json.loads(self._connection.recv(timeout))
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return header and arrays of the next frame; raises RuntimeFault if none comes in time."""
+        if self._frames:
+            return protocol.decode(self._frames.popleft())
+        try:
+            while not isinstance(message := self._connection.recv(self.timeout), bytes):
+                pass
+        except Exception as error:
+            raise RuntimeFault(f"no frame within {self.timeout:g} s: {error}") from None
+        return protocol.decode(message)
+
+    def look(self, names: list[str]) -> None:
+        """Ask for the membranes of populations, or the weights of learning rules, in each frame."""
+        self._ask({"op": "look", "names": names})
+
+    def act(self, action: str, **values: Any) -> dict[str, Any]:
+        """Do an action, e.g. ``pause`` or ``tune``; raises InputError if it is refused."""
+        return self._ask({"op": "act", "action": action, **values})
+
+    def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
+        self._number += 1
+        self._connection.send(json.dumps(message | {"id": self._number}))
+        while True:
+            answer = self._connection.recv(self.timeout)
+            if isinstance(answer, bytes):
+                self._frames.append(answer)
+                continue
+            said: dict[str, Any] = json.loads(answer)
+            if said.get("id") == self._number:
+                if said["op"] == "error":
+                    raise InputError(said["text"])
+                return said

@@ -1,0 +1,90 @@
+// Drawing on canvases: size in device pixels, colours of the theme, axes, marks.
+
+/** Okabe and Ito's colours, which colour-blind people can distinguish. */
+export const EXCITES = "#b2182b";
+export const INHIBITS = "#2166ac";
+export const ON = "#d97706";
+export const OFF = "#2563eb";
+
+/** @param {string} name */
+export function themed(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
+
+/**
+ * A canvas that fills its element; `draw` is called with a context whose unit is a CSS pixel.
+ * @param {HTMLCanvasElement} canvas
+ * @returns {{g: CanvasRenderingContext2D, width: number, height: number}}
+ */
+export function prepare(canvas) {
+  const ratio = window.devicePixelRatio || 1;
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+  }
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  g.setTransform(ratio, 0, 0, ratio, 0, 0);
+  g.clearRect(0, 0, width, height);
+  g.font = "12px system-ui, sans-serif";
+  g.textBaseline = "middle";
+  return { g, width, height };
+}
+
+/** @param {string} hex @returns {[number, number, number]} */
+export function rgb(hex) {
+  const n = parseInt(hex.slice(1), 16);
+  return [n >> 16, (n >> 8) & 255, n & 255];
+}
+
+/** A number for readers: three digits. @param {number} x */
+export function short(x) {
+  if (!Number.isFinite(x)) return "–";
+  const size = Math.abs(x);
+  if (size >= 1e6 || (size > 0 && size < 1e-3)) return x.toExponential(1);
+  return size >= 100 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
+}
+
+/** Round steps for an axis. @param {number} low @param {number} high @param {number} most @returns {number[]} */
+export function ticks(low, high, most) {
+  const span = high - low;
+  if (!(span > 0)) return [low];
+  const raw = span / Math.max(1, most);
+  const power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 5, 10].map((k) => k * power).find((one) => one >= raw) ?? raw;
+  const found = [];
+  for (let x = Math.ceil(low / step) * step; x <= high + step * 1e-6; x += step) found.push(x);
+  return found;
+}
+
+/**
+ * The time axis of a panel: labels below, marks of the run as vertical lines.
+ * @param {CanvasRenderingContext2D} g @param {{left: number, right: number, top: number, bottom: number}} box
+ * @param {number} from @param {number} to @param {{t: number, kind: string, text: string}[]} marks
+ */
+export function timeAxis(g, box, from, to, marks) {
+  const x = (/** @type {number} */ t) => box.left + ((t - from) / (to - from)) * (box.right - box.left);
+  g.textAlign = "center";
+  g.fillStyle = themed("--muted");
+  g.strokeStyle = themed("--grid");
+  for (const t of ticks(from, to, (box.right - box.left) / 90)) {
+    g.beginPath();
+    g.moveTo(x(t), box.top);
+    g.lineTo(x(t), box.bottom);
+    g.stroke();
+    g.fillText(`${short(t)} s`, x(t), box.bottom + 9);
+  }
+  g.strokeStyle = themed("--mark");
+  g.fillStyle = themed("--mark");
+  g.textAlign = "left";
+  for (const mark of marks) {
+    if (mark.t < from || mark.t > to) continue;
+    g.beginPath();
+    g.moveTo(x(mark.t), box.top);
+    g.lineTo(x(mark.t), box.bottom);
+    g.stroke();
+    g.save();
+    g.translate(x(mark.t) + 3, box.top + 7);
+    g.fillText(mark.text ? `${mark.kind}: ${mark.text}`.slice(0, 28) : mark.kind, 0, 0);
+    g.restore();
+  }
+  return x;
+}

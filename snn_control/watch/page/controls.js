@@ -1,0 +1,108 @@
+// Buttons, sliders and number fields: what can be changed in a run.
+
+/** @typedef {import("./protocol.js").Connection} Connection */
+
+/** @param {string} tag @param {Record<string, string>} attributes @param {...(Node|string)} inside */
+export function make(tag, attributes = {}, ...inside) {
+  const element = document.createElement(tag);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  element.append(...inside);
+  return element;
+}
+
+const BUTTONS = /** @type {const} */ ([
+  ["pause", "Pause", "space: pause and go on"], ["step", "Step", "→: one step, then pause"],
+  ["restart", "Restart network", "set the neurons to their initial state; weights stay"],
+  ["release", "Release", "end a fault as an operator"], ["stop", "STOP", "command the safe values until released"],
+]);
+
+export class Controls {
+  /** @param {HTMLElement} element @param {any} scene @param {Connection} connection */
+  constructor(element, scene, connection) {
+    this.element = element;
+    this.connection = connection;
+    this.paused = false;
+    element.replaceChildren();
+    if (!scene.control) {
+      element.append(make("p", { class: "hint" }, "This page only looks. Start with --control and open its link to pause, tune and stop."));
+    }
+    const row = make("div", { class: "buttons" });
+    for (const [action, text, title] of BUTTONS) {
+      if (!scene.actions.includes(action)) continue;
+      const button = /** @type {HTMLButtonElement} */ (make("button", { "data-control": action, title, type: "button" }, text));
+      button.disabled = !scene.control;
+      button.onclick = () => this.do(action);
+      row.append(button);
+    }
+    element.append(row);
+    if (scene.actions.includes("speed")) this.speed(scene);
+    if (scene.actions.includes("reset")) this.reset(scene);
+    if (scene.rules.length && scene.actions.includes("learning")) this.learning(scene);
+    for (const one of scene.tunable) this.slider(one, scene.control);
+  }
+
+  /** @param {string} action */
+  do(action) {
+    if (action === "pause") this.connection.act(this.paused ? "play" : "pause");
+    else this.connection.act(action);
+  }
+
+  /** @param {any} scene */
+  speed(scene) {
+    const input = /** @type {HTMLInputElement} */ (make("input", { type: "range", min: "-2", max: "1", step: "0.05", value: "0", "data-control": "speed" }));
+    const shown = make("output", {}, "1");
+    input.disabled = !scene.control;
+    input.oninput = () => {
+      const speed = 10 ** Number(input.value);
+      shown.textContent = speed.toPrecision(2);
+      this.connection.act("speed", { speed: Math.max(0.01, speed) });
+    };
+    this.element.append(make("label", {}, "Speed, times real time", input, shown));
+  }
+
+  /** @param {any} scene */
+  reset(scene) {
+    const seed = /** @type {HTMLInputElement} */ (make("input", { type: "number", min: "0", value: "0", "data-control": "seed" }));
+    const button = /** @type {HTMLButtonElement} */ (make("button", { type: "button", "data-control": "reset" }, "Reset"));
+    seed.disabled = button.disabled = !scene.control;
+    button.onclick = () => this.connection.act("reset", { seed: Number(seed.value) });
+    this.element.append(make("label", {}, "New episode, seed", seed, button));
+  }
+
+  /** @param {any} scene */
+  learning(scene) {
+    const box = /** @type {HTMLInputElement} */ (make("input", { type: "checkbox", "data-control": "learning" }));
+    box.checked = true;
+    box.disabled = !scene.control;
+    box.onchange = () => this.connection.act("learning", { on: box.checked });
+    this.element.append(make("label", {}, box, " Learning"));
+  }
+
+  /** @param {{path: string, value: number, low: number, high: number}} one @param {boolean} control */
+  slider(one, control) {
+    const bounds = { min: String(one.low), max: String(one.high), step: "any" };
+    const range = /** @type {HTMLInputElement} */ (make("input", { ...bounds, type: "range", "data-tunable": one.path, "aria-label": one.path }));
+    const field = /** @type {HTMLInputElement} */ (make("input", { ...bounds, type: "number", "aria-label": `${one.path}, number` }));
+    range.value = field.value = String(one.value);
+    range.disabled = field.disabled = !control;
+    const tune = (/** @type {string} */ text) => {
+      const value = Number(text);
+      if (!(value >= one.low && value <= one.high)) return;
+      range.value = text;
+      field.value = String(Number(value.toPrecision(6)));
+      this.connection.act("tune", { path: one.path, value });
+    };
+    range.oninput = () => tune(range.value);
+    field.onchange = () => tune(field.value);
+    const file = `file: ${one.value}, ${one.low} to ${one.high}`;
+    this.element.append(make("label", { class: "tunable", title: file }, make("span", {}, one.path), range, field, make("small", {}, file)));
+  }
+
+  /** @param {any} header */
+  update(header) {
+    this.paused = Boolean(header.paused);
+    const button = this.element.querySelector('[data-control="pause"]');
+    if (button) button.textContent = this.paused ? "Go on" : "Pause";
+    this.element.querySelector('[data-control="stop"]')?.classList.toggle("active", Boolean(header.safe));
+  }
+}

@@ -1,0 +1,125 @@
+// The raster: every spike as a point, populations below each other, the newest on the right.
+
+import { prepare, rgb, short, themed, timeAxis } from "./canvas.js";
+
+const LABELS = 150; // pixels on the left
+const RATES = 70; // on the right
+const BAND = { least: 26, most: 150, closed: 16, gap: 8 };
+
+/** @typedef {import("./history.js").History} History */
+
+export class Raster {
+  /** @param {HTMLCanvasElement} canvas @param {HTMLElement} tip @param {(name: string) => void} chosen */
+  constructor(canvas, tip, chosen) {
+    this.canvas = canvas;
+    this.tip = tip;
+    /** @type {Set<string>} */ this.closed = new Set();
+    /** @type {{name: string, size: number, colour: string, top: number, height: number, index: number}[]} */
+    this.bands = [];
+    this.from = 0;
+    this.to = 1;
+    canvas.addEventListener("mousemove", (event) => this.hover(event));
+    canvas.addEventListener("mouseleave", () => { tip.hidden = true; });
+    canvas.addEventListener("click", (event) => {
+      const band = this.bandAt(event.offsetY);
+      if (!band) return;
+      if (event.offsetX < 18) this.toggle(band.name);
+      else chosen(band.name);
+    });
+  }
+
+  /** @param {string} name */
+  toggle(name) {
+    if (!this.closed.delete(name)) this.closed.add(name);
+  }
+
+  /** Heights of the bands: each grows with the number of its neurons. @param {History} history */
+  layout(history) {
+    const open = history.spiking.filter((/** @type {any} */ p) => !this.closed.has(p.name));
+    const room = this.canvas.clientHeight - 34 - history.spiking.length * BAND.gap - (history.spiking.length - open.length) * BAND.closed;
+    const total = open.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + Math.sqrt(p.size), 0) || 1;
+    let top = 6;
+    this.bands = history.spiking.map((/** @type {any} */ p, /** @type {number} */ index) => {
+      const share = (Math.sqrt(p.size) / total) * room;
+      const height = this.closed.has(p.name) ? BAND.closed : Math.max(BAND.least, Math.min(BAND.most, share));
+      const band = { name: p.name, size: p.size, colour: p.colour, top, height, index };
+      top += height + BAND.gap;
+      return band;
+    });
+    const wanted = Math.max(180, top + 28);
+    if (Math.abs(this.canvas.parentElement?.scrollHeight ?? 0 - wanted) > 4) this.canvas.style.minHeight = `${Math.min(wanted, 1400)}px`;
+  }
+
+  /** @param {History} history @param {number} from @param {number} to */
+  draw(history, from, to) {
+    this.history = history;
+    this.from = from;
+    this.to = to;
+    this.layout(history);
+    const { g, width, height } = prepare(this.canvas);
+    const box = { left: LABELS, right: width - RATES, top: 4, bottom: height - 20 };
+    timeAxis(g, box, from, to, history.marks);
+    this.points(g, history, box);
+    g.textAlign = "left";
+    for (const band of this.bands) {
+      const middle = band.top + band.height / 2;
+      g.fillStyle = themed("--muted");
+      g.fillText(this.closed.has(band.name) ? "▸" : "▾", 4, middle);
+      g.fillStyle = band.colour;
+      g.fillRect(18, band.top, 4, band.height);
+      g.fillStyle = themed("--ink");
+      g.fillText(band.name.slice(0, 18), 27, band.height > 30 ? middle - 7 : middle);
+      g.fillStyle = themed("--muted");
+      if (band.height > 30) g.fillText(`${band.size.toLocaleString("en")} neurons`, 27, middle + 8);
+      g.fillText(`${short(history.rates[band.index])} Hz`, width - RATES + 8, middle);
+    }
+  }
+
+  /** Each spike is a point of its own or, for many neurons, a pixel. */
+  /** @param {CanvasRenderingContext2D} g @param {History} history @param {{left: number, right: number}} box */
+  points(g, history, box) {
+    const ratio = window.devicePixelRatio || 1;
+    const left = Math.round(box.left * ratio);
+    const columns = Math.max(1, Math.round((box.right - box.left) * ratio));
+    const rows = this.canvas.height;
+    const image = g.getImageData(left, 0, columns, rows);
+    const pixels = new Uint32Array(image.data.buffer);
+    const colours = this.bands.map((band) => { const [r, gr, b] = rgb(band.colour); return (255 << 24) | (b << 16) | (gr << 8) | r; });
+    const scale = columns / (this.to - this.from);
+    const places = this.bands.map((band) => ({ top: Math.round(band.top * ratio), height: Math.round(band.height * ratio), size: band.size }));
+    history.eachSpike(this.from, (t, population, neuron) => {
+      const place = places[population];
+      if (!place || t > this.to) return;
+      const x = Math.floor((t - this.from) * scale);
+      const tall = Math.max(1, Math.min(3, Math.floor(place.height / place.size)));
+      const y = place.top + Math.floor((neuron * place.height) / place.size);
+      for (let k = 0; k < tall; k++) {
+        pixels[(y + k) * columns + x] = colours[population];
+        if (tall > 1 && x + 1 < columns) pixels[(y + k) * columns + x + 1] = colours[population];
+      }
+    });
+    g.putImageData(image, left, 0);
+  }
+
+  /** @param {number} y */
+  bandAt(y) { return this.bands.find((band) => y >= band.top && y < band.top + band.height); }
+
+  /** @param {MouseEvent} event */
+  hover(event) {
+    const band = this.bandAt(event.offsetY);
+    const width = this.canvas.clientWidth - LABELS - RATES;
+    const inside = event.offsetX > LABELS && event.offsetX < LABELS + width;
+    this.tip.hidden = !band;
+    if (!band || !this.history) return;
+    const neuron = Math.min(band.size - 1, Math.floor(((event.offsetY - band.top) / band.height) * band.size));
+    const t = this.from + ((event.offsetX - LABELS) / width) * (this.to - this.from);
+    let count = 0;
+    this.history.eachSpike(this.from, (_, p, n) => { count += p === band.index && n === neuron ? 1 : 0; });
+    const rate = short(count / (this.to - this.from));
+    this.tip.textContent = inside
+      ? `${band.name}: neuron ${neuron}, ${t.toFixed(3)} s, ${rate} Hz`
+      : `${band.name}: click for membranes`;
+    this.tip.style.left = `${event.pageX + 14}px`;
+    this.tip.style.top = `${event.pageY + 10}px`;
+  }
+}

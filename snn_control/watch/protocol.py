@@ -1,0 +1,54 @@
+"""The messages between a watched run and a page: version 1, written down in docs/reference/watch_protocol.md.
+
+Text frames are JSON objects with ``op``. A binary frame holds a header and arrays: four bytes, the length of the header
+(little-endian); the header, JSON in UTF-8, padded with spaces to a multiple of eight bytes; the arrays, each padded to
+a multiple of eight bytes. The header lists them under ``arrays``: name, dtype as NumPy writes it, shape.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = ["MAX_MESSAGE", "SUBPROTOCOL", "VERSION", "decode", "encode"]
+
+VERSION = 1
+SUBPROTOCOL = f"snn_control.watch.v{VERSION}"
+MAX_MESSAGE = 64 * 1024  # bytes that a page may send at once
+ALIGNMENT = 8
+DTYPES = ("<f4", "<f8", "<i4", "<i8", "<u2", "<u4", "|u1", "|i1")
+
+
+def _padded(data: bytes, fill: bytes) -> bytes:
+    return data + fill * (-len(data) % ALIGNMENT)
+
+
+def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Return a binary frame. Numbers that are not finite are null in the header."""
+    listed = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
+    text = json.dumps({**header, "arrays": listed}, separators=(",", ":"), allow_nan=False).encode()
+    text += b" " * (-(len(text) + 4) % ALIGNMENT)
+    parts = (_padded(np.ascontiguousarray(array).tobytes(), b"\0") for array in arrays.values())
+    return b"".join([len(text).to_bytes(4, "little"), text, *parts])
+
+
+def decode(frame: bytes) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return header and arrays of a binary frame; raises InputError if it is not one."""
+    try:
+        size = int.from_bytes(frame[:4], "little")
+        header = json.loads(frame[4 : 4 + size])
+        at, arrays = 4 + size, {}
+        for name, dtype, shape in header.pop("arrays"):
+            if dtype not in DTYPES:
+                raise ValueError(f"dtype {dtype}")
+            count = int(np.prod(shape, dtype=np.int64))
+            arrays[name] = np.frombuffer(frame, dtype, count, at).reshape(shape)
+            at += -(-count * np.dtype(dtype).itemsize // ALIGNMENT) * ALIGNMENT
+    except (ValueError, KeyError, TypeError, IndexError) as error:
+        raise InputError(f"frame of {len(frame)} bytes: is not of {SUBPROTOCOL}: {error}") from None
+    return header, arrays

@@ -1,0 +1,239 @@
+"""The server of a watched run: the page's files over HTTP, and its frames over a websocket, on one port.
+
+It runs in a thread of ordinary priority. The run never waits for it: a client that does not keep up loses its oldest
+frames, which are counted. Everything that a client sends is untrusted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+import mimetypes
+import secrets
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from http import HTTPStatus
+from importlib import resources
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from ..errors import InputError, RuntimeFault, SnnControlError, optional
+from . import protocol
+from .source import Source
+
+__all__ = ["Server"]
+
+RATE = 30.0  # frames a second, at most
+WAITING = 2  # frames that wait for a client, at most
+MAX_CLIENTS = 64
+MAX_BUFFER = 1 << 20  # bytes that the socket of a client may buffer
+SILENT_S = 10.0  # without an answer to a ping, a client is gone
+REFUSED_S = 0.2  # pause after a wrong message, so that a flood costs nothing
+HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
+    "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}  # fmt: skip
+TYPES = {".js": "text/javascript", ".html": "text/html; charset=utf-8", ".css": "text/css", ".svg": "image/svg+xml"}
+
+
+class _Client:
+    """A page: its queue of frames, what it looks at, and its counts."""
+
+    def __init__(self, connection: Any, controls: bool) -> None:
+        self.connection, self.controls = connection, controls
+        self.frames: deque[tuple[dict[str, Any], Mapping[str, Any]]] = deque()
+        self.dropped = 0
+        self.looks: set[str] = set()
+        self.ready = asyncio.Event()
+
+    def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]]) -> None:
+        """Append a frame; the oldest one goes if too many wait."""
+        if len(self.frames) >= WAITING:
+            self.frames.popleft()
+            self.dropped += 1
+        self.frames.append(frame)
+        self.ready.set()
+
+
+class Server:
+    """Serves a source to pages.
+
+    host, port : where; port 0: a free one
+    control : pages with the token may act; otherwise all only see
+
+    Raises RuntimeFault if it cannot listen there.
+    """
+
+    def __init__(self, source: Source, host: str = "127.0.0.1", port: int = 0, control: bool = False) -> None:
+        self.source, self.host, self.port = source, host, port
+        self.token = secrets.token_urlsafe(18) if control else ""
+        self.refused = 0  # connections and messages
+        self._clients: set[_Client] = set()
+        self._pages = {one.name: one.read_bytes() for one in (resources.files(__package__) / "page").iterdir()}
+        self._started, self._error = threading.Event(), ""
+        self._loop = asyncio.new_event_loop()
+        self._end = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name="watch server", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._error:
+            raise RuntimeFault(f"--port {port}: {self._error}; choose another port, or 0 for a free one")
+
+    @property
+    def url(self) -> str:
+        """The address of the page, with the token if pages may act."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else host
+        return f"http://{host}:{self.port}/" + (f"#token={self.token}" if self.token else "")
+
+    def close(self) -> None:
+        """Close all connections and end the thread."""
+        if self._thread.is_alive():
+            self._loop.call_soon_threadsafe(self._end.set)
+            self._thread.join(5.0)
+
+    # the thread ------------------------------------------------------------------------------------------------------
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        serve = optional("websockets.asyncio.server", "watch").serve
+        try:
+            async with serve(
+                self._client, self.host, self.port, process_request=self._request, compression=None,
+                max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, ping_interval=SILENT_S / 2,
+                ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL], server_header=None, logger=_quiet(),
+            ) as server:  # fmt: skip
+                self.port = server.sockets[0].getsockname()[1]
+                self._started.set()
+                await self._give_frames()
+        except OSError as error:
+            self._error = error.strerror or str(error)
+            self._started.set()
+
+    async def _give_frames(self) -> None:
+        """Offer frames to all clients until the end."""
+        due = time.monotonic()
+        while not self._end.is_set():
+            due = max(due + 1 / RATE, time.monotonic())
+            if self._clients:
+                self.source.look(set().union(*(client.looks for client in self._clients)))
+                frame = self.source.frame()
+                if frame is not None:
+                    frame[0]["sent"] = time.time()
+                    for client in self._clients:
+                        client.offer(frame)
+            try:
+                await asyncio.wait_for(self._end.wait(), max(0.001, due - time.monotonic()))
+            except asyncio.TimeoutError:
+                continue
+
+    # connections -----------------------------------------------------------------------------------------------------
+    def _request(self, connection: Any, request: Any) -> Any:
+        """Answer a request for a file of the page, or let a websocket be opened."""
+        url = urlsplit(request.path)
+        if not self._from_here(request.headers):
+            return self._refuse(connection, HTTPStatus.FORBIDDEN, "wrong host or origin")
+        if url.path == "/ws":
+            given = parse_qs(url.query).get("token", [""])[0]
+            wrong = given and not (self.token and hmac.compare_digest(given.encode(), self.token.encode()))
+            if wrong:
+                return self._refuse(connection, HTTPStatus.UNAUTHORIZED, "wrong token")
+            if len(self._clients) >= MAX_CLIENTS:
+                return self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, f"{MAX_CLIENTS} pages are open")
+            connection.may_control = bool(given)
+            return None
+        name = "index.html" if url.path == "/" else url.path.removeprefix("/")
+        if name not in self._pages:
+            return self._refuse(connection, HTTPStatus.NOT_FOUND, "no such file")
+        response = connection.respond(HTTPStatus.OK, "")
+        response.body = self._pages[name]
+        kind = TYPES.get(f".{name.rpartition('.')[2]}") or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        for key, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(response.body))}.items():
+            del response.headers[key]
+            response.headers[key] = value
+        return response
+
+    def _from_here(self, headers: Any) -> bool:
+        """Whether Host names this server and Origin, if there is one, is the page's own: a foreign page cannot connect,
+        and a foreign name that resolves to this machine is not served."""
+        host = headers.get("Host", "")
+        name = host.rpartition(":")[0].strip("[]") if ":" in host else host
+        known = {"127.0.0.1", "localhost", "::1", self.host}
+        if self.host in ("0.0.0.0", "::"):  # any address of this machine, but no name that others can choose
+            known.add(name if name.replace(".", "").isdigit() or ":" in name else "localhost")
+        origin = headers.get("Origin")
+        return name in known and (origin is None or urlsplit(origin).netloc == host)
+
+    def _refuse(self, connection: Any, status: HTTPStatus, text: str) -> Any:
+        self.refused += 1
+        return connection.respond(status, text + "\n")
+
+    async def _client(self, connection: Any) -> None:
+        client = _Client(connection, connection.may_control)
+        await connection.send(json.dumps({
+            "op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()
+        }))  # fmt: skip
+        self._clients.add(client)
+        sender = asyncio.create_task(self._send(client))
+        try:
+            async for message in connection:
+                await self._message(client, message)
+        except Exception:  # noqa: S110  the connection is gone
+            pass
+        finally:
+            self._clients.discard(client)
+            sender.cancel()
+
+    async def _send(self, client: _Client) -> None:
+        while True:
+            await client.ready.wait()
+            client.ready.clear()
+            while client.frames:
+                header, arrays = client.frames.popleft()
+                await client.connection.send(protocol.encode({"op": "frame", "dropped": client.dropped, **header}, arrays))
+
+    async def _message(self, client: _Client, message: str | bytes) -> None:
+        """Do what a page asks, and answer."""
+        number = None
+        try:
+            said = json.loads(message)
+            if not isinstance(said, dict):
+                raise InputError("a message must be an object")
+            number = said.get("id") if isinstance(said.get("id"), int) else None
+            answer = self._do(client, said)
+        except (SnnControlError, ValueError, RecursionError) as error:
+            self.refused += 1
+            answer = {"op": "error", "text": str(error)[:400]}
+            await asyncio.sleep(REFUSED_S)
+        await client.connection.send(json.dumps(answer | {"id": number}))
+
+    def _do(self, client: _Client, said: Mapping[str, Any]) -> dict[str, Any]:
+        if said.get("op") == "look":
+            names = said.get("names")
+            if not isinstance(names, list) or len(names) > 16 or not all(isinstance(one, str) for one in names):
+                raise InputError("look: names must be a list of at most 16 names")
+            client.looks = set(names)
+            return {"op": "done"}
+        if said.get("op") == "act":
+            if not client.controls:
+                raise InputError("this page may only look: open the link with the token, which --control prints")
+            return {"op": "done", **self.source.act(str(said.get("action")), said)}
+        raise InputError(f"op {said.get('op')!r:.40}: must be look or act")
+
+
+def _quiet() -> Any:
+    """A logger that says nothing: what clients do wrong is counted, not printed."""
+    import logging
+
+    logger = logging.getLogger("snn_control.watch")
+    logger.addHandler(logging.NullHandler())
+    logger.propagate = False
+    return logger

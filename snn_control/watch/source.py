@@ -1,0 +1,42 @@
+"""What is watched: a base for worlds, nodes and recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import InputError
+
+__all__ = ["Source", "number_in"]
+
+
+class Source(Protocol):
+    """Something that runs, or was recorded.
+
+    rate : frames a second that it can give, at most
+    """
+
+    def scene(self) -> dict[str, Any]:
+        """Return the scene, as `snn_control.watch.scene` makes it, with ``kind`` and ``actions``."""
+
+    def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+        """Return header and arrays of what is new, or None if nothing is."""
+
+    def look(self, names: set[str]) -> None:
+        """Add the membranes or weights of these populations and rules to each frame."""
+
+    def act(self, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Do an action of a page; raises InputError if it is unknown or cannot be done. Returns what it gave."""
+
+    def close(self) -> None:
+        """End it."""
+
+
+def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:
+    """A number of a message; raises InputError if it is missing or out of range."""
+    value = values.get(key, default)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise InputError(f"{key} = {value!r:.40}: must be a number from {low:g} to {high:g}")
+    return float(value)
