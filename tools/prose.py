@@ -1,6 +1,6 @@
-"""``python -m tools.prose [FILE ...]``: check the language of README, docs and docstrings by the rules of CONTRIBUTING.md.
+"""``python -m tools.prose [FILE ...]``: check the language of README, docs and docstrings.
 
-The rules are checks of proselint; some of its own are used too. Code is not read: blocks, ``literals``, links' targets.
+The rules of CONTRIBUTING.md are checks of proselint; some of its own are used too. Code is not read: blocks, ``literals``, links' targets.
 Prints ``path:line: rule: text`` for each finding; exit code 1 if there is one.
 """
 
@@ -33,7 +33,7 @@ RULES = {
     "of": (r"(?:^|(?<=[.!?:] ))Of [a-z][^.?]*[.?]", "begin with the subject"),
     "what": (r"(?:^|(?<=[.!?] ))What [a-z][^.?]*\.", "begin with the subject; 'what' asks"),
     "that": (r"(?:^|(?<=[.!?] ))That [a-z][^.?]* (?:is|are) [^.?]*\.(?= |$)", "begin with the subject"),
-    "history": (r"\b(?:formerly|no longer|used to be|has been tried|was wished|in the past|(?:former|earlier|previous) version)\b",
+    "history": (r"\b(?:formerly|no longer|used to be|has been tried|in the past|(?:former|earlier|previous) version)\b",
                 "describe the present state"),
 }  # fmt: skip
 

@@ -117,8 +117,8 @@ KEYS_HEAD = """# Keys of a controller file
 
 Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
 brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be
-`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of a controller that ships, of a
-template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
+`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of
+a controller that ships, of a template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
 """
 
 
