@@ -16,13 +16,13 @@ from .storage import Storage, full_type, unpacked
 
 __all__ = ["SqliteStorage"]
 
-#: limits, in units of TURN instructions of SQLite's virtual machine, for one query: a constant, and so many for each
+#: limits for one query, in units of TURN instructions of SQLite's virtual machine: a constant, and a number for each
 #: byte. A row takes about 15 instructions and 8 bytes at least
 TURN, START, PER_BYTE = 100_000, 100, 16
 
 
 class SqliteStorage(Storage):
-    """One .db3 file."""
+    """One .db3 file of a bag."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -88,10 +88,9 @@ class SqliteStorage(Storage):
             self.truncated = True
 
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """All messages, except those of the last page of a file that was cut within it: SQLite fills that page up with
-        zeros.
+        """Yield all messages except those of the last page of a file that was cut within it.
 
-        At least an eighth of a page holds a message, or all of the message.
+        SQLite fills that page up with zeros. At least an eighth of a page holds a message, or all of the message.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0
