@@ -34,8 +34,7 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Return the number of control words in the io block and in the state, for ``rules`` rules and ``tunable``
-    numbers."""
+    """Return the number of control words in the io block and the state, for ``rules`` rules and ``tunable`` numbers."""
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 

@@ -80,8 +80,7 @@ def read_polarities(out, column, stride, kind):
 
 
 def take_events(owner, columns, count):
-    """Implement take(t, x, y, p), vectors of one length and usual dtypes, and take(None), no events; returns
-    success."""
+    """Implement take(t, x, y, p) for vectors of one length and usual dtypes, and take(None); returns success."""
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         calls.nothing_came(o[4], o[8])

@@ -17,12 +17,12 @@ History = Sequence[Mapping[str, Any]]
 
 
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
-    """Returns and spikes over the steps of the environment.
+    """Draw returns and spikes over the steps of the environment.
 
     histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
         first
-    others : name -> mean return, of actors that do not learn; left out if phases are not validations, but parts of a
-        loop
+    others : name -> mean return of actors that do not learn; left out if phases are parts of a loop instead of
+        validations
     """
     kept = next(iter(histories.values()))
     validated = all("worst" in row for row in kept)

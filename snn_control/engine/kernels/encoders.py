@@ -56,8 +56,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Encode each value times its gain in two channels: its positive part, and the absolute value of its negative
-    part."""
+    """Encode each value times its gain in two channels: its positive part, and the size of its negative part."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO

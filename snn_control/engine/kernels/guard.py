@@ -78,8 +78,7 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Return whether an input stops the commands; an operator's ``release`` first ends latched stops that have
-    ended."""
+    """Return whether an input stops the commands; an operator's ``release`` first ends latched stops that are over."""
     if release:
         stops[LATCHED] &= stops[NOW]
     return (stops[NOW] | stops[LATCHED]) != 0

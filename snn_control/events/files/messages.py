@@ -89,8 +89,7 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count packets that are missing before this one; count this one as reordered if it was sent before the
-        last."""
+        """Count packets missing before this one; count this one as reordered if it was sent before the last."""
         if self._seq is not None and (seq or self._seq):  # always 0 if a driver does not number them
             if seq > self._seq:
                 self._count("gaps", seq - self._seq - 1)
