@@ -291,7 +291,7 @@ def output_findings(o: OutputHealth) -> Iterator[Finding]:
         fix = "if the task does not want that, a slew limit, a longer tau of its decoder, smaller decoder weights, or "
         yield warning(o.where, text, f"{fix}more neurons")
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
-    bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights, examined above
+    bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights: see `certain_findings`
     if o.never and o.ticks >= ENOUGH and not bounded:
         other = ">= 0" if o.never == "negative" else "<= 0"
         text = f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}"

@@ -30,7 +30,7 @@ __all__ = [
 SECONDS, SLOWEST = 2.0, 40.0  # least duration of a current: in s, and in units of the model's longest time constant
 MIN_STEPS, MAX_STEPS = 400, 40_000  # limits of this duration, in steps
 CHUNK = 500_000  # number of spikes for which a ring must have room
-POINTS = 121  # of a curve
+POINTS = 121  # number of points of a curve
 SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents among which a rheobase is searched
 
 
@@ -217,10 +217,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the output of an events encoder for one tick with events at (x, y) of polarity p.
-
-    Its shape is (channels, rows, columns) float32.
-    """
+    """Return the output of an events encoder for one tick with these events, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

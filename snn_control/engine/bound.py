@@ -276,7 +276,7 @@ class Bound:
         size = self.program.initial_state.size
         if state.dtype != np.uint8 or state.shape[-1:] != (size,) or state.ndim > self.state[rows].ndim:
             raise ProgramError(f"a state of {state.shape} {state.dtype}: this Program's has {size} uint8")
-        for one in state.reshape(-1, size):  # values that kernels follow, and the guard's last command
+        for one in state.reshape(-1, size):  # indices that kernels follow, and the guard's last command
             check_rows(self.program, {**self._blocks, STATE: one})
         if self._tuned_words:
             for one in state.reshape(-1, size):

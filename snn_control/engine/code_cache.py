@@ -30,7 +30,7 @@ from ..files import open_file, replace_file
 
 __all__ = ["CodeFile", "cache_folder", "processor", "usable_folder"]
 
-MODE = 0o755  # of folders: only their owner can write to them
+MODE = 0o755  # mode of folders: only their owner can write to them
 PATIENCE = 30.0  # s to wait for another process that compiles: it may have been stopped
 
 _said: set[str] = set()

@@ -180,7 +180,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
         rule = "can raise an exception, which a tick cannot report"
         fix = "remove raise, assert, new arrays, ranges with a variable step, and variable indices of tuples"
         raise ProgramError(f"{function.__module__}.{function.__name__}: {rule}; {fix}")
-    if any(name.startswith("numba.dynamic.globals") for name in names):  # addresses of this process
+    if any(name.startswith("numba.dynamic.globals") for name in names):  # addresses of this process: not kept
         return made.address, made
     x86 = llvm.get_process_triple().startswith("x86")
     machine = llvm.Target.from_default_triple().create_target_machine(

@@ -141,7 +141,7 @@ class View(Word):
         if (self.missing and not isinstance(value, Array) and value == 0) or (self.when and not getattr(w, self.when)):
             return
         need(size_of(self.size, w), BYTES[self.dtype], value)
-        kinds = ("u1", f"u{BYTES[self.dtype]}", f"{self.dtype[0]}{BYTES[self.dtype]}")  # of bits, bits, its own
+        kinds = ("u1", f"u{BYTES[self.dtype]}", f"{self.dtype[0]}{BYTES[self.dtype]}")  # bits, bits, declared
         if np.dtype(value.dtype) not in map(np.dtype, kinds):
             raise ProgramError(f"{parameter} of dtype {value.dtype}: must be {self.dtype}")
 

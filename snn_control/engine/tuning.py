@@ -16,7 +16,7 @@ from .program import Program
 
 __all__ = ["Tuning"]
 
-FORM = ("operations", "names", "steps", "io_bytes")  # what all Programs of a controller have in common
+FORM = ("operations", "names", "steps", "io_bytes")  # parts that are equal in all Programs of a controller
 
 
 class Tuning:

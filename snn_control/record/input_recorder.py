@@ -215,7 +215,7 @@ class InputLogRecorder(CompiledPort):
         rows = newest(self._ring, total)
         columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
         lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if running else 0
-        for word in self._table:  # ticks whose events are gone
+        for word in self._table:  # ticks whose events were overwritten
             if word[EVENTS]:
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
                 written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)

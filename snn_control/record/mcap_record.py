@@ -181,7 +181,7 @@ class McapRecorder:
                 if time.monotonic() >= synced + SYNCED_S:
                     synced = time.monotonic()
                     self._sync()
-            except Exception as error:  # whatever it is, nothing more is written, and the loop goes on
+            except Exception as error:  # whatever it is, nothing more is written, and the loop continues
                 self._fail(error)
 
     def _sync(self) -> None:

@@ -46,10 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder in a diagram.
-
-    If dashed, it is a signal for the learning rule of a projection to ``end``, or a stop of an output.
-    """
+    """A projection or a decoder; if dashed, a signal for a learning rule at ``end``, or a stop of an output."""
 
     start: str
     end: str
@@ -284,10 +281,7 @@ def _points(
 
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
-    """Draw curves between columns, and straight lines along a lane.
-
-    The label is in the first lane, or at ``share`` of the way.
-    """
+    """Draw an arrow along ``points``. Its label is in the first lane or, without a lane, at ``share`` of the way."""
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = points[:2]

@@ -62,7 +62,7 @@ def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, i
     product(b, POST, into, weights, x, path)
 
 
-SILENT = math.exp(-5)  # relative to what one spike adds to the sum of rates
+SILENT = math.exp(-5)  # below this fraction of what one spike adds to the sum of rates, nothing has fired
 
 
 def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecoder, node: Node, into: Place) -> None:

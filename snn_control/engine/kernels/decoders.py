@@ -54,7 +54,7 @@ def window_counts(
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """x = mean of the values of the last ``steps`` steps, the oldest added first; once a tick, after its last step."""
+    """Compute the mean of the last ``steps`` steps, the oldest added first; once a tick, after its last step."""
     number = np.float32(steps)
     for i in range(n):
         x[i] = ZERO
@@ -71,7 +71,7 @@ def first_spike(
     m: count, out: written("f32", "m"), weights: read("f32", "n * m"), n: count,
     past: PastSpikes("n", "steps", multiplicity=False), steps: count, window: count, state: written("i64", 2),
 ):  # fmt: skip
-    """out += the weights of the neuron that fired first in the newest window that has a spike.
+    """Add the weights of the neuron that fired first, in the newest window with a spike, to ``out``.
 
     state : int64: the neuron that decided, or -1; whether it decided in the present window
     """
@@ -108,7 +108,7 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """y = index of the first largest value; NaN, which the guard detects, if a value is not finite."""
+    """Write the index of the first largest value; NaN, which the guard detects, if a value is not finite."""
     best, finite = 0, True
     for i in range(n):
         finite &= np.isfinite(x[i])
@@ -122,7 +122,7 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """y = centre + half tanh(x); NaN, which the guard detects, if x is not finite.
+    """Squash a sum into limits: y = centre + half tanh(x); NaN, which the guard detects, if x is not finite.
 
     tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
     """

@@ -69,7 +69,7 @@ def add_dense_spikes(y, weights, source):
 
 @register_jitable(forceinline=True)
 def add_product(y, weights, x):
-    """y += x W, skipping zeros of x; returns the number of nonzero elements of x."""
+    """Add a matrix product, y += x W, skipping zeros of x; returns the number of nonzero elements of x."""
     n, m, q, used, j = y.size, x.size, 4 * y.size, 0, 0
     while j + 4 <= m:
         a0, a1, a2, a3 = x[j], x[j + 1], x[j + 2], x[j + 3]
@@ -95,7 +95,7 @@ def pairs_of(pointers, synapses, i):
 
 @register_jitable(forceinline=True)
 def add_each(y, first, m):
-    """y[target] += weight for the ``m`` synapses at the address ``first``."""
+    """Add the weights of the ``m`` synapses at the address ``first`` to their targets: y[target] += weight."""
     target, weight = u64(first, m), f32(first, 2 * m)
     for j in range(m):
         y[target[j] & TARGET] += weight[2 * j + 1]
@@ -126,7 +126,7 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """y[target] += weight over the synapses of the neurons that fired; returns the number of synapses.
+    """Add the synapses of the neurons that fired to their targets: y[target] += weight; returns their number.
 
     The row `PREFETCH_L1` spikes later is prefetched into the first-level cache. If all rows together exceed the caches
     (``fetch_far``, a literal), the row `PREFETCH_L2` spikes later is also prefetched into the second-level cache,
@@ -150,7 +150,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """y[target] += a weight over the synapses of neuron ``i``; returns the number of these synapses."""
+    """Add the synapses of neuron ``i`` to their targets: y[target] += a weight; returns the number of synapses."""
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -206,7 +206,7 @@ def dense_spikes(
 class Synapses(Word):
     """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
 
-    of : words of a synapse in ``weights``: 2: {target, weight}, 1: 24 bits of target, 8 of weight
+    of : number of words of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 of weight
     targets : number of targets
     """
 
@@ -318,7 +318,7 @@ def csr_delayed(
 def release(
     n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
-    """y += the line's vector for this step; then this vector is cleared."""
+    """Add the delay line's vector for this step to y, then clear it."""
     arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
@@ -352,7 +352,7 @@ def _one_each(w):
 def one_to_one_graded(
     n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter
 ):  # fmt: skip
-    """y_i += w_i x_i."""
+    """Deliver a graded vector through one-to-one connections: y_i += w_i x_i."""
     used = 0
     for i in range(n_post):
         y[i] += weights[i] * x[i]

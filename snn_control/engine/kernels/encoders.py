@@ -126,7 +126,7 @@ def cell_along(middle, size, cell_of, half):
     ``cell_of`` = ceil(2^39 cells / size) and ``half`` = floor(2^39 / size). Rounding errors are below 2^-22 of a cell,
     and other middles are at least 2^-17 of a cell away from a boundary.
     """
-    before = (middle - size) >> U64_63  # the half in which the outer one is the cell before; faster than a comparison
+    before = (middle - size) >> U64_63  # 1 where the outer cell is the previous one; faster than a comparison
     return (middle * cell_of - before * half) >> U64_40
 
 
@@ -187,7 +187,7 @@ def respond(
     n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
     response: Number(0, len(RESPONSES) - 1),
 ):  # fmt: skip
-    """out = decay out + response(s), for the sum s of a cell's events in this tick.
+    """Respond to the sum s of each cell's events in this tick: out = decay out + response(s).
 
     The response is s itself (sum), its sign (binary), or s limited to [-ceiling, ceiling] (saturate).
     """

@@ -198,10 +198,7 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Keep an event if enough of its 8 neighbours had an event within the window [us].
-
-    The array of the last times has a border of one pixel on each side.
-    """
+    """Keep an event if enough of its 8 neighbours had one in the window [us]; ``last`` has a border of one pixel."""
     kept, x, y, at = events.kept, events.x, events.y, last
     line, needed = np.uint64(events.width + 2), np.uint32(support)
     times = u32(last, (events.width + 2) * (events.height + 2))

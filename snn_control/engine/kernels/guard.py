@@ -1,7 +1,4 @@
-"""The guard, the last operation of every tick.
-
-`snn_control.engine.command_limiter` limits slew, acceleration and jerk.
-"""
+"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits its commands' motion."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -28,9 +25,9 @@ from .inputs import VALID
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
 # bits of REASON; a driver sets STOPPED, LATE and OVERLOADED
 INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 4, 8, 16, 32
-# words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
+# words of `stop`, with a bit for each input: inputs that stop now, and inputs whose stop is latched
 NOW, LATCHED, STOP_WORDS = range(3)
-MOST_STOPS = 62  # bits that a word has for inputs
+MOST_STOPS = 62  # number of bits for inputs in a word
 
 LIMITS = Table("f64", "m", "low", "high", "safe", *MOTION_LIMITS)
 
@@ -56,9 +53,7 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Update the fault and return whether it lasts.
-
-    Any reason starts a fault. ``release`` valid ticks in a row, or an operator, end it.
+    """Update the fault; returns whether it lasts. A reason starts it; ``release`` valid ticks or an operator end it.
 
     released : number of times an operator has asked for a release
     """
@@ -78,7 +73,7 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Return whether an input stops the commands; an operator's ``release`` first ends latched stops that are over."""
+    """Return whether an input stops the commands; ``release`` first clears latched stops that have ended."""
     if release:
         stops[LATCHED] &= stops[NOW]
     return (stops[NOW] | stops[LATCHED]) != 0
@@ -128,8 +123,8 @@ def guard(
     """Compute the command: finite, and within limits, slew, acceleration and jerk; or the safe command.
 
     A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or a
-    report of the driver (it is about to stop, its last tick took too long). A fault lasts until its reasons have ended
-    and ``release`` valid ticks have followed in a row (0: until an operator ends it).
+    report of the driver (it is about to stop, its last tick took too long). A fault lasts until no reason is left, and
+    either ``release`` valid ticks have followed in a row (0: never) or an operator ends it.
 
     During a fault, ``way`` selects how a command approaches the safe command. JUMP: in one tick. RAMP: within slew and
     acceleration. STAY: it keeps its value, after braking within the acceleration. Before the first command, STAY begins

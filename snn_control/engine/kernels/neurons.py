@@ -39,7 +39,7 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 
 
 class Neurons(Word):
-    """A `Population`. Words: n, params float32 (parameters, each), each (1, or n), current, bias.
+    """A population, passed as `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
 
     parameters : names of the parameters, in the order of the rows of ``params``
     """
@@ -91,7 +91,8 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """A `Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; multiplicity; refractory.
+    """The spikes of a population, passed as `Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock;
+    counter; multiplicity; refractory.
 
     once : the kernel does not accept multiplicities
     """

@@ -221,7 +221,7 @@ def reward_weights(weights, connections, p, e, rate):
 # errors --------------------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def add_arrivals(source, x, gain):
-    """x += gain for each spike that arrives."""
+    """Add ``gain`` to ``x`` for each spike that arrives."""
     for k in range(source.fired.size):
         x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
@@ -287,7 +287,7 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow is updated."""
+    """Update synapses: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow."""
     n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
     kappa, low, high = p.kappa, p.low, p.high
     for i in range(x.size):

@@ -65,7 +65,7 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The spike list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
+    """The spike list of a step, passed as `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
     of : number of neurons of the source
     delay : the row has the word ``delay``, the age of the list in steps; otherwise it is the newest list
@@ -103,7 +103,7 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """The spike lists of the last ``steps`` steps, a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
+    """Spike lists of the last ``steps`` steps, passed as `Past`. Words: spikes, stride, slots, clock, multiplicity."""
 
     uses = (Past,)
 
@@ -171,7 +171,7 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the last ``steps`` steps, a `Past`. Words: line, stride, slots, clock."""
+    """The vectors of the last ``steps`` steps, passed as `Past`. Words: line, stride, slots, clock."""
 
     uses = (Past,)
 

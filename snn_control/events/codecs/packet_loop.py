@@ -152,7 +152,7 @@ class Codec:
             s, c, rest = i64(state, words.WORDS), i64(columns, 5), size % word
             t, x, y, p = i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
             n = decode(s, view(data, size // word * items), t, x, y, p, i64(0, 0).reshape((0, 2)))
-            if s[words.CONSUMED] == size - rest:  # all before the rest, which is dropped
+            if s[words.CONSUMED] == size - rest:  # all whole words: the rest is dropped
                 s[words.PARTIAL] += rest
                 s[words.CONSUMED] = size
             return n

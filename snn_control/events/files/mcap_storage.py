@@ -141,7 +141,7 @@ class McapStorage(Storage):
         while at + 9 <= len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
             at += 9
-            if opcode == 0:  # no record has it
+            if opcode == 0:  # no record has this opcode
                 self.malformed += 1
                 return
             if at + length > len(data):
