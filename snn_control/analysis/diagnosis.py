@@ -139,7 +139,7 @@ class Health:
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
-            fix = "fine if nothing asked for one, else what they decode is silent or constant, or its weights are too "
+            fix = "fine if no motion was needed, else the decoded signals are silent or constant, or their weights too "
             fix += "small or cut off by the limits"
             found.append(warning("outputs", f"no command moved in {self.ticks:,} ticks of {self.stimulus}", fix))
             found += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
@@ -183,7 +183,7 @@ def _alike(p: PopulationHealth) -> Finding:
     if p.identical != groups:
         what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
     work = f"they do the work of {'one' if len(groups) == 1 else f'{len(groups):,}'}"
-    fix = "give each weights of its own into it, as {type: uniform, low, high, seed}"
+    fix = "give each neuron its own incoming weights, e.g. {type: uniform, low, high, seed}"
     return warning(p.where, f"{sizes} of its {p.size:,} neurons {what}: {work}", fix)
 
 

@@ -76,7 +76,7 @@ def fit(
         fix = "give --input" if cameras else "take a controller that sees events, e.g. motion"
         raise DescriptionError("inputs", list(cameras), "must be one input of events", fix)
     camera = cameras[name or next(iter(cameras))]
-    notes, unknown = [], "the recording does not say how large its camera is:"
+    notes, unknown = [], "the recording does not state the size of its camera:"
     if size is None:
         notes.append(f"{unknown} {_of(camera.size)} as {camera.name}'s")
     elif guessed:

@@ -261,12 +261,12 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
     """Yield findings that follow from the weights, for any stimulus."""
     if o.possible[0] == o.possible[1]:
-        text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire "
-        yield warning(o.where, f"{text}or move, or its weights are 0", "correct what it decodes, or give it weights")
+        text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
+        yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")
     if o.one_sided:
         sign = "negative" if o.one_sided == ">= 0" else "positive"
         text = f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part"
-        yield warning(o.where, text, f"give some of what it decodes {sign} weights, or limits that say so")
+        yield warning(o.where, text, f"give some decoded signals {sign} weights, or set such limits")
 
 
 def at_limits(o: OutputHealth) -> Iterator[Finding]:
@@ -283,19 +283,19 @@ def output_findings(o: OutputHealth) -> Iterator[Finding]:
     yield from at_limits(o)
     if o.slewed > SLEWED:
         text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
-        yield warning(o.where, text + "behind what the network wants", "a larger slew, or a longer tau of its decoder")
+        yield warning(o.where, text + "behind the network's output", "a larger slew, or a longer tau of its decoder")
     swings = o.swings_hz * o.seconds
     if swings >= MIN_SWINGS and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
         text = f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, "
         text += f"and at a limit of {_limits(o)} {_hits(o)}"
-        fix = "if the task does not want that, a slew limit, a longer tau of its decoder, smaller decoder weights, or "
+        fix = "if the task does not need that: a slew limit, a longer tau of its decoder, smaller decoder weights, or "
         yield warning(o.where, text, f"{fix}more neurons")
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
     bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights: see `certain_findings`
     if o.never and o.ticks >= ENOUGH and not bounded:
         other = ">= 0" if o.never == "negative" else "<= 0"
         text = f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}"
-        fix = f"look for what should give {o.never} parts, or give it limits that say {other}"
+        fix = f"find out why no part is {o.never}, or set its limits to {other}"
         yield warning(o.where, text, fix)
 
 

@@ -89,14 +89,14 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
             if used.rate < FEW_EVENTS:
                 yield warning(
                     f"{where}.rate",
-                    f"{used.rate:g} events/s: lets almost no events through: it is in events a second",
+                    f"{used.rate:g} events/s: blocks almost all events: the unit is events a second",
                     f"{used.rate:g} million are {used.rate:g}e+6",
                 )
             if used.rate * spec.period >= one.capacity:
                 yield warning(
                     f"inputs.{one.name}.capacity",
                     f"{one.capacity}: cuts a tick before {where} can thin it evenly, which lets {most} events through",
-                    f"raise it to some times {most}, or lower the rate",
+                    f"raise it to several times {most}, or lower the rate",
                 )
 
 

@@ -64,7 +64,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
             events[one.name] = _columns(where, array)
     lengths = {name: len(rows) for name, rows in values.items()}
     if len(set(lengths.values())) > 1:
-        raise DescriptionError(str(path), lengths, "every value input must have as many rows (one for each tick)")
+        raise DescriptionError(str(path), lengths, "every value input must have equally many rows, one for each tick")
     last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
     whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
     ticks = _ticks(path, spec.period, whole, seconds, fixed=bool(lengths))
@@ -79,7 +79,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
         raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
     if ticks > MOST_TICKS:
         rule = f"lasts {ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
-        raise DescriptionError("--input", str(path), rule, "let t begin at 0, or give --seconds")
+        raise DescriptionError("--input", str(path), rule, "start t at 0, or give --seconds")
     return ticks
 
 
@@ -131,7 +131,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
     for one in spec.inputs:
         kept = log.inputs.get(one.name)
         if kept is None or ("values" in kept) != isinstance(one, ValueInput):
-            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of the other kind")
+            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of another kind")
         if isinstance(one, ValueInput):
             _rows(f"{path}#{one.name}", kept["values"], one.size)
     return Stimulus(f"record of {os.path.basename(path)}", spec.period, log.up_to(ticks))

@@ -206,7 +206,7 @@ class Bound:
         if self.tuning is not None:
             self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words ever changed
         if not 0 <= program.io_bytes < 1 << 40:
-            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
+            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0 to 2^40 - 1")
         self.io = aligned(program.io_bytes, *shape)
         blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
         first = {kind: np.atleast_2d(block)[0] for kind, block in blocks.items()}

@@ -171,7 +171,7 @@ class CodeFile:
             except FileNotFoundError:
                 continue
             except Exception as error:  # from the disk, or from a numba with another format
-                _say_once("damaged", f"{path}: compiled code is damaged, and compiled again: {error}")
+                _say_once("damaged", f"{path}: compiled code is damaged, so it is compiled again: {error}")
                 return None
             self.hit = True
             if path != self._path:

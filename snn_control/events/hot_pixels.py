@@ -52,7 +52,7 @@ class HotPixelMask:
         """Reasons why the mask may be wrong, one line each: a short recording, or very many hot pixels."""
         lines = []
         if self.duration < SHORT:
-            lines.append(f"{self.duration:.3g} s is short: what was busy for a moment looks hot; record some seconds")
+            lines.append(f"{self.duration:.3g} s is short: pixels busy for a moment look hot; record some seconds")
         hot, active = int(self.mask.sum()), int(np.count_nonzero(self.counts))
         if hot > MANY * active:
             much = f"{hot:,} of {active:,} active pixels are masked: something may have moved"

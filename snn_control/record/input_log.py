@@ -171,7 +171,7 @@ class InputLog:
             try:
                 go_on_from(bound, self.handed[tick])
             except ProgramError as error:
-                raise InputError(f"what a supervisor handed over is not of this controller: {error}") from None
+                raise InputError(f"the motion handed over by a supervisor is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
         """Return tick -> values of all tunable numbers of ``bound`` from this tick on, (tunable,) float64.
@@ -181,8 +181,8 @@ class InputLog:
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):
-            rule = f"{self.control.shape[1] - tuned} control words a tick, the controller {asked}"
-            raise InputError(f"the log has {rule}: for as many rules that learn")
+            rule = f"{self.control.shape[1] - tuned} control words in each tick, the controller has {asked}"
+            raise InputError(f"the log has {rule}: they have different numbers of learning rules")
         if not tuned or not names or not self.control.shape[1]:
             return {}
         before, there = bound.program.facts.tuned, {name: k for k, name in enumerate(self.tunable)}

@@ -308,7 +308,7 @@ def read_mcap(path: str | Path) -> Read:
         if len(states) != 1:
             with open(path, "rb") as file:
                 cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
-            why = "cut before anything whole" if cut else "not the record of one run"
+            why = "cut before its first complete message" if cut else "not the record of one run"
             raise InputError(f"{path}: is {'damaged before its first tick' if storage.malformed else why}")
         return _read(states[0], topics, files, handed, storage.condition())
     except (ValueError, OSError, UnicodeDecodeError) as error:

@@ -56,7 +56,7 @@ def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.nd
 
     if log.first_tick and not log.state.size:
         rule = f"begins after {log.first_tick:,} ticks, and its state was not kept"
-        raise InputError(f"the input log {rule}: it is too large")
+        raise InputError(f"the input log {rule} because it is too large")
     if record["command"].shape[1] != controller.bound.array("command").size:
         raise InputError(f"the record has {record['command'].shape[1]} numbers a command: it is of another controller")
     lost = int(record["overwritten"][0])  # number of ticks before the record's first

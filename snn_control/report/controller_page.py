@@ -78,7 +78,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
     """Return all pictures of a controller, before they are drawn."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
     line = f"{count(len(spec.network.populations), 'population')}, {count(len(spec.network.projections), 'projection')}"
-    found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
+    found = [View("graph", "Connections", line, partial(draw_diagram, spec=spec, program=program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {count(len(models), 'neuron model')}"
@@ -103,7 +103,7 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
     names = number_names(spec, one)
     title, line = "tuning curves", f"response of each neuron of {one.name} over its range"
     if lowering.events:
-        title, line = "receptive fields", f"receptive fields of {one.name}, and what they make of an example"
+        title, line = "receptive fields", f"receptive fields of {one.name}, and their response to an example"
     return View(f"tuning-{one.name}", f"Input {one.name}: {title}", line, lambda f: draw(f, one, spec.dt, names))
 
 

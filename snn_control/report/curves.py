@@ -81,9 +81,9 @@ def draw_f_i(
         said.append(f"{names_text}: {edge}, {number(float(first.rate.max()))} Hz at {number(float(first.current[-1]))}")
     left_out = f" {len(groups) - len(shown)} more models are not drawn." if len(groups) > len(shown) else ""
     caption = (
-        f"Each current held still for {number(first.seconds)} s at dt = {dt * 1e3:g} ms; the rate is that of the "
-        "second half. Dotted: rheobase, the smallest current at which the neuron goes on firing. Dashed: the neuron in "
-        "continuous time; what differs from it is the step of the network. a.u.: the unit of the membrane over r."
+        f"Each current is held for {number(first.seconds)} s at dt = {dt * 1e3:g} ms; the rate is that of the "
+        "second half. Dotted: rheobase, the smallest current with sustained firing. Dashed: the neuron in "
+        "continuous time; differences from it come from the time step. a.u.: the unit of the membrane over r."
         f"{left_out}"
     )
     return caption, f"Rate against current. {'; '.join(said)}."
@@ -120,7 +120,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         said.append(f"{which}: {many}, up to {number(float(one.response.max()))}")
     if not shown:
         figure.set_size_inches(kit.WIDTH, 0.8)
-        text = "No neuron responds to any number, the others held in the middle of their range."
+        text = "No neuron responds to any number while the others are in the middle of their range."
         figure.text(0.01, 0.5, text, va="center", color=kit.MUTED)
     caption = "Each line is one neuron that responds to this number."
     if spec.size > 1:
@@ -128,7 +128,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         caption += f" The others are held where the title says: {where}."
     caption += " Rates as for the f-I curve." if spiking else " a.u.: the unit of the membrane over r."
     if sampled:
-        caption += " Of many neurons some are drawn, evenly chosen."
+        caption += " Where there are many neurons, an even selection is drawn."
     if len(responding) > len(shown):
         caption += f" The first {len(shown)} of {len(responding)} different numbers are drawn."
     if silent:

@@ -129,8 +129,8 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
             whole_ticks(axes, "x")
             _name_blocks(axes, panel)
     caption = (
-        "How much the rate, or the membrane, of each neuron adds to the output: red adds, blue takes away. "
-        "τ: of the filter of the rate."
+        "How much the rate, or the membrane, of each neuron adds to the output: red adds, blue subtracts. "
+        "τ: time constant of the rate filter."
     )
     if len(panels) > len(shown):
         caption += f" The first {len(shown)} of {len(panels)} are drawn."

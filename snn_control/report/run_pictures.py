@@ -214,7 +214,7 @@ def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
         spikes, colour = (spike_t[own], row), kit.PALETTE[colours[p] % len(kit.PALETTE)]
         rows.append(spikes_row(name, size, spikes, counts, seconds or 1.0, colour))
     more = f"; not drawn: {count(most - MOST_POPULATIONS, 'more population')}" if most > MOST_POPULATIONS else ""
-    return rows, f"{count(n, 'spike')}; a row is a neuron, of a population of which few fired those that did{more}"
+    return rows, f"{count(n, 'spike')}; a row is a neuron; if few neurons of a population fired, only those{more}"
 
 
 def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:

@@ -90,7 +90,7 @@ def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Ou
                 rule = f"must be a value input of {spec.size} numbers"
                 raise BuildError(where, spec.start, rule, f"inputs: {', '.join(known) or 'none'}")
             if not one.needed:
-                raise BuildError(where, spec.start, "must be an input that is required", "leave required: false out")
+                raise BuildError(where, spec.start, "must be a required input", "remove required: false")
             held = b.layout.names[f"{spec.start}.held"]
             b.emit(POST, "copy", n=spec.size, y=element(start, first, spec.size), x=held, label=where)
         first += spec.size

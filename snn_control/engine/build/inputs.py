@@ -57,8 +57,8 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
 
 def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Place, index: int) -> None:
     if index >= MOST_STOPS:
-        rule = f"must be one of the first {MOST_STOPS} inputs, as it stops the commands"
-        raise BuildError(f"inputs.{spec.name}", NO_VALUE, rule, "write it first")
+        rule = f"must be one of the first {MOST_STOPS} inputs, because it stops the commands"
+        raise BuildError(f"inputs.{spec.name}", NO_VALUE, rule, "move it to the front")
     if b.stops is None:
         b.stops = b.layout.state("stops", "int64", STOP_WORDS)
     b.emit(

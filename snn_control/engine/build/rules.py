@@ -131,7 +131,7 @@ def add_rules(b: Builder) -> None:
         if p.learning is None:
             continue
         if index not in b.plastic:
-            rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
+            rule = f"cannot learn sparse synapses from {p.pre}, a graded signal"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         where = f"{p.label}.learning"
         lowering = lowering_of(where, p.learning, "rules", "no lowering is registered for this rule")

@@ -74,7 +74,7 @@ def encode(events: Events) -> bytes:
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])
-    refuse(step >= 1 << 33, "t", t, "2^33 us or more behind the one before; evt2 would lose count")
+    refuse(step >= 1 << 33, "t", t, "2^33 us or more after the previous time; evt2 would lose count")
     high = t >> 6
     new = np.flatnonzero(np.diff(high, prepend=-1))
     packed = p << 28 | (t & 0x3F) << 22 | x << 11 | y

@@ -92,7 +92,7 @@ def checked(
     if ordered:
         refuse(np.diff(t, prepend=t[:1]) < 0, "t", t, f"{encoding} needs times in order; sort the events first")
     many, one = NANOSECONDS[events.unit], NANOSECONDS[unit]
-    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, that are in {events.unit}")
+    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, which are in {events.unit}")
     return t * many // one, x, y, p
 
 

@@ -42,7 +42,7 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
     """Return all files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
-        raise refused(path, "has .db3 and .mcap files", "name the one that is meant")
+        raise refused(path, "has .db3 and .mcap files", "name one of the files")
     names = sorted(found[".db3"] or found[".mcap"], key=_natural)
     full = [name for name in names if name.stat().st_size]
     if not full:

@@ -37,7 +37,7 @@ class SqliteStorage(Storage):
                 rows = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
-            raise refused(path, f"is an SQLite file, but no bag that can be read: {error}") from None
+            raise refused(path, f"is an SQLite file, but not a readable bag: {error}") from None
 
         self._names = {number: name for number, name, _, _ in rows}
         self.topics = {name: full_type(kind) for _, name, kind, form in rows if form in ("cdr", "")}
