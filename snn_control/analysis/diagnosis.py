@@ -217,7 +217,7 @@ def _percent(share: float) -> str:
 
 
 def _more(share: float) -> str:
-    """Return the fix that takes a membrane from this share of the way to the threshold, with its factor."""
+    """Return the fix for a membrane that reaches this share of the way to the threshold: the factor of its drive."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 

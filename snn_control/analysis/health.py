@@ -230,7 +230,7 @@ def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Return the lengths of the ways between the points at which a command (ticks,) reverses by more than ``least``."""
+    """Return the distances between the turning points at which a command (ticks,) reverses by more than ``least``."""
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]

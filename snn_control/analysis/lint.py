@@ -101,7 +101,7 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of inputs and outputs on topics: a fault would not stop the robot, or would stop it without a cause."""
+    """Warn of inputs and outputs whose fault would not stop the robot, or that would stop it without a fault."""
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
         if topic is None:

@@ -293,7 +293,7 @@ class Bound:
 
     @property
     def tuned(self) -> np.ndarray:
-        """(tunable,) float64: a copy of the values of the tunable parameters in the last tick."""
+        """Copy of the values of the tunable parameters in the last tick, (tunable,) float64."""
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:

@@ -37,7 +37,7 @@ _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn about a kind of problem, ``what``, once in this process: it is the same for all functions."""
+    """Warn only once in this process about a kind of problem, ``what``, as it is the same for all functions."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)

@@ -22,7 +22,7 @@ UNIT = np.float32(2.0**-24)
 
 
 def operation_number(name: str) -> int:
-    """Return a 32-bit number, derived from ``name`` alone, that makes its random numbers different from others."""
+    """Return a 32-bit number derived from ``name``, so that the random numbers of this name differ from others."""
     return zlib.crc32(name.encode())
 
 

@@ -55,7 +55,7 @@ class Events:
 
     @property
     def ns(self) -> np.ndarray:
-        """(n,) int64, t in nanoseconds."""
+        """Times in nanoseconds, (n,) int64."""
         return self.t * NANOSECONDS[self.unit]
 
     @classmethod

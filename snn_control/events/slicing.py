@@ -116,7 +116,7 @@ class Slicer:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """Yield the chunks with the time of the run in place of the sensor's: ns since the start of tick 0."""
+        """Yield the chunks with times of the run instead of the sensor's: ns since the start of tick 0."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")

@@ -205,7 +205,7 @@ def numbered(record: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_record(record: Path) -> Iterator[Path]:
-    """Enter a context with the first of `numbered` of which no file exists yet; raises OSError.
+    """Reserve the first free name of `numbered` during this context; raises OSError.
 
     All files of the record are created at once, empty, so that no other process takes the name. At the end, files that
     are still empty are removed.

@@ -164,7 +164,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Return the number of decimals with which times [s] at this distance have different texts."""
+    """Return the number of decimals for times [s], so that times this far apart have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 

@@ -196,7 +196,7 @@ class Builder:
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """Return the words of a spike list: the newest, or with ``delay`` [steps] the list that arrives now."""
+        """Return the kernel operands for a spike list: the newest, or with ``delay`` [steps] the one arriving now."""
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
@@ -206,11 +206,11 @@ class Builder:
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """Return the words of a graded vector without a delay line."""
+        """Return the kernel operands for a graded vector without a delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
-        """Return the words of a graded vector that arrives now, after ``delay`` steps."""
+        """Return the kernel operands for a graded vector that arrives now, after ``delay`` steps."""
         words = self.vector(node.signal) | {"stride": node.stride}
         if delay == 0:
             return words
@@ -300,7 +300,7 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """Return the words of a row of spiking neurons, from the flags to the refractory period."""
+        """Return the kernel operands for spiking neurons, from the flags to the refractory period."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:

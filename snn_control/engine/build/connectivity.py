@@ -58,7 +58,7 @@ class Rows:
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write the synapses as (k, 2) uint32: targets, ascending within a row, and their words."""
+        """Write the synapses as (k, 2) uint32: (target, word), with ascending targets in a row."""
         if self.pre is None:
             synapses[:, 0] = self.post
             for first, stop in chunks(self.size):
@@ -131,7 +131,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Return rows, weights and shape without synapses that are 0 in float32: these would only count as operations."""
+    """Return rows, weights and shape without synapses of weight 0 in float32, which would only count as operations."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))

@@ -116,7 +116,7 @@ def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
 
 
 def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
-    """Return the words of a row that map events to cells of a grid over the sensor; ``n``: number of cells."""
+    """Return the kernel operands that map events to cells of a grid over the sensor; ``n``: number of cells."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows) = spec.size, encoder.grid
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)

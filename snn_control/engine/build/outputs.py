@@ -22,7 +22,7 @@ def terms_of(output: coding.Output) -> tuple[Any, ...]:
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Return population -> number of its newest spike lists or graded vectors that decoders read."""
+    """Return how many newest spike lists or graded vectors decoders read, for each population."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):

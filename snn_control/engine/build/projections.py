@@ -58,7 +58,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """Emit y += x W for a graded vector x."""
+    """Emit the operation y += x W: a graded vector times a weight matrix."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -81,7 +81,7 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one projection, which adds to ``y`` in each step; ``source``: the words of its source."""
+    """The delivery of one projection, which adds to ``y`` in each step; ``source``: kernel operands of its source."""
 
     b: Builder
     index: int
@@ -257,7 +257,7 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Return rows with targets in a line of vectors, one vector for each further step of delay, and their number."""
+    """Return rows with targets in a line of vectors, one for each extra step of delay, and the number of vectors."""
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")

@@ -29,7 +29,7 @@ class Plastic:
 
     title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
     weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : words of its source, as deliveries have them
+    source : kernel operands of its source, as deliveries have them
     pointers, rows : for sparse synapses, otherwise None: row pointers uint32 (n_pre + 1,), and the connectivity
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
@@ -57,7 +57,7 @@ class Plastic:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
     def words(self) -> Words:
-        """Return the words that all rules of snn_control have."""
+        """Return the kernel operands that all rules of snn_control have."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
@@ -65,7 +65,7 @@ class Plastic:
         return own | self.source
 
     def fired(self) -> Words:
-        """Return the words of the newest spike list of the postsynaptic population."""
+        """Return the kernel operands for the newest spike list of the postsynaptic population."""
         return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
@@ -99,7 +99,7 @@ def keep_weights(
 
     shape : shape of float32 weights, or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
     fill : function that writes the weights into an array
-    source : words of the projection's source
+    source : kernel operands of the projection's source
     """
     lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
@@ -162,7 +162,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Return the words of sparse synapses: row pointers, and incoming synapses of each target as {synapse, pre}."""
+    """Return the kernel operands for sparse synapses: row pointers, and incoming {synapse, pre} of each target."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}

@@ -60,8 +60,8 @@ def region(
 ):
     """Keep the events in a rectangle.
 
-    first : 1: this is the first filter; it reads all events of the slot, and counts those inside and outside the frame.
-        0: it reads the list
+    first : 1 for the first filter, which reads all events of the slot and counts those inside and outside the frame; 0:
+        the filter reads the list
     """
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
@@ -119,7 +119,7 @@ def cell_of(events, p, apart, k):
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Return whether a pixel may fire now, and set its time if so; by a select, as a branch would be unpredictable."""
+    """Return whether a pixel may fire now, and set its time if so. No branch is used: it would be unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then

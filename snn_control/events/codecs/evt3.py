@@ -106,7 +106,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Take the low time; returns STOP if the following events are not before ``until``."""
+    """Store the low time; returns STOP instead if the events after it are not before ``until``."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:

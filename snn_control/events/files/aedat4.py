@@ -58,7 +58,7 @@ def _check_header(path: Path | str) -> None:
 class Aedat4Recording(Recording):
     """One stream of events of an AEDAT4 file; frames and inertial data are ignored.
 
-    The file's streams of events are the topics, by number. External edges in streams of triggers are its triggers.
+    Streams of events are the topics, by number. External edges in streams of triggers are the triggers.
     """
 
     encoding = "aedat4"

@@ -117,7 +117,7 @@ class EventsReader(MessageReader):
         return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
-        """Write the events as far as the columns have room; returns the number of events, or a negative code."""
+        """Write the events to the columns as far as there is room; returns the number of events, or a negative code."""
         parse = packets.parse_events if self.encoding == CLOUD_TYPE else packets.parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
         arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)

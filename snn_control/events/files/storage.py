@@ -36,7 +36,7 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Return the largest plausible unpacked size of ``packed`` bytes; a larger size is meant to fill memory."""
+    """Return the largest plausible unpacked size of ``packed`` bytes; larger ones are meant to fill memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
