@@ -1,6 +1,7 @@
 """``python -m tools.prose [FILE ...]``: check the language of README, docs and docstrings.
 
-The rules of CONTRIBUTING.md are checks of proselint; some of its own are used too. Code is not read: blocks, ``literals``, links' targets.
+The rules of CONTRIBUTING.md are checks of proselint; some of its own are used too. Code is not read: blocks,
+``literals``, links' targets.
 Prints ``path:line: rule: text`` for each finding; exit code 1 if there is one.
 """
 
