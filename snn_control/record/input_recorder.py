@@ -185,7 +185,7 @@ class InputLogRecorder(CompiledPort):
     def kept(self) -> str:
         """How much is kept, in words."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
-        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:.3g} s"
+        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:,.0f} s"
         return f"{lasts}, and {counted(events, 'event')} of each camera" if self._events else lasts
 
     @property

@@ -52,13 +52,13 @@ def number(value: Any, digits: int = 3) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and abs(value) < 1_000_000:
-        return f"{value:,}".replace(",", "\u202f")
+        return f"{value:,}"
     if isinstance(value, int | float):
         for scale, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
             if abs(value) >= scale:
                 return f"{value / scale:.{digits}g}{prefix}"
         if abs(value) >= 10**digits:
-            return f"{value:,.0f}".replace(",", "\u202f")
+            return f"{value:,.0f}"
         return f"{value:.{digits}g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{label(str(key))} {number(item)}" for key, item in value.items())

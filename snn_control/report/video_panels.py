@@ -57,7 +57,6 @@ def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size
     """Write text. ``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
     from PIL import ImageDraw
 
-    text = text.replace("\u202f", " ")  # not in this typeface
     ImageDraw.Draw(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
 

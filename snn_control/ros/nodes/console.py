@@ -10,6 +10,7 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from ...engine.kernels import guard as guard_words
 from ...engine.slots import AGE
+from ...errors import counted
 from .diagnostics import describe_causes, guard_reason
 
 __all__ = ["Console"]
@@ -58,7 +59,7 @@ class Console:
             self._told += new
             errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""
             causes = "; ".join(describe_causes(fault.causes, fault.invalid, fault.stopped) for fault in newest)
-            log.warning(f"{new} fault(s): {errors or causes}")
+            log.warning(f"{counted(new, 'fault')}: {errors or causes}")
         ended = [fault for fault in newest if fault.end >= 0 and fault.begin != self._over]
         for fault in ended:
             self._over = fault.begin

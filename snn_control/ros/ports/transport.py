@@ -96,7 +96,9 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
             rtps.remove(users)
     if profiles.find("transport_descriptors") is None:
         profiles.insert(0, ET.Element("transport_descriptors"))
-    _child(profiles, "transport_descriptors").append(ET.fromstring(DESCRIPTOR))
+    descriptors = _child(profiles, "transport_descriptors")
+    if all(one.findtext("transport_id") != NAME for one in descriptors):  # a process of ours hands its profile on
+        descriptors.append(ET.fromstring(DESCRIPTOR))
     return changed
 
 
