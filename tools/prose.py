@@ -34,7 +34,7 @@ RULES = {
     "of": (r"(?:^|(?<=[.!?:] ))Of [a-z][^.?]*[.?]", "begin with the subject"),
     "what": (r"(?:^|(?<=[.!?] ))What [a-z][^.?]*\.", "begin with the subject; 'what' asks"),
     "that": (r"(?:^|(?<=[.!?] ))That [a-z][^.?]* (?:is|are) [^.?]*\.(?= |$)", "begin with the subject"),
-    "history": (r"\b(?:formerly|no longer|used to be|has been tried|in the past|(?:former|earlier|previous) version)\b",
+    "history": (r"\b(?:formerly|no longer|used to be|has been tried|(?:former|earlier|previous) version)\b",
                 "describe the present state"),
 }  # fmt: skip
 

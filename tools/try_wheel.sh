@@ -14,5 +14,5 @@ cd "$folder"
 unset PYTHONPATH
 export AMENT_PREFIX_PATH="$folder/venv"
 "$folder/venv/bin/snn_control" run cartpole --env CartPole-v1 --episodes 2
-"$folder/venv/bin/python" -m pytest -q -n 2 -m "not timed" tests/network tests/nef tests/plasticity tests/test_batch.py \
-    tests/test_controller.py tests/test_model.py tests/test_spaces.py tests/test_one_tick.py
+"$folder/venv/bin/python" -m pytest -q -n 2 -m "not timed" tests/network tests/plasticity tests/test_batch.py \
+    tests/test_controller.py tests/test_spaces.py tests/test_one_tick.py --ignore tests/plasticity/test_docs.py
