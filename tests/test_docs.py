@@ -163,8 +163,8 @@ def test_the_checker_of_language_finds_what_each_rule_forbids(tmp_path, monkeypa
         "but for": "All is there but for one.", "told": "The user is told.", "over": "The episode is over.",
         "coming": "It counts in the coming tick.", "in the mean": "It takes 3 s in the mean.",
         "has against": "Say what it has against it.", "of": "Of all neurons two fire.",
-        "what": "What fires is counted.", "that": "That it fires is counted.", "history": "It no longer fires.",
-        "long": "word " * 40 + ".",
+        "what": "What fires is counted.", "that": "That it fires is counted.", "history": "It formerly fired.",
+        "long": "word " * 41 + ".",
     }  # fmt: skip
     page = tmp_path / "page.md"
     for rule, text in wrong.items():

@@ -49,7 +49,7 @@ class EventLandingEnv(World):
 
     A quadrotor of 0.5 kg hovers at 2 to 4 m over a textured floor. Its attitude, and its place over the ground, are
     controlled already; the action is its thrust. Nothing measures height or speed. The only cue is that the texture
-    spreads, at a rate of speed / height, the divergence of its optical flow. One step is 5 ms.
+    spreads: the divergence of its optical flow is speed / height. One step is 5 ms.
 
     ========== ==========================  ===================================================================
     Action     ``Box(-5, 5, (1,))``        float32, wanted upward acceleration, relative to hover [m/s2]; clipped

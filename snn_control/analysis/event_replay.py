@@ -169,9 +169,9 @@ def replay(
     progress : called with the index of each tick
     input_log : recorder of this controller for the inputs of each tick
 
-    Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the command was the safe one, ``tick_events`` and
-    ``tick_dropped`` (ticks,), ``late_ticks`` () number of ticks that started more than a period too late,
-    ``loop_seconds`` () from the first tick on, and the spikes as in `ActivityRecorder.arrays`: the newest 2,000,000.
+    Returns ``command`` (ticks, outputs); ``safe`` (ticks,), whether the command was the safe one; ``tick_events`` and
+    ``tick_dropped`` (ticks,); ``late_ticks`` (), number of ticks that started more than a period too late;
+    ``loop_seconds`` () from the first tick on; and the newest 2,000,000 spikes as in `ActivityRecorder.arrays`.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
     controller.observers = [recorder] if input_log is None else [recorder, input_log]

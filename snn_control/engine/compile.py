@@ -1,11 +1,10 @@
 """Compile a function to a C callback once, and never run outdated code.
 
 numba's cache uses the modification time of the file that a function is in, so it misses edits in files whose functions
-were inlined. Code is therefore kept in a folder (`code_cache`) whose name is a digest of the function's module, of
-were inlined. Code is therefore kept in a folder (`code_cache`) whose name is a digest of the function's module, of
-every module of functions that it uses, and of what those import from their own package or from this one (constants are
-compiled in as well). `compilations` records for tests what was compiled and what came from the cache. Any thread may
-compile, but only one at a time, and code is never moved or freed.
+were inlined. Code is therefore kept in a folder (`code_cache`) named by a digest. The digest covers the function's
+module, every module of functions that it uses, and their imports from their own package or from this one, since
+constants are compiled in as well. `compilations` records for tests what was compiled and what came from the cache. Any
+thread may compile, but only one at a time, and code is never moved or freed.
 
 A callback is kept as machine code, which is loaded in a millisecond. numba takes 0.3 s to initialise for the first
 function of a process, even if that is in numba's own cache.
