@@ -1,1 +1,1 @@
-"""Measurements: ``python -m benchmarks [NAME ...]``. Speeds are ratios within one interleaved run."""
+"""Measurements: ``python -m benchmarks [NAME ...]``. Compare speeds only as ratios within one interleaved run."""

@@ -1,8 +1,8 @@
 """An arm with an unknown load: online learning here and in nengo, compared with PD and PID.
 
-The arm, its path and its loads are those of ``sim_worlds:ArmUnknownLoad-v0``. Both networks get the same encoders,
-gains and biases of 1,000 LIF, the same PD torques, learning rate and filters. The root mean square of the joint error
-[rad] is that from 40 s to 50 s, the time is that of the process for the first 40 s, world included.
+The arm, its path and its loads are those of ``sim_worlds:ArmUnknownLoad-v0``. Both networks have the same encoders,
+gains and biases of 1,000 LIF neurons, the same PD torques, learning rate and filters. The root mean square of the joint
+error [rad] is measured from 40 s to 50 s, the CPU time of the process over the first 40 s, including the world.
 
 ``python -m benchmarks arm``; the row of nengo needs ``pip install nengo``, which is no dependency.
 """
@@ -35,7 +35,8 @@ START = {name: start for name, (start, _) in arm.PARAMETERS.items()}
 
 
 def nengos(seed: int) -> Choose:
-    """Choose torques by nengo's PES on the ensemble of the recipe ``arm``; nengo is stepped with the arm."""
+    """Make a function that chooses torques by nengo's PES on the ensemble of the recipe ``arm``; nengo is stepped with
+    the arm."""
     import nengo
 
     tuning = arm.ensemble(seed).tuning
@@ -79,7 +80,7 @@ def classical(kind: type) -> Callable[[int], Choose]:
 
 
 def episode(choose: Choose, load: float, seed: int) -> dict[str, Any]:
-    """Errors [rad], also the root mean square of each second, and CPU time [s] of an episode."""
+    """Return the rms error [rad], also for each second, and the CPU time [s] of an episode."""
     world = gymnasium.make(WORLD, load=load, disable_env_checker=True)
     observation, _ = world.reset(seed=seed)
     begun, seconds, over, errors = time.process_time(), 0.0, False, []
@@ -94,7 +95,7 @@ def episode(choose: Choose, load: float, seed: int) -> dict[str, Any]:
 
 
 def draw(figures: dict[str, Any], path: str) -> None:
-    """Errors over time, root mean square of all episodes."""
+    """Draw the errors over time, root mean square of all episodes."""
     import matplotlib
 
     matplotlib.use("Agg")

@@ -1,8 +1,9 @@
 """Build of a big network: 100,000 neurons, 10 million synapses, from a description to a controller that ticks.
 
-Three ways to give the synapses: drawn for each presynaptic neuron, drawn for each postsynaptic one, and as unsorted
-int64 index arrays with float32 weights. Each is built in a process of its own, whose peak of resident memory counts:
-Python, NumPy, numba and the given arrays are in it. The first process also compiles the kernels and is not counted.
+The synapses are given in three ways: drawn for each presynaptic neuron, drawn for each postsynaptic one, and as
+unsorted int64 index arrays with float32 weights. Each network is built in a process of its own. The peak of its
+resident memory includes Python, NumPy, numba and the given arrays. The first process also compiles the kernels and is
+not counted.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ SECONDS_BAR, BYTES_BAR = 5.0, 500e6
 
 
 def synapses(way: str, n: int) -> tuple[Connector, Any]:
-    """The connector, and its weights."""
+    """Return the connector and its weights."""
     if way != "arrays":
         connector = FixedOutdegree if way == "fixed_outdegree" else FixedIndegree
         return connector(DEGREE, seed=1), Normal(0.0, 0.02, seed=2)
@@ -52,13 +53,13 @@ def synapses(way: str, n: int) -> tuple[Connector, Any]:
 
 
 def peak() -> int:
-    """Peak of the resident memory of this program [bytes]: ru_maxrss would count the parent before it became this."""
+    """Return the peak of this program's resident memory [bytes]; ru_maxrss would include the parent before the exec."""
     line = next(s for s in Path("/proc/self/status").read_text().splitlines() if s.startswith("VmHWM"))
     return 1024 * int(line.split()[1])
 
 
 def measure(way: str, n: int = NEURONS) -> dict[str, Any]:
-    """Build in this process: seconds from the description to the first tick, and memory."""
+    """Build in this process; return the seconds from the description to the first tick, and the memory."""
     connector, weights = synapses(way, n)
     before, begin = peak(), time.perf_counter()
     network = Network(
@@ -81,7 +82,7 @@ def measure(way: str, n: int = NEURONS) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks build", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one run a way instead of three")
+    parser.add_argument("--quick", action="store_true", help="one run of each way instead of three")
     options = parser.parse_args(arguments)
     Process("build", WAYS[-1]).result(300)  # compiles
     found: dict[str, Any] = {}

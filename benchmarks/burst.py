@@ -1,9 +1,10 @@
 """A burst of 50 events a microsecond for 2 s into the port of a running 1 kHz controller, in the same process.
 
-EVT3 packets of 1 ms and 50,000 events of a 1280x720 sensor, pooled to 32x32x2, 2,048 LIF neurons, one command. A thread
-of Python pushes them into a `PacketQueue`; only their time words are rewritten. The same loop runs without the
-burst, in interleaved pairs, each in a process of its own. Required: no more missed ticks than without it and 1 % of the
-ticks; every event given, dropped, out of the frame or in a refused packet; the first tick after the burst on time.
+EVT3 packets of 1 ms have 50,000 events of a 1280x720 sensor; the controller pools them to 32x32x2, with 2,048 LIF
+neurons and one command. A Python thread pushes the packets into a `PacketQueue` and rewrites only their time words. The
+same loop runs without the burst, in interleaved pairs, each in a process of its own. Required: no more missed ticks
+than without the burst plus 1 % of the ticks; every event is given, dropped, out of the frame or in a refused packet;
+the first tick after the burst is on time.
 """
 
 from __future__ import annotations
@@ -33,16 +34,16 @@ from .processes import NO_FIFO, Process, exit_code, fifo_granted, steal, stolen,
 
 PERIOD_NS, PRIORITY = 1_000_000, 80
 WIDTH, HEIGHT, GRID, CAPACITY = 1280, 720, (32, 32), 16384
-QUIET, BURST = 0.5, 2.0  # s before and after; of the burst
+QUIET, BURST = 0.5, 2.0  # s before and after the burst; length of the burst [s]
 PAIRS, ALLOWED = 5, 0.01
 QUANTILES = ("p50", "p99", "max")
-SINGLES, MASKS, BITS = 22, 7, 4  # words of a microsecond: events of their own, and masks of so many
+SINGLES, MASKS, BITS = 22, 7, 4  # in a microsecond: single events, masks, and events in each mask
 EVENTS_US, PACKET_US = SINGLES + MASKS * BITS, 1000
 EVENTS = EVENTS_US * PACKET_US
 
 
 class Packet:
-    """A packet of 1 ms whose time can be set: 1000 rows of EVT3 words, one a microsecond."""
+    """A packet of 1 ms whose time can be set: 1000 rows of EVT3 words, one for each microsecond."""
 
     def __init__(self, seed: int = 0) -> None:
         r = np.random.default_rng(seed)
@@ -63,7 +64,7 @@ class Packet:
         self.words = np.ascontiguousarray(np.concatenate(rows, axis=1), np.uint16)
 
     def at(self, t: int) -> np.ndarray:
-        """The words, with times from ``t`` [us] on; valid until the next call."""
+        """Return the words, with times from ``t`` [us] on; valid until the next call."""
         times = t + np.arange(PACKET_US)
         self.words[:, 0] = 0x8000 | times >> 12 & 0xFFF
         self.words[:, 1] = 0x6000 | times & 0xFFF
@@ -71,7 +72,7 @@ class Packet:
 
 
 def controller() -> Controller:
-    """1280x720 pooled to 32x32x2, a LIF neuron each, one command."""
+    """Make a controller: 1280x720 pixels pooled to 32x32x2, a LIF neuron for each cell, one command."""
     cells = 2 * GRID[0] * GRID[1]
     camera = EventsInput("camera", size=(WIDTH, HEIGHT), encoder=PoolEncoder(GRID, "split"), capacity=CAPACITY)
     seen = Population("seen", cells, LIF(tau_mem=0.01))
@@ -82,7 +83,8 @@ def controller() -> Controller:
 
 
 def push_burst(queue: PacketQueue, seconds: float, packets: Sequence[Packet]) -> dict[str, int]:
-    """Push a packet each millisecond, on absolute times; returns the number, the refused, and the last time."""
+    """Push a packet each millisecond, on absolute times; returns the number of packets, of refused ones, and the last
+    time."""
     n, refused, begin = round(seconds * 1e6 / PACKET_US), 0, time.monotonic_ns()
     for k in range(n):
         time.sleep(max(begin + k * PACKET_US * 1000 - time.monotonic_ns(), 0) * 1e-9)
@@ -142,7 +144,7 @@ def all_counted(found: dict[str, Any]) -> bool:
 
 
 def judge(pairs: list[dict[str, dict[str, Any]]]) -> tuple[bool, str]:
-    """Whether the requirements hold over all pairs, and why not."""
+    """Return whether the requirements hold over all pairs, and why not."""
     burst, plain = [pair["burst"] for pair in pairs], [pair["without"] for pair in pairs]
     allowed = sum(one["missed"] for one in plain) + ALLOWED * sum(one["ticks"] for one in burst)
     faults = []
@@ -177,7 +179,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks burst", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one pair")
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="of the loop")
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="CPU of the loop")
     options = parser.parse_args(arguments)
     n, before, found = 1 if options.quick else options.pairs, steal(), {}
     priorities = [PRIORITY, 0] if fifo_granted(PRIORITY) else [0]
@@ -193,9 +195,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         show(name, pairs)
         passed, why = judge(pairs)
         found[name] = {"pairs": pairs, "passed": passed if priority else None, "why": why}
-        print(
-            f"  {verdict(found[name]['passed'], why)}"
-        )  # at ordinary priority it is the machine's other work that tells
+        print(f"  {verdict(found[name]['passed'], why)}")  # at ordinary priority the other load of the machine decides
     found["stolen_percent"] = stolen(before)
     print(f"the hypervisor took {found['stolen_percent']:.1f} % of the time")
     return found | {"passed": found[f"SCHED_FIFO {PRIORITY}"]["passed"] if PRIORITY in priorities else None}
@@ -203,7 +203,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["role"]:
-        wanted = int(sys.argv[3])  # at ordinary priority the loop goes where there is room
+        wanted = int(sys.argv[3])  # at ordinary priority the loop is not pinned to a CPU
         print(json.dumps(run(float(sys.argv[2]), wanted, int(sys.argv[4]) if wanted else None)))
     else:
         sys.exit(exit_code(main()))

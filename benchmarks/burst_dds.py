@@ -1,9 +1,10 @@
 """A burst of an event camera over DDS: 50 events a microsecond for 2 s, sent by another process at full speed.
 
-A controller ticks at 1 kHz behind the ports of the controller node; EVT3 packets of 1 ms, 50,000 events, 134 kB, come
-from a second process that publishes the next one as soon as the last one is out. Three times: 2 s without, 2 s with
-the burst. Every event that was sent is given to a tick, dropped beyond the capacity, out of the frame, or in a packet
-whose number is missing; the loop misses no more ticks than without, plus 1 %; the first tick after it is on time.
+A controller ticks at 1 kHz behind the ports of the controller node. A second process publishes EVT3 packets of 1 ms
+(50,000 events, 134 kB), each as soon as the last one is sent. There are three rounds, each with 2 s without and 2 s
+with the burst. Required: every event sent is given to a tick, dropped beyond the capacity, out of the frame, or in a
+packet whose number is missing; the loop misses no more ticks than without the burst, plus 1 %; the first tick after it
+is on time.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ from .processes import DOMAIN, NO_FIFO, ROOT, exit_code, fifo_granted, steal, st
 PERIOD = 1e-3
 ROUNDS, SECONDS = 3, 2.0
 TOPIC, KIND = "camera/events", "event_camera_msgs/msg/EventPacket"
-WARM_UP = 20  # packets: what a first message of this size makes DDS allocate is no part of the burst
+WARM_UP = 20  # packets, so that DDS allocates memory for messages of this size before the burst
 
 
 def controller_file() -> dict[str, Any]:
-    """A camera pooled to 32x32x2, a readout of its sum."""
+    """Return a controller file: a camera pooled to 32x32x2, and a readout of its sum."""
     encoder = {"type": "pool", "grid": [32, 32], "on_weight": 0.01, "off_weight": 0.01}
     return {
         "version": 1,
@@ -51,7 +52,7 @@ def controller_file() -> dict[str, Any]:
 
 
 class Packets:
-    """Serialized packets one after the other, on one clock."""
+    """Serialized packets, one after the other, on one clock."""
 
     def __init__(self) -> None:
         self._packets = [Packet(seed) for seed in range(4)]
@@ -80,7 +81,7 @@ def use_interfaces() -> str:
 
 
 def send() -> None:
-    """For each line on stdin: warm up, or send a burst of the given seconds; prints what was sent."""
+    """For each line on stdin, warm up or send a burst of the given seconds; print what was sent."""
     import rclpy
     from rclpy.qos import QoSProfile, ReliabilityPolicy
 
@@ -103,14 +104,14 @@ def send() -> None:
             full += 1
         last = time.monotonic_ns()
         time.sleep(0.1)
-        for _ in range(3):  # their numbers show what was lost at the end
+        for _ in range(3):  # their numbers show which packets were lost at the end
             publisher.publish(packets.next(events=False))
             time.sleep(0.02)
         print(json.dumps({"full": full, "last": last, "seq": packets.sent}), flush=True)
 
 
 class Controlled:
-    """The loop of a controller node around its ports, with the header of the input's slot kept for each tick."""
+    """The loop of a controller node around its ports, which records the header of the input's slot in each tick."""
 
     def __init__(self, folder: str) -> None:
         from snn_control.controller import Controller
@@ -147,13 +148,13 @@ class Controlled:
         return self.port.counters() | {"ticks": stats["ticks"], "missed": stats["missed"]}
 
     def during(self, wait: Callable[[], Any]) -> tuple[dict[str, int], Any]:
-        """What was counted while ``wait()`` ran, and what it gave."""
+        """Return the counts while ``wait()`` ran, and its result."""
         before, answer = self.counts(), wait()
         return {key: value - before[key] for key, value in self.counts().items() if key in before}, answer
 
 
 def first_tick_after(controlled: Controlled, last: int) -> float:
-    """Delay with which the first tick that was due after ``last`` [ns] was done [us]."""
+    """Return the delay with which the first tick that was due after ``last`` [ns] was done [us]."""
     _, times, _ = controlled.slots.read()
     period = controlled.period
     deadline = (last // period + 1) * period  # the loop's grid is that of the clock
@@ -161,7 +162,7 @@ def first_tick_after(controlled: Controlled, last: int) -> float:
 
 
 def run(folder: str, rounds: int, seconds: float) -> dict[str, Any]:
-    """Quiet and burst in turns, around one loop."""
+    """Run quiet and burst in turns, around one loop."""
     controlled = Controlled(folder)
     controlled.loop.start()
     sender = subprocess.Popen(
@@ -193,7 +194,7 @@ def run(folder: str, rounds: int, seconds: float) -> dict[str, Any]:
 
 
 def judge(found: dict[str, Any]) -> tuple[bool | None, str]:
-    """Whether the bars are met, None without a verdict, and why."""
+    """Return whether the bars are met (None without a verdict), and why not."""
     wrong = []
     for k, one in enumerate(found["rounds"]):
         burst, quiet = one["burst"], one["quiet"]
@@ -213,7 +214,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks burst_dds", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one round")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each burst")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of each burst")
     options = parser.parse_args(arguments)
     if why := use_interfaces():
         print(f"no event_camera_msgs: {why}")

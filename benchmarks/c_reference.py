@@ -1,4 +1,4 @@
-"""The workloads by hand in C (``step.c``), called through ctypes with pointers that were made before; and the floor."""
+"""The workloads by hand in C (``step.c``), called through ctypes with pointers made in advance; and the floor."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Recurrent(ctypes.Structure):
 
 
 class _Arrays:
-    """Arrays for C, at multiples of 64 bytes: chance addresses would change the layered step by 30 %."""
+    """Arrays for C, at multiples of 64 bytes, because random addresses would change the layered step by 30 %."""
 
     def __init__(self) -> None:
         self.keep: list[np.ndarray] = []
@@ -93,7 +93,7 @@ class Reference(_Arrays):
         return net
 
     def stepper(self) -> Callable[[np.ndarray], int]:
-        """``step(x)``, x (32,) float32 -> how many fired (A: of the last layer)."""
+        """Return ``step(x)``, x (32,) float32, which returns how many neurons fired (A: in the last layer)."""
         function, net, x_at, own = self._step, self._net_at, self._x_at, self.x
 
         def step(x: np.ndarray) -> int:
@@ -103,7 +103,7 @@ class Reference(_Arrays):
         return step
 
     def run(self, table: np.ndarray, steps: int) -> int:
-        """Steps over the rows of a float32 table in one call; all spikes."""
+        """Run steps over the rows of a float32 table in one call; returns the number of all spikes."""
         return self._run(self._net_at, ctypes.c_void_p(table.ctypes.data), len(table), steps)
 
 
@@ -124,13 +124,13 @@ class Floor(_Arrays):
             x, w = np.zeros(INPUTS, np.float32), np.ones((INPUTS, 128), np.float32)
             self._events = self._call("floor_dense", INPUTS, x, w, np.zeros(128, np.float32))
         else:
-            self.count = 20_000  # of the network's own; they stay in the cache
+            self.count = 20_000  # synapses of the network, few enough to stay in the cache
             targets = r.targets.reshape(-1)[: self.count].astype(np.uint32)
             weights = r.weights.reshape(-1)[: self.count]
             self._events = self._call("floor_scatter", self.count, targets, weights, np.zeros(self.n, np.float32))
 
     def _call(self, name: str, *operands: Any) -> Callable[[int], None]:
-        """``call(times)`` of a C function whose last parameter is how often."""
+        """Return ``call(times)`` of a C function whose last parameter is the number of repetitions."""
         function, arguments = getattr(library(), name), []
         for o in operands:
             kind = ctypes.c_float if isinstance(o, float) else ctypes.c_long
@@ -138,7 +138,7 @@ class Floor(_Arrays):
         return lambda times: function(*arguments, ctypes.c_long(times))
 
     def measure(self) -> tuple[float, float]:
-        """ns per neuron, ns per event, in a short run."""
+        """Return ns per neuron and ns per event, from a short run."""
         found = []
         for call, count in ((self._update, self.n), (self._events, self.count)):
             times = max(3, 200_000 // count)

@@ -1,4 +1,4 @@
-"""The additional cost of each way to call a tick from Python, with the shortest possible tick."""
+"""The additional cost of each way to call a tick from Python, measured with the shortest possible tick."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from .engine import undisturbed
 from .processes import exit_code
 
 WIDTH, EVENTS, ROWS = 32, 100, 64
-MOST_US = 10.0  # of Controller.step over the bound call
+MOST_US = 10.0  # most that Controller.step may take more than the bound call
 
 
 def program(events: bool) -> Program:
-    """A leaky integrator that reads 32 numbers, or pooled events as well."""
+    """Build a leaky integrator that reads 32 numbers, and with ``events`` pooled events as well."""
     inputs: list[Any] = [ValueInput("x", size=WIDTH)]
     if events:
         inputs.append(EventsInput("camera", size=(128, 128), encoder=PoolEncoder((16, 16)), capacity=4096))
@@ -35,7 +35,7 @@ def program(events: bool) -> Program:
 
 
 def ways() -> dict[str, tuple[Callable[[], Any], int]]:
-    """Name -> (call, ticks that it runs)."""
+    """Return name -> (call, number of ticks that it runs)."""
     values, camera, batch = Controller(program(False)), Controller(program(True)), Batch(program(False), ROWS)
     rng = np.random.default_rng(0)
     x = rng.normal(size=WIDTH)

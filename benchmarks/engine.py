@@ -1,8 +1,8 @@
-"""Speed of a tick against the same networks by hand in C, interleaved in one process.
+"""Speed of a tick compared with the same networks by hand in C, interleaved in one process.
 
-Workloads A to D (see ``workloads``), dt 1 ms, one thread, a new input vector each step: called from Python (C through
-ctypes, ours through `Bound.stepper`), and in a loop of compiled code. The engine's tick does more than the C step: it
-checks the input, decodes the spikes and guards a command. Only the ratios of one run mean anything.
+Workloads A to D (see ``workloads``), dt 1 ms, one thread, a new input vector in each step. They are called from Python
+(C through ctypes, ours through `Bound.stepper`), and in a loop of compiled code. The engine's tick does more than the C
+step: it checks the input, decodes the spikes and guards a command. Only the ratios within one run are meaningful.
 
 The floor is the least cost of any step, measured in the same run: the shortest loops over the neurons and over the
 synaptic events of a step.
@@ -35,14 +35,15 @@ from .c_reference import Floor, Reference
 from .processes import NO_FIFO, exit_code
 from .workloads import DT, INPUTS, SIZES, TAU_MEM, TAU_SYN, inputs, recurrent, synaptic_layers
 
-#: the most that (a call, a step in the loop) may take, as a share of C
+#: most time that (a call, a step in the loop) may take, relative to C
 BARS = {"A": (0.45, 0.40), "B": (0.90, 0.90), "C": (0.70, 0.70), "D": (0.40, 0.40)}
-#: calls, steps in the loop, of one round
+#: number of calls, and of steps in the loop, in one round
 LENGTHS = {"A": (2000, 20_000), "B": (2000, 10_000), "C": (500, 1000), "D": (60, 80)}
 
 
 def program(workload: str) -> Program:
-    """The workload as a controller whose output are the rates of the last layer, or of the whole network."""
+    """Build the workload as a controller whose outputs are the rates of the last layer, or the rate of the whole
+    network."""
     neuron = CubaLIF(tau_mem=TAU_MEM, tau_syn=TAU_SYN, integration="exponential_euler")
     if workload == "A":
         names = ("x", "first", "second", "last")
@@ -65,7 +66,7 @@ def program(workload: str) -> Program:
 
 
 def run_ticks(tick, table, data, width, inputs_at, rows, steps):
-    """``steps`` ticks in one call, a row of inputs (float64) each."""
+    """Run ``steps`` ticks in one call, with a row of inputs (float64) for each."""
     x = f64(data, width)
     for k in range(steps):
         row = f64(inputs_at + 8 * width * (k % rows), width)
@@ -86,14 +87,14 @@ class Engine:
         return self.bound.stepper("x")
 
     def run(self, table: np.ndarray, steps: int) -> None:
-        """``table``: (rows, 32) float64, the type of the io block."""
+        """Run ``steps`` ticks; ``table`` is (rows, 32) float64, the type of the io block."""
         data, rows = self.bound.address("x.data"), len(table)
         self._run(tick_address(), self.bound.table, data, INPUTS, int(table.ctypes.data), rows, steps)
 
 
 @contextmanager
 def undisturbed() -> Iterator[bool]:
-    """One CPU, and SCHED_FIFO where it is granted; says whether it is."""
+    """Return a context on one CPU, with SCHED_FIFO if it is granted; yields whether it is."""
     cpus = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(cpus)})
     granted = set_fifo(10) == 10
@@ -105,7 +106,7 @@ def undisturbed() -> Iterator[bool]:
 
 
 def calls(step: Callable, rows: list[np.ndarray], n: int) -> float:
-    """Median us of ``n`` calls."""
+    """Return the median time of ``n`` calls [us]."""
     clock = time.perf_counter_ns
     spent = np.empty(n)
     for k in range(n):
@@ -117,14 +118,14 @@ def calls(step: Callable, rows: list[np.ndarray], n: int) -> float:
 
 
 def loop(run: Callable, table: np.ndarray, n: int) -> float:
-    """us per step of ``n`` in one call."""
+    """Return the time per step of ``n`` steps in one call [us]."""
     begin = time.perf_counter_ns()
     run(table, n)
     return (time.perf_counter_ns() - begin) / n / 1e3
 
 
 def measure(workload: str, rounds: int) -> dict[str, Any]:
-    """Medians of interleaved rounds [us per step], and the medians of the rounds' ratios to C."""
+    """Return medians of interleaved rounds [us per step], and the medians of the rounds' ratios to C."""
     reference, engine, floor = Reference(workload), Engine(workload), Floor(workload)
     table = inputs()
     wide = table.astype(np.float64)
@@ -153,7 +154,7 @@ def measure(workload: str, rounds: int) -> dict[str, Any]:
 
 
 def events(workload: str, spikes: list[int], steps: int) -> float:
-    """Synaptic events per step, of A with the products of the input."""
+    """Return the synaptic events per step; for A including the products of the input."""
     if workload == "A":
         fan_out = SIZES[2:]
         return SIZES[0] * SIZES[1] + sum(n * k for n, k in zip(spikes, fan_out, strict=False)) / steps
@@ -161,7 +162,7 @@ def events(workload: str, spikes: list[int], steps: int) -> float:
 
 
 def verdict(workload: str, found: dict[str, Any]) -> bool:
-    """Whether the engine fired about as often as the C code, and kept the bars of its workload."""
+    """Whether the engine fired about as often as the C code, and met the bars of its workload."""
     same = abs(found["spikes"] - found["spikes_c"]) <= max(20, 0.05 * found["spikes_c"])
     return same and all(found["ratio"][way] <= bar for way, bar in zip(("call", "loop"), BARS[workload], strict=True))
 

@@ -1,8 +1,8 @@
-"""The simulated event camera: its speed, a closed loop at 1 kHz on one core, renderers, and how well it is seen with.
+"""The simulated event camera: its speed, a closed loop at 1 kHz on one core, renderers, and scores of a controller.
 
     python -m benchmarks.event_camera
 
-Needs the extra of the worlds. Figures of a closed loop hold the whole step: physics, scene, camera, controller.
+Needs the extra of the worlds. Figures of a closed loop include the whole step: physics, scene, camera, controller.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ VIEW = np.array([0.2, 0.1, 0.3, 0.15, 0.06, 1.2, 0.3, 1.0, 2.0])
 
 @contextlib.contextmanager
 def one_core() -> Iterator[None]:
-    """Everything on one core."""
+    """Return a context in which everything runs on one core."""
     allowed = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {max(allowed)})
     try:
@@ -52,7 +52,7 @@ def one_core() -> Iterator[None]:
 
 
 def shipped_for(size: tuple[int, int], name: str = "pan_tilt") -> Controller:
-    """A shipped controller for a camera of another size."""
+    """Load a shipped controller for a camera of another size."""
     spec = load_spec(shipped(name))
 
     def other(camera: EventsInput) -> EventsInput:
@@ -63,7 +63,7 @@ def shipped_for(size: tuple[int, int], name: str = "pan_tilt") -> Controller:
 
 
 def swings(size: tuple[int, int], n: int) -> list[np.ndarray]:
-    """Pictures of a head that swings at up to 2 rad/s."""
+    """Return pictures of a head that swings at up to 2 rad/s."""
     drawn = AnalyticScene(Pinhole(*size))
     wall = scene.draw_background(np.random.default_rng(0), 0.05)
     drawn.reset(VIEW, wall)
@@ -76,7 +76,7 @@ def swings(size: tuple[int, int], n: int) -> list[np.ndarray]:
 
 
 def camera_speed(size: tuple[int, int], steps: int) -> dict[str, Any]:
-    """Steps of 1 ms with everything on: median [s], pixels and events a second of computing."""
+    """Measure steps of 1 ms with all effects: median [s], pixels and events per second of computing."""
     pictures = swings(size, steps)
     camera = EventCamera(size, "noisy", capacity=1 << 16)
     camera.reset(pictures[0], 1)
@@ -91,7 +91,7 @@ def camera_speed(size: tuple[int, int], steps: int) -> dict[str, Any]:
 
 
 def timed(call: Callable, spent: list[float]) -> Callable:
-    """Do ``call``, and append the CPU time that it took [s]."""
+    """Wrap ``call`` so that the CPU time of each call [s] is appended to ``spent``."""
 
     def measured(*arguments: Any) -> Any:
         start = time.thread_time()
@@ -103,10 +103,10 @@ def timed(call: Callable, spent: list[float]) -> Callable:
 
 
 def closed_loop(size: tuple[int, int], duration: float) -> dict[str, Any]:
-    """The whole step with the noisy camera on one core: mean, p99 [s] and where the time goes.
+    """Measure the whole step with the noisy camera on one core: mean, p99 [s] and the share of each part.
 
-    ``mean`` and ``p99`` are of the clock on the wall; ``core``, ``core_p99`` and the shares are of the time that the
-    core computed for it, which other processes of a busy machine do not lengthen.
+    ``mean`` and ``p99`` are wall time. ``core``, ``core_p99`` and the shares are CPU time of the core, which other
+    processes of a busy machine do not lengthen.
     """
     world: Any = gymnasium.make(WORLD, size=size, camera="noisy", duration=duration).unwrapped
     controller = shipped_for(size)
@@ -138,7 +138,7 @@ def closed_loop(size: tuple[int, int], duration: float) -> dict[str, Any]:
 
 
 def frames_a_second(size: tuple[int, int], egl: bool, n: int) -> float:
-    """Frames of the rendered wall and target in a second of computing, by all threads together."""
+    """Return the frames of the rendered wall and target per second of CPU time of all threads together."""
     drawn = RenderedScene(Pinhole(*size), 1, egl)
     drawn.reset(VIEW, scene.draw_background(np.random.default_rng(0), 0.05))
     times = []
@@ -151,7 +151,7 @@ def frames_a_second(size: tuple[int, int], egl: bool, n: int) -> float:
 
 
 def score(duration: float, **options: Any) -> dict[str, float]:
-    """Tracking error of the shipped controller with a camera that it was not made for [degrees]."""
+    """Return the tracking error of the shipped controller with a camera for which it was not made [degrees]."""
     world: Any = gymnasium.make(WORLD, duration=duration, **options).unwrapped
     controller = shipped_for(options.get("size", (128, 128)))
     errors, lost, events = [], 0.0, 0
@@ -170,7 +170,7 @@ def score(duration: float, **options: Any) -> dict[str, float]:
 
 
 def print_speed(rows: list[dict[str, Any]], loops: list[dict[str, Any]]) -> None:
-    """Two tables."""
+    """Print two tables."""
     print("camera with all effects    step [us]   Mpixel/s   events/s")
     for r in rows:
         name = "x".join(map(str, r["size"]))
@@ -185,7 +185,7 @@ def print_speed(rows: list[dict[str, Any]], loops: list[dict[str, Any]]) -> None
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="benchmarks event_camera", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

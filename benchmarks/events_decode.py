@@ -1,11 +1,11 @@
-"""EVT3 from a file in the page cache to columns t (int64), x, y (uint16), p (uint8): ours against other decoders.
+"""EVT3 from a file in the page cache to columns t (int64), x, y (uint16), p (uint8): ours compared with other decoders.
 
-Three streams of a 1280x720 sensor, synthesized with the statistics of recorded ones: a dense one (about 2.8 bytes an
-event: 64 % of the words single events, 19 % rows, 14 % groups of masks with two events each), a sparse one (about 7:
-time, row and event by turns, the high time said again every 16 us), and one of well filled masks; or a RAW file
-(``--file``). Each other decoder runs in turn with ours in one process; what counts is the median of nine pairs of times
-of the processor, so that others on the machine matter less; time on the wall is printed as well. Decoders that give
-records are charged for making columns of them. Decoders that are not installed are named, and left out.
+There are three streams of a 1280x720 sensor, synthesized with the statistics of recorded ones: a dense one (about 2.8
+bytes an event: 64 % of the words single events, 19 % rows, 14 % groups of masks with two events each), a sparse one
+(about 7 bytes: time, row and event by turns, the high time repeated every 16 us), and one of well filled masks.
+``--file`` uses a RAW file instead. Each other decoder runs in turn with ours in one process. The result is the median
+of nine pairs of CPU times, so that other load on the machine matters less; wall times are printed as well. For decoders
+that give records, the conversion to columns counts too. Decoders that are not installed are named and skipped.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ Decode = Callable[[Path], Columns]
 
 @dataclass(frozen=True)
 class Kind:
-    """Statistics of a stream: means of the time between two times [us], of single events and groups of masks in one
-    time and in one row of it, of groups among these, and of events in a group."""
+    """Statistics of a stream, as means: time between two time words [us]; single events and groups of masks in one
+    time, and in one row of it; share of groups among these; events in a group."""
 
     step: float
     in_time: float
@@ -52,7 +52,7 @@ DENSE, SPARSE, MASKS = Kind(1, 24, 3.6, 0.05, 2.1), Kind(8, 1.05, 1, 0, 1), Kind
 
 
 def stream(kind: Kind, n: int, rng: np.random.Generator) -> tuple[np.ndarray, Events]:
-    """About ``n`` events as the words that a sensor writes, and as columns."""
+    """Make about ``n`` events, as the words that a sensor writes, and as columns."""
     units = int(n / (1 + kind.groups * (kind.in_group - 1)))
     fresh = np.flatnonzero(rng.random(units) < 1 / kind.in_time)
     fresh[0] = 0
@@ -91,7 +91,7 @@ def ours(path: Path) -> Columns:
 
 
 def plain_loop(data, t, x, y, p):
-    """The encoding implemented directly from its table, as a plain loop in compiled Python."""
+    """Decode the encoding directly from its table, as a plain loop in compiled Python."""
     high, low, loops, row, base, polarity, n = 0, 0, 0, 0, 0, 0, 0
     for word in data:
         kind, d = np.int64(word) >> 12, np.int64(word) & 0xFFF
@@ -160,12 +160,12 @@ def by_evt3() -> Decode:
 
 
 def columns_of(events: np.ndarray) -> Columns:
-    """Columns out of an array of records, whose fields are named differently."""
+    """Return the columns of an array of records, whose fields may have other names."""
     names = [(name, "on") if name == "p" and "on" in events.dtype.names else (name, name) for name in "txyp"]
     return tuple(np.ascontiguousarray(events[field], dtype) for (_, field), dtype in zip(names, DTYPES))
 
 
-#: decoder -> how to make it; ImportError where it is not installed
+#: decoder -> function that makes it; raises ImportError if it is not installed
 PEERS: dict[str, Callable[[], Decode]] = {
     "plain loop": lambda: plain, "evutils": by_evutils, "evt3 (Rust)": by_evt3, "faery": by_faery,
     "expelliarmus": by_expelliarmus,
@@ -173,7 +173,7 @@ PEERS: dict[str, Callable[[], Decode]] = {
 
 
 def seconds(decode: Decode, path: Path) -> tuple[float, float]:
-    """Of the processor, and on the wall; the columns are given back in between."""
+    """Return CPU time and wall time; the columns are freed between calls."""
     begin, wall = time.process_time(), time.perf_counter()
     columns = decode(path)
     found = time.process_time() - begin, time.perf_counter() - wall
@@ -182,7 +182,7 @@ def seconds(decode: Decode, path: Path) -> tuple[float, float]:
 
 
 def same(found: Columns, expected: Columns) -> str:
-    """ "" or which columns differ."""
+    """Return "" or which columns differ."""
     if len(found[0]) != len(expected[0]):
         return f"gives {len(found[0])} events of {len(expected[0])}"
     wrong = [name for name, a, b in zip("txyp", found, expected) if not np.array_equal(a, b)]
@@ -190,7 +190,8 @@ def same(found: Columns, expected: Columns) -> str:
 
 
 def compare(path: Path, expected: Columns, pairs: int, skipped: set[str]) -> dict[str, Any]:
-    """Each peer in turn with ours; prints and returns millions of events a second and ours over theirs."""
+    """Run each peer in turn with ours; print and return millions of events a second, and the ratio of ours to
+    theirs."""
     figures = {}
     assert same(ours(path), expected) == ""
     for name, make in PEERS.items():
@@ -200,7 +201,7 @@ def compare(path: Path, expected: Columns, pairs: int, skipped: set[str]) -> dic
         except ImportError:
             skipped.add(name)
             continue
-        except Exception as error:  # theirs, of any kind, at what they do not know
+        except Exception as error:  # other decoders may raise anything for a stream that they do not support
             print(f"{name:>14}   cannot read it: {error}")
             continue
         times = np.array([[seconds(one, path) for one in (ours, theirs)] for _ in range(pairs)])
@@ -223,7 +224,7 @@ def report(name: str, path: Path, expected: Columns, pairs: int, skipped: set[st
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks events_decode", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a million events and three pairs")
-    parser.add_argument("--file", type=Path, help="a RAW file of EVT3 instead, the longer the better")
+    parser.add_argument("--file", type=Path, help="RAW file of EVT3 to decode instead, the longer the better")
     options = parser.parse_args(arguments)
     n, pairs = (1_000_000, 3) if options.quick else (10_000_000, 9)
     found: dict[str, Any] = {}

@@ -1,9 +1,10 @@
-"""Events in the tick: EVT3 decoding and, behind it, region, refractory period and pooling to 32x32x2, against decoding.
+"""Events in the tick: EVT3 decoding with region, refractory period and pooling to 32x32x2, compared with decoding
+alone.
 
-The dense stream of `events_decode` at 1280x720, decoded in slices of 1 ms of its own time into the columns of an events
-input, as a port does; then the operations in front of the steps of a real bound Program, through their addresses. The
-two run in turn in one process: what counts is the median of nine pairs of times of the processor. The operations are
-then timed one by one, in a chain that has them all.
+The dense stream of `events_decode` at 1280x720 is decoded in slices of 1 ms of its own time into the columns of an
+events input, as a port does. Then the operations before the steps of a real bound Program run, through their addresses.
+Both run in turn in one process; the result is the median of nine pairs of CPU times. Then each operation is timed
+alone, in a chain that has them all.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ BAR, CAPACITY, MILLISECOND = 0.45, 1 << 17, 1_000_000
 WHOLE = Region(0, 0, WIDTH, HEIGHT)
 POOL = PoolEncoder((32, 32), "split")
 ENCODERS = (POOL, SurfaceEncoder((32, 32), 0.02, "split"))
-#: what takes events away without thinning them is in front, so that all have something to do
+#: filters that remove few events come first, so that all have events to process
 FILTERS = (
     WHOLE, HotPixels(pixels=[(7, 7)]), Refractory(1e-3), BackgroundActivity(20e-3), Polarity("on"), RateLimit(5e6),
 )  # fmt: skip
@@ -61,7 +62,8 @@ decode_slice = register_jitable(codec("evt3").decode_at)
 
 
 def sweep(state, data, size, columns, slot, first, rows, slices):
-    """Decode all, slice by slice; after each the first ``rows`` operations of a table. Returns the events."""
+    """Decode everything slice by slice, and run the first ``rows`` operations of a table after each slice. Returns the
+    number of events."""
     s, header, at, events = i64(state, words.WORDS), i64(slot, 8), 0, 0
     for _ in range(slices):
         n = decode_slice(state, data + at, size - at, columns)
@@ -74,7 +76,7 @@ def sweep(state, data, size, columns, slot, first, rows, slices):
 
 
 class Stream:
-    """EVT3 words of a dense stream, and over how many slices they go."""
+    """EVT3 words of a dense stream, and the number of slices that they cover."""
 
     def __init__(self, words_of_stream: np.ndarray, events: Events) -> None:
         self.events, self.data = events, np.ascontiguousarray(words_of_stream).view(np.uint8)
@@ -96,7 +98,7 @@ class Chain:
         self.slot = self.bound.array("camera.slot")
 
     def sweep(self, stream: Stream, rows: int) -> int:
-        """All of a stream, with the first ``rows`` operations; returns the events."""
+        """Process a whole stream with the first ``rows`` operations; returns the number of events."""
         state, data = words.new_state(1000, WIDTH, HEIGHT), stream.data
         state[words.UNTIL] = stream.begin + MILLISECOND
         run = compile_function(sweep, "int64(int64,int64,int64,int64,int64,int64,int64,int64)")
@@ -107,14 +109,15 @@ class Chain:
 
 
 def seconds(chain: Chain, stream: Stream, rows: int) -> float:
-    chain.bound.reset()  # or every pixel would have fired at these very times before
+    chain.bound.reset()  # otherwise every pixel would have fired at these times already
     start = time.process_time()
     chain.sweep(stream, rows)
     return time.process_time() - start
 
 
 def by_operation(encoder: Any, stream: Stream) -> dict[str, float]:
-    """Nanoseconds for each event that an operation gets: the median over the slices, from the columns themselves."""
+    """Return the nanoseconds for each event that an operation receives: medians over the slices, from the columns
+    themselves."""
     chain, events = Chain(FILTERS, encoder), stream.events
     array = chain.bound.array
     columns, kept = [array(f"camera.{key}") for key in "txyp"], array("camera.kept")
@@ -138,7 +141,7 @@ def by_operation(encoder: Any, stream: Stream) -> dict[str, float]:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks events_filters", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a million events and three pairs")
-    parser.add_argument("--file", type=Path, help="a dense RAW file of EVT3 instead, of which every ms is taken once")
+    parser.add_argument("--file", type=Path, help="dense RAW file of EVT3 to use instead; each ms is used once")
     options = parser.parse_args(arguments)
     n, pairs = (1_000_000, 3) if options.quick else (5_000_000, 9)
     if options.file:

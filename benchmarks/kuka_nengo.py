@@ -1,8 +1,8 @@
 """The iiwa with 3 kg: the shipped controller, the same network learning from zero here and in nengo, and PID.
 
-Nengo gets the LIF, PD torques, rule, rate and filters of ``kuka``. From zero a network learns in the 40 s of an episode
-alone; ``kuka`` begins with what training taught it. The root mean square of the joint error [rad] is that from 30 s to
-40 s, the time is that of the process for an episode of ``sim_worlds:KukaPayload-v0``, world included.
+Nengo has the LIF neurons, PD torques, rule, rate and filters of ``kuka``. A network from zero learns only in the 40 s
+of an episode; ``kuka`` begins with trained weights. The root mean square of the joint error [rad] is measured from 30 s
+to 40 s, the CPU time of the process over an episode of ``sim_worlds:KukaPayload-v0``, including the world.
 
 ``python -m benchmarks.kuka_nengo``; the row of nengo needs ``pip install nengo``, which is no dependency.
 """
@@ -24,12 +24,12 @@ from snn_control.controller import Controller
 from snn_control.controller_file import ControllerSpec, load_spec
 from snn_control.resources import shipped
 
-SEED, LOAD = 5000, 3.0  # of the first episode; kg
+SEED, LOAD = 5000, 3.0  # seed of the first episode; kg
 Choose = Callable[[dict[str, np.ndarray]], np.ndarray]
 
 
 def from_zero(spec: ControllerSpec) -> ControllerSpec:
-    """The controller without what it has learned."""
+    """Return the controller without its learned weights."""
     net = spec.network
     kept = tuple(one if one.learning is None else replace(one, weights=0.0) for one in net.projections)
     return replace(spec, network=replace(net, projections=kept))
@@ -41,7 +41,8 @@ def ours(spec: ControllerSpec) -> Choose:
 
 
 def nengos(spec: ControllerSpec) -> Choose:
-    """Choose torques by nengo's PES on the granule cells of ``kuka``, from zero; nengo is stepped with the arm."""
+    """Make a function that chooses torques by nengo's PES on the granule cells of ``kuka``, from zero; nengo is stepped
+    with the arm."""
     import nengo
 
     parts = {one.name: one for one in spec.network.populations}
@@ -52,7 +53,7 @@ def nengos(spec: ControllerSpec) -> Choose:
         return np.broadcast_to(between[pre, post].weights, 7)
 
     def encoders(pre: str) -> np.ndarray:
-        """(cells, 7), the weights of the cells, as they are drawn."""
+        """Return (cells, 7), the weights of the cells, as they are drawn."""
         drawn, found = between[pre, "granule"], np.zeros((7, cells.size))
         pointers, post = drawn.connection.rows(7, cells.size)
         found[np.repeat(np.arange(7), np.diff(pointers)), post] = drawn.weights.sample(len(post))
@@ -99,7 +100,7 @@ def pid() -> Choose:
 
 
 def episode(choose: Choose, seed: int) -> tuple[float, float]:
-    """Score [rad] and CPU time [s] of an episode."""
+    """Return score [rad] and CPU time [s] of an episode."""
     world = gymnasium.make("sim_worlds:KukaPayload-v0", load=LOAD, disable_env_checker=True)
     (observation, info), over, begun = world.reset(seed=seed), False, time.process_time()
     while not over:

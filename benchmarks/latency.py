@@ -1,14 +1,14 @@
-"""Latency from the sensor's message to the command's, against C on rcl or a callback of rclpy, in interleaved pairs.
+"""Latency from a sensor's message to the command, compared with C on rcl or a callback of rclpy, in interleaved pairs.
 
-A measuring process (C) publishes numbered JointStates of 12 joints at 1 kHz; a controller ticks at 1 kHz, 0.3 ms after
-the sensor, or with ``--event`` when a message has come, and sends back the number and 11 products. The number's way is
-timed in the measuring process. The product is the controller node as it is started for a robot; the other one is the
-same loop in C, loaded into a Python process, or with ``--rclpy`` the same controller in a callback of an ordinary
-node. Product and C have their loop at SCHED_FIFO 80, DDS at 60 and their memory locked. Only messages that were
-answered have a latency: a subscription that keeps fewer messages loses those that would have waited longest.
+A measuring process (C) publishes numbered JointStates of 12 joints at 1 kHz. A controller ticks at 1 kHz, 0.3 ms after
+the sensor, or with ``--event`` when a message has arrived, and sends back the number and 11 products. The measuring
+process times each number's round trip. The product is the controller node as it is started for a robot. The other
+controller is the same loop in C, loaded into a Python process, or with ``--rclpy`` the same controller in a callback of
+an ordinary node. Product and C have their loop at SCHED_FIFO 80, DDS at 60 and their memory locked. Only messages that
+were answered have a latency: a subscription that keeps fewer messages loses those that would have waited longest.
 
 idle : nothing else runs
-hog  : a Python thread in the controller's process computes and makes garbage all the time
+hog : a Python thread in the controller's process computes and makes garbage all the time
 busy : two processes compute all the time
 """
 
@@ -37,7 +37,7 @@ CONDITIONS = ("idle", "hog", "busy")
 BARS = {"p50": 1.15, "p99": 1.3}  # geometric mean of product / C, in every condition
 BARS_OF_EVENTS = {"p50": 1.05, "p99": 1.1, "p99.9": 1.3}
 BARS_OF_RCLPY = {"p50": 1 / 20}  # in condition hog
-RCLPY_DEPTH = 10  # messages kept by its subscription: the default of ROS 2; its QoS for sensors keeps 5
+RCLPY_DEPTH = 10  # messages kept by its subscription: the default of ROS 2; ROS 2's QoS for sensors keeps 5
 PAIRS, SECONDS = 6, 10.0
 SENSOR, COMMAND = "joint_states", "effort_command"
 JOINTS, PHASE_NS = 12, 300_000
@@ -48,7 +48,7 @@ LIBRARIES = ("rcl", "rcutils", "rmw", "sensor_msgs__rosidl_typesupport_c")
 
 
 def controller_file() -> dict[str, Any]:
-    """The product's controller: the joints held for a tick, the first passed on, the others times -20."""
+    """Return the product's controller: the joints are held for a tick, the first is passed on, the others times -20."""
     topic = {"type": "sensor_msgs/msg/JointState"}
     return {
         "version": 1,
@@ -101,7 +101,7 @@ def _load(folder: str, name: str) -> ctypes.CDLL:
 
 
 def run_c(folder: str, event: bool) -> None:
-    """The C loop until SIGTERM."""
+    """Run the C loop until SIGTERM."""
     function = _load(folder, "controller").controller_run
     function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_int64, ctypes.c_int, ctypes.c_int, ctypes.c_void_p]
     counts = np.zeros(3, np.int64)
@@ -112,7 +112,7 @@ def run_c(folder: str, event: bool) -> None:
 
 
 def run_product(folder: str, event: bool) -> None:
-    """The controller node, with the arguments that the launch files give it, until SIGTERM."""
+    """Run the controller node, with the arguments that the launch files give it, until SIGTERM."""
     from snn_control.ros.nodes.controller_node import ControllerNode
     from snn_control.ros.nodes.launching import command_line, controller
     from snn_control.ros.nodes.process import run_node
@@ -128,7 +128,8 @@ def run_product(folder: str, event: bool) -> None:
 
 
 def run_rclpy(folder: str, depth: int) -> None:
-    """A node as it is often written, until SIGTERM: the controller's step in the callback of the sensor's messages."""
+    """Run a node as it is often written, until SIGTERM: the controller's step is in the callback of the sensor's
+    messages."""
     import rclpy
     from rclpy.executors import ExternalShutdownException
     from rclpy.qos import QoSProfile, ReliabilityPolicy
@@ -152,7 +153,7 @@ def run_rclpy(folder: str, depth: int) -> None:
 
 
 def run_measure(folder: str, seconds: float) -> None:
-    """The measuring program; prints what it found."""
+    """Run the measuring program, and print its results."""
     function = _load(folder, "measure").measure_run
     function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, *[ctypes.c_double] * 3, ctypes.c_void_p, ctypes.c_int64]
     function.argtypes = [*function.argtypes, ctypes.c_void_p]
@@ -185,7 +186,7 @@ def run_measure(folder: str, seconds: float) -> None:
 
 
 def one_run(implementation: str, condition: str, folder: str, seconds: float, more: tuple[Any, ...]) -> dict[str, Any]:
-    """One controller, given also ``more`` arguments, under one condition: times in us."""
+    """Run one controller, with ``more`` arguments, under one condition; returns times [us]."""
     controller = Process("latency", "role", implementation, folder, int(condition == "hog"), *more)
     try:
         with busy(2 if condition == "busy" else 0):
@@ -207,12 +208,12 @@ def other_of(pair: dict[str, Any]) -> str:
 
 
 def ratio(pairs: list[dict[str, Any]], key: str) -> float:
-    """The geometric mean of product / other."""
+    """Return the geometric mean of product / other."""
     return statistics.geometric_mean(pair["product"][key] / pair[other_of(pair)][key] for pair in pairs)
 
 
 def wrong_priorities(found: dict[str, Any]) -> str:
-    """What is wrong with the priorities of a controller's threads; empty if nothing is."""
+    """Describe what is wrong with the priorities of a controller's threads; empty if nothing is."""
     at = found["priorities"]
     if at.get(str(LOOP_PRIORITY), 0) != 1:
         return f"no loop at SCHED_FIFO {LOOP_PRIORITY}"
@@ -220,7 +221,7 @@ def wrong_priorities(found: dict[str, Any]) -> str:
 
 
 def report(condition: str, pairs: list[dict[str, Any]], event: bool) -> dict[str, Any]:
-    """Print one condition's table; its figures."""
+    """Print one condition's table; returns its figures."""
     keys = (*QUANTILES, "fresh_hz", "gap_ms")
     found: dict[str, Any] = {}
     other = other_of(pairs[0])
@@ -239,7 +240,7 @@ def report(condition: str, pairs: list[dict[str, Any]], event: bool) -> dict[str
     print(f"  {condition:5s} ratio   " + "".join(f"{found['ratio'][key]:9.3f}" for key in ("p50", "p99", "p99.9")))
     print(f"        pairs: p50 {single['p50']}, p99 {single['p99']}")
     if not event:
-        phase = PHASE_NS / 1e3  # the sensor's message waits so long for the tick, in both
+        phase = PHASE_NS / 1e3  # time that the sensor's message waits for the tick, in both
         found["beyond_phase"] = statistics.geometric_mean(
             max(p["product"]["p50"] - phase, 1.0) / max(p[other]["p50"] - phase, 1.0) for p in pairs
         )
@@ -251,17 +252,17 @@ def report(condition: str, pairs: list[dict[str, Any]], event: bool) -> dict[str
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks latency", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one pair of 2 s, no verdict")
-    parser.add_argument("--event", action="store_true", help="both are woken by the sensor's messages")
+    parser.add_argument("--event", action="store_true", help="the sensor's messages wake both")
     parser.add_argument(
         "--rclpy",
         nargs="?",
         const=RCLPY_DEPTH,
         type=int,
         metavar="DEPTH",
-        help=f"--event, against a callback of rclpy that keeps DEPTH messages ({RCLPY_DEPTH}), hogged",
+        help=f"with --event and condition hog, against a callback of rclpy that keeps DEPTH messages ({RCLPY_DEPTH})",
     )
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of each measurement")
     parser.add_argument("--conditions", nargs="+", choices=CONDITIONS)
     options = parser.parse_args(arguments)
     if options.rclpy is not None and options.rclpy < 1:
@@ -301,7 +302,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 def judge(found: dict[str, Any], wanted: Sequence[str], bars: dict[str, float]) -> tuple[bool | None, str]:
-    """Whether the bars are met, None without a verdict, and why."""
+    """Return whether the bars are met (None without a verdict), and why not."""
     if not found["fifo"]:
         return None, "SCHED_FIFO is not granted"
     for condition, values in found["conditions"].items():
@@ -322,7 +323,7 @@ def judge(found: dict[str, Any], wanted: Sequence[str], bars: dict[str, float]) 
 
 
 def child(arguments: list[str]) -> None:
-    """``role {c,rclpy,product,measure} FOLDER HOG [--event] [--depth N] [--seconds S]``"""
+    """Run a child process: ``role {c,rclpy,product,measure} FOLDER HOG [--event] [--depth N] [--seconds S]``."""
     parser = argparse.ArgumentParser()
     parser.add_argument("implementation", choices=("c", "rclpy", "product", "measure"))
     parser.add_argument("folder")

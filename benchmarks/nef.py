@@ -1,8 +1,8 @@
-"""The Neural Engineering Framework here against nengo (Bekolay et al. 2014): errors of the same ensembles, and speed.
+"""The Neural Engineering Framework here and in nengo (Bekolay et al. 2014): errors of the same ensembles, and speed.
 
-Both get the same encoders, maximal rates and intercepts, and the same LIF (tau_mem 20 ms, refractory 2 ms), at 1 ms.
-Needs nengo, which is no dependency: ``pip install nengo`` into an environment of its own, then
-``python -m benchmarks.nef``. ``tests/nef`` compares with the figures that this printed with nengo 4.1.0.
+Both have the same encoders, maximal rates and intercepts, and the same LIF (tau_mem 20 ms, refractory 2 ms), at 1 ms.
+Needs nengo, which is no dependency: ``pip install nengo`` into an environment of its own, then ``python -m
+benchmarks.nef``. ``tests/nef`` compares with the figures that this printed with nengo 4.1.0.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEEDS = range(5)
 
 
 def parameters(neurons: int, dimensions: int, seed: int) -> dict[str, np.ndarray]:
-    """What both frameworks get for an ensemble."""
+    """Return the parameters of an ensemble, for both frameworks."""
     r = np.random.default_rng(seed)
     encoders = r.standard_normal((neurons, dimensions))
     return {
@@ -35,21 +35,21 @@ def parameters(neurons: int, dimensions: int, seed: int) -> dict[str, np.ndarray
 
 
 def controller(connections: list[Connection], size: int, readout: Ensemble, function: Any = None) -> Controller:
-    """A controller with one input ``x`` and one output ``u``."""
+    """Make a controller with one input ``x`` and one output ``u``."""
     width = len(np.atleast_1d(function(np.zeros(readout.dimensions)))) if function else readout.dimensions
     output = Output("u", (readout.decoder(TAU, function),), size=width)
     return Controller(build(network(connections), [ValueInput("x", size=size)], [output], dt=DT, period=DT))
 
 
 def run(running: Controller, x: np.ndarray) -> np.ndarray:
-    """(steps, size of u), for x (steps, size of x)."""
+    """Run a controller on x (steps, size of x); returns (steps, size of u)."""
     return np.array([running.step({"x": row})["u"] for row in x])
 
 
 def nengo_run(
     x: np.ndarray, neurons: int, seed: int, function: Any = None, recurrent: float = 0.0, tau_ref: float = 0.002
 ) -> np.ndarray:
-    """x into one ensemble of nengo's, and a function of it out: as `our_run`."""
+    """Feed x into one ensemble of nengo's, and read a function of it; otherwise as `our_run`."""
     import nengo
 
     with nengo.Network(seed=seed) as model:
@@ -70,7 +70,8 @@ def nengo_run(
 
 
 def our_run(x: np.ndarray, neurons: int, seed: int, function: Any = None, recurrent: float = 0.0) -> np.ndarray:
-    """x into one ensemble (an integrator of time constant 1 s, where ``recurrent`` is its synapse), and out."""
+    """Feed x into one ensemble and read it; with ``recurrent``, its synapse, it is an integrator of time constant 1
+    s."""
     a = Ensemble("a", neurons, x.shape[1], seed=seed, **parameters(neurons, x.shape[1], seed))
     connections = [Connection("x", a, transform=recurrent or 1.0, synapse=recurrent)]
     connections += [Connection(a, a, synapse=recurrent)] if recurrent else []
@@ -78,7 +79,7 @@ def our_run(x: np.ndarray, neurons: int, seed: int, function: Any = None, recurr
 
 
 def filtered(y: np.ndarray) -> np.ndarray:
-    """Through the filter of the readout."""
+    """Filter y like the readout."""
     z, found, decay = np.zeros(y.shape[1]), [], math.exp(-DT / TAU)
     for row in y:
         z = decay * z + (1 - decay) * row
@@ -87,12 +88,13 @@ def filtered(y: np.ndarray) -> np.ndarray:
 
 
 def rmse(u: np.ndarray, target: np.ndarray) -> float:
-    """Root mean square error after 0.5 s, at the best lag: frameworks differ in the order of operations in a step."""
+    """Return the rms error after 0.5 s, at the best lag, because frameworks differ in the order of operations in a
+    step."""
     return min(float(np.sqrt(np.mean((u[500:] - target[500 - k : len(target) - k]) ** 2))) for k in range(4))
 
 
 def signal(dimensions: int, seconds: float = 5.0) -> np.ndarray:
-    """Sines of up to 1.3 Hz, within the unit ball."""
+    """Return sines of up to 1.3 Hz, within the unit ball."""
     t = np.arange(round(seconds / DT)) * DT
     f = 0.7 + 0.6 * np.arange(dimensions) / max(1, dimensions - 1)
     return 0.9 / math.sqrt(dimensions) * np.sin(2 * np.pi * f * t[:, None] + np.arange(dimensions))
@@ -108,7 +110,7 @@ CASES: dict[str, tuple[int, int, Callable | None]] = {
 
 
 def errors(simulate: Callable[..., np.ndarray], name: str) -> float:
-    """Root mean square error of a case, mean over the seeds."""
+    """Return the root mean square error of a case, averaged over the seeds."""
     dimensions, neurons, function = CASES[name]
     x = signal(dimensions)
     target = filtered(np.array([function(row) for row in x]) if function else x)
@@ -116,13 +118,14 @@ def errors(simulate: Callable[..., np.ndarray], name: str) -> float:
 
 
 def drift(simulate: Callable[..., np.ndarray]) -> float:
-    """Distance of an integrator of 300 neurons from 0.5, 5.5 s after a ramp of 0.5 s; mean over the seeds."""
+    """Return how far an integrator of 300 neurons is from 0.5, 5.5 s after a ramp of 0.5 s; averaged over the seeds."""
     x = np.where(np.arange(6000) < 500, 1.0, 0.0)[:, None]
     return float(np.mean([abs(simulate(x, 300, s, recurrent=0.1)[-200:].mean() - 0.5) for s in SEEDS]))
 
 
 def speed(neurons: int = 500, steps: int = 1000, rounds: int = 9) -> None:
-    """A communication channel of two ensembles: us per step, interleaved, each as its users run it."""
+    """Print the time per step of a communication channel of two ensembles [us], interleaved, each run as its users run
+    it."""
     import nengo
 
     a, b = (Ensemble(name, neurons, seed=k) for k, name in enumerate("ab"))

@@ -2,10 +2,10 @@
 
     python -m benchmarks.pan_tilt                    the bars: default wall, sinusoid
     python -m benchmarks.pan_tilt --all              the whole table, on the unseen seeds 1 to 5
-    python -m benchmarks.pan_tilt --sweep            tune on seeds 100..., write the gains
+    python -m benchmarks.pan_tilt --sweep            tune on seeds from 100 on, write the gains
 
-Tuning sees episodes of 3 s (2 s count) at 0.3 and 0.8 Hz with the default motion; scores are over 10 s of
-episodes of 11 s. Needs the extras of the worlds, and cma to tune.
+Tuning uses episodes of 3 s (2 s count) at 0.3 and 0.8 Hz with the default motion. Scores are over 10 s of episodes of
+11 s. Needs the extras of the worlds, and cma to tune.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ SCORE_SEEDS = (1, 2, 3, 4, 5)
 TUNE_SEEDS = (100, 101, 102, 103)
 FREQUENCIES = (0.3, 0.8)
 BACKGROUNDS = (0.05, 0.10)
-LOST = math.radians(40.0)  # what an episode counts that is lost early
-#: what is tuned, in the order of the vector: the others stay
+LOST = math.radians(40.0)  # error that counts for an episode that is lost early
+#: tuned gains, in the order of the vector; the others are kept
 TUNED = {
     "CentroidP": ("gain", "tau", "pseudocount"),
     "GatedTracker": ("gain", "feed_forward", "radius", "extra_radius", "alpha", "beta", "pseudocount", "min_excess"),
 }
-#: backgrounds that it is tuned on: the centroid cannot follow anything before the hard one
+#: backgrounds for tuning; the centroid cannot follow anything before the hard one
 TUNE_BACKGROUNDS = {"CentroidP": (0.05,), "GatedTracker": (0.05, 0.10)}
 
 
 class SpikingNetwork:
-    """The shipped controller, called as the baselines are."""
+    """The shipped controller, called like the baselines."""
 
     def __init__(self) -> None:
         self._controller = Controller.load(shipped("pan_tilt"))
@@ -87,14 +87,14 @@ def episode(world: gymnasium.Env, controller: Any, seed: int, abort: bool = Fals
 
 
 def cost(name: str, gains: dict[str, float], worlds: list[gymnasium.Env]) -> float:
-    """Mean of the rms errors of all tuning episodes [degrees]."""
+    """Return the mean of the rms errors of all tuning episodes [degrees]."""
     controller = BASELINES[name](**gains)
     errors = [episode(world, controller, seed, abort=True)["rms_error"] for world in worlds for seed in TUNE_SEEDS]
     return math.degrees(sum(errors) / len(errors))
 
 
 def sweep(name: str, evaluations: int) -> dict[str, float]:
-    """Gains by CMA-ES in their logarithms, from the ones on file."""
+    """Tune gains by CMA-ES in their logarithms, from those in the file."""
     import cma
 
     gains = json.loads(GAINS.read_text())[name]
@@ -124,14 +124,14 @@ def sweep(name: str, evaluations: int) -> dict[str, float]:
 
 
 def write_gains(name: str, gains: dict[str, float]) -> None:
-    """Replace one baseline's gains on file."""
+    """Replace one baseline's gains in the file."""
     on_file = json.loads(GAINS.read_text())
     on_file[name] = gains
     replace_text(GAINS, json.dumps(on_file, indent=2) + "\n")
 
 
 def condition(name: str, options: dict[str, Any]) -> dict[str, Any]:
-    """One controller under one condition: options, and statistics over the seeds [degrees, 1/s]."""
+    """Run one controller under one condition; returns options, and statistics over the seeds [degrees, 1/s]."""
     world = gymnasium.make(WORLD, **options).unwrapped
     controller = SpikingNetwork() if name == "SpikingNetwork" else load(name)
     results = [episode(world, controller, seed) for seed in SCORE_SEEDS]
@@ -149,7 +149,7 @@ def condition(name: str, options: dict[str, Any]) -> dict[str, Any]:
 
 
 def row(r: dict[str, Any]) -> str:
-    """A line of the table."""
+    """Return a line of the table."""
     label = f"{r['controller']:14s} {r['motion']:12s} {r['background']:.2f} {r['frequency']:.1f} {r['contrast']:+.1f}"
     return f"{label} {r['median']:7.2f} {r['worst']:7.2f} {r['lost']:6.2f} {r['roughness']:7.2f} {r['events']:9.0f}"
 
@@ -173,14 +173,14 @@ def verdict(rows: list[dict[str, Any]]) -> bool:
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(
         prog="benchmarks pan_tilt", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--sweep", action="store_true", help="tune the baselines and write their gains")
     parser.add_argument("--all", action="store_true", help="every motion and wall, and a dark disc")
-    parser.add_argument("--quick", action="store_true", help="as without options")
-    parser.add_argument("--only", choices=SCORED, help="one controller")
+    parser.add_argument("--quick", action="store_true", help="no effect: same as without options")
+    parser.add_argument("--only", choices=SCORED, help="only this controller")
     parser.add_argument("--evaluations", type=int, default=150, help="candidates a controller (default 150)")
     parser.add_argument("--jobs", type=int, default=2, help="processes for the table (default 2)")
     options = parser.parse_args(arguments)

@@ -1,11 +1,11 @@
-"""What was trained is what runs: the trainer's own network against the controller file that it wrote.
+"""Check that the trained network is the one that runs: the trainer's own network against the controller file it wrote.
 
-For each way to train, a controller is trained for a few phases and saved. Then the network of the training run, as it
-is stepped when steps are collected (many states of one Program whose constants training writes; for ``adapt`` the
-controller of its loop), acts in new episodes, and controllers loaded from the file get the same observations. Compared
-after each control step, bit by bit: the commands, which neurons fired in which step of the network, and all of the
-state (membranes, currents, traces, learned weights, the guard), but for the count of synaptic operations: a weight that
-was 0 when training began is not counted while it lasts.
+For each way to train, a controller is trained for a few phases and saved. Then the network of the training run acts in
+new episodes. It is stepped as when steps are collected: many states of one Program whose constants training writes, or
+for ``adapt`` the controller of its loop. Controllers loaded from the file get the same observations. After each control
+step the following are compared bit by bit: the commands, which neurons fired in which step of the network, and all of
+the state (membranes, currents, traces, learned weights, the guard). Only the count of synaptic operations is left out,
+because a weight that was 0 when training began is not counted during training.
 
 ``python -m benchmarks parity``
 """
@@ -36,14 +36,14 @@ from snn_control.training.starting_point.file_text import starting_point
 
 from .processes import verdict
 
-STEPS, QUICK = 100_000, 2_000  # control steps of a comparison
-SEED = 2_000_000_000  # of the first episode
+STEPS, QUICK = 100_000, 2_000  # control steps in a comparison
+SEED = 2_000_000_000  # seed of the first episode
 ROWS = 16  # states that are stepped at a time
 PHASES = 3
 
 
 def swing_up(observation: np.ndarray) -> np.ndarray:
-    """A teacher for Pendulum-v1: it shapes the energy until the pole is nearly upright, then it is a PD controller."""
+    """A teacher for Pendulum-v1: energy shaping until the pole is nearly upright, then a PD controller."""
     x, y, speed = observation
     angle, energy = np.arctan2(y, x), speed * speed / 6 + 5 * (x - 1)
     torque = -12 * angle - 2.5 * speed if abs(angle) < 0.6 else -2 * energy * (1 if speed >= 0 else -1)
@@ -52,7 +52,7 @@ def swing_up(observation: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Route:
-    """A way to train, and what is trained in it.
+    """A way to train, and the controller that is trained.
 
     controller : shipped controller file; empty: the one that ``new`` writes for the environment
     """
@@ -85,7 +85,7 @@ ROUTES = {
 
 @dataclass
 class Found:
-    """What a comparison found.
+    """The result of a comparison.
 
     steps, episodes, spikes : how many were compared
     commands, fired, states : control steps in which a command, a spike, or a bit of the state differs
@@ -104,7 +104,7 @@ class Found:
 
 
 class Pair:
-    """A row of what was trained, and a controller from the file; ``row`` is ... where there are no rows."""
+    """A row of the trained network, and a controller from the file; ``row`` is ... if there are no rows."""
 
     def __init__(self, trained: SteppedController, row: Any, loaded: Controller) -> None:
         self.loaded = loaded
@@ -120,7 +120,7 @@ class Pair:
         self._counts = theirs.array("spike_counts")
 
     def step(self, observation: Any, start: bool, found: Found) -> None:
-        """Do the control step that the other has done, and compare."""
+        """Make the control step that the trained network has made, and compare."""
         if start:
             found.episodes += 1
             self.loaded.reset(keep_learning=True)
@@ -133,7 +133,7 @@ class Pair:
 
 
 def starting_file(route: Route, folder: Path) -> ControllerSpec | str:
-    """What is trained."""
+    """Return the controller file to train."""
     if route.controller:
         return route.controller
     env, file = make(route.env, route.arguments), folder / "new.yaml"
@@ -144,7 +144,7 @@ def starting_file(route: Route, folder: Path) -> ControllerSpec | str:
 
 @contextmanager
 def kept(cls: type) -> Iterator[list[Any]]:
-    """The instances of a class that are made meanwhile."""
+    """Return a context that collects the instances of a class made in it."""
     made: list[Any] = []
     begin = cls.__init__  # type: ignore[misc]
 
@@ -157,7 +157,7 @@ def kept(cls: type) -> Iterator[list[Any]]:
 
 
 def trained_by(route: Route, folder: Path, phases: int = PHASES) -> tuple[Any, Path]:
-    """Train, and save; returns the learner (for ``adapt`` the loop) of the training run, and the file."""
+    """Train and save; returns the learner (for ``adapt`` the loop) of the training run, and the file."""
 
     def enough(phase: Any) -> None:
         if phase.number >= phases:
@@ -177,7 +177,7 @@ def trained_by(route: Route, folder: Path, phases: int = PHASES) -> tuple[Any, P
 
 
 class Rows:
-    """The network of a learner, as it is stepped when steps are collected."""
+    """The network of a learner, stepped as when steps are collected."""
 
     def __init__(self, learner: Learner, n: int) -> None:
         self.student, self.n = learner.student, n
@@ -193,7 +193,7 @@ class Rows:
 
 
 class Alone:
-    """The controller of a loop that learns online; each episode begins with what it has learned."""
+    """The controller of a loop that learns online; each episode begins with its learned weights."""
 
     n = 1
 
@@ -210,7 +210,7 @@ class Alone:
 
 
 def compare(route: Route, made: Any, file: Path, steps: int, rows: int = ROWS) -> Found:
-    """What a training run left, which acts, against its file."""
+    """Compare the network of a training run, which acts, with its file."""
     ours: Rows | Alone = Alone(made) if isinstance(made, Adaptation) else Rows(made, rows)
     n, found, loaded = ours.n, Found(), Controller.load(file)
     envs = VectorEnv(lambda: make(route.env, route.arguments), n, load_spec(file))

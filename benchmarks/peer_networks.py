@@ -1,11 +1,11 @@
-"""The workloads in other simulators, one a process: ``python -m benchmarks.peer_networks NAME WORKLOAD``.
+"""The workloads in other simulators, one in each process: ``python -m benchmarks.peer_networks NAME WORKLOAD``.
 
-Imports NumPy and the simulator only, so that it runs in any environment. Each is used as its documentation says for a
-closed loop: a new input before and the spikes after each step, one thread, float32, sparse where it can. The
-equations are the simulator's own, so that spikes agree in rate, not one by one.
+Imports only NumPy and the simulator, so that it runs in any environment. Each simulator is used as its documentation
+recommends for a closed loop: a new input before and the spikes after each step, one thread, float32, sparse if it can.
+The equations are the simulator's own, so spikes agree in rate, but not one by one.
 
-Protocol: a line "ready" (or "failed: why") when the network is built; then for each line on stdin, a number of
-seconds, one line of JSON: median us per step, and spikes per step.
+Protocol: a line "ready" (or "failed: why") when the network is built. Then for each line on stdin, a number of seconds,
+one line of JSON: median us per step, and spikes per step.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TABLE = [np.ascontiguousarray(row) for row in inputs()]
 
 
 def in_steps(step: Step) -> Run:
-    """Median time of calls of ``step``."""
+    """Return a function that measures the median time of calls of ``step``."""
     clock, done = time.perf_counter_ns, [0]
 
     def run(seconds: float) -> tuple[float, float]:
@@ -49,7 +49,7 @@ def in_steps(step: Step) -> Run:
 
 # Brian2 ----------------------------------------------------------------------------------------------------------
 def brian2_network(b: Any, workload: str) -> tuple[list[Any], Any, Step]:
-    """Groups and synapses; the group whose spikes count; what sets the input of the first group."""
+    """Return groups and synapses; the group whose spikes count; a function that sets the input of the first group."""
     equations = """dv/dt = (isyn + bias + x - v) / (20*ms) : 1
                    disyn/dt = -isyn / (5*ms) : 1
                    bias : 1
@@ -85,7 +85,7 @@ def brian2_network(b: Any, workload: str) -> tuple[list[Any], Any, Step]:
 
 
 def setter(group: Any, project: Step) -> Step:
-    """A function that sets the input current of a group of Brian2's."""
+    """Return a function that sets the input current of a group of Brian2's."""
     current = group.variables["x"].get_value()
 
     def set_input(x: np.ndarray) -> np.ndarray:
@@ -219,7 +219,7 @@ def sinabs_cell(n: int) -> tuple[Callable, float]:
 
 
 def with_torch(make: Callable[[int], tuple[Callable, float]]) -> Callable[[str], Run]:
-    """A network of cells and linear layers; the recurrent weights as a CSR matrix."""
+    """Make a network of cells and linear layers, with the recurrent weights as a CSR matrix."""
 
     def build(workload: str) -> Run:
         import torch
@@ -280,7 +280,7 @@ PEERS: dict[str, Callable[[str], Run]] = {
 
 @contextmanager
 def undisturbed() -> Any:
-    """All threads of this process at SCHED_FIFO where it is granted."""
+    """Return a context in which all threads of this process have SCHED_FIFO if it is granted."""
 
     def all_threads(policy: int, priority: int) -> None:
         for task in map(int, os.listdir("/proc/self/task")):
@@ -297,7 +297,7 @@ def undisturbed() -> Any:
 def main() -> None:
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a simulator prints is no answer
+    os.dup2(2, 1)  # output of a simulator must not mix with the answers
 
     def say(text: str) -> None:
         print(text, file=answers, flush=True)

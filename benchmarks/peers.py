@@ -1,4 +1,4 @@
-"""The engine compared with other simulators that are installed, workloads A to C; each in its own process, in turn.
+"""The engine compared with other installed simulators, workloads A to C; each in its own process, in turn.
 
 ``--python`` names interpreters of other environments in which to look as well.
 """
@@ -24,7 +24,7 @@ ONE_THREAD = {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS", 
 
 
 def installed(python: str) -> list[str]:
-    """The simulators that an interpreter finds."""
+    """Return the simulators that an interpreter finds."""
     code = f"import importlib.util as u; print(*[n for n in {list(PEERS)} if u.find_spec(n)])"
     done = subprocess.run([python, "-c", code], capture_output=True, text=True, check=True, cwd="/")
     return done.stdout.split()
@@ -57,7 +57,8 @@ class Worker:
 
 
 def measure(workload: str, found: dict[str, str], rounds: int, seconds: float) -> dict[str, Any]:
-    """Medians of interleaved rounds, and of the rounds' ratios to the engine; ``found``: simulator -> interpreter."""
+    """Return medians of interleaved rounds, and of the rounds' ratios to the engine; ``found``: simulator ->
+    interpreter."""
     from .engine import Engine, calls, undisturbed
 
     engine = Engine(workload)

@@ -1,7 +1,7 @@
 """The cost of learning: a controller with its rule on and off, interleaved in one process.
 
-Two populations of LIF that a constant current makes fire at about 25 Hz, and one projection between them, dense or with
-a tenth of the synapses, that learns by each of the rules. dt 1 ms. The difference of both is the rule's own time.
+A constant current makes two populations of LIF neurons fire at about 25 Hz. One projection between them, dense or with
+a tenth of the synapses, learns by each of the rules. dt is 1 ms. The difference of both times is the rule's own time.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def seconds(one: Controller, steps: int) -> float:
 
 
 def measure(name: str, n: int, rounds: int) -> dict[str, Any]:
-    """ns per step with learning on and off, and what the rule takes for each synapse: medians of the pairs."""
+    """Return ns per step with learning on and off, and the rule's time for each synapse: medians of the pairs."""
     one = controller(name, n)
     seconds(one, 300)
     pairs = []

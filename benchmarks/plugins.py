@@ -1,11 +1,11 @@
 """A kernel of a plug-in compared with ours of the same form: the LIF of examples/plugin, and our LIF.
 
-Populations of neurons without projections, which a constant current makes fire at about 35 Hz, dt 1 ms: a step is one
-call of the neuron kernel. Both are stepped in rounds of one compiled loop, interleaved in one process. A pair is built
-several times, as the addresses of its arrays matter by some percent; the result is the median of the pairs'
-ratios. Ours against ours, measured in the same way, says what the method itself shows for equal kernels.
+A constant current makes populations of neurons without projections fire at about 35 Hz, dt 1 ms, so a step is one call
+of the neuron kernel. Both are stepped in rounds of one compiled loop, interleaved in one process. A pair is built
+several times, because the addresses of its arrays matter by some percent. The result is the median of the pairs'
+ratios. Ours compared with ours in the same way shows the error of the method.
 
-Ours can also subtract at the reset, which its loop carries along: the plug-in's has a little less to do.
+Ours can also subtract at the reset, so the plug-in's loop has a little less to do.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIZES, DT, BAR = (128, 1024, 8192), 1e-3, 1.05
 
 
 def metadata(package: Path, folder: Path) -> None:
-    """Write into ``folder``, which will be on the path, the package's metadata as an installer would write it."""
+    """Write the package's metadata into ``folder``, which will be on the path, as an installer would write it."""
     text = (package / "pyproject.toml").read_text(encoding="utf-8")
     name, version = (re.search(rf'^{key} = "(.+)"', text, re.MULTILINE)[1] for key in ("name", "version"))  # type: ignore[index]
     group, entry = re.search(r'\[project\.entry-points\."(.+)"\]\n(.+)', text).groups()  # type: ignore[union-attr]
@@ -53,7 +53,7 @@ def loop_of(neuron: NeuronModel, n: int) -> Loop:
 
 
 def ratio(n: int, rounds: int, theirs: NeuronModel) -> float:
-    """Of the times of a step, theirs over our LIF's: the median over rounds of one pair."""
+    """Return the ratio of the times of a step, theirs over our LIF's: the median over rounds of one pair."""
     loops = loop_of(LIF(), n), loop_of(theirs, n)
     steps, times = max(300, 2_000_000 // n), np.empty((rounds, 2))
     for k in range(-2, rounds):

@@ -24,25 +24,25 @@ ROOT = Path(__file__).resolve().parents[1]
 NO_FIFO = "SCHED_FIFO is not granted here: figures without a verdict. " + (
     "Grant it with: ulimit -r 98 (limits.d: rtprio 98), as root, or docker run --cap-add=sys_nice --ulimit rtprio=98"
 )
-#: above the domains of the tests, below the ports that Linux hands out
+#: a ROS domain above those of the tests, whose ports are below those that Linux assigns
 DOMAIN = "100"
 
 
 def fifo_granted(priority: int) -> bool:
     """Whether a thread of this user gets SCHED_FIFO ``priority``."""
     granted: list[int] = []
-    thread = threading.Thread(target=lambda: granted.append(set_fifo(priority)))  # of that thread alone
+    thread = threading.Thread(target=lambda: granted.append(set_fifo(priority)))  # for that thread only
     thread.start()
     thread.join()
     return granted == [priority]
 
 
 class Process:
-    """``python -m benchmarks.<module> ROLE ...``; its last line on stdout is a JSON mapping."""
+    """A process ``python -m benchmarks.<module> ROLE ...``, whose last line on stdout is a JSON mapping."""
 
     def __init__(self, module: str, *arguments: object) -> None:
         os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-        use_udp()  # all take the nodes' way
+        use_udp()  # all use the same transport as the nodes
         environment = environment_of_child() | {"ROS_DOMAIN_ID": DOMAIN}
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
         self._errors = tempfile.TemporaryFile("w+")
@@ -56,7 +56,7 @@ class Process:
         )
 
     def result(self, timeout: float, other: Process | None = None) -> dict[str, Any]:
-        """Wait for its end; returns its result. It needs ``other``, whose end is an error."""
+        """Wait for the process to end; returns its result. It needs the process ``other``, whose end is an error."""
         until = time.monotonic() + timeout
         while True:
             try:
@@ -77,12 +77,12 @@ class Process:
         return json.loads(out.splitlines()[-1])
 
     def errors(self) -> str:
-        """The last lines of its stderr."""
+        """Return the last lines of its stderr."""
         self._errors.seek(0)
         return "".join(self._errors.readlines()[-15:])
 
     def priorities(self) -> Counter[int]:
-        """SCHED_FIFO priority -> threads; 0: ordinary scheduling."""
+        """Return SCHED_FIFO priority -> number of threads; 0: ordinary scheduling."""
         found: Counter[int] = Counter()
         for task in Path(f"/proc/{self.process.pid}/task").iterdir():
             try:
@@ -93,7 +93,7 @@ class Process:
         return found
 
     def end(self) -> None:
-        """SIGTERM, and SIGKILL if that does not help."""
+        """Send SIGTERM, and SIGKILL if that does not help."""
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
@@ -105,7 +105,7 @@ class Process:
 
 @contextmanager
 def busy(n: int) -> Iterator[None]:
-    """``n`` processes that compute all the time, at ordinary priority."""
+    """Return a context with ``n`` processes that compute all the time, at ordinary priority."""
     processes = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(n)]
     try:
         yield
@@ -130,14 +130,14 @@ def hog() -> None:
 
 
 def steal() -> tuple[float, float]:
-    """Time that the hypervisor took from this machine, and all time [ticks]."""
+    """Return the time that the hypervisor took from this machine, and all time [ticks]."""
     with open("/proc/stat") as file:
         fields = [float(word) for word in file.readline().split()[1:9]]
     return fields[7], sum(fields)
 
 
 def stolen(before: tuple[float, float]) -> float:
-    """Percent of the time since ``before`` that the hypervisor took."""
+    """Return the percentage of the time since ``before`` that the hypervisor took."""
     now = steal()
     return 100.0 * (now[0] - before[0]) / max(now[1] - before[1], 1.0)
 
@@ -148,5 +148,6 @@ def verdict(passed: bool | None, why: str = "") -> str:
 
 
 def exit_code(found: Mapping[str, Any]) -> int:
-    """Of what a benchmark found: 1 if "passed", Python's or NumPy's, is false, 0 without a verdict."""
+    """Return the exit code for the result of a benchmark: 1 if "passed", Python's or NumPy's, is false; 0 without a
+    verdict."""
     return 0 if found.get("passed") in (None, True) else 1

@@ -1,9 +1,10 @@
-"""A controller node at 1 kHz for long, with recording on (``make soak``): nothing grows, and no tick is lost unseen.
+"""A controller node at 1 kHz for long, with recording on (``make soak``): nothing grows, and every lost tick is
+reported.
 
 The demo's world and controller run as processes. Each second the controller's resident memory, descriptors and threads
-are read; after a tenth of the time, a minute at most, they must stay. cyclictest runs meanwhile on the loop's CPU at a
-higher priority and wakes at the same instants: what it loses, the machine lost. At the end the record must have a tick
-for each period, or say that it was missed.
+are read; after a tenth of the time, at most a minute, they must stay constant. cyclictest runs meanwhile on the loop's
+CPU at a higher priority and wakes at the same instants: if it loses a period, the machine lost it. At the end the
+record must have a tick for each period, or report it as missed.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ from snn_control.ros.nodes.launching import ARGUMENTS, closed_loop, command_line
 
 GROWTH_BAR = 2 << 20  # bytes
 SECONDS, PERIOD_NS = 900.0, 1_000_000
-PRIORITY = 90  # of cyclictest; the loop has 80
+PRIORITY = 90  # priority of cyclictest; the loop has 80
 
 
 def seen(pid: int) -> tuple[int, int, int]:
-    """Resident set [bytes], open descriptors and threads of a process."""
+    """Return resident set [bytes], open descriptors and threads of a process."""
     resident = int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE")
     return resident, len(os.listdir(f"/proc/{pid}/fd")), len(os.listdir(f"/proc/{pid}/task"))
 
 
 def cyclictest(seconds: float, cpu: int) -> subprocess.Popen | None:
-    """cyclictest on a CPU, or None without it."""
+    """Start cyclictest on a CPU; returns None if it is not installed."""
     if shutil.which("cyclictest") is None:
         return None
     line = ["cyclictest", "-q", "-m", f"-p{PRIORITY}", "-i1000", "-t1", "-h100000", f"-a{cpu}", f"-D{round(seconds)}"]
@@ -50,13 +51,14 @@ def cyclictest(seconds: float, cpu: int) -> subprocess.Popen | None:
 
 
 def lost(text: str) -> int:
-    """How many whole periods of 1 ms wake-ups of cyclictest were late in all, from the histogram that it printed."""
+    """Return by how many whole periods of 1 ms wake-ups of cyclictest were late in all, from its printed histogram."""
     rows = np.array([line.split()[:2] for line in text.splitlines() if re.match(r"\d+\s+\d+", line)], np.int64)
     return int((rows[:, 0] // 1000 * rows[:, 1]).sum())
 
 
 def accounted(file: Path) -> dict[str, Any]:
-    """Of the ticks that a record has: their number, periods that passed by their control words, and by their stamps."""
+    """Return the number of ticks in a record, and of the periods that passed by their control words, and by their
+    stamps."""
     arrays, facts = read_record(file)
     log = InputLog.load(companion(file, "inputs"))
     stamps = arrays["stamp_ns"][-log.ticks :]
@@ -71,7 +73,7 @@ def accounted(file: Path) -> dict[str, Any]:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks soak", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"how long (default {SECONDS:g})")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help=f"length of the run (default {SECONDS:g})")
     parser.add_argument("--quick", action="store_true", help="20 s")
     parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="of the loop")
     options = parser.parse_args(arguments)
@@ -94,7 +96,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 class Told:
-    """How many periods the controller's diagnostics say that it has missed."""
+    """Receives how many periods the controller has missed, from its diagnostics."""
 
     def __init__(self, domain: str) -> None:
         import rclpy
@@ -123,14 +125,14 @@ class Told:
 
 
 def watch(pid: int, seconds: float, cpu: int, told: Told) -> tuple[list[tuple[int, int, int]], str | None, int]:
-    """What is seen of a process each second; what cyclictest printed meanwhile, if it is there; and how many periods
-    the controller has missed meanwhile."""
+    """Return samples of a process, one a second; the output of cyclictest meanwhile, if it is installed; and how many
+    periods the controller has missed meanwhile."""
     time.sleep(8.0)  # it starts
     time.sleep(1.2 - time.monotonic() % 1.0)
     test, samples = cyclictest(seconds, cpu), []
     time.sleep(1.0 - time.monotonic() % 1.0)  # cyclictest begins at a full second
     begin = shown = time.monotonic()
-    told.wait()  # the next report after its begin, and after its end: both are counted for as long
+    told.wait()  # wait for a report after its begin, and after its end, so that both count over the same time
     before, end = told.missed, begin + seconds - 2.0
     while time.monotonic() < end:
         samples.append(seen(pid))
@@ -144,7 +146,7 @@ def watch(pid: int, seconds: float, cpu: int, told: Told) -> tuple[list[tuple[in
 
 
 def judge(found: dict[str, Any], samples: np.ndarray) -> dict[str, Any]:
-    """Print what was found and whether it is within its bars."""
+    """Print the results and whether they are within their bars."""
     settled = samples[min(60, len(samples) // 10) :]
     grown = int(settled[-1, 0] - settled[0, 0])
     missed, other = found["missed"], found["lost_by_cyclictest"]

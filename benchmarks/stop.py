@@ -48,7 +48,7 @@ CONTROLLER = {
 
 
 class Button:
-    """The button's process, with the sensor, and what it hears of the commands: (source time [ns], command)."""
+    """The button's process, with the sensor, and the commands that it receives: (source time [ns], command)."""
 
     def __init__(self, domain: str) -> None:
         import rclpy
@@ -74,7 +74,7 @@ class Button:
         self.heard.append((info["source_timestamp"], message.twist.linear.x))
 
     def press(self, pressed: bool) -> int:
-        """Publish the button's state; the time before [ns]."""
+        """Publish the button's state; returns the time before [ns]."""
         message, begin = self._message(data=pressed), time.time_ns()
         self._stop.publish(message)
         return begin
@@ -83,7 +83,7 @@ class Button:
         self._sensor.publish(self._number(data=1.0))
 
     def first(self, safe: bool, since: int, seconds: float = 5.0) -> int:
-        """Source time of the first command after a moment that is the safe one, or is not [ns]; 0: none came."""
+        """Return the source time of the first command after a moment that is safe, or not safe [ns]; 0 if none came."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             found = [t for t, command in self.heard if t > since and (command == SAFE) == safe]
@@ -112,7 +112,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         )
         button = Button(child["ROS_DOMAIN_ID"])
         time.sleep(4.0)
-        set_fifo(70)  # of the thread that presses the button
+        set_fifo(70)  # for the thread that presses the button
         button.feed()
         times = []
         for _ in range(count):

@@ -1,10 +1,10 @@
 """Training by the commands alone, with defaults: ``new`` and ``train`` for each task and seed.
 
-| column | what it is |
+| column | meaning |
 |---|---|
-| score | mean return of 100 episodes that nothing else saw, of each seed |
-| CPU | seconds of the whole command ``train``: training, validations, evaluation, page |
-| spikes | of all neurons in a step of the environment |
+| score | mean return of 100 episodes that nothing else used, for each seed |
+| CPU | CPU seconds of the whole command ``train``: training, validations, evaluation, page |
+| spikes | spikes of all neurons in a step of the environment |
 
 ``python -m benchmarks.training [TASK ...] [--seeds N] [--set KEY=VALUE]``; ``--set spike_cost=0`` writes another value
 of the controller file's ``training.settings``; ``--curves FILE.png`` draws score and spikes of all seeds. LunarLander
@@ -43,7 +43,7 @@ SETTLED = -159.3  # mean return of `benchmarks.parity.swing_up` in the episodes 
 
 
 def positions_only(**arguments: Any) -> gymnasium.Env:
-    """CartPole whose velocities cannot be observed: a controller must remember."""
+    """CartPole whose velocities cannot be observed, so that a controller must remember."""
     env = gymnasium.make("CartPole-v1", **arguments).unwrapped
     seen = env.observation_space
     space = gymnasium.spaces.Box(seen.low[::2], seen.high[::2], dtype=seen.dtype)
@@ -57,9 +57,9 @@ gymnasium.register("CartPolePositions-v0", positions_only, reward_threshold=475,
 class Task:
     """An environment and a way to train.
 
-    score : that at least ``of`` out of ``seeds`` seeds should reach
-    seconds : of CPU that a run may take
-    teacher : as ``train --teacher`` takes it
+    score : score that at least ``of`` out of ``seeds`` seeds should reach
+    seconds : CPU time that a run may take
+    teacher : as in ``train --teacher``
     """
 
     env: str
@@ -90,7 +90,7 @@ CURVE = ("steps", "score", "spikes_a_step")
 
 
 def snn_control(*arguments: str, folder: Path) -> str:
-    """Run a command; returns what it printed."""
+    """Run a command; returns its output."""
     environment = os.environ | {"SDL_VIDEODRIVER": "dummy"}
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(ROOT), environment.get("PYTHONPATH")]))
     command = [str(Path(sys.executable).with_name("snn_control")), *arguments]
@@ -101,8 +101,8 @@ def snn_control(*arguments: str, folder: Path) -> str:
 
 
 def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
-    """Train a task; returns its figures. It needs a process of its own, so that CPU time of children is that of the
-    command."""
+    """Train a task; returns its figures. This needs a process of its own, so that its children's CPU time is that of
+    the command."""
     task = TASKS[name]
     with tempfile.TemporaryDirectory() as there:
         folder = Path(there)
@@ -127,7 +127,7 @@ def run(name: str, seed: int, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def score_of_teacher(task: Task) -> float:
-    """Mean return of a task's teacher in the episodes of the evaluation."""
+    """Return the mean return of a task's teacher in the episodes of the evaluation."""
     env = make(task.env, {})
     teacher, returns = teacher_of(task.teacher, env), []
     for k in range(EVALUATION_EPISODES):
@@ -174,9 +174,9 @@ def draw(figures: dict[str, list[dict[str, Any]]], path: str) -> None:
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description=__doc__)
-    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"some of {', '.join(TASKS)} (default: all)")
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help=f"one or more of {', '.join(TASKS)} (default: all)")
     parser.add_argument("--quick", action="store_true", help=f"one seed of {' and '.join(QUICK)}")
-    parser.add_argument("--seeds", type=int, help="how many (default: 5; of walker 3)")
+    parser.add_argument("--seeds", type=int, help="number of seeds (default: 5; walker: 3)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="a setting of the learner")
     parser.add_argument("--processes", type=int, default=1, help="runs at a time (default 1)")
     parser.add_argument("--curves", metavar="FILE.png", help="draw the learning curves (needs matplotlib)")
@@ -209,7 +209,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
             figures[name] = list(pool.map(one, [(name, seed) for seed in seeds]))
             passed &= show(name, figures[name])
             if TASKS[name].teacher:
-                print(f"{'':17} {score_of_teacher(TASKS[name]):.1f} has the teacher in the same episodes", flush=True)
+                print(f"{'':17} {score_of_teacher(TASKS[name]):.1f}: the teacher in the same episodes", flush=True)
     if options.curves:
         draw({name: figures[name] for name in names}, options.curves)
     return figures | {"passed": passed}

@@ -1,7 +1,7 @@
-"""CPU time until a score is reached, against stable-baselines3 with an MLP of the same width, in turn.
+"""CPU time until a score is reached, compared with stable-baselines3 with an MLP of the same width, in turn.
 
 Both train with one thread, and are validated on the same ten episodes without exploration, at about the same numbers of
-steps; a run ends when their mean return reaches the target. stable-baselines3 has the settings of RL Baselines3 Zoo.
+steps. A run ends when the mean return reaches the target. stable-baselines3 has the settings of RL Baselines3 Zoo.
 
 ``--python`` names an interpreter that has stable-baselines3: ``pip install stable-baselines3 'gymnasium[box2d]'``.
 """
@@ -28,7 +28,7 @@ SEEDS, EPISODES, WIDTH = 1_000_000_000, 10, 64  # the validation of `train`, and
 
 @dataclass(frozen=True)
 class Task:
-    """target : mean return; steps : between validations, and at most; peer : arguments of stable-baselines3"""
+    """target: mean return; every, most: steps between validations, and at most; peer: the peer's arguments."""
 
     env: str
     target: float

@@ -1,12 +1,11 @@
-"""Wake-up latency of the loop at 1 kHz against cyclictest (Debian's rt-tests), in interleaved pairs.
+"""Wake-up latency of the loop at 1 kHz compared with cyclictest (Debian's rt-tests), in interleaved pairs.
 
-Both: one thread at SCHED_FIFO 80, absolute deadlines of 1 ms on CLOCK_MONOTONIC, memory locked, in a process of
-its own. Both are pinned to one CPU, by default the last: a thread at SCHED_FIFO hardly ever moves, and where one
-CPU serves the machine's interrupts and housekeeping (mostly the first), chance would decide between the two. The
-CPUs' latency target is held at 0 for both, as cyclictest asks. The loop's sleep ends 30 us before its deadline and
-the rest is spent watching the clock, which is part of the loop and so of this comparison: what is measured is how late
-a tick begins. cyclictest counts whole us, cut off: a count of n us is read as n + 0.5 us. The loop's histogram is
-3 % wide.
+Both have one thread at SCHED_FIFO 80, absolute deadlines of 1 ms on CLOCK_MONOTONIC and locked memory, in a process of
+their own. Both are pinned to one CPU, by default the last. A thread at SCHED_FIFO hardly ever moves, and one CPU
+(mostly the first) serves the machine's interrupts and housekeeping, so chance would decide otherwise. The CPUs' latency
+target is held at 0 for both, as cyclictest does. The loop's sleep ends 30 us before its deadline, and then it watches
+the clock. This is part of the loop and so of the comparison, which measures how late a tick begins. cyclictest counts
+whole us, cut off: a count of n us is read as n + 0.5 us. The bins of the loop's histogram are 3 % wide.
 """
 
 from __future__ import annotations
@@ -44,7 +43,7 @@ def nothing(table):
 
 
 def run_loop(seconds: float, cpu: int) -> None:
-    """The child process: the product's loop without ports; prints its wake-ups in us."""
+    """Run the child process: the product's loop without ports; prints its wake-ups [us]."""
     loop = Loop(compile_callback(nothing, "void(int64)"), 0, PERIOD_NS, priority=PRIORITY, cpus=[cpu])
     rights = loop.start(round(seconds * 1e9 / PERIOD_NS))
     time.sleep(seconds)
@@ -67,7 +66,7 @@ def run_loop(seconds: float, cpu: int) -> None:
 
 
 def cyclictest(seconds: float, cpu: int) -> dict[str, float]:
-    """Wake-ups of cyclictest in us."""
+    """Return the wake-ups of cyclictest [us]."""
     command = ["cyclictest", "-q", "-m", f"-p{PRIORITY}", f"-i{PERIOD_NS // 1000}", "-t1", f"-h{HISTOGRAM_US}"]
     command += [f"-a{cpu}", f"-l{round(seconds * 1e9 / PERIOD_NS)}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 60.0)
@@ -77,7 +76,8 @@ def cyclictest(seconds: float, cpu: int) -> dict[str, float]:
 
 
 def read_histogram(text: str) -> dict[str, float]:
-    """Percentiles [us] from what ``cyclictest -h`` prints: lines of us and count, then ``# Max Latencies: n``."""
+    """Return percentiles [us] from the output of ``cyclictest -h``: lines of us and count, then ``# Max Latencies:
+    n``."""
     rows = np.array([line.split()[:2] for line in text.splitlines() if re.match(r"\d+\s+\d+", line)], np.int64)
     largest = float(re.search(r"# Max Latencies:\s*(\d+)", text).group(1))  # type: ignore[union-attr]
     over = int(re.search(r"# Histogram Overflows:\s*(\d+)", text).group(1))  # type: ignore[union-attr]
@@ -90,7 +90,7 @@ def read_histogram(text: str) -> dict[str, float]:
 
 @contextmanager
 def awake_cpus() -> Iterator[bool]:
-    """Hold the CPUs' latency target at 0, which cyclictest does for itself; whether that was granted."""
+    """Hold the CPUs' latency target at 0, which cyclictest does for itself; yields whether that was granted."""
     try:
         target = open("/dev/cpu_dma_latency", "wb", buffering=0)
         target.write(b"\0\0\0\0")
@@ -105,8 +105,8 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(prog="benchmarks wakeup", description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="one pair of 3 s, no verdict")
     parser.add_argument("--pairs", type=int, default=PAIRS)
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="of each measurement")
-    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="that both run on")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="length of each measurement")
+    parser.add_argument("--cpu", type=int, default=max(os.sched_getaffinity(0)), help="CPU of both")
     options = parser.parse_args(arguments)
     pairs, seconds = (1, 3.0) if options.quick else (options.pairs, options.seconds)
     if shutil.which("cyclictest") is None:
@@ -114,7 +114,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         print(why)
         return {"passed": None, "why": why}
     if not fifo_granted(PRIORITY):
-        print(NO_FIFO)  # nor does cyclictest run without it
+        print(NO_FIFO)  # cyclictest does not run without it either
         return {"passed": None, "why": "SCHED_FIFO is not granted"}
     before, done = steal(), []
     run = {
@@ -152,7 +152,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
 
 
 def judge(found: dict[str, Any]) -> tuple[bool | None, str]:
-    """Whether the bars are met, None without a verdict, and why."""
+    """Return whether the bars are met (None without a verdict), and why not."""
     if any(pair["loop"]["priority"] != PRIORITY for pair in found["pairs"]):
         return False, f"the loop did not get SCHED_FIFO {PRIORITY}, which is granted here"
     if found["runs"] < PAIRS or found["seconds"] < SECONDS:

@@ -1,5 +1,5 @@
-"""Reading numbers from a serialized message, by the compiled reader that an input of the loop uses: the time beyond
-that of a single number, so without the call from Python.
+"""Reading numbers from a serialized message by the compiled reader of the loop's inputs: the time more than that of a
+single number, so without the call from Python.
 
     python -m benchmarks.walks
 """
@@ -18,12 +18,12 @@ import numpy as np
 from .engine import undisturbed
 from .processes import exit_code
 
-MOST_US = 1.0  # of 12 joints by name
+MOST_US = 1.0  # limit for 12 joints by name
 ROOM = 2048  # numbers
 
 
 def reading(message_class: type, path: str, messages: Sequence[Any]) -> Callable[[int], None]:
-    """A function that reads so many messages, one after another."""
+    """Return a function that reads a given number of messages, one after another."""
     from rclpy.serialization import serialize_message
 
     from snn_control.ros.messages.message_values import compiled_reader

@@ -1,8 +1,8 @@
-"""The networks of the engine's benchmarks, as numbers alone, so that a process with another engine can read them.
+"""The networks of the engine's benchmarks, as plain numbers, so that a process with another engine can read them.
 
-A  32 -> 128 -> 128 -> 8 neurons, dense, 5 to 15 % of the hidden ones fire in a step
-B, C, D  1,000, 10,000 and 100,000 neurons with 100 synapses each, 80 % excitatory, about 18, 18 and 10 spikes a second
-         a neuron
+A  32 -> 128 -> 128 -> 8 neurons, dense; 5 to 15 % of the hidden neurons fire in a step
+B, C, D  1,000, 10,000 and 100,000 neurons with 100 synapses each, 80 % excitatory, about 18, 18 and 10
+         spikes a second for each neuron
 
 All are leaky integrate-and-fire neurons with an exponential synaptic current, dt = 1 ms, float32, one thread::
 
@@ -34,7 +34,7 @@ RECURRENT = {"B": (1_000, 0.80, 1.40), "C": (10_000, 0.80, 1.40), "D": (100_000,
 
 
 def inputs(n: int = 1024) -> np.ndarray:
-    """(n, 32) float32."""
+    """Return (n, 32) float32 inputs."""
     r = np.random.default_rng(7)
     phase = r.uniform(0, 2 * np.pi, INPUTS)
     t = np.arange(n)[:, None] * 1e-3
@@ -43,7 +43,8 @@ def inputs(n: int = 1024) -> np.ndarray:
 
 
 def layers() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights (neurons, inputs) and biases of each layer of A, where a constant input of 1 makes a current of 1."""
+    """Return weights (neurons, inputs) and biases of each layer of A, for which a constant input of 1 makes a current
+    of 1."""
     r = np.random.default_rng(5)
     found = []
     for k, (a, b) in enumerate(pairwise(SIZES)):
@@ -53,7 +54,7 @@ def layers() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 def synaptic_layers() -> list[tuple[np.ndarray, np.ndarray]]:
-    """Weights (inputs, neurons) and biases of `layers`, scaled to act on the synaptic current."""
+    """Return weights (inputs, neurons) and biases of `layers`, scaled to act on the synaptic current."""
     jump = np.float32(1 - DECAY_SYN)
     return [(w.T * (jump if k == 0 else np.float32(1)), bias * jump) for k, (w, bias) in enumerate(layers())]
 
@@ -73,7 +74,7 @@ class Recurrent:
 
 
 def recurrent(workload: str) -> Recurrent:
-    """The network of B, C or D."""
+    """Return the network of B, C or D."""
     n, low, high = RECURRENT[workload]
     r = np.random.default_rng(11)
     targets = np.sort(r.integers(0, n, (n, FAN_OUT), dtype=np.int32), axis=1)

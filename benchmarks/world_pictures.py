@@ -1,4 +1,4 @@
-"""``python -m benchmarks.world_pictures [FILE]``: docs/images/worlds.png, each world in the hands of its controller."""
+"""``python -m benchmarks.world_pictures [FILE]``: make docs/images/worlds.png, each world run by its controller."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from snn_control.resources import controller_path
 
 FILE = "docs/images/worlds.png"
 COLUMNS, SEED = 3, 5000
-SECONDS = 3.0  # into an episode, or to its end
+SECONDS = 3.0  # time of the picture in an episode, unless the episode ends before
 DPI, SIDE = 72, 3.4  # dots an inch, inches of a picture
 
 
 def picture(name: str) -> np.ndarray:
-    """(rows, columns, 3) uint8 of an episode after `SECONDS`."""
+    """Return (rows, columns, 3) uint8 of an episode after `SECONDS`."""
     env = gymnasium.make(f"sim_worlds:{name}", render_mode="rgb_array", disable_env_checker=True)
     controller = Controller.load(controller_path(env.metadata["controller"]))
     observation, _ = env.reset(seed=SEED)

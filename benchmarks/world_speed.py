@@ -1,7 +1,8 @@
-"""How fast each world is, alone and with its controller, and what 1,000 resets leave behind.
+"""Speed of each world, alone and with its controller, and the memory and files that 1,000 resets leave behind.
 
-``python -m benchmarks.world_speed [ID ...]`` (``--quick``: 50 resets). Each world in a process of its own, by the CPU
-time of one thread; ``passed`` is false where a world and its controller are slower than `WANTED` or a reset leaks.
+``python -m benchmarks.world_speed [ID ...]`` (``--quick``: 50 resets). Each world runs in a process of its own; times
+are CPU times of one thread. ``passed`` is false if a world and its controller are slower than `WANTED` or a reset
+leaks.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ GROWTH = 1.0  # most that 1,000 resets may add to the resident memory [MB]
 
 
 def steps_a_second(env: gymnasium.Env, controller: Controller | None, seconds: float) -> float:
-    """Steps a second of CPU time, resets not counted. Without a controller: random actions."""
+    """Return steps per second of CPU time, without resets. Without a controller, actions are random."""
     spent, steps, seed, space = 0.0, 0, 5000, env.action_space
     drawn = [space.sample() for _ in range(256)]  # drawing takes longer than some worlds' steps
     while spent < seconds:
@@ -46,12 +47,13 @@ def steps_a_second(env: gymnasium.Env, controller: Controller | None, seconds: f
 
 
 def resident() -> float:
-    """Memory of this process [MB]."""
+    """Return the memory of this process [MB]."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def resets(env: gymnasium.Env, times: int) -> tuple[float, float, int]:
-    """CPU time of a reset [ms], growth of the memory [MB] and of the open files; a tenth is done before."""
+    """Return CPU time of a reset [ms], and growth of the memory [MB] and of the open files; a tenth of the resets comes
+    before."""
     grown, files, begin = 0.0, 0, 0.0
     for k in range(-times // 10, times):
         if k == 0:

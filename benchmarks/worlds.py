@@ -1,7 +1,7 @@
 """The tables of the gallery: each world's controller, baselines and chance in each of its rows, with new seeds.
 
-``python -m benchmarks.worlds [ID ...]``: 20 episodes a row (``--quick``: 2), seeds from 5000 on, which nothing was
-tuned on. Prints each table in Markdown, with the controller's spikes and operations; `world_speed` has the times.
+``python -m benchmarks.worlds [ID ...]``: 20 episodes a row (``--quick``: 2), with seeds from 5000 on, which no tuning
+used. Prints each table in Markdown, with the controller's spikes and operations; `world_speed` has the times.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ SEED = 5000
 
 
 def play(world: World, episodes: int, jobs: int) -> dict[str, list[dict[str, Any]]]:
-    """The rows of all episodes of the controller, the baselines to compare with, and chance."""
+    """Return the rows of all episodes of the controller, the baselines to compare with, and chance."""
     player = Player(world)
     actors = (CONTROLLER, *(one for one in player.others() if one != CHANCE), CHANCE)
     player.env.close()
@@ -36,7 +36,7 @@ def play(world: World, episodes: int, jobs: int) -> dict[str, list[dict[str, Any
 
 
 def cell(rows: Sequence[Mapping[str, Any]], key: str) -> str:
-    """Median and range of a figure of some episodes."""
+    """Return median and range of a figure over some episodes."""
     values = np.array([row.get(key, np.nan) for row in rows], np.float64)
     if np.isnan(values).all():
         return "-"
@@ -46,7 +46,7 @@ def cell(rows: Sequence[Mapping[str, Any]], key: str) -> str:
 
 
 def measure(name: str, episodes: int, jobs: int) -> dict[str, Any]:
-    """All rows of a world, printed as tables."""
+    """Return all rows of a world, and print them as tables."""
     metadata = world_class(name).metadata
     print(f"\n### sim_worlds:{name}: median (least to most) of {episodes} episodes\n")
     figures: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def measure(name: str, episodes: int, jobs: int) -> dict[str, Any]:
 
 
 def cost_by_stage(world: World) -> None:
-    """Print where the spikes and operations of an episode are."""
+    """Print the spikes and operations of an episode by stage."""
     player = Player(world)
     player.play(CONTROLLER, SEED)
     program = player.controller.program

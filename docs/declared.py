@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+
 from tools.reference import BUILT
 
 #: first part of a name -> where the documentation of this package says what it is

@@ -14,7 +14,7 @@ def start(context):
     values = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
     processes = closed_loop(**values)
     nodes = [Node(**node_arguments(process)) for process in processes]
-    # of world and controller neither is of use without the other
+    # neither the world nor the controller is of use without the other
     ends = [
         RegisterEventHandler(OnProcessExit(target_action=node, on_exit=[EmitEvent(event=Shutdown())]))
         for node, process in zip(nodes, processes)

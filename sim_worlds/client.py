@@ -16,9 +16,9 @@ __all__ = ["Client", "pybullet", "silent"]
 
 @contextlib.contextmanager
 def silent(*descriptors: int) -> Iterator[None]:
-    """Discard what C code prints, because it would mix with the output of a command.
+    """Discard the output of C code, because it would mix with the output of a command.
 
-    descriptors : the file descriptors to silence; by default standard output (1)
+    descriptors : file descriptors to silence; by default standard output (1)
     """
     libc = ctypes.CDLL(None)
     sys.stdout.flush()
@@ -46,11 +46,11 @@ def _disconnect(number: int) -> None:
 
 
 class Client:
-    """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
+    """A physics client. It has the functions of ``pybullet``, without their argument ``physicsClientId``.
 
-    It is closed by `close`, which may be called repeatedly, or with its last reference.
+    It is closed by `close`, which may be called repeatedly, or when its last reference is deleted.
 
-    number : its id in ``pybullet``
+    number : id of the client in ``pybullet``
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A world is a physics client, a robot, a task and sensors: together a Gymnasium environment.
+"""A world is a Gymnasium environment that consists of a physics client, a robot, a task and sensors.
 
 The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). A new world derives a `Robot` and a
 `Task`, combines them in a class derived from `World`, and is registered in ``sim_worlds/__init__.py``.
@@ -28,7 +28,8 @@ __all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_acti
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
-    """Raise InputError if an action has not the shape of its space, or is not finite. It may be beyond the bounds."""
+    """Raise InputError if an action does not have the shape of its space, or is not finite. It may exceed the
+    bounds."""
     numbers = np.asarray(action, np.float64)
     if numbers.shape != space.shape:
         raise InputError(f"action of shape {numbers.shape}: must have the shape {space.shape}")
@@ -38,13 +39,13 @@ def check_action(action: Any, space: spaces.Space) -> None:
 
 
 class Robot(ABC):
-    """A body, and its actuators. A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
+    """A body and its actuators. A derived class sets ``action_space``, and ``observation_spaces`` for `observe`.
 
-    client : the physics client that the body is loaded into
-    file : URDF
+    client : physics client that the body is loaded into
+    file : URDF file
     joints : names of the joints that are driven and observed
-    fixed : whether its base is fixed to the ground
-    position, velocity : of the joints [rad, rad/s]
+    fixed : whether the base is fixed to the ground
+    position, velocity : angles and speeds of the joints [rad, rad/s]
     """
 
     action_space: spaces.Box
@@ -63,7 +64,8 @@ class Robot(ABC):
         """Drive the joints during the step that starts now. The action has passed `check_action`."""
 
     def drive(self) -> None:  # noqa: B027 - most need nothing
-        """What the actuators do in a step of the physics that starts now, several of which may make a step."""
+        """Apply the actuators in the physics step that starts now. A step of the world may consist of several of
+        them."""
 
     def read(self) -> None:
         """Update ``position`` and ``velocity`` from the physics client."""
@@ -77,7 +79,7 @@ class Robot(ABC):
         self.read()
 
     def observe(self) -> dict[str, np.ndarray]:
-        """``joint_position`` and ``joint_velocity``: (joints,) float64, new arrays."""
+        """Return ``joint_position`` and ``joint_velocity``: (joints,) float64, new arrays."""
         return {"joint_position": np.array(self.position), "joint_velocity": np.array(self.velocity)}
 
 
@@ -88,49 +90,51 @@ class Task(ABC):
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         """Draw an episode and place the robot for step 0.
 
-        times : (steps + 1,) float64, of the episode's steps [s]
+        times : (steps + 1,) float64, times of the episode's steps [s]
         """
 
     @abstractmethod
     def step(self, k: int) -> None:
-        """Advance to step ``k`` of the episode; the robot has moved already."""
+        """Advance the task to step ``k`` of the episode; the robot has moved already."""
 
     @abstractmethod
     def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
-        """Reward of this step, whether the episode terminates, and info; called once for each step."""
+        """Return the reward of this step, whether the episode terminates, and info; called once for each step."""
 
     def score(self) -> dict[str, float]:
-        """Scores of the whole episode: name -> number, in the units of the world's ``metadata["score_units"]``."""
+        """Return the scores of the whole episode: name -> number, in units of the world's
+        ``metadata["score_units"]``."""
         return {}
 
 
 class Baseline(ABC):
     """A classical controller, for comparison and as a teacher.
 
-    label, note : its name in tables, and a remark below them
+    label, note : name in tables, and a remark below them
     """
 
     label: ClassVar[str]
     note: ClassVar[str] = ""
 
     def reset(self) -> None:  # noqa: B027 - optional
-        """Begin an episode; one without state has nothing to do."""
+        """Begin an episode; a controller without state does nothing."""
 
     @abstractmethod
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        """The action for an observation, or, where the baseline may know more than is seen, for an info."""
+        """Return the action for an observation. A baseline that may use more than the observation reads ``info``
+        too."""
 
 
 @dataclass(frozen=True)
 class Tracking:
-    """What a world's robot should follow, for the tables and pictures of a run.
+    """The target that a world's robot should follow, for the tables and pictures of a run.
 
-    target, head : name of the target's position (in info) and of what follows it (in the observation), [rad or m]
-    error : name of their distance (in info)
+    target, head : names of the target's position (in info) and of the robot's (in the observation) [rad or m]
+    error : name of the distance between them (in info)
     axes : names of the numbers of ``target`` and ``head``
     unit, scale : unit of the error in keys of a summary; factor for that unit
-    lost, closed : an error that means the target is lost; an rms that only a closed loop keeps [unit]
-    scored_from : the error counts from this time of an episode on [s]
+    lost, closed : error at which the target counts as lost; rms error that only a closed loop can keep [unit]
+    scored_from : time of an episode from which the error counts [s]
     note : remark on ``closed``
     """
 
@@ -148,7 +152,7 @@ class Tracking:
 
 @dataclass(frozen=True)
 class Goal:
-    """What an episode must reach where nothing is tracked: a bound of one of its scores.
+    """Bounds of a score that an episode must reach in a world without `Tracking`.
 
     score : name in the ``score`` of an episode's last info
     at_least, at_most : the bounds, in units of the score
@@ -162,30 +166,30 @@ class Goal:
 class World(gymnasium.Env):
     """An environment of a client, a robot, a task and sensors.
 
-    Info has ``time`` [s] and the info of task and sensors; that of an episode's last step has the task's ``score``.
-    What an episode drew for ``randomize`` is in the info of its ``reset``, as ``randomized``.
+    Info has ``time`` [s] and the info of task and sensors. The info of an episode's last step has the task's ``score``.
+    The info of `reset` has the factors that were drawn for ``randomize``, as ``randomized``.
 
-    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``: ``title``; ``pictures``, what its
-    pictures show; ``controller``, the shipped one; ``tracking`` or ``goal``; ``score_units``; ``compared_with``, the
-    `baselines` that ``run`` plays; ``rows``, the settings of the world's table in the gallery: label -> arguments. All
-    optional.
+    ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``, all entries of which are optional:
+    ``title``; ``pictures``, a description of its pictures; ``controller``, the shipped one; ``tracking`` or ``goal``;
+    ``score_units``; ``compared_with``, the `baselines` that ``run`` plays; ``rows``, the settings of the world's table
+    in the gallery: label -> arguments.
 
-    A derived class names in ``RANDOMIZED`` what ``randomize`` changes, and does it in `vary`. It names its `baselines`
-    in ``BASELINES``, and draws in `picture` what `render` shows.
+    A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. It
+    names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns.
 
-    client : the physics client that ``robot`` was loaded into; None if the robot moves itself, in `Robot.drive`
-    sensors : their observations come before the robot's
-    dt : of a step [s]
-    duration : of an episode [s], after which it is truncated
-    randomize : domain randomisation, from 0 (none) to 1: the share of the spreads in ``RANDOMIZED``
-    physics_steps : in a step
+    client : physics client that ``robot`` was loaded into; None if the robot moves itself, in `Robot.drive`
+    sensors : sensors whose observations come before the robot's
+    dt : length of a step [s]
+    duration : length of an episode [s], after which it is truncated
+    randomize : domain randomisation, from 0 (none) to 1: share of the spreads in ``RANDOMIZED``
+    physics_steps : number of physics steps in a step
     render_mode : None or one of the class's ``metadata["render_modes"]``
 
-    A copy, also one that is pickled, is a new world with the same arguments, in which no episode has begun.
+    A copy, even a pickled one, is a new world with the same arguments, in which no episode has begun.
     """
 
     _made_of: tuple[tuple[Any, ...], dict[str, Any]]
-    #: what an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
+    #: properties that an episode draws: name -> spread s, for a factor of 1 - s to 1 + s
     RANDOMIZED: ClassVar[Mapping[str, float]] = {}
     BASELINES: ClassVar[Sequence[type[Baseline]]] = ()
 
@@ -236,24 +240,26 @@ class World(gymnasium.Env):
         return functools.partial(type(self), **kwargs), args
 
     def baselines(self) -> dict[str, Baseline]:
-        """Classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have none."""
+        """Return the classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have
+        none."""
         return {one.__name__: one() for one in self.BASELINES}
 
     @classmethod
     def start_file(cls) -> Path | None:
-        """The file that training begins with, ``start.yaml`` in the world's folder; None if there is none."""
+        """Return the controller file that training begins with, ``start.yaml`` in the world's folder; None if there is
+        none."""
         file = Path(inspect.getfile(cls)).with_name("start.yaml")
         return file if file.is_file() else None
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Make the episode that begins one with these factors, one for each of ``RANDOMIZED``."""
+        """Change the world for the episode that begins. ``factors`` has one factor for each name in ``RANDOMIZED``."""
 
     def picture(self) -> np.ndarray:
-        """The present state for people: (rows, columns, 3) uint8."""
+        """Draw the present state for people: (rows, columns, 3) uint8."""
         raise NotImplementedError
 
     def render(self) -> np.ndarray | None:
-        """The `picture`; None without a ``render_mode``."""
+        """Return the `picture`; None without a ``render_mode``."""
         return None if self.render_mode is None else self.picture()
 
     def _observe(self) -> dict[str, np.ndarray]:
@@ -274,7 +280,7 @@ class World(gymnasium.Env):
     ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         super().reset(seed=seed)
         self._k = 0
-        if self.client is not None:  # a new body may move differently from a restored one: the first is restored too
+        if self.client is not None:  # in the first episode too: a restored body may move unlike a new one
             self.client.restoreState(self._start)
         factors = {}
         if self.randomize and self.RANDOMIZED:
@@ -287,7 +293,7 @@ class World(gymnasium.Env):
         return self._observe(), self._reward_and_info()[2] | ({"randomized": factors} if factors else {})
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:
-        if self._k >= self.steps:  # after termination the robot can still be driven
+        if self._k >= self.steps:  # but after termination the robot can still be driven
             raise gymnasium.error.ResetNeeded("the episode was truncated or has not started: call reset()")
         check_action(action, self.action_space)
         self.robot.act(action)

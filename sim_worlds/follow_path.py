@@ -1,4 +1,4 @@
-"""Following a path of joint angles with a load in the hand that is not observed."""
+"""The task to follow a path of joint angles with a load in the hand that is not observed."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["FollowPath"]
 
 
 class FollowPath(Task):
-    """The error is the root of the sum of the joints' squared errors [rad]; the score is its root mean square.
+    """Follow a path. The error is the root of the sum of the joints' squared errors [rad]; the score is its rms.
 
     robot : an arm with n joints, which has ``begin(wanted, load, rng)`` and ``wanted``, (2 n,) angles and speeds
-    load : [kg], or None: it is drawn
-    scored_from : time [s] after which the score counts
-    dt : of a step [s]
+    load : load in the hand [kg]; None draws it
+    scored_from : time after which the score counts [s]
+    dt : length of a step [s]
     """
 
     def __init__(self, robot: Any, load: float | None, scored_from: float, dt: float) -> None:
@@ -31,7 +31,7 @@ class FollowPath(Task):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """A load [kg] and a path, (len(times), 2 n) float64, wanted angles and speeds [rad, rad/s]."""
+        """Draw a load [kg] and a path, (len(times), 2 n) float64, wanted angles and speeds [rad, rad/s]."""
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         drawn, self._path = self.draw(rng, times)
@@ -53,5 +53,5 @@ class FollowPath(Task):
         }  # fmt: skip
 
     def score(self) -> dict[str, float]:
-        """``rms_error`` [rad]; empty if no step counts."""
+        """Return ``rms_error`` [rad]; empty if no step counts."""
         return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}

@@ -1,4 +1,4 @@
-"""The recording of an event camera as a world: it is played again, whatever the action."""
+"""The recording of an event camera as a world, which plays it regardless of the action."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["EventReplayEnv"]
 
 
 class EventReplayEnv(gymnasium.Env):
-    """Play a recording, tick by tick of the sensor's time.
+    """Play a recording, tick by tick, by the sensor's time.
 
     ========== ============================== ================================================================
     Action     ``Box(-inf, inf, (actions,))``  float64, or ``Discrete(discrete)``; not used
@@ -28,28 +28,28 @@ class EventReplayEnv(gymnasium.Env):
     ================== ========================== ============================================================
     ``INPUT``          ``Box((capacity, 4))``     float64 rows (t [s] after the start of the tick, x, y [pixels],
                                                   p: 1 ON, 0 OFF) in the order of arrival, then zeros
-    ``INPUT_count``    ``Box((1,))``              int64, events in it
+    ``INPUT_count``    ``Box((1,))``              int64, events in ``INPUT``
     each of ``values`` ``Box((n,))``              float64, constant
-    ``silent``         ``Box((1, 4))``            another camera without events, with its count 0
+    each of ``silent`` ``Box((1, 4))``            another camera without events, with its count 0
     ================== ========================== ============================================================
 
     **Reward**: 0. **Start**: the first tick. **End**: truncated after the last tick has been answered.
 
-    **Info** of a step, on the tick that its action answered: ``events`` and ``dropped_events``, those beyond the
-    capacity; and ``all_events``, ``all_dropped``, ...: `snn_control.events.slicing.Slicer`'s counters so far.
+    **Info** of a step is about the tick that its action answered: ``events``; ``dropped_events``, those beyond the
+    capacity; and ``all_events``, ``all_dropped``, ...: counters of `snn_control.events.slicing.Slicer` so far.
 
     Parameters
     ----------
-    path, topic, width, height : as `snn_control.events.open_recording` takes them
+    path, topic, width, height : as in `snn_control.events.open_recording`
     input : name of the events in the observation
-    period : of a tick [s]
+    period : length of a tick [s]
     capacity : most events in a tick
-    values : name -> numbers
+    values : constant observations: name -> numbers
     silent : names of other cameras
     actions : number of values of the action
-    discrete : instead, number of discrete actions; 0: the action is continuous
-    longest_gap : a longer pause [s] is cut out
-    speed : sensor time over the world's time: times after the start of a tick are divided by it
+    discrete : number of discrete actions, instead of ``actions``; 0: the action is continuous
+    longest_gap : a longer pause is cut out [s]
+    speed : sensor time divided by the world's time; times after the start of a tick are divided by it
     begin, end : the part that is played, seconds after the first event; None: from the start, to the end
     """
 
@@ -85,7 +85,7 @@ class EventReplayEnv(gymnasium.Env):
         Slicer(*self._slicing)  # raises now for wrong arguments, and for a wrong file
         open_recording(*self._open)
         self.metadata = {**self.metadata, "render_fps": 1.0 / period}
-        # what does not change: values, and cameras without events
+        # observations that do not change: values, and cameras without events
         self._still = {name: np.array(numbers, np.float64) for name, numbers in (values or {}).items()}
         parts: dict[str, Any] = {n: spaces.Box(-np.inf, np.inf, v.shape, np.float64) for n, v in self._still.items()}
         endless = np.full(actions, np.inf)

@@ -59,7 +59,8 @@ def frames(film: Film) -> list[Image.Image]:
         due = film.start + len(made) / RATE
         if (step + 1) * period > due:
             picture = Image.fromarray(np.asarray(world.render()))
-            made.append(picture.resize((WIDTH, round(picture.height * WIDTH / picture.width)), Image.Resampling.LANCZOS))
+            size = WIDTH, round(picture.height * WIDTH / picture.width)
+            made.append(picture.resize(size, Image.Resampling.LANCZOS))
         if terminated or truncated:
             break
     world.close()

@@ -117,8 +117,8 @@ KEYS_HEAD = """# Keys of a controller file
 
 Every key, from the declarations that the reader and the [JSON Schema](controller_file.md) use. Units are SI, in
 brackets. *array*: a number, nested lists, or `file.npz#name`. *tunable*: may also be
-`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of a controller that ships, of a
-template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
+`{value: ..., tunable: [low, high]}`. Each example is a value of a file that is checked: of
+a controller that ships, of a template, or of the {download}`file of rare keys <examples/rare_keys.yaml>`.
 """
 
 
@@ -205,10 +205,9 @@ def _yaml(value: Any) -> str:
 # kernels ---------------------------------------------------------------------------------------------------------
 KERNELS_HEAD = """# Kernels
 
-What the operations of a Program do, and the words of their rows, in their order, from the declarations in
-`snn_control/engine/kernels`. [Architecture](../explanation/architecture.md) says how a row is checked,
-[Your own neuron](../tutorials/own_neuron.md) how to write a kernel. An array is `type[elements]`; `or 0` means that the
-row may be without it.
+The operations of a Program and the words of their rows, in order, from the declarations in
+`snn_control/engine/kernels`. [Your own neuron](../tutorials/own_neuron.md) says how to write a kernel. An array is
+`type[elements]`; `or 0` means that the row may be without it.
 """
 
 
@@ -235,7 +234,8 @@ PUBLIC = (
     "snn_control.network.connectors", "snn_control.network.convolution", "snn_control.network.distance",
     "snn_control.network.distributions", "snn_control.network.plasticity", "snn_control.coding.inputs",
     "snn_control.coding.encoders", "snn_control.coding.filters", "snn_control.coding.outputs",
-    "snn_control.events", "snn_control.nef", "snn_control.nir", "snn_control.realtime.loop", "snn_control.training",
+    "snn_control.events", "snn_control.nef", "snn_control.nir", "snn_control.realtime.loop",
+    "snn_control.training.trainer", "snn_control.training.result", "snn_control.training.distributed.seeds",
     "snn_control.record", "snn_control.report", "snn_control.testing", "snn_control.gym_adapter.flat",
     "snn_control.gym_adapter.spaces", "snn_control.engine.lowering", "snn_control.findings", "snn_control.errors",
     "sim_worlds.core", "sim_worlds.sensors.event_camera",

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes or mends the virtual environment of the Makefile: tools/setup_venv.sh <venv> <extras>
+# Makes or repairs the virtual environment of the Makefile: tools/setup_venv.sh <venv> <extras>
 # Needs a Python from 3.10 to 3.13 with the venv module, and a package index. PYTHON=... chooses the interpreter.
 set -eu
 venv=$1
@@ -24,7 +24,7 @@ choose_python() {
         seen=$candidate
     done
     if [ -n "$seen" ]; then
-        fail "$seen cannot make virtual environments with pip (module ensurepip is missing).
+        fail "$seen cannot create virtual environments with pip (module ensurepip is missing).
   On Debian and Ubuntu: sudo apt install python$(version "$seen")-venv
   Or name another interpreter: make PYTHON=/path/to/python3 ..."
     fi
@@ -32,11 +32,11 @@ choose_python() {
   Install one of them, or name one: make PYTHON=/path/to/python3 ..."
 }
 
-# an environment that was interrupted, was moved here or lost its interpreter is made again
+# make the environment again if its set-up was interrupted, it was moved here or its interpreter is gone
 if ! "$venv/bin/python" -c 'import pip' 2>/dev/null || ! grep -qF "$here" "$venv/bin/activate"; then
     python=$(choose_python)
-    say "making $venv with $python ($(version "$python"))"
-    "$python" -m venv --clear "$venv" || fail "$python -m venv $venv did not work (see above)"
+    say "creating $venv with $python ($(version "$python"))"
+    "$python" -m venv --clear "$venv" || fail "$python -m venv $venv failed (see above)"
 fi
 
 # uv takes two thirds of pip's time. It does not read pip's settings, so it gets them here; if it fails, pip installs.
@@ -56,8 +56,8 @@ say "installing snn_control[$extras] (the first time: half a minute or so, 1 GB 
 with_uv || "$venv/bin/python" -m pip install --disable-pip-version-check --no-compile -e ".[$extras]" -c constraints.txt ||
     fail "neither uv nor pip could install the packages (see above)"
 
-# What an editable install leaves out and ROS tools look for: the package's mark in the ament index, its share
-# folder, and the executables in lib/<package> (pip puts them in bin). Links, so that they never grow stale.
+# ROS tools look for files that an editable install does not make: the package's entry in the ament index, its
+# share folder, and the executables in lib/<package> (pip puts them in bin). Links always point to the current files.
 index="$venv/share/ament_index/resource_index/packages"
 mkdir -p "$venv/lib/snn_control" "$venv/share/snn_control" "$index"
 for name in controller_node world_node encoder_node snn_control; do

@@ -1,11 +1,11 @@
-"""An arm that learns the torques that its load needs while it moves: PD torques plus a torque that PES learns.
+"""An arm that learns, while it moves, the torques that its load needs: PD torques plus a torque learned by PES.
 
-An ensemble of 1,000 LIF represents the angles and speeds of the joints; its decoders start at zero and give the torque
-that is added to that of PD. The torque that PD still has to supply is the error of the decoders::
+An ensemble of 1,000 LIF neurons represents the angles and speeds of the joints. Its decoders start at zero. Their
+torque is added to that of PD control. The torque that PD still has to supply is the error of the decoders::
 
     torque = pd + learned,      d(learned decoders)/dt ~ pd x activity
 
-(DeWolf et al. 2016, Proc. R. Soc. B 283:20162134). Neither the arm nor its load is modelled here.
+(DeWolf et al. 2016, Proc. R. Soc. B 283:20162134). The controller has no model of the arm or its load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from snn_control.network import LI, PES, Network, Population, Projection, Relay
 from snn_control.training.recipes import Recipe
 
 DT, NEURONS = 1e-3, 1000
-#: [N m/rad] and [N m s/rad] of shoulder and elbow, equal to those of the baselines in ``sim_worlds.arm``
+#: gains [N m/rad] and [N m s/rad] of shoulder and elbow, equal to those of the baselines in ``sim_worlds.arm``
 STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 LIMITS = np.array([60.0, 30.0])  # N m
 MIDDLE = np.array([-0.3, 0.8])  # rad, centre of the angles that the ensemble represents
@@ -39,12 +39,12 @@ PARAMETERS = {
 
 
 def ensemble(seed: int = 1) -> Ensemble:
-    """The ensemble for angles and speeds: four numbers within a ball of radius 1."""
+    """Return the ensemble for angles and speeds: four numbers within a ball of radius 1."""
     return Ensemble("state", NEURONS, 4, seed=seed, dt=DT)
 
 
 def make(p: Mapping[str, float], seed: int = 1) -> ControllerSpec:
-    """The controller for values of `PARAMETERS`; seed : seed of the ensemble."""
+    """Return the controller for values of `PARAMETERS`; ``seed`` is the seed of the ensemble."""
     state = ensemble(seed)
     encoders = (state.tuning.encoders * state.tuning.gain[:, None]).T
     angles, speeds = encoders[:2] / p["angles"], encoders[2:] / p["speeds"]
@@ -80,7 +80,7 @@ def make(p: Mapping[str, float], seed: int = 1) -> ControllerSpec:
 
 
 def cost(rewards: np.ndarray, info: Mapping[str, Any]) -> float:
-    """Root mean square of the joint error [rad] in the second half."""
+    """Return the root mean square of the joint error [rad] in the second half of the episode."""
     return float(np.sqrt(np.mean(rewards[len(rewards) // 2 :] ** 2)))
 
 

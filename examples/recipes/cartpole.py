@@ -1,8 +1,8 @@
 """The cart-pole, balanced by a population code and two leaky integrators.
 
-Each of the four observations drives a population of Gaussian receptive fields whose spikes feed one leaky
-integrator an action; the larger one wins. The weights are a smooth odd function of a field's centre,
-two numbers a dimension, so that a search over eight numbers is enough.
+Each of the four observations drives a population with Gaussian receptive fields. The spikes feed one leaky integrator
+per action; the larger one selects the action. The weights are a smooth odd function of a field's centre with two
+parameters per observation, so that a search over eight numbers is enough.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ PARAMETERS = {f"{key}_{part}": (0.0, 1.0) for key in KEYS for part in ("slope", 
 
 
 def make(p: Mapping[str, float]) -> ControllerSpec:
-    """The controller for values of `PARAMETERS`."""
+    """Return the controller for values of `PARAMETERS`."""
     centre = np.linspace(-1, 1, FIELDS)
     push = np.concatenate([p[f"{k}_slope"] * centre + p[f"{k}_bend"] * centre**3 for k in KEYS])
     weights = np.round(np.stack([-push, push], axis=1), 4)
@@ -43,7 +43,7 @@ def make(p: Mapping[str, float]) -> ControllerSpec:
 
 
 def cost(rewards: np.ndarray, info: Mapping[str, Any]) -> float:
-    """The negative return."""
+    """Return the negative return of the episode."""
     return -float(rewards.sum())
 
 

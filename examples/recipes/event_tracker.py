@@ -1,16 +1,17 @@
-"""``snn_control train event_tracker``: the pan-tilt controller for bright and dark targets, before any wall.
+"""``snn_control train event_tracker``: the pan-tilt controller for bright and dark targets in front of any wall.
 
-Its network is in ``event_tracker_network.py``. The read-outs are solved for by least squares on the commands of the
-teacher `TrueMotion`, anew in each round on all rounds so far, in which first the teacher and then more and more the
-controller drives (DAgger, Ross et al. 2011, arXiv:1011.0686). Three stages follow each other:
+Its network is in ``event_tracker_network.py``. Least squares computes the read-outs from the commands of the teacher
+`TrueMotion`, anew in each round, from the data of all rounds so far. In the first round the teacher drives, and later
+the controller more and more (DAgger, Ross et al. 2011, arXiv:1011.0686). There are three stages:
 
-- ``CALM``: the first read-out. Many episodes are short and begin with a fast target, since that is where targets are
-  lost; others are long, since some offsets grow for seconds.
-- ``OFFSETS``: small errors that last are solved for alone, and added to the first read-out, which has little of them.
-- ``BUSY``: the second read-out, of what is missing before noisy cameras and walls of much contrast. Episodes go on when
-  the target is lost, and now and then something turns the head away.
+- ``CALM``: the first read-out. Many episodes are short and begin with a fast target, because that is when targets are
+  lost. Others are long, because some offsets grow for seconds.
+- ``OFFSETS``: a read-out for small lasting errors, fitted separately. It is added to the first one, which hardly reacts
+  to them.
+- ``BUSY``: the second read-out, for what the first one misses with noisy cameras and walls of high contrast. Episodes
+  continue after the target is lost, and at times a disturbance turns the head away.
 
-Noise in the counts makes solved weights too small (regression dilution), so those of the pictures are multiplied by a
+Noise in the counts makes fitted weights too small (regression dilution), so those of the pictures are multiplied by a
 gain. The result is a mean over rounds, and does not depend on the number of processes.
 """
 
@@ -46,10 +47,10 @@ CALM, OFFSETS, BUSY = range(3)  # stages
 class Stage:
     """How a read-out is taught.
 
-    shares : for each round, the share of the time in which the teacher drives; in `BUSY`, something that turns the head
-        away
-    ridge : weight of the squares, see `solve`
-    episodes : of a round: how many, and arguments of the world
+    shares : for each round, the share of the time in which the teacher drives; in `BUSY`, in which a disturbance turns
+        the head away
+    ridge : weight of the squared weights, see `solve`
+    episodes : for each kind of episode in a round, the number of episodes and the arguments of the world
     """
 
     shares: tuple[float, ...]
@@ -114,30 +115,30 @@ STAGES = (
 
 @dataclass(frozen=True)
 class Teaching:
-    """Every number of the teaching."""
+    """All numbers of the teaching."""
 
     network: Settings = field(default_factory=Settings)
     stages: tuple[Stage, ...] = STAGES
-    first_alert: float = 0.5  # in place of `Settings.alert`, while the first read-out is taught
-    gain: float = 2.0  # of the weights of the pictures, while taught
+    first_alert: float = 0.5  # replaces `Settings.alert` while the first read-out is taught
+    gain: float = 2.0  # factor of the pictures' weights, during teaching
     final_gain: float = 2.5
-    added: float = 0.7  # how much of the second read-out counts, while taught
+    added: float = 0.7  # factor of the second read-out, during teaching
     final_added: float = 0.85
-    smooth: float = 0.1  # weight of the squares of second differences, see `solve`
-    kept: float = 0.9  # of the sums of earlier rounds, in each new one
-    averaged: int = 5  # rounds
-    held: int = 100  # steps for which the same drives
-    noise: float = 0.06  # of the teacher when it drives [rad/s a step]
-    half_error: float = 0.2  # that counts half [rad]
-    lost_error: float = 0.5  # at which the target is lost [rad]
-    offset_gain: float = 15.0  # for errors that are small and last, by these numbers [1/s, rad, s]
-    offset_small: float = 0.05
-    offset_lasts: float = 0.1
+    smooth: float = 0.1  # weight of squared second differences, see `solve`
+    kept: float = 0.9  # factor of the sums of earlier rounds, in each new round
+    averaged: int = 5  # rounds whose read-outs are averaged
+    held: int = 100  # steps between decisions who drives
+    noise: float = 0.06  # noise of the teacher's commands when it drives [rad/s per step]
+    half_error: float = 0.2  # error at which a step counts half [rad]
+    lost_error: float = 0.5  # error at which the target is lost [rad]
+    offset_gain: float = 15.0  # gain for small lasting errors [1/s]
+    offset_small: float = 0.05  # size of a small error [rad]
+    offset_lasts: float = 0.1  # time constant of a lasting error [s]
 
 
-# what is solved for --------------------------------------------------------------------------------------------
+# least squares -------------------------------------------------------------------------------------------------
 def odd(s: Settings) -> np.ndarray:
-    """(channels, features): odd functions of each picture, and of the velocity."""
+    """Return odd functions of each picture, and of the velocity: (channels, features)."""
     columns, first = [], 0
     for size in (*[GRID] * len(s.pictures), s.fields):
         for k in range(size // 2):
@@ -149,7 +150,7 @@ def odd(s: Settings) -> np.ndarray:
 
 
 def features(seen: np.ndarray, s: Settings) -> np.ndarray:
-    """(steps, axes, filters times odd features) of the counts of an episode, (steps, 2 channels)."""
+    """Return the features of counts (steps, 2 channels): (steps, axes, filters times odd features)."""
     x = np.swapaxes(seen.reshape(len(seen), s.channels, 2), 1, 2) @ odd(s)
     filtered, state = np.empty((len(x), 2, len(s.filters), x.shape[2])), 0.0
     decay = np.exp(-DT / np.array(s.filters))[:, None]
@@ -160,10 +161,10 @@ def features(seen: np.ndarray, s: Settings) -> np.ndarray:
 
 
 def solve(square: np.ndarray, product: np.ndarray, ridge: float, t: Teaching) -> np.ndarray:
-    """(filters, channels) by least squares; weights of neighbouring columns are kept alike.
+    """Compute a read-out (filters, channels) by least squares, with similar weights in neighbouring columns.
 
-    square, product : sums of what `episode` gives
-    ridge : of the mean square of a feature, the weight of the squares of the weights
+    square, product : sums that `episode` returns
+    ridge : weight of the squared weights, in units of the mean square of a feature
     """
     s = t.network
     rough, first = np.zeros((sum(s.parts), sum(s.parts))), 0
@@ -177,14 +178,14 @@ def solve(square: np.ndarray, product: np.ndarray, ridge: float, t: Teaching) ->
 
 
 def amplify(readout: np.ndarray, gain: float, s: Settings) -> np.ndarray:
-    """A read-out in which the pictures count ``gain`` times as much."""
+    """Return a read-out whose weights of the pictures are ``gain`` times as large."""
     amplified = readout.copy()
     amplified[..., : -s.fields] *= gain
     return amplified
 
 
 def offsets(errors: np.ndarray, t: Teaching) -> np.ndarray:
-    """(steps, 2): errors that last; larger ones than ``offset_small`` count less and less."""
+    """Return the lasting part of the errors, (steps, 2); errors larger than ``offset_small`` count less and less."""
     means, mean = np.empty_like(errors), np.zeros(2)
     for step, error in enumerate(errors / (1 + (errors / t.offset_small) ** 2)):
         mean = mean + -math.expm1(-DT / t.offset_lasts) * (error - mean)
@@ -196,14 +197,17 @@ def offsets(errors: np.ndarray, t: Teaching) -> np.ndarray:
 def drive(
     readouts: np.ndarray, share: float, stage: int, t: Teaching, arguments: dict[str, Any], seed: Sequence[int]
 ) -> tuple[np.ndarray, ...]:
-    """An episode. Returns, for each step, what the teacher said [half limits], the error [rad], the counts, and for how
-    many steps from then on the controller's read-outs are silenced; and whether the target was lost."""
+    """Play an episode.
+
+    Returns for each step: the teacher's command [half limits], the error [rad], the counts, and for how many steps from
+    then on the controller's read-outs are silenced. Returns also whether the target was lost.
+    """
     s = t.network if stage else replace(t.network, alert=t.first_alert)
     rng, env = np.random.default_rng(seed), world(*arguments.items())
     controller = Controller.from_spec(make(readouts, s, arguments.get("size", SIZE)))
     teacher = env.unwrapped.baselines()["TrueMotion"]
     observation, info = env.reset(seed=int(rng.integers(10**6, 10**9)))
-    silencing = {"stray": 5 * s.blind_lasts} | ({"calm": 4 * s.silence_tau} if stage == BUSY else {})  # for how long
+    silencing = {"stray": 5 * s.blind_lasts} | ({"calm": 4 * s.silence_tau} if stage == BUSY else {})  # s
     rows: list[tuple[Any, ...]] = []
     over, lost, noise, drives, push = False, False, np.zeros(2), False, np.zeros(2)
     while not over:
@@ -227,18 +231,20 @@ def drive(
 def episode(
     readouts: np.ndarray, share: float, stage: int, t: Teaching, arguments: dict[str, Any], seed: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Drive; returns sums of products of features, of features with what is wanted of the read-out of this stage [half
-    limits], and the number of steps and of targets lost.
+    """Play an episode and return its sums for `solve`.
 
     readouts : the two that drive, (2, filters, channels)
     share : as in `Stage`
-    arguments : of the world
+    arguments : arguments of the world
+
+    Returns the sums of products of features; of features with the wanted values of this stage's read-out [half limits];
+    and the numbers of steps and of lost targets.
     """
     said, errors, seen, silent, lost = drive(readouts, share, stage, t, arguments, seed)
     worth = 1 / (1 + (errors / t.half_error) ** 2)
     for step in np.flatnonzero(silent):
         worth[step : step + silent[step]] = 0
-    x, wanted = features(seen, t.network)[::4], said[::4]  # a step of four
+    x, wanted = features(seen, t.network)[::4], said[::4]  # every fourth step
     if stage == OFFSETS:
         wanted = t.offset_gain / LIMIT * offsets(errors, t)[::4]
     elif stage == BUSY:
@@ -256,8 +262,11 @@ def world(*arguments: tuple[str, Any]) -> Any:
 
 
 def drivers(readouts: np.ndarray, stage: int, added: float, t: Teaching) -> np.ndarray:
-    """The two read-outs that drive in this stage, from those of each stage after so many rounds, (rounds + 1, stages,
-    filters, channels). ``added``: how much of the second one counts."""
+    """Return the two read-outs that drive in this stage, (2, filters, channels).
+
+    readouts : those of each stage after each round, (rounds + 1, stages, filters, channels)
+    added : factor of the second read-out
+    """
     if stage == CALM:
         return np.stack([readouts[-1, CALM], readouts[-1, BUSY]])
     calm = np.mean(readouts[: len(t.stages[CALM].shares) + 1, CALM][-t.averaged :], axis=0)
@@ -269,9 +278,9 @@ def teach(
     seed: int, folder: str | os.PathLike, processes: int, progress: Callable[[int, int, str], object],
     t: Teaching = Teaching(),
 ) -> ControllerSpec:  # fmt: skip
-    """Teach the controller, from the checkpoint in ``folder`` on if there is one.
+    """Teach the controller; resumes from the checkpoint in ``folder`` if there is one.
 
-    progress : called after each round with its number, the number of all, and what it gave
+    progress : called after each round with its number, the number of rounds, and a text about the result
     """
     s = t.network
     n = len(s.filters) * sum(s.parts)

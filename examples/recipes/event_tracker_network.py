@@ -1,11 +1,11 @@
-"""The network of ``event_tracker.py``: a front end by hand, and two linear read-outs of its spikes.
+"""The network of ``event_tracker.py``: a front end designed by hand, and two linear read-outs of its spikes.
 
-Events, pooled to 32 x 32 cells, drive three layers of ON and OFF neurons with synaptic time constants of 190, 30 and
-30 ms: leaky pictures, in which the passing wall cancels and the target remains. Two slow votes silence the polarity
-that the target does not have. `seen` counts the spikes of each column (for pan) and row (for tilt), and those of fields
-of the joints' velocities. The read-outs are linear in these counts, filtered with five time constants.
+Events, pooled to 32 x 32 cells, drive three layers of ON and OFF neurons with synaptic time constants of 190, 30 and 30
+ms. Each layer is a leaky picture, in which the passing wall cancels and the target remains. Two slow votes silence the
+polarity that the target does not have. `seen` counts the spikes of each column (for pan) and row (for tilt), and those
+of fields of the joints' velocities. The read-outs are linear in these counts, filtered with five time constants.
 
-``docs/gallery/pan_tilt.md`` says what each part is worth.
+``docs/gallery/pan_tilt.md`` says how much each part contributes.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from snn_control.network import IF, LIF, CubaLIF, Relay
 from snn_control.network.convolution import Convolution
 
 DT, GRID, SIZE, LIMIT = 1e-3, 32, (128, 128), 6.0  # s; cells of a side; pixels; rad/s
-SIDES = np.concatenate([np.eye(2), -np.eye(2)], axis=1)  # of two axes, as four rates that are not negative
-SIGN = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)  # of events, for ON and OFF neurons
-READOUTS = "command", "adding"  # what each of the two drives
+SIDES = np.concatenate([np.eye(2), -np.eye(2)], axis=1)  # turns two axes into four rates >= 0
+SIGN = np.array([1.0, -1.0]).reshape(2, 1, 1, 1)  # sign of events for ON and OFF neurons
+READOUTS = "command", "adding"  # populations that the two drive
 COUNTER = IF(r=1 / DT, v_threshold=1.0, reset="subtract", v_min=0.0, several=True)
 
 
 class Picture(NamedTuple):
-    """A leaky picture. tau [s], threshold [events]; raised : what a spike of `busy_active` adds to the threshold"""
+    """A leaky picture: tau [s], threshold [events], and how much a spike of `busy_active` raises the threshold."""
 
     name: str
     tau: float
@@ -41,32 +41,32 @@ class Picture(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """Every number of the network. Times in s, angles in rad; ``.._tau`` and ``.._lasts`` are time constants."""
+    """All numbers of the network. Times are in s, angles in rad; ``.._tau`` and ``.._lasts`` are time constants."""
 
-    # the leaky pictures; in each, what the common inhibition takes after so many spikes (a packet)
+    # the leaky pictures; in each, a common inhibition acts after each packet of spikes
     pictures: tuple[Picture, ...] = (
         Picture("slow", 0.19, 4.8, 0.08), Picture("fast", 0.03, 4.6, 0.38), Picture("edge", 0.03, 3.6, 0.55),
     )  # fmt: skip
-    inhibition: float = 0.0545  # for each spike
+    inhibition: float = 0.0545  # strength for each spike
     inhibition_tau: float = 0.025
-    packet: int = 6
-    pulse: float = 0.02  # between spikes of `alert` and `calm`, which fire by themselves
+    packet: int = 6  # spikes
+    pulse: float = 0.02  # interval between spikes of `alert` and `calm`, which fire by themselves
 
-    # `busy_active` fires where events come from everywhere: so many cells within its time constant
+    # `busy_active` fires if events come from everywhere: from so many cells within its time constant
     busy_cells: float = 18.0
     busy_tau: float = 0.05
-    busy_lasts: float = 0.2  # its effect on thresholds
+    busy_lasts: float = 0.2  # how long it raises thresholds
 
-    # `alert` lowers the thresholds of the slow picture by this share where little is seen: pulses that it loses by a
-    # packet, by a spike of `busy_active`, and at most
+    # `alert` lowers the thresholds of the slow picture by this share while little is seen. A packet takes
+    # `alert_loses` pulses from it, a spike of `busy_active` `alert_loses_busy`; `alert_lowest` is the least it can have
     alert: float = 0.7
     alert_lasts: float = 0.1
     alert_loses: float = 0.3
     alert_loses_busy: float = 5.0
     alert_lowest: float = -20.0
 
-    # the two votes: spikes for one, what it takes from the other polarity, and for how long; coarse cells `spot` with a
-    # threshold [events] set off `doubt`, which takes votes, when so many more of them are of the other polarity
+    # the two votes: spikes for one vote, what it takes from the other polarity, and for how long. Coarse cells `spot`
+    # with a threshold [events] trigger `doubt` if `doubt` more have the other polarity; it takes `doubted` votes
     votes: int = 20
     vote: float = 6.2
     vote_tau: float = 0.6
@@ -75,16 +75,16 @@ class Settings:
     doubt_tau: float = 0.25
     doubted: float = 20.0
 
-    # beyond these angles the target is lost: `stray` silences what is read, and `home` turns the head to the middle
+    # beyond these angles the target is lost: `stray` silences the read-outs, and `home` turns the head to the middle
     joint_range: tuple[float, float] = (1.15, 0.55)
     blind: float = 20.0
     blind_lasts: float = 0.08
     home_gain: float = 8.0  # 1/s
-    home_rate: float = 0.4  # spikes a step and rad
+    home_rate: float = 0.4  # spikes per step and rad
     home_lasts: float = 0.12
 
-    # `calm` silences the second read-out, unless it is silenced itself: by so many spikes of `busy_active` (one of each
-    # `busy_pace`), by so many packets of the fast picture, as while a target is caught, and in part by `stray`
+    # `calm` silences the second read-out, unless it is silenced itself: by `busy_long` spikes of `busy_active` (one per
+    # `busy_pace`), by `catch` packets of the fast picture, as while a target is caught, and in part by `stray`
     silence: float = 100.0
     silence_tau: float = 0.01
     busy_pace: float = 0.05
@@ -96,31 +96,31 @@ class Settings:
     search_tau: float = 0.4
 
     # the read-outs
-    fields: int = 41  # of the velocity of a joint
+    fields: int = 41  # fields of a joint's velocity
     filters: tuple[float, ...] = (0.0025, 0.008, 0.025, 0.08, 0.25)
-    added_rate: float = 20.0  # spikes of `added` a step where it adds the limit
-    command_tau: float = 0.005  # of the spikes of `home` and of `added`
+    added_rate: float = 20.0  # spikes of `added` per step when it adds the limit
+    command_tau: float = 0.005  # filter of the spikes of `home` and `added`
 
     @property
     def channels(self) -> int:
-        """Counts of each axis: columns or rows of each picture, and the fields of the velocity."""
+        """Number of counts of each axis: columns or rows of each picture, and the fields of the velocity."""
         return GRID * len(self.pictures) + self.fields
 
     @property
     def parts(self) -> tuple[int, ...]:
-        """Numbers of odd functions: of each picture, and of the velocity."""
+        """Number of odd functions of each picture, and of the velocity."""
         return (*[GRID // 2] * len(self.pictures), self.fields // 2)
 
 
 def inhibit(m: Model, s: Settings, layer: str) -> None:
-    """Let only the neurons of a layer fire that are driven most."""
+    """Add an inhibition that lets only the most strongly driven neurons of a layer fire."""
     m.population(f"{layer}_active", 1, IF(r=1 / DT, v_threshold=float(s.packet), reset="subtract"))
     m.connect(layer, f"{layer}_active", 1.0, delay=DT)
     m.connect(f"{layer}_active", layer, -s.inhibition * s.packet, tau_syn=s.inhibition_tau, delay=DT)
 
 
 def busy(m: Model, s: Settings) -> None:
-    """`busy_active`, from one cell of sixteen; and `calm`, which falls silent where that lasts."""
+    """Add `busy_active`, driven by one cell of sixteen; and `calm`, which falls silent if that activity lasts."""
     m.population("busy", GRID**2 // 16, IF(r=1 / DT, v_threshold=1.0, v_min=0.0, refractory=0.05))
     m.connect("camera", "busy", np.ones((1, 1, 1, 1)), Convolution((1, GRID, GRID), stride=4))
     together = LIF(tau_mem=s.busy_tau, r=s.busy_tau / DT, integration="exponential_euler", reset="subtract")
@@ -141,7 +141,7 @@ def leaky_pictures(m: Model, s: Settings, cell: CubaLIF) -> None:
 
 
 def alert(m: Model, s: Settings) -> None:
-    """Lower the thresholds of the slow picture while little is seen, as when the head follows well."""
+    """Add `alert`, which lowers the slow picture's thresholds while little is seen, as when the head follows well."""
     m.population("alert", 1, IF(r=1 / DT, v_threshold=1.0, v_min=s.alert_lowest), bias=DT / s.pulse)
     m.connect("slow_active", "alert", -s.alert_loses, delay=DT)
     m.connect("busy_active", "alert", -s.alert_loses_busy, delay=DT)
@@ -149,7 +149,7 @@ def alert(m: Model, s: Settings) -> None:
 
 
 def vote(m: Model, s: Settings, cell: CubaLIF) -> None:
-    """Silence `slow` and `fast` where they are of the other polarity than the target."""
+    """Add the votes, which silence the neurons of `slow` and `fast` whose polarity is not the target's."""
     spots, cells = 2 * (GRID // 2) ** 2, np.arange(GRID**2)
     m.population("spot", spots, replace(cell, tau_syn=s.pictures[0].tau))
     m.connect("camera", "spot", np.tile(SIGN / s.spot, (3, 3)), Convolution((1, GRID, GRID), stride=2, padding=1))
@@ -171,7 +171,7 @@ def vote(m: Model, s: Settings, cell: CubaLIF) -> None:
 
 
 def find_again(m: Model, s: Settings) -> None:
-    """Where a joint is further out than targets go, turn the head to the middle, blind until it stands still."""
+    """Turn the head to the middle if a joint is further out than targets go. It sees nothing until it stands still."""
     m.population("stray", 4, LIF(tau_mem=0.005, refractory=0.02))
     m.connect("joint_position", "stray", SIDES / np.array(s.joint_range)[:, None])
     m.population("home", 4, COUNTER, bias=-1.0)
@@ -185,7 +185,7 @@ def find_again(m: Model, s: Settings) -> None:
 
 
 def counts(m: Model, s: Settings) -> None:
-    """`seen`: spikes a step in each column (even channels) and row (odd) of the pictures, and of the fields."""
+    """Add `seen`, the spikes per step in each column (even channels) and row (odd) of the pictures, and of fields."""
     m.population("seen", 2 * s.channels, Relay())
     _, row, column = (a.reshape(-1) for a in np.indices((2, GRID, GRID)))
     for k, picture in enumerate(s.pictures):
@@ -198,7 +198,7 @@ def counts(m: Model, s: Settings) -> None:
 
 
 def make(readouts: np.ndarray, s: Settings = Settings(), size: tuple[int, int] = SIZE) -> ControllerSpec:
-    """The controller of the two read-outs, (2, filters, channels) in half limits a count, for a camera of this size."""
+    """Return the controller with two read-outs, (2, filters, channels) [half limits per count], for a camera's size."""
     m = Model(dt=DT)
     m.events("camera", size, capacity=4096, stale=0.05, encoder=PoolEncoder((GRID, GRID), made_for=SIZE))
     turning = PopulationEncoder(s.fields, -6.5, 6.5, 0.45, 2.5, LIF(tau_mem=0.01, reset="subtract"))

@@ -1,14 +1,15 @@
 """A spiking controller that keeps a moving target in the middle of an event camera's view.
 
-Events, ON +1 and OFF -off, are pooled to 32 x 32 cells and drive a layer of neurons through a slow synaptic current: a
-leaky picture of brightness, in which the passing background cancels and the target remains. The mean of the picture is
-added and the layer's own activity inhibits it, so that only the few brightest cells fire. Their spikes turn the head
-towards their position (fast), and the head's own velocity, encoded in one population for each joint, is fed back to
-keep it moving (pursuit by velocity feedback)::
+Events, ON +1 and OFF -off, are pooled to 32 x 32 cells. They drive a layer of neurons through a slow synaptic current.
+The layer is a leaky picture of brightness, in which the passing background cancels and the target remains. The mean of
+the picture is added, and the layer's own activity inhibits it, so that only the few brightest cells fire. Their spikes
+turn the head quickly towards their position. The head's own velocity, encoded in one population for each joint, is fed
+back to keep the head moving (pursuit by velocity feedback)::
 
     command = gain [O + lead (O - O_slow)] + feedback [v + fade (v - v_slow)]
 
-with O the spikes weighted by their angle from the optical axis, filtered fast and slowly.
+O is the sum of the spikes, weighted by their angle from the optical axis; v is the velocity. Both are filtered fast,
+and once more slowly.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ FOCAL = PIXELS / 2 / math.tan(math.radians(30.0))  # pixels
 FIELDS, FIELD_LIMIT, FIELD_WIDTH, FIELD_DRIVE, FIELD_TAU = 41, 6.5, 0.45, 4.0, 0.01  # velocity population
 SLOW_VELOCITY = 0.025  # s
 
-#: those of a pan-tilt head with an event camera
+#: topics of a pan-tilt head with an event camera
 TOPICS = {
     "camera": RosTopic("events", "sensor_msgs/msg/PointCloud2"),
     "joint_velocity": RosTopic("joint_states", "sensor_msgs/msg/JointState", "velocity[:]"),
@@ -64,7 +65,7 @@ PARAMETERS = {
 
 
 def velocity_decoder() -> np.ndarray:
-    """(FIELDS,) weights [rad/s / Hz] that read the velocity from the population's rates, by least squares.
+    """Return weights that read the velocity from the population's rates, (FIELDS,) [rad/s / Hz], by least squares.
 
     The rates are those of the encoder's neurons (LIF, reset by subtraction) at constant velocities.
     """
@@ -78,28 +79,27 @@ def velocity_decoder() -> np.ndarray:
         fired = v >= 1.0
         v[fired] -= 1.0
         count += fired * (step >= 200)
-    spikes = count / 1000  # a step
+    spikes = count / 1000  # per step
     weights = np.linalg.solve(spikes.T @ spikes + 1e-3 * np.eye(FIELDS), spikes.T @ velocity)
-    # odd, as the fields are symmetrical, and without the last digits: those depend on the processor
+    # odd, as the fields are symmetrical; the last digits are dropped, because they depend on the processor
     return np.round((weights - weights[::-1]) / 2, 12) * DT
 
 
 def place_weights(exponent: float, linear: float) -> np.ndarray:
-    """(GRID,) weight of each column: an odd function of its angle from the optical axis, positive to the right."""
+    """Return each column's weight, (GRID,): an odd function of its angle from the optical axis, positive at right."""
     pixel = (np.arange(GRID) + 0.5) * PIXELS / GRID - 0.5
     angle = np.arctan((pixel - (PIXELS - 1) / 2) / FOCAL) / 0.3
     return np.sign(angle) * np.abs(angle) ** exponent + linear * angle
 
 
 def make(p: Mapping[str, float]) -> ControllerSpec:
-    """The controller for values of `PARAMETERS`."""
+    """Return the controller for values of `PARAMETERS`."""
     place = place_weights(p["exponent"], p["linear"]) * DT
     velocity = velocity_decoder()
     none = np.zeros(FIELDS)
 
     def output(axis: str, image: np.ndarray, felt: np.ndarray) -> Output:
-        """One output. ``image``: weights positive to the right of the axis, where the command is a turn to the
-        right: negative."""
+        """Return one output. ``image`` is positive to the right of the axis; a turn to the right is negative."""
         gain, lead, fade, feedback = p[f"gain_{axis}"], p["lead"], p["fade"], p[f"feedback_{axis}"]
         terms = (
             ("image", -gain * (1 + lead) * image, p["tau_out"]),
@@ -134,7 +134,7 @@ def make(p: Mapping[str, float]) -> ControllerSpec:
 
 
 def network(p: Mapping[str, float]) -> Network:
-    """The leaky picture of background and target, its mean, and its inhibition of itself."""
+    """Return the network: the leaky picture of background and target, its mean, and its inhibition of itself."""
     cells = GRID * GRID
     neuron = CubaLIF(
         tau_mem=p["tau_mem"], tau_syn=p["tau_picture"], integration="exponential_euler", v_min=-1.0, refractory=2 * DT
@@ -156,7 +156,7 @@ def network(p: Mapping[str, float]) -> Network:
 
 
 def cost(rewards: np.ndarray, info: Mapping[str, Any]) -> float:
-    """Root mean square of the tracking error [degrees] after half a second; a lost target costs 40."""
+    """Return the root mean square of the tracking error [degrees] after half a second; a lost target costs 40."""
     error = np.degrees(-rewards[500:])
     return float(np.sqrt(np.mean(error**2))) if error.size else 40.0
 

@@ -1,4 +1,4 @@
-"""Classical controllers of ``ArmUnknownLoad-v0``, whose gains depend on neither the arm nor its load."""
+"""Classical controllers of ``ArmUnknownLoad-v0``. Their gains depend on neither the arm nor its load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..core import Baseline
 __all__ = ["PD", "PID", "TORQUES"]
 
 STEP = 1e-3  # s
-TORQUES = np.array([60.0, 30.0])  # N m, at most
+TORQUES = np.array([60.0, 30.0])  # N m, limits
 #: [N m/rad] and [N m s/rad] of shoulder and elbow; the shipped spiking controller has the same
 STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 
@@ -33,7 +33,7 @@ class PD(Baseline):
 class PID(PD):
     """PD plus the integral of the angle error, which is held while the torque is at its limit.
 
-    integral : in units of the stiffness [1/s]; with twice as much, a load of 2.5 kg starts to swing
+    integral : gain in units of the stiffness [1/s]; with twice as much, a load of 2.5 kg starts to oscillate
     """
 
     label: ClassVar[str] = "PID"

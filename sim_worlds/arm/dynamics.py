@@ -1,4 +1,4 @@
-"""The equations of motion of an arm of two links in a vertical plane (Siciliano et al. 2009, Robotics, 7.3.2)."""
+"""Equations of motion of an arm of two links in a vertical plane (Siciliano et al. 2009, Robotics, 7.3.2)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,17 @@ MASSES = (2.0, 1.2)  # kg, in the middle of each link
 INERTIAS = (0.027, 0.0123)  # kg m^2, of slim rods around their middle
 FRICTION = 0.5  # N m s/rad, in each joint
 GRAVITY = 9.81  # m/s^2
-JOINT_LIMIT = 2.5  # rad, where a joint is stopped
+JOINT_LIMIT = 2.5  # rad, angle at which a joint is stopped
 FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 
 
 @register_jitable
 def acceleration(q1, q2, v1, v2, u1, u2, load):
-    """Accelerations of both joints [rad/s^2], for angles [rad] (upwards from the horizontal, the elbow's from the
-    upper arm), speeds [rad/s], torques [N m] and a load in the hand [kg]: M(q) a = u - c(q, v) - g(q) - friction v."""
+    """Return the accelerations of both joints [rad/s^2]: M(q) a = u - c(q, v) - g(q) - friction v.
+
+    q1, q2 : angles, positive upwards, of the shoulder from the horizontal, of the elbow from the upper arm [rad]
+    v1, v2, u1, u2, load : speeds [rad/s], torques [N m], load in the hand [kg]
+    """
     l1, l2 = LENGTHS
     m1, m2 = MASSES
     i1, i2 = INERTIAS
@@ -41,7 +44,7 @@ def acceleration(q1, q2, v1, v2, u1, u2, load):
 
 
 def move(state, u1, u2, load, dt):
-    """One step with constant torques, by Runge-Kutta of fourth order; in place.
+    """Advance the state by one step with constant torques, in place, by the Runge-Kutta method of fourth order.
 
     state : (4,) float64, angles [rad] and speeds [rad/s]
     """

@@ -1,4 +1,4 @@
-"""A picture of an arm of two links for people."""
+"""Picture of an arm of two links, for people."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ BACK, WANTED, LINK, JOINT, LOAD = (250, 250, 250), (150, 210, 150), (60, 90, 140
 
 
 def draw(angles: np.ndarray, target: np.ndarray, load: float) -> np.ndarray:
-    """The arm with its load, and behind it, in green, the arm where it should be: (336, 336, 3) uint8.
+    """Draw the arm with its load and, behind it in green, the arm in its wanted pose: (336, 336, 3) uint8.
 
-    angles, target : (2,) of shoulder and elbow, and wanted ones [rad]
-    load : in the hand [kg]
+    angles, target : (2,) angles of shoulder and elbow, and wanted ones [rad]
+    load : load in the hand [kg]
     """
     image = np.full((SIDE, SIDE, 3), BACK, np.uint8)
     across, down = np.arange(SIDE)[None, :] - SIDE / 2, np.arange(SIDE)[:, None] - SIDE / 2

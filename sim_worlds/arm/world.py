@@ -20,15 +20,15 @@ STEP = 1e-3  # s
 LOADS = (0.5, 2.5)  # kg, range of the load of an episode
 MIDDLE = np.array([-0.3, 0.8])  # rad, centre of the path
 WIDTH = 0.4  # rad, amplitude of each of the two sines of a joint
-FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, of the sines of shoulder and elbow
+FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, frequencies of the sines of shoulder and elbow
 
 
 class Arm(Robot):
-    """Action: (2,) torques [N m]. It moves by the equations of ``dynamics``.
+    """The arm, which moves by the equations of ``dynamics``. Action: (2,) torques [N m].
 
     state : (4,) float64, angles and speeds [rad, rad/s]
-    wanted : the same, wanted
-    load : [kg]
+    wanted : (4,) float64, wanted angles and speeds
+    load : load in the hand [kg]
     """
 
     def __init__(self) -> None:
@@ -61,7 +61,7 @@ class Arm(Robot):
 
 
 class FollowSines(FollowPath):
-    """See `ArmUnknownLoadEnv`."""
+    """The task of `ArmUnknownLoadEnv`: follow a path of sines."""
 
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
         phase, load = rng.uniform(0.0, 2.0 * math.pi, (2, 2)), rng.uniform(*LOADS)
@@ -97,9 +97,9 @@ class ArmUnknownLoadEnv(World):
 
     Parameters
     ----------
-    load : [kg], in all episodes; None draws it for each episode
+    load : load in all episodes [kg]; None draws it for each episode
     duration, scored_from : length of an episode, and start of its score [s]
-    render_mode : None or ``rgb_array``: the arm and its load, and in green where it should be
+    render_mode : None or ``rgb_array``: the arm and its load, and in green its wanted pose
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

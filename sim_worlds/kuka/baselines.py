@@ -1,4 +1,4 @@
-"""Classical controllers of ``KukaPayload-v0``; none knows the load."""
+"""Classical controllers of ``KukaPayload-v0``; none of them knows the load."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from .robot import FRICTION, STEP, TORQUES, Kuka
 
 __all__ = ["DAMPING", "INTEGRAL", "PD", "PID", "STIFFNESS", "ComputedTorque"]
 
-#: [N m/rad], [N m s/rad] and [1/s] of joints 1 to 7: tuned together by CMA-ES for PID with no load and with 3 kg,
-#: ``randomize=1``, on seeds below 1000; the shipped spiking controller has the same stiffness and damping
+#: gains of joints 1 to 7 [N m/rad, N m s/rad, 1/s], tuned together by CMA-ES for PID with no load and with 3 kg,
+#: ``randomize=1``, on seeds below 1000. The shipped spiking controller has the same stiffness and damping
 STIFFNESS = np.array([430.0, 3300.0, 230.0, 410.0, 30.0, 44.0, 17.0])
 DAMPING = np.array([44.0, 180.0, 15.0, 30.0, 1.0, 1.5, 0.29])
 INTEGRAL = np.array([4.4, 4.4, 4.4, 4.4, 8.4, 8.4, 8.4])
@@ -31,12 +31,12 @@ class PD(Baseline):
         return np.minimum(np.maximum(torque, -TORQUES), TORQUES), None
 
     def more(self, observation: dict[str, np.ndarray], error: np.ndarray) -> np.ndarray | float:
-        """Torque beside that of PD [N m]; error : (7,) wanted less actual angles [rad]."""
+        """Return a torque to add to that of PD [N m]; ``error`` is (7,), wanted minus actual angles [rad]."""
         return 0.0
 
 
 class PID(PD):
-    """PD plus the integral of the error of the angle, in units of the stiffness [1/s]."""
+    """PD plus the integral of the angle error, in units of the stiffness [1/s]."""
 
     label: ClassVar[str] = "PID"
 
@@ -55,7 +55,7 @@ class PID(PD):
 class ComputedTorque(PD):
     """PD plus the inverse dynamics of the nominal arm without load, on the wanted path.
 
-    Its accelerations are the changes of the wanted speeds from step to step.
+    The wanted accelerations are the changes of the wanted speeds from step to step.
     """
 
     label: ClassVar[str] = "computed torque"

@@ -1,4 +1,4 @@
-"""Pictures of the arm, with PyBullet's own renderer, in a physics client that has nothing else to do."""
+"""Pictures of the arm by PyBullet's own renderer, in a separate physics client."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ GREEN = (0.1, 0.7, 0.2, 1.0)
 
 
 class Picture:
-    """The arm with a ball in its hand, and a green one that sticks out of it on all sides where the ball should be."""
+    """Draws the arm with a ball in its hand, and where the ball should be, a green cube that sticks out of it on all
+    sides."""
 
     def __init__(self) -> None:
         self._client = client = Client()
@@ -27,13 +28,13 @@ class Picture:
         self._lens = client.computeProjectionMatrixFOV(30.0, WIDTH / HEIGHT, 0.1, 4.0)
 
     def _move(self, position: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-        """Show these angles; where the middle of the load then is [m]."""
+        """Show these angles; returns the position of the load's middle [m]."""
         for joint, angle in zip(self._arm.joints, position, strict=True):
             self._client.resetJointState(self._arm.body, joint, angle)
         return self._client.getLinkState(self._arm.body, self._arm.hand, computeForwardKinematics=True)[4]
 
     def draw(self, position: Sequence[float], wanted: np.ndarray) -> np.ndarray:
-        """(240, 320, 3) uint8, for angles and wanted ones [rad]."""
+        """Return a picture, (240, 320, 3) uint8, of actual and wanted angles [rad]."""
         self._client.resetBasePositionAndOrientation(self._goal, self._move(wanted), (0.0, 0.0, 0.0, 1.0))
         self._move(position)
         pixels = self._client.getCameraImage(

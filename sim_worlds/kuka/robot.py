@@ -23,23 +23,23 @@ JOINT_LIMITS = np.array([2.967, 2.094, 2.967, 2.094, 2.967, 2.094, 3.054])  # ra
 TORQUES = np.array([176.0, 176.0, 110.0, 110.0, 110.0, 40.0, 40.0])  # N m, at most (LBR iiwa 7 R800)
 FASTEST = 10.0  # rad/s, as in the URDF
 FRICTION = 0.5  # N m s/rad in each joint, as in the URDF
-LAG = 5e-3  # s, with which torques follow their commands
-DELAY = 2e-3  # s, of what the sensors say
-NOISE = np.repeat([1e-4, 5e-3], 7)  # rad and rad/s, standard deviations of what the sensors say
+LAG = 5e-3  # s, time constant with which torques follow their commands
+DELAY = 2e-3  # s, delay of the sensors
+NOISE = np.repeat([1e-4, 5e-3], 7)  # rad and rad/s, standard deviations of the sensors' noise
 HAND = 0.12  # m, from the last link's frame to the middle of the load
-LOAD_RADIUS = 0.06  # m, of the load, a ball
+LOAD_RADIUS = 0.06  # m, radius of the load, a ball
 BALL = f"""<visual><geometry><sphere radius="{LOAD_RADIUS}"/></geometry>
 <material name="Red"><color rgba="0.8 0.1 0.1 1"/></material></visual>"""
-#: of the URDF; an episode sets mass and inertia
+#: the load's part of the URDF; an episode sets mass and inertia
 LOAD = f"""<robot><link name="load">{{}}<inertial><mass value="1"/>
 <inertia ixx="1" iyy="1" izz="1" ixy="0" ixz="0" iyz="0"/></inertial></link><joint name="hand" type="fixed">
 <parent link="lbr_iiwa_link_7"/><child link="load"/><origin xyz="0 0 {HAND}"/></joint></robot>"""
 
 
 def urdf(shapes: bool) -> ElementTree.Element:
-    """pybullet_data's description of the arm, with a link ``load`` in its hand.
+    """Return pybullet_data's description of the arm, with a link ``load`` in its hand.
 
-    shapes : whether what it looks like stays; shapes for collisions never do, because it touches nothing
+    shapes : whether visual shapes are kept. Collision shapes never are, because the arm touches nothing
     """
     with silent(1, 2):
         import pybullet_data
@@ -56,15 +56,15 @@ def urdf(shapes: bool) -> ElementTree.Element:
 
 
 def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarray]:
-    """Gaussian numbers with these standard deviations, again and again: drawn a hundred times at once, because each
-    call of the generator takes as long as twenty numbers."""
+    """Yield Gaussian numbers with these standard deviations, endlessly. They are drawn a hundred rows at a time,
+    because each call of the generator takes as long as twenty numbers."""
     while True:
         yield from deviation * rng.standard_normal((100, deviation.size))
 
 
 class Kuka(Robot):
-    """The arm on a fixed base. Action: (7,) torques [N m]. It observes its joints, late and with noise, and what they
-    are asked for.
+    """The arm on a fixed base. Action: (7,) torques [N m]. It observes its joints, with delay and noise, and their
+    wanted angles and speeds.
 
     hand : number of the load's link
     wanted : (14,) float64, wanted angles and speeds [rad, rad/s]
@@ -93,12 +93,12 @@ class Kuka(Robot):
         self.observation_spaces = {f"{what}_{end}": box for what in ("joint", "target") for end, box in ends.items()}
         self._most = np.concatenate([JOINT_LIMITS, np.full(7, FASTEST)])
         self._least, self._weakest = -self._most, -TORQUES
-        self._follow = np.full(7, 1.0 - math.exp(-STEP / LAG))  # arrays of equal numbers are faster than numbers
+        self._follow = np.full(7, 1.0 - math.exp(-STEP / LAG))  # an array of equal numbers is faster than one number
         self.wanted = np.zeros(14)
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Make it one with these factors of its properties, until the next call."""
+        """Multiply properties of the arm by these factors, until the next call."""
         mass, friction = factors.get("mass", 1.0), factors.get("friction", 1.0)
         for joint, own, inertia in zip(self.joints, self._masses, self._inertias, strict=True):
             self.client.changeDynamics(
@@ -110,7 +110,7 @@ class Kuka(Robot):
         self._late = round(factors.get("delay", 1.0) * DELAY / STEP)
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
-        """Place it where it is asked to be, at rest, with a load [kg]; ``rng`` draws the noise."""
+        """Place the arm at its wanted angles, at rest, with a load [kg]; ``rng`` draws the noise."""
         inertia = [0.4 * load * LOAD_RADIUS**2] * 3
         self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
         self.wanted, self._errors, self._torque = wanted, drawn(rng, self._noise), np.zeros(7)
@@ -131,8 +131,8 @@ class Kuka(Robot):
         self.client.setJointMotorControlArray(self.body, self.joints, pybullet.TORQUE_CONTROL, forces=forces)
 
     def observe(self) -> dict[str, np.ndarray]:
-        """``joint_position``, ``joint_velocity``, ``target_position``, ``target_velocity``: (7,) float64 each; to be
-        called once a step."""
+        """Return ``joint_position``, ``joint_velocity``, ``target_position``, ``target_velocity``: (7,) float64 each.
+        Call it once a step."""
         self._seen.append(self.state)
         seen = self._seen[0] + next(self._errors)
         seen.clip(self._least, self._most, out=seen)

@@ -1,4 +1,4 @@
-"""Following a path of joint angles with an unmeasured load."""
+"""The task to follow a path of joint angles with an unmeasured load."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ __all__ = ["MIDDLE", "MOTIONS", "FollowMotion", "sines", "waypoints"]
 
 LOADS = (0.0, 3.0)  # kg, range of the load of an episode
 MIDDLE = np.array([0.0, 0.9, 0.0, -1.3, 0.0, 0.9, 0.0])  # rad, centre of all paths
-WIDTH = 0.5  # rad, that a path is away from its centre at most
-FREQUENCIES = (0.1, 0.4)  # Hz, of the sines
-BETWEEN = 2.0  # s, from one waypoint to the next
+WIDTH = 0.5  # rad, largest distance of a path from its centre
+FREQUENCIES = (0.1, 0.4)  # Hz, range of the sines
+BETWEEN = 2.0  # s, time from one waypoint to the next
 
 
 def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Two sines a joint, of equal amplitude: (len(times), 14), angles and speeds."""
+    """Return a path of two sines of equal amplitude for each joint: (len(times), 14), angles and speeds."""
     turn = 2.0 * math.pi * rng.uniform(*FREQUENCIES, (2, 7))
     angle = times[:, None, None] * turn + rng.uniform(0.0, 2.0 * math.pi, (2, 7))
     half = 0.5 * WIDTH
@@ -29,8 +29,8 @@ def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """From one random pose to the next one, with least jerk (Flash, Hogan 1985, J. Neurosci. 5:1688): (len(times), 14),
-    angles and speeds."""
+    """Return a path from one random pose to the next with minimum jerk (Flash, Hogan 1985, J. Neurosci. 5:1688):
+    (len(times), 14), angles and speeds."""
     places = rng.uniform(-WIDTH, WIDTH, (math.ceil(times[-1] / BETWEEN) + 2, 7))
     k, part = np.divmod(times / BETWEEN, 1.0)
     first, way = places[k.astype(int)], np.diff(places, axis=0)[k.astype(int)]

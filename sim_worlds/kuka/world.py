@@ -27,7 +27,7 @@ class KukaPayloadEnv(World):
     Action     ``Box((7,))``               float64, torques [N m], up to 176, 176, 110, 110, 110, 40 and 40; clipped
     ========== ==========================  ===================================================================
 
-    A torque follows its command with a time constant of 5 ms. What the sensors say is 2 ms old, with Gaussian noise of
+    A torque follows its command with a time constant of 5 ms. Sensor values are 2 ms old, with Gaussian noise of
     1e-4 rad and 5e-3 rad/s.
 
     =================== ========================== ===========================================================
@@ -40,18 +40,18 @@ class KukaPayloadEnv(World):
     =================== ========================== ===========================================================
 
     **Reward**: minus the error, the root of the sum of all seven joints' squared errors [rad]. **Start**: on the path,
-    at rest, without a torque. **End**: truncated after ``duration``; nothing that it could hit is there, and at its
-    stops it stops. **Info**: ``time`` [s], ``error``, ``target`` (7,), ``load`` [kg]; that of the last step has
-    ``score``: ``rms_error`` [rad], the root mean square of the error from ``scored_from`` on.
+    at rest, without a torque. **End**: truncated after ``duration``; there is nothing that the arm could hit. **Info**:
+    ``time`` [s], ``error``, ``target`` (7,), ``load`` [kg]; that of the last step has ``score``: ``rms_error`` [rad],
+    the root mean square of the error from ``scored_from`` on.
 
     Parameters
     ----------
-    load : [kg], in all episodes; None draws it from 0 to 3 kg for each episode
-    motion : ``sines``: two of 0.25 rad for each joint, each of 0.1 to 0.4 Hz; ``waypoints``: a random pose every 2 s,
-        and from each to the next with least jerk
+    load : load in all episodes [kg]; None draws it from 0 to 3 kg for each episode
+    motion : ``sines``: two sines of 0.25 rad for each joint, each of 0.1 to 0.4 Hz; ``waypoints``: a random pose every
+        2 s, reached with minimum jerk
     duration, scored_from : length of an episode, and start of its score [s]
-    randomize : from 0 to 1, of this: masses by 10 %, friction by 50 %, torques by 10 %, noise by 100 %, delay by 50 %
-    render_mode : None or ``rgb_array``: the arm and its load, and a green cube where it should be
+    randomize : from 0 to 1, share of: masses 10 %, friction 50 %, torques 10 %, noise 100 %, delay 50 %
+    render_mode : None or ``rgb_array``: the arm and its load, and a green cube where the load should be
     """
 
     RANDOMIZED = {"mass": 0.1, "friction": 0.5, "motor": 0.1, "noise": 1.0, "delay": 0.5}  # noqa: RUF012

@@ -1,7 +1,8 @@
 """Classical controllers of ``EventLanding-v0``.
 
-Both keep the divergence of the flow constant: then height and speed fall exponentially together, and the touchdown is
-soft whatever the height was. ``FlowDivergence`` measures it in the events; ``TrueDivergence`` knows it.
+Both keep the divergence of the optical flow constant. Then height and speed fall exponentially together, and the
+touchdown is soft from any height. ``FlowDivergence`` measures the divergence in the events; ``TrueDivergence`` knows
+it.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ __all__ = ["FlowDivergence", "TrueDivergence", "measure"]
 STEP = 5e-3  # s
 SIDE = 48  # pixels of the camera
 FOCAL = 24.0  # pixels
-BORDER = 2  # pixels that have no gradient
+BORDER = 2  # pixels at each border, for which no gradient is computed
 
 
 @register_jitable
 def slopes(picture, i, j):
-    """How the brightness of a pixel's place changes with each component of the flow, of D r + (u, v) with r in focal
-    lengths: minus its gradients (of Sobel) times (r, 1, 1)."""
+    """Return how the brightness at a pixel changes with D, u and v, the components of the flow D r + (u, v), where r is
+    the pixel's place in focal lengths. These are minus its Sobel gradients times (r, 1, 1)."""
     above, below = picture[j - 1], picture[j + 1]
     right = above[i + 1] + 2.0 * picture[j, i + 1] + below[i + 1]
     left = above[i - 1] + 2.0 * picture[j, i - 1] + below[i - 1]
@@ -42,12 +43,12 @@ def slopes(picture, i, j):
 def measure(events, count, keep, picture, sums):
     """Add a step's events to the normal equations of the flow, and to the picture.
 
-    Where the flow moves a slope of the picture, the brightness changes: e = slopes . (D, u, v) a second. The events are
+    If the flow moves a slope of the picture, the brightness changes by e = slopes . (D, u, v) a second. The events are
     these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
-    keep : share of the picture that a step leaves
-    picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; written
+    keep : factor by which the picture decays in a step
+    picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; updated
     sums : (4, 3) float64, normal matrix (its upper triangle) and right side; added to
     """
     for j in range(SIDE):
@@ -65,7 +66,7 @@ def measure(events, count, keep, picture, sums):
             slope = slopes(picture, x, y)
             for p in range(3):
                 sums[3, p] += (2.0 * events[k, 3] - 1.0) * slope[p]
-    for k in range(count):  # when all have been compared with what was there before
+    for k in range(count):  # only after all events have been compared with the old picture
         picture[np.int64(events[k, 2]), np.int64(events[k, 1])] += 2.0 * events[k, 3] - 1.0
 
 
@@ -77,13 +78,14 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 class FlowDivergence(Baseline):
     """Constant divergence, measured in the events by least squares.
 
-    acceleration = K (D - wanted), with K = ``gain`` at first. It falls with the height, of which the share
-    exp(-integral of D) is left, so that the loop is as quick at any height, but not below ``min_gain``.
+    acceleration = K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but not below
+    ``min_gain``, so that the loop is as fast at any height. The height falls to the share exp(-integral of D).
 
-    gain, min_gain : [m/s]; wanted : [1/s]
+    gain, min_gain : [m/s]
+    wanted : wanted divergence [1/s]
     tau_picture : time constant of the picture [s]
     tau : time constant of the sums over time [s]
-    ridge : added to the diagonal of the normal matrix, so that few events mean little flow
+    ridge : added to the diagonal of the normal matrix, so that few events give little flow
     """
 
     label: ClassVar[str] = "divergence of the flow"
@@ -106,7 +108,7 @@ class FlowDivergence(Baseline):
         self._picture, self._sums, self._left = np.zeros((SIDE, SIDE)), np.zeros((4, 3)), 1.0
 
     def divergence(self, observation: dict[str, np.ndarray]) -> float:
-        """The divergence after the events of a step [1/s]."""
+        """Return the divergence after the events of a step [1/s]."""
         self._sums *= self._forget
         self._measure(observation["camera"], int(observation["camera_count"][0]), self._keep, self._picture, self._sums)
         upper = self._sums[:3]
@@ -123,10 +125,10 @@ class FlowDivergence(Baseline):
 class TrueDivergence(Baseline):
     """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
 
-    acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``: the same change of
-    the speed changes the divergence more from low down, and more so than a controller with delays could bear.
+    acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``. Near the ground the
+    same change of speed changes the divergence more, and a controller with delays would be unstable with a large gain.
 
-    gain, max_gain : [m/s]; gain_slope : [1/s]; wanted : [1/s]
+    gain, max_gain, gain_slope, wanted : [m/s], [m/s], [1/s], [1/s]
     """
 
     label: ClassVar[str] = "true divergence"

@@ -1,9 +1,9 @@
 """A textured floor, seen from above, computed as log intensity.
 
 The texture is a sum of octaves: one periodic picture of band-passed noise, laid on the floor at ten scales, with waves
-of 8 mm to 4 m. An octave fades out where its wavelength comes near the distance of two pixels on the floor, as in a
-camera whose pixels average. So the picture looks alike from every height between 0.1 and 4 m, and a wave that passes is
-never shorter than three pixels.
+of 8 mm to 4 m. An octave fades out when its wavelength approaches the distance of two pixels on the floor, as in a
+camera whose pixels average. So the picture looks alike from every height between 0.1 and 4 m, and no wave in it is
+shorter than three pixels.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from ..sensors.texture import band_passed_noise
 __all__ = ["OCTAVES", "Floor", "compiled_render", "draw_tile", "render"]
 
 OCTAVES = 10
-SHORTEST = 0.008  # m, wavelength of the first octave; each has twice that of the one before
+SHORTEST = 0.008  # m, wavelength of the first octave; it doubles with each octave
 SIDE = 128  # texels of the picture, a power of two
 WAVE = 8.0  # texels of a wavelength
-FADE = 3.0  # pixels of a wavelength that is invisible; one of twice that has its full contrast
+FADE = 3.0  # pixels: a wavelength of this length is invisible, one of twice this length has full contrast
 
 
 def draw_tile(rng: np.random.Generator) -> np.ndarray:
-    """(128, 128) float32, see `band_passed_noise`."""
+    """Return a tile of noise, (128, 128) float32, see `band_passed_noise`."""
     return band_passed_noise(rng, (SIDE, SIDE), WAVE, 0.33, std=1.0)
 
 
 @register_jitable
 def add_octave(row, tile, x, y, scale, left, down, weight):
-    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]: bilinear, periodic."""
+    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]; bilinear and periodic."""
     mask = np.int32(SIDE - 1)
     flat = tile.reshape(tile.size)
     for i in range(row.size):
@@ -49,14 +49,14 @@ def add_octave(row, tile, x, y, scale, left, down, weight):
 
 
 def render(picture, tile, focal, view, places, contrast, scratch):
-    """Draw what the camera sees.
+    """Draw the camera's view.
 
-    picture : (height, width) float32, log intensity, row y and column x; written. Up in it is ahead, right is right
+    picture : (height, width) float32, log intensity, row y and column x; written. Its top is ahead, its right is right
     tile : (128, 128) float32, see `draw_tile`
     focal : focal length [pixels]
     view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad]
-    places : (10, 2) float64, where an octave begins, in texels from 0 to 128
-    contrast : of each octave, the deviation of its log intensity
+    places : (10, 2) float64, origin of each octave, in texels from 0 to 128
+    contrast : standard deviation of the log intensity of each octave
     scratch : (2, width) float32
     """
     rows, columns = picture.shape
@@ -65,9 +65,9 @@ def render(picture, tile, focal, view, places, contrast, scratch):
     for j in range(rows):
         picture[j, :] = np.float32(0.0)
         ahead = (0.5 * (rows - 1) - j) / focal
-        for i in range(columns):  # where the ray meets the floor, seen from below the camera
+        for i in range(columns):  # place where the ray meets the floor, relative to the point below the camera
             aside = (0.5 * (columns - 1) - i) / focal
-            # a body that tilts to the front looks back: the axis meets the floor behind it
+            # when the body tilts to the front, the camera looks back: its axis meets the floor behind the body
             down = 1.0 + ahead * front + aside * left
             scratch[0, i] = np.float32(height * (ahead - front) / down)
             scratch[1, i] = np.float32(height * (aside - left) / down)
@@ -76,7 +76,7 @@ def render(picture, tile, focal, view, places, contrast, scratch):
             weight = contrast * min(max(math.log2(wavelength / (FADE * footprint)), 0.0), 1.0)
             if weight > 0.0:
                 scale = WAVE / wavelength  # texels a metre
-                # texels stay positive, so that cutting them to whole numbers is rounding down
+                # texels stay positive, so that conversion to whole numbers rounds down
                 u = np.float32((places[k, 0] + view[0] * scale) % SIDE + 8 * SIDE)
                 v = np.float32((places[k, 1] + view[1] * scale) % SIDE + 8 * SIDE)
                 add_octave(picture[j], tile, scratch[0], scratch[1], np.float32(scale), u, v, np.float32(weight))
@@ -95,15 +95,15 @@ class Floor:
     def __init__(self, pinhole: Pinhole) -> None:
         self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)
         self._scratch, self._focal = np.zeros((2, pinhole.width), np.float32), pinhole.focal
-        self._tile = draw_tile(np.random.default_rng(0))  # the same in every world: an episode draws where it lies
+        self._tile = draw_tile(np.random.default_rng(0))  # the same in every world; an episode draws its place
         self._render = compiled_render()
 
     def reset(self, rng: np.random.Generator, contrast: float, view: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as in `render`."""
+        """Return the first picture of an episode; arguments as in `render`."""
         self._places, self._contrast = rng.uniform(0.0, SIDE, (OCTAVES, 2)), contrast
         return self.step(view)
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later, (height, width) float32: an array that the next call overwrites."""
+        """Return the picture one step later, (height, width) float32: an array that the next call overwrites."""
         self._render(self._picture, self._tile, self._focal, view, self._places, self._contrast, self._scratch)
         return self._picture

@@ -1,4 +1,4 @@
-"""A picture of a landing for people."""
+"""Picture of a landing, for people."""
 
 from __future__ import annotations
 
@@ -8,17 +8,18 @@ import numpy as np
 
 __all__ = ["draw"]
 
-SHOWN = 4.5  # m of height beside the camera's picture
+SHOWN = 4.5  # m, height range of the left picture
 SKY, GROUND, BODY, FLOW = (24, 26, 30), (92, 84, 70), (235, 235, 235), (90, 230, 90)
 
 
 def draw(seen: np.ndarray, height: float, roll: float, speed: float) -> np.ndarray:
-    """Left the quadrotor above the ground, from behind; right what the camera sees: (rows, 1.5 columns, 3) uint8.
+    """Draw on the left the quadrotor above the ground, from behind, and on the right the camera's view: (rows, 1.5
+    columns, 3) uint8.
 
-    seen : (rows, columns, 3) uint8
-    height : of the feet [m]
-    roll : clockwise, seen from behind [rad]
-    speed : upwards [m/s], drawn as a bar at the body
+    seen : (rows, columns, 3) uint8, the camera's view
+    height : height of the feet [m]
+    roll : roll, clockwise, seen from behind [rad]
+    speed : speed upwards [m/s], drawn as a bar at the body
     """
     side = np.full((seen.shape[0], seen.shape[1] // 2, 3), SKY, np.uint8)
     high, wide = side.shape[:2]
@@ -33,6 +34,6 @@ def draw(seen: np.ndarray, height: float, roll: float, speed: float) -> np.ndarr
     legs = (np.abs(np.abs(right) - 8) < 1) & (up >= 0) & (up < 7)
     rotors = (np.abs(up - 11) < 1) & (np.abs(np.abs(right) - 22) < 11)
     side[arms | legs | rotors] = BODY
-    bar = -speed * per_metre  # where it will be in a second
+    bar = -speed * per_metre  # distance that it will move in a second
     side[(np.abs(x) < 1.5) & (y * bar > 0) & (np.abs(y) < abs(bar)) & (y < (max(height, 0.0) * per_metre))] = FLOW
     return np.concatenate([side, seen], axis=1)

@@ -1,4 +1,4 @@
-"""A quadrotor whose attitude is controlled: what is commanded is its thrust."""
+"""A quadrotor whose attitude is controlled already; the command is its thrust."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ FEET = 0.1  # m, from the camera down to the feet
 STRONGEST = 5.0  # m/s2, largest change of the acceleration from hover
 LAG = 0.06  # s, time constant of the motors
 DRAG = 0.3  # 1/s, acceleration for each m/s of the air
-TILT_LAG = 0.15  # s, of the attitude
-STEEPEST = 0.1  # rad
-HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the control that holds its place over the ground
+TILT_LAG = 0.15  # s, time constant of the attitude
+STEEPEST = 0.1  # rad, largest tilt
+HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the controller that holds its place over the ground
 
 
 class Quadrotor(Robot):
     """One body with a thrust along its own axis and drag in the wind.
 
-    A control of its own, which knows the position, tilts it against what drives it aside: that is not the task here.
+    An internal controller, which knows the position, tilts the body against sideways drift: that is not the task here.
 
     position, velocity : of the camera [m, m/s], (3,) each
-    tilt : to the front and to the left [rad]
-    wind : of the air [m/s], (3,)
-    strength, lag, drag : thrust for a command, relative to what the command means; time constant of the motors [s];
-        acceleration for each m/s of the air [1/s]
+    tilt : tilt to the front and to the left [rad]
+    wind : velocity of the air [m/s], (3,)
+    strength, lag, drag : actual thrust over commanded thrust; time constant of the motors [s]; acceleration for each
+        m/s of the air [1/s]
     """
 
     def __init__(self, client: Client, physics_step: float) -> None:
@@ -46,7 +46,7 @@ class Quadrotor(Robot):
         self.place(1.0)
 
     def place(self, height: float) -> None:
-        """Let it hover at this height [m], level, with a thrust that was found in calm air."""
+        """Let it hover level at this height [m], with the thrust for calm air."""
         self.client.resetBasePositionAndOrientation(self.body, [0.0, 0.0, height], [0.0, 0.0, 0.0, 1.0])
         self.wind, self.tilt = [0.0, 0.0, 0.0], [0.0, 0.0]
         self._command = self._thrust = GRAVITY
@@ -57,7 +57,7 @@ class Quadrotor(Robot):
         self._command = GRAVITY + min(max(wanted, -STRONGEST), STRONGEST)
 
     def drive(self) -> None:
-        """Motors and attitude follow what is wanted with a lag; then the forces of a step of the physics."""
+        """Let motors and attitude follow their commands with a lag, and apply the forces of a physics step."""
         step, tilt = self._step, self.tilt
         self._thrust += (self.strength * self._command - self._thrust) * -math.expm1(-step / self.lag)
         for k in range(2):
@@ -73,5 +73,5 @@ class Quadrotor(Robot):
         self.velocity = self.client.getBaseVelocity(self.body)[0]
 
     def observe(self) -> dict[str, np.ndarray]:
-        """It observes nothing of itself."""
+        """Return no observation of its own."""
         return {}

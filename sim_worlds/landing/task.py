@@ -1,4 +1,4 @@
-"""A landing: down to the floor, and softly."""
+"""The task to land softly on the floor."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .robot import FEET, Quadrotor
 
 __all__ = ["SOFT", "Landing"]
 
-SOFT = 0.3  # m/s, the fastest touchdown that is a landing
-DIVERGENCE = 0.5  # 1/s, of the descent that the reward asks for
-HIGHEST = 6.0  # m, where it has flown away
-WAVES = 4  # sines of a component of the wind
+SOFT = 0.3  # m/s, the fastest touchdown that counts as a landing
+DIVERGENCE = 0.5  # 1/s, divergence of the descent that has the best reward
+HIGHEST = 6.0  # m, height above which it has flown away
+WAVES = 4  # number of sines in a component of the wind
 
 
 class Landing(Task):
     """Land; see `EventLandingEnv` for reward, info and score.
 
-    heights : range of the start [m]
+    heights : range of the height at the start [m]
     gusts : rms of each component of the wind [m/s]
     """
 

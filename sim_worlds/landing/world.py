@@ -1,4 +1,4 @@
-"""A quadrotor that lands by the divergence of what an event camera sees below it."""
+"""A quadrotor that lands by the divergence of the flow that an event camera sees below it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = ["EventLandingEnv"]
 
 STEP = 5e-3  # s
 PINHOLE = Pinhole(48, 48, math.radians(90.0))
-CAPACITY = 2304  # events of a step: one of each pixel
+CAPACITY = 2304  # events in a step: one for each pixel
 
 
 class FloorCamera(EventSensor):
     """The event camera below the body.
 
-    contrast : deviation of the log intensity of each octave of the floor
+    contrast : standard deviation of the log intensity of each octave of the floor
     """
 
     def __init__(self, camera: EventCamera, robot: Quadrotor, contrast: float) -> None:
@@ -48,15 +48,15 @@ class EventLandingEnv(World):
     """Land a quadrotor from the events of a camera that looks down.
 
     A quadrotor of 0.5 kg hovers at 2 to 4 m over a textured floor. Its attitude, and its place over the ground, are
-    controlled already; the action is its thrust. Nothing measures height or speed: all there is to see is that the
-    texture spreads, at a rate of speed / height, the divergence of its flow. One step is 5 ms.
+    controlled already; the action is its thrust. Nothing measures height or speed. The only cue is that the texture
+    spreads: the divergence of its optical flow is speed / height. One step is 5 ms.
 
     ========== ==========================  ===================================================================
-    Action     ``Box(-5, 5, (1,))``        float32, acceleration upwards that is wanted, beyond hover [m/s2]; clipped
+    Action     ``Box(-5, 5, (1,))``        float32, wanted upward acceleration, relative to hover [m/s2]; clipped
     ========== ==========================  ===================================================================
 
-    The thrust follows with a time constant of 60 ms. The air brakes with 0.3 m/s2 for each m/s, and drags along in
-    gusts. The body tilts, by up to 0.1 rad with a lag of 0.15 s, to hold its place, and the camera with it.
+    The thrust follows with a time constant of 60 ms. The air brakes with 0.3 m/s2 for each m/s, and gusts drag the body
+    along. To hold its place, the body tilts with its camera by up to 0.1 rad, with a lag of 0.15 s.
 
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
@@ -66,14 +66,14 @@ class EventLandingEnv(World):
     ``camera_count``    ``Box((1,))``              int64, events in ``camera``
     =================== ========================== ===========================================================
 
-    **Camera**: 48 x 48 pixels, 90 degrees, 0.1 m above the feet; up in its picture is ahead. Contrast threshold 0.2
-    with 3 % mismatch between pixels, refractory time 1 ms, times interpolated within the step, 0.1 Hz of noise for each
-    pixel; other kinds by ``camera``. The floor is drawn by `floor.render`.
+    **Camera**: 48 x 48 pixels, 90 degrees, 0.1 m above the feet; the top of its picture is ahead. Contrast threshold
+    0.2 with 3 % mismatch between pixels, refractory time 1 ms, times interpolated within the step, 0.1 Hz of noise for
+    each pixel; other kinds by ``camera``. The floor is drawn by `floor.render`.
 
-    **Reward** of a step: minus dt times the distance of the divergence from 0.5 / s, at most 2 / s. Of touchdown: 2,
-    less 10 for each m/s of its speed above 0.15 m/s, by 10 at most. Of flying away: -10.
+    **Reward**: in a step, minus dt times the difference of the divergence from 0.5 / s, at most 2 / s. At touchdown, 2
+    minus 10 for each m/s of its speed above 0.15 m/s, at most 10. For flying away, -10.
 
-    **Start**: at rest, in hover. Height, wind, where the texture lies, thresholds and noise come from the seed.
+    **Start**: at rest, in hover. Height, wind, place of the texture, thresholds and noise come from the seed.
 
     **End**: terminated when the feet touch the floor, or above 6 m; truncated after ``duration``.
 
@@ -83,14 +83,14 @@ class EventLandingEnv(World):
 
     Parameters
     ----------
-    height : range of the start [m], within 0.5 to 5
+    height : range of the height at the start [m], within 0.5 to 5
     gusts : rms of each component of the wind [m/s]
-    contrast : of each octave of the floor, the standard deviation of its log intensity
-    duration : of an episode [s]
+    contrast : standard deviation of the log intensity of each octave of the floor
+    duration : length of an episode [s]
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
-    randomize : see `World`: thrust, lag, drag, contrast, thresholds and gusts of ``RANDOMIZED``
-    render_mode : None or ``rgb_array``: beside the height, the camera's picture and the events of the last 20 ms (ON
-        orange, OFF blue)
+    randomize : see `World`; thrust, lag, drag, contrast, thresholds and gusts, by the spreads in ``RANDOMIZED``
+    render_mode : None or ``rgb_array``: the height, and beside it the camera's picture with the events of the last
+        20 ms (ON orange, OFF blue)
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
@@ -108,7 +108,7 @@ class EventLandingEnv(World):
             "noisy camera": {"camera": "noisy"},
         },
     }
-    #: the thrust is known from the hover before, but for 5 %
+    #: the thrust is known within 5 % from hovering before
     RANDOMIZED = {"strength": 0.05, "lag": 0.3, "drag": 0.5, "contrast": 0.4, "threshold": 0.25, "gusts": 0.5}  # noqa: RUF012
     BASELINES = FlowDivergence, TrueDivergence
 

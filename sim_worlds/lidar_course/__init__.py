@@ -1,1 +1,1 @@
-"""A mobile robot that drives through an unknown course by what its laser scanner sees."""
+"""A mobile robot that drives through an unknown course by its laser scanner."""

@@ -9,19 +9,19 @@ import numpy as np
 
 __all__ = ["OBSTACLES", "PANEL", "PASSAGE", "SPACING", "Course", "draw_course", "panels_needed"]
 
-STEP = 0.02  # m, between two points of the middle line
+STEP = 0.02  # m, distance of two points of the middle line
 PANEL = 0.4  # m, length of a piece of wall
-PASSAGE = 0.5  # m, width that is free beside every obstacle and between two of them: 2.5 diameters of the robot
-START, END = 2.0, 1.0  # m, without obstacles after the start and before the finish
-BEHIND, BEYOND = 0.6, 0.6  # m, of corridor behind the start and beyond the finish
-STEEPEST = math.radians(75.0)  # rad, of the middle line against its first direction, so that it never meets itself
-RADII = (1.2, 2.0)  # m, of bends
-#: half width [m] of the obstacles, and whether one is a box; a course has the first ones of them
+PASSAGE = 0.5  # m, free width beside every obstacle and between two of them: 2.5 diameters of the robot
+START, END = 2.0, 1.0  # m, lengths without obstacles after the start and before the finish
+BEHIND, BEYOND = 0.6, 0.6  # m, lengths of corridor behind the start and beyond the finish
+STEEPEST = math.radians(75.0)  # rad, largest turn of the middle line from its start, so that it never meets itself
+RADII = (1.2, 2.0)  # m, range of the radii of bends
+#: half width [m] of each obstacle, and whether it is a box; a course has the first ones of them
 OBSTACLES = ((0.12, False), (0.12, True), (0.15, False), (0.1, True), (0.1, False), (0.14, True), (0.18, False),
              (0.12, True), (0.14, False), (0.1, True), (0.12, False), (0.14, True))  # fmt: skip
-WALL = 0.04  # m, by which a panel reaches into the corridor, at most: half its thickness, and as the chord of an arc
-MAX_OBSTACLE_RADIUS_M = 0.2  # m, circumscribed radius of the largest of them
-SPACING = 2 * MAX_OBSTACLE_RADIUS_M + 1.25 * PASSAGE  # m, of obstacles along the middle line; less remains in a bend
+WALL = 0.04  # m, most that a panel reaches into the corridor: half its thickness, and as the chord of an arc
+MAX_OBSTACLE_RADIUS_M = 0.2  # m, circumscribed radius of the largest obstacle
+SPACING = 2 * MAX_OBSTACLE_RADIUS_M + 1.25 * PASSAGE  # m, between obstacles along the middle line; a bend takes some
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class Course:
 
     line : (n, 2) float64, its middle from behind the start to beyond the finish, a point every ``STEP`` [m]
     walls : (k, 3) float64, x and y of the middle of each panel [m], and its direction [rad]
-    obstacles : (m, 3) float64, the same of the first m of ``OBSTACLES``, which stand along the line in any order
-    start : where on ``line`` a robot starts [m]
+    obstacles : (m, 3) float64, the same for the first m of ``OBSTACLES``, which stand along the line in any order
+    start : distance along ``line`` at which a robot starts [m]
     """
 
     line: np.ndarray
@@ -41,13 +41,13 @@ class Course:
 
 
 def panels_needed(length: float, width: float) -> int:
-    """The most panels that a course of this length and width has [m]."""
+    """Return the most panels that a course of this length and width [m] can have."""
     side = length + BEHIND + BEYOND + 0.5 * width * STEEPEST
     return 2 * (math.ceil(side / PANEL) + 1) + math.ceil(width / PANEL)
 
 
 def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
-    """Directions [rad], (n,) float64, of the steps of a middle line of straights and arcs."""
+    """Return the directions [rad], (n,) float64, of the steps of a middle line of straights and arcs."""
     heading, total = [0.0] * round((BEHIND + 1.0) / STEP), length + BEHIND + BEYOND
     while len(heading) * STEP < total:
         here = heading[-1]
@@ -61,7 +61,7 @@ def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
-    """Panels whose ends lie on a line, each where the one before it ends.
+    """Return panels along a line, each of which begins at the end of the one before.
 
     side : (n, 2) float64, points of the line
     """
@@ -80,7 +80,7 @@ def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
 
 
 def draw_course(length: float, width: float, obstacles: int, rng: np.random.Generator) -> Course:
-    """A course; its first panels stand across the corridor, behind the start.
+    """Draw a course, whose first panels stand across the corridor, behind the start.
 
     Each obstacle leaves ``PASSAGE`` free between itself and one of the walls.
     """

@@ -1,4 +1,4 @@
-"""A picture of a course from above."""
+"""Picture of a course from above, for people."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from .robot import ANGLES, RADIUS
 __all__ = ["Map"]
 
 WIDTH = 800  # pixels
-EDGE = 0.3  # m, around the course
+EDGE = 0.3  # m, border around the course
 GROUND, WALL, OBSTACLE = (250, 250, 250), (60, 60, 60), (176, 120, 60)
 ROBOT, WAY, HIT = (40, 90, 200), (140, 170, 230), (220, 50, 40)
 
 
 class Map:
-    """The course, drawn once; `draw` adds what moves."""
+    """The course, drawn once; `draw` adds the moving parts."""
 
     def __init__(self, course: Course) -> None:
         points = np.concatenate([course.line, course.walls[:, :2]])
@@ -55,11 +55,11 @@ class Map:
         picture[part][within] = colour
 
     def draw(self, pose: Sequence[float], scan: np.ndarray, way: Sequence[tuple[float, float]]) -> np.ndarray:
-        """The picture of a moment, (rows, 800, 3) uint8.
+        """Return the picture of a moment, (rows, 800, 3) uint8.
 
         pose : x, y [m] and yaw [rad] of the robot
         scan : (55,) distances of its beams [m]
-        way : where it was [m]
+        way : earlier places of the robot [m]
         """
         picture = self._picture.copy()
         for x, y in way:

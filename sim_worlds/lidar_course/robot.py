@@ -17,28 +17,28 @@ from ..core import Robot
 __all__ = ["ANGLES", "FASTEST", "RADIUS", "RANGE", "TURN", "DiffDrive"]
 
 URDF = Path(__file__).with_name("diff_drive.urdf")
-RADIUS = 0.1  # m, of the robot
-FASTEST, TURN = 0.5, 2.8  # m/s and rad/s, at most
-TRACK = 0.16  # m, between the wheels
+RADIUS = 0.1  # m, radius of the robot
+FASTEST, TURN = 0.5, 2.8  # m/s and rad/s, limits of the commands
+TRACK = 0.16  # m, distance between the wheels
 ACCELERATION = 1.0  # m/s2 of a wheel, at most
 DELAY = 0.05  # s, from a command to the motors
-#: (55,) float64, of the beams, from right to left [rad]
+#: (55,) float64, angles of the beams, from right to left [rad]
 ANGLES = np.radians(np.arange(-135.0, 136.0, 5.0))
-RANGE = 3.5  # m, beyond which nothing is hit
-HEIGHT = 0.16  # m, of the scanner, above the robot's body
+RANGE = 3.5  # m, range of the scanner
+HEIGHT = 0.16  # m, height of the scanner, above the robot's body
 SCAN_NOISE = 0.01  # m, standard deviation
 SPEED_NOISE, YAW_NOISE = 0.01, 0.02  # m/s and rad/s, standard deviations of the odometry
-TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m: the joints follow the wheels exactly
+TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m, so large that the joints follow the wheels exactly
 
 
 class DiffDrive(Robot):
     """The robot. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
 
-    A command reaches the motors after ``DELAY``. Each wheel's speed follows it with at most ``ACCELERATION``. In a step
-    of the physics the robot moves along the chord of its arc: with the direction that it has in the middle of the step.
+    A command reaches the motors after ``DELAY``. Each wheel's speed follows it with at most ``ACCELERATION``. In a
+    physics step the robot moves along the chord of its arc: in the direction that it has in the middle of the step.
 
-    dt : of a step of the physics [s]
-    scan : (55,) float64, the newest one [m]
+    dt : length of a physics step [s]
+    scan : (55,) float64, the newest scan [m]
     """
 
     def __init__(self, client: Client, dt: float) -> None:
@@ -55,7 +55,7 @@ class DiffDrive(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Take these factors from the next `reset` on; what is not named has 1."""
+        """Use these factors from the next `reset` on; a property that is not named has factor 1."""
         factor = defaultdict(lambda: 1.0, factors)
         self._gains = factor["left_wheel"], factor["right_wheel"]
         self._track = TRACK * factor["track"]
@@ -90,7 +90,7 @@ class DiffDrive(Robot):
         )
 
     def observe(self) -> dict[str, np.ndarray]:
-        """A scan with noise, ``inf`` where nothing was hit, and the odometry of the wheels; new arrays."""
+        """Return a scan with noise, ``inf`` for beams that hit nothing, and the odometry of the wheels; new arrays."""
         x, y, yaw = self.position
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)

@@ -1,4 +1,4 @@
-"""Driving through a course without touching anything."""
+"""The task to drive through a course without touching anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .robot import DiffDrive
 
 __all__ = ["DriveThrough"]
 
-THICKNESS, TALL = 0.04, 0.3  # m, of walls; obstacles are as tall
-AWAY = -10.0  # m, height at which panels wait that a course does not need
+THICKNESS, TALL = 0.04, 0.3  # m, thickness and height of walls; obstacles are as tall
+AWAY = -10.0  # m, height of panels that a course does not need
 TIME, CONTACT = 0.1, 5.0  # cost of a second, and of a contact [m]
-REACH = round(0.2 / STEP)  # points of the line ahead of and behind the last nearest one, of which one is nearest now
+REACH = round(0.2 / STEP)  # number of points around the last nearest point of the line that are searched for the next
 
 
 class DriveThrough(Task):
@@ -26,8 +26,8 @@ class DriveThrough(Task):
     Panels and obstacles are loaded once and moved for each episode.
 
     length, width, obstacles : as in `LidarCourseEnv`
-    course : of this episode
-    way : where the robot was [m]
+    course : course of this episode
+    way : places where the robot was [m]
     """
 
     def __init__(self, client: Client, robot: DiffDrive, length: float, width: float, obstacles: int) -> None:
@@ -54,11 +54,11 @@ class DriveThrough(Task):
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         self.course = draw_course(self.length, self.width, len(self._obstacles), rng)
-        for body, place in zip(self._panels, self.course.walls.tolist(), strict=False):  # the rest waits below
+        for body, place in zip(self._panels, self.course.walls.tolist(), strict=False):  # the others stay below
             self._place(body, *place)
         for body, place in zip(self._obstacles, self.course.obstacles.tolist(), strict=True):
             self._place(body, *place)
-        self.client.performCollisionDetection()  # or rays would see the bodies where they were
+        self.client.performCollisionDetection()  # otherwise rays would hit the bodies at their old places
         self.robot.begin((0.0, rng.uniform(-0.2, 0.2), rng.uniform(-0.3, 0.3)), rng)
         self._times, self._k = times, 0
         self.way: list[tuple[float, float]] = []
@@ -80,6 +80,6 @@ class DriveThrough(Task):
         return reward, self.contact or self.finished, info
 
     def score(self) -> dict[str, float]:
-        """``finished`` (0 or 1); ``time`` to the finish, else the longest [s]; ``progress`` [m]."""
+        """Return ``finished`` (0 or 1); ``time`` to the finish, or else the duration [s]; ``progress`` [m]."""
         time = float(self._times[self._k if self.finished else -1])
         return {"finished": float(self.finished), "time": time, "progress": self.progress}

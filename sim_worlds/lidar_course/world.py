@@ -20,15 +20,15 @@ from .task import DriveThrough
 __all__ = ["LidarCourseEnv"]
 
 STEP = 0.05  # s, period of the scanner
-PHYSICS_STEPS = 2  # in a step
+PHYSICS_STEPS = 2  # physics steps in a step
 
 
 class LidarCourseEnv(World):
     """Drive through an unknown course by a laser scanner, without touching anything, in the shortest time.
 
     A round robot with differential drive (diameter 0.2 m, as a TurtleBot3 Burger, but faster) starts at the closed end
-    of a corridor with bends (radius 1.2 to 2 m) and leaves it at the open one. Boxes and cylinders 0.2 to 0.4 m wide
-    stand in it at random. Beside each of them, and between two, at least 0.5 m are free: so every course can be driven.
+    of a corridor with bends (radius 1.2 to 2 m) and leaves it at the open end. Boxes and cylinders 0.2 to 0.4 m wide
+    stand in it at random. At least 0.5 m are free beside each of them, and between two, so every course can be driven.
     One step is 50 ms, a revolution of the scanner. Frames are those of REP-103.
 
     ========== ==========================  ===================================================================
@@ -42,18 +42,18 @@ class LidarCourseEnv(World):
     Observation         Space                      Meaning
     =================== ========================== ===========================================================
     ``scan``            ``Box((55,))``             float32, distances every 5 degrees from -135 (right) to 135
-                                                   [m], with noise of 10 mm; ``inf`` where nothing was hit
+                                                   [m], with noise of 10 mm; ``inf`` if nothing was hit
                                                    within 3.5 m, as in a LaserScan
-    ``speed``           ``Box((1,))``              float32, forward, of the wheels, with noise of 0.01 m/s
-    ``yaw_rate``        ``Box((1,))``              float32, of the wheels, with noise of 0.02 rad/s
+    ``speed``           ``Box((1,))``              float32, forward, by the wheels, with noise of 0.01 m/s
+    ``yaw_rate``        ``Box((1,))``              float32, by the wheels, with noise of 0.02 rad/s
     =================== ========================== ===========================================================
 
-    **Reward**: progress along the middle of the corridor [m], less 0.1 for each second and 5 for a contact.
+    **Reward**: progress along the middle of the corridor [m], minus 0.1 for each second and 5 for a contact.
 
     **Start**: at rest, up to 0.2 m beside the middle, turned by up to 0.3 rad. Course and noise come from the seed of
     ``reset``.
 
-    **End**: terminated by a contact, or where progress is ``length``; truncated after ``duration``.
+    **End**: terminated by a contact, or when the progress reaches ``length``; truncated after ``duration``.
 
     **Info**: ``time`` [s], ``progress`` [m], ``contact`` and ``finished`` (bool). The last step of an episode adds
     ``score``: ``finished`` (0 or 1), ``time`` [s] (``duration`` if the finish was not reached), ``progress`` [m].
@@ -63,12 +63,12 @@ class LidarCourseEnv(World):
 
     Parameters
     ----------
-    obstacles : how many, up to 12; fewer in a short course
-    width : of the corridor [m]
-    length : of the course [m]
-    duration : of an episode [s]
+    obstacles : number of obstacles, up to 12; fewer in a short course
+    width : width of the corridor [m]
+    length : length of the course [m]
+    duration : length of an episode [s]
     randomize : share of the domain randomisation, 0 to 1
-    render_mode : None or ``rgb_array``: the course from above; the robot, its way, and where its beams hit
+    render_mode : None or ``rgb_array``: the course from above, the robot, its way, and the points that its beams hit
     """
 
     RANDOMIZED = {  # noqa: RUF012
@@ -79,7 +79,7 @@ class LidarCourseEnv(World):
         "render_fps": round(1.0 / STEP),
         "score_units": {"finished": "1", "time": "s", "progress": "m"},
         "title": "A mobile robot in an unknown course",
-        "pictures": "from above; blue: robot and its way, red: what its beams hit, brown: obstacles, black: walls",
+        "pictures": "from above; blue: robot and its way, red: hits of its beams, brown: obstacles, black: walls",
         "controller": "lidar_course",
         "compared_with": ("FollowTheGap",),
         "goal": Goal("finished", at_least=1.0),

@@ -24,10 +24,10 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueLine(Baseline):
-    """Feedback of the true distance and angle to the line, with its true curvature fed forward: a teacher for
+    """Feedback of the true distance and angle to the line, with feed-forward of its true curvature. A teacher for
     controllers that only get events (``snn_control train --teacher TrueLine``).
 
-    Distance e [m] and angle a [rad] are small, so e' = v a and a' = turn - v curvature; the command makes e a damped
+    Distance e [m] and angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped
     oscillator of frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
 
     stiffness : [rad/s]
@@ -47,14 +47,14 @@ class TrueLine(Baseline):
 
 
 def band(events, count, points, nearest, farthest, gate, share, line):
-    """Follow where the line crosses a band of the floor, event by event.
+    """Track the place where the line crosses a band of the floor, event by event.
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     points : (2, rows, columns) float32, see `camera.floor_points`
-    nearest, farthest : of the band, ahead of the axle [m]
+    nearest, farthest : ends of the band, ahead of the axle [m]
     gate : events farther from the expected place than this are ignored [m]
-    share : by which an event pulls the expected place
-    line : (1,) float64, expected place, to the left [m]
+    share : fraction of its distance by which an event moves the expected place
+    line : (1,) float64, expected place, to the left [m]; updated
     """
     for k in range(count):
         i, j = np.int64(events[k, 1]), np.int64(events[k, 2])
@@ -73,14 +73,14 @@ compiled_band = functools.partial(
 
 @dataclass
 class EventLine(Baseline):
-    """Pure pursuit of the point where the line crosses a band of the floor, which follows the events in it.
+    """Pure pursuit of the point where the line crosses a band of the floor; the point is tracked by the events there.
 
-    Both edges of the line make events, of either sign; their mean is the line's middle, whether it is bright or dark.
-    Without events the point stays where it is in the picture.
+    Both edges of the line make events, of either sign. Their mean is the line's middle, whether the line is bright or
+    dark. Without events the point stays where it is in the picture.
 
-    nearest, farthest : of the band, ahead of the axle [m]
-    gate : [m]; share : by which an event pulls the point
-    gain : of the turn; 1 is the arc through the point
+    nearest, farthest : ends of the band, ahead of the axle [m]
+    gate, share : see `band`
+    gain : gain of the turn; 1 is the arc through the point
     """
 
     label: ClassVar[str] = "pursuit of events"

@@ -18,15 +18,15 @@ from .task import FollowLine
 
 __all__ = ["FORWARD", "HEIGHT", "PITCH", "FloorCamera", "compiled_look", "floor_points", "look"]
 
-HEIGHT, FORWARD = 0.15, 0.08  # m, of the camera above the floor, and in front of the axle
-PITCH = math.radians(45.0)  # of its axis, below the horizontal
+HEIGHT, FORWARD = 0.15, 0.08  # m, place of the camera above the floor, and in front of the axle
+PITCH = math.radians(45.0)  # angle of its axis below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Where the rays of the pixels meet the floor: (2, rows, columns) float32, ahead of the axle's middle and to its
-    left [m].
+    """Return the points where the rays of the pixels meet the floor: (2, rows, columns) float32, ahead of the axle's
+    middle and to its left [m].
 
-    height : of the camera above the floor [m]
+    height : height of the camera above the floor [m]
     """
     x, y = np.meshgrid(np.arange(pinhole.width), np.arange(pinhole.height))
     left, up = (pinhole.centre[0] - x) / pinhole.focal, (pinhole.centre[1] - y) / pinhole.focal
@@ -36,12 +36,12 @@ def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
 
 
 def look(picture, points, floor, x, y, heading):
-    """Draw what the camera sees: bilinear between the cells of the floor.
+    """Draw the camera's view; bilinear between the cells of the floor.
 
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
-    floor : (SIDE, SIDE) float32, log intensity; beyond its border it begins again
-    x, y, heading : of the robot [m, rad]
+    floor : (SIDE, SIDE) float32, log intensity; it repeats beyond its border
+    x, y, heading : place and heading of the robot [m, rad]
     """
     mask = np.int32(SIDE - 1)
     c, s = np.float32(math.cos(heading) / CELL), np.float32(math.sin(heading) / CELL)
@@ -67,9 +67,9 @@ compiled_look = functools.partial(
 class FloorCamera(EventSensor):
     """The robot's event camera, which sees the floor with its line.
 
-    contrast : log intensity of the line; None: a line as bright or as dark as 1, drawn for each episode
+    contrast : log intensity of the line; None draws 1 or -1 for each episode
     texture : standard deviation of the floor's log intensity
-    floor : see `look`, of this episode
+    floor : floor of this episode, see `look`
     """
 
     def __init__(
@@ -83,7 +83,8 @@ class FloorCamera(EventSensor):
         self.vary(1.0, 1.0, 1.0, 1.0, 1.0)
 
     def vary(self, contrast: float, texture: float, height: float, threshold: float, noise: float) -> None:
-        """Factors of the line's contrast, the floor's texture, the camera's height, its thresholds and its noise."""
+        """Set factors of the line's contrast, the floor's texture, the camera's height, its thresholds and its
+        noise."""
         self._factors = contrast, texture
         self._points = floor_points(self._pinhole, HEIGHT * height)
         m = self._model

@@ -13,19 +13,20 @@ from ..sensors.texture import band_passed_noise
 
 __all__ = ["CELL", "POINTS", "SIDE", "WIDTH", "compiled_paint", "draw_course", "draw_texture", "paint"]
 
-POINTS = 4096  # of a course, at equal distances
+POINTS = 4096  # points of a course, at equal distances
 RADIUS = 1.2  # m, mean distance of a course from the middle of the floor
-WAVES = np.arange(2, 7)  # in the radius, around the course
+WAVES = np.arange(2, 7)  # numbers of waves in the radius around the course
 SHARPEST = 2.5  # 1/m, largest curvature
-WIDTH, EDGE = 0.03, 0.01  # m, of the line, and of the blurred part of each of its edges
+WIDTH, EDGE = 0.03, 0.01  # m, widths of the line, and of the blurred part of each of its edges
 SIDE = 1024  # cells of the floor along x and along y
 CELL = 0.005  # m
 TILE = SIDE // 2  # cells after which the texture repeats
-WAVELENGTH = 0.06  # m, of the texture
+WAVELENGTH = 0.06  # m, wavelength of the texture
 
 
 def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Place as x + iy [m] and curvature [1/m], (n,) each, of the curve r = RADIUS (1 + sum a_k cos(k angle + p_k))."""
+    """Return place as x + iy [m] and curvature [1/m], (n,) each, of the curve r = RADIUS (1 + sum a_k cos(k angle +
+    p_k))."""
     turns = WAVES * angle[:, None] + phase
     r = RADIUS * (1.0 + np.cos(turns) @ amplitude)
     r1 = -RADIUS * (np.sin(turns) @ (amplitude * WAVES))
@@ -34,8 +35,8 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 
 
 def draw_course(rng: np.random.Generator) -> np.ndarray:
-    """A smooth closed curve around the middle of the floor, whose curvature is at most SHARPEST: (POINTS, 4) float64,
-    at equal distances, x, y [m], direction of travel [rad], curvature [1/m] (positive: to the left)."""
+    """Draw a smooth closed curve around the middle of the floor, whose curvature is at most SHARPEST. Returns (POINTS,
+    4) float64, at equal distances: x, y [m], direction of travel [rad], curvature [1/m] (positive: to the left)."""
     amplitude, phase = rng.uniform(0.0, 1.0, WAVES.size) / WAVES, rng.uniform(0.0, 2.0 * math.pi, WAVES.size)
     left = rng.random() < 0.5
     angle = np.linspace(0.0, 2.0 * math.pi, 2 * POINTS + 1)
@@ -52,7 +53,8 @@ def draw_course(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Log intensity of the floor without the line: (SIDE, SIDE) float32, mean 0, standard deviation ``deviation``."""
+    """Return the log intensity of the floor without the line: (SIDE, SIDE) float32, mean 0, standard deviation
+    ``deviation``."""
     return np.tile(band_passed_noise(rng, (TILE, TILE), WAVELENGTH / CELL, 0.5, deviation), (2, 2))
 
 
@@ -60,7 +62,7 @@ def paint(floor, distance, course, contrast):
     """Paint the line onto the floor.
 
     floor : (SIDE, SIDE) float32, log intensity, row y and column x; its middle is the origin
-    distance : (SIDE, SIDE) float32, scratch memory: distance of a cell to the course [m], infinite where it is far
+    distance : (SIDE, SIDE) float32, scratch memory: distance of a cell to the course [m], infinite if it is far
     course : (n, 4) float64, see `draw_course`
     contrast : log intensity of the line
     """

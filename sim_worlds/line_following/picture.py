@@ -1,4 +1,4 @@
-"""A picture of a line-following world for people."""
+"""Picture of a line-following world, for people."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from .course import CELL, SIDE
 __all__ = ["EXPOSURE", "draw"]
 
 EXPOSURE = 80.0
-REACH = 0.6  # m, from the robot to the border of the floor that is shown
+REACH = 0.6  # m, distance from the robot to the border of the picture
 ROBOT, AHEAD = (90, 230, 90), (255, 255, 255)
 
 
 def draw(seen: np.ndarray, floor: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Left what the camera sees; right the floor from above, with the robot in its middle: (rows, columns + rows, 3).
+    """Draw on the left the camera's view, and on the right the floor from above with the robot in its middle: (rows,
+    columns + rows, 3) uint8.
 
     seen : (rows, columns, 3) uint8
     floor : (SIDE, SIDE) float32, log intensity

@@ -1,4 +1,4 @@
-"""A differential drive that takes a forward speed and a yaw rate, as a plain model instead of a body with wheels."""
+"""A differential drive with commands of forward speed and yaw rate, as a plain model instead of a body with wheels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from ..core import Robot
 
 __all__ = ["FASTEST", "Drive", "compiled_move", "move"]
 
-FASTEST = 1.5, 4.0  # m/s and rad/s, most that can be commanded
-ACCELERATIONS = 2.0, 30.0  # m/s2 and rad/s2, most
+FASTEST = 1.5, 4.0  # m/s and rad/s, limits of the commands
+ACCELERATIONS = 2.0, 30.0  # m/s2 and rad/s2, limits
 LAG = 0.05  # s, time constant of the wheels' speed
 DELAY = 0.02  # s, until a command reaches the wheels
 
 
 @register_jitable
 def follow(v, u, share, most):
-    """The speed ``v`` one step later: a first-order lag towards ``u``, exact for a constant u, but by at most
+    """Return the speed ``v`` one step later: a first-order lag towards ``u``, exact for a constant u, but by at most
     ``most``."""
     return v + min(max((u - v) * share, -most), most)
 
 
 def move(state, forward, turn, lag, dt):
-    """One step, in place: the wheels' speeds follow the commands, and the robot moves along an arc.
+    """Advance the state by one step, in place: the wheels' speeds follow the commands, and the robot moves along an
+    arc.
 
     state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
     forward, turn : commands that have reached the wheels [m/s, rad/s]
@@ -51,16 +52,16 @@ compiled_move = functools.partial(compile_function, move, "void(float64[::1], fl
 class Drive(Robot):
     """A robot on two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], as in a ``Twist``.
 
-    dt : of a step [s]
+    dt : length of a step [s]
     state : (5,) float64, see `move`
-    wanted : forward speed [m/s]
+    wanted : wanted forward speed [m/s]
     """
 
     def __init__(self, dt: float) -> None:
         self.dt, self.state = dt, np.zeros(5)
         limit = np.array(FASTEST)
         self.action_space = spaces.Box(np.array([0.0, -limit[1]], np.float32), limit.astype(np.float32))
-        high = 1.5 * limit  # with the largest gains of the motors
+        high = 1.5 * limit  # includes the largest gains of the motors
         self.observation_spaces = {
             "speed": spaces.Box(-high[0], high[0], (1,), np.float64),
             "yaw_rate": spaces.Box(-high[1], high[1], (1,), np.float64),
@@ -71,11 +72,12 @@ class Drive(Robot):
         self.vary(1.0, 1.0, 1.0, 1.0)
 
     def vary(self, forward: float, turn: float, lag: float, delay: float) -> None:
-        """Factors of the speeds that the wheels reach, of their time constant and of the delay."""
+        """Set factors of the speeds that the wheels reach, of their time constant and of the delay."""
         self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
 
     def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
-        """Put it there at these speeds, which commands under way keep up; the forward one is wanted from now on."""
+        """Place the robot there at these speeds, which delayed commands keep up. ``forward`` becomes the wanted
+        speed."""
         self.wanted = forward
         self.state[:] = x, y, heading, forward, turn
         self._queue = [(forward, turn)] * self._late
@@ -90,9 +92,9 @@ class Drive(Robot):
         self._move(self.state, self._gains[0] * forward, self._gains[1] * turn, self._lag, self.dt)
 
     def read(self) -> None:
-        """`drive` has updated the state."""
+        """Do nothing, because `drive` has updated the state."""
 
     def observe(self) -> dict[str, np.ndarray]:
-        """``speed`` [m/s], ``yaw_rate`` [rad/s] and ``target_speed`` [m/s]: (1,) float64 each, new arrays."""
+        """Return ``speed`` [m/s], ``yaw_rate`` [rad/s] and ``target_speed`` [m/s]: (1,) float64 each, new arrays."""
         seen = {"speed": self.state[3], "yaw_rate": self.state[4], "target_speed": self.wanted}
         return {name: np.array([value]) for name, value in seen.items()}

@@ -1,4 +1,4 @@
-"""Following a line at a wanted speed."""
+"""The task to follow a line at a wanted speed."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from .robot import Drive
 
 __all__ = ["LOST", "FollowLine", "compiled_locate", "locate"]
 
-LOST = 0.15  # m
+LOST = 0.15  # m, distance at which the line is lost
 START = 0.02, 0.1  # m and rad, largest distance and angle to the line at the start
-SPEEDS = 0.4, 0.8  # m/s, between which a speed is drawn
+SPEEDS = 0.4, 0.8  # m/s, range from which a speed is drawn
 
 
 def locate(course, x, y, near):
-    """Where a place is along a closed course; returns the way along the course since the last call [m].
+    """Locate a place along a closed course; returns the distance moved along the course since the last call [m].
 
     course : (n, 4) float64, see `course.draw_course`
     x, y : the place [m]
-    near : (3,) float64: the nearest point of the course, how far ahead of it and to its left the place is [m]; on entry
-        those of the last call, of a place close by
+    near : (3,) float64: the nearest point of the course, and how far ahead of it and to its left the place is [m]. On
+        entry the result of the last call, for a place close by; updated
     """
     n = course.shape[0]
     spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
@@ -55,10 +55,10 @@ compiled_locate = functools.partial(compile_function, locate, "float64(float64[:
 class FollowLine(Task):
     """Follow a line; see `LineFollowingEnv` for reward, info, start and score.
 
-    speed : wanted [m/s]; None draws it for each episode
-    course : (POINTS, 4) float64, of this episode, see `course.draw_course`
-    wanted : commanded speed of this episode [m/s]
-    place : nearest point of the course, how far ahead of it and to its left the robot is [m]
+    speed : wanted speed [m/s]; None draws it for each episode
+    course : (POINTS, 4) float64, course of this episode, see `course.draw_course`
+    wanted : wanted speed of this episode [m/s]
+    place : nearest point of the course, and how far ahead of it and to its left the robot is [m]
     """
 
     def __init__(self, robot: Drive, speed: float | None) -> None:
@@ -101,8 +101,8 @@ class FollowLine(Task):
         return pace * max(1.0 - abs(offset) / WIDTH, 0.0), abs(offset) > LOST, info
 
     def score(self) -> dict[str, float]:
-        """``rms_error`` [m], in which the time after a loss counts as LOST; ``followed``, a share of the time;
-        ``speed`` along the line [m/s]."""
+        """Return ``rms_error`` [m], in which the time after a loss counts as LOST; ``followed``, the share of the time
+        before a loss; ``speed`` along the line [m/s]."""
         missed = self._steps - self._k
         rms = math.sqrt((self._squares + missed * LOST**2) / self._steps)
         return {"rms_error": rms, "followed": self._k / self._steps, "speed": self._advance / (self._k * self._dt)}

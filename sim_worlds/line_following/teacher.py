@@ -1,4 +1,4 @@
-"""Who sees the course ahead: a teacher for controllers that get events."""
+"""A teacher that sees the course ahead, for controllers that get events."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ STIFFNESS, DAMPING = 6.0, 0.9  # rad/s, 1
 
 
 def look_ahead(env: Any, observation: dict[str, np.ndarray]) -> np.ndarray:
-    """As `baselines.TrueLine`, of where the robot will be when a command begins to act, with the curvature that the
-    line will have when the wheels have followed: ``snn_control train --teacher
-    sim_worlds.line_following.teacher:look_ahead``. ``env``: a `LineFollowingEnv`."""
+    """Return the action of a controller like `baselines.TrueLine` that compensates the delay.
+
+    It steers for the robot's place when a command begins to act, with the curvature of the line at the place where the
+    wheels will have followed: ``snn_control train --teacher sim_worlds.line_following.teacher:look_ahead``. ``env`` is
+    a `LineFollowingEnv`.
+    """
     wanted, v, turning = (float(observation[name][0]) for name in ("target_speed", "speed", "yaw_rate"))
     course, (k, ahead, offset) = env.task.course, env.task.place
     spacing = math.hypot(*(course[1, :2] - course[0, :2]))

@@ -31,7 +31,7 @@ class LineFollowingEnv(World):
     A robot with two driven wheels drives along a closed course, 30 mm wide, whose curvature is at most 2.5 /m. Its
     event camera, 64 x 48 pixels over 60 degrees, is 0.15 m above the floor and 0.08 m in front of the axle, and looks
     45 degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's own motion moves the floor's
-    texture through the picture, while a line that is followed well hardly moves there.
+    texture through the picture, while a line that is followed well hardly moves in it.
 
     One step is 4 ms. Frames are those of REP-103: x ahead, y to the left, turns to the left positive; in the image x
     points to the right and y down.
@@ -55,8 +55,8 @@ class LineFollowingEnv(World):
     ``target_speed``    ``Box((1,))``              float64, wanted forward speed [m/s]
     =================== ========================== ===========================================================
 
-    **Reward**: 1 minus the relative error of the speed along the line, times 1 - error / 0.03 m, the line's width; each
-    at least 0.
+    **Reward**: (1 - relative error of the speed along the line) times (1 - error / 0.03 m, the line's width); each
+    factor is at least 0.
     **Start**: at a random place of the course, up to 2 cm beside it and turned by up to 0.1 rad, at the wanted speed.
     **End**: terminated when the line is more than 0.15 m away; truncated after ``duration``.
 
@@ -68,15 +68,15 @@ class LineFollowingEnv(World):
 
     Parameters
     ----------
-    speed : wanted [m/s]; None draws 0.4 to 0.8 for each episode
+    speed : wanted speed [m/s]; None draws 0.4 to 0.8 for each episode
     contrast : log intensity of the line against the floor's mean, negative for a dark line; None draws 1 or -1
     texture : standard deviation of the floor's log intensity
-    duration : of an episode [s]
+    duration : length of an episode [s]
     randomize : share of the spreads in ``RANDOMIZED``, 0 to 1
     capacity : most events of a step in an observation
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
-    render_mode : None or ``rgb_array``: left the camera's picture with the events of the last 40 ms (ON orange, OFF
-        blue), right the floor around the robot from above
+    render_mode : None or ``rgb_array``: on the left the camera's picture with the events of the last 40 ms (ON orange,
+        OFF blue), on the right the floor around the robot from above
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

@@ -1,11 +1,11 @@
 """Classical controllers of ``PanTiltTracking-v0``.
 
-Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and
-info of the world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target. The gains are in
-``gains.json``, to which ``benchmarks/pan_tilt.py --sweep`` writes those of the other controllers.
+Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and info of the
+world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target. The gains are in ``gains.json``, to
+which ``benchmarks/pan_tilt.py --sweep`` writes those of the other controllers.
 
-Controllers that are ``of_events`` are designed for the default camera of 128 x 128 pixels.
-Angles are positive to the left and upwards, like those of the joints.
+Controllers that are ``of_events`` are designed for the default camera of 128 x 128 pixels. Angles are positive to the
+left and upwards, like those of the joints.
 """
 
 from __future__ import annotations
@@ -60,16 +60,16 @@ class TrueAngleP(Baseline):
 
 @dataclass
 class TrueMotion(Baseline):
-    """The target's true velocity and acceleration, plus a term proportional to the remaining angle: a teacher for
+    """The target's true velocity and acceleration, plus a term proportional to the remaining angle. A teacher for
     controllers that only get events (``snn_control train --teacher TrueMotion``).
 
-    command = v + tau_lag a + p(e), with the target's velocity v and acceleration a, from differences of its positions,
-    and the angle e that will be left when the command acts. p is ``gain`` e near 0; for large e it is limited to a
-    speed from which the head can brake, proportional to the square root of e.
+    command = v + tau_lag a + p(e). The target's velocity v and acceleration a are differences of its positions; e is
+    the angle that will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from
+    which the head can brake, proportional to the square root of e.
 
     gain : [1/s]
     brake : assumed deceleration [rad/s2]
-    spare : largest share of what the servo can do, and the target's own motion does not need, to assume
+    spare : largest share to assume of the servo's acceleration that the target's own motion does not need
     """
 
     of_events: ClassVar[bool] = False
@@ -107,7 +107,7 @@ class TrueMotion(Baseline):
 class CentroidP(Baseline):
     """Velocity proportional to the mean position of the recent events.
 
-    ``S += n``, ``X += sum(angle)`` after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
+    ``S += n``, ``X += sum(angle)``, after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
 
     gain : [1/s]
     tau : time constant with which events are forgotten [s]
@@ -140,12 +140,12 @@ class CentroidP(Baseline):
 
 
 def gate(events, count, angle, x, y, radius, out):
-    """Sums over the events around a position.
+    """Compute sums over the events around a position.
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
-    angle : (128,) float64, of a pixel
-    x, y, radius : the gate [rad]
-    out : (4,) float64: events within the gate, events in the ring of equal area around it, sums of the
+    angle : (128,) float64, angle of each pixel [rad]
+    x, y, radius : middle and radius of the gate [rad]
+    out : (4,) float64, written: events within the gate, events in the ring of equal area around it, sums of the
         distances in x and y of those within
     """
     within = around = 0
@@ -166,21 +166,22 @@ def gate(events, count, angle, x, y, radius, out):
 class GatedTracker(Baseline):
     """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
-    The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within
-    the gate pull it, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the
-    ring around it, it widens: so the target is found at the start, and after it was lost.
+    The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within the gate
+    pull it, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the ring around
+    it, the gate widens. So the target is found at the start, and again after it was lost.
 
     gain : gain of the command for the angle between estimate and head [1/s]
     feed_forward : gain of the command for the estimate's velocity
-    radius, extra_radius : of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
+    radius, extra_radius : radius of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
     alpha, beta : correction of the position, and of the velocity [1/s, times 10 ms]
     pseudocount : number of events
-    min_excess : recent excess of events above which the gate is narrow; ``tau`` : time constant of "recent" [s]
+    min_excess : recent excess of events above which the gate is narrow
+    tau : time constant of "recent" [s]
     """
 
     of_events: ClassVar[bool] = True
     label: ClassVar[str] = "gated tracker"
-    velocity_tau: ClassVar[float] = 2.0  # s, in which a velocity that no event confirms decays
+    velocity_tau: ClassVar[float] = 2.0  # s, time constant with which a velocity decays if no event confirms it
     reach: ClassVar[float] = 0.52  # rad, limit that keeps the estimate in the field of view
 
     gain: float
@@ -233,5 +234,5 @@ BASELINES = {one.__name__: one for one in (CentroidP, GatedTracker, TrueAngleP, 
 
 
 def load(name: str) -> Any:
-    """The baseline of this name, with its tuned gains."""
+    """Return the baseline of this name, with its tuned gains."""
     return BASELINES[name](**json.loads(GAINS.read_text())[name])

@@ -14,14 +14,14 @@ RATIO = (1.0, 1.3)
 
 
 def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """One sine for each axis: azimuth at ``frequency``, elevation at 1.3 times that, random phases."""
+    """Return one sine for each axis: azimuth at ``frequency``, elevation at 1.3 times that, random phases."""
     phase = rng.uniform(0.0, 2.0 * math.pi, 2)
     columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
     return np.stack(columns, axis=1)
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Three sines for each axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
+    """Return three sines for each axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
@@ -32,7 +32,7 @@ def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> n
 
 
 def random_moves(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Minimum-jerk moves between random directions, each half to one period long, some followed by a rest.
+    """Return minimum-jerk moves between random directions, each half to one period long, some followed by a rest.
 
     A move changes the azimuth by at least half its amplitude, so that no episode is easy.
     """
@@ -56,9 +56,9 @@ MOTIONS = {"sinusoid": sinusoid, "sum_of_sines": sum_of_sines, "random": random_
 
 
 def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Directions of the target: (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad].
+    """Return directions of the target: (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad].
 
-    motion, frequency : a key of ``MOTIONS``, and how fast [Hz]
+    motion, frequency : a key of ``MOTIONS``, and its frequency [Hz]
     t : (n,) float64, ascending from 0 [s]
     rng : draws phases, frequencies and directions
     """

@@ -1,4 +1,4 @@
-"""A picture of a tracking world for people."""
+"""Picture of a tracking world, for people."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ MARK, TARGET = (255, 255, 255), (90, 230, 90)
 
 
 def draw(image: np.ndarray, target: tuple[float, float, float], radius: float) -> np.ndarray:
-    """Draw a cross in the middle and a ring around the target over what the camera sees; returns the image.
+    """Draw a cross in the middle of the camera's view, and a ring around the target; returns the image.
 
     image : (SCALE rows, SCALE columns, 3) uint8, written
     target : pixel x and y of its centre, and its depth (behind the camera if <= 0)
-    radius : of the ring [pixels]
+    radius : radius of the ring [pixels]
     """
     rows, columns = image.shape[:2]
     x, y, depth = target

@@ -20,8 +20,8 @@ from . import scene
 __all__ = ["RenderedScene"]
 
 WALL_RADIUS = 20.0  # m: far away, like the analytic wall
-AWAY = 2.0  # m, distance of the ball, whose size gives it the angle of the disc
-WALL_GREY = 0.2  # intensity of the wall's mean: a disc of log contrast 1.2 and its texture stay below white
+AWAY = 2.0  # m, distance of the ball, whose size is chosen to cover the angle of the disc
+WALL_GREY = 0.2  # mean intensity of the wall, so that a disc of log contrast 1.2 and its texture stay below white
 BALL = (16, 32)  # facets of the target in elevation and azimuth
 WALL = (24, 48)
 
@@ -30,7 +30,7 @@ class RenderedScene:
     """Wall and target in a separate physics client: a textured sphere around the head, and a ball.
 
     pinhole : the camera, with the limits of the analytic scene
-    every : steps between frames
+    every : number of steps between frames
     egl : draw with the EGL plugin if it works
     """
 
@@ -42,13 +42,13 @@ class RenderedScene:
         self._client: Client | None = None
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as in ``scene.render``."""
+        """Return the first picture of an episode; arguments as in ``scene.render``."""
         self.close()
         self._view[:] = view
         with silent(1, 2), tempfile.TemporaryDirectory() as folder:
             client = self._client = Client()
             self._renderer = Renderer(client.number, self._pinhole, egl=self._egl, **AMBIENT)
-            radius = AWAY * math.sin(view[4])  # it covers the same angle as the disc
+            radius = AWAY * math.sin(view[4])  # the ball covers the same angle as the disc
             load_sphere(client, Path(folder), WALL, WALL_RADIUS, WALL_GREY * np.exp(wall), True)
             texture = WALL_GREY * np.exp(view[5] + ball_texture(*view[6:9]))
             ball = load_sphere(client, Path(folder), BALL, radius, texture, False)
@@ -56,7 +56,7 @@ class RenderedScene:
         return self._between.reset()
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later, (height, width) float32; it is one frame late."""
+        """Return the picture one step later, (height, width) float32; it is one frame late."""
         self._view[:] = view
         return self._between.step()
 
@@ -74,7 +74,7 @@ class RenderedScene:
 def load_sphere(
     client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
 ) -> int:
-    """A textured sphere around the origin, seen from within or from outside; returns the number of its body."""
+    """Load a textured sphere around the origin, seen from within or from outside; returns the number of its body."""
     mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
     mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin reads meshes only from files
     picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
@@ -85,7 +85,7 @@ def load_sphere(
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:
-    """(3, 3) whose columns are forward, left and up of something that faces a direction."""
+    """Return the rotation (3, 3) of a body that faces a direction: its columns are the body's forward, left and up."""
     ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
     return np.array([[ca * ce, -sa, -ca * se], [sa * ce, ca, -sa * se], [se, 0.0, ce]])
 
@@ -97,7 +97,7 @@ GREY = np.float32(math.log((WALL_GREY + FLOOR) / (1.0 + FLOOR)))
 
 
 def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
-    """An OBJ file of facets whose texture is a map of azimuth and elevation.
+    """Return an OBJ file of facets whose texture is a map of azimuth and elevation.
 
     All normals are equal, so that all facets are lit equally.
     """
@@ -116,14 +116,15 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """(128, 256) log intensity, similar to the pattern of the disc: a map of azimuth and elevation on the ball."""
+    """Return a texture for the ball, a map of azimuth and elevation similar to the disc's pattern: (128, 256) log
+    intensity."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)
 
 
 def bitmap(grey: np.ndarray) -> bytes:
-    """A BMP file, 24 bits, of a picture whose first row is the lowest; the width is a multiple of 4."""
+    """Return a BMP file, 24 bits, of a picture whose first row is the lowest; the width must be a multiple of 4."""
     rows, columns = grey.shape
     size = 3 * rows * columns
     head = struct.pack("<2sIHHIIiiHHIIiiII", b"BM", 54 + size, 0, 0, 54, 40, columns, rows, 1, 24, 0, size, 0, 0, 0, 0)

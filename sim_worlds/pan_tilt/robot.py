@@ -18,18 +18,18 @@ __all__ = ["JOINT_LIMITS", "PanTilt", "Servo"]
 
 URDF = Path(__file__).with_name("pan_tilt.urdf")
 JOINT_LIMITS = np.array([1.4, 0.7])  # rad
-TORQUES = (100.0, 100.0)  # N m: the joints follow the servo exactly
+TORQUES = (100.0, 100.0)  # N m, so large that the joints follow the servo exactly
 
 
 class Servo:
     """Delay, lag, limits and stops of the servos: computes the velocity of each joint in the next step.
 
-    A command u takes effect after ``delay``. The velocity follows it as
-    ``v += clip((u - v) (1 - exp(-dt / tau_lag)), -a_max dt, a_max dt)``, which is exact for a first-order
-    lag and a command that is constant over a step. A joint that would pass its stop ends there, at rest.
+    A command u takes effect after ``delay``. The velocity follows it as ``v += clip((u - v) (1 - exp(-dt / tau_lag)),
+    -a_max dt, a_max dt)``, which is exact for a first-order lag and a command that is constant over a step. A joint
+    that would pass its stop ends there, at rest.
 
     dt : length of a step [s]
-    stops : (n,) a joint moves between minus and plus this angle [rad]
+    stops : (n,) angles; a joint moves between minus and plus its angle [rad]
     """
 
     velocity_limit = 6.0  # rad/s
@@ -50,7 +50,7 @@ class Servo:
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
-        """Velocities of the n joints in the step that starts now [rad/s].
+        """Return the velocities of the n joints in the step that starts now [rad/s].
 
         command : (n,) velocities [rad/s], clipped to the limit
         position : (n,) angles at the start of the step [rad]
@@ -73,10 +73,8 @@ class Servo:
 
 
 class PanTilt(Robot):
-    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s].
-
-    dt : of a step [s]
-    """
+    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s]. ``dt`` is the length of a step
+    [s]."""
 
     def __init__(self, client: Client, dt: float) -> None:
         super().__init__(client, URDF, ("pan", "tilt"))

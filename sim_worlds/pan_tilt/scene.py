@@ -1,8 +1,8 @@
 """The scene in front of the head: a textured disc before a textured wall, computed as log intensity.
 
-The scene is a sphere of directions around the intersection of the pan and the tilt axis, so only angles
-matter. Directions follow REP-103: x forward, y left, z up; azimuth is positive to the left, elevation
-upwards. The image has x to the right and y down, and its middle is the optical axis (see ``Pinhole``).
+The scene is a sphere of directions around the intersection of the pan and the tilt axis, so only angles matter.
+Directions follow REP-103: x forward, y left, z up. Azimuth is positive to the left, elevation upwards. The image has x
+to the right and y down, and its middle is the optical axis (see ``Pinhole``).
 """
 
 from __future__ import annotations
@@ -25,25 +25,26 @@ __all__ = ["AnalyticScene", "check_pinhole", "compiled_render", "draw_background
 ROWS, COLUMNS = 512, 1024
 TEXELS = COLUMNS / (2.0 * math.pi)  # texels a radian, the same along both axes
 WIDEST = math.radians(60.0) + 1e-9  # field of view
-WAVELENGTH = math.radians(6.0)  # of the wall's texture
-DISC_WAVELENGTH = math.radians(3.0)  # of the target's texture
+WAVELENGTH = math.radians(6.0)  # wavelength of the wall's texture
+DISC_WAVELENGTH = math.radians(3.0)  # wavelength of the target's texture
 
 #: the entries of ``view``, the parameters of a picture for ``render``
 VIEW_NAMES = ("pan", "tilt", "azimuth", "elevation", "radius", "contrast", "texture", "phase_left", "phase_up")
 
 # atan(t) = t (A0 + A1 t^2 + A2 t^4) / (1 + B1 t^2 + B2 t^4 + B3 t^6), minimax fit, error < 1.5e-5 rad for |t| <= 2.9:
-# a 600th of a pixel. With this formula the loop over pixels becomes vector code, unlike with libm's
+# a 600th of a pixel. With this formula the loop over pixels becomes vector code, unlike with libm's function
 A0, A1, A2 = np.float32(0.99987729), np.float32(0.59206843), np.float32(0.04368744)
 B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.00237924)
 
 
 def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Log texture of the wall: (512, 1024) float32, log intensity of mean 0 and standard deviation ``deviation``."""
+    """Return the texture of the wall: (512, 1024) float32, log intensity of mean 0 and standard deviation
+    ``deviation``."""
     return band_passed_noise(rng, (ROWS, COLUMNS), WAVELENGTH, 0.5, deviation, scale=TEXELS)
 
 
 def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevation: float) -> tuple[float, float, float]:
-    """x, y [pixels] and depth of a direction in the image, see `Pinhole.pixel`."""
+    """Return x, y [pixels] and depth of a direction in the image, see `Pinhole.pixel`."""
     level = math.cos(elevation)
     x, y, z = math.cos(azimuth - pan) * level, math.sin(azimuth - pan) * level, math.sin(elevation)
     return pinhole.pixel(*to_camera(x, y, z, tilt))
@@ -51,14 +52,15 @@ def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevatio
 
 @register_jitable
 def to_camera(x, y, z, tilt):
-    """(forward, left, up) in the camera for a vector in the frame of the pan link."""
+    """Convert a vector from the frame of the pan link to the camera: (forward, left, up)."""
     c, s = math.cos(tilt), math.sin(tilt)
     return x * c + z * s, y, z * c - x * s
 
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Column and row of the texture, (width,) float32, that an image row ``up`` pixels above the axis shows."""
+    """Compute column and row of the texture, (width,) float32, for the pixels of an image row ``up`` pixels above the
+    axis."""
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
     row_0 = np.float32(0.5 * ROWS)
@@ -84,7 +86,7 @@ def wall_row(up, focal, pan, tilt, column, row):
 
 @register_jitable
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
-    """Draw the texture of the wall in every pixel, bilinear; two of the three loops for each row are vector code."""
+    """Draw the texture of the wall in every pixel, bilinear. Two of the three loops for each row are vector code."""
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -112,7 +114,7 @@ def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, t
     ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
     f, w, u = to_camera(ca * ce, sa * ce, se, tilt)
     if f < 0.3:
-        return  # far outside of the image
+        return  # far outside the image
     lf, lw, lu = to_camera(-sa, ca, 0.0, tilt)
     uf, uw, uu = to_camera(-ca * se, -sa * se, ce, tilt)
     rows, columns = picture.shape
@@ -144,8 +146,8 @@ def render(picture, texture, focal, view, scratch, index):
     texture : (512, 1024) float32, log intensity of the wall
     focal : focal length [pixels]
     view : (9,) float64, see ``VIEW_NAMES``: five angles [rad] (the radius is the target's), log contrast and amplitude
-        of the texture of the target, two phases [rad]. Pan must be within 1.5 rad and tilt within 0.75 rad: the wall is
-        not drawn beyond the poles and the seam behind the camera.
+        of the target's texture, two phases [rad]. Pan must be within 1.5 rad and tilt within 0.75 rad, because the wall
+        is not drawn beyond the poles and the seam behind the camera.
     scratch, index : (6, width) float32, (width,) int32; scratch memory
     """
     pan, tilt = min(max(view[0], -1.5), 1.5), min(max(view[1], -0.75), 0.75)
@@ -167,7 +169,7 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Pictures of wall and disc by `render`, exact at every step. ``pinhole``: the camera, see `check_pinhole`."""
+    """Pictures of wall and disc by `render`, exact at every step. ``pinhole`` is the camera, see `check_pinhole`."""
 
     def __init__(self, pinhole: Pinhole) -> None:
         check_pinhole(pinhole)
@@ -177,11 +179,11 @@ class AnalyticScene:
         self._render = compiled_render()
 
     def reset(self, view: np.ndarray, wall: np.ndarray) -> np.ndarray:
-        """The first picture of an episode; arguments as in `render`."""
+        """Return the first picture of an episode; arguments as in `render`."""
         self._wall = wall
         return self.step(view)
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """The picture one step later, (height, width) float32: an array that the next call overwrites."""
+        """Return the picture one step later, (height, width) float32: an array that the next call overwrites."""
         self._render(self._picture, self._wall, self._focal, view, *self._scratch)
         return self._picture

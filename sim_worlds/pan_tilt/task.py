@@ -1,4 +1,4 @@
-"""Keeping the optical axis on a moving target."""
+"""The task to keep the optical axis on a moving target."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from .robot import JOINT_LIMITS, PanTilt
 __all__ = ["LOST", "TrackTarget"]
 
 LOST = math.radians(25.0)
-SCORE_FROM = 1.0  # s: the time before is for finding the target, and does not count
+SCORE_FROM = 1.0  # s: the time before is for finding the target, and is not scored
 DISC_RADIUS = 0.11  # m
 DISC_TEXTURE = 0.3  # amplitude of the log intensity
-MAX_INITIAL_OFFSET = math.radians(10.0)  # of the axis from the target
+MAX_INITIAL_OFFSET = math.radians(10.0)  # largest angle between axis and target at the start
 
 
 def angle_between(pan: float, tilt: float, azimuth: float, elevation: float) -> float:
-    """Great-circle angle between two directions [rad]; the haversine form is exact for small angles."""
+    """Return the great-circle angle between two directions [rad]. The haversine form is exact for small angles."""
     a = math.sin(0.5 * (elevation - tilt))
     b = math.sin(0.5 * (azimuth - pan))
     return 2.0 * math.asin(math.sqrt(min(1.0, a * a + math.cos(tilt) * math.cos(elevation) * b * b)))
@@ -77,7 +77,7 @@ class TrackTarget(Task):
         return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
-        """``rms_error`` [rad] and ``lost``, a share of the steps; empty if no step counts."""
+        """Return ``rms_error`` [rad] and ``lost``, a share of the steps; empty if no step counts."""
         if not self._counted:
             return {}
         return {

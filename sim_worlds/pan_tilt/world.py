@@ -58,7 +58,7 @@ class PanTiltTrackingEnv(World):
 
     An event camera with 60 degrees and by default 128 x 128 pixels is at the intersection of a pan and a tilt
     axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head
-    moves, the wall produces many more events than the disc does, and a perfectly tracked disc produces none.
+    moves, the wall produces many more events than the disc. A perfectly tracked disc produces none.
 
     One step is 1 ms. Frames are those of REP-103: pan and azimuth are positive to the left, tilt and
     elevation upwards. In the image x points to the right and y down, so a target right of the middle needs
@@ -91,27 +91,27 @@ class PanTiltTrackingEnv(World):
 
     **End**: never terminated; truncated after ``duration``.
 
-    **Info**: ``time`` [s]; ``error`` [rad], the angle above; ``target``, (2,) azimuth and elevation [rad];
+    **Info**: ``time`` [s]; ``error`` [rad], that angle; ``target``, (2,) azimuth and elevation [rad];
     ``lost``, whether the error is beyond 25 degrees; ``events`` and ``dropped_events`` of the step. The last
     step of an episode adds ``score``: ``rms_error`` [rad] and ``lost`` (fraction) over t > 1 s.
 
     Parameters
     ----------
-    frequency : of the target's azimuth [Hz]
+    frequency : frequency of the target's azimuth [Hz]
     background : standard deviation of the wall's log intensity; 0.05 is the default, 0.10 hard
     motion : ``sinusoid``, ``sum_of_sines`` or ``random``
     contrast : log intensity of the disc against the wall's mean; negative for a dark disc
-    duration : of an episode [s]
+    duration : length of an episode [s]
     capacity : most events of a step in an observation
     size : width and height of the camera [pixels], at most 2048, not higher than wide; its width covers 60 degrees
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
     scene : ``analytic``: a formula computes a picture for every step. ``rendered``: PyBullet's TinyRenderer draws a
-        ball before a textured sphere; ``rendered_egl``: its EGL plugin does, if it works
-    frame_rate : of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
-    randomize : from 0 to 1. Each episode draws the frequency, with 1 from 0.125 to 1.875 times the one given (0.1 to
-        1.5 Hz), and the contrast, 0.7 to 1.3 times; the disc is dark with half this probability, and with this
-        probability the motion is any, the background 0.4 to 2.5 times (logarithmic), and with a third of it the camera
-        ``noisy``
+        ball before a textured sphere; ``rendered_egl``: PyBullet's EGL plugin draws it, if it works
+    frame_rate : frame rate of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
+    randomize : from 0 to 1. With 1 an episode draws the frequency, 0.125 to 1.875 times the given one (0.1 to 1.5 Hz by
+        default), and the contrast, 0.7 to 1.3 times. With probability ``randomize`` each, it draws the motion, and a
+        background 0.4 to 2.5 times as strong (logarithmic). The disc is dark with half this probability, and the camera
+        is ``noisy`` with a third of it
     render_mode : None or ``rgb_array``: the picture, the events of the last 20 ms (ON orange, OFF blue),
         a cross at the optical axis and a ring around the target
     """
@@ -202,7 +202,7 @@ class PanTiltTrackingEnv(World):
         eye.camera = self._cameras[int(noisy)]
 
     def baselines(self) -> dict[str, Any]:
-        """The classical controllers; those that use events are designed for the default size and scene."""
+        """Return the classical controllers. Those that use events are designed for the default size and scene."""
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 
     def picture(self) -> np.ndarray:

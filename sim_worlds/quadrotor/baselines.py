@@ -1,4 +1,4 @@
-"""The classical controller of ``QuadrotorAttitude-v0``, and a teacher that knows more than a controller can see."""
+"""The classical controller of ``QuadrotorAttitude-v0``, and a teacher that knows more than a controller can observe."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .robot import INERTIA, MIXER, STRONGEST
 __all__ = ["CascadedPID", "true_state"]
 
 STEP = 2e-3  # s
-SEEN = 10  # steps over which the teacher takes the slopes of what is wanted
-ANGLE, RATES = 25.0, np.array([0.12, 0.12, 1.0])  # 1/s; s, of roll, pitch and yaw: the teacher's gains
-MAX_COMMAND = np.array([1.0, 1.0, 0.4])  # roll, pitch, yaw: yaw, which takes long, leaves the motors to the others
-LEAD = 0.01  # s, by which it looks ahead
-STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, of these slopes
+SEEN = 10  # steps over which the teacher takes the slopes of the wanted values
+ANGLE, RATES = 25.0, np.array([0.12, 0.12, 1.0])  # the teacher's gains: 1/s; s, for roll, pitch and yaw
+MAX_COMMAND = np.array([1.0, 1.0, 0.4])  # roll, pitch, yaw; yaw, which is slow, leaves room for the others
+LEAD = 0.01  # s, time by which the teacher looks ahead
+STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, limits of these slopes
 
 
 @dataclass
@@ -30,7 +30,7 @@ class CascadedPID(Baseline):
     angle : gain of roll and pitch [1/s], and of their integral [1/s^2]
     rate : gains of the rates around x and y: proportional [s], integral [1], derivative [s^2]
     turn : gains of the yaw rate: proportional [s], integral [1]
-    tau : of the filter of the derivative [s]
+    tau : time constant of the filter of the derivative [s]
     """
 
     label: ClassVar[str] = "cascaded PID"
@@ -42,7 +42,7 @@ class CascadedPID(Baseline):
     _sums: np.ndarray = field(default_factory=lambda: np.zeros(5))
 
     def reset(self) -> None:
-        self._sums = np.zeros(5)  # of roll, pitch [rad s] and the rates [rad]
+        self._sums = np.zeros(5)  # integrals of roll, pitch [rad s] and the rates [rad]
         self._before: np.ndarray | None = None
         self._slope = np.zeros(2)
 
@@ -68,9 +68,10 @@ class CascadedPID(Baseline):
 
 
 def true_state(env: Any, observation: Any) -> np.ndarray:
-    """What to do if the motors' strengths and the state without noise were known: a teacher.
+    """Return the action of a teacher that knows the motors' strengths and the state without noise.
 
-    The rates of roll and pitch go with the slopes of the wanted angles and are proportional to the missing angles.
+    The wanted rates of roll and pitch are the slopes of the wanted angles, plus a term proportional to the angle
+    errors.
     """
     robot, task = env.task.robot, env.task
     wanted, before = np.array(robot.wanted), np.array(task.path[max(task.k - SEEN, 0)])

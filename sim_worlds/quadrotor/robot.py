@@ -1,4 +1,4 @@
-"""A Crazyflie 2.x in free flight: four motors, and an IMU."""
+"""A Crazyflie 2.x in free flight: four motors and an IMU."""
 
 from __future__ import annotations
 
@@ -17,40 +17,40 @@ from ..core import Robot
 __all__ = ["HOVER", "MIXER", "MOTORS", "Quadrotor"]
 
 URDF = Path(__file__).with_name("quadrotor.urdf")
-MASS, INERTIA = 0.027, (1.4e-5, 1.4e-5, 2.17e-5)  # kg, kg m^2; Foerster 2015
+MASS, INERTIA = 0.027, (1.4e-5, 1.4e-5, 2.17e-5)  # kg, kg m^2 (Foerster 2015)
 GRAVITY = 9.81  # m/s^2
-STRONGEST = 2.25 * MASS * GRAVITY / 4  # N, thrust of a motor at full speed; gym-pybullet-drones
+STRONGEST = 2.25 * MASS * GRAVITY / 4  # N, thrust of a motor at full speed (gym-pybullet-drones)
 HOVER = 1 / 2.25  # command at which four motors carry the weight
-ARM = 0.03973 / math.sqrt(2.0)  # m, from the axes x and y to a motor
-DRAG = 5.964e-3  # m, torque of a motor around its axis for a thrust of 1 N; Foerster 2015
-LAG = 0.02  # s, time constant of a motor's speed; CrazyS: 0.0125 when it rises, 0.025 when it falls
+ARM = 0.03973 / math.sqrt(2.0)  # m, distance of a motor from the axes x and y
+DRAG = 5.964e-3  # m, torque of a motor around its axis for a thrust of 1 N (Foerster 2015)
+LAG = 0.02  # s, time constant of a motor's speed (CrazyS: 0.0125 when it rises, 0.025 when it falls)
 DELAY = 3e-3  # s, from an observation to the motors
 GYRO, ANGLE = 0.02, 0.002  # rad/s, rad: standard deviations of the noise
 FASTEST = math.radians(2000.0)  # rad/s, range of the gyroscope
 
-#: (4, 2) sides of the motors: x (front 1), y (left 1); front right, back right, back left, front left
+#: (4, 2) signs of each motor's place, x (front 1) and y (left 1): front right, back right, back left, front left
 SIDES = np.array([[1, -1], [-1, -1], [-1, 1], [1, 1]])
-#: (4, 3) what a command of each motor adds for roll, pitch and yaw; the first and the third motor turn the body right
+#: (4, 3) share of roll, pitch and yaw in each motor's command; the first and the third motor turn the body to the right
 MIXER = np.column_stack([SIDES[:, 1], -SIDES[:, 0], [-1, 1, -1, 1]]).astype(np.float64)
 MOTORS = ("front_right", "back_right", "back_left", "front_left")
 
 
 def angles_of(w: float, x: float, y: float, z: float) -> tuple[float, float]:
-    """Roll and pitch of a unit quaternion [rad], the angles of yaw, pitch and roll being applied in this order."""
+    """Return roll and pitch of a unit quaternion [rad], for rotations by yaw, pitch and roll in this order."""
     pitch = math.asin(min(1.0, max(-1.0, 2.0 * (w * y - z * x))))
     return math.atan2(2.0 * (w * x + y * z), 1.0 - 2.0 * (x * x + y * y)), pitch
 
 
 class Quadrotor(Robot):
-    """The quadrotor. Action: (4,) commands of the motors, the shares of their largest thrust.
+    """The quadrotor. Action: (4,) commands of the motors, as shares of their largest thrust.
 
-    dt : of a step of the physics [s]
+    dt : length of a physics step [s]
     attitude, rates : true roll and pitch [rad]; true angular velocity in the body's axes [rad/s]
     upright : cosine of the angle between the body's z axis and the vertical
     thrusts : largest thrust of each motor [N]
-    wanted : roll, pitch [rad], yaw rate [rad/s] and thrust at present, which a task sets
-    gust : torque from outside around the body's axes [N m], which a task sets
-    torque : of motors and gust around the body's axes [N m]
+    wanted : present wanted roll, pitch [rad], yaw rate [rad/s] and thrust; set by the task
+    gust : external torque around the body's axes [N m]; set by the task
+    torque : torque of motors and gust around the body's axes [N m]
     """
 
     def __init__(self, client: Client, dt: float) -> None:
@@ -70,7 +70,7 @@ class Quadrotor(Robot):
         self.start(np.random.default_rng(0), 0)
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Have these factors of mass, inertia, each motor's thrust, delay and noise; 1 where none is given."""
+        """Set factors of mass, inertia, each motor's thrust, delay and noise; a missing one is 1."""
         mass, inertia = (factors.get(name, 1.0) for name in ("mass", "inertia"))
         self.thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
         self._waits = round(DELAY * factors.get("delay", 1.0) / self.dt)
@@ -81,12 +81,12 @@ class Quadrotor(Robot):
         )  # fmt: skip
 
     def start(self, rng: np.random.Generator, steps: int) -> None:
-        """Hover, level and at rest; draw the noise of an episode of so many steps."""
+        """Hover, level and at rest; draw the noise of an episode with this number of steps."""
         spread = self._noise * np.array([ANGLE] * 2 + [GYRO] * 3)
         self._errors, self._k = rng.normal(size=(steps + 1, 5)) * spread, 0
         self._command = [HOVER] * 4
         self._queue = deque([self._command] * self._waits)
-        self._speeds = [math.sqrt(HOVER)] * 4  # of the motors, as shares of the largest
+        self._speeds = [math.sqrt(HOVER)] * 4  # speeds of the motors, as shares of the largest speed
         self.torque = (0.0, 0.0, 0.0)
         self.read()
 
@@ -113,7 +113,7 @@ class Quadrotor(Robot):
         x, y, z, w = self.quaternion = self.client.getBasePositionAndOrientation(self.body)[1]
         p, q, r = self.client.getBaseVelocity(self.body)[1]
         self.attitude, self.upright = angles_of(w, x, y, z), 1.0 - 2.0 * (x * x + y * y)
-        # v' = v - 2 w (u x v) + 2 u x (u x v) turns the world's axes into those of the body, for u = (x, y, z)
+        # v' = v - 2 w (u x v) + 2 u x (u x v), u = (x, y, z), converts from the world's axes to the body's
         a, b, c = y * r - z * q, z * p - x * r, x * q - y * p
         self.rates = (
             p + 2.0 * (y * c - z * b - w * a),

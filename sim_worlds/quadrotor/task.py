@@ -1,4 +1,4 @@
-"""Following a wanted attitude, in gusts if there are any."""
+"""The task to follow a wanted attitude, in gusts if there are any."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .robot import HOVER, Quadrotor
 
 __all__ = ["SCORE_FROM", "FollowAttitude"]
 
-SCORE_FROM = 1.0  # s: the time before is for finding out how strong each motor is, and does not count
+SCORE_FROM = 1.0  # s: the time before is for adapting to the strength of each motor, and is not scored
 OVERTURNED = math.cos(math.radians(80.0))
-WIDTH = np.array([math.radians(25.0), math.radians(25.0), 1.0, 0.1 * HOVER])  # of roll, pitch, yaw rate and thrust
+WIDTH = np.array([math.radians(25.0), math.radians(25.0), 1.0, 0.1 * HOVER])  # roll, pitch, yaw rate and thrust
 REFERENCES = ("smooth", "steps")
 
 
 def waves(rng: np.random.Generator, times: np.ndarray, low: float, high: float, columns: int) -> np.ndarray:
-    """(n, columns) sums of eight sines with frequencies from ``low`` to ``high`` [Hz], log-uniform; rms of 1."""
+    """Return (n, columns) sums of eight sines with frequencies from ``low`` to ``high`` [Hz], log-uniform; rms of 1."""
     turn = 2.0 * math.pi * low * (high / low) ** rng.random((8, columns))
     phase = rng.uniform(0.0, 2.0 * math.pi, (8, columns))
     return 0.5 * np.sin(times[:, None, None] * turn + phase).sum(axis=1)
 
 
 def stairs(rng: np.random.Generator, times: np.ndarray, columns: int) -> np.ndarray:
-    """(n, columns) levels from -1 to 1, each held for 1 to 2 s."""
+    """Return (n, columns) levels from -1 to 1, each held for 1 to 2 s."""
     n = int(times[-1]) + 2
     starts, levels = np.cumsum(rng.uniform(1.0, 2.0, (n, columns)), axis=0), rng.uniform(-1.0, 1.0, (n, columns))
     return np.column_stack([levels[np.searchsorted(starts[:, k], times), k] for k in range(columns)])
@@ -38,7 +38,7 @@ class FollowAttitude(Task):
     """Follow roll, pitch and yaw rate; see `QuadrotorAttitudeEnv` for reward, info and score.
 
     reference, gusts : as in `QuadrotorAttitudeEnv`
-    path : what is wanted at each step, as `Quadrotor.wanted`
+    path : wanted values at each step, as `Quadrotor.wanted`
     k : the present step
     """
 
@@ -76,7 +76,8 @@ class FollowAttitude(Task):
         return 1.0 - error - 0.1 * abs(turning), self.robot.upright < OVERTURNED, info
 
     def score(self) -> dict[str, float]:
-        """``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed``; only the last if no step counts."""
+        """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed``; only the last if no step
+        counts."""
         crashed = {"crashed": float(self.robot.upright < OVERTURNED)}
         if not self._counted:
             return crashed

@@ -24,8 +24,8 @@ class QuadrotorAttitudeEnv(World):
 
     A Crazyflie 2.x (27 g, inertia of Foerster 2015, 79 mm from motor to motor) flies freely, far from the ground. One
     step is 2 ms, with two steps of physics. Frames are those of REP-103: x forward, y left, z up; so roll is positive
-    to the right, pitch with the nose down, yaw to the left. What is wanted is what a pilot or a position controller
-    says: roll, pitch, yaw rate, and a thrust near that of hovering.
+    to the right, pitch with the nose down, yaw to the left. The wanted values are those that a pilot or a position
+    controller would give: roll, pitch, yaw rate, and a thrust near that of hovering.
 
     ========== ==========================  ===================================================================
     Action     ``Box(0, 1, (4,))``         float32, shares of the largest thrust of the motors front right, back
@@ -33,8 +33,8 @@ class QuadrotorAttitudeEnv(World):
     ========== ==========================  ===================================================================
 
     A command reaches its motor 3 ms later. The motor's speed, relative to its largest, follows the root of the command
-    with a time constant of 20 ms; its thrust is the square of the speed times 0.149 N (four: 2.25 times the weight),
-    its torque 5.96 mm times the thrust: of the first and third motor to the right, of the others to the left.
+    with a time constant of 20 ms. Its thrust is the square of the speed times 0.149 N (four: 2.25 times the weight).
+    Its torque is 5.96 mm times the thrust: to the right for the first and third motor, to the left for the others.
 
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
@@ -47,7 +47,7 @@ class QuadrotorAttitudeEnv(World):
     ``wanted_thrust``   ``Box((1,))``              float64, as an action; hovering is 0.444
     =================== ========================== ===========================================================
 
-    The yaw angle is not observed: a magnetometer is no part of an IMU, and pilots command its rate. Roll and pitch come
+    The yaw angle is not observed: an IMU has no magnetometer, and pilots command the yaw rate. Roll and pitch are given
     as angles, because a network cannot multiply the parts of a quaternion exactly.
 
     **Reward**: 1 minus the attitude error, the root of the sum of the squared errors of roll and pitch [rad], minus 0.1
@@ -67,7 +67,7 @@ class QuadrotorAttitudeEnv(World):
     reference : ``smooth``: sums of sines of 0.1 to 0.6 Hz; ``steps``: levels that are held for 1 to 2 s. Roll and pitch
         reach up to 25 degrees, the yaw rate 1 rad/s; the thrust is always smooth, within 10 %
     gusts : root mean square of a torque around x and y, 0.2 to 5 Hz [N m]; a fifth of it around z
-    duration : of an episode [s]
+    duration : length of an episode [s]
     randomize : from 0 to 1, the share of the spreads above
     render_mode : None or ``rgb_array``: the quadrotor, and above it one with the wanted roll and pitch
     """
@@ -118,7 +118,7 @@ class QuadrotorAttitudeEnv(World):
         self.robot.vary(factors)
 
     def picture(self) -> np.ndarray:
-        """(240, 320, 3) uint8, drawn in a client of its own, so that a picture changes nothing."""
+        """Draw (240, 320, 3) uint8 in a separate client, so that a picture does not change the simulation."""
         if self._pictured is None:
             self._pictured = Client()
             with silent():

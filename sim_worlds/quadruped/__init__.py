@@ -1,1 +1,1 @@
-"""A quadruped with twelve joints and an Imu that follows velocity commands."""
+"""A quadruped with twelve joints and an IMU that follows velocity commands."""

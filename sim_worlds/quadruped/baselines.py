@@ -1,4 +1,4 @@
-"""Classical controllers of ``QuadrupedWalk-v0``: a trot of feet on planned paths, by inverse kinematics."""
+"""Classical controllers of ``QuadrupedWalk-v0``: a trot with planned paths of the feet, by inverse kinematics."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ __all__ = ["Trot", "TrotWithImu", "TrotWithTwist", "angles"]
 
 STEP = 0.01  # s
 GRAVITY = 9.81  # m/s^2
-AHEAD = np.array([1.0, 1.0, -1.0, -1.0])  # of fl, fr, rl, rr
+AHEAD = np.array([1.0, 1.0, -1.0, -1.0])  # signs for fl, fr, rl, rr
 SIDE = np.array([1.0, -1.0, 1.0, -1.0])
-LATER = np.array([0.0, 0.5, 0.5, 0.0])  # of a cycle
+LATER = np.array([0.0, 0.5, 0.5, 0.0])  # phase of each leg, as a share of a cycle
 
 
 def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Angles (12,) of the joints [rad] for feet at x, y, z (4,) from their hips [m]; beyond reach a leg is straight."""
+    """Return the angles (12,) of the joints [rad] for feet at x, y, z (4,) from their hips [m]. A leg that cannot reach
+    its foot is straight."""
     side = SIDE * HIP[2]
     down = np.sqrt(np.maximum(y * y + z * z - side * side, 1e-4))
     hip = np.arctan2(z, y) - np.arctan2(-down, side)
@@ -32,11 +33,15 @@ def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 
 @dataclass
 class Trot(Baseline):
-    """Diagonal legs step together: a foot moves back over the ground as fast as the trunk should move ahead, sideways
-    as it should turn, and returns in the air. Open loop.
+    """Open-loop trot, in which diagonal legs step together.
 
-    period : of a cycle [s]; stance : share of it on the ground; height, lift : of the hips, and of a step [m]
-    wide : the feet stand so much further out than the hips' sides [m]; back : and so much further back
+    On the ground a foot moves back as fast as the trunk should move ahead, and sideways as the trunk should turn. It
+    returns in the air.
+
+    period : length of a cycle [s]
+    stance : share of a cycle on the ground
+    height, lift : height of the hips, and of a step [m]
+    wide, back : offset of the feet outwards from the hips' sides, and backwards [m]
     pace, yaw : gains of the commands
     """
 
@@ -58,12 +63,12 @@ class Trot(Baseline):
         self._k = 0
 
     def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
-        """(3, 4) x, y, z of the feet from their hips [m]."""
+        """Return (3, 4): x, y, z of the feet from their hips [m]."""
         phase = (self._k * STEP / self.period + LATER) % 1.0
         self._k += 1
         down = phase < self.stance
         s = np.where(down, phase / self.stance, (phase - self.stance) / (1.0 - self.stance))
-        along = np.where(down, 0.5 - s, s * s * (3.0 - 2.0 * s) - 0.5)  # of the step's length, forwards
+        along = np.where(down, 0.5 - s, s * s * (3.0 - 2.0 * s) - 0.5)  # place along the step, as a share of its length
         z = np.where(down, 0.0, np.sin(math.pi * s) ** 2) * self.lift - self.height
         far = self.stance * self.period * along
         across = SIDE * (HIP[1] + HIP[2] + self.wide)
@@ -78,15 +83,17 @@ class Trot(Baseline):
 
 @dataclass
 class TrotWithImu(Trot):
-    """The trot, which turns by feedback of the yaw rate (PI), levels the trunk, and steps to where it tips.
+    """The trot with feedback from the IMU: it controls the yaw rate (PI), levels the trunk, and steps to the side to
+    which the trunk tips.
 
-    turn_gain, turn_integral : [1], [1/s]; of the integral a step keeps a share of ``hold``
-    level : of the legs' lengths, share of what would level the trunk at once
-    tip : speed sideways and ahead that a tilting rate is answered with [m]
-    tau : of the filter between acceleration and rates that tells the tilt [s]
+    turn_gain, turn_integral : [1], [1/s]
+    hold : share of the integral that a step keeps
+    level : change of the legs' lengths, as a share of the change that would level the trunk at once
+    tip : speed sideways and ahead in response to a tilting rate [m]
+    tau : time constant of the filter that estimates the tilt from acceleration and rates [s]
     """
 
-    label: ClassVar[str] = "trot with Imu"
+    label: ClassVar[str] = "trot with IMU"
 
     turn_gain: float = 0.3
     turn_integral: float = 1.0
@@ -118,13 +125,13 @@ class TrotWithImu(Trot):
 
 @dataclass
 class TrotWithTwist(TrotWithImu):
-    """The trot with Imu, whose feet also turn to and fro once a cycle, against the turning of the trunk that the
-    swinging legs cause. Its numbers were found by CMA-ES on the reward, on seeds below 1000.
+    """The trot with IMU, whose feet also turn back and forth around the trunk once a cycle. This opposes the trunk's
+    turning that the swinging legs cause. Its numbers were found by CMA-ES on the reward, on seeds below 1000.
 
-    twist : cosine and sine of the feet's angle around the trunk [rad]
+    twist : cosine and sine coefficient of the feet's angle around the trunk [rad]
     """
 
-    label: ClassVar[str] = "trot with Imu and twist"
+    label: ClassVar[str] = "trot with IMU and twist"
 
     stance: float = 0.742
     lift: float = 0.148

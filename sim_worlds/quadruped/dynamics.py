@@ -1,8 +1,8 @@
-"""The equations of motion of a quadruped: the articulated-body algorithm, motors, and feet on the ground.
+"""Equations of motion of a quadruped: the articulated-body algorithm, motors, and feet on the ground.
 
-The algorithm is that of Featherstone (2008, Rigid Body Dynamics Algorithms, 7.3), a floating base included (9.4). All
-spatial vectors (angular, then linear) are in axes of the world, at the point where the trunk's centre of mass is in
-this step, so that nothing needs to be transformed between the links.
+The algorithm is that of Featherstone (2008, Rigid Body Dynamics Algorithms, 7.3), including a floating base (9.4). All
+spatial vectors (angular, then linear) are in the world's axes, at the point where the trunk's centre of mass is in this
+step. So nothing needs to be transformed between the links.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LEGS = ("fl", "fr", "rl", "rr")
 JOINTS = tuple(f"{leg}_{joint}" for leg in LEGS for joint in ("hip", "thigh", "knee"))
 STATE = 49  # numbers of a state, see `move`
 
-#: masses and inertias are those of the Unitree A1 (its URDF, unitree_ros): trunk, hip, thigh, shank
+#: masses and inertias of trunk, hip, thigh and shank, from the URDF of the Unitree A1 (unitree_ros)
 MASSES = (4.713, 0.696, 1.013, 0.226)  # kg
 INERTIAS = (
     (0.0158, 0.0377, 0.0457),
@@ -29,36 +29,36 @@ INERTIAS = (
     (0.0055, 0.0051, 0.0010),
     (0.0030, 0.0030, 0.00004),
 )  # kg m^2, around the centre of mass
-CENTRES = (0.0, 0.0, -0.027, -0.13)  # m, of hip, thigh and shank below their joints
-HIP = (0.183, 0.047, 0.084)  # m: a hip is so far ahead, so far to its side, and its thigh so much further to the side
+CENTRES = (0.0, 0.0, -0.027, -0.13)  # m, height of each centre of mass relative to the joint
+HIP = (0.183, 0.047, 0.084)  # m, place of a hip ahead and to the side, and of its thigh further to the side
 LINK = 0.2  # m, length of thigh and shank
 FOOT = 0.02  # m, radius
-ROTOR = 0.01  # kg m^2, of each motor behind its gear
+ROTOR = 0.01  # kg m^2, inertia of each motor behind its gear
 STIFFNESS, DAMPING = 80.0, 2.0  # N m/rad and N m s/rad of the position controllers in the motors
-TORQUE = 33.5  # N m, at most
-JOINT_LIMITS = ((-0.8, 0.8), (-1.05, 4.18), (-2.69, -0.92))  # rad, of hip, thigh and knee
-STOP = (300.0, 3.0)  # N m/rad and N m s/rad beyond a stop
+TORQUE = 33.5  # N m, limit
+JOINT_LIMITS = ((-0.8, 0.8), (-1.05, 4.18), (-2.69, -0.92))  # rad, hip, thigh and knee
+STOP = (300.0, 3.0)  # stiffness and damping beyond a stop [N m/rad, N m s/rad]
 GRAVITY = 9.81  # m/s^2
-GROUND = (15e3, 150.0)  # N/m and N s/m, of the ground under a foot; the same sideways
+GROUND = (15e3, 150.0)  # stiffness and damping of the ground under a foot, also sideways [N/m, N s/m]
 WAVES = (11.0, 7.0)  # 1/m, wave numbers of the uneven ground along x and y
 
-#: what an episode may change: name -> usual value
+#: properties that an episode may change: name -> usual value
 FACTORS = {
     "load": 0.0,  # kg, added to the trunk
     "mass": 1.0,
     "friction": 0.8,  # coefficient
-    "strength": 1.0,  # of the motors: stiffness, damping and largest torque
-    "bumps": 0.0,  # m, amplitude of the ground's height
-    "phase_x": 0.0,  # rad, of its waves
+    "strength": 1.0,  # factor of the motors' stiffness, damping and largest torque
+    "bumps": 0.0,  # m, amplitude of the waves in the ground's height
+    "phase_x": 0.0,  # rad, phases of these waves
     "phase_y": 0.0,
-    "push_x": 0.0,  # N, a force on the trunk, now
+    "push_x": 0.0,  # N, present force on the trunk
     "push_y": 0.0,
 }
 
 
 @register_jitable
 def turned(rotation, w, x, y, z):
-    """The rotation matrix (3, 3) of a quaternion."""
+    """Compute the rotation matrix (3, 3) of a quaternion, into ``rotation``."""
     rotation[0, 0], rotation[0, 1], rotation[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
     rotation[1, 0], rotation[1, 1], rotation[1, 2] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
     rotation[2, 0], rotation[2, 1], rotation[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
@@ -66,7 +66,7 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """A link's rotation: its parent's, then ``angle`` about its own x (0) or y (1)."""
+    """Compute a link's rotation: its parent's, then ``angle`` about its own axis x (0) or y (1)."""
     c, s = math.cos(angle), math.sin(angle)
     for k in range(3):
         if axis == 0:
@@ -123,8 +123,8 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
 
 @register_jitable
 def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
-    """The ground's force on a foot (3,): a spring and damper upwards, and sideways to where the foot came to rest,
-    until that force exceeds friction."""
+    """Compute the ground's force on a foot (3,). It is a spring and damper upwards, and sideways towards the place
+    where the foot came to rest, until the sideways force exceeds friction."""
     height = factors[4] * math.sin(WAVES[0] * x + factors[5]) * math.sin(WAVES[1] * y + factors[6])
     depth = height + FOOT - z
     forces[0] = forces[1] = forces[2] = 0.0
@@ -166,9 +166,9 @@ def solve(a, b):
 
 @register_jitable
 def parts(work):
-    """Views of the memory of `accelerate`. Of trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces
-    and velocities (13, 6). Of joints: axes, accelerations by velocity, and inertia times axis (12, 6), 1 / inertia
-    along the axis and torque less bias (12,)."""
+    """Return views of the memory of `accelerate`. Trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias
+    forces and velocities (13, 6). Joints: axes, accelerations due to velocity, and inertia times axis (12, 6), 1 /
+    inertia along the axis, and torque minus bias (12,)."""
     rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
     biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
     drifts, pulls = work[813:885].reshape(12, 6), work[885:957].reshape(12, 6)
@@ -177,11 +177,11 @@ def parts(work):
 
 @register_jitable
 def outward(leg, state, factors, mass, work, force):
-    """From the trunk to a foot: where its links are, how they move, and the forces on them."""
+    """Go from the trunk to a foot: compute places and motion of the links, and the forces on them."""
     rotations, inertias, biases, speeds, axes, drifts, _, _, _ = parts(work)
     ahead, side = 1.0 - 2.0 * (leg // 2), 1.0 - 2.0 * (leg % 2)
     x, y, z = ahead * HIP[0], side * HIP[1], 0.0
-    px = py = pz = 0.0  # where the parent's joint is
+    px = py = pz = 0.0  # place of the parent's joint
     before = 0
     for joint in range(3):
         k = 3 * leg + joint
@@ -228,7 +228,7 @@ def outward(leg, state, factors, mass, work, force):
 
 @register_jitable
 def inward(leg, torque, work):
-    """From a foot to the trunk: what its links add to the inertia and the bias force of the trunk."""
+    """Go from a foot to the trunk: add the links' share to the inertia and the bias force of the trunk."""
     _, inertias, biases, _, axes, drifts, pulls, inverse, rest = parts(work)
     for joint in range(2, -1, -1):
         k = 3 * leg + joint
@@ -258,7 +258,7 @@ def inward(leg, torque, work):
 
 @register_jitable
 def onward(leg, base, work, out):
-    """From the trunk, whose acceleration is ``base``, to a foot: the accelerations of the joints."""
+    """Go from the trunk, whose acceleration is ``base``, to a foot: compute the accelerations of the joints."""
     _, _, _, _, axes, drifts, pulls, inverse, rest = parts(work)
     a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
     for joint in range(3):
@@ -274,7 +274,7 @@ def onward(leg, base, work, out):
 
 @register_jitable
 def accelerate(state, torque, factors, work, out):
-    """Accelerations: of the trunk, angular (3) and linear (3), then of the joints (12), into ``out`` (18,).
+    """Compute the accelerations of the trunk, angular (3) and linear (3), then of the joints (12), into ``out`` (18,).
 
     work : (1200,) float64, overwritten
     """
@@ -305,16 +305,16 @@ def accelerate(state, torque, factors, work, out):
 
 
 def move(state, targets, factors, steps, dt, work, out):
-    """Steps with constant targets of the joints; in place.
+    """Advance the state by several steps with constant targets of the joints, in place.
 
     state : (49,) float64: the trunk's position (3) [m], quaternion w, x, y, z (4), velocity (3) [m/s] and angular
-        velocity (3) [rad/s], all in axes of the world; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; where each
-        foot came to rest, x and y (8) [m]; whether it is on the ground (4)
+        velocity (3) [rad/s], all in the world's axes; angles (12) [rad] and speeds (12) [rad/s] of JOINTS; x and y
+        where each foot came to rest (8) [m]; whether each foot is on the ground (4)
     targets : (12,) float64 [rad]
     factors : values of FACTORS
-    steps, dt : how many, and how long [s]
+    steps, dt : number of steps, and length of each [s]
     work : (1200,) float64, overwritten
-    out : (18,) float64, the mean accelerations (see `accelerate`)
+    out : (18,) float64, the mean accelerations (see `accelerate`); written
     """
     torque, now = work[1000:1012], work[1012:1030]
     strength = factors[3]

@@ -1,4 +1,4 @@
-"""A picture of the quadruped on a chequered ground, from a camera that follows it."""
+"""Picture of the quadruped on a chequered ground, from a camera that follows it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ __all__ = ["draw"]
 
 SIZE = (320, 240)  # pixels
 FOCAL = 330.0  # pixels
-EYE, AIM = np.array([0.55, -1.15, 0.5]), np.array([0.0, 0.0, 0.2])  # m, beside where it stands
+EYE, AIM = np.array([0.55, -1.15, 0.5]), np.array([0.0, 0.0, 0.2])  # m, relative to the robot
 SKY, TILES, TRUNK = (205, 220, 235), ((120, 130, 120), (150, 160, 150)), (60, 70, 90)
-LEGS = (70, 110, 190), (200, 90, 60)  # of the left and of the right
+LEGS = (70, 110, 190), (200, 90, 60)  # colours of the left and of the right legs
 TILE = 0.25  # m
 
 
 def joints(state: np.ndarray) -> np.ndarray:
-    """(4, 4, 3) float64: hip, thigh, knee and foot of each leg, in the world [m]."""
+    """Return (4, 4, 3) float64: hip, thigh, knee and foot of each leg, in the world [m]."""
     trunk, places = np.empty((3, 3)), np.empty((4, 4, 3))
     turned(trunk, *state[3:7].tolist())
     for leg in range(4):
@@ -35,7 +35,7 @@ def joints(state: np.ndarray) -> np.ndarray:
 
 
 def draw(state: np.ndarray) -> np.ndarray:
-    """(240, 320, 3) uint8 of a state (see `dynamics.move`)."""
+    """Draw a state (see `dynamics.move`): (240, 320, 3) uint8."""
     columns, rows = SIZE
     here = np.array([state[0], state[1], 0.0])
     eye = here + EYE
@@ -50,7 +50,7 @@ def draw(state: np.ndarray) -> np.ndarray:
     image = np.array(TILES, np.uint8)[tile.astype(int) % 2]
     image[rays[..., 2] >= -1e-3] = SKY
     places = joints(state)
-    spine = places[:, 0].reshape(2, 2, 3).mean(axis=1)  # of front and rear
+    spine = places[:, 0].reshape(2, 2, 3).mean(axis=1)  # middle of the front and of the rear hips
     bones = [(spine[0], spine[1], 0.06, TRUNK)]
     for leg in range(4):
         bones += [(places[leg, k], places[leg, k + 1], 0.025 - 0.004 * k, LEGS[leg % 2]) for k in range(3)]

@@ -1,4 +1,4 @@
-"""The quadruped: its motors take angles, and an Imu is in its trunk."""
+"""The quadruped: its motors take target angles, and an IMU is in its trunk."""
 
 from __future__ import annotations
 
@@ -13,20 +13,21 @@ from .dynamics import FACTORS, FOOT, GRAVITY, JOINT_LIMITS, JOINTS, LINK, STATE,
 
 __all__ = ["STANDING", "STEP", "Quadruped"]
 
-STEP, PHYSICS_STEPS, PHYSICS_STEP = 0.01, 10, 1e-3  # s, how many steps of the physics it has, and s
+STEP, PHYSICS_STEPS, PHYSICS_STEP = 0.01, 10, 1e-3  # s, number of physics steps in a step, s
 STANDING = np.array([0.0, 0.8, -1.6] * 4)  # rad
-NOISE = np.array([0.02] * 3 + [0.3] * 3)  # rad/s and m/s^2, standard deviation of the Imu's numbers
+NOISE = np.array([0.02] * 3 + [0.3] * 3)  # rad/s and m/s^2, standard deviations of the IMU's noise
 SEEN = {
     **{f"{axis}_rate": (30.0, "rad/s") for axis in ("roll", "pitch", "yaw")},
     **{f"acceleration_{axis}": (300.0, "m/s^2") for axis in "xyz"},
-}  # of the Imu: name -> bound, unit
+}  # numbers of the IMU: name -> bound, unit
 
 
 class Quadruped(Robot):
-    """Action: (12,) target angles of `dynamics.JOINTS` [rad]. It moves by the equations of ``dynamics``.
+    """The quadruped, which moves by the equations of ``dynamics``. Action: (12,) target angles of `dynamics.JOINTS`
+    [rad].
 
     state, factors : see `dynamics.move`, `dynamics.FACTORS`
-    command : speed ahead [m/s] and yaw rate [rad/s] that are wanted, which it observes
+    command : wanted speed ahead [m/s] and yaw rate [rad/s], which the robot observes
     """
 
     def __init__(self) -> None:
@@ -46,7 +47,7 @@ class Quadruped(Robot):
         self.read()
 
     def reset(self, position: Any) -> None:
-        """Stand with these angles (12,), at rest, the feet on the ground."""
+        """Stand with these angles (12,), at rest, with the feet on the ground."""
         state = self.state
         state[:] = self._acceleration[:] = 0.0
         state[2], state[3], state[13:25] = 2.0 * LINK * math.cos(STANDING[1]) + FOOT, 1.0, position
@@ -54,7 +55,7 @@ class Quadruped(Robot):
         self.read()
 
     def disturb(self, noise: np.ndarray) -> None:
-        """Noise of the Imu in the steps from now on: (steps, 6), with a standard deviation of 1."""
+        """Set the IMU's noise for the steps from now on: (steps, 6), with a standard deviation of 1."""
         self._noise, self._k = noise * NOISE, 0
 
     def act(self, action: Any) -> None:
@@ -71,7 +72,7 @@ class Quadruped(Robot):
         r, v = self._rotation.tolist(), state[7:9].tolist()
         size = math.hypot(r[0][0], r[1][0]) or 1.0
         c, s = r[0][0] / size, r[1][0] / size
-        #: forward and to the left in its own heading [m/s]; turning to the left [rad/s]; height [m], cosine of its tilt
+        #: speeds forward and to the left, in its heading [m/s]; yaw rate [rad/s]; height [m], cosine of its tilt
         self.forward, self.sideways, self.turning = c * v[0] + s * v[1], c * v[1] - s * v[0], float(state[12])
         self.height, self.upright = float(state[2]), r[2][2]
 

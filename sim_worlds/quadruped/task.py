@@ -1,4 +1,4 @@
-"""The task of following commands of speed and yaw rate."""
+"""The task to follow commands of speed and yaw rate."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from .robot import STANDING, Quadruped
 
 __all__ = ["SPEEDS", "TURNS", "Walk"]
 
-SPEEDS, TURNS = (0.2, 0.6), (-0.5, 0.5)  # m/s and rad/s, of which commands are drawn
-HELD = 4.0  # s, for which a command holds
-LOWEST, MOST_TILTED = 0.15, math.cos(math.radians(45.0))  # m, and cosine: below is a fall
-TAU = 0.3  # s, of the filter behind which speeds are judged: within a stride every gait speeds up and slows down
+SPEEDS, TURNS = (0.2, 0.6), (-0.5, 0.5)  # m/s and rad/s, ranges of the commands
+HELD = 4.0  # s, time for which a command is held
+LOWEST, MOST_TILTED = 0.15, math.cos(math.radians(45.0))  # height [m] and cosine of the tilt: below is a fall
+TAU = 0.3  # s, time constant of the filter of judged speeds, because every gait speeds up and slows down in a stride
 SCORED_FROM = 1.0  # s
-SPEED_SCALE, TURN_SCALE = 0.2, 0.4  # m/s and rad/s, errors for which the reward falls to 1/e
-PUSH, PUSH_FOR, PUSHES = 30.0, 0.2, 3.0  # N at most, s, and s from one to the next
-BUMPS = 0.01  # m
+SPEED_SCALE, TURN_SCALE = 0.2, 0.4  # m/s and rad/s, errors at which the reward falls to 1/e
+PUSH, PUSH_FOR, PUSHES = 30.0, 0.2, 3.0  # largest push [N], its duration [s], and time from one to the next [s]
+BUMPS = 0.01  # m, largest amplitude of the uneven ground
 
 
 class Walk(Task):
     """Follow commands; see `QuadrupedWalkEnv`.
 
     speed, turn : as in `QuadrupedWalkEnv`
-    roughness : of ground and pushes, from 0 to 1
+    roughness : strength of uneven ground and pushes, from 0 to 1
     """
 
     def __init__(self, robot: Quadruped, speed: float | None, turn: float | None, roughness: float) -> None:
@@ -90,7 +90,7 @@ class Walk(Task):
         return reward, self._fell, info
 
     def score(self) -> dict[str, float]:
-        """``distance`` [m], ``fell`` (0 or 1), and rms errors of speed [m/s] and yaw rate [rad/s]."""
+        """Return ``distance`` [m], ``fell`` (0 or 1), and rms errors of speed [m/s] and yaw rate [rad/s]."""
         counted = max(self._counted, 1)
         speed, turn = (math.sqrt(one / counted) for one in self._squares)
         return {"distance": self._distance, "fell": float(self._fell), "speed_error": speed, "yaw_rate_error": turn}

@@ -18,11 +18,11 @@ __all__ = ["QuadrupedWalkEnv"]
 
 
 class QuadrupedWalkEnv(World):
-    """Walk forward and turn as commanded, on twelve motors that take angles.
+    """Walk forward and turn as commanded, with twelve motors that take target angles.
 
-    A trunk on four legs of hip, thigh and knee, with the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m
+    A trunk on four legs of hip, thigh and knee has the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m
     apart, legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m s/rad, at most
-    33.5 N m). The ground bears only the feet, with a coefficient of friction of 0.8. x is forward, y to the left, z
+    33.5 N m). Only the feet touch the ground, with a coefficient of friction of 0.8. x is forward, y to the left, z
     upwards. One step is 10 ms, ten of the physics (``dynamics``).
 
     ========== ==========================  ===================================================================
@@ -35,17 +35,17 @@ class QuadrupedWalkEnv(World):
     ========================== ================= =============================================================
     ``joint_position``         ``Box((12,))``    float64 [rad]
     ``joint_velocity``         ``Box((12,))``    float64 [rad/s]
-    ``roll_rate``, ``pitch_rate``, ``yaw_rate``  ``Box((1,))`` each, float64: the Imu's angular velocity about x, y,
+    ``roll_rate``, ``pitch_rate``, ``yaw_rate``  ``Box((1,))`` each, float64: the IMU's angular velocity about x, y,
                                                  z of the trunk [rad/s], with noise of 0.02 rad/s
     ``acceleration_x``, ``_y``, ``_z``           ``Box((1,))`` each, float64: the mean specific force of the step along
                                                  x, y, z of the trunk [m/s^2] (at rest 9.81 upwards), noise 0.3 m/s^2
-    ``speed_command``, ``turn_command``          ``Box((1,))`` each, float64: what is wanted: speed ahead [m/s] and yaw
-                                                 rate, positive to the left [rad/s]
+    ``speed_command``, ``turn_command``          ``Box((1,))`` each, float64: wanted speed ahead [m/s] and yaw rate,
+                                                 positive to the left [rad/s]
     ========================== ================= =============================================================
 
-    **Reward**: exp(-(e / 0.2)^2 - (w / 0.4)^2), from 0 to 1, with the error e of the horizontal velocity [m/s] in the
-    robot's own heading and the error w of the yaw rate [rad/s], both behind a filter of 0.3 s, because within a stride
-    every gait speeds up and slows down.
+    **Reward**: exp(-(e / 0.2)^2 - (w / 0.4)^2), from 0 to 1. e is the error of the horizontal velocity [m/s] in the
+    robot's own heading, w the error of the yaw rate [rad/s]. Velocity and rate are filtered with a time constant of
+    0.3 s, because every gait speeds up and slows down within a stride.
 
     **Start**: standing, joints up to 0.03 rad beside 0, 0.8 and -1.6 rad, at rest.
 
@@ -55,16 +55,16 @@ class QuadrupedWalkEnv(World):
     forward so far; ``fell``. The last step of an episode adds ``score``: ``distance``, ``fell`` (0 or 1), and over
     t > 1 s the rms errors ``speed_error`` [m/s] and ``yaw_rate_error`` [rad/s].
 
-    **Randomised**: all masses by 15 %, friction by 40 %, the motors' stiffness, damping and largest torque by 20 %;
-    beside these factors the ground waves by 10 mm over 0.57 m and 0.9 m, and every 3 s the trunk is pushed
-    horizontally with 15 to 30 N for 0.2 s; both times ``randomize``.
+    **Randomised**: all masses by 15 %, friction by 40 %, the motors' stiffness, damping and largest torque by 20 %. In
+    addition the ground has waves of 10 mm, 0.57 m and 0.9 m long, and every 3 s the trunk is pushed horizontally with
+    15 to 30 N for 0.2 s; waves and pushes are multiplied by ``randomize``.
 
     Parameters
     ----------
-    speed : commanded [m/s], from -1 to 1; None draws from 0.2 to 0.6 every 4 s
-    turn : commanded [rad/s], from -1 to 1; None draws from -0.5 to 0.5 every 4 s
-    duration : of an episode [s]
-    randomize : from 0 to 1
+    speed : commanded speed [m/s], from -1 to 1; None draws from 0.2 to 0.6 every 4 s
+    turn : commanded yaw rate [rad/s], from -1 to 1; None draws from -0.5 to 0.5 every 4 s
+    duration : length of an episode [s]
+    randomize : from 0 to 1, share of the randomisation above
     render_mode : None or ``rgb_array``: seen from the right side, left legs blue, right legs orange
     """
 

@@ -1,1 +1,1 @@
-"""Simulated sensors: pictures of analytic scenes, and the events that a camera gives for them."""
+"""Simulated sensors: pictures of analytic scenes, and an event camera that looks at them."""

@@ -18,15 +18,16 @@ class CameraModel:
     Intensities are natural logarithms. A value of 0 switches an effect off.
 
     threshold_on, threshold_off : change of log intensity that is reported as brighter, and as darker
-    sigma : standard deviation of a pixel's two thresholds, drawn once and independently [log intensity]; at least 0.01
+    sigma : standard deviation of a pixel's two thresholds, drawn once and independently [log intensity]; a threshold is
+        at least 0.01
     refractory : least time between two events of a pixel [s]
-    cutoff : of the pixels' first-order low-pass where the intensity is ``white`` or more [Hz]; proportional to the
-        intensity below it, down to 0.07 of it; 0: infinitely fast pixels
+    cutoff : cutoff of the pixels' first-order low-pass at an intensity of ``white`` or more [Hz]. Below ``white`` it is
+        proportional to the intensity, down to 0.07 of it; 0: infinitely fast pixels
     white : log intensity above which a pixel becomes neither faster nor less noisy
-    leak : rate of ON events of a pixel without changes [Hz]; leak_spread : its relative standard deviation between
-        pixels
+    leak : rate of ON events of a pixel without changes [Hz]
+    leak_spread : relative standard deviation of ``leak`` between pixels
     shot : rate of noise events of a dark pixel, half of them ON [Hz]
-    shot_bright : this rate at an intensity of ``white`` or more, as a share of ``shot``; 1: equal everywhere
+    shot_bright : rate of noise events at an intensity of ``white`` or more, as a share of ``shot``; 1: equal everywhere
     """
 
     threshold_on: float = 0.2
@@ -56,7 +57,7 @@ class CameraModel:
                 raise DescriptionError(f"camera.{name}", value, f"must be from {low:g} to {high:g}")
 
 
-#: "clean": only thresholds. "default": that of the pan-tilt world. "noisy": v2e's preset of that name
+#: "clean": only thresholds. "default": the pan-tilt world's camera. "noisy": v2e's preset of that name
 #: (its spread of the leak is a tenth of a decade), with v2e's default refractory time
 PRESETS = {
     "clean": CameraModel(),
@@ -68,7 +69,7 @@ PRESETS = {
 
 
 def camera_model(camera: str | CameraModel) -> CameraModel:
-    """The given model, or the preset of this name; raises DescriptionError."""
+    """Return the given model, or the preset of this name. Raises DescriptionError."""
     if isinstance(camera, CameraModel):
         return camera
     if not isinstance(camera, str) or camera not in PRESETS:

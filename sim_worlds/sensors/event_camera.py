@@ -1,11 +1,11 @@
 """An event camera: the events of its pixels when the log intensity changes.
 
-Between two pictures the log intensity of a pixel is a straight line. A low-pass follows it, the faster the brighter
-it is. Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold and
-the pixel reports the sign and the time of the crossing, interpolated within the step. Leakage moves the reference
-down continuously, which appears as a slow brightening; shot noise adds events of either sign, more of them in the
-dark. Finally, in the order of time, events of a pixel within a refractory time of its last event are removed; its
-reference has moved nevertheless, as if the event had been lost.
+Between two pictures the log intensity of a pixel is linear in time. A low-pass follows it, faster for brighter pixels.
+Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold, and the pixel
+reports the sign and the time of the crossing, interpolated within the step. Leakage moves the reference down
+continuously, which appears as a slow brightening. Shot noise adds events of either sign, more of them in the dark.
+Finally, in the order of time, events of a pixel within a refractory time of its last event are removed. The reference
+has moved nevertheless, as if the event had been lost.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .pixels import NEVER, RADIX, STATE, compiled_observe, compiled_rows
 
 __all__ = ["EventCamera"]
 
-MAX_SIDE_PX = 8192  # pixels of a side
+MAX_SIDE_PX = 8192  # largest width and height [pixel]
 MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
 
 
@@ -30,7 +30,7 @@ class EventCamera:
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
     period : time between pictures [s]; ``advance`` can override it
-    capacity : events of a step that ``observe`` returns; the rest is dropped and counted
+    capacity : most events of a step that ``observe`` returns; the rest is dropped and counted
     """
 
     def __init__(
@@ -80,12 +80,12 @@ class EventCamera:
 
     @property
     def thresholds(self) -> tuple[np.ndarray, np.ndarray]:
-        """(height, width) float32 each, for ON and OFF."""
+        """Thresholds for ON and OFF, (height, width) float32 each."""
         return self.state[3].copy(), self.state[4].copy()
 
     @property
     def time(self) -> int:
-        """Time of the last picture, since that of ``reset`` [ns]."""
+        """Time of the last picture, counted from that of ``reset`` [ns]."""
         return int(self.clock[1])
 
     def reset(self, picture: np.ndarray, seed: int) -> None:
@@ -107,7 +107,7 @@ class EventCamera:
         self.state[3] = np.maximum(m.threshold_on + m.sigma * on, 0.01)
         self.state[4] = np.maximum(m.threshold_off + m.sigma * off, 0.01)
         self.state[5] = m.leak * np.maximum(1.0 + m.leak_spread * leak, 0.0) * self.state[3]
-        # a leaking pixel is at a random point between two events; one that does not leak has kept its reference
+        # a leaking pixel starts at a random point between two events; without leakage it starts at its reference
         self.state[2] = rng.random(shape) * self.state[3] if m.leak else 0.0
         self._key = np.uint64(rng.integers(0, 2**64, dtype=np.uint64))
         self.last[:] = NEVER
@@ -132,12 +132,12 @@ class EventCamera:
         return result >> 32, result & 0xFFFFFFFF
 
     def observe(self, picture: np.ndarray) -> tuple[np.ndarray, int, int]:
-        """The events since the previous picture, ``period`` ago, as rows.
+        """Return the events since the previous picture, ``period`` ago, as rows.
 
         picture : (height, width) float32, present log intensity
 
         Returns events, (capacity, 4) float32, a new array: t [s] after the previous picture, x, y, polarity (ON 1),
-        ascending in t, zeros after the last; how many they are; and how many did not fit.
+        ascending in t, zeros after the last; the number of events; and the number that did not fit.
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -146,13 +146,13 @@ class EventCamera:
         return events, count, lost + n - count
 
     def advance(self, picture: np.ndarray, period: float | None = None) -> tuple[Events, int]:
-        """The events since the previous picture, as columns.
+        """Return the events since the previous picture, as columns.
 
         picture : (height, width) float32, present log intensity
-        period : time since the previous picture, if it is not the camera's own [s]
+        period : time since the previous picture [s]; None: the camera's period
 
-        Returns events, with t [ns] after ``reset``, ascending; and how many crossings did not fit: more than four for
-        each pixel in one step.
+        Returns events, with t [ns] after ``reset``, ascending; and the number of crossings that did not fit, which
+        happens above four for each pixel in one step.
         """
         self._set_period(self.period if period is None else period)
         start = self.time

@@ -16,7 +16,7 @@ __all__ = ["EventSensor", "grey"]
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
-    """(..., 3) uint8 of a log intensity (...); ``exposure``: what 0 becomes."""
+    """Convert a log intensity (...) to grey, (..., 3) uint8. ``exposure`` is the grey value of log intensity 0."""
     brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
     return np.repeat(brightness[..., None], 3, axis=-1)
 
@@ -24,7 +24,8 @@ def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
 class EventSensor(ABC):
     """Observes the events of each step as ``<name>`` and ``<name>_count``, see `EventCamera.observe`.
 
-    A derived class draws the camera's view. ``picture`` is the newest: (height, width) float32, log intensity."""
+    A derived class draws the camera's view. ``picture`` is the newest view: (height, width) float32, log intensity.
+    """
 
     def __init__(self, camera: EventCamera, name: str = "camera") -> None:
         self.name, self.camera, (width, height) = name, camera, camera.size
@@ -37,10 +38,11 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """The next ``picture``, one step after the previous one; with ``rng`` the first picture of a new episode."""
+        """Return the next ``picture``, one step after the previous one; with ``rng`` the first picture of a new
+        episode."""
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Start an episode, after robot and task have: the camera has adapted to the first picture."""
+        """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
         self.picture = self.draw(rng)
         self.camera.reset(self.picture, int(rng.integers(2**63)))
         self._seen = np.zeros((self.camera.capacity, 4), np.float32), 0, 0
@@ -57,8 +59,8 @@ class EventSensor(ABC):
         return {"events": self._seen[1], "dropped_events": self._seen[2]}
 
     def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
-        """(scale rows, scale columns, 3) uint8: the picture in grey (see `grey`), and over it the events of the last
-        ``seconds``, ON orange and OFF blue."""
+        """Return (scale rows, scale columns, 3) uint8: the picture in grey (see `grey`), with the events of the last
+        ``seconds`` over it, ON orange and OFF blue."""
         camera, picture = self.camera, grey(self.picture, exposure)
         recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)
         sign = camera.sign.reshape(self.picture.shape)
@@ -67,4 +69,4 @@ class EventSensor(ABC):
         return np.repeat(np.repeat(picture, scale, axis=0), scale, axis=1)
 
     def close(self) -> None:  # noqa: B027 - most hold nothing
-        """Release what draws the pictures."""
+        """Release the resources that draw the pictures."""

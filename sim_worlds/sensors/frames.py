@@ -16,7 +16,7 @@ from .intensity import log_intensity
 
 __all__ = ["GAMMA", "simulate"]
 
-GAMMA = 2.2  # of pictures for screens (ITU-R BT.1886; sRGB is similar)
+GAMMA = 2.2  # gamma of pictures for screens (ITU-R BT.1886; sRGB is similar)
 
 
 def simulate(
@@ -26,19 +26,20 @@ def simulate(
     step: float = 1e-3,
     gamma: float = GAMMA,
 ) -> Iterator[tuple[Events, int]]:
-    """The events of a camera that sees frames one after another, and has adapted to the first.
+    """Simulate the events of a camera that sees frames one after another, and has adapted to the first.
 
-    Between two frames the log intensity is a straight line, divided into equal steps of at most ``step``. Only the
-    low-pass depends on its length, because it takes the intensity as constant in a step.
+    Between two frames the log intensity is linear in time, divided into equal steps of at most ``step``. Only the
+    low-pass depends on the length of the steps, because it takes the intensity as constant in a step.
 
-    frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB,
-        or float32 (height, width): log intensity, taken as it is
+    frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB, or
+        float32 (height, width): log intensity, used unchanged
     model : a CameraModel or the name of a preset
     seed : seed of thresholds and noise
     step : longest time between the camera's pictures [s]
-    gamma : of uint8 pictures: intensity = (value / 255) ** gamma
+    gamma : exponent for uint8 pictures: intensity = (value / 255) ** gamma
 
-    Yields events between one frame and the next, t [ns] counted from the first frame, and how many crossings were lost.
+    Yields the events between one frame and the next, with t [ns] counted from the first frame, and the number of lost
+    crossings.
 
     Raises InputError for times that do not ascend, pauses of more than 1000 s, or pictures of another size or kind.
     """
@@ -63,7 +64,7 @@ def simulate(
 def _between(
     camera: EventCamera, before: np.ndarray, picture: np.ndarray, until: int, step: float
 ) -> tuple[Events, int]:
-    """The events up to ``picture``, whose time is ``until`` [ns]."""
+    """Return the events up to ``picture``, whose time is ``until`` [ns], and the number of lost crossings."""
     left = until - camera.time
     steps = math.ceil(left / (step * 1e9) - 1e-6)
     parts, lost = [], 0

@@ -8,16 +8,17 @@ from snn_control.errors import InputError
 
 __all__ = ["FLOOR", "log_intensity"]
 
-#: added to an intensity from 0 to 1, as the light with which a pixel sees black: it keeps the steps of 8 bits below a
+#: added to an intensity from 0 to 1, as the light that a pixel sees in black. It keeps the steps of 8 bits below a
 #: threshold of 0.2
 FLOOR = 0.02
-LUMA = np.array([0.2126, 0.7152, 0.0722])  # of linear red, green and blue (ITU-R BT.709)
+LUMA = np.array([0.2126, 0.7152, 0.0722])  # weights of linear red, green and blue (ITU-R BT.709)
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-    """Log intensity of an 8-bit image: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0 (white), float32.
+    """Return the log intensity of an 8-bit image: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0 (white),
+    float32.
 
-    ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, of a colour image the weighted sum.
+    ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, or for a colour image the weighted sum.
 
     image : (rows, columns) grey or (rows, columns, 3) red, green, blue, uint8
     gamma : exponent that makes pixel values linear in the light: 1 for a renderer's, 2.2 for photographs and videos

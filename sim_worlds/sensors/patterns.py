@@ -13,9 +13,9 @@ __all__ = ["Bar"]
 class Bar:
     """A vertical bar that moves to the right over a background of log intensity 0, and returns on the left.
 
-    size : width and height [pixels]
+    size : width and height of the picture [pixels]
     contrast : log intensity of the bar
-    width : of the bar [pixels]
+    width : width of the bar [pixels]
     speed : [pixels/s]
     edge : width of its edges [pixels]
     """
@@ -27,7 +27,7 @@ class Bar:
     edge: float = 2.0
 
     def picture(self, t: float) -> np.ndarray:
-        """(height, width) float32, log intensity at ``t`` [s]."""
+        """Return the log intensity at time ``t`` [s], (height, width) float32."""
         columns = self.size[0]
         away = (np.arange(columns) - self.speed * t + 0.5 * columns) % columns - 0.5 * columns
         cover = np.clip((0.5 * self.width - np.abs(away)) / self.edge + 0.5, 0.0, 1.0)

@@ -14,10 +14,10 @@ __all__ = ["Pinhole"]
 
 @dataclass(frozen=True)
 class Pinhole:
-    """Square pixels around the optical axis, which passes through the middle of the picture.
+    """A camera with square pixels, whose optical axis passes through the middle of the picture.
 
-    Pixel (0, 0) is the left one of the top row; x points to the right, y down. A vector in the camera is
-    (forward, left, up), as in REP-103.
+    Pixel (0, 0) is the left one of the top row; x points to the right, y down. A vector in the camera is (forward,
+    left, up), as in REP-103.
 
     width, height : [pixels]
     view : horizontal field of view [rad]
@@ -51,12 +51,12 @@ class Pinhole:
         return 2.0 * math.atan(0.5 * self.height / self.focal)
 
     def pixel(self, forward: float, left: float, up: float) -> tuple[float, float, float]:
-        """x, y [pixels] and depth of a vector, which is in front of the camera if the depth is > 0."""
+        """Return x, y [pixels] and depth of a vector, which is in front of the camera if the depth is > 0."""
         scale = self.focal / forward if forward != 0.0 else math.inf
         return self.centre[0] - left * scale, self.centre[1] - up * scale, forward
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Angles between the axis and each column, positive left, and each row, positive up: (width,), (height,)
-        [rad]."""
+        """Return the angles between the axis and each column, positive left, and each row, positive up: (width,),
+        (height,) [rad]."""
         x, y = (np.arange(side) - middle for side, middle in zip((self.width, self.height), self.centre))
         return -np.arctan(x / self.focal), -np.arctan(y / self.focal)

@@ -16,10 +16,10 @@ __all__ = ["DARKEST", "NEVER", "RADIX", "STATE", "compiled_observe", "compiled_r
 
 RADIX = 1024
 NEVER = -(1 << 62)
-#: planes of a camera's state: the previous picture, the low-passed one, its distance from the reference, the
-#: thresholds and the speed of the reference [1/s]
+#: planes of a camera's state: the previous picture, the low-passed one, the low-passed one's distance from the
+#: reference, the thresholds, and the speed of the reference [1/s]
 STATE = ("picture", "light", "gap", "on", "off", "leak")
-#: of the log intensity below white, where a pixel becomes neither slower nor noisier: a factor of 0.07, v2e's
+#: depth below white [log intensity] at which a pixel becomes neither slower nor noisier: v2e's factor of 0.07
 DARKEST = np.float32(-math.log(0.07))
 MAX_EXPONENT = np.float32(16.0)
 BEYOND = np.float32(1e4)  # at this size a float32 still resolves less than the smallest threshold
@@ -30,7 +30,8 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 
 @register_jitable(forceinline=True)
 def decay(a):
-    """exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: a Pade step for a / 8; vector code."""
+    """Return exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: a Pade step for a / 8; vector
+    code."""
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
     p = (F12 - z * (F6 - z)) * q
@@ -41,7 +42,7 @@ def decay(a):
 
 @register_jitable(forceinline=True)
 def brightness(log_intensity, white):
-    """Intensity relative to white, from 0.07 to 1."""
+    """Return the intensity relative to white, from 0.07 to 1."""
     x = white - log_intensity
     x = x if x > ZERO else ZERO
     return decay(x if x < DARKEST else DARKEST)[0]
@@ -49,10 +50,10 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Advance one row of pixels: ``change`` is the change of the gap in the step.
+    """Advance one row of pixels, and write the change of the gap in the step into ``change``.
 
-    The log intensity is a straight line from ``picture`` to ``now``; it is followed exactly by a first-order low-pass
-    whose rate is ``speed`` times the intensity in the middle of the step.
+    The log intensity is linear from ``picture`` to ``now``. A first-order low-pass follows it exactly; its rate is
+    ``speed`` times the intensity in the middle of the step.
     """
     if speed > ZERO:
         for i in range(now.size):
@@ -74,10 +75,10 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of one row after ``n``; returns their total number, or -1 if a value is not a
-    number.
+    """Append the threshold crossings of one row after ``n``; returns their total number, or -1 if a value is NaN or too
+    large.
 
-    ``when`` int32 [ns after the previous picture], ``what`` int32 pixel << 1 | polarity; crossings that do not fit are
+    ``when`` int32 [ns after the previous picture], ``what`` int32 pixel << 1 | polarity. Crossings that do not fit are
     not written.
     """
     columns = gap.size
@@ -111,7 +112,7 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
     """Append the shot noise of row ``j``; returns the total number of candidates.
 
-    A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times; each is
+    A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times. Each is
     kept with a probability that depends on its pixel's intensity. Event k of a row and a step has its own random
     numbers.
     """
@@ -137,7 +138,7 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Stable sort by a time below ``period``, ten bits in a pass; returns which of the two rows holds the result."""
+    """Sort stably by a time below ``period``, ten bits in a pass; returns which of the two rows holds the result."""
     source, shift = 0, 0
     while (period >> shift) > 0:
         target = 1 - source
@@ -172,16 +173,17 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
 
 
 def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
-    """One step of the camera: the events between two pictures, at the start of ``when[0]`` and ``what[0]``.
+    """Advance the camera by one step: write the events between two pictures to the start of ``when[0]`` and
+    ``what[0]``.
 
     picture : (rows, columns) float32, log intensity at the end of the step
     state : (6, rows, columns) float32, the planes of ``STATE``
-    last : (rows * columns,) int64, time of a pixel's last event [ns]; sign : uint8, its polarity
+    last, sign : (rows * columns,) int64, time of a pixel's last event [ns]; uint8, its polarity
     when, what : (2, candidates) int32, scratch and result
-    counts : (1024,) int32; flags : (columns and up to 63 zeros,) uint8; change : (columns,) float32: scratch
+    counts, flags, change : scratch: (1024,) int32; (columns and up to 63 zeros,) uint8; (columns,) float32
     clock : (4,) int64, number of the step, its start and length, refractory time [ns]
     key : uint64, seed of the noise
-    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share where it is bright
+    numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share for bright pixels
 
     Returns int64, events << 32 | crossings that did not fit; -1 for a picture that is not finite.
     """

@@ -1,7 +1,7 @@
 """Pictures rendered by PyBullet, as log intensity, and interpolation between two of them.
 
 A renderer gives 8 bits for each colour, linear in the light (without gamma). Frames are drawn at 60 to 200 Hz, because
-they cost milliseconds; the camera's steps are shorter. Between frames the log intensity is a straight line from the
+they cost milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly from the
 previous frame to the newest one, so the camera's pictures are one frame late.
 """
 
@@ -30,14 +30,15 @@ PLUGIN = "eglRenderer"
 
 
 def _plugin() -> str:
-    """Path of the plugin, or an empty text."""
+    """Return the path of the EGL plugin, or an empty text."""
     found = importlib.util.find_spec(PLUGIN)
     return found.origin or "" if found else ""
 
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin can draw on this machine; tried in a separate process, which it may crash."""
+    """Whether PyBullet's EGL plugin can draw on this machine. This is tried in a separate process, which it may
+    crash."""
     if not _plugin():
         return False
     code = (
@@ -54,13 +55,13 @@ def egl_works() -> bool:
 
 
 class Renderer:
-    """Log intensity of the bodies of a physics client, seen by a pinhole camera.
+    """Renderer of the bodies of a physics client, seen by a pinhole camera, as log intensity.
 
-    client : of PyBullet
+    client : id of the client in PyBullet
     pinhole : size and field of view
-    near, far : distances between which things are drawn [m]
-    egl : use the EGL plugin, which draws bodies that are created after it; if it does not work, TinyRenderer is used,
-        with a warning
+    near, far : distances between which bodies are drawn [m]
+    egl : use the EGL plugin, which only draws bodies that are created after it; if it does not work, TinyRenderer is
+        used, with a warning
     **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
     """
 
@@ -87,9 +88,9 @@ class Renderer:
         self._which = pybullet.ER_BULLET_HARDWARE_OPENGL if egl else pybullet.ER_TINY_RENDERER
 
     def frame(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-        """One picture: (height, width) float32, log intensity; 0 is white.
+        """Render one picture: (height, width) float32, log intensity; 0 is white.
 
-        position : (3,) of the camera in the world [m]
+        position : (3,) place of the camera in the world [m]
         rotation : (3, 3) whose columns are the camera's forward, left and up in the world
         """
         forward, up = rotation[:, 0], rotation[:, 2]
@@ -107,7 +108,7 @@ class Between:
     """Pictures for every step, interpolated between frames every few steps, one frame late.
 
     draw : draws a frame of the present scene; (height, width) float32, log intensity
-    every : steps between frames
+    every : number of steps between frames
     """
 
     def __init__(self, draw: Callable[[], np.ndarray], every: int) -> None:
@@ -116,13 +117,13 @@ class Between:
         self.draw, self.every = draw, every
 
     def reset(self) -> np.ndarray:
-        """The picture at the start, as if nothing had moved before."""
+        """Return the picture at the start, as if nothing had moved before."""
         self._step = 0
         self._old = self._new = self.draw()
         return self._new
 
     def step(self) -> np.ndarray:
-        """The picture one step later: a new array, (height, width) float32."""
+        """Return the picture one step later: a new array, (height, width) float32."""
         self._step += 1
         k = self._step % self.every
         part = np.float32((k or self.every) / self.every)

@@ -10,10 +10,10 @@ __all__ = ["band_passed_noise"]
 def band_passed_noise(
     rng: np.random.Generator, shape: tuple[int, int], wavelength: float, width: float, std: float, scale: float = 1.0
 ) -> np.ndarray:
-    """Gaussian noise of this shape, periodic along both axes: float32, mean 0 and standard deviation ``std``.
+    """Return Gaussian noise of this shape, periodic along both axes: float32, mean 0 and standard deviation ``std``.
 
-    Its spectrum is a Gaussian of the logarithm of the spatial frequency, ``width`` e-folds wide, around one period in
-    ``wavelength``; ``scale`` is the number of texels in the unit of that.
+    Its spectrum is a Gaussian in the logarithm of the spatial frequency, ``width`` e-folds wide, centred on one period
+    in ``wavelength``. ``scale`` is the number of texels in the unit of ``wavelength``.
     """
     periods = np.hypot(np.fft.fftfreq(shape[0])[:, None], np.fft.rfftfreq(shape[1])[None, :]) * scale * wavelength
     periods[0, 0] = 1e-9  # the mean, which the filter removes

@@ -1,1 +1,1 @@
-"""A cart that swings a pole up and keeps it there."""
+"""A cart that swings a pole up and keeps it upright."""

@@ -1,4 +1,4 @@
-"""The classical controller of ``SwingUp``: energy, and at the top a linear-quadratic regulator."""
+"""The classical controller of ``CartPoleSwingUp-v0``: energy control, and at the top a linear-quadratic regulator."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ INERTIA = LEVER * HALF * 4.0 / 3.0  # kg m2, of the rod about its hinge
 
 
 def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.ndarray]:
-    """The discrete linear-quadratic regulator of the upright pole.
+    """Compute the discrete linear-quadratic regulator of the upright pole.
 
     errors, effort : weights of the squares of place, angle, speed, turning, and of the force
 
-    Returns its gain, (4,) float64: the force is minus its product with (place, angle, speed, turning); and the cost of
-    what is to come, (4, 4) float64.
+    Returns its gain, (4,) float64: the force is minus its product with (place, angle, speed, turning); and the matrix
+    of the expected cost, (4, 4) float64.
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))
@@ -49,10 +49,10 @@ def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.
 class EnergyLQR(Baseline):
     """Swing-up by energy (Astrom and Furuta 2000), then a linear-quadratic regulator; it knows masses and friction.
 
-    The pole's energy E is 0 where it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
-    ``strong``, brings it there; ``spring`` and ``damper`` pull the cart to the middle meanwhile. The force for both
-    together follows from the equations of motion. The regulator takes over where the cost that it expects is below
-    ``catch``, and gives up above twice that.
+    The pole's energy E is 0 when it stands still upright. An acceleration k E sign(w cos angle) of the cart, at most
+    ``strong``, brings it there. Meanwhile ``spring`` and ``damper`` pull the cart to the middle. The force for both
+    together follows from the equations of motion. The regulator takes over when its expected cost is below ``catch``,
+    and gives up above twice that.
 
     gain : k [1/(kg m)]
     strong : [m/s2]

@@ -1,4 +1,4 @@
-"""A picture of cart, pole and rail for people."""
+"""Picture of cart, pole and rail, for people."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ BACK, RAIL_COLOUR, CART, POLE, PUSH = (250, 250, 250), (120, 120, 120), (60, 90,
 
 
 def draw(place: float, angle: float, force: float) -> np.ndarray:
-    """Rail with its ends, cart, pole, and a bar for the force: (288, 480, 3) uint8.
+    """Draw the rail with its ends, cart, pole, and a bar for the force: (288, 480, 3) uint8.
 
-    place, angle, force : of the cart [m], of the pole [rad], by the motor [N]
+    place, angle, force : place of the cart [m], angle of the pole [rad], force of the motor [N]
     """
     image = np.full((HEIGHT, WIDTH, 3), BACK, np.uint8)
     middle = WIDTH // 2
     end = round(RAIL * SCALE)
     image[RAIL_ROW - 1 : RAIL_ROW + 1, middle - end : middle + end] = RAIL_COLOUR
-    for side in (middle - end - 16, middle + end + 12):  # where the cart's edge would be
+    for side in (middle - end - 16, middle + end + 12):  # place of the cart's edge at an end
         image[RAIL_ROW - 14 : RAIL_ROW + 14, side : side + 4] = RAIL_COLOUR
     x = middle + place * SCALE
     left = min(max(round(x) - 14, 0), WIDTH - 28)

@@ -1,4 +1,4 @@
-"""The swing-up by dynamic programming: a teacher that plans for a quarter of a minute before it acts."""
+"""Swing-up by dynamic programming: a teacher that plans for a quarter of a minute before it acts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from .task import reward
 
 __all__ = ["Planner", "plan"]
 
-#: place [m], angle [rad], speed [m/s] and turning [rad/s]: half the width of the grid, and its points; those of
-#: an angle are on a circle
+#: half the width of the grid, and its number of points, for place [m], angle [rad] (on a circle), speed [m/s] and
+#: turning [rad/s]
 WIDE = (RAIL, math.pi, 2.5, 9.0)
 POINTS = (25, 64, 25, 41)
-STEP, PARTS = 0.1, 4  # s that a force is held for; steps of the midpoint rule in it
-DISCOUNT = 0.98  # of a step: what comes 5 s later counts a third
+STEP, PARTS = 0.1, 4  # time for which a force is held [s]; steps of the midpoint rule in it
+DISCOUNT = 0.98  # discount of a step: a reward 5 s later counts a third
 EDGE = RAIL - 0.1  # m: the plan keeps away from the ends
 ON_CART, ON_HINGE = FRICTION.tolist()
 ROUNDS, SWEEPS = 9, 10
@@ -31,7 +31,7 @@ ROUNDS, SWEEPS = 9, 10
 
 @register_jitable
 def accelerations(angle, speed, turning, force):
-    """Of cart [m/s2] and pole [rad/s2], by Lagrange's equations."""
+    """Return the accelerations of cart [m/s2] and pole [rad/s2], by Lagrange's equations."""
     sin, cos = math.sin(angle), math.cos(angle)
     push = force - ON_CART * speed + LEVER * turning * turning * sin
     fall = LEVER * GRAVITY * sin - ON_HINGE * turning
@@ -42,7 +42,7 @@ def accelerations(angle, speed, turning, force):
 
 @register_jitable
 def held(place, angle, speed, turning, force):
-    """Where a step with this force leads, and the reward there; 0 at the ends of the rail."""
+    """Return the state after a step with this force, and the reward there, which is 0 at the ends of the rail."""
     h = STEP / PARTS
     for _ in range(PARTS):
         cart, pole = accelerations(angle, speed, turning, force)
@@ -55,7 +55,7 @@ def held(place, angle, speed, turning, force):
 
 @register_jitable
 def located(place, angle, speed, turning):
-    """A state in units of the grid, within it."""
+    """Return a state in units of the grid, clipped to it."""
     x = (place / WIDE[0] + 1.0) * 0.5 * (POINTS[0] - 1)
     a = ((angle / WIDE[1] + 1.0) * 0.5 % 1.0) * POINTS[1]
     v = (speed / WIDE[2] + 1.0) * 0.5 * (POINTS[2] - 1)
@@ -66,7 +66,7 @@ def located(place, angle, speed, turning):
 
 @register_jitable
 def between(values, x, a, v, w):
-    """``values`` at a state in units of the grid, linear between its points."""
+    """Return ``values`` at a state in units of the grid, linear between its points."""
     i, j, k, m = int(x), int(a), int(v), int(w)
     x, a, v, w = x - i, a - j, v - k, w - m
     j, after = j % POINTS[1], (j + 1) % POINTS[1]
@@ -81,11 +81,11 @@ def between(values, x, a, v, w):
 
 
 def improve(values, following, forces):
-    """Choose the best of the forces in each state, and write where it leads.
+    """Choose the best of the forces in each state, and write the state that it leads to.
 
-    values : float32, of the grid
-    following : (.., 5) float32, of the half of the grid that the other half mirrors: a state in units of the grid, and
-        the reward
+    values : float32, values of the grid
+    following : (.., 5) float32, for the half of the grid that the other half mirrors: the next state in units of the
+        grid, and the reward
     forces : float64
     """
     for i in range(following.shape[0]):
@@ -107,7 +107,7 @@ def improve(values, following, forces):
 
 
 def settle(values, following, sweeps):
-    """The values of the forces that were chosen: `improve` says where they lead."""
+    """Compute the values for the chosen forces, whose next states `improve` wrote."""
     for _ in range(sweeps):
         for i in range(following.shape[0]):
             for j in range(POINTS[1]):
@@ -123,7 +123,7 @@ def settle(values, following, sweeps):
 
 
 def gains(values, place, angle, speed, turning, forces, found):
-    """What each of the forces gains, into ``found``."""
+    """Compute the gain of each of the forces, into ``found``."""
     for n in range(forces.size):
         x, a, v, w, gained = held(place, angle, speed, turning, forces[n])
         x, a, v, w = located(x, a, v, w)
@@ -136,8 +136,8 @@ GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64
 
 @functools.cache
 def plan() -> np.ndarray:
-    """The value of each state of the grid, by modified policy iteration (Puterman and Shin 1978): (place, angle, speed,
-    turning) float32, the discounted sum of the rewards to come."""
+    """Return the value of each state of the grid, by modified policy iteration (Puterman and Shin 1978): (place, angle,
+    speed, turning) float32, the discounted sum of future rewards."""
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
     values, forces = np.zeros(POINTS, np.float32), np.linspace(-FORCE, FORCE, 7)

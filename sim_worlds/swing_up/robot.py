@@ -1,4 +1,4 @@
-"""The cart and its pole: a motor pushes the cart, nothing drives the pole."""
+"""The cart and its pole: a motor pushes the cart, and nothing drives the pole."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ __all__ = ["CART_MASS", "FORCE", "FRICTION", "GRAVITY", "HALF", "POLE_MASS", "RA
 
 URDF = Path(__file__).with_name("cart_pole.urdf")
 # the first three are those of the URDF
-RAIL = 1.5  # m, from the middle to either end
+RAIL = 1.5  # m, length from the middle to either end
 CART_MASS, POLE_MASS = 1.0, 0.2  # kg
-HALF = 0.4  # m, from the hinge to the middle of the pole, a uniform rod
+HALF = 0.4  # m, distance from the hinge to the middle of the pole, a uniform rod
 GRAVITY = 9.81  # m/s2
-FORCE = 5.0  # N, at most
+FORCE = 5.0  # N, limit
 FRICTION = np.array([0.2, 0.002])  # N s/m of the cart, N m s/rad of the hinge
-FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: what the sensors can say
+FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 
 
 class CartPole(Robot):
-    """Action: (1,) force on the cart [N]. ``position``, ``velocity``: of cart [m, m/s] and pole [rad, rad/s]."""
+    """Cart and pole. Action: (1,) force on the cart [N]. ``position``, ``velocity``: of cart [m, m/s] and pole [rad,
+    rad/s]."""
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, URDF, ("slider", "hinge"))
@@ -35,14 +36,14 @@ class CartPole(Robot):
             client.changeDynamics(self.body, joint, linearDamping=0.0, angularDamping=0.0)
         self.strengthen(dict.fromkeys(("cart_mass", "pole_mass", "friction", "force"), 1.0))
         self.action_space = spaces.Box(-FORCE, FORCE, (1,), np.float32)
-        ends = np.array([RAIL + 0.1, math.pi])  # a stop gives way a little
+        ends = np.array([RAIL + 0.1, math.pi])  # a stop yields a little
         self.observation_spaces = {
             "joint_position": spaces.Box(-ends, ends, dtype=np.float64),
             "joint_velocity": spaces.Box(-FASTEST, FASTEST, dtype=np.float64),
         }
 
     def strengthen(self, factors: Mapping[str, float]) -> None:
-        """Have these masses, friction and force of the motor, relative to those of the URDF and of this module."""
+        """Set masses, friction and force of the motor, as factors of those of the URDF and of this module."""
         cart, pole = self.joints
         mass = POLE_MASS * factors["pole_mass"]
         about = mass * HALF**2 / 3.0

@@ -1,4 +1,4 @@
-"""Swinging the pole up, and keeping it there."""
+"""The task to swing the pole up and keep it there."""
 
 from __future__ import annotations
 
@@ -16,14 +16,15 @@ from .robot import FORCE, RAIL, CartPole
 __all__ = ["SwingUp", "reward"]
 
 STARTS = {"down": math.pi, "up": 0.0}  # rad
-STOP = RAIL - 0.01  # m: nearer to an end the cart has hit it
+STOP = RAIL - 0.01  # m, place beyond which the cart counts as having hit an end
 
 
 @register_jitable
 def reward(place: float, angle: float, turning: float, force: float) -> float:
-    """Of a step: a product of four; see `SwingUpEnv`. Its form is that of dm_control's cart-pole.
+    """Return the reward of a step, a product of four factors; see `CartPoleSwingUpEnv`. Its form is that of
+    dm_control's cart-pole.
 
-    place, angle, turning, force : of the cart [m], of the pole [rad, rad/s], by the motor [N]
+    place, angle, turning, force : place of the cart [m], of the pole [rad, rad/s], force of the motor [N]
     """
     upright = 0.5 + 0.5 * math.cos(angle)
     middle = 0.5 + 0.5 * 0.1 ** (place / RAIL) ** 2
@@ -33,7 +34,7 @@ def reward(place: float, angle: float, turning: float, force: float) -> float:
 
 
 class SwingUp(Task):
-    """See `SwingUpEnv` for reward, info and score."""
+    """See `CartPoleSwingUpEnv` for reward, info and score."""
 
     def __init__(self, robot: CartPole, start: str) -> None:
         if start not in STARTS:
@@ -57,5 +58,5 @@ class SwingUp(Task):
         return got, abs(place) > STOP, {"upright": up}
 
     def score(self) -> dict[str, float]:
-        """``return``, the sum of the rewards, and ``upright``, a share of the steps."""
+        """Return ``return``, the sum of the rewards, and ``upright``, a share of the steps."""
         return {"return": self._return, "upright": self._up / self._count}

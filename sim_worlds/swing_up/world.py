@@ -22,11 +22,11 @@ PHYSICS_STEPS = 8
 
 
 class CartPoleSwingUpEnv(World):
-    """Swing a pole up that hangs from a cart, and keep it upright.
+    """Swing up a pole that hangs from a cart, and keep it upright.
 
     The cart (1 kg) moves on a rail of 3 m; the pole, a rod of 0.8 m and 0.2 kg, turns freely about a hinge on it. The
-    motor is so weak that the pole has to swing several times, within the room that the rail gives. A step is 20 ms, in
-    which the physics makes 8.
+    motor is so weak that the pole has to swing several times, within the length of the rail. A step is 20 ms, with
+    eight physics steps.
 
     ========== ==========================  ===================================================================
     Action     ``Box(-5, 5, (1,))``        float32, force on the cart [N], positive towards +x; clipped
@@ -35,36 +35,36 @@ class CartPoleSwingUpEnv(World):
     =================== ========================== ===========================================================
     Observation         Space                      Meaning
     =================== ========================== ===========================================================
-    ``joint_position``  ``Box((2,))``              float64, slider [m] and hinge [rad]: 0 where the pole points
+    ``joint_position``  ``Box((2,))``              float64, slider [m] and hinge [rad]: 0 when the pole points
                                                    up, positive towards +x, wrapped to -pi to pi
     ``joint_velocity``  ``Box((2,))``              float64, slider [m/s] and hinge [rad/s], which saturate at 10
                                                    and 30
     =================== ========================== ===========================================================
 
-    They are in the form of a JointState. The hinge's angle is not given as cosine and sine: receptive fields over it
-    are a code of a place on the circle as good as any, and its jump is where the pole hangs, far from where it is held.
+    They have the form of a JointState. The hinge's angle is not given as cosine and sine, because receptive fields code
+    a place on the circle as well. The angle jumps where the pole hangs, far from where it is held.
 
-    **Reward** of a step, from 0 to 1: the product of the four below, in the form that dm_control's swing-up has.
+    **Reward** of a step, from 0 to 1: the product of the four factors below, in the form of dm_control's swing-up.
 
     =========== =========================================== =================================
-    upright     0.5 + 0.5 cos(angle)                        0 where the pole hangs
+    upright     0.5 + 0.5 cos(angle)                        0 when the pole hangs
     middle      0.5 + 0.5 * 0.1^((place / 1.5 m)^2)         0.55 at an end of the rail
     slow        0.5 + 0.5 * 0.1^((turning / 5 rad/s)^2)     0.55 at 5 rad/s
     little      1 - 0.2 (force / 5 N)^2                     0.8 at the largest force
     =========== =========================================== =================================
 
-    **Start**: cart up to 0.3 m from the middle, pole up to 0.1 rad from where it hangs (or stands), speeds up to 0.1
+    **Start**: cart up to 0.3 m from the middle, pole up to 0.1 rad from hanging (or standing), speeds up to 0.1
     m/s and rad/s, from the seed of ``reset``.
 
-    **End**: terminated where the cart comes within 1 cm of an end of the rail; truncated after ``duration``.
+    **End**: terminated when the cart comes within 1 cm of an end of the rail; truncated after ``duration``.
 
-    **Info**: ``time`` [s]; ``upright``, whether the pole is within 0.2 rad of it. The last step of an episode adds
+    **Info**: ``time`` [s]; ``upright``, whether the pole is within 0.2 rad of upright. The last step of an episode adds
     ``score``: ``return``, the sum of the rewards, at most 1,000 in 20 s, and ``upright``, a share of the steps.
 
     Parameters
     ----------
-    start : ``down``, the pole hangs, or ``up``
-    duration : of an episode [s]
+    start : ``down``: the pole hangs; ``up``: it stands
+    duration : length of an episode [s]
     randomize : from 0 to 1, the share of the spreads in ``RANDOMIZED``: 20 % of the cart's mass and of the motor's
         force, 30 % of the pole's mass, 50 % of the viscous friction (0.2 N s/m on the rail, 0.002 N m s/rad in the
         hinge)

@@ -1,11 +1,11 @@
 """Bounds of every current, spike and command of a controller, from ranges and weights alone.
 
 Interval arithmetic is repeated, from the inputs on, until nothing changes. No stimulus can exceed a bound (except for
-membranes that start elsewhere by `v_init`), but it may never be reached, for example if all neurons of a sum would have
-to fire together. So "it can never fire" is certain, and "it can" is not. Where a model, an encoder or a loop is not
-analysed, the bound is infinite.
+membranes with another initial value, `v_init`). But a bound may never be reached, for example if all neurons of a sum
+would have to fire together. So "it can never fire" is certain, and "it can" is not. If a model, an encoder or a loop is
+not analysed, the bound is infinite.
 
-A leaky membrane is a weighted mean of what drives it: v_leak + r I bounds it. A trace to which a neuron adds w at most
+A leaky membrane is a weighted mean of its drive, so v_leak + r I bounds it. A trace to which a neuron adds at most w
 every R steps is at most w / (1 - exp(-R dt / tau)).
 """
 
@@ -27,8 +27,8 @@ from .synapses import Synapses, decoder_rows, sizes_of
 
 __all__ = ["Bounds", "ReachableActivity", "driven", "reachable_activity"]
 
-SLACK = 1e-5  # relative: a drive so close below the threshold may reach it in float32
-ROUNDS = 10  # each narrows the bounds, which are valid after any number
+SLACK = 1e-5  # relative: a drive this close below the threshold may reach it in float32
+ROUNDS = 10  # each narrows the bounds, which are valid after any number of rounds
 
 Span = np.ndarray  # (2, n) float64, lowest and highest
 
@@ -37,11 +37,11 @@ Span = np.ndarray  # (2, n) float64, lowest and highest
 class Bounds:
     """Bounds of one population, one element for each neuron.
 
-    drive : lowest and highest current, synaptic ones included
+    drive : lowest and highest current, including synaptic currents
     output : lowest and highest output in a step: number of spikes, or graded value
-    fires : it may fire; always true for graded neurons
-    always : it fires in every step that its refractory period allows, with any stimulus
-    way : share of the way from rest to threshold that the highest drive takes the membrane; infinite if not known
+    fires : whether the neuron may fire; always true for graded neurons
+    always : whether it fires in every step that its refractory period allows, with any stimulus
+    way : how far the highest drive takes the membrane from rest to threshold, as a fraction; infinite if not known
     """
 
     drive: Span
@@ -56,8 +56,8 @@ class ReachableActivity:
     """Bounds of a whole controller.
 
     populations : name -> Bounds, including inputs whose encoder has neurons
-    commands : lowest and highest number of every output before its limits, in order, squashed if the output squashes;
-        infinite for a choice
+    commands : lowest and highest value of every number of the outputs, in order: before its limits, squashed if the
+        output squashes; infinite for a choice of an action
     """
 
     populations: dict[str, Bounds]
@@ -98,7 +98,7 @@ def reachable_activity(
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Largest current that each input's encoder gives its neurons, if ranges bound it."""
+    """Return the largest current that each input's encoder gives its neurons, for inputs in which ranges bound it."""
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
     return {name: current for name, current in most.items() if math.isfinite(current)}
@@ -109,12 +109,12 @@ def _constant(low: float, high: float, n: int) -> Span:
 
 
 def _hull(span: Span, value: Any) -> Span:
-    """The span that holds ``value`` as well."""
+    """Return the smallest span that contains ``span`` and ``value``."""
     return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
 def _times(weight: Any, span: Span) -> Span:
-    """Lowest and highest value of weight x; for an infinite x and a weight of 0 it is 0."""
+    """Return the lowest and highest value of weight x; for an infinite x and a weight of 0 it is 0."""
     ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.sort(ends, axis=0)
 
@@ -124,7 +124,7 @@ def _steps_between(model: NeuronModel, dt: float) -> float:
 
 
 def _encoded(one: coding.Input, n: int, period: float) -> Span:
-    """Lowest and highest value of each of the signals (n,) from an input."""
+    """Return the lowest and highest value of each of the ``n`` signals from an input."""
     e = getattr(one, "encoder", None)
     if isinstance(e, coding.PoolEncoder | coding.SurfaceEncoder):
         most = 1.0  # for a surface
@@ -154,7 +154,7 @@ def _encoded(one: coding.Input, n: int, period: float) -> Span:
 def _drive(
     p: Population, into: Sequence[Synapses], signals: dict[str, Span], periods: dict[str, float], dt: float
 ) -> Span:
-    """Lowest and highest current into each neuron of a population."""
+    """Return the lowest and highest current into each neuron of a population."""
     drive = np.tile(vector("bias", p.bias, p.size), (2, 1))
     for s in into:
         tau = s.of.tau_syn
@@ -177,13 +177,13 @@ def _drive(
 
 
 def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
-    """Bounds of the membrane of a leaky model from its drive; None if that does not bound it."""
+    """Return the bounds of the membrane of a leaky model from its drive; None if the drive does not bound it."""
     stable = model.integration != "euler" or bool((np.asarray(model.tau_mem) >= dt).all())
     return np.asarray(model.v_leak, np.float64) + _times(model.r, drive) if stable else None
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Bounds of a population; ``most`` : spikes of a neuron in a step."""
+    """Return the bounds of a population; ``most``: maximum number of spikes of a neuron in a step."""
     n = drive.shape[1]
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:
@@ -209,7 +209,7 @@ def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
 
 
 def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: float) -> np.ndarray:
-    """Whether the lowest drive takes the membrane from its reset to the threshold within one step."""
+    """Return whether the lowest drive takes the membrane from its reset to the threshold within one step."""
     if type(model) is network.Threshold:
         return drive[0] >= limit
     plain = type(model) in (network.IF, network.LIF, network.CubaLIF) and not model.reset_delay
@@ -223,7 +223,7 @@ def _at_once(model: Any, drive: Span, limit: np.ndarray, held: Span | None, dt: 
 
 
 def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, float], dt: float) -> Span:
-    """Lowest and highest of each number of an output, before its limits."""
+    """Return the lowest and highest value of each number of an output, before its limits."""
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         return _constant(-np.inf, np.inf, 1)
     found = np.tile(vector("bias", spec.bias, spec.size), (2, 1))
@@ -233,7 +233,7 @@ def _command(spec: coding.Output, signals: dict[str, Span], periods: dict[str, f
 
 
 def _term(term: Any, signal: Span, period: float, m: int, dt: float) -> Span:
-    """Lowest and highest contribution of one decoder to an output of m numbers."""
+    """Return the lowest and highest contribution of one decoder to an output of m numbers."""
     n = signal.shape[1]
     if isinstance(term, coding.PopulationVectorDecoder | coding.FirstSpikeDecoder):
         rows = np.where(signal[1, :, None] > 0, decoder_rows(term, n, m), 0.0)

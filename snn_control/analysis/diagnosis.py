@@ -1,11 +1,11 @@
-"""Diagnosis: what is wrong with a controller, either for certain or as observed with a stimulus.
+"""Diagnosis: problems of a controller, either certain or observed with a stimulus.
 
-There are two kinds of findings. From weights, parameters and ranges alone it follows that neurons can never fire or
-always do, that they are identical, that a command can have only one sign or is constant (`reachable_activity`,
-`identical`); a number that was not finite is wrong with any stimulus. All other findings were observed with one
-stimulus, and count only if that is a real one, from a recording or an environment. A neuron that did not fire then may
-have had no cause to: a place cell whose place was not visited, a turn that was not needed. So silence is a finding only
-if a stimulus that changed had no effect at all.
+There are two kinds of findings. Some follow from weights, parameters and ranges alone: neurons can never fire or always
+do, neurons are identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A number
+that was not finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and count
+only if it is a real one, from a recording or an environment. A neuron that did not fire then may have had no cause to:
+a place cell whose place was not visited, a turn that was not needed. So silence is a finding only if a changing
+stimulus had no effect at all.
 """
 
 from __future__ import annotations
@@ -38,26 +38,26 @@ SOME = 0.10  # share of a population: fewer dead, saturated or identical neurons
 
 @dataclass(frozen=True)
 class PopulationHealth:
-    """How one population fired with the stimulus, and whether it can fire with any.
+    """How one population fired with the stimulus, and whether it can fire with any stimulus.
 
     where : its path in the controller file
     rate_hz, slowest_hz, fastest_hz : mean over all neurons, and rates of the slowest and the fastest neuron
     silent : number of neurons that did not fire with the stimulus
-    dead : number that can never fire, with any stimulus
-    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest share of the
-        way from rest to threshold that it can take a membrane
-    bias : of that neuron
-    always : number that fire in every step that their refractory period allows, with any stimulus
-    saturated : number that fired in more than 95 % of these steps
+    dead : number of neurons that can never fire, with any stimulus
+    possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest fraction of
+        the way from rest to threshold that a dead neuron's membrane can reach
+    bias : bias of the dead neuron with the largest possible current
+    always : number of neurons that fire in every step that their refractory period allows, with any stimulus
+    saturated : number of neurons that fired in more than 95 % of these steps
     selective : the neurons are meant to fire as fast as they can, or not at all
     together : sizes of the groups of neurons with equal parameters and incoming weights, which therefore fire together
     identical : sizes of the groups that also have equal outgoing weights
-    largest_drive : largest current (synaptic included) into a silent neuron, or into any if none is silent
-    membrane : largest and median of the highest membranes of silent neurons that received input, as a share of the way
-        from rest to threshold; None without such neurons, or if the model is not linear below its threshold
-    threshold : of the silent neuron that came closest to it, or None
-    bad_steps : number of steps in which a current or membrane was not finite or beyond what the engine keeps, and was
-        reset
+    largest_drive : largest current (including synaptic) into a silent neuron, or into any neuron if none is silent
+    membrane : largest and median of the highest membranes of silent neurons that received input, as a fraction of the
+        way from rest to threshold; None without such neurons, or if the model is not linear below its threshold
+    threshold : threshold of the silent neuron that came closest to it, or None
+    bad_steps : number of steps in which a current or membrane was not finite, or was beyond what the engine keeps, and
+        was reset
     """
 
     where: str
@@ -87,11 +87,11 @@ class Health:
     """The result of `diagnose`.
 
     stimulus, seconds : title and length [s] of the stimulus
-    synthetic : the stimulus was neither measured nor simulated, so what a controller does with it is no finding
+    synthetic : the stimulus was neither measured nor simulated, so a controller's reaction to it is no finding
     changes : the stimulus was not constant
     weighed : synapses were examined individually, which is skipped if there are too many
     steps, ticks : numbers of network steps and ticks
-    safe_ticks : number of ticks whose command was the safe one
+    safe_ticks : number of ticks with the safe command
     not_finite_ticks : number of ticks in which an output was not finite
     """
 
@@ -109,7 +109,7 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """All results as JSON data: numbers with six digits, null for what is not finite."""
+        """Return all results as JSON data: numbers with six digits, null for numbers that are not finite."""
         text = json.dumps(asdict(self))
         found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
@@ -117,7 +117,7 @@ class Health:
         return found
 
     def warnings(self) -> list[Finding]:
-        """All findings."""
+        """Return all findings."""
         found = [one for p in self.populations for one in _certain(p, self.steps)]
         found += health.findings(self.outputs, health.certain_findings)
         if self.not_finite_ticks:
@@ -131,7 +131,7 @@ class Health:
         return found if self.synthetic else found + self._observed()
 
     def _observed(self) -> list[Finding]:
-        """Findings from a stimulus that is not synthetic."""
+        """Return findings from a stimulus that is not synthetic."""
         found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return found
@@ -139,7 +139,7 @@ class Health:
         still = not any(o.moved for o in self.outputs)
         explained = any(o.possible[0] == o.possible[1] or o.stuck for o in self.outputs)
         if still and self.changes and not explained:
-            fix = "fine if nothing asked for one, else what they decode is silent or constant, or its weights are too "
+            fix = "fine if no motion was needed, else the decoded signals are silent or constant, or their weights too "
             fix += "small or cut off by the limits"
             found.append(warning("outputs", f"no command moved in {self.ticks:,} ticks of {self.stimulus}", fix))
             found += [_silent(p) for p in self.populations if p.spiking and p.silent == p.size and not p.dead]
@@ -147,7 +147,7 @@ class Health:
 
 
 def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
-    """Findings that hold for any stimulus."""
+    """Yield findings that hold for any stimulus."""
     if p.bad_steps:
         text = f"a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
         yield warning(p.where, f"{text}with this stimulus and was reset", SELF_EXCITING)
@@ -183,7 +183,7 @@ def _alike(p: PopulationHealth) -> Finding:
     if p.identical != groups:
         what = f"always {'fire together' if p.spiking else 'are equal'}, with the same parameters, bias and weights in"
     work = f"they do the work of {'one' if len(groups) == 1 else f'{len(groups):,}'}"
-    fix = "give each weights of its own into it, as {type: uniform, low, high, seed}"
+    fix = "give each neuron its own incoming weights, e.g. {type: uniform, low, high, seed}"
     return warning(p.where, f"{sizes} of its {p.size:,} neurons {what}: {work}", fix)
 
 
@@ -196,7 +196,7 @@ def _saturated(p: PopulationHealth) -> Iterator[Finding]:
 
 
 def _silent(p: PopulationHealth) -> Finding:
-    """Finding for a population that did not fire although it can: the cause and a fix."""
+    """Return the finding for a population that did not fire although it can: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
@@ -212,17 +212,17 @@ def _silent(p: PopulationHealth) -> Finding:
 
 
 def _percent(share: float) -> str:
-    """Whole per cent, never rounded up to 100."""
+    """Return a share as a whole per cent, never rounded up to 100."""
     return f"{min(share, 0.99):.0%}" if share > 0 else "0%"
 
 
 def _more(share: float) -> str:
-    """The factor that takes a membrane from this share of the way to the threshold."""
+    """Return the fix for a membrane that reaches this share of the way to the threshold: the factor of its drive."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
-    """Name -> (path in the controller file, model) of everything with neurons: encoders, then populations."""
+    """Return name -> (path in the controller file, model) for all neurons: of encoders, then of populations."""
     found = {}
     for one in spec.inputs:
         model = getattr(getattr(one, "encoder", None), "neuron", None)
@@ -232,7 +232,10 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
-    """(n,) bool: fired in more than 95 % of the steps that the refractory period allows; ``fired``: number of these."""
+    """Return whether neurons fired in over 95 % of the steps that their refractory period allows, (n,) bool.
+
+    fired : number of steps in which each neuron fired
+    """
     refractory = np.round(np.asarray(getattr(model, "refractory", 0.0), np.float64) / dt)
     return fired > SATURATED * steps / np.maximum(refractory, 1)
 

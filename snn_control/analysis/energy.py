@@ -1,8 +1,8 @@
-"""Energy of a controller's arithmetic, estimated from its counters.
+"""Estimate the energy of a controller's arithmetic from its counters.
 
 The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
-can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says what is left
-out, and how the update of a neuron is counted.
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says what is left out,
+and how the update of a neuron is counted.
 """
 
 from __future__ import annotations
@@ -30,9 +30,10 @@ LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014);
 class Energy:
     """Picojoules of a tick, on average since the reset.
 
-    synapses : accumulates and multiply-accumulates whose source and weight are not 0
-    neurons : a multiply-accumulate for each state variable that decays: membranes, currents, decoding traces
-    period : of a tick [s]
+    synapses : energy of accumulates and multiply-accumulates whose source and weight are not 0
+    neurons : energy of one multiply-accumulate for each state variable that decays: membranes, currents, decoding
+        traces
+    period : period of a tick [s]
     """
 
     synapses: float
@@ -46,18 +47,18 @@ class Energy:
 
     @property
     def microwatt(self) -> float:
-        """Power with one tick in each period."""
+        """Power with one tick in each period [uW]."""
         return self.tick * 1e-6 / self.period
 
 
 def price(kind: str, precision: str = "float32") -> float:
-    """pJ of an "accumulate" or a "multiply_accumulate" of a weight: 0.9 and 4.6 in float32."""
+    """Return the energy of an "accumulate" or "multiply_accumulate" of a weight [pJ]: 0.9 and 4.6 in float32."""
     add = PICOJOULE["add", SUMS[precision]]
     return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
 
 
 def estimate(bound: Bound) -> Energy:
-    """Energy of a tick of ``bound``, averaged over all ticks since its reset."""
+    """Return the energy of a tick of ``bound``, averaged over all ticks since its reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")

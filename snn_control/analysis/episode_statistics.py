@@ -1,4 +1,4 @@
-"""Conduct of a controller in episodes: how its commands moved, and which of its neurons fired."""
+"""Behaviour of a controller in episodes: how its commands moved, and which of its neurons fired."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EpisodeStatistics:
 
 
 def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons):
-    """Count for each neuron the newest ``steps`` network steps in which it fired, in each row of a batch."""
+    """Count in how many of the newest ``steps`` network steps each neuron fired, in each row of a batch."""
     for r in range(rows):
         end = i64(clock + r * stride, 2)[1]
         for p in range(populations):
@@ -49,8 +49,10 @@ def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons)
 
 
 class Watcher:
-    """An observer (`SteppedController.observers`) that keeps the commands of a controller or of the rows of a batch,
-    and counts which neurons fired."""
+    """An observer (`SteppedController.observers`) that keeps commands and counts the neurons that fired.
+
+    It observes one controller, or the rows of a batch.
+    """
 
     def __init__(self, stepped: SteppedController) -> None:
         bound, program = stepped.bound, stepped.program
@@ -74,7 +76,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> EpisodeStatistics:
-        """The conduct of a row since the last call, or since the start."""
+        """Return the statistics of a row since the last call, or since the start."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -83,8 +85,10 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Firing:
-    """Neurons of a population that ``never`` fired, and that ``always`` fired: in more than 95 % of the network
-    steps in which the refractory period allows it."""
+    """Numbers of neurons of a population that ``never`` fired, and that ``always`` fired.
+
+    ``always``: in more than 95 % of the network steps in which the refractory period allows it.
+    """
 
     where: str
     neurons: int
@@ -93,7 +97,7 @@ class Firing:
 
 
 def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> list[OutputHealth]:
-    """Health of each number of the command in all episodes, without bounds from the weights."""
+    """Return the health of each number of the command in all episodes, without bounds from the weights."""
     gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # so that no change is counted between episodes
     commands = np.concatenate([part for one in episodes for part in (one.commands, gap)])
     live, numbers = ~np.isnan(commands[:, 0]), [(one, j) for one in spec.outputs for j in range(one.size)]
@@ -104,7 +108,7 @@ def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> 
 
 
 def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]) -> list[Firing]:
-    """Which neurons fired in all episodes, for each spiking population."""
+    """Return which neurons fired in all episodes, for each spiking population."""
     models, fired, found, first = neurons_of(spec), np.sum([one.fired for one in episodes], axis=0), [], 0
     steps = sum(len(one.commands) for one in episodes) * program.steps
     for p in program.facts.populations:
@@ -120,10 +124,11 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Episode
 def command_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, list[dict[str, Any]]]:
-    """How each number of the command moved, and `Firing` for each spiking population, as rows of plain data.
+    """Return how each number of the command moved, and `Firing` for each spiking population, as rows of plain data.
 
-    Of a chosen action ``changes_hz``, its changes in a second; of other numbers ``sign_changes_hz`` and ``at_a_limit``,
-    the share of the ticks at a limit, or for a squashed number near one. What does not apply is None.
+    A chosen action has ``changes_hz``, its changes in a second. Other numbers have ``sign_changes_hz`` and
+    ``at_a_limit``, the share of the ticks at a limit, or for a squashed number near one. Values that do not apply are
+    None.
     """
     chosen = {f"outputs.{one.name}" for one in spec.outputs if isinstance(one.decoder, ArgmaxDecoder)}
     nothing = dict.fromkeys(("changes_hz", "sign_changes_hz", "at_a_limit"))

@@ -1,7 +1,7 @@
-"""Runs a controller on the recording of an event camera: fits it to the camera, then steps it through the recording.
+"""Run a controller on the recording of an event camera: fit it to the camera, then step it through the recording.
 
 Without topics a tick is a `Controller.step` in this process. With topics the recording is a world, ``sim_worlds:
-EventReplay-v0``; the events, their times and the other inputs are equal, and so, in lockstep, are the commands.
+EventReplay-v0``. The events, their times and the other inputs are equal in both; so are the commands in lockstep.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Fitted:
     spec : the controller for the recording's camera, with one tick in each step
     events : the input that gets the recording's events
     values : input -> its numbers in every tick
-    silent : the other events inputs, which get none
-    notes : what was changed or assumed, one line each
+    silent : the other events inputs, which get no events
+    notes : changes and assumptions, one line each
     """
 
     spec: ControllerSpec
@@ -62,7 +62,7 @@ def fit(
     """Fit a controller to a recording.
 
     size : (width, height) of the recording's camera; None: not known, the controller's own is used
-    name : of the input that gets the events; None: the only events input
+    name : name of the input that gets the events; None: the only events input
     values : input -> its numbers in every tick; 0 by default
     guessed : the size was not stated, but guessed from the events
 
@@ -76,7 +76,7 @@ def fit(
         fix = "give --input" if cameras else "take a controller that sees events, e.g. motion"
         raise DescriptionError("inputs", list(cameras), "must be one input of events", fix)
     camera = cameras[name or next(iter(cameras))]
-    notes, unknown = [], "the recording does not say how large its camera is:"
+    notes, unknown = [], "the recording does not state the size of its camera:"
     if size is None:
         notes.append(f"{unknown} {_of(camera.size)} as {camera.name}'s")
     elif guessed:
@@ -110,7 +110,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
-    """The numbers of every value input; assumptions are added to ``notes``."""
+    """Return the numbers of every value input; assumptions are added to ``notes``."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -141,8 +141,10 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Yield each tick at its time, one for each ``period`` [s]; indices of those more than a period late are
-    appended to ``late``."""
+    """Yield each tick at its time, one for each ``period`` [s].
+
+    Indices of ticks that are more than a period late are appended to ``late``.
+    """
     begin = None
     for tick in ticks:
         begin = begin or time.monotonic()  # by then the recording is open
@@ -163,13 +165,13 @@ def replay(
 ) -> dict[str, np.ndarray]:
     """Step a controller of ``fitted.spec`` through a recording.
 
-    speed : sensor time over real time, 1: as fast as it was; 0: as fast as possible
+    speed : sensor time over real time, 1: as fast as recorded; 0: as fast as possible
     progress : called with the index of each tick
     input_log : recorder of this controller for the inputs of each tick
 
-    Returns ``command`` (ticks, outputs), ``safe`` (ticks,) whether the command was the safe one, ``tick_events`` and
-    ``tick_dropped`` (ticks,), ``late_ticks`` () that started more than a period too late, ``loop_seconds`` () from the
-    first tick on, and the spikes as in `ActivityRecorder.arrays`: the newest 2,000,000.
+    Returns ``command`` (ticks, outputs); ``safe`` (ticks,), whether the command was the safe one; ``tick_events`` and
+    ``tick_dropped`` (ticks,); ``late_ticks`` (), number of ticks that started more than a period too late;
+    ``loop_seconds`` () from the first tick on; and the newest 2,000,000 spikes as in `ActivityRecorder.arrays`.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
     controller.observers = [recorder] if input_log is None else [recorder, input_log]
@@ -198,5 +200,5 @@ def replay(
 
 
 def command_digest(command: np.ndarray) -> str:
-    """16 hex digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
+    """Return 16 hex digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
     return hashlib.sha256(np.ascontiguousarray(command, "<f8").tobytes()).hexdigest()[:16]

@@ -1,5 +1,8 @@
-"""Health of inputs and outputs: samples that were clamped or rejected; commands that are stuck, have only one sign,
-swing, or are at a limit or slew limit most of the time."""
+"""Health of inputs and outputs.
+
+Inputs: samples that were clamped or rejected. Outputs: commands that are stuck, have only one sign, swing, or are at a
+limit or slew limit most of the time.
+"""
 
 from __future__ import annotations
 
@@ -21,9 +24,9 @@ __all__ = [
 BEYOND = 0.50  # share of the ticks in which an input is beyond its range
 AT_LIMIT, SLEWED = 0.80, 0.50  # share of the ticks; a fast controller may be at a limit for half of them
 ONLY, OTHER = 0.95, 0.05  # share of the ticks at one limit, at the other: full speed may be intended, but not always
-NEAR = 0.01  # share of the distance of its limits: a squashed command that is closer counts as at its limit
-SWING_SHARE = 0.25  # share of the distance of its limits: a larger change between two turning points is a swing
-SWINGS_HZ, A_TICK, MIN_SWINGS = 5.0, 1 / 8, 3.0  # for "many" swings: in a second, in a tick, and in all
+NEAR = 0.01  # fraction of the distance of its limits: a squashed command closer than this counts as at its limit
+SWING_SHARE = 0.25  # fraction of the distance of its limits: a larger change between two turning points is a swing
+SWINGS_HZ, A_TICK, MIN_SWINGS = 5.0, 1 / 8, 3.0  # limits of "many" swings: in a second, in a tick, and in total
 SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, and after which there is a warning
 
 
@@ -31,9 +34,9 @@ SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, an
 class InputHealth:
     """Numbers of samples of one value input that were rejected or clamped.
 
-    ticks : number of ticks in which it arrived
-    rejected : number of these in which the engine rejected it as not plausible
-    clamped : share of the ticks in which the number ``worst``, for which this is largest, was beyond ``range``
+    ticks : number of ticks in which a sample arrived
+    rejected : number of these samples that the engine rejected as not plausible
+    clamped : share of the ticks in which the number ``worst`` was beyond ``range``; for this number it is largest
     low, high : the range of that number, infinite if there is none
     span : smallest and largest finite value of that number
     """
@@ -54,7 +57,7 @@ class InputStatistics:
 
     samples, rejected : numbers of all samples, and of those that the engine rejected as not plausible
     beyond : (size,) int64, number of samples in which each number was beyond the range
-    lowest, highest : (size,) float64 of the finite values of each number, NaN if there was none
+    lowest, highest : (size,) float64, smallest and largest finite value of each number, NaN if there was none
     """
 
     def __init__(self, spec: ValueInput) -> None:
@@ -75,7 +78,7 @@ class InputStatistics:
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
     def health(self) -> InputHealth | None:
-        """The health; None if nothing arrived."""
+        """Return the health; None if nothing arrived."""
         if not self.samples:
             return None
         spec, j = self.spec, int(np.argmax(self.beyond))
@@ -88,7 +91,7 @@ class InputStatistics:
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
-    """Health of an input; None if nothing arrived. ``counters`` : those of this input in `Controller.counters`."""
+    """Return the health of an input; None if nothing arrived. ``counters``: the input's in `Controller.counters`."""
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
         return None
@@ -101,7 +104,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
 
 
 def input_findings(i: InputHealth) -> Iterator[Finding]:
-    """Problems of the samples that arrived."""
+    """Yield problems of the samples that arrived."""
     if i.rejected:
         text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
         yield warning(i.where, text, "widen `plausible`, or correct the unit or the sensor")
@@ -118,7 +121,8 @@ class OutputHealth:
 
     ticks : number of these ticks
     squash : it is squashed into its limits
-    at_low, at_high : share of the ticks at a limit, or for a squashed number within a hundredth of the distance from it
+    at_low, at_high : share of the ticks at a limit; for a squashed number, nearer to it than a hundredth of the limits'
+        distance
     slewed : share of the ticks in which it changed by as much as its slew limit allows
     seconds : duration of these ticks
     swings_hz : swings in a second, there and back, each way by more than a quarter of its limits' distance, in any
@@ -156,25 +160,27 @@ class OutputHealth:
 
     @property
     def stuck(self) -> float:
-        """Share of the ticks at a limit, unless that is where it rests."""
+        """Share of the ticks at a limit that is not its value at rest."""
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property
     def signed(self) -> bool:
-        """Whether its limits are finite, and allow commands of both signs."""
+        """Whether the limits are finite, and allow commands of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
     def one_sided(self) -> str:
-        """ ">= 0" or "<= 0" if weights allow no other command although the limits do, otherwise ""."""
+        """The only sign that weights allow, ">= 0" or "<= 0", although the limits allow both; otherwise ""."""
         if not self.signed or self.possible[0] == self.possible[1]:
             return ""
         return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
 
     @property
     def never(self) -> str:
-        """ "negative" or "positive" if a command that moved never had this sign in many ticks although its limits
-        allow it, otherwise ""."""
+        """The sign, "negative" or "positive", that a moving command never had in many ticks; otherwise "".
+
+        It is reported only if the limits allow this sign.
+        """
         if not self.signed or self.ticks < SOME or not self.moved:
             return ""
         return "negative" if self.span[0] >= 0 else "positive" if self.span[1] <= 0 else ""
@@ -183,11 +189,11 @@ class OutputHealth:
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
-    """Health of number j of an output.
+    """Return the health of number j of an output.
 
     command : (ticks,) float64
-    live : (ticks,) bool: it was not the safe command
-    period : of a tick [s]
+    live : (ticks,) bool: the command was not the safe one
+    period : period of a tick [s]
     possible : see `OutputHealth`
     """
     given = (*spec.limits, spec.slew, spec.squashed(spec.bias) if spec.squash else spec.bias)
@@ -217,14 +223,14 @@ def output_health(
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
-    """Number of sign changes between consecutive live ticks."""
+    """Return the number of sign changes between consecutive live ticks."""
     at = np.flatnonzero(live & (command != 0))
     positive, gaps = command[at] > 0, np.cumsum(~live)[at]
     return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Lengths of the ways between the points where a command (ticks,) reverses by more than ``least``."""
+    """Return the distances between the turning points at which a command (ticks,) reverses by more than ``least``."""
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]
@@ -237,8 +243,11 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 
 
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
-    """The findings of all outputs. ``find`` is `certain_findings` or `output_findings`. A finding that several numbers
-    of one output share is reported once."""
+    """Return the findings of all outputs.
+
+    ``find`` is `certain_findings` or `output_findings`. A finding that several numbers of one output share is reported
+    once.
+    """
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
         for finding in find(o):
@@ -250,18 +259,18 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Findings that follow from the weights, for any stimulus."""
+    """Yield findings that follow from the weights, for any stimulus."""
     if o.possible[0] == o.possible[1]:
-        text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: nothing that it decodes can fire "
-        yield warning(o.where, f"{text}or move, or its weights are 0", "correct what it decodes, or give it weights")
+        text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
+        yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")
     if o.one_sided:
         sign = "negative" if o.one_sided == ">= 0" else "positive"
         text = f"can only be {o.one_sided}, though its limits are {_limits(o)}: nothing adds a {sign} part"
-        yield warning(o.where, text, f"give some of what it decodes {sign} weights, or limits that say so")
+        yield warning(o.where, text, f"give some decoded signals {sign} weights, or set such limits")
 
 
 def at_limits(o: OutputHealth) -> Iterator[Finding]:
-    """Finding that it was at a limit most of the time."""
+    """Yield a finding if the command was at a limit most of the time."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
@@ -270,23 +279,23 @@ def at_limits(o: OutputHealth) -> Iterator[Finding]:
 
 
 def output_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Findings observed with a stimulus."""
+    """Yield findings observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:
         text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "
-        yield warning(o.where, text + "behind what the network wants", "a larger slew, or a longer tau of its decoder")
+        yield warning(o.where, text + "behind the network's output", "a larger slew, or a longer tau of its decoder")
     swings = o.swings_hz * o.seconds
     if swings >= MIN_SWINGS and swings > min(SWINGS_HZ * o.seconds, A_TICK * o.ticks):
         text = f"chatters: {o.swings_hz:.3g} swings a second, each way by {o.swing:.3g}{_unit(o)} in the median, "
         text += f"and at a limit of {_limits(o)} {_hits(o)}"
-        fix = "if the task does not want that, a slew limit, a longer tau of its decoder, smaller decoder weights, or "
+        fix = "if the task does not need that: a slew limit, a longer tau of its decoder, smaller decoder weights, or "
         yield warning(o.where, text, f"{fix}more neurons")
     possible, limit = (o.possible[0], o.low) if o.never == "negative" else (o.possible[1], o.high)
-    bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights, examined above
+    bounded = possible != limit if o.squash else math.isfinite(possible)  # by the weights: see `certain_findings`
     if o.never and o.ticks >= ENOUGH and not bounded:
         other = ">= 0" if o.never == "negative" else "<= 0"
         text = f"was never {o.never} in {o.ticks:,} ticks, though its limits are {_limits(o)}"
-        fix = f"look for what should give {o.never} parts, or give it limits that say {other}"
+        fix = f"find out why no part is {o.never}, or set its limits to {other}"
         yield warning(o.where, text, fix)
 
 

@@ -1,7 +1,7 @@
-"""Finds neurons with equal behaviour, whose work one neuron could do.
+"""Find neurons with equal behaviour, whose work one neuron could do.
 
-Neurons with equal parameters and equal weights from everything fire together; some also have equal weights to
-everything. Each neuron gets a hash of all that this depends on; neurons with equal hashes form a group.
+Neurons with equal parameters and equal incoming weights fire together; some also have equal outgoing weights. Each
+neuron gets a hash of everything that this depends on; neurons with equal hashes form a group.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Groups = tuple[int, ...]
 
 
 def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
-    """Population -> sizes of its groups of neurons that fire together, and of identical neurons, the largest first;
-    without populations that have no groups.
+    """Return population -> sizes of its groups of neurons that fire together, and of identical neurons.
 
-    If weights into a population learn, its neurons draw random numbers, or a rule reads them individually, they soon
-    differ. Neurons without any input are left out: they are dead, which is another finding.
+    The largest groups come first; populations without groups are left out. Neurons soon differ if weights into their
+    population learn, if they draw random numbers, or if a rule reads them individually: such populations are left out,
+    too. Neurons without any input are left out because they are dead, which is another finding.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -57,7 +57,7 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """(n,) uint64 that almost surely differ where any of the columns (n,) differ: splitmix64 of one after another.
+    """Return (n,) uint64 that almost surely differ if any of the columns (n,) differ: splitmix64 of one after another.
 
     columns : numbers, or uint64 hashes
     """
@@ -74,7 +74,7 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.ndarray:
-    """(n,) uint64: hashes of the synapses between each of n neurons and others, independent of their order."""
+    """Return hashes of the synapses between each of n neurons and others, independent of their order: (n,) uint64."""
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
         np.add.at(total, own, _hashes([other, s.weight, s.delay]))
@@ -82,7 +82,7 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """Parameters that are given for each neuron, (n,)."""
+    """Return the parameters that are given for each neuron, (n,)."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]
@@ -90,7 +90,7 @@ def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> li
 
 
 def _read(spec: ControllerSpec, p: Population) -> list[np.ndarray]:
-    """The weights with which decoders read each neuron, (n,)."""
+    """Return the weights with which decoders read each neuron, (n,)."""
     columns = []
     for output in spec.outputs:
         for term in output.terms:

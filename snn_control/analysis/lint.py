@@ -1,4 +1,4 @@
-"""Contents of a controller file that are valid but probably not intended, for `snn_control check` and the nodes."""
+"""Find contents of a controller file that are valid but probably unintended, for `snn_control check` and the nodes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..network import NeuronModel, Projection
 
 __all__ = ["lint", "unconnected"]
 
-#: seconds above which a time was probably written in ms: fast ones, slow ones (adaptation, eligibility), and waits
+#: seconds above which a time was probably written in ms: fast times, slow times (adaptation, eligibility), and waits
 LONG, SLOW, LONG_WAIT = 2.0, 5.0, 0.5
 #: events a second below which a limit blocks almost all of a camera: it was probably written in millions
 FEW_EVENTS = 1000.0
-#: types of messages of distances, in which REP 117 has infinities
+#: types of messages with distances, which can be infinite by REP 117
 RANGES = tuple(f"sensor_msgs/msg/{name}" for name in ("LaserScan", "MultiEchoLaserScan", "Range"))
 MAX_TIMES_S = {
     "tau_adapt": SLOW, "tau_w": SLOW, "tau_e": SLOW, "tau_out": SLOW, "stale": SLOW, "refractory": LONG_WAIT,
@@ -28,13 +28,16 @@ MAX_TIMES_S = {
 
 
 def lint(spec: ControllerSpec) -> list[Finding]:
-    """Weaknesses: times that look like ms, rates that look like millions, unconnected parts, and for
-    inputs and outputs on ROS topics missing reactions to faults, and limits that would cause faults."""
+    """Return the weaknesses of a controller file.
+
+    These are times that look like ms, rates that look like millions, unconnected parts and, for inputs and outputs on
+    ROS topics, missing reactions to faults and limits that would cause faults.
+    """
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[Finding]:
-    """Inputs that nothing reads, and inputs and outputs without a topic if others have one."""
+    """Return warnings of inputs that nothing reads, and of inputs and outputs without a topic if others have one."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     fix = "add a projection from it, or remove it"
@@ -56,7 +59,7 @@ def _too_long(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _alone(spec: ControllerSpec) -> Iterator[Finding]:
-    """Populations without projections from or to others that no decoder and no rule reads."""
+    """Warn of populations that are connected to no other population, decoder or rule."""
     others = [p for p in spec.network.projections if p.pre != p.post]
     used = _read(others, spec) | {p.post for p in others}
     for p in spec.network.populations:
@@ -66,15 +69,18 @@ def _alone(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Names that these projections, the decoders and the learning rules read."""
+    """Return the names that these projections, the decoders and the learning rules read."""
     used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
     rules = [p.learning for p in spec.network.projections if p.learning is not None]
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
 
 
 def _limited(spec: ControllerSpec) -> Iterator[Finding]:
-    """Rate limits that block almost all of a camera, which sends 10,000 to 100,000,000 events a second; and those
-    for which the capacity would cut the end of a tick before the limit can thin it evenly."""
+    """Warn of rate limits that block almost all events of a camera, and of capacities that cut a tick before a limit.
+
+    A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly before the
+    capacity cuts the end of a tick.
+    """
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
         for k, used in enumerate(one.filters):
             if not isinstance(used, RateLimit):
@@ -83,20 +89,19 @@ def _limited(spec: ControllerSpec) -> Iterator[Finding]:
             if used.rate < FEW_EVENTS:
                 yield warning(
                     f"{where}.rate",
-                    f"{used.rate:g} events/s: lets almost no events through: it is in events a second",
+                    f"{used.rate:g} events/s: blocks almost all events: the unit is events a second",
                     f"{used.rate:g} million are {used.rate:g}e+6",
                 )
             if used.rate * spec.period >= one.capacity:
                 yield warning(
                     f"inputs.{one.name}.capacity",
                     f"{one.capacity}: cuts a tick before {where} can thin it evenly, which lets {most} events through",
-                    f"raise it to some times {most}, or lower the rate",
+                    f"raise it to several times {most}, or lower the rate",
                 )
 
 
 def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
-    """Inputs and outputs on topics for which a fault would not stop the robot, or that would stop it without a
-    fault."""
+    """Warn of inputs and outputs whose fault would not stop the robot, or that would stop it without a fault."""
     for one in spec.inputs:
         path, topic = f"inputs.{one.name}", spec.ros_inputs.get(one.name)
         if topic is None:
@@ -115,7 +120,7 @@ def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
-    """Path, value [s] and upper limit of every time constant, filter, delay and period."""
+    """Yield path, value [s] and upper limit of every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_WAIT
     for room, those in (
         ("inputs", spec.inputs), ("network.populations", spec.network.populations), ("outputs", spec.outputs),
@@ -129,7 +134,7 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
 
 
 def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
-    """The times among the fields of a description, and of descriptions in it."""
+    """Yield, like `_times`, the times among the fields of a description, and of descriptions in it."""
     names = described.names() if isinstance(described, NeuronModel) else vars(described)
     for name in names:
         value = getattr(described, name)

@@ -1,7 +1,7 @@
-"""Runs a controller with probes: the activity of each population in every network step, with the same bits as the tick.
+"""Run a controller with probes: the activity of each population in every network step, with the same bits as the tick.
 
 A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in parts, and reads the state
-between them: before a population's neurons run, the current that will drive them; after that, their membranes. So it
+between them: the current that will drive a population's neurons before they run, and their membranes afterwards. It
 finds what no driver can see, such as a membrane within a tick or a NaN that the engine removes immediately, and changes
 nothing.
 """
@@ -27,21 +27,22 @@ from .stimulus import Stimulus
 
 __all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
-MOST_NEURONS, MOST_TRACES = 10_000, 8  # in a population whose spikes, whose membranes are kept
-MOST_SPIKES = 2_000_000  # number of spikes of a population that are kept
+MOST_NEURONS, MOST_TRACES = 10_000, 8  # maximum neurons of a population whose spikes, membranes are kept
+MOST_SPIKES = 2_000_000  # maximum number of spikes of a population that are kept
 
 
 class PopulationProbe:
-    """Records the activity of one population of a bound Program; called before and after its neurons run. Arrays have
-    one element for each neuron.
+    """Records the activity of one population of a bound Program, before and after its neurons run.
+
+    Arrays have one element for each neuron.
 
     spikes, fired : (n,) int64, number of spikes, and of steps with a spike
     highest : (n,) float32, largest membrane after a step
-    drive_low, drive_high : (n,) float32, smallest and largest finite current (synaptic included) before a step
+    drive_low, drive_high : (n,) float32, smallest and largest finite current (including synaptic) before a step
     bias : (n,) float32
     bad_steps : number of steps in which a current or membrane was not finite, or so large that the engine resets it
     kept : (k,) the neurons whose spikes or membranes are kept: all of a small population, some of a large one
-    trace : for graded populations: (steps, k) float32 membranes of these
+    trace : for graded populations: (steps, k) float32 membranes of these neurons
     """
 
     def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
@@ -64,7 +65,7 @@ class PopulationProbe:
         self._step, self.bad_steps, self._bad = 0, 0, False
 
     def before(self) -> None:
-        """Call before the population's neurons run."""
+        """Record the currents; call it before the population's neurons run."""
         drive = self._currents[0] if len(self._currents) == 1 else self._currents[0] + self._currents[1]
         self._bad = not np.abs(drive).max() < HUGE  # NaN compares False
         if self._bad:
@@ -73,7 +74,7 @@ class PopulationProbe:
         np.maximum(self.drive_high, drive, out=self.drive_high)
 
     def after(self) -> None:
-        """Call after the population's neurons have run."""
+        """Record membranes and spikes; call it after the population's neurons have run."""
         if not np.abs(self._v).max() < HUGE:
             self._bad = True
         else:
@@ -92,17 +93,17 @@ class PopulationProbe:
 
     @cached_property
     def spike_step(self) -> np.ndarray:
-        """(s,) int64, the steps of the kept spikes, repeated for each spike of a neuron in a step."""
+        """Steps of the kept spikes, repeated for each spike of a neuron in a step: (s,) int64."""
         return np.repeat(np.arange(len(self._spikes)), [len(one) for one in self._spikes])
 
     @cached_property
     def spike_neuron(self) -> np.ndarray:
-        """(s,) int64, the neurons of the kept spikes."""
+        """Neurons of the kept spikes: (s,) int64."""
         return np.concatenate([np.zeros(0, np.int64), *self._spikes])
 
     @property
     def lost_spikes(self) -> int:
-        """Number of spikes of ``kept`` for which there was no room left."""
+        """Number of spikes of the neurons ``kept`` for which there was no room left."""
         return int(self.spikes[self.kept].sum()) - len(self.spike_step) if self._spikes else 0
 
 
@@ -132,8 +133,7 @@ class Activity:
 
 
 class Probed(Controller):
-    """A controller whose `step` is one tick (``repeat`` is ignored), with a probe at each population in each network
-    step.
+    """A controller with a probe at each population in each network step. Its `step` is one tick; ``repeat`` is ignored.
 
     keep_steps : number of network steps for which spikes, and membranes of graded populations, are kept
     """
@@ -149,8 +149,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """The row of a step that runs a population's neurons: the first with its label that has its spikes or
-        membranes."""
+        """Return the row of a step that runs the neurons of population ``name``, and has its spikes or membranes."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
@@ -172,14 +171,14 @@ class Probed(Controller):
 
 
 def sample(n: int, most: int) -> np.ndarray:
-    """At most ``most`` of n indices, evenly spaced, including the first and the last."""
+    """Return at most ``most`` of n indices, evenly spaced, including the first and the last."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
     """Run a stimulus with probes, starting with a reset.
 
-    keep : keep spikes, and the membranes of graded populations, too
+    keep : whether to keep spikes, and the membranes of graded populations, too
     """
     steps = stimulus.ticks * program.steps
     probed = Probed(program, steps if keep else 0)

@@ -1,4 +1,4 @@
-"""Where the time of a tick is spent: the clock is read after each operation of a bound table."""
+"""Measure how long each operation of a tick takes: the clock is read after each operation of a bound table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..realtime.clock import now_monotonic
 
 __all__ = ["Profiled"]
 
-MOST_TICKS = 20_000  # ticks that are timed operation by operation
+MOST_TICKS = 20_000  # maximum number of ticks that are timed operation by operation
 USUAL = 0.99  # share of the ticks that is counted
 
 
@@ -32,7 +32,7 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run `tick`, and add the nanoseconds of each operation to int64 at ``spent_at``."""
+    """Run `tick`, and add the nanoseconds of each operation to the int64 words at ``spent_at``."""
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
     before, within, after = header[BEFORE], header[IN_STEP], header[AFTER]
@@ -62,11 +62,12 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Time of each operation in a tick [us] and its share, the longest first; without the slowest hundredth of the
-        ticks, which other processes disturbed.
+        """Return the time of each operation in a tick [us] and its share, the longest first.
 
-        tick_us : median time of a whole tick [us]. Reading the clock takes as long as a small operation: the excess of
-            the median measured here is subtracted from the operations
+        The slowest hundredth of the ticks is left out, because other processes disturbed them.
+
+        tick_us : median time of a whole tick [us]. Reading the clock takes as long as a small operation, so the excess
+            of the median measured here is subtracted from the operations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)

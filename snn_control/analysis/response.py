@@ -1,8 +1,8 @@
-"""Response of single neurons and encoders, measured with the engine itself: f-I curves, tuning curves, pooled events.
+"""Measure the response of single neurons and encoders with the engine: f-I curves, tuning curves, pooled events.
 
-A rate is measured with a constant current: from the intervals between spikes in the second half of the run, when the
-neuron has settled (for a stochastic neuron, from their number). It is the behaviour of the neuron at this dt, so
-effects of the step, of a refractory period and of a reset by subtraction are included.
+A rate is measured with a constant current, from the intervals between spikes in the second half of the run, when the
+neuron has settled (for a stochastic neuron, from the number of spikes). It is the behaviour of the neuron at this dt,
+so effects of the step, of a refractory period and of a reset by subtraction are included.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ __all__ = [
     "Curve", "TuningCurve", "closed_form", "f_i_curve", "firing_rates", "parameters_of", "pooled", "rheobase", "tuning",
 ]  # fmt: skip
 
-SECONDS, SLOWEST = 2.0, 40.0  # duration of a current: in s, and in units of the longest time constant of the model
-MIN_STEPS, MAX_STEPS = 400, 40_000  # limits of that, in steps
-CHUNK = 500_000  # spikes for which a ring must have room
-POINTS = 121  # of a curve
+SECONDS, SLOWEST = 2.0, 40.0  # least duration of a current: in s, and in units of the model's longest time constant
+MIN_STEPS, MAX_STEPS = 400, 40_000  # limits of this duration, in steps
+CHUNK = 500_000  # number of spikes for which a ring must have room
+POINTS = 121  # number of points of a curve
 SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents among which a rheobase is searched
 
 
@@ -56,10 +56,10 @@ class TuningCurve:
 
     x : (k,) values, in the input's unit
     response : (k, neurons), rates [Hz] if the neurons spike, otherwise the graded drive
-    neurons : (neurons,) indices of the encoder's neurons that respond: those whose drive changes by at least a tenth of
-        the largest change
-    of : total number of neurons that respond, of which some may be left out
-    held : (size,) values of the other dimensions; that of this one has no meaning
+    neurons : (neurons,) indices of the encoder's neurons that respond: their drive changes by at least a tenth of the
+        largest change
+    of : total number of neurons that respond; some of them may be left out
+    held : (size,) values of the other dimensions; the value of this dimension has no meaning
     """
 
     dimension: int
@@ -71,19 +71,19 @@ class TuningCurve:
 
 
 def measurement_steps(model: NeuronModel, dt: float) -> int:
-    """Number of steps for which a current is held."""
+    """Return the number of steps for which a current is held."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
     return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), MIN_STEPS, MAX_STEPS))
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
-    """The model with the parameters of the neurons ``index``, for parameters that are given for each neuron."""
+    """Return the model with the parameters of the neurons ``index``, for parameters that are given for each neuron."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
-    """(n,) Hz: rate of a neuron at each of n constant currents.
+    """Return the rate of a neuron at each of n constant currents, (n,) Hz.
 
     model : its parameters are numbers, or (n,)
     """
@@ -101,7 +101,7 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
         bound.tick()
         step, neuron, times = ring.read(max(tick * chunk, half), (tick + 1) * chunk)
         np.add.at(count, neuron, times)
-        last[neuron] = step  # of several steps the latest is kept, because it comes last
+        last[neuron] = step  # the latest of several steps is kept, because it comes last
         new = np.flatnonzero(first[neuron] < 0)[::-1]
         first[neuron[new]], at_first[neuron[new]] = step[new], times[new]
     window = (ticks * chunk - half) * dt
@@ -112,10 +112,11 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 
 
 def rheobase(model: NeuronModel, dt: float) -> float:
-    """Smallest constant current with sustained firing, to a millionth; NaN if there is none, or if it always fires.
+    """Return the smallest constant current with sustained firing, to a millionth; NaN if there is none.
 
-    The search starts at 0: upwards, or downwards if the neuron fires without a current. Without a leak, and for a
-    stochastic neuron, any current suffices after a long enough time: 0.
+    The search starts at 0: upwards, or downwards if the neuron fires without a current. The result is also NaN if the
+    neuron fires at any current. Without a leak, and for a stochastic neuron, any current suffices after a long enough
+    time: 0.
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
@@ -135,7 +136,9 @@ def rheobase(model: NeuronModel, dt: float) -> float:
 
 
 def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
-    """Rate of a neuron from below its rheobase to four times that; without a leak, up to a fifth of its highest rate.
+    """Return the rate of a neuron from below its rheobase to four times its rheobase.
+
+    Without a leak, the curve goes up to a fifth of the highest rate.
 
     model : its parameters must be numbers; see `parameters_of`
     up_to : a current that the curve must include
@@ -154,10 +157,10 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 
 
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
-    """(k,) Hz: rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, None for other models.
+    """Return the rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, (k,) Hz; None for other models.
 
-    For LIF see `snn_control.nef.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a
-    reset by subtraction v_reset is 0.
+    For LIF see `snn_control.nef.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a reset
+    by subtraction v_reset is 0.
     """
     if type(model) in (LIF, CubaLIF):
         return rates(model, current)  # type: ignore[arg-type]
@@ -171,7 +174,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
 
 
 def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
-    """A controller with only this input and its encoder."""
+    """Return a controller with only this input and its encoder."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
     if getattr(spec.encoder, "neuron", None) is not None:
@@ -180,10 +183,10 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
 
 
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
-    """Tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
+    """Return tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
 
-    The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: between
-    centres, or where there is no field, no neuron would respond.
+    The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: no neuron
+    would respond between centres, or where there is no field.
     """
     if spec.encoder is None:
         return []
@@ -214,8 +217,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """(channels, rows, columns) float32: output of an events encoder for one tick with events at (x, y) of polarity
-    p."""
+    """Return the output of an events encoder for one tick with these events, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

@@ -1,5 +1,4 @@
-"""The time of a tick, the delay with which the loop wakes, and the resulting largest rate of a controller on this
-computer.
+"""Measure the time of a tick, the delay with which the loop wakes, and a controller's largest rate on this computer.
 
 Ticks are timed individually while a stimulus is repeated, each time after a reset.
 """
@@ -23,7 +22,7 @@ from .stimulus import Stimulus
 
 __all__ = ["call_times", "largest_rate", "loop_times", "step_times", "wake_up"]
 
-SECONDS = 1.0  # s for which ticks of one kind are timed, at least one stimulus
+SECONDS = 1.0  # s for which ticks of one kind are timed, for at least one pass of the stimulus
 ENOUGH = 20_000  # ticks after which timing stops
 LATE = 1e-3  # share of the ticks that may take longer than the period
 HOPELESS = 0.02  # share of late ticks above which a rate is not tried again
@@ -35,7 +34,7 @@ Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
 
 def summary(times_ns: Iterable[float]) -> Summary:
-    """Microseconds of times in nanoseconds."""
+    """Return statistics of times in nanoseconds, in microseconds."""
     ns = np.asarray(times_ns, np.float64)
     p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
     found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}
@@ -43,7 +42,7 @@ def summary(times_ns: Iterable[float]) -> Summary:
 
 
 def passes(stimulus: Stimulus) -> Iterator[None]:
-    """Passes through a stimulus, until enough ticks are timed."""
+    """Yield for each pass through a stimulus, until enough ticks are timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         yield
@@ -51,7 +50,7 @@ def passes(stimulus: Stimulus) -> Iterator[None]:
 
 
 class _TimedTicks(Controller):
-    """Times `Bound.tick`, called from Python."""
+    """A controller that times `Bound.tick`, called from Python."""
 
     def __init__(self, program: Program) -> None:
         self.times: list[int] = []
@@ -65,14 +64,14 @@ class _TimedTicks(Controller):
 
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Time of a tick called from Python, without writing its inputs [us]."""
+    """Measure the time of a tick called from Python, without writing its inputs [us]."""
     one = _TimedTicks(program)
     step_times(one, stimulus)
     return summary(one.times)
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Time of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
+    """Measure the time of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
     times: list[int] = []
     clock = time.perf_counter_ns
     for _ in passes(stimulus):
@@ -85,7 +84,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Time of a tick in the compiled loop, without the ports [us]."""
+    """Measure the time of a tick in the compiled loop, without the ports [us]."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
@@ -99,8 +98,10 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
-    """Delay with which the loop wakes at the controller's rate [us]; ``hog``: beside a thread that never releases
-    Python."""
+    """Measure the delay with which the loop wakes at the controller's rate [us].
+
+    hog : run beside a thread that never releases Python
+    """
     quit_hog = threading.Event()
 
     def waste() -> None:
@@ -120,7 +121,7 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
 
 
 def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
-    """The largest rate [Hz] at which at most one tick in a thousand is not finished when the next is due.
+    """Find the largest rate [Hz] at which at most one tick in a thousand is not finished when the next is due.
 
     Each try runs a loop for ``seconds``, first with ``period_us``, then with increasing periods. Other processes can
     only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
@@ -129,8 +130,10 @@ def largest_rate(controller: Controller, period_us: float, seconds: float) -> di
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """The first result of ``at_rate(period [ns])`` with a period that was kept, starting with ``period_us``;
-    otherwise the last result."""
+    """Return the first result of ``at_rate(period [ns])`` whose period was kept, starting with ``period_us``.
+
+    If no period was kept, return the last result.
+    """
     found: dict[str, Any] = {}
     while not found or period_us <= LONGEST_US:
         for _ in range(CHANCES):
@@ -144,14 +147,14 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
-    """Whether a loop keeps a period [ns], with its statistics."""
+    """Return whether a loop keeps a period [ns], with its statistics."""
     stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}
 
 
 def _run_loop(controller: Controller, period: int, seconds: float) -> tuple[dict[str, Any], Rights]:
-    """Statistics of a loop that ran with a period [ns], and the rights that it had."""
+    """Run a loop with a period [ns]; returns its statistics, and the rights that it had."""
     loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
     rights = loop.start()
     time.sleep(seconds)

@@ -3,10 +3,10 @@
 The default stimulus covers every input, and depends only on the seed and the duration T:
 
 - a value input: for each number a sinusoid over its whole range, 1 to 2 periods in T, with random frequency and phase
-- a value input with ``stop_when``: what does not stop the commands
-- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other); its
-  edge gives ON events in front and OFF events behind it, and random single events of both polarities occur
-  everywhere. Each pixel has about two events a second, but a tick at most half of the input's capacity.
+- a value input with ``stop_when``: numbers that do not stop the commands
+- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other). Its
+  edge gives ON events in front and OFF events behind it; random single events of both polarities occur everywhere.
+  Each pixel has about two events a second, but a tick has at most half of the input's capacity.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ class Stimulus:
     """The inputs of a controller, tick by tick.
 
     text : a description, for titles
-    period : of a tick [s]
+    period : period of a tick [s]
     log : the inputs of every tick
-    synthetic : it was neither measured nor simulated, so a controller's reaction to it proves little
+    synthetic : the stimulus was neither measured nor simulated, so a controller's reaction to it proves little
     """
 
     text: str
@@ -72,8 +72,11 @@ class Stimulus:
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """(size,) low and high of an input's values: its range, otherwise what its encoder covers, otherwise what is
-    plausible, otherwise -1 to 1; if only one side is known, the other is 2 away."""
+    """Return low and high of an input's values, (size,) each.
+
+    They are its range, otherwise the range that its encoder covers, otherwise its plausible range, otherwise -1 to 1.
+    If only one side is known, the other is 2 away.
+    """
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     e: Any = spec.encoder
     covers = getattr(e, "low", None) is not None and getattr(e, "high", None) is not None
@@ -86,7 +89,7 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 
 def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
-    """The default stimulus of this module's docstring, at least one tick long."""
+    """Return the default stimulus of this module's docstring, at least one tick long."""
     rng = np.random.default_rng(seed)
     ticks = max(1, round(seconds / spec.period))
     if ticks > MOST_TICKS:
@@ -110,7 +113,7 @@ def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.nda
 
 
 def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Times [ns], positions and polarities: ON where the disc's edge moves outwards."""
+    """Return times [ns], positions and polarities: ON where the disc's edge moves outwards."""
     (width, height), seconds = spec.size, ticks * period
     n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
     t = np.sort(rng.uniform(0, seconds, n))
@@ -131,15 +134,15 @@ def closed_loop(
     env: Any, controller: Controller, title: str, ticks: int, seed: int = 0, *,
     most_episodes: float = np.inf, before_step: Callable[[], object] = lambda: None,
 ) -> Stimulus:  # fmt: skip
-    """The inputs of a controller that acts in an environment, about ``ticks`` ticks long.
+    """Return the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
 
-    An episode that ends is followed by the next, with the next seed; the controller is not reset. Replayed to a
-    controller that was just reset, the stimulus gives the same commands again.
+    When an episode ends, the next begins with the next seed; the controller is not reset. If the stimulus is replayed
+    to a controller that was just reset, it gives the same commands again.
 
     env : a ``gymnasium.Env`` that fits the controller; it is not closed
-    title : of the environment
-    seed : of the first episode
-    most_episodes : ends it as well
+    title : title of the environment
+    seed : seed of the first episode
+    most_episodes : maximum number of episodes
     """
     controller.reset()
     most = max((one.capacity for one in controller.inputs.values()), default=0)

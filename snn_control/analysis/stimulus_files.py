@@ -21,18 +21,20 @@ from .stimulus import Stimulus
 
 __all__ = ["load_stimulus"]
 
-MOST_EVENTS = 30_000_000  # of a recording, held in memory
+MOST_EVENTS = 30_000_000  # maximum number of events of a recording, held in memory
 
 
 def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
-    """A stimulus from an .npz file with an array for each input, which has the name of the input.
+    """Load a stimulus from a file: arrays of the inputs, an input log, or a recording of an event camera.
+
+    An .npz file has an array for each input, with the name of the input:
 
     values : (ticks, size) numbers, one row for each tick
     events : (n, 4) rows of t, x, y, p; t starts at 0, in seconds, or in nanoseconds if the array has an integer type
 
-    or the `InputLog` of a controller with the same inputs and period, or any recording of an event camera that
-    `open_recording` reads, for a controller with one events input: divided into ticks as by ``snn_control events
-    replay``, without events out of the controller's frame; the other inputs are 0.
+    An `InputLog` must be of a controller with the same inputs and period. A recording is any that `open_recording`
+    reads, for a controller with one events input. It is divided into ticks as by ``snn_control events replay``, without
+    events outside the controller's frame; the other inputs are 0.
 
     seconds : length of the part to use; None: all
 
@@ -62,7 +64,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
             events[one.name] = _columns(where, array)
     lengths = {name: len(rows) for name, rows in values.items()}
     if len(set(lengths.values())) > 1:
-        raise DescriptionError(str(path), lengths, "every value input must have as many rows (one for each tick)")
+        raise DescriptionError(str(path), lengths, "every value input must have equally many rows, one for each tick")
     last = max((float(columns[0][-1]) * 1e-9 for columns in events.values() if len(columns[0])), default=0.0)
     whole = min(lengths.values()) if lengths else int(last / spec.period) + 1
     ticks = _ticks(path, spec.period, whole, seconds, fixed=bool(lengths))
@@ -71,13 +73,13 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
 
 
 def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
-    """Number of ticks to use from a file that lasts ``whole`` ticks; ``fixed``: not more than these."""
+    """Return the number of ticks to use from a file that lasts ``whole`` ticks; ``fixed``: not more than these."""
     ticks = whole if seconds is None else max(1, round(seconds / period))
     if fixed and not 1 <= ticks <= whole:
         raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
     if ticks > MOST_TICKS:
         rule = f"lasts {ticks * period:,.6g} s, more than {MOST_TICKS:,} ticks of {period:g} s"
-        raise DescriptionError("--input", str(path), rule, "let t begin at 0, or give --seconds")
+        raise DescriptionError("--input", str(path), rule, "start t at 0, or give --seconds")
     return ticks
 
 
@@ -93,7 +95,7 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _array_names(path: str | os.PathLike) -> set[str] | None:
-    """Names of the arrays in an .npz file; None for any other file or folder, which must be a recording."""
+    """Return the names of the arrays in an .npz file; None for any other file or folder, which must be a recording."""
     with _reading(path):
         is_archive = False
         if not os.path.isdir(path):
@@ -129,14 +131,14 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
     for one in spec.inputs:
         kept = log.inputs.get(one.name)
         if kept is None or ("values" in kept) != isinstance(one, ValueInput):
-            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of the other kind")
+            raise DescriptionError(f"{path}#{one.name}", NO_VALUE, "is missing, or of another kind")
         if isinstance(one, ValueInput):
             _rows(f"{path}#{one.name}", kept["values"], one.size)
     return Stimulus(f"record of {os.path.basename(path)}", spec.period, log.up_to(ticks))
 
 
 def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    """The recording of an event camera; the stimulus' text states how many events were out of the frame."""
+    """Return the recording of an event camera; its text states how many events were outside the frame."""
     cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"

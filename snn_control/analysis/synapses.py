@@ -17,14 +17,14 @@ from ..network.convolution import Convolution
 
 __all__ = ["Synapses", "all_synapses", "decoder_rows", "sizes_of", "synapse_arrays", "with_learned"]
 
-MAX_SYNAPSES = 4_000_000  # synapses of a controller that are examined individually
+MAX_SYNAPSES = 4_000_000  # maximum number of synapses of a controller that are examined individually
 
 
 @dataclass(frozen=True)
 class Synapses:
     """The synapses of one projection, without those whose weight is always 0.
 
-    pre, post : (k,) int64, neurons
+    pre, post : (k,) int64, source and target neuron
     weight : (k,) float64
     delay : (k,) float64 [s]
     """
@@ -37,7 +37,7 @@ class Synapses:
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """Name -> number of signals: of populations, inputs whose encoder spikes, and graded inputs."""
+    """Return name -> number of signals: of populations, inputs whose encoder spikes, and graded inputs."""
     found = {p.name: p.size for p in program.facts.populations}
     for one in program.facts.inputs:
         for kind in ("drive", "pooled", "held"):
@@ -48,7 +48,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """The synapses of all projections, in order; None if there are too many to examine in about a second."""
+    """Return the synapses of all projections, in order; None if there are too many to examine in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MAX_SYNAPSES:
         return None
     sizes, found = sizes_of(program), []
@@ -60,7 +60,7 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Source, target, weight and delay [s], each (k,), of every synapse of a projection.
+    """Return source, target, weight and delay [s], each (k,), of every synapse of a projection.
 
     Synapses with weight 0 are included, except for convolutions; int8 weights are given after rounding.
     """
@@ -79,7 +79,7 @@ def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
 
 
 def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
-    """(n, m) float64: weights, directions or values of a decoder, of each of n neurons for each of m numbers."""
+    """Return weights, directions or values of a decoder, of each of n neurons for each of m numbers: (n, m) float64."""
     values = getattr(term, "directions", getattr(term, "weights", None))
     if values is None:  # a first spike gives the index of its neuron, or one number for each neuron
         values = np.arange(n) if m == 1 else np.eye(n, m)
@@ -88,9 +88,9 @@ def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
 
 
 def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:
-    """The description with the learned weights from a file of `Controller.save_state` in place of the initial weights.
+    """Return the description with learned weights from a file of `Controller.save_state` instead of initial weights.
 
-    Raises ProgramError if the file is not one, or of another controller.
+    Raises ProgramError if the file is not such a file, or is of another controller.
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)

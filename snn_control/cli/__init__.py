@@ -1,4 +1,4 @@
-"""The command line: ``snn_control COMMAND``. One file for each command, which imports what it needs when it runs."""
+"""The command line: ``snn_control COMMAND``. Each command has a file, which imports what it needs when it runs."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ COMMANDS = (
 EPILOG = """\
 first steps:
   snn_control new my_robot.yaml        a commented controller file to start from
-  snn_control check my_robot.yaml      what it is, what it costs, which neurons are dead
-  snn_control plot my_robot.yaml       pictures of its neurons, encoders, weights and activity
+  snn_control check my_robot.yaml      its size, its cost, its dead neurons and other problems
+  snn_control plot my_robot.yaml       figures of its neurons, encoders, weights and activity
   snn_control run --env CartPole-v1 cartpole
   snn_control worlds                   the simulated robots that ship, each with a controller
   snn_control demo                     a robot, a camera and a controller over ROS 2, with a report
-  snn_control events info FILE         what is in a recording of an event camera
+  snn_control events info FILE         the contents of an event camera's recording
 
 FILE is a controller file (.yaml), or the name of one that ships with the package.
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse with one-line errors; subcommands use this class too, and name their own help."""
+    """argparse's parser with errors in one line. Subcommands use this class too, and errors name their own --help."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         found, unknown = super().parse_known_args(args, namespace)
@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser() -> Parser:
-    """The parser of all commands."""
+    """Make the parser of all commands."""
     made = Parser(
         prog="snn_control",
         description="Spiking neural networks that control robots: one compiled controller for Gymnasium and ROS 2.",
@@ -66,15 +66,15 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Entry point. Exit codes: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2 bad input,
-    or something that is not installed; 130 interrupted."""
+    """Run a command; returns the exit code: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2
+    bad input, or something is not installed; 130 interrupted."""
     try:
-        options = parser().parse_args(arguments)  # slow enough to be interrupted
+        options = parser().parse_args(arguments)  # inside the try, because the user may interrupt it
         return options.execute(options)
     except SnnControlError as error:
         print(f"snn_control: {error}", file=sys.stderr)
         return 1 if isinstance(error, RuntimeFault) else 2
-    except OSError as error:  # a file or folder that cannot be written, or an invalid name
+    except OSError as error:  # a file or folder cannot be written, or has an invalid name
         if isinstance(error, BrokenPipeError):  # the reader of the output has closed it, as `head` does
             sys.stderr.close()
             return 0

@@ -1,4 +1,4 @@
-"""``snn_control bench``: what a controller costs, and how fast it could run on this computer."""
+"""``snn_control bench``: measure what a controller costs, and how fast it could run on this computer."""
 
 from __future__ import annotations
 
@@ -20,34 +20,33 @@ from .common import add_command, add_shared, number, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
-what is measured (docs/howto/measuring.md says it exactly):
-  time       of each tick of the stimulus: in the compiled loop, called from Python, and as Controller.step with a
-             dictionary; and which operations it goes to
-  workload   NeuroBench's metrics of the stimulus: memory, sparsity, synaptic operations. "dense" is what a machine
-             does that skips nothing; an accumulate adds a weight for a spike, a multiply-accumulate a weight times a
-             number, both only where spike or number and weight are not 0
-  energy     an estimate from these counts with published figures of 45 nm circuits. It is not measured, says nothing of
-             this computer, and leaves out memory, which costs most in many machines
+what is measured (details: docs/howto/measuring.md):
+  time       time of each tick of the stimulus: in the compiled loop, called from Python, and as Controller.step with a
+             dictionary; and the share of each operation
+  workload   NeuroBench's metrics for the stimulus: memory, sparsity, synaptic operations. "dense" counts the operations
+             of a machine that skips nothing. An accumulate adds a weight for a spike, a multiply-accumulate adds a
+             weight times a number; both are counted only if neither factor is 0
+  energy     an estimate from these counts with published figures of 45 nm circuits. It is not measured, does not apply
+             to this computer, and omits memory, which costs most in many machines
   wake-up    how late the real-time loop wakes, idle and beside a Python thread that holds the interpreter lock
-  speed      the largest rate at which 999 of 1,000 ticks are done when the next is due, tried out; network time over
-             computing time; and controllers that one core could run in parallel
+  speed      the largest rate tried at which 999 of 1,000 ticks finish before the next is due; network time divided by
+             computing time; and the number of controllers that one core could run in parallel
 
 {STIMULUS}
-Times move with what else the machine does: compare them within one run. Counts do not: they are the same on every
-machine.
+Times depend on the load of the machine, so compare them within one run. Counts are the same on every machine.
 
 examples:
   snn_control bench cartpole
   snn_control bench my_robot.yaml --input recorded.npz --json > before.json
 """
 PHASES = 8
-BUSY = 0.2  # below this share of the rate that the 99th percentiles allow, other processes have disturbed it
+BUSY = 0.2  # if the largest rate is below this share of what the percentiles allow, other processes disturbed it
 MOST_OPERATIONS = 10  # rows of the table of operations
 
 
 def add_to(commands: Any) -> None:
     parser = add_command(
-        commands, "bench", run, "what a controller costs: time, memory, operations, energy by estimate", MORE
+        commands, "bench", run, "measure a controller's cost: time, memory, operations, estimated energy", MORE
     )
     text = f"controller file, or the name of a shipped one (default {DEFAULT_CONTROLLER})"
     add_shared(parser, "file", nargs="?", default=DEFAULT_CONTROLLER, help=text)
@@ -58,7 +57,7 @@ def add_to(commands: Any) -> None:
 
 
 def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
-    """All figures as plain data; ``phase(text)`` is called before each part."""
+    """Measure all figures and return them as plain data. ``phase(text)`` is called before each part."""
     phase("compiling")
     start = time.perf_counter()
     spec = load_spec(controller_path(options.file, "FILE"))
@@ -91,7 +90,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
 
 
 def counts(controller: Controller) -> dict[str, Any]:
-    """Workload and energy of what a controller did."""
+    """Return the workload and the estimated energy of a controller that has run."""
     found, ticks = workload(controller.bound), controller.counters()["ticks"]
     steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)
@@ -111,7 +110,7 @@ def counts(controller: Controller) -> dict[str, Any]:
 
 
 def limits(controller: Controller, tick: dict[str, float], seconds: float, phase: Any) -> dict[str, Any]:
-    """Wake-up, and how fast the controller could run."""
+    """Measure the wake-up latency, and how fast the controller could run."""
     wakes = {}
     for name, hog in (("idle", False), ("busy interpreter", True)):
         phase(f"wake-up, {name}")
@@ -131,7 +130,7 @@ def limits(controller: Controller, tick: dict[str, float], seconds: float, phase
 
 
 def advice(result: dict[str, Any]) -> list[str]:
-    """Advice that follows from the figures."""
+    """Derive advice from the figures."""
     period, tick = result["period_us"], result["time_us"]["loop"]
     found = [f"missing: {Finding(**one)}" for one in result["wake_up"]["idle"]["missing"]]
     if tick["p99"] > 0.5 * period:
@@ -161,7 +160,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def show(result: dict[str, Any]) -> None:
-    """Print the result as tables."""
+    """Print the figures as tables and lines."""
     seen = result["stimulus"]
     print(f"ready to tick after {result['start_s']:.2f} s, {counted(result['compiled'], 'function')} compiled; "
           f"{counted(seen['ticks'], 'tick')} of {result['period_us']:g} us, {seen['shows']}")  # fmt: skip
@@ -171,8 +170,8 @@ def show(result: dict[str, Any]) -> None:
     table("time of a tick, us", ["tick", *keys], rows)
     shown = [o for o in result["operations"][:MOST_OPERATIONS] if o["share"] >= 0.005]
     rows = [[o["label"], o["kernel"], o["us"], f"{o['share']:.0%}"] for o in shown]
-    title = f"where it goes: {len(shown)} of {len(result['operations'])} operations"
-    table(title, ["of", "kernel", "us a tick", "share"], rows)
+    title = f"time of each operation: {len(shown)} of {len(result['operations'])}"
+    table(title, ["operation", "kernel", "us a tick", "share"], rows)
     names = {"dense": "dense", "accumulates": "accumulates (AC)", "multiply_accumulates": "multiply-accumulates (MAC)"}
     rows = [[names[k], n["a_tick"], n["a_second"]] for k, n in result["synaptic_operations"].items()]
     table("synaptic operations", ["kind", "a tick", "a second"], rows)
@@ -184,7 +183,7 @@ def show(result: dict[str, Any]) -> None:
     late = f"{rate['late_share']:.2%} of the ticks late"
     print(f"largest rate: {rate['hz']:,.0f} Hz, {late}" + ("" if rate["kept"] else ": not even that is kept"))
     if rate["hz"] < BUSY * fast["undisturbed_hz"]:
-        print(f"  the machine was too busy to tell more: the 99th percentiles of tick and wake-up would "
+        print(f"  the machine was too busy to measure it: the 99th percentiles of tick and wake-up would "
               f"allow {fast['undisturbed_hz']:,.0f} Hz")  # fmt: skip
     print(f"{fast['times_real_time']:,.0f} times real time; {fast['controllers_a_core']:,} such controllers a core")
     for line in result["advice"]:

@@ -1,4 +1,4 @@
-"""``snn_control check``: validate a controller file, bind it, and report its size and cost."""
+"""``snn_control check``: validate a controller file, run it, and report its problems, size and cost."""
 
 from __future__ import annotations
 
@@ -23,26 +23,26 @@ from ..resources import controller_path
 from .common import add_command, add_shared, print_json, table
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
-# orders of magnitude (docs/explanation/performance.md) of calling an operation, a neuron's update, a synaptic event
+# orders of magnitude (docs/explanation/performance.md): call of an operation, update of a neuron, synaptic event
 CALL_NS, NEURON_NS, SYNAPSE_NS, ASSUMED_HZ = 4.0, 0.4, 0.6, 20.0
-FIELD_NS = 10.0  # a Gaussian field of an encoder, once a tick
-#: a learning rule's cost for each synapse in each step (docs/explanation/plasticity.md)
+FIELD_NS = 10.0  # cost of a Gaussian field of an encoder, once a tick
+#: cost of a learning rule for each synapse in each step (docs/explanation/plasticity.md)
 LEARNING_NS = {"STDP": 0.04, "RewardSTDP": 0.25, "PES": 0.13, "EProp": 0.4}
 MOST_OUTPUTS = 24  # rows of the table of outputs
 
 MORE = f"""\
-Exit code 2 and one line that names path, value, rule and fix if the file is wrong. Otherwise 0, or with --strict 1 if
-there are warnings. --json prints all figures, those of the warnings too.
+If the file is wrong, the exit code is 2, and one line names path, value, rule and fix. Otherwise it is 0, or with
+--strict 1 if there are warnings. --json prints all figures, including those of the warnings.
 
 warnings that need no stimulus:
-  neurons that can never fire, or always do, by a bound from ranges and weights; neurons that are identical or
-  always fire together; commands that can only be of one sign, or constant; numbers that are not finite; samples that
-  were rejected; inputs that nothing reads or that have no topic; times that look like ms; message types that are not
-  installed, weaknesses of the ros section
+  neurons that never or always fire, by a bound from ranges and weights; neurons that are identical or always fire
+  together; commands that are constant or have only one sign; numbers that are not finite; rejected samples; inputs
+  that nothing reads or that have no topic; times that look like ms; message types that are not installed, weaknesses
+  of the ros section
 further warnings with --env or --input:
   saturated neurons; commands that swing fast, or are at a limit or a slew limit most of the time; inputs that are
-  beyond their range most of the time; a controller that does nothing. A neuron whose input was too small is not
-  reported as a problem: the tables count it as silent
+  beyond their range most of the time; a controller that does nothing. A neuron whose input was too small is no
+  problem: the tables count it as silent
 
 {STIMULUS}
 examples:
@@ -54,7 +54,7 @@ examples:
 
 
 def add_to(commands: Any) -> None:
-    summary = "validate a controller file, run it and say what is wrong with it, what it is and what it costs"
+    summary = "validate a controller file, run it, and report its problems, size and cost"
     parser = add_command(commands, "check", run, summary, MORE)
     add_shared(parser, "file")
     add_stimulus(parser)
@@ -63,7 +63,7 @@ def add_to(commands: Any) -> None:
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
-    """Estimated microseconds of a tick, from counts alone, if every neuron fires at 20 Hz."""
+    """Estimate the time of a tick [us] from counts alone, if every neuron fires at 20 Hz."""
     facts, spiking = program.facts, set(program.facts.spiking)
     neurons = sum(p.size for p in facts.populations)
     delivered = sum(p.synapses * (ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0) for p in facts.projections)
@@ -78,7 +78,8 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
-    """What was checked of the ``ros`` section, and warnings; raises DescriptionError for what any node would refuse."""
+    """Check the ``ros`` section. Returns how far it could be checked, and warnings. Raises DescriptionError for
+    anything that any node would refuse."""
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
     if importlib.util.find_spec("rclpy") is None:
@@ -100,7 +101,7 @@ def check_training(spec: ControllerSpec) -> None:
 
 
 def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Facts about a controller file, after binding it and running a stimulus."""
+    """Build a controller file, run a stimulus, and return the facts about it as plain data."""
     spec = load_spec(path)
     check_training(spec)
     ros, missing = check_ros(spec)
@@ -132,7 +133,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _limits_of(one: Output) -> dict[str, Any]:
-    """The limits of an output, as they hold; those that are infinite are left out."""
+    """Return the limits of an output that are finite: name -> a number, or a list for several numbers."""
     sides = {key: side for key, side in zip(("low", "high"), one.limits, strict=True) if np.isfinite(side).any()}
     sides |= {key: getattr(one, key) for key in MOTION_LIMITS if one.given(key).any()}
     found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
@@ -140,7 +141,7 @@ def _limits_of(one: Output) -> dict[str, Any]:
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
-    """Warnings from the file and from a run, without those of the run about populations that have no connection."""
+    """Merge the warnings of the file and of the run. A population without a connection is only in the file's."""
     alone = {one.path for one in weak if one.path.startswith("network.populations.")}
     return weak + [one for one in seen if one.path not in alone]
 
@@ -184,7 +185,7 @@ def show(d: dict[str, Any], file: str) -> None:
         print(f"tunable: {path} = {one['now']:g} in {one['range']}")
     memory = d["memory"]
     used, places = sum(p["used"] for p in d["projections"]), d["synapses"]
-    zeros = f" (of {counted(places, 'place')}: weights of 0 are no synapses)" if used < places else ""
+    zeros = f" (in {counted(places, 'place')}: a weight of 0 is no synapse)" if used < places else ""
     neurons, operations = counted(d["neurons"], "neuron"), counted(d["operations"], "operation")
     print(f"{neurons}, {counted(used, 'synapse')}{zeros}, {operations}")
     print(f"tick: {d['period'] * 1e3:g} ms = {d['steps_a_tick']} x {d['dt'] * 1e3:g} ms")
@@ -198,9 +199,9 @@ def show(d: dict[str, Any], file: str) -> None:
     health = d["health"]
     print(f"rates, silent, saturated, commands: {health['seconds']:g} s of {health['stimulus']}")
     if health["synthetic"]:
-        print("  synthetic: it warns only of what no stimulus could excuse; --env ID or --input FILE shows the rest")
+        print("  synthetic: only problems that any stimulus would show; --env ID or --input FILE shows the others")
     if not health["weighed"]:
-        print("  too many synapses to look at one by one: not looked for dead and identical neurons")
+        print("  too many synapses to check one by one: dead and identical neurons are not reported")
     for one in d["warnings"]:
         print(f"warning: {Finding(**one)}")
     print(f"ok, {counted(len(d['warnings']), 'warning')}" if d["warnings"] else "ok")

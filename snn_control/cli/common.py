@@ -30,18 +30,18 @@ EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 SHARED: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
     "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
-    "--force": {"action": "store_true", "help": "replace the file where it exists already"},
+    "--force": {"action": "store_true", "help": "replace the file if it exists already"},
     "--json": {"action": "store_true", "help": "print one JSON object"},
 }
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add the argument ``name`` of `SHARED`; ``other``: options of ``add_argument`` that replace its own."""
+    """Add the argument ``name`` of `SHARED`; the options ``other`` of ``add_argument`` replace its own."""
     parser.add_argument(name, **{**SHARED[name], **other})
 
 
 def write_new(options: argparse.Namespace, text: str) -> bool:
-    """Write a text to ``options.file``, or print it if no name is given; returns whether it was written."""
+    """Write a text to ``options.file``, or print it if no name is given; returns whether it was written to a file."""
     if options.file is None:
         sys.stdout.write(text)
         return False
@@ -52,7 +52,7 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a subcommand; ``more`` follows its options in the help."""
+    """Add a subcommand to the parser. The text ``more`` follows its options in the help."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -65,18 +65,17 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
-    """Add ``--out``, a new file, and ``--force``, to replace an existing one."""
+    """Add ``--out``, which names a new file, and ``--force``, to replace an existing one."""
     parser.add_argument("--out", metavar=name, required=required, help=what)
-    parser.add_argument("--force", action="store_true", help="replace the file of --out where it exists already")
+    parser.add_argument("--force", action="store_true", help="replace the file of --out if it exists already")
 
 
 def check_out(options: argparse.Namespace) -> None:
-    """Refuse an ``--out`` that cannot be written, or one that exists if ``--force`` is not given; raises
-    DescriptionError."""
+    """Raise DescriptionError if ``--out`` cannot be written, or if it exists and ``--force`` is not given."""
     if not options.out:
         return
     out = Path(options.out)
-    for wrong, reason in (  # before minutes of work
+    for wrong, reason in (  # checked now, before minutes of work
         (out.is_dir(), "is a folder"),
         (not out.parent.is_dir(), "its folder is not there"),
         (not os.access(out.parent, os.W_OK), "no permission"),
@@ -87,18 +86,18 @@ def check_out(options: argparse.Namespace) -> None:
 
 
 def check_free(option: str, path: str | None, force: bool) -> None:
-    """Refuse to replace a file without ``--force``; raises DescriptionError."""
+    """Raise DescriptionError if a file exists and ``--force`` is not given."""
     if path is not None and os.path.exists(path) and not force:
         raise DescriptionError(option, path, "exists already", "choose another name, or give --force")
 
 
 def number(least: float, unit: str = "") -> Callable[[str], float]:
-    """A ``type=`` of argparse: a finite number that is at least ``least``."""
+    """Return a ``type=`` of argparse for a finite number that is at least ``least``."""
     return _number(float, f" is not a number{unit and ' of seconds'}", least, sys.float_info.max, unit)
 
 
 def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """A ``type=`` of argparse: a whole number in [least, most]."""
+    """Return a ``type=`` of argparse for a whole number in [least, most]."""
     return _number(int, ": must be a whole number", least, most, "")
 
 
@@ -117,7 +116,7 @@ def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Calla
 
 
 def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
-    """``["frequency=0.8", "motion=random"]`` -> keyword arguments, values read as YAML. ``option``: who gave them."""
+    """Convert ``["frequency=0.8", "motion=random"]`` to keyword arguments, read as YAML; errors name ``option``."""
     found = {}
     for pair in pairs:
         key, mark, value = pair.partition("=")
@@ -125,7 +124,7 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
             raise DescriptionError(option, pair, "must look like key=value")
         try:
             read = yaml.safe_load(value)
-            # YAML 1.1 takes 1e-3, without a point, for a text
+            # YAML 1.1 reads 1e-3, which has no point, as a text
             found[key] = float(read) if isinstance(read, str) and EXPONENT.fullmatch(read) else read
         except (yaml.YAMLError, ValueError, RecursionError):
             raise DescriptionError(option, pair, "has a value that is not YAML", "write e.g. key=[1, 2]") from None
@@ -133,20 +132,20 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Raise an error that says how to install an optional dependency, if it is missing; imports nothing."""
+    """Raise an error with the command to install an optional dependency if it is missing; imports nothing."""
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
 def environment(identity: str) -> str:
-    """A ``type=`` of argparse: the id of an environment. Of a world that ships its name is enough."""
+    """A ``type=`` of argparse: the id of an environment. For a shipped world its name is enough."""
     from sim_worlds import WORLDS
 
     return f"sim_worlds:{identity}" if identity in WORLDS else identity
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """``gymnasium.make`` with one-line errors."""
+    """Call ``gymnasium.make``, with errors in one line."""
     need_extra("gymnasium", "sim")
     from ..training.environments.gymnasium_calls import make
 
@@ -163,7 +162,7 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
 
 @contextmanager
 def our_output() -> Iterator[None]:
-    """Standard output is for our report: what environments print, from Python or C, goes to standard error."""
+    """Keep standard output for our report: in this context, environments (Python or C) print to standard error."""
     sys.stdout.flush()
     ours, libc = os.dup(1), ctypes.CDLL(None)
     try:
@@ -177,13 +176,13 @@ def our_output() -> Iterator[None]:
 
 
 def print_json(value: Any) -> None:
-    """Print JSON; numbers that are not finite, which it cannot express, are null."""
+    """Print a value as JSON. Numbers that are not finite become null, because JSON cannot express them."""
     finite = json.loads(json.dumps(value), parse_constant=lambda _: None)
     print(json.dumps(finite, indent=1, allow_nan=False))
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print rows as a table, which may be wider than the terminal: numbers are right-aligned and never cut."""
+    """Print rows as a table, which may be wider than the terminal. Numbers are right-aligned and never cut."""
     from rich.console import Console
     from rich.markup import escape
     from rich.measure import Measurement

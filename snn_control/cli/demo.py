@@ -1,4 +1,4 @@
-"""``snn_control demo``: world and controller as two ROS 2 processes, followed by a table and a report."""
+"""``snn_control demo``: run world and controller as two ROS 2 processes, then print a table and write a report."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 MORE = """\
 One process runs a simulated world, the other the shipped spiking controller for it; they are connected only by DDS.
 Then the world's classical controllers run on it in this process, and a report is written. The default world is the head
-of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events;
-docs/tutorials/own_world.md says how a world names its controller.
+of a pan-tilt camera at 1 kHz, which follows a target that it sees only as events. docs/tutorials/own_world.md explains
+how a world names its controller.
 
-PASS, and exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and error or score
-stay within the bounds that the world names. Otherwise exit code 1.
+The result is PASS, with exit code 0, if the loop was closed: a command acts in at least 90 % of the world's steps, and
+error or score stay within the world's bounds. Otherwise the exit code is 1.
 
 examples:
   snn_control worlds                       which worlds there are
@@ -43,7 +43,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/demo-DATE-TIME)")
     text = f"world for which a controller ships ({DEFAULT_WORLD}; `snn_control worlds` lists them)"
     parser.add_argument("world", nargs="?", type=common.environment, metavar="WORLD", help=text)
-    parser.add_argument("--env", type=common.environment, default=DEFAULT_WORLD, metavar="ID", help="the same")
+    parser.add_argument("--env", type=common.environment, default=DEFAULT_WORLD, metavar="ID", help="same as WORLD")
     common.add_shared(parser, "--arg", help="argument of the world")
     for name in ("frequency", "motion", "background"):
         given = partial("{}={}".format, name)
@@ -51,8 +51,8 @@ def add_to(commands: Any) -> None:
         parser.add_argument(f"--{name}", dest="arg", action="append", type=given, metavar=name.upper(), help=text)
     parser.add_argument("--seed", type=common.whole(0), default=1, help="seed of the world (default 1)")
     parser.add_argument("--duration", type=common.number(2.0, " s"), help="simulated time [s] (default: the world's)")
-    parser.add_argument("--lockstep", action="store_true", help="simulated time instead of real time")
-    parser.add_argument("--no-baselines", action="store_true", help="leave the classical controllers out")
+    parser.add_argument("--lockstep", action="store_true", help="run in simulated time instead of real time")
+    parser.add_argument("--no-baselines", action="store_true", help="do not run the classical controllers")
     common.add_shared(parser, "--json", help="print the summary as one JSON object")
 
 
@@ -108,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
-    """Compile everything once, in this process, and show progress; later starts use the cache."""
+    """Compile everything once in this process, and show progress. Processes that start later use the cache."""
     from ..controller import Controller
     from ..engine.compile import compilations, compile_callback
     from ..engine.tick import tick_address

@@ -1,4 +1,4 @@
-"""The report of a closed loop over ROS 2, from what its two processes saved and from its world."""
+"""Report of a closed loop over ROS 2, made from the files of its two processes and from its world."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
 __all__ = ["Finished", "commanded", "judged", "roughness", "score", "span_of_commands", "stages_a_second"]
 
 MATRIX = re.compile(r"projections\[(.+)\]")  # label of a projection
-CLOSED_SHARE = 0.9  # of the world's steps in which a command of the last 0.1 s acted; without one the action is zero
-FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # times of the pictures: shares of the run
-RATE_WINDOW = 0.02  # s, of the event rate
+CLOSED_SHARE = 0.9  # least share of steps in which a command of the last 0.1 s acted; without one the action is zero
+FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # times of the pictures, as shares of the run
+RATE_WINDOW = 0.02  # s, window of the event rate
 
 ABOUT_THE_CRITERIA = "They distinguish a broken installation from a working one and are not a benchmark"
 ABOUT_THE_BASELINES = (
     "The baselines run in Gymnasium with the same seed, not over DDS and not in real time: a command acts in the very "
-    "next step. {}Change: of the command from one step to the next, of all axes, rms{}. "
-    "Full swings: how often a command goes from one limit to the other, the mean of the axes."
+    "next step. {}Change: rms of the command's change from one step to the next, over all axes{}. "
+    "Full swings: how often a command goes from one limit to the other, averaged over the axes."
 )
 ABOUT_THE_LOOP = (
-    "Wake-up: how late a tick begins. The thread sleeps until 30 µs before it is due and watches the clock for the "
-    "rest, so that half of the ticks begin within 0.1 µs: p50 is 0 then. Sensor to command: from the stamp of the "
-    "newest message of a tick until its command is published: DDS, waiting for the next tick, and the tick."
+    "Wake-up: how late a tick begins. The thread sleeps until 30 µs before a tick is due, and then watches the clock. "
+    "So half of the ticks begin within 0.1 µs, and p50 is 0. Sensor to command: from the stamp of a tick's "
+    "newest message until its command is published: DDS, waiting for the next tick, and the tick."
 )
-ABOUT_THE_STEPS = "Skipped: periods of real time for which the world was too late, and in which it did not step."
+ABOUT_THE_STEPS = "Skipped: periods of real time in which the world made no step, because it was too late."
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """Statistics of the errors, one for each step [s], from ``tracking.scored_from`` on."""
+    """Return statistics of the errors (steps,), one for each ``step`` [s], from ``tracking.scored_from`` on."""
     scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
     return {
         f"rms_{tracking.unit}": round(float(np.sqrt(np.mean(scored**2))), 3),
@@ -56,7 +56,7 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """How rough commands (steps, axes) are, one for each step [s], from a time [s] on.
+    """Return how rough commands (steps, axes) are, one for each ``step`` [s], from the time ``scored_from`` [s] on.
 
     limit : (axes,) or a number, largest absolute value of a command
     """
@@ -71,13 +71,13 @@ def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dic
 
 
 def commanded(actions: Any) -> float:
-    """Share of the steps (steps, axes) in which a command acted."""
+    """Return the share of the steps in which a command acted; ``actions`` is (steps, axes)."""
     return float((actions != 0).any(axis=1).mean()) if len(actions) else 0.0
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Index of the first of the commands (ticks, axes) that is not the safe one, 0, which is when the world started,
-    and the number of safe commands between it and the last such command."""
+    """Return the index of the first command (ticks, axes) that is not zero, the safe one, and how many zero commands
+    lie between it and the last such command. The world starts with the first one."""
     moving = np.flatnonzero(np.any(commands != 0, axis=1))
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
 
@@ -85,9 +85,10 @@ def span_of_commands(commands: Any) -> tuple[int, int]:
 def judged(
     tracking: Tracking | None, row: dict[str, float], share: float, goal: Goal | None = None
 ) -> dict[str, dict[str, Any]]:
-    """The criteria of a closed loop: {criterion: wanted, found, met}.
+    """Judge a closed loop by criteria: {criterion: {found, wanted, met}}.
 
-    row : as `score` returns it, or the scores of the world; share : as `commanded` returns it
+    row : result of `score`, or the scores of the world
+    share : result of `commanded`
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
     if tracking is not None:
@@ -108,7 +109,7 @@ def judged(
 
 
 def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> dict[str, dict[str, Any]]:
-    """`snn_control.engine.workload.stages`, for each second instead of each step."""
+    """Convert the result of `snn_control.engine.workload.stages` from numbers a step to numbers a second."""
     found: dict[str, dict[str, Any]] = {}
     for name, one in stages.items():
         done = one["accumulates"] + one["multiply_accumulates"]
@@ -129,19 +130,19 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """A sentence on the stages that do not spike."""
+    """Explain, in a sentence or two, the stages that do not spike."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
-    said = ["AC: a spike adds a weight.", "MAC: a number times a weight; a value that is not a spike needs it."]
+    said = ["AC: a spike adds a weight.", "MAC: a value that is not a spike is multiplied by a weight."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
-        said += ["In the encoder that is the pooled events."]
+        said += ["In the encoder, the pooled events are such values."]
     if graded:
-        which = f"In the network that is {' and '.join(graded)}, graded neurons whose value reaches their targets"
+        which = f"In the network, the values of {' and '.join(graded)} are: graded neurons, which reach their targets"
         said += [f"{which} in every step, whether anything spikes or not."]
-    return " ".join([*said, "The decoder adds weights of spikes alone."])
+    return " ".join([*said, "The decoder only adds weights of spikes."])
 
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
-    """Activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
+    """Return activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
     load, events = counters["workload"], [one["events"] for one in counters["inputs"].values() if "events" in one]
     silent = load["activation_sparsity"]  # None if nothing spikes
     return {
@@ -157,7 +158,7 @@ def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, 
 
 
 def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
-    """The loop's ticks, with a period [s], and percentiles of its times [us]."""
+    """Return the number of ticks of a loop with a ``period`` [s], and percentiles of its times [us]."""
     names = {"p50": "p50", "p99": "p99", "p999": "p99.9", "max": "max"}
     times = {
         name: {k: round(stats[key][q] / 1e3, 1) for k, q in names.items() if stats[key]["count"]}
@@ -167,10 +168,10 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """A sentence on when the guard's faults and safe ticks occurred, which are counted from start to end of the
-    controller."""
-    # the camera is a required input, so each stale tick is a safe one
-    rest = f"all safe ticks but {between} are of then" if between else "all faults, safe and stale ticks are of then"
+    """Explain, in a sentence, when the guard's faults and safe ticks occurred. They are counted from the start to the
+    end of the controller; ``between`` of them lie between its first and its last command."""
+    # the camera is a required input, so each stale tick is a safe tick
+    rest = f"all but {between} safe ticks are from then" if between else "all faults, safe, stale ticks are from then"
     return (
         "While it waits, before its first command and after its last, the controller gives the safe command: "
         f"{rest}. Clamped: values beyond an output's limits, held there."
@@ -178,7 +179,7 @@ def about_the_guard(between: int) -> str:
 
 
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
-    """The part of the summary on this machine and the installed software; rights : those of the loop."""
+    """Return the part of the summary about this machine and its software; ``rights`` are those of the loop."""
     from ..record.provenance import commit, machine, software
     from ..ros.ports.transport import middleware
 
@@ -201,8 +202,7 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended: what its two processes saved, and its world and controller, created again in this
-    process."""
+    """A run that has ended: the files of its two processes; its world and controller, made again in this process."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -226,9 +226,10 @@ class Finished:
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
-        """Score and roughness of an episode.
+        """Return score and roughness of an episode.
 
-        error : (steps,) from the world's info, None if it tracks nothing; scores : the world's, of the episode
+        error : (steps,) from the world's info; None if the world tracks nothing
+        scores : the world's scores of the episode
         commands : (steps, axes)
         """
         limit, tracking = getattr(self.env.action_space, "high", np.inf), self.tracking
@@ -237,7 +238,7 @@ class Finished:
         return score(tracking, error, self.step) | roughness(commands, limit, self.step, tracking.scored_from)
 
     def summary(self) -> dict[str, Any]:
-        """The report's words and numbers, as plain data."""
+        """Return the texts and numbers of the report as plain data."""
         from ..report.event_plots import event_counters
 
         options, facts = self.options, self.facts
@@ -269,7 +270,7 @@ class Finished:
         }
 
     def tracked(self, share: float) -> dict[str, Any]:
-        """The part of the summary on the task; share : as `commanded` returns it."""
+        """Return the part of the summary about the task; ``share`` is the result of `commanded`."""
         options, tracking = self.options, self.tracking
         scores = {name.removeprefix("score."): x[0] for name, x in self.world.items() if name.startswith("score.")}
         row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, scores, self.commands)
@@ -289,7 +290,7 @@ class Finished:
         }  # fmt: skip
 
     def arrays(self) -> dict[str, Any]:
-        """The arrays that the report's figures show."""
+        """Return the arrays for the report's figures."""
         from ..realtime.histogram import HEADER, edges
         from ..report.event_plots import event_arrays, events_of_episode
         from ..report.run_pictures import event_rate, named_arrays
@@ -321,7 +322,7 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """The `row` of a classical controller of the world, which is called directly."""
+        """Return the `row` of a classical controller of the world, which is called directly instead of over ROS."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -335,7 +336,7 @@ class Finished:
         return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
-        """Pictures of the run: the world is deterministic, so the recorded actions reproduce it."""
+        """Return pictures of the run. The world is deterministic, so the recorded actions reproduce the run."""
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}
         env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")

@@ -1,4 +1,4 @@
-"""``snn_control deploy``: a folder from which a robot runs a controller, without compiling at its start."""
+"""``snn_control deploy``: write a folder from which a robot runs a controller, without compiling at its start."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ if TYPE_CHECKING:
 MORE = """\
 Writes FOLDER with
   controller.yaml     the controller and its arrays
-  cache/              its compiled code, and the node's, for this processor: nothing compiles when the robot starts
+  cache/              compiled code of the controller and the node, for this processor: the robot compiles nothing
   NAME.service        a systemd unit (Type=notify, with a watchdog) that starts and restarts the node
   99-NAME.conf        limits for /etc/security/limits.d: SCHED_FIFO and locked memory for the user
   diagnostics.yaml    for diagnostic_aggregator
-  twist_mux.yaml      for a base (Twist, TwistStamped): the commands, and stop buttons as locks of all others' too
-Run it on the robot, or on a computer with the same processor and the same versions. Each file says in its first lines
-where it belongs. Parameters of the node go into the unit.
+  twist_mux.yaml      for a base (Twist, TwistStamped): its commands, and stop buttons that also lock other commands
+Run it on the robot, or on a computer with the same processor and the same versions. The first lines of each file name
+the place where it belongs. Parameters of the node go into the unit.
 
 examples:
   snn_control deploy base.yaml --out robot
   snn_control deploy base.yaml --out robot --user robot -p supervise:=0.05 -p cpu:=3
 """
-#: of the environment, what the node needs in its unit
+#: environment variables that the node needs in its unit
 KEPT = ("ROS_DOMAIN_ID", "ROS_DISTRO", "RMW_IMPLEMENTATION", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH",
         "ROS_AUTOMATIC_DISCOVERY_RANGE", "ROS_STATIC_PEERS", "ROS_LOCALHOST_ONLY")  # fmt: skip
 COMPILES_WITHIN = 600.0  # s
-NOT_KEPT = "compiled code is not kept"  # in a CacheWarning
+NOT_KEPT = "compiled code is not kept"  # text in a CacheWarning
 TWISTS = "geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped"
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "deploy", run, "a folder from which a robot runs a controller", MORE)
+    parser = add_command(commands, "deploy", run, "write a folder from which a robot runs a controller", MORE)
     parser.add_argument("file", metavar="FILE", help="controller file, or the name of a shipped one")
     parser.add_argument("--out", required=True, metavar="FOLDER", help="new folder, or one that deploy has written")
-    parser.add_argument("--name", default="snn_control", help="of the unit (default snn_control)")
-    parser.add_argument("--user", default=None, help="under which the node runs (default: you)")
-    text = "a parameter of controller_node"
+    parser.add_argument("--name", default="snn_control", help="name of the unit (default snn_control)")
+    parser.add_argument("--user", default=None, help="user that runs the node (default: you)")
+    text = "parameter of controller_node; may be repeated"
     parser.add_argument("-p", dest="parameters", action="append", default=[], metavar="KEY:=VALUE", help=text)
 
 
@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.name.replace("_", "").replace("-", "").isalnum():
         raise DescriptionError("--name", options.name, "must have letters, digits, '-' and '_' alone")
     spec = load_spec(controller_path(options.file, "FILE"))
-    build_program(spec)  # what cannot be built is said before anything is written
+    build_program(spec)  # raises before anything is written
     folder = Path(options.out).resolve()
     used = folder.exists()
     if used and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "controller.yaml").exists())):
@@ -93,26 +93,25 @@ def run(options: argparse.Namespace) -> int:
         for name, text in texts.items():
             replace_file(folder / name, lambda out, text=text: out.write(text.encode()))  # type: ignore[misc]
     except BaseException:
-        if not used:  # a part of a folder is of no use
+        if not used:  # an incomplete folder is of no use
             shutil.rmtree(folder, ignore_errors=True)
         raise
     print(f"{folder}: controller.yaml, cache ({counted(compiled, 'function')}), {', '.join(texts)}")
     print(f"try it: SNN_CONTROL_CACHE={folder}/cache {shlex.join(start)}")
-    print(f"on the robot: the first lines of {options.name}.service; is it fit for it: snn_control doctor")
+    print(f"on the robot: see the first lines of {options.name}.service, and check it: snn_control doctor")
     return 0
 
 
 def _compile(folder: Path, parameters: list[str]) -> int:
-    """Start the node until it is active, or the controller alone where there is no ROS; returns how many functions are
-    in the cache."""
+    """Start the node until it is active, or step only the controller without ROS; returns the number of functions."""
     from ..engine.code_cache import usable_folder
 
     environment = os.environ | {"SNN_CONTROL_CACHE": str(folder / "cache"), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
-    if known := usable_folder():  # what ran here before is not compiled again
+    if known := usable_folder():  # code that was compiled here before is not compiled again
         environment["SNN_CONTROL_CACHE_SOURCE"] = str(known)
     file = folder / "controller.yaml"
     if find_spec("rclpy") is None:
-        print("note: there is no rclpy here, so that only the controller is compiled, not the node")
+        print("note: rclpy is not installed here, so only the controller is compiled, not the node")
         code = "import sys; from snn_control.controller import Controller; Controller.load(sys.argv[1]).step({})"
         done = subprocess.run([sys.executable, "-c", code, str(file)], env=environment, capture_output=True, text=True)
         if done.returncode:
@@ -123,7 +122,7 @@ def _compile(folder: Path, parameters: list[str]) -> int:
 
 
 def _start(file: Path, parameters: list[str]) -> list[str]:
-    """The command line of the node."""
+    """Return the command line of the node."""
     from ..ros.nodes.launching import NodeProcess, command_line
 
     line = command_line(NodeProcess("controller_node", "controller", {"controller_file": str(file)}))
@@ -131,15 +130,15 @@ def _start(file: Path, parameters: list[str]) -> list[str]:
 
 
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
-    """Run the node until it says that it is active."""
+    """Run the node until it reports that it is active."""
     with TemporaryDirectory() as folder:
-        there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # neither its files, nor alarms
+        there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # write elsewhere, raise no alarm
         there["supervise"] = "supervise:=0.0"
         _run_until_active(_start(file, [there.get(pair.partition(":=")[0], pair) for pair in parameters]), environment)
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run a node's command line until it is active; raises RuntimeFault if it ends before, or cannot keep its code."""
+    """Run a node's command line until it is active. Raises RuntimeFault if it ends before, or its code is not kept."""
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
         late = threading.Timer(COMPILES_WITHIN, node.kill)
@@ -160,7 +159,7 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
-    """Raises DescriptionError for text that has no place in a unit."""
+    """Return the systemd unit. Raises DescriptionError for a text that is not allowed in a unit."""
     text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
     environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
     given = [("FILE", options.file), ("--out", str(folder)), ("--user", user), *environment.items()]
@@ -186,7 +185,7 @@ def _plain(value: str | Path) -> str:
 
 
 def _quoted(word: str) -> str:
-    """Escape one word of a command line in a systemd unit."""
+    """Escape one word of a command line for a systemd unit."""
     safe = re.fullmatch(r"[\w@%+=:,./$-]+", word)
     return _plain(word if safe else '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"')
 
@@ -202,7 +201,7 @@ analyzers:
 
 
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
-    """``twist_mux.yaml`` of a base; nothing for other robots."""
+    """Return ``twist_mux.yaml`` for a base: file name -> text; empty for other robots."""
     types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
     if len(types) != 1:
         return {}
@@ -215,6 +214,6 @@ def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
     }
     commands = {"controller": {"topic": topic.topic, "timeout": stale, "priority": 10}}
     values = {"use_stamped": kind.endswith("Stamped"), "topics": commands} | ({"locks": locks} if locks else {})
-    head = "# ros2 run twist_mux twist_mux --ros-args --params-file this_file -r cmd_vel_out:=WHAT_THE_BASE_HEARS\n"
-    head += "# A lock whose publisher falls silent locks too. It locks what has a priority below 255.\n"
+    head = "# ros2 run twist_mux twist_mux --ros-args --params-file this_file -r cmd_vel_out:=TOPIC_OF_THE_BASE\n"
+    head += "# A lock also locks while its publisher is silent. It locks commands with a priority below 255.\n"
     return {"twist_mux.yaml": head + yaml.safe_dump({"twist_mux": {"ros__parameters": values}}, sort_keys=False)}

@@ -1,4 +1,4 @@
-"""``snn_control doctor``: whether this computer is fit for a real-time controller."""
+"""``snn_control doctor``: check whether this computer is fit for a real-time controller."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Any
 from .common import add_command, add_shared, print_json
 
 MORE = """\
-Looks at the kernel, the rights of a loop's thread, CPU frequency, isolated CPUs, other real-time threads, the priority
+Checks the kernel, the rights of a loop's thread, CPU frequency, isolated CPUs, other real-time threads, the priority
 of a controller_manager that runs here (ros2_control), the clock, ROS 2 with its socket buffers, and the folder of
-compiled kernels. Each line says what was found and, where it can be mended, the command. Nothing is changed. Exit code
-1 if a node could not run here; with --strict also if deadlines would be missed.
+compiled kernels. Each line reports a finding and, if possible, the command that repairs it. Nothing is changed. The
+exit code is 1 if a node could not run here; with --strict also if deadlines would be missed.
 
 examples:
   snn_control doctor
@@ -22,12 +22,12 @@ MARKS = {"ok": "ok", "note": "-", "warning": "!", "error": "X"}
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "doctor", run, "whether this computer is fit for a real-time controller", MORE)
-    parser.add_argument("--strict", action="store_true", help="a warning is exit code 1, too")
+    parser = add_command(commands, "doctor", run, "check whether this computer is fit for a real-time controller", MORE)
+    parser.add_argument("--strict", action="store_true", help="exit code 1 also for warnings")
     parser.add_argument(
         "--ros2-control",
         action="store_true",
-        help="also the priority beside a controller_manager that does not run yet",
+        help="also check the priority for a controller_manager that does not run yet",
     )
     add_shared(parser, "--json")
 

@@ -1,4 +1,4 @@
-"""Episodes of a controller and of baselines, in this process or in several, with the same results."""
+"""Play episodes of a controller and of baselines, in this process or in several, with the same results."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ __all__ = [
 ]  # fmt: skip
 
 CONTROLLER, CHANCE = "controller", "chance"
-#: actor, seed of the episode
+#: who acts, and the seed of the episode
 Task = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class World:
-    """What a process needs to play episodes.
+    """The data that a process needs to play episodes.
 
     steps : most steps of an episode
     keep_learning : keep learned weights from one episode to the next
@@ -51,12 +51,12 @@ class World:
 
 
 def baselines_of(env: Any) -> Mapping[str, Any]:
-    """Classical controllers that an environment provides, by name (`sim_worlds.core.World.baselines`)."""
+    """Return the classical controllers of an environment, by name (`sim_worlds.core.World.baselines`)."""
     return env.unwrapped.baselines() if hasattr(env.unwrapped, "baselines") else {}
 
 
 class Player:
-    """A controller and an environment, in this process."""
+    """A controller and an environment that play episodes in this process."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -66,13 +66,13 @@ class Player:
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
-        """The actors to compare the controller with: chance, and the environment's baselines."""
+        """Return the actors to compare the controller with: chance, and the environment's baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
-        """Play an episode: seed, steps, return and, if the environment reports them, scores; for the controller also
-        its cost. Raises DescriptionError for any exception of the environment.
+        """Play an episode; returns a row with seed, steps, return and any scores, for the controller also with its
+        cost. Raises DescriptionError for any exception of the environment.
 
         before_step : called before each step of the controller; its time is not counted
         """
@@ -128,7 +128,7 @@ def _row(seed: int, rewards: np.ndarray, info: Mapping[str, Any]) -> dict[str, A
 
 
 # conduct -----------------------------------------------------------------------------------------------------
-MOST_ROWS = 24  # largest number of commands, or populations, in a table
+MOST_ROWS = 24  # most commands or populations in a table
 HEADINGS = {
     "changes_hz": "changes/s", "sign_changes_hz": "sign changes/s", "at_a_limit": "at a limit", "neurons": "neurons",
     "never": "never fired", "always": "always fired",
@@ -138,12 +138,12 @@ HEADINGS = {
 def statistics_of(
     spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, Any]:
-    """`command_rows`; empty without a description or without episodes."""
+    """Return `command_rows`, which is empty without a description or without episodes."""
     return command_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
 
 def print_statistics(found: Mapping[str, Any]) -> None:
-    """Print tables of `statistics_of`."""
+    """Print the tables of `statistics_of`."""
     for title, columns in (
         ("commands", ("changes_hz", "sign_changes_hz", "at_a_limit")),
         ("neurons", ("neurons", "never", "always")),
@@ -156,7 +156,7 @@ def print_statistics(found: Mapping[str, Any]) -> None:
 
 
 # processes ---------------------------------------------------------------------------------------------------
-_player: Player | None = None  # that of a process of `in_processes`
+_player: Player | None = None  # the player of a process of `in_processes`
 
 
 def _begin(world: World) -> None:
@@ -171,11 +171,8 @@ def _play(who: str, seed: int) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    """Play the tasks in ``jobs`` processes; yields each with its row as soon as it has ended. Closing the iterator
-    early stops the processes.
-
-    Raises what an episode raised, and RuntimeFault if a process died.
-    """
+    """Play the tasks in ``jobs`` processes; yield each task with its row as soon as it has ended. Closing the iterator
+    early stops the processes. Raises the exception of an episode, and RuntimeFault if a process died."""
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
     over = False
@@ -197,8 +194,7 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tu
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Processes started within this context ignore Ctrl-C, which a terminal sends to all its processes; the parent
-    stops them."""
+    """Return a context in which new processes ignore Ctrl-C, which a terminal sends to all. The parent stops them."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -12,16 +12,16 @@ from ..resources import controller_path
 from .common import add_command, add_out, add_shared, check_out
 
 MORE = """\
-'snn_control import NET.nir' reads the file back to the same bits, and NIR's own checks accept it: what NIR cannot
-express (time step, integration, kind of reset, initial membranes, int8) is in its metadata. Models that NIR lacks
-(alif, adex, izhikevich), encoders and events are refused. Decoders, limits and the guard are not part of a network.
+'snn_control import NET.nir' reads the file back to the same bits, and NIR's own checks accept it. The metadata hold
+what NIR cannot express: time step, integration, kind of reset, initial membranes, int8. Models that NIR lacks (alif,
+adex, izhikevich), encoders and events are refused. Decoders, limits and the guard are not part of a network.
 """
 
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "export", run, "write a controller's network as a NIR file", MORE)
     add_shared(parser, "file")
-    add_out(parser, "NET.nir", "where to write it", required=True)
+    add_out(parser, "NET.nir", "file to write", required=True)
 
 
 def run(options: argparse.Namespace) -> int:

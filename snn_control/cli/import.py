@@ -21,39 +21,39 @@ MORE = """\
 A NIR file states neither its time step nor how its framework integrates, fires and resets, so it must be read in a
 dialect: snntorch, norse, sinabs, spikingjelly, nir-euler, nir-exact, or snn_control for files of 'snn_control export'.
 
-options, with the names of each framework:
-  snntorch      reset_mechanism=subtract|zero|none (subtract; none: of a last layer whose membranes are the output)
+options, named as in each framework (defaults in brackets):
+  snntorch      reset_mechanism=subtract|zero|none (subtract; none: for a last layer whose membranes are the output)
                 reset_delay=true|false (true)
   sinabs        norm_input=true|false (must be given for LIF and LI)   min_v_mem=VALUE|none (IF -1, LIF and LI none)
   spikingjelly  decay_input=true|false (by default as in the file)
   nir-euler, nir-exact   reset_mechanism=zero|subtract (zero: to v_reset)
   LIF.norm_input=true applies to one type of node, 1.reset_mechanism=zero to the node '1'.
 
---verify takes the framework's own activity, an .npz of input and of hidden (the first layer of neurons), output, or
-both, each (steps, n): spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
+--verify compares with the framework's own activity: an .npz of input, and of hidden (the first layer of neurons),
+output, or both, each (steps, n). Spikes must agree exactly, graded values within 1e-6. Arrays of the network's own
 shape, (steps, channels, rows, columns), are accepted too, and a batch of one, (steps, 1, ...). If the activity differs,
 other dialects and options are tried, and identical ones are named (not with --json).
 
-a controller (--out) runs one step of the network in each tick, or more with --period or --steps-per-tick: a network
+A controller (--out) runs one step of the network in each tick, or more with --period or --steps-per-tick: a network
 that was trained with T steps for each sample runs T steps in a tick, with a constant input. Its state continues from
 tick to tick, except with --reset-each-tick, for networks that were trained on independent samples.
 --readout selects how the steps of a tick become a command:
-  rate         of spikes, filtered over 20 steps [Hz] (default of spikes)
-  last         spikes, or graded values, of the tick's last step (default of graded values)
-  mean, sum    of the tick's steps; count is the sum, of spikes
+  rate         rate of spikes, filtered over 20 steps [Hz] (default for spikes)
+  last         spikes or graded values of the tick's last step (default for graded values)
+  mean, sum    mean or sum over the tick's steps; count is the sum, for spikes
 Exit code: 0 done, or identical; 1 different; 2 bad input.
 """
 UNBOUNDED = (-math.inf, math.inf)
-EACH = "a number, or one for each of its numbers"
+EACH = "one number, or one for each number of the input"
 #: options for the controller that `--out` writes
 CONTROLLER_OPTIONS: dict[str, dict[str, Any]] = {
     "--period": {"type": number(1e-9, " s"), "metavar": "SECONDS", "help": "control period [s]: whole steps"},
     "--steps-per-tick": {"type": whole(1), "metavar": "T", "help": "network steps per tick: period = T dt"},
-    "--reset-each-tick": {"action": "store_true", "help": "each tick starts with the state of a reset network"},
+    "--reset-each-tick": {"action": "store_true", "help": "reset the network's state at the start of each tick"},
     "--readout": {"metavar": "R", "default": "", "help": "how the steps of a tick become a command, see below"},
-    "--input-scale": {"default": 1.0, "help": f"multiplies an input: {EACH}"},
-    "--input-offset": {"default": 0.0, "help": "is added to it then, likewise"},
-    "--output-scale": {"default": 1.0, "help": "multiplies what is read, likewise"},
+    "--input-scale": {"default": 1.0, "help": f"factor of an input: {EACH}"},
+    "--input-offset": {"default": 0.0, "help": "offset, added after the factor, likewise"},
+    "--output-scale": {"default": 1.0, "help": "factor of the readout, likewise"},
     "--output-limits": {
         "nargs": 2, "metavar": ("LOW", "HIGH"), "default": UNBOUNDED, "help": "limits of every command; safe is 0",
     },
@@ -64,9 +64,9 @@ def add_to(commands: Any) -> None:
     text = "read a NIR file in a framework's dialect; compare it spike by spike"
     parser = add_command(commands, "import", run, text, MORE)
     parser.add_argument("file", metavar="FILE", help="a NIR file (.nir)")
-    parser.add_argument("--dialect", metavar="D", default="", help="whose numbers the file has")
+    parser.add_argument("--dialect", metavar="D", default="", help="framework that wrote the file, see below")
     parser.add_argument("--dt", type=number(1e-9, " s"), metavar="DT", help="step of the original simulation [s]")
-    text = "what the file leaves open"
+    text = "option that the file leaves open, see below; may be repeated"
     parser.add_argument("--option", type=pair, action="append", default=[], metavar="K=V", help=text)
     parser.add_argument("--verify", metavar="NPZ", help="compare with the activity of the original")
     add_out(parser, "CONTROLLER", "write a controller file (.yaml)")
@@ -78,7 +78,7 @@ def add_to(commands: Any) -> None:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """A ``type=`` of argparse: ``reset_delay=true``."""
+    """A ``type=`` of argparse: a text such as ``reset_delay=true``, as key and value."""
     key, _, value = text.partition("=")
     if not key or not value:
         raise argparse.ArgumentTypeError(f"{text!r}: must look like reset_delay=true")
@@ -86,7 +86,7 @@ def pair(text: str) -> tuple[str, str]:
 
 
 def describe(imported: Imported) -> dict[str, Any]:
-    """The imported network as plain data."""
+    """Return the imported network as plain data."""
     network = imported.network
     sizes = {p.name: p.size for p in network.populations} | dict(imported.inputs)
     return {
@@ -130,8 +130,8 @@ def hints(imported: Imported) -> None:
 
 
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
-    """Print whether the network behaves as the original, and if not, which dialects and options would; returns
-    whether it does."""
+    """Compare the network with the original's activity, and print the result; returns whether they are identical. If
+    they are not, print which dialects and options would be."""
     from ..nir.verification import load_activity, search_dialects, verify
 
     arrays = load_activity(options.verify)
@@ -158,7 +158,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
 
 
 def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
-    """Remarks on a controller file: the origin of its period, and what is missing."""
+    """Return remarks for a controller file: the origin of its period, and what is still missing."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -174,7 +174,7 @@ def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
 
 
 def controller_of(imported: Imported, options: argparse.Namespace) -> ControllerSpec:
-    """A ControllerSpec in which the input's values drive the network and the outputs are decoded."""
+    """Return a controller in which the input's values drive the network and the outputs are decoded."""
     from ..controller_file import ControllerSpec
     from ..nir.wrapping import outputs_of, steps_of, value_inputs
 
@@ -190,7 +190,7 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 
 
 def read(options: argparse.Namespace) -> Imported:
-    """The network; raises DescriptionError, which names possible dialects if none was given."""
+    """Import the network. Raises DescriptionError; if no dialect was given, the error names possible ones."""
     from ..nir import import_nir
     from ..nir.importing import DIALECTS
     from ..nir.verification import fitting_dialects
@@ -208,7 +208,7 @@ def read(options: argparse.Namespace) -> Imported:
 
 
 def command(options: argparse.Namespace, file: str) -> str:
-    """The command that reads the file with these options."""
+    """Return the command that reads the file with these options."""
     said = ["snn_control import", file, *([f"--dialect {options.dialect}"] if options.dialect else [])]
     said += [f"--option {key}={value}" for key, value in options.option]
     for name, arguments in {"--dt": {}, **CONTROLLER_OPTIONS}.items():

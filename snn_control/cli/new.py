@@ -13,14 +13,14 @@ from ..errors import DescriptionError, describe_exception
 from . import common
 
 MORE = """\
-Each file works unchanged, and its first lines say what it does.
-For numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
+Each file works unchanged, and its first lines explain what it does.
+By default it is for numbers: ten neurons that swing a pendulum up, 'snn_control run --env Pendulum-v1 FILE'.
 With --events it is for an event camera: 'snn_control events replay RECORDING --controller FILE'.
-With --robot it is for a running robot of that kind, and complete: topics, limits, a stop button, what is safe.
+With --robot it is a complete file for a running robot of that kind: topics, limits, a stop button, the safe command.
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
 random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
-random and with held actions. An environment of your own is 'module:ID', where importing the module registers ID.
-A world of sim_worlds may bring a file of its own, which is written then; with --seed or --steps it is measured too.
+random and with held actions. An environment of your own is 'module:ID'; importing the module must register ID.
+A world of sim_worlds may have a file of its own, which is then written, unless --seed or --steps is given.
 
 examples:
   snn_control new my.yaml
@@ -29,7 +29,7 @@ examples:
   snn_control new cartpole.yaml --env CartPole-v1
   snn_control new lander.yaml --env LunarLander-v3 --arg continuous=true
 """
-#: kind of robot -> the file in templates/robots, what is replaced in it for another message, what it commands
+#: kind of robot -> file in templates/robots, replacements in it for another message type, what it commands
 ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
     "cmd_vel": ("cmd_vel", (), "a mobile base, geometry_msgs/msg/Twist"),
     "cmd_vel_stamped": (
@@ -57,12 +57,12 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
     "ros2_control": ("ros2_control", (), "velocities of joints, std_msgs/msg/Float64MultiArray"),
     "px4_rates": ("px4_rates", (), "body rates of a multicopter, px4_msgs/msg/VehicleRatesSetpoint"),
 }  # fmt: skip
-MIN_SIDE_PX, MAX_SIDE_PX = 8, 65535  # pixels of a side: the template has 8 x 8 cells
+MIN_SIDE_PX, MAX_SIDE_PX = 8, 65535  # limits of a side [pixel]: the template has 8 x 8 cells
 SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
 
 def camera_size(text: str) -> tuple[int, int]:
-    """A ``type=`` of argparse: ``640x480`` -> (640, 480)."""
+    """A ``type=`` of argparse: ``640x480`` as (640, 480)."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}: must be width x height in pixels, e.g. 640x480")
@@ -73,9 +73,9 @@ def camera_size(text: str) -> tuple[int, int]:
 
 def add_to(commands: Any) -> None:
     parser = common.add_command(commands, "new", run, "write a commented controller file", MORE)
-    common.add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
+    common.add_shared(parser, "file", nargs="?", help="file to write; without it, the text is printed")
     common.add_shared(parser, "--force")
-    text = "for an event camera of so many pixels, e.g. 640x480"
+    text = "for an event camera of this size [pixel], e.g. 640x480"
     made = parser.add_mutually_exclusive_group()
     made.add_argument("--events", type=camera_size, default=None, metavar="WIDTHxHEIGHT", help=text)
     made.add_argument(
@@ -84,26 +84,26 @@ def add_to(commands: Any) -> None:
     kinds = "; ".join(f"{kind}: {what}" for kind, (_, _, what) in ROBOTS.items())
     made.add_argument("--robot", choices=ROBOTS, metavar="KIND", help=f"for a running robot. {kinds}")
     common.add_shared(parser, "--arg")
-    text = "with --env: of the weights and of the episodes in which ranges are measured (default 0)"
+    text = "with --env: seed of the weights and of the episodes in which ranges are measured (default 0)"
     parser.add_argument("--seed", type=common.whole(0), help=text)
-    text = "with --env: so many with random actions, and as many with held ones, to measure ranges (default 2000)"
+    text = "with --env: steps with random actions, and as many with held ones, to measure ranges (default 2000)"
     parser.add_argument("--steps", type=common.whole(1), help=text)
 
 
 def template(size: tuple[int, int] | None) -> str:
-    """The text of a controller file for numbers, or for the events of a camera of this size."""
+    """Return the text of a controller file for numbers, or for the events of a camera of this size."""
     name = "controller.yaml" if size is None else "events.yaml"
     text = files("snn_control").joinpath("templates", name).read_text(encoding="utf-8")
     if size is None:
         return text
-    # an edge that passes a cell causes events along its whole length
+    # an edge causes events along its whole length, so their number grows with the side of a cell
     weight = WEIGHT * math.sqrt(math.prod(SIZE) / math.prod(size))
     text = text.replace(f"size: {list(SIZE)}", f"size: {list(size)}")
     return text.replace(f"weights: {WEIGHT}}}", f"weights: {weight:.2g}}}")
 
 
 def for_robot(kind: str) -> str:
-    """The text of a controller file for a kind of robot, of `ROBOTS`."""
+    """Return the text of a controller file for a kind of robot, one of `ROBOTS`."""
     name, changes, _ = ROBOTS[kind]
     text = files("snn_control").joinpath("templates", "robots", f"{name}.yaml").read_text(encoding="utf-8")
     for before, after in changes:
@@ -114,12 +114,12 @@ def for_robot(kind: str) -> str:
 
 
 def named(options: argparse.Namespace) -> str:
-    """The options that name the environment."""
+    """Return the options of the command that name the environment."""
     return " ".join([f"--env {shlex.quote(options.env)}", *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
 
 
 def for_environment(options: argparse.Namespace) -> str:
-    """The text of a controller file that fits the environment of ``--env``."""
+    """Return the text of a controller file that fits the environment of ``--env``. Raises DescriptionError."""
     from ..training.starting_point.file_text import STEPS, starting_point
 
     env = common.make_environment(options.env, common.keywords(options.arg))

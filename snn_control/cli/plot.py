@@ -1,4 +1,4 @@
-"""``snn_control plot``: figures of a controller, and a page that shows them."""
+"""``snn_control plot``: draw figures of a controller, and a page that shows them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .common import add_command, add_shared, need_extra, print_json
 from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
-figures (--only takes these names, or those of single files):
+figures (--only accepts these names, or names of single files):
   graph      populations, projections and outputs as boxes and arrows
   f_i        rate against constant current of every neuron model, measured with the engine, beside the closed form
   tuning     response of each encoder neuron over the input's range; receptive fields of an events input
@@ -34,11 +34,11 @@ examples:
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "plot", run, "draw a controller: neurons, encoders, weights, activity", MORE)
     add_shared(parser, "file")
-    parser.add_argument("--out", metavar="FOLDER", help="where to write (default runs/plot-NAME)")
+    parser.add_argument("--out", metavar="FOLDER", help="folder to write (default runs/plot-NAME)")
     add_stimulus(parser)
-    parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="of the files (default png)")
-    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="draw these alone")
-    text = "draw it with what it has learned: a file of Controller.save_state"
+    parser.add_argument("--format", choices=("png", "svg", "pdf"), default="png", help="kind of file (default png)")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="draw only these figures")
+    text = "draw it with learned weights: a file of Controller.save_state"
     parser.add_argument("--state", metavar="NPZ", help=text)
     add_shared(parser, "--json")
 

@@ -1,4 +1,4 @@
-"""Node processes that a command starts, watches and stops; each writes a log into the run's folder."""
+"""Node processes that a command starts, watches and stops. Each writes a log into the run's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["failure", "run_processes"]
 
 
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """The process that failed, and the last line that it wrote."""
+    """Describe the processes that failed, with the last line that each wrote."""
     said = []
     for name in (name for name, code in codes.items() if code):
         path = folder / f"{name}.log"
@@ -37,11 +37,11 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until a needed one ends, stop the others in order; returns exit codes by name. Their
-    records replace those of a run before.
+    """Start processes, wait until a needed one ends, and stop the others in order. Returns exit codes by name. Their
+    records replace those of an earlier run.
 
-    seconds : expected duration, for the progress bar; None: not known
-    limit : raise RuntimeFault after so many seconds
+    seconds : expected duration, for the progress bar [s]; None: not known
+    limit : time after which RuntimeFault is raised [s]; None: no limit
     """
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -49,11 +49,11 @@ def run_processes(
     from ..ros.nodes.launching import command_line, environment_of_child
 
     for record in filter(None, (p.parameters.get("record") for p in processes)):
-        remove_record(Path(str(record)))  # of a run before, in the same folder
+        remove_record(Path(str(record)))  # of an earlier run in the same folder
     child = environment_of_child()
     child.setdefault("ROS_DOMAIN_ID", str(20 + os.getpid() % 80))  # separate from other runs on this machine
     logs = [(folder / f"{p.name}.log").open("w") for p in processes]
-    # in sessions of their own: this process forwards Ctrl-C
+    # in sessions of their own, because this process forwards Ctrl-C
     how: Any = {"stderr": subprocess.STDOUT, "start_new_session": True, "preexec_fn": end_with_parent}
     started = zip(processes, logs, strict=True)
     running = [subprocess.Popen(command_line(p), env=child, stdout=log, **how) for p, log in started]
@@ -83,7 +83,7 @@ def end_with_parent() -> None:
 
 
 def end_process(process: subprocess.Popen) -> int:
-    """Send SIGINT, as launch does, and SIGKILL only if that does not help."""
+    """Send SIGINT, as launch does, and SIGKILL only if the process does not end; returns its exit code."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

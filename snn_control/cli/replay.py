@@ -1,4 +1,4 @@
-"""``snn_control replay``: a recorded run once more, compared to the bit."""
+"""``snn_control replay``: run a recorded run again and compare every bit."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from ..errors import NO_VALUE, DescriptionError, InputError, counted
 from .common import add_command, add_shared, print_json
 
 MORE = """\
-RUN.npz is what the parameter 'record' of controller_node, or its service ~/snapshot, wrote: it has commands and spikes,
-RUN_shown.npz beside it the inputs, the control words (faults, releases, learning switched on and off) and the state
-before them, RUN_controller.yaml the controller. A RUN.mcap has all of it in one file; one that was cut, by a loss of
-power, is replayed up to the cut. The same ticks are run again, in this process and without a clock, and
-each command and each spike is compared. Exit code 1 if a bit differs: the first tick and number, or neuron, are named;
-and if a RUN.mcap is damaged: its checksums are compared, and it is replayed up to the damage.
+The parameter 'record' of controller_node, or its service ~/snapshot, wrote RUN.npz: it has commands and spikes.
+RUN_shown.npz beside it has the inputs, the control words (faults, releases, learning switched on and off) and the state
+before them; RUN_controller.yaml is the controller. A RUN.mcap has all of it in one file; if it was cut, by a loss of
+power, it is replayed up to the cut. The same ticks are run again, in this process and without a clock, and each command
+and each spike is compared. The exit code is 1 if a bit differs: the first tick and number, or neuron, are named. It is
+also 1 if a RUN.mcap is damaged: its checksums are compared, and it is replayed up to the damage.
 
 examples:
   snn_control replay runs/a.npz
-  snn_control replay runs/a.npz --controller other.yaml       where would another controller have acted differently?
+  snn_control replay runs/a.npz --controller other.yaml       where does another controller act differently?
   NUMBA_CPU_NAME=generic snn_control replay runs/a.npz        with code for any processor
 """
-#: condition of a file -> what is said of it
+#: condition of a file -> message about it
 NOT_WHOLE = {
-    "cut": "the file has no end: what came after these ticks is not in it",
+    "cut": "the file has no end: ticks after these are not in it",
     "damaged": "the file is damaged, or ticks are missing in it: the ticks after these are not compared",
 }
 
@@ -61,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     if options.controller:
         spec = load_spec(controller_path(options.controller, "--controller"))
     controller = Controller.from_spec(spec)
-    if options.controller and log.first_tick == 0:  # another one has a beginning of its own
+    if options.controller and log.first_tick == 0:  # another controller begins with its own state
         log = dataclasses.replace(log, state=log.state[:0])
     try:
         found = replay_log(controller, log, arrays)
@@ -81,7 +81,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_mcap(file: Path) -> tuple[Any, Any, Any, str]:
-    """Arrays, input log and controller of a file that grew while the loop ran, and its condition."""
+    """Read the arrays, the input log, the controller and the condition of a .mcap file."""
     from ..controller_file import load_spec
     from ..record.mcap_record import read_mcap
 

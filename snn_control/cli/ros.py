@@ -1,4 +1,4 @@
-"""``snn_control ros``: topics, services and parameters in the words of ``ros2``, for installations without it."""
+"""``snn_control ros``: topics, services and parameters as with ``ros2``, for installations without it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import optional
 from .common import add_command, number
 
 MORE = """\
-The words are those of the command ros2, which an installation with pip does not have. Values are YAML.
+The subcommands are those of the command ros2, which an installation with pip does not have. Values are YAML.
 
 examples:
   snn_control ros topic list
@@ -27,12 +27,12 @@ def add_to(commands: Any) -> None:
         kinds.add_parser(name, help=text).add_subparsers(dest="verb", metavar="VERB", required=True)
         for name, text in (("topic", "list, echo, pub"), ("service", "call"), ("param", "set"))
     )
-    add_command(topic, "list", run, "topics and their types")
+    add_command(topic, "list", run, "list topics and their types")
     echo = add_command(topic, "echo", run, "print the messages of a topic")
     echo.add_argument("topic", metavar="TOPIC")
-    echo.add_argument("type", metavar="TYPE", nargs="?", default="", help="default: that of its publishers")
+    echo.add_argument("type", metavar="TYPE", nargs="?", default="", help="default: the type of its publishers")
     echo.add_argument("--once", action="store_true", help="print one message")
-    pub = add_command(topic, "pub", run, "publish a message, again and again")
+    pub = add_command(topic, "pub", run, "publish a message repeatedly")
     pub.add_argument("topic", metavar="TOPIC")
     pub.add_argument("type", metavar="TYPE", help="e.g. std_msgs/msg/Bool")
     pub.add_argument("values", metavar="VALUES", nargs="?", default="{}", help="YAML, e.g. '{data: false}'")
@@ -45,7 +45,7 @@ def add_to(commands: Any) -> None:
     change = add_command(param, "set", run, "set a parameter of a node")
     change.add_argument("node", metavar="NODE")
     change.add_argument("name", metavar="NAME")
-    change.add_argument("value", metavar="VALUE", help="YAML; 1.0 for a number that is not whole by its type")
+    change.add_argument("value", metavar="VALUE", help="YAML; write 1.0, not 1, for a floating-point parameter")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -1,5 +1,5 @@
-"""``ros2 snn ...`` and the checks of ``ros2 doctor``, by entry points of ros2cli and ros2doctor where these are
-installed. Both find the classes by name and call the methods below; neither package is needed to import this."""
+"""``ros2 snn ...`` and the checks of ``ros2 doctor``, by entry points of ros2cli and ros2doctor if these are installed.
+Both find the classes by name and call the methods below. Neither package is needed to import this module."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class SnnCommand:
 
 
 class MachineCheck:
-    """Whether this computer is fit for a real-time controller: the findings of ``snn_control doctor``."""
+    """Check whether this computer is fit for a real-time controller: the findings of ``snn_control doctor``."""
 
     def category(self) -> str:
         return "snn_control"

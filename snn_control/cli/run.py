@@ -16,8 +16,8 @@ from . import common
 from .episodes import CHANCE, CONTROLLER, Player, Task, World, in_processes, print_statistics, statistics_of
 
 MORE = """\
-The controller is compared with chance, the same episodes with random actions, and with classical controllers if the
-environment provides some. What the figures mean: docs/howto/running.md.
+The controller is compared with chance (the same episodes with random actions), and with classical controllers if the
+environment provides some. docs/howto/running.md explains the figures.
 
 examples:
   snn_control run --env CartPole-v1 cartpole
@@ -33,7 +33,7 @@ COLUMNS = {
     "syn.ops/s": "synaptic_operations_a_second", "faults": "faults", "safe": "safe_ticks",
 }  # fmt: skip
 MOST_ROWS = 20  # episodes that are shown individually
-WORTH = 6.0  # s of remaining work above which further processes, which start in about 3 s, save time
+WORTH = 6.0  # s of remaining work above which more processes save time, as they start in about 3 s
 
 
 def add_to(commands: Any) -> None:
@@ -43,15 +43,15 @@ def add_to(commands: Any) -> None:
         "--env", type=common.environment, required=True, metavar="ID", help="any registered environment, or module:ID"
     )
     common.add_shared(parser, "--arg")
-    parser.add_argument("--episodes", type=common.whole(1), default=5, help="how many (default 5)")
+    parser.add_argument("--episodes", type=common.whole(1), default=5, help="number of episodes (default 5)")
     parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")
-    parser.add_argument("--steps", type=common.whole(1), help="end an episode after so many steps")
-    text = "processes (default: the cores, where it takes long); the results are the same"
+    parser.add_argument("--steps", type=common.whole(1), help="maximum number of steps in an episode")
+    text = "number of processes (default: one a core if the run takes long); the results are the same"
     parser.add_argument("--jobs", type=common.whole(1, 1024), metavar="N", help=text)
-    parser.add_argument("--alone", action="store_true", help="without chance and other controllers to compare with")
-    text = "carry learned weights from episode to episode, in one process; otherwise each begins with the file's"
+    parser.add_argument("--alone", action="store_true", help="do not compare with chance and other controllers")
+    text = "keep learned weights from episode to episode, in one process; otherwise each begins with the file's weights"
     parser.add_argument("--keep-learning", action="store_true", help=text)
-    text = "write what the controller is given in the first episode, for --input of plot, check and bench"
+    text = "write the controller's inputs in the first episode, for --input of plot, check and bench"
     parser.add_argument("--record", metavar="NPZ", help=text)
     text = "write a video of the first episode: .mp4, .gif or .png (a sheet of pictures)"
     parser.add_argument("--video", metavar="VIDEO", help=text)
@@ -104,7 +104,7 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 def _play(
     options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
 ) -> int:
-    """Fill ``rows``, and ``notes`` with the files that were written; returns the number of processes. After an
+    """Play all tasks into ``rows``, and add written files to ``notes``; returns the number of processes. After an
     interrupt the completed episodes are kept."""
     from rich.console import Console
     from rich.progress import Progress
@@ -127,8 +127,7 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode, and record its inputs and a video if asked; ``notes`` gets the files that were
-    written."""
+    """Play the first episode, and record its inputs and a video if requested. Written files are added to ``notes``."""
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
     if options.video:
@@ -170,7 +169,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """The JSON object without times and number of processes."""
+    """Return the JSON object, without times and number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
     conduct = [row.pop("conduct") for row in rows]
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
@@ -224,7 +223,7 @@ def _print(options: argparse.Namespace, result: dict[str, Any], notes: list[str]
     if result["learning"] == "kept":
         print("learned weights were carried from episode to episode")
     elif result["learning"] == "reset":
-        print("each episode began with the weights of the file; --keep-learning carries what was learned on")
+        print("each episode began with the weights of the file; --keep-learning keeps learned weights")
     spikes, operations = result["spikes_a_step"], result["synaptic_operations_a_step"]
     processes = f" in {result['jobs']} processes" if (result["jobs"] or 1) > 1 else ""
     cost = f"{spikes:.4g} spikes, {operations:.4g} synaptic operations"
@@ -248,9 +247,9 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """Print the environment's scores: for each episode or, if there are many, mean and largest.
+    """Print the environment's scores: for each episode or, if there are many, mean, least and most.
 
-    units : units of the scores for which the environment's metadata has one (``score_units``)
+    units : units of those scores for which the environment's metadata has one (``score_units``)
     """
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
     if not scores:

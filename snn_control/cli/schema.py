@@ -9,8 +9,8 @@ from typing import Any
 from .common import add_command, add_shared, write_new
 
 MORE = """\
-An editor that knows it completes keys, explains them and marks mistakes while you type. It holds what is installed,
-types that plug-ins bring included; 'snn_control check' also finds what no schema can say.
+With the schema, an editor completes keys, explains them and marks mistakes while you type. The schema covers the types
+installed here, including those of plug-ins. 'snn_control check' also finds mistakes that no schema can express.
 
 examples:
   snn_control schema controller.schema.json
@@ -21,7 +21,7 @@ examples:
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "schema", run, "write the JSON Schema of controller files for editors", MORE)
-    add_shared(parser, "file", nargs="?", help="where to write it; without it, it is printed")
+    add_shared(parser, "file", nargs="?", help="file to write; without it, the schema is printed")
     add_shared(parser, "--force")
 
 

@@ -16,12 +16,12 @@ __all__ = ["STIMULUS", "add_stimulus", "stimulus_of"]
 
 STIMULUS = """\
 stimulus:
-  --env ID       the controller itself runs in this Gymnasium environment (--arg KEY=VALUE is passed on); episodes
-                 follow each other, each with the next seed; 10 s, but 2,000 ticks at most, or --seconds
-  --input FILE   a recording: one that 'run --record', a node or a replay wrote; a rosbag2 (folder, .db3, .mcap) with
-                 the topics of the file's ros.inputs; of an event camera, for a controller with one (its other inputs
-                 are 0); or an .npz of your own with an array for each input: (ticks, size) for values, one row for each
-                 tick, (n, 4) rows of t [s], x, y, p for events
+  --env ID       the controller itself runs in this Gymnasium environment (with --arg KEY=VALUE), one episode after
+                 the other, each with the next seed; for 10 s, but at most 2,000 ticks, or for --seconds
+  --input FILE   a recording that 'run --record', a node or a replay wrote; a rosbag2 (folder, .db3, .mcap) with the
+                 topics of the file's ros.inputs; a recording of an event camera, for a controller with one (its other
+                 inputs are 0); or an .npz of your own with an array for each input: (ticks, size) for values, one row
+                 for each tick, (n, 4) rows of t [s], x, y, p for events
   neither        1 s of a synthetic stimulus, random with --seed: an independent sinusoid over each number's range, and
                  a bright disc that moves over an event camera's frame. It is not realistic, so it proves little
 """
@@ -29,8 +29,8 @@ SECONDS, MOST_TICKS = 10.0, 2_000  # limits for an environment
 
 
 def add_stimulus(parser: argparse.ArgumentParser) -> None:
-    """Add the options."""
-    parser.add_argument("--env", type=environment, metavar="ID", help="environment in which it is to act, or module:ID")
+    """Add the options that select a stimulus."""
+    parser.add_argument("--env", type=environment, metavar="ID", help="environment in which it acts, or module:ID")
     add_shared(parser, "--arg")
     parser.add_argument("--input", metavar="FILE", help="recording to take the inputs from")
     text = "network time to run [s] (default 1, 10 in an environment, or all of --input)"
@@ -40,7 +40,7 @@ def add_stimulus(parser: argparse.ArgumentParser) -> None:
 
 
 def stimulus_of(options: argparse.Namespace, spec: ControllerSpec) -> Stimulus:
-    """The stimulus that the options of `add_stimulus` select; raises DescriptionError."""
+    """Return the stimulus that the options of `add_stimulus` select. Raises DescriptionError."""
     if options.env is not None and options.input is not None:
         raise DescriptionError("--input", options.input, "does not go with --env", "give one of them")
     if options.arg and options.env is None:

@@ -1,4 +1,4 @@
-"""``snn_control train``: train any controller file in any Gymnasium environment, or a shipped recipe."""
+"""``snn_control train``: train any controller file in any Gymnasium environment, or by a shipped recipe."""
 
 from __future__ import annotations
 
@@ -22,19 +22,18 @@ if TYPE_CHECKING:
 
 MORE = """\
 A controller file is trained in a Gymnasium environment on the spikes of the engine that will run it:
-  ppo       reinforcement learning; for actions that are chosen
-  sac       reinforcement learning; for actions that are numbers
-  imitate   a teacher shows what to do: --teacher
-  evolve    CMA-ES over the weights of what the outputs read; for few numbers, and rewards without a gradient
+  ppo       reinforcement learning, for discrete actions
+  sac       reinforcement learning, for continuous actions
+  imitate   imitation of a teacher: --teacher
+  evolve    CMA-ES over the weights that the outputs read; for few numbers, and rewards without a gradient
   adapt     online, in the loop: the learning rules of the file, which continue to learn on the robot
 Without --how, imitate is used if there is a teacher, otherwise the learner in the file's section training, otherwise
-one that suits the actions. That section also says what is trained, within which limits, and with which settings;
+one that suits the actions. That section also selects what is trained, within which limits, and with which settings;
 options of the command take precedence. Ctrl-C ends training and keeps the best controller so far; the same command
-resumes it and gives the same bits. --seeds 5 trains with five seeds in parallel, reports all of them, and writes the
-one with the best validation.
-'new FILE --env ID' writes a controller file to start from.
+resumes training and gives the same bits. --seeds 5 trains with five seeds in parallel, reports all of them, and writes
+the one with the best validation. 'new FILE --env ID' writes a controller file to start from.
 
-A recipe is a Python file that makes a shipped controller (examples/recipes), given by its name or path. CMA-ES evolves
+A recipe is a Python file that makes a shipped controller (examples/recipes); name it or give its path. CMA-ES evolves
 the few numbers of cartpole, pan_tilt and arm; event_tracker is taught by a procedure of its own.
 
 examples:
@@ -43,10 +42,10 @@ examples:
   snn_control train my.yaml --env LunarLander-v3 --teacher gymnasium.envs.box2d.lunar_lander:heuristic
   snn_control train my.yaml --env CartPole-v1 --seeds 5
   snn_control train cartpole --generations 30
-  snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for the camera that it will have
+  snn_control train pan_tilt --arg camera=noisy --run runs/noisy     for a noisy camera
   snn_control train event_tracker --seed 2
 """
-#: options that recipes, those that are evolved, and those that are taught have no use for
+#: options that no recipe accepts; that only taught recipes accept; that only evolved recipes accept
 OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json")
 OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
 
@@ -60,35 +59,33 @@ def add_to(commands: Any) -> None:
         metavar="ID",
         help="Gymnasium environment to train in, e.g. CartPole-v1 or module:ID",
     )
-    common.add_shared(parser, "--arg", help="argument of the environment; of a recipe, on top of its own")
-    parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: what suits the actions)")
-    text = (
-        "who is imitated: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the environment"
-    )
+    common.add_shared(parser, "--arg", help="argument of the environment; a recipe adds it to its own")
+    parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: one that suits the actions)")
+    text = "teacher to imitate: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the world"
     parser.add_argument("--teacher", metavar="WHO", help=text)
-    text = "what is trained, in place of what the file says, e.g. 'hidden.*'; may be repeated"
+    text = "parameters to train instead of the file's, e.g. 'hidden.*'; may be repeated"
     parser.add_argument("--trainable", action="append", default=[], metavar="PATTERN", help=text)
     text = "setting of the way to train, e.g. learning_rate=0.001; may be repeated"
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
-    parser.add_argument("--out", metavar="FILE", help="where the trained controller goes (default: the run's folder)")
-    parser.add_argument("--run", metavar="FOLDER", help="checkpoints and progress (default runs/train-NAME)")
-    parser.add_argument("--seed", type=common.whole(0), help="of all that is drawn (default 1)")
-    text = "train with so many seeds, the first being that of --seed (default 1)"
+    parser.add_argument("--out", metavar="FILE", help="file for the trained controller (default: in the run's folder)")
+    parser.add_argument("--run", metavar="FOLDER", help="folder for checkpoints and progress (default runs/train-NAME)")
+    parser.add_argument("--seed", type=common.whole(0), help="seed of all random numbers (default 1)")
+    text = "number of seeds to train with, beginning with --seed (default 1)"
     parser.add_argument("--seeds", type=common.whole(1), default=1, metavar="N", help=text)
-    text = "processes that train at a time, with a thread each (default: as many as there are cores)"
+    text = "number of processes that train at a time, with one thread each (default: the number of cores)"
     parser.add_argument("--workers", type=common.whole(1), metavar="N", help=text)
     text = "train on the Ray cluster at this address, host:port; without one, on Ray on this machine"
     parser.add_argument("--ray", nargs="?", const="", metavar="ADDRESS", help=text)
-    text = "steps of learning, at most, but one phase in any case (default: that of the way to train); saving spikes "
-    text += "may take as many, a search for gains ten times as many"
+    text = "maximum number of learning steps, but at least one phase (default: depends on the way to train); saving "
+    text += "spikes may take as many more, a search for gains ten times as many"
     parser.add_argument("--steps", type=common.whole(1), metavar="N", help=text)
     common.add_shared(parser, "--json", help="print one JSON object at the end")
-    evolve = parser.add_argument_group("of a recipe")
-    evolve.add_argument("--generations", type=common.whole(0), default=15, help="how many in all (default 15)")
+    evolve = parser.add_argument_group("for a recipe")
+    evolve.add_argument("--generations", type=common.whole(0), default=15, help="total number (default 15)")
     evolve.add_argument(
         "--population", type=common.whole(2), help="candidates a generation (default 12, or those of the checkpoint)"
     )
-    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="of each setting, a candidate (default 3)")
+    evolve.add_argument("--episodes", type=common.whole(1), default=3, help="number a candidate, a setting (default 3)")
     parser.set_defaults(usual=parser.get_default)
 
 
@@ -116,8 +113,8 @@ def _file(options: argparse.Namespace) -> int:
         world.close()
     if limit is None:
         print(
-            f"{options.env} names no limit of its episodes: they are cut after {LIMIT:,} steps; "
-            "--arg max_episode_steps=N sets another",
+            f"{options.env} does not limit its episodes: they are cut after {LIMIT:,} steps; "
+            "--arg max_episode_steps=N sets another limit",
             file=sys.stderr,
         )
         options.arg = [*options.arg, f"max_episode_steps={LIMIT}"]
@@ -150,7 +147,7 @@ def _ended(early: bool, begun: bool = True) -> int:
 
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
-    """Train with several seeds: one file for each, and a copy of the one with the best validation as ``out``."""
+    """Train with several seeds: write one file for each, and a copy of the one with the best validation as ``out``."""
     from ..training.distributed.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
@@ -173,7 +170,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """The first lines of the trained file: how it was made, and its score."""
+    """Return the first lines of the trained file: how it was made, and its score."""
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
@@ -194,7 +191,7 @@ def _tell(
     out: Path,
     arguments: dict[str, Any],
 ) -> None:
-    """Report the scores of the best seed and, if there are several, of all seeds; write a page on the best one."""
+    """Report the scores of the best seed and, if there are several, of all seeds. Write a page about the best one."""
     import numpy as np
 
     from .episodes import print_statistics
@@ -261,7 +258,7 @@ def _spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Scores of chance and of the environment's own baselines on the same episodes."""
+    """Return scores of chance and of the environment's own baselines on the same episodes."""
     import numpy as np
 
     from .episodes import Player, World
@@ -274,7 +271,7 @@ def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[i
 
 # a recipe --------------------------------------------------------------------------------------------------------
 def command_of(options: argparse.Namespace) -> str:
-    """The command that trains the same controller, without options that do not change the result."""
+    """Return the command that trains the same controller, without options that do not change the result."""
     given: list[tuple[str, int, int | None]] = [("generations", options.generations, 15)]
     if options.generations > 0:
         given += [("population", options.population, None), ("episodes", options.episodes, 3)]

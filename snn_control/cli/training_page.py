@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["make_page"]
 
-MOST_STEPS = 1_000  # longest episode
+MOST_STEPS = 1_000  # length of the longest episode
 FPS, PICTURES, WIDEST = 10.0, 100, 360  # limits of the video, which is embedded in the page
 PATIENCE = 4.0  # s, longest time for drawing the frames
 
@@ -37,14 +37,14 @@ def make_page(
     folder: Path, file: Path, env: str, arguments: Mapping[str, Any], runs: Mapping[str, Trained],
     scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any],
 ) -> Path | None:  # fmt: skip
-    """Write the page into a run's folder. If that fails, print one line on stderr and return None: training does not
-    depend on it.
+    """Write the page into a run's folder and return its path. If that fails, print one line on stderr and return None,
+    because training does not depend on the page.
 
     file : the trained controller
     runs : name of a run -> result, the selected one first
     scores : name -> mean, std, worst, best of the returns in the new episodes; the controller first
-    compared : the names that are not runs of this training
-    conduct : as `command_rows` returns it
+    compared : names that are not runs of this training
+    conduct : result of `command_rows`
     """
     kept = next(iter(runs.values()))
     e = kept.evaluation
@@ -96,7 +96,7 @@ def _sections(
     scores: Mapping[str, Mapping[str, float]], episodes: int, conduct: Mapping[str, Any],
     costs: Mapping[str, Mapping[str, float]],
 ) -> list[Section]:  # fmt: skip
-    """costs : what is counted -> label -> how many in a step of the environment"""
+    """Return the page's tables. ``costs``: what is counted -> label -> number in a step of the environment."""
 
     def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
         return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
@@ -106,14 +106,14 @@ def _sections(
     moving = {"changes_hz": "changes [1/s]", "sign_changes_hz": "sign changes [1/s]", "at_a_limit": "at a limit"}
     moving = {key: name for key, name in moving.items() if any(one[key] is not None for one in conduct["commands"])}
     firing = {"neurons": "neurons", "never": "never fired", "always": "always fired"}
-    at_a_limit = "At a limit: share of the ticks; of a squashed command within a hundredth of the way."
+    at_a_limit = "At a limit: share of the ticks; for a squashed command, within 1 % of its range from a limit."
     totals = {what: sum(each.values()) or 1.0 for what, each in costs.items()}
     return [
         Section(f"Returns of {count(episodes, 'new episode')}", ("", *columns), returns),
         Section("Commands", ("", *moving.values()), rows(conduct["commands"], moving),
                 at_a_limit if "at_a_limit" in moving else ""),
         Section("Neurons", ("", *firing.values()), rows(conduct["neurons"], firing),
-                "Always: in more than 95 % of the network steps in which the refractory period lets it."),
+                "Always: in more than 95 % of the network steps that the refractory period allows."),
         *(Section(what, ("", "a step", "share"),
                   tuple((label, number(n), f"{n / totals[what]:.0%}") for label, n in each.items()))
           for what, each in costs.items()),
@@ -143,7 +143,7 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """Make the environment; returns it, and a video or None with the reason."""
+    """Make the environment; returns it, and a video, or None with the reason."""
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"

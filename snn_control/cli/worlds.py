@@ -1,4 +1,4 @@
-"""``snn_control worlds``: the simulated robots that ship, and what belongs to each of them."""
+"""``snn_control worlds``: list the shipped simulated robots, and describe one of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from ..resources import shipped
 from .common import add_command, add_shared, need_extra, print_json, table
 
 MORE = """\
-Each world is a Gymnasium environment (sim_worlds:ID) and a ROS 2 node (world_node). Most come with classical
-controllers and with a spiking controller that ships. docs/gallery.md shows what these reach.
+Each world is a Gymnasium environment (sim_worlds:ID) and a ROS 2 node (world_node). Most have classical controllers
+and a shipped spiking controller. docs/gallery.md shows their results.
 
 examples:
   snn_control worlds
@@ -28,7 +28,7 @@ MADE_BY = "# Made by: "
 
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "worlds", run, "list the simulated robots and their controllers", MORE)
-    parser.add_argument("id", nargs="?", metavar="ID", help="tell more of this world")
+    parser.add_argument("id", nargs="?", metavar="ID", help="describe this world")
     add_shared(parser, "--json")
 
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
             return 0
         for name, one in found.items():
             print(f"{name}\n    {_line(one)}")
-        print("snn_control worlds ID tells more of one; snn_control demo ID runs it with its controller over ROS 2")
+        print("snn_control worlds ID describes one; snn_control demo ID runs it with its controller over ROS 2")
         return 0
     name = options.id.removeprefix("sim_worlds:")
     if name not in WORLDS:
@@ -66,7 +66,7 @@ def world_class(name: str) -> Any:
 
 
 def _facts(name: str) -> dict[str, Any]:
-    """What a line of the list says; nothing is simulated for it."""
+    """Return the facts for a world's line in the list; nothing is simulated for this."""
     metadata = world_class(name).metadata
     return {
         "title": metadata.get("title", ""), "controller": metadata.get("controller"), "wanted": _wanted(metadata),
@@ -76,7 +76,7 @@ def _facts(name: str) -> dict[str, Any]:
 
 
 def _wanted(metadata: Any) -> str:
-    """The criterion of ``demo``, in words; empty if the world names none."""
+    """Return the criterion of ``demo`` in words; empty if the world names none."""
     if tracking := metadata.get("tracking"):
         return f"at most {tracking.closed:g} {tracking.unit} rms"
     if goal := metadata.get("goal"):
@@ -99,13 +99,13 @@ def _details(name: str) -> dict[str, Any]:
 
 
 def _made_by(file: Path) -> list[str]:
-    """The commands that made a controller file, as the comment at its head says."""
+    """Return the commands that made a controller file, from the comment at its head."""
     head = file.read_text().splitlines()[:20]
     return [line.removeprefix(MADE_BY) for line in head if line.startswith(MADE_BY)]
 
 
 def _line(facts: dict[str, Any]) -> str:
-    """Title, controller, criterion and baselines of a world."""
+    """Return title, controller, criterion and baselines of a world in one line."""
     controller, baselines = facts["controller"], ", ".join(facts["baselines"])
     parts = [
         facts["title"],
@@ -117,7 +117,7 @@ def _line(facts: dict[str, Any]) -> str:
 
 
 def _arg(name: str, value: Any) -> str:
-    """How a shell gives an argument of a world."""
+    """Return the option ``--arg`` that gives a world this argument, quoted for a shell."""
     return f"--arg {shlex.quote(f'{name}={value if isinstance(value, str) else json.dumps(value)}')}"
 
 
@@ -128,11 +128,11 @@ def _tell(facts: dict[str, Any]) -> None:
     rows = facts["rows"].items()
     settings = [[label, " ".join(_arg(*one) for one in given.items())] for label, given in rows]
     if settings:
-        table("settings that are measured (docs/gallery.md)", ("row", "arguments"), settings)
+        table("measured settings (docs/gallery.md)", ("row", "arguments"), settings)
     for command in facts["made_by"]:
         print(f"its controller was made by: {command}")
     name, controller = facts["id"], facts["controller"]
     if controller:
         print(f"run it: snn_control run --env {name} {controller}")
         print(f"over ROS 2: snn_control demo {name}")
-    print(f"one of your own: snn_control new my.yaml --env {name}; snn_control train my.yaml --env {name}")
+    print(f"a controller of your own: snn_control new my.yaml --env {name}; snn_control train my.yaml --env {name}")

@@ -17,19 +17,19 @@ __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
 @emitted(types.int64, types.int64)
 def load_acquire(builder, address):
-    """int64 at ``address``; later reads see everything that was written before the value was released."""
+    """Read the int64 at ``address``; later reads see everything written before the `store_release` of this value."""
     return builder.load_atomic(builder.inttoptr(address, I64.as_pointer()), "acquire", 8, typ=I64)
 
 
 @emitted(types.void, types.int64, types.int64)
 def store_release(builder, address, value):
-    """Write an int64; a thread that acquires it sees everything that was written before."""
+    """Write an int64; a thread that then reads it with `load_acquire` sees everything written before."""
     builder.store_atomic(value, builder.inttoptr(address, I64.as_pointer()), "release", 8)
 
 
 @emitted(types.void)
 def fence(builder):
-    """No access moves across this, in either direction."""
+    """Keep memory accesses from moving across this call, in either direction."""
     builder.fence("seq_cst")
 
 
@@ -43,14 +43,14 @@ def _write(address, value):
 
 
 def read_word(address: int) -> int:
-    """``load_acquire`` for Python, preceded by a fence: copies made before it are complete."""
+    """Call `load_acquire` from Python, after a fence: copies made before the call are complete."""
     from .compile import compile_function  # imported here so that the digest of compiled code does not depend on it
 
     return compile_function(_read, "int64(int64)")(address)
 
 
 def write_word(address: int, value: int) -> None:
-    """``store_release`` for Python."""
+    """Call `store_release` from Python."""
     from .compile import compile_function
 
     compile_function(_write, "void(int64,int64)")(address, value)

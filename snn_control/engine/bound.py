@@ -1,6 +1,6 @@
 """Bound: a Program with a state and an io block of its own, ready to run.
 
-Here places become addresses, and every bound is checked, so that the tick can follow a bound table without checks.
+Here places become addresses. Every bound is checked here, so that a tick can follow the table without checks.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ from .tuning import Tuning
 
 __all__ = ["Blocks", "Bound", "address_of", "bind", "check_rows", "input_arrays", "input_taker", "stride_of"]
 
-KEPT = ("clock", "controlled", "guard", "motion", "stops")  # what a restart of the network keeps
+KEPT = ("clock", "controlled", "guard", "motion", "stops")  # states that a restart of the network keeps
 
-KEPT_SETTINGS = 64  # which a running tick may still be taking
+KEPT_SETTINGS = 64  # newest settings kept alive: a running tick may still be reading them
 
 Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
 def address_of(place: Place, blocks: Blocks) -> int:
-    """Address of a place in its block; raises ProgramError if it is outside."""
+    """Return the address of a place; raises ProgramError if the place is invalid or outside its block."""
     p, block = place, blocks.get(place.kind)
     try:
         shaped = all(operator.index(n) >= 0 for n in p.shape)
@@ -49,10 +49,11 @@ def address_of(place: Place, blocks: Blocks) -> int:
 
 
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """The table of a Program for these blocks, and the kind of block that each word of it refers to.
+    """Make the table of a Program for these blocks: a header, and a row of words for each operation.
 
-    Returns (1 + operations, WORDS) int64 at a multiple of 64 bytes, and uint8 of the same shape: PROGRAM, STATE, IO,
-    or NUMBER for no address. Raises ProgramError if Program and blocks do not fit.
+    Returns the table, (1 + operations, WORDS) int64 at a multiple of 64 bytes, and the kind of block that each word
+    points into, uint8 of the same shape: PROGRAM, STATE, IO, or NUMBER for a word that is no address. Raises
+    ProgramError if Program and blocks do not fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -73,7 +74,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """Write a word of a row of the table: a number, or the address of a place and its kind of block."""
+    """Write one word of a row of the table: a number, or the address of a place with its kind of block."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -96,7 +97,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Refuse rows that would make a kernel or a driver leave its arrays, or use those of others."""
+    """Raise ProgramError if a kernel or a driver would leave its arrays, or write into arrays of others."""
     rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -105,7 +106,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Refuse to restart what is no part of the network, or part of an array that kernels follow."""
+    """Raise ProgramError if a restart would reset state outside the network, or part of an array of indices."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
@@ -123,7 +124,7 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
-    """The `Array` of a place, for checks."""
+    """Return the `Array` of a place, for checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
     constant, from_driver = place.kind == PROGRAM, place.kind == IO
@@ -131,7 +132,7 @@ def _array(place: Place, blocks: Blocks) -> Array:
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """The operands of a row, each checked separately."""
+    """Check the operands of one operation, and return them with places as `Array`."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -151,7 +152,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Slot and numbers, or columns, of an input of that kind in an io block; raises ProgramError if there is none."""
+    """Return slot and data arrays of an input in an io block; raises ProgramError if no such input exists."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
@@ -159,7 +160,7 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """``take(x)`` of a value input (`value_taker`), ``take(t, x, y, p)`` of an events input (`input_values.taker`)."""
+    """Return the writer of an input: ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events."""
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)
@@ -170,18 +171,18 @@ class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
     rows : None, or the number of states and io blocks, each with a table of its own
-    own_numbers : each row has constants and an initial state of its own; only their numbers may be changed, no indices
+    own_numbers : each row has its own constants and initial state; only numbers in them may be changed, not indices
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
     constants, initial : the Program's own, read-only; copies if numbers can be tuned, or with ``own_numbers``
     tuning : what can be tuned, or None
-    tables : (1 or rows, 1 + operations, WORDS) int64
+    tables : (1 or rows, 1 + operations, WORDS) int64, the bound table of each row
     table : address of the first table, which `tick` and steppers run
     tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock,
-        costs 0.03 us and checks nothing. It keeps the blocks alive, but not this object. For long runs without the
+        takes 0.03 us and checks nothing. It keeps the blocks alive, but not this object. For long runs without the
         lock use `snn_control.controller.batch.Batch` or the loop's mode "free".
 
-    Threads may share `tick` and steppers, whose calls are serialised. For resets, restores and writes through views use
-    a lock, as `snn_control.controller.Controller` does. While a loop runs the table, nothing else may tick it.
+    Threads may share `tick` and steppers: their calls run one after the other. Resets, restores and writes through
+    views need a lock, see `snn_control.controller.Controller`. While a loop runs the table, nothing else may tick it.
     """
 
     def __init__(
@@ -203,9 +204,9 @@ class Bound:
         if own_numbers or self.tuning is not None:
             self.constants, self.initial = copied(self.constants), copied(self.initial)
         if self.tuning is not None:
-            self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words, at any time
+            self._changed = np.zeros((self.constants.size + self.initial.size) // 4, bool)  # words ever changed
         if not 0 <= program.io_bytes < 1 << 40:
-            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0")
+            raise ProgramError(f"io_bytes = {program.io_bytes}: must be from 0 to 2^40 - 1")
         self.io = aligned(program.io_bytes, *shape)
         blocks = {PROGRAM: self.constants, STATE: self.state, IO: self.io}
         first = {kind: np.atleast_2d(block)[0] for kind, block in blocks.items()}
@@ -219,39 +220,39 @@ class Bound:
         learned = [program.names[f"{rule.title}.weights"] for rule in program.facts.learning]
         self._learned = np.array([(one.offset, one.n_bytes) for one in learned], np.int64)
         self.tables[:, 0, [FORGETS, N_FORGETS]] = self._learned.ctypes.data, len(learned)
-        self._settings: list[np.ndarray] = []  # the newest ones, of which a tick may be taking one
+        self._settings: list[np.ndarray] = []  # the newest ones; a tick may be reading one of them
         self.tables[:, 0, INITIAL] = self.initial.ctypes.data + np.arange(n) * stride_of(self.initial)
         self.tick = calls.ticker(self.tables[0], *self._kept)
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or an unpickled object gets a new table, because addresses are valid for one object's blocks only."""
+        """Make a copied or unpickled object build its own table: addresses are valid for one object's blocks only."""
         own = (self.constants, self.initial) if self.constants.ndim > 1 else None
         return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """``step(x)``: give a value input a sample that arrives now, then run one tick; a builtin like `tick`.
+        """Return ``step(x)``, a builtin like `tick` that gives a value input a sample arriving now and runs one tick.
 
         x : (size,) float32 or float64, C-contiguous; anything else raises InputError and changes nothing
 
-        Raises ProgramError if there is no such input.
+        Raises ProgramError if no value input has this name.
         """
         slot, data = input_arrays(self.program, self.io, name, "value")
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Address of a named array, bounds checked."""
+        """Return the address of a place or named array; raises ProgramError if it is outside its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """A live view of a named array or place, with rows (rows, ...), except constants that are shared."""
+        """Return a live view of a named array or place: (rows, ...) with rows, except for shared constants."""
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset ``rows`` to the initial state, and clear their io blocks; tuned values are kept."""
+        """Reset the state of ``rows`` to the initial state and clear their io blocks; tuned values are kept."""
         tuned = None if self.tuning is None else self._newest_setting()
         if tuned is not None:
             self._take(tuned)
@@ -262,20 +263,20 @@ class Bound:
             self.array("controlled")[-tuned.size :] = tuned
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
-        """Set the control words of the io block to those in the state, so that no request is pending."""
+        """Copy the control words of the state to the io block, so that no request is pending."""
         if "control" in self.program.names:
             self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a copy of `state`; with rows one for each, or one for all.
+        """Continue from a state that `snapshot` returned: one for all rows, or one for each row.
 
-        Raises ProgramError and changes nothing if it does not fit.
+        Raises ProgramError and changes nothing if the state does not fit this Program.
         """
         state = np.array(state)  # a copy, which nothing can change between check and use
         size = self.program.initial_state.size
         if state.dtype != np.uint8 or state.shape[-1:] != (size,) or state.ndim > self.state[rows].ndim:
             raise ProgramError(f"a state of {state.shape} {state.dtype}: this Program's has {size} uint8")
-        for one in state.reshape(-1, size):  # values that kernels follow, and the guard's last command
+        for one in state.reshape(-1, size):  # indices that kernels follow, and the guard's last command
             check_rows(self.program, {**self._blocks, STATE: one})
         if self._tuned_words:
             for one in state.reshape(-1, size):
@@ -292,13 +293,13 @@ class Bound:
 
     @property
     def tuned(self) -> np.ndarray:
-        """(tunable,) float64: a copy of the values that the last tick has used."""
+        """Copy of the values of the tunable parameters in the last tick, (tunable,) float64."""
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
         """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on, also while a loop runs.
 
-        Raises DescriptionError for values that are not allowed, and ProgramError if nothing can be tuned here.
+        Raises DescriptionError for values that are not allowed, and ProgramError if nothing is tunable here.
         """
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
@@ -311,7 +312,7 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Addresses and new 32-bit words of everything that these values, or any set before, change."""
+        """Return addresses and new 32-bit words of all numbers that ``values`` or earlier settings change."""
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
         blocks = [(self.constants, other.constants, self.program.constants)]
@@ -320,18 +321,18 @@ class Bound:
         self._changed |= words != np.concatenate([own.view(np.uint32) for _, _, own in blocks])
         first = self.constants.size // 4
         begin = first + control.offset // 4
-        self._changed[begin : begin + control.n_bytes // 4] = False  # the values are told otherwise
+        self._changed[begin : begin + control.n_bytes // 4] = False  # a tick takes the values from the setting itself
         index = np.flatnonzero(self._changed)
         starts = np.where(index < first, self.constants.ctypes.data, self.initial.ctypes.data - 4 * first)
         return starts + 4 * index, words[index]
 
     @property
     def newest_values(self) -> list[float]:
-        """The values of what can be tuned that the next tick uses."""
+        """The values of the tunable parameters that the next tick uses."""
         return self._newest_setting()[1:].view(np.float64).tolist()
 
     def _newest_setting(self) -> np.ndarray:
-        """(1 + tunable,) int64: number and values of the setting that the next tick uses."""
+        """Return number and values of the setting that the next tick uses, (1 + tunable,) int64."""
         n = self._tuned_words
         if self._settings:
             return np.delete(self._settings[-1][: n + 1], 1)
@@ -348,7 +349,7 @@ class Bound:
             raise ProgramError(str(error)) from None
 
     def _take(self, tuned: np.ndarray) -> None:
-        """Make constants and initial state those of a setting's number and values. Not while a loop runs."""
+        """Set constants and initial state to a setting (its number, its values). Do not call it while a loop runs."""
         assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
@@ -359,7 +360,7 @@ class Bound:
         control.view(self.initial)[:] = control.view(self.program.initial_state)
 
     def snapshot(self, rows: Any = ...) -> np.ndarray:
-        """A copy of the state, with the setting that the next tick uses."""
+        """Return a copy of the state, with the setting that the next tick uses."""
         state = self.state[rows].copy()
         if self.tuning is not None:
             tuned = self._newest_setting()
@@ -368,7 +369,7 @@ class Bound:
 
 
 def stride_of(block: np.ndarray) -> int:
-    """Bytes from row to row of a block; 0 if it has none."""
+    """Return the bytes from one row of a block to the next; 0 if the block has no rows."""
     return block.strides[0] if block.ndim > 1 else 0
 
 

@@ -1,10 +1,10 @@
 """Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
 An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
-disk and renamed; the digest, of its name and code, is checked before the code is run. Any problem with the disk costs
-the time of a compilation and a `CacheWarning`, never the start of a controller. A missing entry is copied from the
-folder ``$SNN_CONTROL_CACHE_SOURCE``, from which a robot's is filled. A folder that another user owns or can write to is
-not used. Of processes that miss the same code at the same time, one compiles it for all.
+disk and renamed. The digest covers its name and code, and is checked before the code is run. A problem with the disk
+causes a compilation and a `CacheWarning`, but never keeps a controller from starting. A missing entry is copied from
+the folder ``$SNN_CONTROL_CACHE_SOURCE`` if it is there: a robot's cache is filled like this. A folder that another user
+owns or can write to is not used. If several processes miss the same code at the same time, one compiles it for all.
 """
 
 from __future__ import annotations
@@ -30,21 +30,24 @@ from ..files import open_file, replace_file
 
 __all__ = ["CodeFile", "cache_folder", "processor", "usable_folder"]
 
-MODE = 0o755  # of folders: only their owner can write to them
-PATIENCE = 30.0  # s that a process waits for another one that compiles, which may have been stopped
+MODE = 0o755  # mode of folders: only their owner can write to them
+PATIENCE = 30.0  # s to wait for another process that compiles: it may have been stopped
 
 _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn of ``what``, a kind of problem, once in this process: all functions have the same problem."""
+    """Warn only once in this process about a kind of problem, ``what``, as it is the same for all functions."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)
 
 
 def cache_folder() -> Path:
-    """``$SNN_CONTROL_CACHE``, or ``$XDG_CACHE_HOME/snn_control``; raises RuntimeError without these and a home."""
+    """Return ``$SNN_CONTROL_CACHE``, else ``snn_control`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+
+    Raises RuntimeError if these are not set and the user has no home.
+    """
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
         return Path(base)
@@ -52,14 +55,17 @@ def cache_folder() -> Path:
 
 
 def usable_folder() -> Path | None:
-    """`cache_folder`; if it is empty and not writable, or others can write to it, a folder of this user in the
-    temporary directory, or None."""
+    """Return the folder of compiled code, or None if no folder can be used.
+
+    It is `cache_folder`, unless that is empty and not writable, or others can write to it. It is then a folder of this
+    user in the temporary directory.
+    """
     try:
         folder = cache_folder()
         folder.mkdir(MODE, parents=True, exist_ok=True)
         _check_owner(folder, folder.stat())
         if os.access(folder, os.W_OK) or (os.access(folder, os.R_OK) and next(folder.iterdir(), None)):
-            return folder  # what was deployed to a file system that is only read is used, too
+            return folder  # a read-only file system to which code was deployed is used, too
         why = f"{folder}: is not writable"
     except (OSError, RuntimeError) as error:  # the user may have no known home
         why = str(error)
@@ -79,7 +85,7 @@ def usable_folder() -> Path | None:
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:
-    """Raise PermissionError if someone other than this user and root can write to a folder: code in it is run."""
+    """Raise PermissionError if someone other than this user and root can write to a folder, since its code is run."""
     if found.st_uid not in (0, os.getuid()):
         raise PermissionError(f"{folder}: belongs to another user (uid {found.st_uid})")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -87,7 +93,7 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 
 def _sources() -> list[Path]:
-    """The folder from which missing entries are copied, if there is one and nobody else can write to it."""
+    """Return the folder from which missing entries are copied; no folder if others can write to it."""
     try:
         folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
         _check_owner(folder, folder.stat())
@@ -106,15 +112,15 @@ def _locked(folder: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        return True  # without locks each compiles for itself
+        return True  # without locks each process compiles for itself
     return True
 
 
 def processor() -> tuple[str, str]:
-    """LLVM's name and features of the processor that code is for: this one, or that of ``NUMBA_CPU_NAME``."""
+    """Return LLVM's name and features of the processor that code is for: this one, or that of ``NUMBA_CPU_NAME``."""
     name, features = config.CPU_NAME, config.CPU_FEATURES
     if features is None:
-        with suppress(RuntimeError):  # LLVM does not know those of every processor
+        with suppress(RuntimeError):  # LLVM does not know the features of every processor
             features = llvm.get_host_cpu_features().flatten()
     return name or llvm.get_host_cpu_name(), features or ""
 
@@ -122,9 +128,9 @@ def processor() -> tuple[str, str]:
 class CodeFile:
     """The code of one function on disk.
 
-    folder : where to keep it; None: nowhere
+    folder : folder of the file; None: the code is not kept
     name : name of the function, for readers of the folder
-    key : with the processor, all that the code depends on besides the folder
+    key : everything that the code depends on, except the folder and the processor
     """
 
     def __init__(self, folder: Path | None, name: str, key: str) -> None:
@@ -134,12 +140,12 @@ class CodeFile:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """While no other process does, unless the code is there: read and, if need be, write it in this context."""
+        """Enter a context in which to read the code and, if it is missing, write it; other processes wait meanwhile."""
         if self._path is None or self._path.exists():
             yield
             return
         folder = None
-        with suppress(OSError):  # of a disk that is full, is only read or knows no locks
+        with suppress(OSError):  # a full or read-only disk, or one without locks
             self._path.parent.mkdir(MODE, parents=True, exist_ok=True)
             folder = os.open(self._path.parent, os.O_RDONLY)
         try:
@@ -152,7 +158,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """The result of ``make`` for the pickled arguments that `write` has stored; None if there are none."""
+        """Return ``make`` called with the pickled arguments that `write` stored; None if missing or damaged."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -165,7 +171,7 @@ class CodeFile:
             except FileNotFoundError:
                 continue
             except Exception as error:  # from the disk, or from a numba with another format
-                _say_once("damaged", f"{path}: compiled code is damaged, and compiled again: {error}")
+                _say_once("damaged", f"{path}: compiled code is damaged, so it is compiled again: {error}")
                 return None
             self.hit = True
             if path != self._path:
@@ -174,7 +180,7 @@ class CodeFile:
         return None
 
     def _digest(self, code: bytes) -> bytes:
-        """Digest of an entry: its folder and name too, so that an entry under the name of another one is not run."""
+        """Return the digest of an entry. It covers folder and name, so that an entry under another name is not run."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 

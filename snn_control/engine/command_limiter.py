@@ -1,13 +1,13 @@
-"""Limits the rate of change of commands: slew, acceleration and jerk. Plain functions of numbers and arrays.
+"""Limit the rate of change of commands: slew, acceleration and jerk.
 
-The guard compiles them (`snn_control.engine.kernels.guard`). A supervisor, which takes over when a loop has stopped,
-calls them as Python (`snn_control.ros.supervision.continuation`), so this module imports nothing that compiles.
+The guard compiles these functions (`snn_control.engine.kernels.guard`). A supervisor, which takes over when a loop has
+stopped, calls them as Python (`snn_control.ros.supervision.continuation`). This module imports nothing that compiles.
 All numbers are float64: rounding a limit or a small slew to float32 would change it.
 
 limits : by name, m numbers each: ``low``, ``high``, ``safe`` and the limits that `snn_control.coding.Output` declares.
     The unit of time is a period: a slew is a change per period, an acceleration a change of that step
-motion : (m * words_per_element,), the state: m commands, before jerk is limited; with an acceleration the m last steps;
-    with a jerk m rings of the newest of these commands
+motion : (m * words_per_element,), the state: m commands, before jerk is limited; with an acceleration also their m last
+    steps; with a jerk also m rings of the newest of these commands
 words_per_element : words of ``motion`` for one command, see `words_of`
 """
 
@@ -24,13 +24,13 @@ __all__ = [
 
 #: how a target is approached: in one tick; within the limits; or not at all: brake within the acceleration, then stay
 JUMP, RAMP, STAY = range(3)
-MOST_AVERAGED = 10_000  # commands in a moving average at most
-MOST_ELAPSED = 10  # periods for which a slew catches up at most: after a long pause commands start slowly
-ARRIVED = 1e-6  # of the smaller of acceleration and slew: a target this near is reached, despite rounding
+MOST_AVERAGED = 10_000  # maximum number of commands in a moving average
+MOST_ELAPSED = 10  # maximum number of periods that a slew catches up: after a long pause commands start slowly
+ARRIVED = 1e-6  # a target nearer than this fraction of min(acceleration, slew) is reached, despite rounding
 
 
 def elapsed_periods(elapsed):
-    """Elapsed time in thousandths of a period -> periods, for the slew, and whole periods; 0 counts as one period."""
+    """Convert elapsed thousandths of a period to periods, for the slew, and to whole periods; 0 counts as one."""
     elapsed = min(elapsed if elapsed > 0 else WHOLE, MOST_ELAPSED * WHOLE)
     return elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
 
@@ -40,8 +40,10 @@ def within(value, low, high):
 
 
 def reach(distance, acceleration):
-    """The largest step s from which one can still stop at ``distance``. k steps, each smaller than the one before by
-    ``acceleration``, add up to k s - acceleration k (k - 1) / 2."""
+    """Return the largest step s from which one can still stop at ``distance``.
+
+    k steps, each smaller than the one before by ``acceleration``, add up to k s - acceleration k (k - 1) / 2.
+    """
     k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
     return distance / k + acceleration * (k - 1) / 2
 
@@ -51,22 +53,29 @@ def brake(step, acceleration):
 
 
 def towards(target, position, step, slew, acceleration):
-    """The next step towards a target, after ``step``: at most ``slew``, changed by at most ``acceleration``, and small
-    enough to stop at a constant target without overshoot."""
+    """Return the next step towards a target, after the step ``step``.
+
+    It is at most ``slew``, differs from ``step`` by at most ``acceleration``, and is small enough to stop at a constant
+    target without overshoot.
+    """
     distance = target - position
     wanted = min(slew, reach(abs(distance), acceleration))
     return within(wanted if distance >= 0 else -wanted, step - acceleration, step + acceleration)
 
 
 def periods_of(acceleration, jerk):
-    """Periods of the moving average that limits jerk: over n periods, an acceleration changes by at most
-    2 acceleration / n."""
+    """Return the periods n of the moving average that limits jerk.
+
+    In one period, the averaged acceleration changes by at most 2 acceleration / n.
+    """
     return max(np.ceil(2 * acceleration / jerk - 1e-9), 1.0)
 
 
 def mean(ring, first, size, value):
-    """Put a value in front of a ring -> the mean of the newest ``size``. It is summed relative to the newest value, so
-    that the mean of equal values is exact."""
+    """Put a value in front of a ring, and return the mean of the newest ``size`` values.
+
+    The values are summed relative to the newest, so that the mean of equal values is exact.
+    """
     total = np.float64(0)
     for k in range(first + size - 1, first, -1):
         ring[k] = ring[k - 1]
@@ -76,7 +85,7 @@ def mean(ring, first, size, value):
 
 
 def reset_motion(j, value, limits, motion, words_per_element):
-    """Set command ``j`` to a value at rest: its motion is as if it had always had this value."""
+    """Set command ``j`` to a value at rest, as if it had always had this value."""
     m, longest = len(limits.low), words_per_element - 2
     motion[j] = value
     if words_per_element > 1:
@@ -86,11 +95,11 @@ def reset_motion(j, value, limits, motion, words_per_element):
 
 
 def limit_command(j, target, way, periods, rounds, limits, motion, words_per_element):
-    """Approach the target of command ``j``, within its limits -> the command, and whether the target was reached.
+    """Move command ``j`` towards its target within its limits; returns the command, and whether the target was reached.
 
     way : JUMP, RAMP or STAY
     periods : elapsed periods, for the slew
-    rounds : whole elapsed periods; with an acceleration, each is a step of its own
+    rounds : whole elapsed periods; with an acceleration, each is one step
 
     Jerk is limited by a moving average of commands (Biagiotti and Melchiorri 2012, Control Engineering Practice
     20:1050).
@@ -121,7 +130,7 @@ def limit_command(j, target, way, periods, rounds, limits, motion, words_per_ele
 
 
 def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motion, words_per_element):
-    """Compute all commands: they approach ``wanted`` or, if ``faulted``, the safe command by their ``way``.
+    """Compute all commands: each approaches its ``wanted`` value or, if ``faulted``, its safe value by its ``way``.
 
     Returns the number of wanted values beyond the limits, and the number of targets that were not reached.
     """
@@ -136,21 +145,21 @@ def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motio
     return clamps, slewed
 
 
-#: all of them, for the guard, which compiles them
+#: all functions that the guard compiles
 FUNCTIONS = (
     elapsed_periods, within, reach, brake, towards, periods_of, mean, reset_motion, limit_command, limit_commands
 )  # fmt: skip
 
 
 def averaged(limits):
-    """Limit -> number of commands in its moving average, (m,) float64."""
+    """Return, for each limit kept by a moving average, the number of commands in the average, (m,) float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
         periods = [periods_of(*pair) if np.isfinite(pair[0]) else 1.0 for pair in zip(limits.acceleration, limits.jerk)]
     return {"jerk": np.array(periods)}
 
 
 def words_of(limits):
-    """The words_per_element that these limits, arrays (m,), need. It is inf or NaN if a jerk cannot be kept."""
+    """Return the words_per_element that these limits, arrays (m,), need; inf or NaN if a jerk cannot be kept."""
     longest = max(np.max(periods) for periods in averaged(limits).values())
     if longest == 1:
         return 1 + int(np.isfinite(limits.acceleration).any())

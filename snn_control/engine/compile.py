@@ -1,13 +1,13 @@
 """Compile a function to a C callback once, and never run outdated code.
 
 numba's cache uses the modification time of the file that a function is in, so it misses edits in files whose functions
-were inlined. Code is therefore kept in a folder (`code_cache`) whose name is a digest of the function's module, of
-every module of functions that it uses, and of what those import from their own package or from this one (constants are
-compiled in as well). `compilations` records for tests what was compiled and what came from the cache. Any thread may
-compile; one does at a time, and code is never moved or freed.
+were inlined. Code is therefore kept in a folder (`code_cache`) named by a digest. The digest covers the function's
+module, every module of functions that it uses, and their imports from their own package or from this one, since
+constants are compiled in as well. `compilations` records for tests what was compiled and what came from the cache. Any
+thread may compile, but only one at a time, and code is never moved or freed.
 
-What is kept of a callback is its machine code. It is loaded in a millisecond, while numba takes 0.3 s to initialise for
-the first function of a process, even if that is in numba's own cache.
+A callback is kept as machine code, which is loaded in a millisecond. numba takes 0.3 s to initialise for the first
+function of a process, even if that is in numba's own cache.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from .code_cache import CodeFile, processor, usable_folder
 __all__ = ["compilations", "compile_callback", "compile_function", "source_digest"]
 
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "boundscheck": bool(int(os.environ.get("NUMBA_BOUNDSCHECK", "0")))}
-REPORT = "PyErr_WriteUnraisable"  # by which numba prints an exception, unless LLVM has found that there is none
+REPORT = "PyErr_WriteUnraisable"  # numba's code calls it to print an exception, unless LLVM finds that there is none
 #: numba's types that a C callback can have
 C_TYPES: dict[str, Any] = {
     "void": None, "boolean": ctypes.c_bool, "float32": ctypes.c_float, "float64": ctypes.c_double,
@@ -61,7 +61,7 @@ _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
 def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """``module`` and, recursively, the modules whose compiled functions and intrinsics it names."""
+    """Return ``module`` and, recursively, the modules that it imports or whose compiled functions it names."""
     if module.__name__ in seen:
         return seen
     seen[module.__name__] = module
@@ -78,7 +78,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Modules, of its own package or of this one, that module ``name`` imports (from) when it is loaded."""
+    """Return the modules, of its own package or of this one, that module ``name`` imports when it is loaded."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -94,9 +94,11 @@ def _imports(name: str) -> tuple[str, ...]:
 
 
 def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
-    """Imports that run when a module is loaded, as (level, module, names), from its bytecode, which is on disk and read
-    much faster than a syntax tree is made. Those within functions depend on what the process did before, and those for
-    type checkers do not run."""
+    """Yield the imports that run when a module is loaded, as (level, module, names), from its bytecode.
+
+    The bytecode is on disk, and is read much faster than a syntax tree is made. Imports within functions are left out,
+    as they depend on what the process did before; so are those for type checkers, which do not run.
+    """
     constants: list[Any] = []
     for_checkers, end = False, 0
     for one in dis.get_instructions(code):
@@ -105,7 +107,7 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
         if one.opname == "IMPORT_NAME":
             yield constants[-2], one.argval, constants[-1]
         elif isinstance(one.argval, pytypes.CodeType) and not one.argval.co_flags & inspect.CO_OPTIMIZED:
-            yield from _at_load(one.argval)  # of a class
+            yield from _at_load(one.argval)  # the body of a class
         if for_checkers and one.opname.endswith("IF_FALSE"):
             end = one.argval
         if one.opname.startswith("LOAD_"):
@@ -114,10 +116,11 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 
 
 def source_digest(module: pytypes.ModuleType) -> str | None:
-    """Digest of the sources that a function of ``module`` is compiled from, and of the compiler.
+    """Return a digest of the compiler, and of the sources that a function of ``module`` is compiled from.
 
-    None if one of them changed while this process was running: what was imported may differ from the file. The change
-    time of the inode counts too, because an upgrade may keep the other; a time in the future is another clock's.
+    Returns None if a source changed while this process was running: the imported code may differ from the file. The
+    change time of the inode counts too, because an upgrade may keep the modification time. A time in the future comes
+    from another clock and does not count.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -134,16 +137,16 @@ _compiling = threading.RLock()
 
 
 def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
-    """The compiled form of a function in this process; it is made at the first call and kept for ever."""
+    """Return the compiled form of a function, made at the first call in this process and kept forever."""
     found = _made.get((function, signature))
     if found is None:
         with _compiling:
             found = _made.get((function, signature))
             if found is None:
                 name, base = f"{function.__module__}.{function.__name__}", usable_folder()
-                # kept nowhere after an edit in a running process: new sources must not name old code
+                # not kept after an edit in a running process: a digest of new sources must not name old code
                 digest = base and source_digest(sys.modules[function.__module__])
-                key = f"object {signature} {function.__code__.co_firstlineno}"  # another word for another format
+                key = f"object {signature} {function.__code__.co_firstlineno}"  # use another word for another format
                 file = CodeFile(base / digest if base and digest else None, name, key)
                 with file.turn():
                     found = make(file)
@@ -153,11 +156,11 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 
 
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
-    """Address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
+    """Return the address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
     It is compiled at the first call in this process, or taken from the cache, and kept. A callback has no caller to
-    raise to: numba prints the exception and returns. With ``may_raise`` false, ProgramError is raised for a function
-    whose code can raise; checks of indices (``NUMBA_BOUNDSCHECK``) are excepted.
+    raise to: numba prints an exception and returns. If ``may_raise`` is false, ProgramError is raised for a function
+    whose code can raise an exception, except from checks of indices (``NUMBA_BOUNDSCHECK``).
     """
 
     def make(file: CodeFile) -> Callback:
@@ -176,7 +179,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
         rule = "can raise an exception, which a tick cannot report"
         fix = "remove raise, assert, new arrays, ranges with a variable step, and variable indices of tuples"
         raise ProgramError(f"{function.__module__}.{function.__name__}: {rule}; {fix}")
-    if any(name.startswith("numba.dynamic.globals") for name in names):  # addresses of this process
+    if any(name.startswith("numba.dynamic.globals") for name in names):  # addresses of this process: not kept
         return made.address, made
     x86 = llvm.get_process_triple().startswith("x86")
     machine = llvm.Target.from_default_triple().create_target_machine(
@@ -188,7 +191,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
 
 
 def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
-    """The function ``name`` of an object file that `_compiled` wrote; raises ValueError if it cannot be loaded."""
+    """Load the function ``name`` from an object file that `_compiled` wrote; raises ValueError if that fails."""
     numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
     if not all(map(llvm.address_of_symbol, needed)):
         rtsys.initialize(numba_itself)  # for functions that allocate
@@ -207,7 +210,7 @@ def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
 
 @functools.cache  # some callers ask for it at each call
 def compile_function(function: Callable, signature: str) -> Callable:
-    """``function``, compiled for one signature, as a Python callable that releases the interpreter lock."""
+    """Return ``function``, compiled for one signature, as a Python callable that releases the interpreter lock."""
     types = re.findall(r"[^(),\s]+", signature)
     if all(name in C_TYPES for name in types):
         return ctypes.CFUNCTYPE(*(C_TYPES[name] for name in types))(compile_callback(function, signature))

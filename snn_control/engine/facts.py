@@ -1,4 +1,4 @@
-"""What a Program states about itself for people and drivers. Only this module converts it to and from JSON."""
+"""Facts about a Program, for people and drivers. Only this module converts them to and from JSON."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = [
 
 @dataclass(frozen=True)
 class InputFacts:
-    """An input.
+    """Facts about an input.
 
     kind : "value" or "events"
     size : number of values, int; for events (width, height) [pixel], tuple[int, int]
-    capacity : most events in a tick
-    filters : names of the filters, which are those of their counters
+    capacity : maximum number of events in a tick
+    filters : names of the filters, which are also the names of their counters
     stop_when : see `snn_control.coding.ValueInput`
     """
 
@@ -36,7 +36,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """An output; ``actions`` of an arg-max decoder, otherwise 0."""
+    """Facts about an output; ``actions``: number of actions of an arg-max decoder, otherwise 0."""
 
     name: str
     size: int
@@ -46,8 +46,11 @@ class OutputFacts:
 
 @dataclass(frozen=True)
 class PopulationFacts:
-    """A population, or the neurons of an encoder; if it fires, also the ring of its spike lists: bytes of a slot,
-    number of slots, and offset of the multiplicities in a slot (0: each neuron fires once in a step)."""
+    """Facts about a population, or about the neurons of an encoder.
+
+    A spiking population has a ring of spike lists: ``stride`` is the bytes of a slot, ``slots`` their number, and
+    ``multiplicity`` the offset of the multiplicities in a slot (0: each neuron fires at most once in a step).
+    """
 
     name: str
     size: int
@@ -59,13 +62,13 @@ class PopulationFacts:
 
 @dataclass(frozen=True)
 class CountedFacts:
-    """What one counter of synaptic operations counts.
+    """Facts about one counter of synaptic operations.
 
-    label : its place in the controller
+    label : place of the counted operation in the controller
     kind : "accumulate" if sources are 0 or 1, otherwise "multiply_accumulate"
-    each : "step" or "tick", in which it runs once
-    synapses : number of operations if nothing is skipped
-    weights, zeros : number of its weights, and of those that are 0
+    each : "step" or "tick", in which the operation runs once
+    synapses : number of synaptic operations in one run, if none is skipped
+    weights, zeros : number of all weights, and of those that are 0
     precision : type of the weights
     """
 
@@ -80,7 +83,7 @@ class CountedFacts:
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """A projection; used : number of synapses without those whose weight is always 0."""
+    """Facts about a projection; ``used``: number of synapses without those whose weight is always 0."""
 
     pre: str
     post: str
@@ -91,7 +94,7 @@ class ProjectionFacts:
 
 @dataclass(frozen=True)
 class RuleFacts:
-    """A learning rule; title : title of the projection, with which the names of its arrays start."""
+    """Facts about a learning rule; ``title``: title of its projection, with which the names of its arrays start."""
 
     name: str
     rule: str
@@ -104,12 +107,12 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts of a controller built for one dt and period [s]; both are 0 if nothing is known.
+    """Facts about a controller that was built for one dt and period [s]; both are 0 if nothing is known.
 
     spiking : populations that fire, in the order of their counters
     updates : number of state variables that decay in a step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
-    tunable : names of the numbers that can be tuned (`ControllerSpec.tunable`)
+    tunable : names of the tunable numbers (`ControllerSpec.tunable`)
     tuned : their values in the file
     """
 
@@ -136,7 +139,10 @@ NOTHING_KNOWN = Facts()
 
 
 def from_json(hint: Any, where: str, data: Any) -> Any:
-    """JSON data as a dataclass, a tuple, a word or a number; raises ProgramError, at ``where``, for another form."""
+    """Convert JSON data to the type ``hint``: a dataclass, a tuple, a word or a number.
+
+    Raises ProgramError, which names the place ``where``, if the data have another form.
+    """
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)
         if not isinstance(data, dict) or set(data) != set(hints):

@@ -1,5 +1,8 @@
-"""Values from Python into io slots: the columns t, x, y, p of events, of any usual dtype, in one compiled call; what
-compiled code does not accept (lists, other dtypes) is copied or refused."""
+"""Copy values from Python into io slots.
+
+One compiled call takes the columns t, x, y, p of events, of any usual dtype. Python converts or refuses everything that
+compiled code does not accept, such as lists and other dtypes.
+"""
 
 from __future__ import annotations
 
@@ -20,14 +23,14 @@ __all__ = ["NOWHERE", "set_input", "set_numbers", "taker"]
 # NumPy's numbers of the dtypes
 BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64 = 0, 1, 2, 3, 4, 5, 6, 7, 9, 11, 12
 USUAL = (BOOL, INT8, UINT8, INT16, UINT16, INT32, UINT32, LONG, LONGLONG, FLOAT32, FLOAT64)
-NOWHERE = 65535  # coordinate of an event out of the frame, which no camera has: it does not wrap into the frame
+NOWHERE = 65535  # coordinate of an event outside the frame; no camera has it, and it does not wrap into the frame
 NO_TIME = np.int64(-1 << 63)  # time of an event whose time is NaN or beyond int64
 LATEST = np.float64(1 << 63)
 
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """The integer at ``address``."""
+    """Read the integer of dtype ``kind`` at ``address``."""
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -43,7 +46,7 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """The number at ``address`` as float64, which is exact below 2^53."""
+    """Read the number at ``address`` as float64; integers below 2^53 are exact."""
     if kind == FLOAT64:
         return load_f64(address)
     if kind == FLOAT32:
@@ -53,7 +56,7 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """Times in ns; a float column is in seconds after ``start``, the beginning of the tick."""
+    """Write times [ns] to ``out``; a float column is in seconds after ``start``, the beginning of the tick."""
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
             t = np.rint(number(column + k * stride, kind) * 1e9)
@@ -71,13 +74,13 @@ def read_coordinates(out, column, stride, kind):
 
 @register_jitable(forceinline=True)
 def read_polarities(out, column, stride, kind):
-    """Polarities: 1 is ON; 0 and -1 are OFF."""
+    """Write polarities to ``out``: 1 is ON; 0 and -1 are OFF."""
     for k in range(out.size):
         out[k] = number(column + k * stride, kind) > 0
 
 
 def take_events(owner, columns, count):
-    """take(t, x, y, p) -> whether they were accepted: vectors of one length and usual dtypes; take(None): no events."""
+    """Implement take(t, x, y, p) for vectors of one length and usual dtypes, and take(None); returns success."""
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         calls.nothing_came(o[4], o[8])
@@ -106,11 +109,12 @@ def take_events(owner, columns, count):
 def taker(
     slot: np.ndarray, columns: Sequence[np.ndarray], clock: np.ndarray, period_ns: int, *keep: Any
 ) -> Callable[..., bool]:
-    """``take(t, x, y, p)`` for an events input: its io slot and columns t int64, x and y uint16, p uint8.
+    """Return ``take(t, x, y, p)`` for an events input with this io slot and columns t int64, x and y uint16, p uint8.
 
-    It takes four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or float64,
-    marks the slot fresh and returns True; for anything else it returns False and does nothing. An integer t is in ns,
-    on the sensor's clock; a float t in s after the beginning of tick ``clock[0]``. ``take(None)``: nothing arrived.
+    It takes four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or float64.
+    It marks the slot fresh and returns True; for anything else it returns False and does nothing. An integer t is in
+    ns, on the sensor's clock; a float t is in s after the beginning of tick ``clock[0]``. ``take(None)`` means that
+    nothing arrived.
     """
     words = [c.ctypes.data for c in columns]
     words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]
@@ -118,7 +122,7 @@ def taker(
 
 
 def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
-    """Give an input a value, which errors call ``path``; raises InputError if it does not fit.
+    """Give an input a value; raises InputError, which names the input ``path``, if the value does not fit.
 
     take : the input's function, see `snn_control.engine.bound.input_taker`
     data : the numbers of a value input, float64; None for an events input
@@ -150,7 +154,7 @@ def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
 
 
 def _plain_numbers(value: Any) -> np.ndarray | None:
-    """An array of a value; None for text, times, objects, and arrays that mask some of their numbers."""
+    """Return a value as an array; None for text, times, objects and masked arrays."""
     try:
         given = np.asarray(value)
     except ValueError:  # rows of different lengths
@@ -159,7 +163,7 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """Columns of other types (lists, float16, uint64, ...) as ones that compiled code reads; raises InputError."""
+    """Convert columns of other types (lists, float16, ...) to dtypes that compiled code reads; raises InputError."""
     arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
     if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")

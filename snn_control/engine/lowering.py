@@ -1,7 +1,7 @@
-"""What a package can add to controllers: kernels, and descriptions with their lowerings.
+"""The types of what a package can add to controllers: kernels, and descriptions with their lowerings.
 
-A lowering says how a description becomes operations. Those of snn_control are a `Plugin` too
-(`snn_control.engine.builtin`); ``docs/tutorials/own_neuron.md`` is the tutorial.
+A lowering converts a description to operations. Those of snn_control are a `Plugin` too (`snn_control.engine.builtin`);
+``docs/tutorials/own_neuron.md`` is the tutorial.
 """
 
 from __future__ import annotations
@@ -29,17 +29,17 @@ Numbers = Any  # a number, or (n,) numbers
 
 @dataclass(frozen=True)
 class NeuronLowering:
-    """How a neuron description becomes a kernel's row.
+    """The conversion of a neuron description to a kernel's row.
 
     kernel : name in the registry
     parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers; a list of them
         if its row has any number of parameters without names
     states : description -> word of a state array -> its dtype, or None if this description does not use it; "v" is the
         membrane, "isyn" receives synaptic currents
-    options : (description, dt) -> numbers of the row by word
-    multiple : description -> whether it can fire several times in a step; it then has a state "counts"
+    options : (description, dt) -> other numbers of the row, by word
+    multiple : description -> whether a neuron can fire several times in a step; it then has a state "counts"
     initial : (description, v at reset) -> other states at reset that are not 0, by name
-    random : it draws random numbers: its row has the words seed and number
+    random : the kernel draws random numbers: its row has the words seed and number
     """
 
     kernel: str
@@ -54,7 +54,7 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """(parameters, 1) or (parameters, n) float32, in the order of ``names``; ProgramError for other names."""
+        """Return (parameters, 1 or n) float32, in the order of ``names``; raises ProgramError for other names."""
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
             if set(given) != set(names):
@@ -70,16 +70,16 @@ class NeuronLowering:
 
 @dataclass(frozen=True)
 class EncoderLowering:
-    """How an encoder description becomes operations.
+    """The conversion of an encoder description to operations.
 
-    build : (builder, input, source) -> place of the currents, float32 (neurons,); it emits operations into section PRE
+    build : (builder, input, source) -> place of the currents, float32 (neurons,). It emits operations into section PRE
         that write all of them once a tick. The source is the checked numbers, float32 (size,), or the io header of an
         events input (`snn_control.engine.slots`), whose columns and filters `event_columns` returns
     pulse : the currents act in the first step of a tick only; or a function of the description that returns this
-    events : it takes events, not numbers
-    drawing : ``"module:function"`` of the picture of such an input in ``snn_control plot``, imported only there; the
-        function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative text). None: tuning
-        curves, for encoders in which the same numbers always give the same currents
+    events : the encoder takes events, not numbers
+    drawing : ``"module:function"`` that draws such an input in ``snn_control plot``, imported only there; the function
+        is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative text). None: tuning curves,
+        for encoders in which the same numbers always give the same currents
     """
 
     build: Callable[[Any, Any, Place], Place]
@@ -90,10 +90,10 @@ class EncoderLowering:
 
 @dataclass(frozen=True)
 class FilterLowering:
-    """How a description of a filter becomes an operation.
+    """The conversion of a filter description to an operation.
 
-    kernel : its name, see `snn_control.engine.kernels.filters`
-    operands : (builder, input, filter, columns) -> the words of the row other than those of `Events`
+    kernel : name of the kernel, see `snn_control.engine.kernels.filters`
+    operands : (builder, input, filter, columns) -> the words of the row except those of `Events`
     """
 
     kernel: str
@@ -102,13 +102,13 @@ class FilterLowering:
 
 @dataclass(frozen=True)
 class DecoderLowering:
-    """How a decoder description becomes operations.
+    """The conversion of a decoder description to operations.
 
     build : (builder, path of the term, term, its population, into) emits operations that add the term to ``into``,
         float32 (m,), in section POST, and operations that these need in section STEP
-    graded : it reads a graded population, not a spiking one
+    graded : the decoder reads a graded population, not a spiking one
     lists : (path, term, dt) -> number of newest spike lists or graded vectors, one for each step, that the population
-        must keep for it
+        must keep for the decoder
     """
 
     build: Callable[[Any, str, Any, Any, Place], None]
@@ -119,7 +119,7 @@ class DecoderLowering:
 #: (builder, plastic projection) emits the operations of a learning rule into section STEP
 RuleLowering = Callable[[Any, Any], None]
 
-#: the kinds of descriptions that a package can add -> their base class, and their lowering
+#: kind of description that a package can add -> its base class, and its lowering
 BASES: dict[str, tuple[type, Any]] = {
     "neurons": (NeuronModel, NeuronLowering), "encoders": (Encoder, EncoderLowering),
     "filters": (EventFilter, FilterLowering), "rules": (LearningRule, Callable), "decoders": (Decoder, DecoderLowering),
@@ -128,7 +128,7 @@ BASES: dict[str, tuple[type, Any]] = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """What a package adds; raises ProgramError if something is of the wrong type.
+    """The kernels and descriptions that a package adds. Raises ProgramError if one has the wrong type.
 
     kernels : kernels with new names
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
@@ -161,6 +161,6 @@ class Plugin:
                     raise ProgramError(f"{where}: {pair[1]!r} is not a lowering of {kind}")
 
     def entries(self) -> list[tuple[tuple[str, str], Any]]:
-        """(kind, name) -> a kernel, or a pair (description, lowering)."""
+        """Return pairs: (kind, name), and a kernel or a pair (description, lowering)."""
         found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
         return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

@@ -1,4 +1,4 @@
-"""Addresses as numbers: the LLVM intrinsics that kernels and ports are built from.
+"""Addresses as numbers: the LLVM intrinsics from which kernels and ports are built.
 
 A bound table holds plain int64 addresses. These functions turn an address into an array view without a reference count
 (``f32(address, n)``), read and write single values at any alignment, prefetch, find set flags, and call a compiled
@@ -18,7 +18,7 @@ I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def emitted(result, *arguments):
-    """An intrinsic of these types from ``function(builder, *values)``, which emits its code and returns its value."""
+    """Make an intrinsic from ``function(builder, *values)``, which emits code of these types and returns the value."""
 
     def make(function):
         def gen(context, builder, sig, args):
@@ -40,7 +40,7 @@ def _pointer(builder, address, llvm_type):
 
 
 def _view(dtype):
-    """Intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over foreign memory."""
+    """Make the intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over foreign memory."""
     array_type = types.Array(dtype, 1, "C")
 
     @intrinsic
@@ -68,7 +68,7 @@ f32, f64 = _view(types.float32), _view(types.float64)
 
 
 def _load(numba_type, llvm_type, extend=None):
-    """Intrinsic ``load(address)`` with alignment 1; narrow integers are returned as int64."""
+    """Make the intrinsic ``load(address)`` with alignment 1; narrow integers are returned as int64."""
 
     @emitted(numba_type, types.int64)
     def load(builder, address):
@@ -101,7 +101,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @emitted(types.int64, types.int64, types.int64)
 def word(builder, row, k):
-    """Word ``k`` of a row of the bound table; constant while a kernel runs, so the compiler may read it at any time."""
+    """Read word ``k`` of a row of the bound table, which is constant while a kernel runs, as the compiler knows."""
     at = builder.add(row, builder.mul(k, I64(8)))
     value = builder.load(_pointer(builder, at, I64), typ=I64)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -109,7 +109,7 @@ def word(builder, row, k):
 
 
 def _prefetch(locality):
-    """Intrinsic ``prefetch(address)``; locality 3 is the first cache, 2 the second."""
+    """Make the intrinsic ``prefetch(address)``; locality 3 is the first-level cache, 2 the second."""
 
     @emitted(types.void, types.int64)
     def prefetch(builder, address):
@@ -126,13 +126,16 @@ prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # prefetch the cache line a
 
 @emitted(types.void)
 def one_by_one(builder):
-    """An empty statement that prevents the compiler from vectorising a loop that contains it. For loops with many
-    branches and arrays, where comparing all addresses would cost more than short vectors save."""
+    """Do nothing, but prevent the compiler from vectorising the loop that contains this call.
+
+    It is for loops with many branches and arrays, in which comparing all addresses would cost more than short vectors
+    save.
+    """
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
 
 
 def magnitude_between(low, high):
-    """Intrinsic ``inside(x)``: low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
+    """Make ``inside(x)``: low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
     @emitted(types.boolean, types.float32)
@@ -145,7 +148,7 @@ def magnitude_between(low, high):
 
 @emitted(types.uint64, types.int64)
 def flags64(builder, address):
-    """uint64 in which bit k is set if the byte at ``address + k`` is not zero."""
+    """Return a uint64 in which bit k is set if the byte at ``address + k`` is not zero."""
     vector = ir.VectorType(I8, 64)
     value = builder.load(_pointer(builder, address, vector), typ=vector)
     value.align = 1
@@ -154,19 +157,19 @@ def flags64(builder, address):
 
 @emitted(types.int64, types.uint64)
 def lowest_bit(builder, mask):
-    """Index of the lowest set bit of a uint64; 64 if none is set."""
+    """Return the index of the lowest set bit of a uint64; 64 if none is set."""
     return builder.cttz(mask, ir.Constant(ir.IntType(1), 0))
 
 
 @emitted(types.int64, types.int64)
 def set_bits(builder, mask):
-    """Number of set bits of an int64."""
+    """Return the number of set bits of an int64."""
     return builder.ctpop(mask)
 
 
 @emitted(types.int64, types.int64)
 def leading_zeros(builder, value):
-    """Number of leading zero bits of an int64 that is not zero."""
+    """Return the number of leading zero bits of an int64 that is not zero."""
     return builder.ctlz(value, ir.Constant(ir.IntType(1), 1))
 
 
@@ -177,7 +180,7 @@ def call_kernel(builder, function, row):
 
 
 def _call(n, result):
-    """Intrinsic ``call(function, a0 .. a(n-1))``: int64 arguments, result int32 or int64 as int64."""
+    """Make the intrinsic ``call(function, a0 .. a(n-1))``: int64 arguments, result int32 or int64 as int64."""
 
     @emitted(types.int64, *[types.int64] * (n + 1))
     def call(builder, function, *values):

@@ -1,5 +1,7 @@
-"""The names and facts of a Program, checked against its blocks: drivers write inputs, and read commands and spike
-lists, at the addresses and with the sizes that these state, and a Program can come from a file.
+"""Check the names and facts of a Program against its blocks.
+
+Drivers write inputs, and read commands and spike lists, at the addresses and with the sizes that these state, and a
+Program can come from a file.
 """
 
 from __future__ import annotations
@@ -23,10 +25,10 @@ Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, d
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
     """Check the named arrays and the facts of a Program against its blocks.
 
-    array : makes the checked `Array` of a place; raises ProgramError if it is outside of its block
+    array : makes the checked `Array` of a place; raises ProgramError if it is outside its block
 
     Returns the named arrays that code other than kernels writes to, or takes indices from, so that `apart` can refuse
-    kernels that use them otherwise. Raises ProgramError if an array or the facts are not as they should be.
+    kernels that use them otherwise. Raises ProgramError if an array or a fact is wrong.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -45,7 +47,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
 
 def _promises(program: Program) -> Iterator[Promise]:
-    """The arrays that drivers use."""
+    """Yield the arrays that drivers use, as the facts declare them."""
     facts = program.facts
     named: list[Any] = [*facts.inputs, *facts.outputs, *facts.populations]
     for one in named:

@@ -1,4 +1,4 @@
-"""Places as checks see them, and the checks that are applied to them."""
+"""The checks of operands, and the form in which they see a place."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ LASTING, FOLLOWED, BEGUN = range(3)
 class Array:
     """A place whose bounds have been checked.
 
-    data : its bytes
-    block : the Program's block that it is in, and its offset there
+    data : the bytes of the place
+    block : the kind of the block that contains it, and its offset there
     constant : all states share it, and nothing may write to it
     from_driver : drivers write to it between two ticks
     lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
     indices : it holds counts or indices that kernels follow without checks: nothing else may write there
-    dtype : of its elements
-    made : LASTING if these are kept from earlier ticks; FOLLOWED if each tick makes its own, and BEGUN for the
+    dtype : dtype of the elements
+    made : LASTING if the elements are kept from earlier ticks; FOLLOWED if each tick makes its own, and BEGUN for the
         operation that starts them
     """
 
@@ -45,7 +45,7 @@ class Array:
 
 
 def need(n: int, size: int, *arrays: Any) -> None:
-    """Check that an array has the ``n`` elements of ``size`` bytes that the kernel accesses."""
+    """Check that each array has the ``n`` elements of ``size`` bytes that the kernel accesses."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
@@ -84,7 +84,7 @@ def clocked(clock: Any) -> None:
 
 
 def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplicity: Any, n: int) -> None:
-    """Check slots of spike lists for at most ``n`` neurons, and of their multiplicities."""
+    """Check a ring of spike lists for at most ``n`` neurons, with its multiplicities and its contents."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     clocked(clock)
@@ -102,7 +102,7 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raise ProgramError if the rows of a Program, in the order they run, disagree on what they share.
+    """Raise ProgramError if the rows of a Program, in the order they run, disagree on the arrays that they share.
 
     It refuses a ring that is used as two kinds of ring, a list of a tick that is followed before it is made, and an
     operation that may write to the counts and indices that another follows.
@@ -130,7 +130,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
 
 
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
-    """Check a vector, or the slots of its delay line."""
+    """Check a graded vector, or the slots of its delay line."""
     positive(n, slots)
     clocked(clock)
     need(n, 4, x)

@@ -1,8 +1,8 @@
-"""Program: a controller compiled for one dt and period. State: everything of it that changes.
+"""Program: a controller compiled for one dt and period. State: all its numbers that change.
 
-A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes; an operand is a
-number or a place in one of three blocks: `program`, `state`, `io`. It never holds addresses: these are made, and all
-bounds checked, when it is bound (``engine.bound``).
+A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
+number or a place in one of three blocks: `program`, `state`, `io`. A Program never holds addresses: these are made, and
+all bounds checked, when it is bound (``engine.bound``).
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def up(n_bytes: int) -> int:
-    """The next multiple of 64, or n_bytes itself."""
+    """Return n_bytes rounded up to a multiple of 64."""
     return -(-n_bytes // ALIGN) * ALIGN
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """(*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes."""
+    """Return (*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
@@ -45,7 +45,7 @@ def aligned(n_bytes: int, *rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Place:
-    """A named array in a block: kind of block, byte offset, dtype and shape."""
+    """An array in a block: kind of block, byte offset, dtype and shape."""
 
     kind: int
     offset: int
@@ -57,12 +57,12 @@ class Place:
         return int(np.dtype(self.dtype).itemsize) * math.prod(self.shape)
 
     def view(self, block: np.ndarray) -> np.ndarray:
-        """The array itself, a view into ``block``."""
+        """Return the array itself, a view into ``block``."""
         return block[self.offset : self.offset + self.n_bytes].view(self.dtype).reshape(self.shape)
 
 
 def element(place: Place, first: int, count: int = 1) -> Place:
-    """The part ``[first : first + count]`` of an array along its first axis."""
+    """Return the part ``[first : first + count]`` of an array along its first axis."""
     stride = place.n_bytes // place.shape[0]
     return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
@@ -88,7 +88,7 @@ class Program:
     io_bytes : size of the block for inputs and commands
     names : name of an array, e.g. ``motor.v``, ``camera.slot``, ``pan.command`` -> Place
     steps : network steps in a tick
-    facts : facts on the controller, for people and drivers
+    facts : facts about the controller, for people and drivers
     """
 
     operations: tuple[Operation, ...]
@@ -109,12 +109,12 @@ class Program:
             block.setflags(write=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """A copy or an unpickled Program is made like the original: aligned, and read-only."""
+        """Make a copied or unpickled Program like the original: aligned and read-only."""
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @functools.cached_property
     def digest(self) -> str:
-        """Content hash: equal digests run bit-identically."""
+        """Hash of the content: Programs with equal digests run bit-identically."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
         h.update(self.constants.data)
         h.update(self.initial_state.data)
@@ -133,7 +133,7 @@ class Program:
         return numbers | {"facts": asdict(self.facts), "names": names, "operations": operations}
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write as .npz without pickles, atomically."""
+        """Write the Program as .npz without pickles, atomically."""
         arrays = {name: getattr(self, name) for name in ("constants", "initial_state")}
         arrays |= {"description": np.array(json.dumps(self._description())), "digest": np.array(self.digest)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -169,7 +169,7 @@ class Program:
 
 
 def _read_block(file: Arrays, name: str) -> np.ndarray:
-    """A one-dimensional uint8 array of an .npz, read in pieces into its final memory."""
+    """Read a one-dimensional uint8 array of an .npz, in pieces, directly into its final memory."""
     with file.open(name) as (stream, shape, dtype):
         if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is not a block of bytes")

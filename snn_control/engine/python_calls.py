@@ -1,9 +1,9 @@
 """Builtins: compiled functions that Python calls without the argument dispatch of a numba function.
 
 A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Our ``self`` is an array of
-int64 words: addresses, and `keep`, the objects that own the memory there, so that a builtin can outlive everything
-else. Arrays that it gets as arguments are read through the fixed part of their C struct (PyArrayObject, PyArray_Descr),
-which NumPy keeps stable; objects of other types are not read. A builtin holds the interpreter lock.
+int64 words, which are addresses, and `keep`, the objects that own the memory there. A builtin can therefore outlive
+everything else. It reads arrays that it gets as arguments through the fixed part of their C struct (PyArrayObject,
+PyArray_Descr), which NumPy keeps stable; it does not read objects of other types. A builtin holds the interpreter lock.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
 
 
 def _result(make: Callable, *arguments: Any) -> tuple:
-    """Typing and code of an intrinsic that returns the address of a new reference."""
+    """Return typing and code of an intrinsic that returns the address of a new reference."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -45,19 +45,19 @@ def _result(make: Callable, *arguments: Any) -> tuple:
 
 @intrinsic
 def none(typingctx):
-    """None, as a return value."""
+    """Return None from a builtin."""
     return _result(lambda api, builder: api.make_none())
 
 
 @intrinsic
 def is_true(typingctx, value):
-    """True or False, as a return value."""
+    """Return True or False from a builtin."""
     return _result(lambda api, builder, value: api.bool_from_bool(value), types.boolean)
 
 
 @intrinsic
 def refuse(typingctx, exception, text):
-    """Raise an exception, from the address of its class and that of a text that ends with a zero byte; returns 0."""
+    """Raise an exception and return 0; arguments: addresses of its class and of a text that ends with a zero byte."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -74,7 +74,7 @@ def words_of(owner):
 
 @register_jitable(forceinline=True)
 def is_vector(thing, array_type):
-    """Whether an object is a plain ndarray of one dimension and native byte order."""
+    """Return whether an object is a plain ndarray of one dimension and native byte order."""
     if load_i64(thing + TYPE) != array_type or load_i32(thing + DIMENSIONS) != 1:
         return False
     return load_u8(load_i64(thing + DESCR) + BYTE_ORDER) in (NATIVE, 124)  # "|": of one byte
@@ -82,7 +82,7 @@ def is_vector(thing, array_type):
 
 @register_jitable(forceinline=True)
 def type_number(array):
-    """NumPy's number of an array's dtype."""
+    """Return NumPy's number of an array's dtype."""
     return load_i32(load_i64(array + DESCR) + NUMBER)
 
 
@@ -96,13 +96,13 @@ class _Method(ctypes.Structure):
     ]  # fmt: skip
 
 
-_methods: dict[Callable, _Method] = {}  # a builtin points to its method, which must never be freed
+_methods: dict[Callable, _Method] = {}  # builtins point to these, so they must never be freed
 _new = ctypes.pythonapi.PyCFunction_NewEx
 _new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
 
 
 def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
-    """A builtin that calls ``function(self, argument)``, or ``function(self, arguments, count)`` for METH_FASTCALL.
+    """Make a builtin that calls ``function(self, argument)``; for METH_FASTCALL ``function(self, arguments, count)``.
 
     words : int64, which the function finds in its ``self``; read-only from now on
     keep : objects to keep alive
@@ -128,7 +128,7 @@ def call_tick(owner, _):
 
 
 def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
-    """``tick()`` of a bound table; ``keep`` holds its blocks."""
+    """Return ``tick()`` for a bound table; ``keep`` holds its blocks."""
     return builtin(call_tick, METH_NOARGS, table, *keep)
 
 
@@ -164,7 +164,7 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """take(x) -> whether x was accepted: None, or a sample."""
+    """Take a sample, or None: take(x) -> whether x was accepted."""
     o = i64(words_of(owner), 6)
     if x == o[4]:
         nothing_came(o[0], o[5])
@@ -173,7 +173,7 @@ def take_value(owner, x):
 
 
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
-    """``take(x)`` for a value input: its io slot and its numbers.
+    """Return ``take(x)`` for a value input with this io slot and these numbers.
 
     It takes a C-contiguous (n,) array of float32 or float64, a sample that arrives now, or None, and returns True. For
     anything else it returns False and does nothing.
@@ -194,7 +194,7 @@ def call_step(owner, x):
 def stepper(
     table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
 ) -> Callable[[np.ndarray], None]:
-    """``step(x)`` for a value input: (n,) float32 or float64, C-contiguous; raises InputError for anything else."""
+    """Return ``step(x)`` for a value input: x is (n,) float32 or float64, C-contiguous, otherwise InputError."""
     text = f"input '{name}': must be a C-contiguous ({data.size},) array of float32 or float64".encode()
     at = ctypes.create_string_buffer(text)
     words = [table.ctypes.data, slot.ctypes.data, data.ctypes.data, data.size]

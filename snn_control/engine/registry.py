@@ -1,9 +1,9 @@
-"""The kernels and descriptions, with their lowerings, that controllers can use, by name.
+"""The registry of kernels and descriptions, with their lowerings, that controllers can use by name.
 
-All are registered as a `Plugin`: ours under the name `BUILTIN`, others as entry points of the group
-``snn_control.plugins``, which are loaded only for a name or a description that is not ours, or by `add` for the running
-process. A plug-in that cannot be loaded does not affect controllers that do not use it; every error about an unknown
-name reports it.
+All are registered as a `Plugin`: those of snn_control under the name `BUILTIN`, others as entry points of the group
+``snn_control.plugins``, or by `add` for the running process. Entry points are loaded only for a name or a description
+that snn_control does not have. A plug-in that cannot be loaded does not affect controllers that do not use it; every
+error about an unknown name reports it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str]  # kind, name
 
 
 class _Table:
-    """The entries of some plug-ins, and the problems found in these."""
+    """The entries of some plug-ins, and the problems found in these plug-ins."""
 
     def __init__(self) -> None:
         self.plugins: dict[str, Plugin] = {}
@@ -35,7 +35,7 @@ class _Table:
         self.faults: list[str] = []
 
     def of(self, kind: str) -> dict[str, Any]:
-        """The entries of a kind, by name."""
+        """Return the entries of a kind, by name."""
         return {name: value for (one, name), value in self.entries.items() if one == kind}
 
     def add(self, origin: str, plugin: Plugin) -> None:
@@ -84,7 +84,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _check(plugin: Any, name: str) -> None:
-    """Raise ProgramError for what is not a plug-in, or would replace something of snn_control."""
+    """Raise ProgramError if an object is no plug-in, or would replace a kernel or a description of snn_control."""
     if not isinstance(plugin, Plugin):
         raise ProgramError(f"{name} is a {type(plugin).__name__}, must be a Plugin")
     for one in plugin.kernels:
@@ -104,7 +104,7 @@ def add(plugin: Plugin) -> None:
 
 
 def _tables() -> Iterator[_Table]:
-    """Tables in the order of search: ours, those added in this process, then entry points, loaded when reached."""
+    """Yield the tables in the order of search: snn_control, this process, entry points (loaded when reached)."""
     yield _ours()
     yield _added
     yield _others()
@@ -112,17 +112,17 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def builtin(kind: str) -> dict[str, Any]:
-    """The entries of snn_control: name -> kernel, or pair (description, lowering)."""
+    """Return the entries of snn_control: name -> kernel, or pair (description, lowering)."""
     return _ours().of(kind)
 
 
 def all_kernels() -> dict[str, Kernel]:
-    """Every known kernel by name, plug-ins included."""
+    """Return every known kernel by name, including those of plug-ins."""
     return functools.reduce(lambda found, table: table.of("kernels") | found, _tables(), {})
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
-    """The kernel of that name; raises ProgramError if it is not known in that version."""
+    """Return the kernel of that name; raises ProgramError if it is not known in that version."""
     found = next((t.entries["kernels", name] for t in _tables() if ("kernels", name) in t.entries), None)
     if found is None:
         broken = f"; {faults()}" if faults() else ""
@@ -135,7 +135,10 @@ def kernel(name: str, version: int | None = None) -> Kernel:
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """``type`` in a controller file -> description, of a field of `Plugin`; with our ``name`` no plug-in is loaded."""
+    """Return ``type`` in a controller file -> description, for a kind of `Plugin`.
+
+    If ``name`` is a type of snn_control, no plug-in is loaded.
+    """
     found: dict[str, type] = {}
     for table in _tables():
         found = found | {n: pair[0] for n, pair in table.of(kind).items() if n not in found}
@@ -145,7 +148,7 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 
 def name_of(description: type) -> str | None:
-    """The ``type`` of a description in a controller file; None if none stands for it."""
+    """Return the ``type`` of a description in a controller file; None if it has none."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:
@@ -154,12 +157,12 @@ def name_of(description: type) -> str | None:
 
 
 def lowering(kind: str, description: type) -> Any | None:
-    """The lowering of a description, or of the nearest of its bases that has one."""
+    """Return the lowering of a description, or of its nearest base class that has one."""
     return next((table.entries[key][1] for table, key in _found(kind, description)), None)
 
 
 def origin(kind: str, description: type) -> str:
-    """The plug-in that `lowering` is from, e.g. "snn_control"; empty if there is none."""
+    """Return the plug-in that provides the `lowering`, e.g. "snn_control"; empty if there is none."""
     return next((table.origins[key] for table, key in _found(kind, description)), "")
 
 
@@ -174,7 +177,7 @@ def _found(kind: str, description: type) -> Iterator[tuple[_Table, Key]]:
 
 
 def faults(kind: str = "") -> str:
-    """The problems of plug-ins, in one line, otherwise empty. With ``kind`` also names that clash with ours."""
+    """Return the problems of plug-ins in one line, or "". With ``kind``, also names that snn_control has already."""
     clashes = [
         f"{table.origins[key]}: {kind} '{key[1]}' exists already"
         for table in (_added, _others()) for key in table.origins if key[0] == kind and key in _ours().entries
@@ -183,7 +186,7 @@ def faults(kind: str = "") -> str:
 
 
 def companions(kind: str) -> dict[str, Any]:
-    """Companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
+    """Return the companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
     found: dict[str, Any] = {}
     for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
         found = _named(plugin.companions[kind]) | found

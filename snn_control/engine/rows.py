@@ -7,7 +7,7 @@
             y[i] += x[i]
 
 A Program's operation names a kernel and has one operand for each word of its row: a number, or a place in a block. In
-the bound table these are int64 numbers and addresses. From the declaration are derived
+the bound table these are int64 numbers and addresses. Three things are derived from the declaration:
 
 - the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls
   the function;
@@ -52,11 +52,11 @@ UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """What one parameter of a kernel stands for: one word of the row, or several that belong together.
+    """The meaning of one parameter of a kernel: one word of the row, or several that belong together.
 
-    A subclass defines which words these are (``words``; empty: one word with the name of the parameter), how the
-    parameter's value is made from them (`code`), and which rules they must obey (`check`). ``uses`` are the functions
-    and types that the code names.
+    A subclass defines its words (``words``; empty: one word with the name of the parameter), how they become the
+    parameter's value (`code`), and which rules they must obey (`check`). ``uses`` are the functions and types that the
+    code names.
     """
 
     uses: tuple[Any, ...] = ()
@@ -66,7 +66,7 @@ class Word:
         return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        """Statements that bind ``parameter``; ``w``: word -> the int64 variable that holds it."""
+        """Return statements that bind ``parameter``; ``w``: word -> the int64 variable that holds it."""
         raise NotImplementedError
 
     def check(self, parameter: str, w: Any) -> None:
@@ -74,11 +74,11 @@ class Word:
         raise NotImplementedError
 
     def default(self, parameter: str) -> dict[str, int]:
-        """Words that a builder may leave out, and their default values."""
+        """Return the words that a builder may leave out, with their default values."""
         return {}
 
     def __str__(self) -> str:
-        """For docs: the summary of the class's docstring."""
+        """Return the summary of the class's docstring, for the docs."""
         text = " ".join((type(self).__doc__ or "").partition("\n\n")[0].split())
         return text.rstrip(".")
 
@@ -105,12 +105,12 @@ class Number(Word):
 
 @dataclass(frozen=True)
 class View(Word):
-    """An array of ``size`` elements: as a view, as its first element, or as its address.
+    """An array of ``size`` elements, passed as a view, as its first element or as its address (``form``).
 
     written : the kernel changes it
     followed : it holds counts or indices that the kernel follows without checks: nothing else may write there
     missing : the word may be 0 if there is no array; the view then has no elements
-    when : a word that is 0 if the kernel does not access the array
+    when : name of a word that is 0 if the kernel does not access the array
     """
 
     dtype: str
@@ -141,7 +141,7 @@ class View(Word):
         if (self.missing and not isinstance(value, Array) and value == 0) or (self.when and not getattr(w, self.when)):
             return
         need(size_of(self.size, w), BYTES[self.dtype], value)
-        kinds = ("u1", f"u{BYTES[self.dtype]}", f"{self.dtype[0]}{BYTES[self.dtype]}")  # of bits, bits, its own
+        kinds = ("u1", f"u{BYTES[self.dtype]}", f"{self.dtype[0]}{BYTES[self.dtype]}")  # bits, bits, declared
         if np.dtype(value.dtype) not in map(np.dtype, kinds):
             raise ProgramError(f"{parameter} of dtype {value.dtype}: must be {self.dtype}")
 
@@ -155,7 +155,7 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """A size as code that uses the variables of the words."""
+    """Return a size as code that uses the variables of the words."""
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
@@ -163,34 +163,34 @@ _compiled = functools.cache(lambda expression: compile(expression, "<size>", "ev
 
 
 def size_of(size: Size, w: Any) -> int:
-    """A size, computed from the operands."""
+    """Return a size, computed from the operands."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
 
 
 def read(dtype: str, size: Size, **more: Any) -> View:
-    """An array that the kernel only reads."""
+    """Declare an array that the kernel only reads."""
     return View(dtype, size, **more)
 
 
 def written(dtype: str, size: Size, **more: Any) -> View:
-    """An array that the kernel changes."""
+    """Declare an array that the kernel changes."""
     return View(dtype, size, written=True, **more)
 
 
 def optional(array: View) -> View:
-    """An array that a row may omit: the word is then 0, and the view is empty."""
+    """Declare an array that a row may omit: the word is then 0, and the view is empty."""
     return replace(array, missing=True)
 
 
 def address(dtype: str, size: Size, **more: Any) -> View:
-    """The address of an array, for kernels that compute addresses themselves."""
+    """Declare the address of an array, for kernels that compute addresses themselves."""
     return View(dtype, size, form="address", **more)
 
 
 def scalar(dtype: str) -> View:
-    """The value of an array with one element."""
+    """Declare the value of an array with one element."""
     return View(dtype, 1, form="scalar")
 
 
@@ -202,7 +202,7 @@ class Table(Word):
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def rows_of(self, data: np.ndarray, n: int) -> Any:
-        """Its rows by name, with ``n`` elements each, as views into the bytes ``data`` of the matrix."""
+        """Return the rows by name, with ``n`` elements each, as views into the bytes ``data`` of the matrix."""
         rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
         return self.uses[0](*rows.reshape(len(self.rows), n))
 
@@ -255,7 +255,7 @@ class Record(Word):
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:
-        """Statements that bind each field to its name."""
+        """Return statements that bind each field to its name."""
         return [line for name, word in self.fields.items() for line in word.code(name, w)]
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
@@ -286,7 +286,7 @@ class Kernel:
     name : unique name, used by Programs
     version : increased whenever the result or the row changes, so that an old Program is refused
     function : plain function of numbers and arrays, one parameter for each entry of ``row``
-    row : parameter -> what it stands for
+    row : parameter -> its declaration
     must : function of the operands (by word) that raises ProgramError if they break a rule on several of them
     """
 
@@ -308,7 +308,7 @@ class Kernel:
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function, made at the first call; raises ProgramError for code that can raise."""
+        """Address of the compiled C function, made at the first use; raises ProgramError for code that can raise."""
         from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
         return compile_callback(self.entry, "void(int64)", may_raise=False)
@@ -330,7 +330,7 @@ class Kernel:
         return entry
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        """The operands of a row from keywords; raises TypeError for missing and unknown ones."""
+        """Return the operands of a row in order, given by word; raises TypeError for missing and unknown words."""
         found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
             missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))
@@ -348,7 +348,7 @@ class Kernel:
 
 
 def kernel(version: int = 1, must: Callable[[Any], None] | None = None) -> Callable[[Callable], Kernel]:
-    """Make a `Kernel` from a function whose parameters are annotated with what they stand for."""
+    """Make a `Kernel` from a function whose parameters are annotated with their declarations."""
 
     def make(function: Callable) -> Kernel:
         row = {name: one.annotation for name, one in inspect.signature(function).parameters.items()}

@@ -1,7 +1,7 @@
-"""Sequences: many ticks of many states in one compiled call, and recordings of them.
+"""Run many ticks of many states in one compiled call, and record them.
 
-Tables of int64 rows describe what is copied into a row's io block before a tick, and what is recorded after it, so that
-the compiled function does not depend on the Program.
+Tables of int64 rows say what is copied into a row's io block before a tick, and what is recorded after it, so that the
+compiled function does not depend on the Program.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def copy_bytes(to, source, n):
 
 @register_jitable
 def copy_arrays(lists, n, at, row, back):
-    """Record the arrays of a row at index ``at``; or (``back``) set them to what stands there."""
+    """Record the arrays of a row at index ``at``; with ``back``, set the arrays to the values recorded there."""
     for k in range(n):
         array = i64(lists + 32 * k, 4)
         here, there = array[0] + row * array[1], array[3] + array[2] * at
@@ -45,7 +45,7 @@ def copy_arrays(lists, n, at, row, back):
 
 @register_jitable
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
-    """The lists of the ``steps`` steps before ``end`` -> float32 (n,) each, ``row`` bytes apart."""
+    """Write the spike lists of the ``steps`` steps before ``end`` as float32 (n,) vectors, ``row`` bytes apart."""
     for k in range(steps):
         spikes, to = spikes_in_ring(row_of_ring, ring[1], ring[2], ring[3], end - steps + k), f32(target + k * row, n)
         for i in range(n):
@@ -55,11 +55,11 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """See `run`, which prepares the words; a table has ``stride`` bytes and a ``period`` [ns].
+    """Run the ticks; see `run`, which prepares the words. A table has ``stride`` bytes and a ``period`` [ns].
 
-    blocks : of state and io block: address in the first row, bytes from row to row, size, address of the initial
-        content of the first row, bytes from row to row of that
-    counts : entries in ``lists`` of 4 words for inputs, for arrays set before the steps, recorded before the steps and
+    blocks : for the state and the io block: address in the first row, bytes from row to row, size, address of the
+        initial content of the first row, bytes from row to row of that
+    counts : entries in ``lists``: of 4 words for inputs, for arrays set before the steps, recorded before the steps and
         recorded after the tick, and of 6 words for rings
     """
     block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)

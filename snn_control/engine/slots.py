@@ -33,7 +33,7 @@ def clear_marks(slot):
 
 @register_jitable(forceinline=True)
 def count_age(slot, period, delay):
-    """Set the age without a clock: ``delay`` [ns] for a sample of this tick, otherwise a ``period`` [ns] more."""
+    """Set the age without a clock: ``delay`` [ns] for a sample of this tick, otherwise ``period`` [ns] more."""
     if slot[FRESH] > 0:
         slot[AGE] = delay
     elif slot[AGE] >= 0:

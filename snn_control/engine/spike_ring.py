@@ -1,4 +1,4 @@
-"""The spikes of the newest steps, with the number of spikes of each neuron, for readers outside of the tick.
+"""The spikes of the newest steps, with the number of spikes of each neuron, for readers outside the tick.
 
 `spikes_of_step` is for compiled code (recorders, spike topics), `SpikeRing` for Python.
 """
@@ -20,20 +20,20 @@ RING_WORDS = 4  # address of the ring, bytes of a slot, slots, offset of the mul
 
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
-    """The `RING_WORDS` int64 of a spiking population, for `spikes_of_step`."""
+    """Return the `RING_WORDS` int64 of a spiking population, for `spikes_of_step`."""
     return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
 @register_jitable
 def spikes_of_step(words, step):
-    """The `SpikeList` of a step that is still in the ring; ``words`` is the address of its `ring_words`."""
+    """Return the `SpikeList` of a step that is still in the ring; ``words`` is the address of its `ring_words`."""
     ring = i64(words, RING_WORDS)
     return spikes_in_ring(ring[0], ring[1], ring[2], ring[3], step)
 
 
 @register_jitable
 def spikes_in_ring(ring, stride, slots, multiplicity, step):
-    """The `SpikeList` of a step, from the four words of the ring."""
+    """Return the `SpikeList` of a step, from the four words of the ring."""
     slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
@@ -41,12 +41,12 @@ def spikes_in_ring(ring, stride, slots, multiplicity, step):
 
 @register_jitable
 def times_fired(spikes, k):
-    """Number of spikes of the k-th neuron of a `SpikeList` in the step."""
+    """Return how many times the k-th neuron of a `SpikeList` fired in the step."""
     return np.int64(spikes.times[k]) if spikes.times.size > 0 else 1
 
 
 def copy_spikes(words, first, end, rows):
-    """Write a row (step, neuron, times) int64 for each neuron that fired in [first, end); returns their number."""
+    """Write an int64 row (step, neuron, times) for each neuron that fired in [first, end); returns their number."""
     total = 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
@@ -66,7 +66,7 @@ class SpikeRing:
         self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64)")
 
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The neurons that fired in the steps from ``first`` to ``end`` (exclusive), which must still be in the ring.
+        """Return the neurons that fired from step ``first`` to ``end`` (exclusive), which must still be in the ring.
 
         Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron; times: number of spikes.
         """

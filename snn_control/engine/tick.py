@@ -1,10 +1,16 @@
-"""The tick: one compiled function that processes a bound table. It depends on no kernel and is never compiled again.
+"""The tick: one compiled function that processes a bound table. It depends on no kernel, so it is compiled only once.
 
-Table, int64, rows of `WORDS`. Row 0 is the header: operations before the steps, in each step and after them, steps in a
-tick, address of the clock (int64 [tick, step], in the state); the control words as requested (io) and as taken (state),
-and the number of learning rules; what a restart resets: the parts of the state (int64 rows offset and bytes), their
-number, the state and its initial content; the parts that hold what was learned, and their number; how many numbers can
-be tuned, and the newest setting (0: none). Each further row is one operation.
+The table is int64, with rows of `WORDS`. Row 0 is the header (`HEADER`):
+
+before, in_step, after : operations before the steps, in each step and after them
+steps, clock : steps in a tick, address of the clock (int64 [tick, step], in the state)
+asked, taken, rules : control words as requested (io) and as taken (state), number of learning rules
+restarts, n_restarts : the parts of the state that a restart resets (int64 rows offset and bytes), their number
+state, initial : the state and its initial content
+forgets, n_forgets : the parts of the state that hold what was learned, their number
+tunable, setting : how many numbers are tunable, and the newest setting (0: none)
+
+Each further row is one operation.
 """
 
 from __future__ import annotations
@@ -41,7 +47,7 @@ def run_rows(row, count):
 
 @register_jitable
 def reset_parts(header, address, count):
-    """Reset ``count`` parts of the state: rows of offset and bytes at an address."""
+    """Reset ``count`` parts of the state, given as rows of offset and bytes at an address."""
     parts = i64(address, 2 * count)
     for k in range(count):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
@@ -54,8 +60,8 @@ def reset_parts(header, address, count):
 def take_setting(header, setting):
     """Take all numbers of a setting, if it is new: into the state, the constants and the initial state.
 
-    A setting is int64 words: its number, how many words it changes, the values, the addresses of these words, and the
-    words themselves, two in each.
+    A setting is int64 words: its number, how many 32-bit words it changes, the values, the addresses of these words,
+    and the words themselves, two in each.
     """
     tunable = header[TUNABLE]
     given = i64(setting, 2 + tunable)
@@ -92,7 +98,7 @@ def take_control(header, table):
 
 @register_jitable(forceinline=True)
 def encode(table):
-    """Take the control words and the inputs of the io block, and encode. Returns the address of the next row."""
+    """Take the control words, and the inputs of the io block, and encode them; returns the address of the next row."""
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
         take_control(header, table)
@@ -124,7 +130,7 @@ def run_tables(first, stride, count):
 
 
 def tick_address() -> int:
-    """Address of ``void tick(int64 table)`` for the real-time loop."""
+    """Return the address of ``void tick(int64 table)`` for the real-time loop."""
     from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
     return compile_callback(tick, "void(int64)")

@@ -1,8 +1,8 @@
-"""Numbers of a controller that can be changed while it runs: what another Program has in the places of its constants.
+"""Numbers of a controller that can be changed while it runs, through the constants of another Program.
 
-Other values of a controller file make another Program. If it has the same operations and arrays, its constants, and
-what a restart begins with, can be taken between two ticks: from then on the ticks have the bits of that other file's.
-What would change more (a number of neurons, a delay) cannot be tuned.
+Other values in a controller file make another Program. If it has the same operations and arrays, a tick can take over
+its constants and initial state between two ticks. From then on the ticks have the same bits as those of the other file.
+A change of more than constants (a number of neurons, a delay) cannot be tuned.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from .program import Program
 
 __all__ = ["Tuning"]
 
-FORM = ("operations", "names", "steps", "io_bytes")  # what all Programs of a controller have in common
+FORM = ("operations", "names", "steps", "io_bytes")  # parts that are equal in all Programs of a controller
 
 
 class Tuning:
-    """What can be tuned of a Program.
+    """The tunable numbers of a Program.
 
     build : values -> Program; raises DescriptionError
-    program : that of the file's values, ``program.facts.tuned``
-    ends : (low, high) of each
+    program : Program of the file's values, ``program.facts.tuned``
+    ends : (low, high) of each number
 
     Raises DescriptionError for a number whose ends the controller cannot have, that changes more than constants, or
-    nothing while it runs.
+    that changes nothing while the controller runs.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class Tuning:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """The Program of other values; raises DescriptionError if these are out of range, or do not go together."""
+        """Return the Program of other values; raises DescriptionError if they are out of range or inconsistent."""
         self.check(values)
         if self._last[0] != values.tobytes():
             given = dict(zip(self.names, values.tolist(), strict=True))

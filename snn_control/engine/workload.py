@@ -1,5 +1,7 @@
-"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545), see
-docs/howto/measuring.md."""
+"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545).
+
+See docs/howto/measuring.md.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ class Counted:
 
     label, kind, precision : as in `CountedFacts`
     dense : operations if nothing were skipped
-    effective : those whose source and whose weight are not 0
+    effective : operations whose source and weight are not 0
     """
 
     label: str
@@ -29,7 +31,7 @@ class Counted:
 
 
 def counted(bound: Bound) -> list[Counted]:
-    """The operations that count, in the order in which they run."""
+    """Return the operations that count synaptic operations, in the order in which they run."""
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
     return [
@@ -39,7 +41,7 @@ def counted(bound: Bound) -> list[Counted]:
 
 
 def workload(bound: Bound) -> dict[str, Any]:
-    """Metrics of NeuroBench's algorithm track since the reset; one execution of the model is one network step.
+    """Return NeuroBench's algorithm metrics since the reset; one execution of the model is one network step.
 
     footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
     connection_sparsity : share of the weights that are 0; a sparse projection counts as the full matrix
@@ -76,11 +78,12 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 
 
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
-    """Activity of ``encoder``, ``network`` and ``decoder`` since the reset.
+    """Return the activity of ``encoder``, ``network`` and ``decoder`` since the reset.
 
     The encoder turns numbers and events into currents: inputs, and projections from inputs that do not spike. Each
     stage has ``neurons`` that can spike; means for a step of ``spikes``, ``dense``, ``accumulates`` and
-    ``multiply_accumulates``; and ``most``, the label of the operation with the most effective ones, and its share.
+    ``multiply_accumulates``; and ``most``: the label of the operation with the most effective synaptic operations, and
+    its share.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

@@ -1,7 +1,7 @@
 """Event cameras: codecs of their packets, recordings, and the events themselves.
 
-`codecs` and `packets` are compiled and serve the real-time loop; `Decoder` and `open_recording` serve Python.
-Filters and pooling are encoders of a controller's input (`snn_control.coding`) and run in the tick.
+`codecs` and `packets` are compiled and serve the real-time loop; `Decoder` and `open_recording` serve Python. Filters
+and pooling belong to the encoders of a controller's input (`snn_control.coding`) and run in the tick.
 """
 
 from .columns import Events

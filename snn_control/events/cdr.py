@@ -1,10 +1,10 @@
 """Common functions of all compiled readers of CDR messages: error codes, a cursor, numbers and stamps.
 
-CDR (OMG CDR as DDS uses it, "XCDR1"): 4 bytes of encapsulation, of which the second says big (0) or little (1) endian;
-then the fields, each aligned to its own size, counted from byte 4.
+CDR (OMG CDR as DDS uses it, "XCDR1") is 4 bytes of encapsulation, of which the second says big (0) or little (1)
+endian, followed by the fields. Each field is aligned to its own size, counted from byte 4.
 
-A cursor is an offset that counts from byte 4. `begin`, `offset_after` and `offset_after_text` return the next
-one or an error code, which is negative and, when passed as a cursor, is returned unchanged.
+A cursor is an offset that counts from byte 4. `begin`, `offset_after` and `offset_after_text` return the next cursor or
+an error code. An error code is negative, and is returned unchanged if it is passed as a cursor.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ __all__ = [
     "is_big", "offset_after", "offset_after_text", "word_number",
 ]  # fmt: skip
 
-#: returned by a reader for a message that is not CDR, that ends too early, or that lacks a field
+#: returned by a reader for a message that is not CDR, ends too early, or lacks a field
 ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
 
 
 @register_jitable
 def get_u32(address, big):
-    """uint32 at ``address`` as int64."""
+    """Read the uint32 at ``address`` as int64."""
     v = load_u32(address)
     if big:
         v = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | (v >> 24)
@@ -34,40 +34,40 @@ def get_u32(address, big):
 
 @register_jitable
 def get_u16(address, big):
-    """uint16 at ``address`` as int64."""
+    """Read the uint16 at ``address`` as int64."""
     v = load_u16(address)
     return (v & 0xFF) << 8 | v >> 8 if big else v
 
 
 @register_jitable
 def get_i64(address, big):
-    """The 8 bytes at ``address`` as int64: a uint64 from 2^63 on becomes negative."""
+    """Read the 8 bytes at ``address`` as int64: a uint64 from 2^63 on becomes negative."""
     first, second = get_u32(address, big), get_u32(address + 4, big)
     return first << 32 | second if big else second << 32 | first
 
 
 @register_jitable
 def get_time(address, big):
-    """builtin_interfaces/Time at ``address`` in ns; its seconds are signed."""
+    """Read the builtin_interfaces/Time at ``address`` in ns; its seconds are signed."""
     seconds = get_u32(address, big)
     return (seconds - (seconds >> 31 << 32)) * 1000000000 + get_u32(address + 4, big)
 
 
 @register_jitable
 def get_stamp(address, big):
-    """builtin_interfaces/Time at ``address`` in ns; -1 for times before 0."""
+    """Read the builtin_interfaces/Time at ``address`` in ns; returns -1 for times before 0."""
     return get_time(address, big) if get_u32(address, big) < 0x80000000 else np.int64(-1)
 
 
 @register_jitable
 def is_big(address):
-    """Whether the message at ``address`` is big endian."""
+    """Return whether the message at ``address`` is big endian."""
     return load_u8(address + 1) == 0
 
 
 @register_jitable
 def begin(address, length):
-    """The cursor at the first field of the message of ``length`` bytes at ``address``: 0, or ENCAPSULATION."""
+    """Return the cursor at the first field of a message of ``length`` bytes at ``address``: 0, or ENCAPSULATION."""
     if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
         return np.int64(ENCAPSULATION)
     return np.int64(0)
@@ -75,7 +75,7 @@ def begin(address, length):
 
 @register_jitable(forceinline=True)
 def offset_after(o, align, size, end):
-    """The cursor after ``size`` bytes, aligned, which must not pass offset ``end``; or TRUNCATED."""
+    """Align the cursor and move it by ``size`` bytes; returns TRUNCATED if it then passes the offset ``end``."""
     if o < 0:
         return o
     o = (o + align - 1) & -align
@@ -84,14 +84,14 @@ def offset_after(o, align, size, end):
 
 @register_jitable
 def offset_after_text(base, o, end, big):
-    """The cursor after the string at the cursor, whose offset counts from the address ``base``; or TRUNCATED."""
+    """Return the cursor after the string at the cursor, or TRUNCATED; offsets count from the address ``base``."""
     o = offset_after(o, 4, 4, end)
     return o if o < 0 else offset_after(o, 1, get_u32(base + o - 4, big), end)
 
 
 @register_jitable
 def word_number(words, address, size):
-    """Row of a text among ``words``, (n, width) uint8, or -1. Each is closed by a NUL, which ``size`` counts."""
+    """Return the row of a text among ``words``, (n, width) uint8, or -1; texts end with a NUL that ``size`` counts."""
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]
         for i in range(min(size, words.shape[1])):

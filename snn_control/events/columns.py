@@ -15,7 +15,7 @@ from ..engine.slots import EVENT_COLUMNS
 __all__ = ["FURTHEST", "MOST_PIXELS", "NANOSECONDS", "Events", "Spool", "empty_columns"]
 
 NANOSECONDS = {"us": 1000, "ns": 1}
-FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: limit of times, so that differences stay within int64
+FURTHEST = (1 << 62) - (1 << 32)  # ns from 0, 146 years: the limit of times, so that differences stay within int64
 
 MOST_PIXELS = 1 << 24  # more than any camera has; limits the memory for counts by pixel
 
@@ -24,7 +24,7 @@ BLOCK = 1 << 22
 
 
 def empty_columns(n: int) -> tuple[np.ndarray, ...]:
-    """Columns t, x, y, p for ``n`` events, with undefined contents."""
+    """Return columns t, x, y, p for ``n`` events, with undefined contents."""
     return tuple(np.empty(n, dtype) for dtype in EVENT_COLUMNS.values())
 
 
@@ -35,7 +35,7 @@ class Events:
     t : (n,) int64, time on the sensor's clock in ``unit``
     x, y : (n,) uint16, column and row [pixel], row 0 at the top
     p : (n,) uint8, 1: brighter (ON), 0: darker (OFF)
-    unit : "us" or "ns", what the encoding carries
+    unit : "us" or "ns", as the encoding carries
     width, height : size of the sensor; None if not known
     """
 
@@ -55,17 +55,17 @@ class Events:
 
     @property
     def ns(self) -> np.ndarray:
-        """(n,) int64, t in nanoseconds."""
+        """Times in nanoseconds, (n,) int64."""
         return self.t * NANOSECONDS[self.unit]
 
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
-        """Concatenate events; unit and size are those of the first."""
+        """Concatenate events; unit and size are those of the first part."""
         parts = list(parts) or [cls()]
         return replace(parts[0], **{key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"})
 
     def digest(self) -> str:
-        """16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
+        """Return 16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
         digest = hashlib.sha256()
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
@@ -73,7 +73,7 @@ class Events:
 
 
 class Spool:
-    """Appends chunks of events and returns each column as a whole, in blocks of bytes.
+    """Store for chunks of events, which returns each column as a whole, in blocks of bytes.
 
     It uses at most 64 MB of memory for a column; the rest is in temporary files of this process.
     """
@@ -95,7 +95,7 @@ class Spool:
         self.count += len(events)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """The bytes of a column, from its beginning."""
+        """Yield the bytes of a column, from its beginning."""
         file = self._files[name]
         file.seek(0)
         while block := file.read(BLOCK):

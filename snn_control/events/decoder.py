@@ -1,4 +1,4 @@
-"""Decoding of packets of one stream to events, in Python."""
+"""Decode the packets of one stream to events, in Python."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Decoder:
     """Decodes the packets of one stream in order: times and rows may continue from packet to packet.
 
     encoding : one of `snn_control.events.codecs.ENCODINGS`
-    width, height : size of the sensor; None: not known, and then no event is out of the frame
+    width, height : size of the sensor; None: not known, so that no event is outside the frame
 
-    Raises DescriptionError for an unknown encoding. Nothing in a packet raises: problems are counted.
+    Raises DescriptionError for an unknown encoding. Decoding never raises: problems in packets are counted.
     """
 
     def __init__(self, encoding: str, width: int | None = None, height: int | None = None) -> None:
@@ -33,11 +33,11 @@ class Decoder:
         self._seen: list[np.ndarray] = []
 
     def decode(self, packet: bytes | np.ndarray, time_base: int = 0, big_endian: bool = False) -> Events:
-        """The events of the next packet.
+        """Return the events of the next packet.
 
-        packet : bytes, or an array that is read as bytes; those after the last whole word are dropped and counted
-        time_base : ns, that of its EventPacket, clipped to -2^61 .. 2^62; used only by encodings with times relative to
-            it
+        packet : bytes, or an array that is read as bytes; bytes after the last whole word are dropped and counted
+        time_base : ns, the time base of its EventPacket, clipped to -2^61 .. 2^62; used only by encodings with times
+            relative to it
         big_endian : whether the bytes of each word are in this order
         """
         raw = np.frombuffer(packet, np.uint8)
@@ -74,7 +74,7 @@ class Decoder:
 
     @property
     def triggers(self) -> np.ndarray:
-        """(n, 3) int64, the external triggers so far: t, id, edge (1: rising)."""
+        """The external triggers so far, (n, 3) int64: t, id, edge (1: rising)."""
         rows = np.concatenate(self._seen) if self._seen else np.empty((0, 2), np.int64)
         return np.stack([rows[:, 0], rows[:, 1] >> 1, rows[:, 1] & 1], axis=1)
 

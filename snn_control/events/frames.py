@@ -1,4 +1,4 @@
-"""Events as pictures: (rows, columns, 3) uint8, ON orange, OFF blue, which colour-blind people can distinguish.
+"""Draw events as pictures: (rows, columns, 3) uint8, ON orange, OFF blue, which colour-blind people can distinguish.
 
 Each style is a painter: ``add`` events in order, then request the ``image`` at a time. Only numpy is used: 30 pictures
 a second of a 1280x720 sensor take a fraction of one core.
@@ -26,7 +26,7 @@ SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480
 
 
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """(..., 3) uint8: the background with the given share (0 to 1) of each colour over it."""
+    """Return (..., 3) uint8: the background with the given share (0 to 1) of each colour over it."""
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
     return np.clip(np.rint(back + light), 0, 255).astype(np.uint8)
@@ -35,8 +35,8 @@ def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
 class Painter:
     """Draws pictures of one sensor.
 
-    width, height : of the sensor [pixel]; events outside are left out
-    shrink : rows and columns of the sensor that form one of the picture
+    width, height : size of the sensor [pixel]; events outside are left out
+    shrink : number of rows and columns of the sensor that form one of the picture
 
     ``shape`` is (rows, columns) of the picture; ``memory`` is the age at which an event becomes invisible [s].
     """
@@ -50,7 +50,7 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """(n,) indices of the events in the flat picture, and the events that are in the frame."""
+        """Return (n,) indices of the events in the flat picture, and the events that are in the frame."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -64,12 +64,12 @@ class Painter:
         raise NotImplementedError
 
     def image(self, t_ns: int) -> np.ndarray:
-        """(rows, columns, 3) uint8 at t_ns [ns] of the sensor's clock, not before the last event."""
+        """Return (rows, columns, 3) uint8 at t_ns [ns] of the sensor's clock, which is not before the last event."""
         raise NotImplementedError
 
 
 class Polarity(Painter):
-    """How many ON and OFF events each pixel gave since the last picture, brighter with their number."""
+    """Draws the number of ON and OFF events of each pixel since the last picture: more events are brighter."""
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
@@ -92,7 +92,7 @@ class Polarity(Painter):
 
 
 class Surface(Painter):
-    """Time surface: the last event of each pixel, fading as exp(-age / tau)."""
+    """Draws a time surface: the last event of each pixel, fading as exp(-age / tau)."""
 
     tau = 0.03  # s
     memory = FADE * tau
@@ -109,7 +109,7 @@ class Surface(Painter):
 
     def add(self, events: Events) -> None:
         places, events = self._places(events)
-        self._last[places] = events.ns // self._step * 2 + (events.p != 0)  # of several events the last one is kept
+        self._last[places] = events.ns // self._step * 2 + (events.p != 0)  # the last of several events is kept
 
     def image(self, t_ns: int) -> np.ndarray:
         ages = (t_ns // self._step - (self._last >> 1)).view(np.uint64)  # very large after a step back of the clock
@@ -119,7 +119,7 @@ class Surface(Painter):
 
 
 class Grey(Painter):
-    """Leaky sum of the polarities, as a grey picture: what a camera would see, without static parts."""
+    """Draws a leaky sum of the polarities as a grey picture: like a camera's image without static parts."""
 
     tau = 0.1  # s
     memory = FADE * tau
@@ -156,21 +156,21 @@ STYLES: dict[str, type[Painter]] = {"polarity": Polarity, "surface": Surface, "g
 
 
 def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
-    """The painter of a style; raises InputError for an unknown one."""
+    """Return the painter of a style; raises InputError for an unknown one."""
     if style not in STYLES:
         raise InputError(f"style = {style!r}: is not known; {nearest(style, STYLES)}")
     return STYLES[style](width, height, shrink)
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """(shrink, enlarge): the integer factors that fit a sensor best into a room of (width, height)."""
+    """Return (shrink, enlarge): the integer factors that fit a sensor best into a room of (width, height)."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
 
 
 def likely_size(columns: int, rows: int) -> tuple[int, int]:
-    """(width, height) of a sensor of unknown size, of which so many columns and rows were seen."""
+    """Return the likely (width, height) of a sensor of which so many columns and rows were seen."""
     fits = [size for size in SENSORS if size[0] >= columns and size[1] >= rows]
     return min(fits, key=lambda size: size[0] * size[1], default=(columns, rows))
 

@@ -1,4 +1,4 @@
-"""Hot pixels: pixels of an event camera that fire without a cause, found in a recording.
+"""Find hot pixels in a recording: pixels of an event camera that fire without a cause.
 
 A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
 with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
@@ -21,15 +21,15 @@ from .columns import MOST_PIXELS, Events
 __all__ = ["DEVIATIONS", "RATE", "HotPixelMask", "learn_hot_pixels", "save_mask"]
 
 DEVIATIONS, RATE = 10.0, 10.0
-SHORT, MANY = 1.0, 0.1  # s, and share of the active pixels: limits for a warning
-PAUSE = 1_000_000_000  # ns; a longer time between two events is a jump of the clock, and counts as this
+SHORT, MANY = 1.0, 0.1  # shortest recording [s] and largest share of hot pixels without a warning
+PAUSE = 1_000_000_000  # ns; a longer time between two events is a jump of the clock, and counts as this time
 
 
 @dataclass(frozen=True, eq=False)
 class HotPixelMask:
     """The result of `learn_hot_pixels`.
 
-    mask : (height, width) bool, true where a pixel is hot
+    mask : (height, width) bool, true if the pixel is hot
     counts : (height, width) int64, events of each pixel
     duration : [s], length of the recording
     threshold : number of events above which a pixel is hot
@@ -42,17 +42,17 @@ class HotPixelMask:
 
     @property
     def pixels(self) -> np.ndarray:
-        """(n, 2) int64: column and row of the hot pixels, the busiest first."""
+        """Column and row of the hot pixels, the busiest first: (n, 2) int64."""
         rows, columns = np.nonzero(self.mask)
         order = np.argsort(-self.counts[rows, columns], kind="stable")
         return np.stack([columns, rows], axis=1)[order]
 
     @property
     def warnings(self) -> list[str]:
-        """Reasons why the mask may be wrong, one line each: the recording was short, or very many pixels are hot."""
+        """Reasons why the mask may be wrong, one line each: a short recording, or very many hot pixels."""
         lines = []
         if self.duration < SHORT:
-            lines.append(f"{self.duration:.3g} s is short: what was busy for a moment looks hot; record some seconds")
+            lines.append(f"{self.duration:.3g} s is short: pixels busy for a moment look hot; record some seconds")
         hot, active = int(self.mask.sum()), int(np.count_nonzero(self.counts))
         if hot > MANY * active:
             much = f"{hot:,} of {active:,} active pixels are masked: something may have moved"
@@ -63,10 +63,10 @@ class HotPixelMask:
 def learn_hot_pixels(
     chunks: Iterable[Events], width: int, height: int, deviations: float = DEVIATIONS, rate: float = RATE
 ) -> HotPixelMask:
-    """Count the events of each pixel, and find those that have far too many.
+    """Count the events of each pixel, and find pixels that have far too many.
 
-    chunks : events in the order of their arrival; those out of the frame are ignored
-    width, height : of the sensor [pixel]
+    chunks : events in the order of their arrival; events outside the frame are ignored
+    width, height : size of the sensor [pixel]
     rate : [1/s]
 
     Raises DescriptionError if there are no events, or more pixels than a camera has.
@@ -95,7 +95,7 @@ def learn_hot_pixels(
 
 
 def save_mask(path: str | os.PathLike, found: HotPixelMask) -> None:
-    """Write ``mask`` and what it was learned from as .npz, for ``{type: hot_pixels, mask: file.npz#mask}``."""
+    """Write the mask and its statistics as .npz, for ``{type: hot_pixels, mask: file.npz#mask}``."""
     numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
     arrays = {"mask": found.mask, "counts": found.counts, **numbers}
     replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Messages with events as CDR bytes, read by compiled, bounded code; packets are written too.
+"""Read messages with events from CDR bytes by compiled, bounded code, and write packets.
 
 event_camera_msgs/msg/EventPacket, in older bags event_array_msgs/msg/EventArray: header, uint32 height, uint32 width,
 uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
@@ -35,9 +35,9 @@ PACKET_TYPES = ("event_camera_msgs/msg/EventPacket", "event_array_msgs/msg/Event
 #: of the encoding
 STAMP, HEIGHT, WIDTH, SEQ, TIME_BASE, ENCODING, BIG_ENDIAN, BEGIN, SIZE, NAME = range(10)
 PACKET_WORDS = 10
-#: written by `parse_event_array` in addition to the events: the first three of them
+#: written by `parse_event_array` in addition to the events: the first three of these words
 ARRAY_WORDS = 3
-#: returned by `parse_events` if the layout of a cloud is not that of events, in addition to the codes of `cdr`
+#: returned by `parse_events`, in addition to the codes of `cdr`, if the layout of a cloud is not that of events
 BAD_LAYOUT = -5
 #: scratch memory of `parse_events` in int64 words: the stamp [ns]
 EVENT_SCRATCH_WORDS = 1
@@ -51,7 +51,7 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def encoding_number(address, size):
-    """Index of a string in ENCODINGS, -1 if it is not in it; ``size`` counts the closing NUL."""
+    """Return the index of a string in ENCODINGS, or -1; ``size`` counts the closing NUL."""
     return cdr.word_number(_NAMES, address, size)
 
 
@@ -90,16 +90,16 @@ def parse_packet(address, length, words):
 def parse_event_array(address, length, capacity, x, y, p, t, words):
     """Read the events of a serialized EventArray; all arguments are int64.
 
-    In CDR its events' times are 16 bytes apart; x and y are 4 bytes before the time in the first event, and 6 bytes
-    before it in all others.
+    In CDR the times of its events are 16 bytes apart. x and y are 4 bytes before the time in the first event, and 6
+    bytes before it in all others.
 
     address, length : the message, encapsulation included [bytes]
-    capacity : most events to write; further ones are only counted
+    capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
     words : address of int64[ARRAY_WORDS]
 
-    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION or TRUNCATED, and then
-    nothing was written to the columns.
+    Returns the number of events in the message, which may exceed ``capacity``. Returns ENCAPSULATION or TRUNCATED for
+    other messages, for which nothing is written to the columns.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -126,7 +126,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """The bytes of the events in a message that `parse_packet` has read into ``words``."""
+    """Return the bytes of the events in a message that `parse_packet` has read into ``words``."""
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -134,7 +134,7 @@ def packet_cdr(
     events: bytes, encoding: str, width: int, height: int, seq: int, stamp_ns: int, time_base: int = 0,
     frame_id: str = "",
 ) -> bytes:  # fmt: skip
-    """A serialized EventPacket with encoded events, for ``publisher.publish`` or a bag."""
+    """Return a serialized EventPacket with encoded events, for ``publisher.publish`` or a bag."""
 
     def string(text: str) -> bytes:
         raw = text.encode() + b"\0"
@@ -152,12 +152,12 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
     """Read the events of a serialized PointCloud2; all arguments are int64.
 
     address, length : the message, encapsulation included [bytes]
-    capacity : most events to write; further ones are only counted
+    capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
     scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
 
-    Returns the number of events in the message, which may exceed ``capacity``; or ENCAPSULATION, TRUNCATED, MISSING (a
-    field) or BAD_LAYOUT, which are negative: then only ``scratch`` is written.
+    Returns the number of events in the message, which may exceed ``capacity``. For other messages it returns
+    ENCAPSULATION, TRUNCATED, MISSING (a field) or BAD_LAYOUT, which are negative: then only ``scratch`` is written.
     """
     store_i64(scratch, -1)
     o = cdr.begin(address, length)
@@ -199,8 +199,11 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 
 @register_jitable
 def _layout(base, o, fields, end, big):
-    """The PointFields at the cursor -> the cursor after them, the offsets of x, y, p and t in a point (-1: missing)
-    [bytes], and whether they have the types of events."""
+    """Read the PointFields at the cursor.
+
+    Returns the cursor after them, the offsets of x, y, p and t in a point (-1: missing) [bytes], and whether they have
+    the types of events.
+    """
     x = y = p = t = np.int64(-1)
     good: Any = True
     for _ in range(fields):
@@ -220,8 +223,11 @@ def _layout(base, o, fields, end, big):
 
 @register_jitable
 def _field(base, o, end, big):
-    """The PointField at the cursor -> the cursor after it, its name if that is one letter (otherwise 0), its offset
-    in a point [bytes], and the type of its number (0 if it has several)."""
+    """Read the PointField at the cursor.
+
+    Returns the cursor after it, its name if that is one letter (otherwise 0), its offset in a point [bytes], and the
+    type of its number (0 if it has several).
+    """
     name = ((o + 3) & -4) + 4
     behind_name = cdr.offset_after_text(base, o, end, big)
     typed = cdr.offset_after(behind_name, 4, 5, end)  # offset, datatype
@@ -236,7 +242,7 @@ def _field(base, o, end, big):
 
 @register_jitable
 def _copy(event, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t):
-    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart."""
+    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart, to the columns."""
     for k in range(n):
         store_u16(x + 2 * k, load_u16(event + at_x))
         store_u16(y + 2 * k, load_u16(event + at_y))

@@ -22,7 +22,7 @@ OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
-    """The error, to be raised, for a file that is not a recording or too damaged to be read."""
+    """Return the error, to be raised, for a file that is not a recording or too damaged to be read."""
     return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 
@@ -30,13 +30,13 @@ class Recording:
     """An open recording; one subclass for each file format.
 
     path, encoding, unit ("us" or "ns"), topic (None if the file has none)
-    width, height : [pixel], as given by the caller, otherwise by the file; None if neither does, and then no event is
-        out of the frame
+    width, height : [pixel], as given by the caller, otherwise by the file; None if neither does, so that no event is
+        outside the frame
     messages : number of messages read of the topic; None if the file has no messages
     size_bytes, bytes_read : for a progress bar
 
-    `chunks` may be called again: it starts from the beginning. ``counters`` and ``triggers`` are complete once all was
-    read.
+    `chunks` may be called again: it starts from the beginning. ``counters`` and ``triggers`` are complete when all
+    events have been read.
     """
 
     encoding: str = ""
@@ -57,11 +57,11 @@ class Recording:
         self._seen_triggers: list[np.ndarray] = []
 
     def _pieces(self) -> Iterator[Events]:
-        """The events, in pieces of any size up to some millions."""
+        """Yield the events, in pieces of any size up to some millions."""
         raise NotImplementedError
 
     def chunks(self) -> Iterator[Events]:
-        """The events, in chunks of about a million at most; memory does not grow with the file."""
+        """Yield the events, in chunks of about a million at most; memory does not grow with the file."""
         self._begin()
         waiting, count = list[Events](), 0
         for piece in filter(len, self._pieces()):
@@ -74,13 +74,13 @@ class Recording:
             yield Events.concatenate(waiting)
 
     def read(self) -> Events:
-        """All events at once."""
+        """Return all events at once."""
         self._begin()
         return Events.concatenate([self._none(), *self._pieces()])
 
     @property
     def counters(self) -> dict[str, int]:
-        """Name -> count; counters of a decoder and `OWN_COUNTERS`."""
+        """Counters by name: those of a decoder, and `OWN_COUNTERS`."""
         total = dict(self._counts)
         for decoder in self._decoders.values():
             for name, n in decoder.counters.items():
@@ -89,12 +89,12 @@ class Recording:
 
     @property
     def triggers(self) -> np.ndarray:
-        """(n, 3) int64, external triggers: t in ``unit``, id, edge (1: rising)."""
+        """External triggers, (n, 3) int64: t in ``unit``, id, edge (1: rising)."""
         parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders.values())]
         return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
     def _decoder(self) -> Decoder:
-        """A new decoder of the encoding, whose counters and triggers belong to this recording."""
+        """Return a new decoder of the encoding, whose counters and triggers belong to this recording."""
         self._decoders[self.encoding] = Decoder(self.encoding, self.width, self.height)
         return self._decoders[self.encoding]
 
@@ -102,7 +102,7 @@ class Recording:
         return Events(unit=self.unit, width=self.width, height=self.height)
 
     def _in_frame(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Events of decoded columns; those outside a known frame are counted and left out."""
+        """Return the events of decoded columns; events outside a known frame are counted and left out."""
         if self.width is not None or self.height is not None:
             inside = (x < (self.width or 1 << 16)) & (y < (self.height or 1 << 16))
             if outside := len(inside) - int(np.count_nonzero(inside)):

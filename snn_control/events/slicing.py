@@ -1,4 +1,4 @@
-"""A recording cut into the ticks of a controller, by the sensor's time.
+"""Cut a recording into the ticks of a controller, by the sensor's time.
 
 Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Events are never
 reordered; times that are not in order are counted:
@@ -24,7 +24,7 @@ from .columns import FURTHEST, Events
 __all__ = ["LONGEST_GAP", "MOST_TICKS", "Slicer", "Tick", "assign", "part"]
 
 BACK = 1_000_000_000  # ns
-LONGEST_GAP = 10.0  # s: a longer pause is cut out
+LONGEST_GAP = 10.0  # s; a longer pause is cut out
 MOST_TICKS = 10_000_000  # in a replay
 
 #: words of the state
@@ -33,7 +33,7 @@ COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": 
 
 
 def assign(state, t, ticks, offsets):
-    """Tick of each event and its time in the tick.
+    """Compute the tick of each event, and its time in the tick.
 
     state : int64[10], the words above
     t : (n,) int64, times [ns], in the order of arrival
@@ -64,7 +64,7 @@ class Tick(Events):
     """The events of one tick; t is counted from its start [ns].
 
     index : number of the tick, from 0 on
-    dropped : events that were left out, beyond the capacity
+    dropped : number of events that were left out, beyond the capacity
     """
 
     unit: str = "ns"
@@ -76,8 +76,8 @@ class Slicer:
     """Divides the chunks of a recording into ticks; memory is bounded by a chunk and the capacity.
 
     period_ns : length of a tick
-    capacity : most events in a tick
-    longest_gap : a pause longer than this [s] is cut out; at least a tick
+    capacity : maximum number of events in a tick
+    longest_gap : a pause longer than this [s], and than a tick, is cut out
 
     ``counters`` : events, dropped, late, jumps_back, gaps, skipped_ns so far
     """
@@ -99,7 +99,7 @@ class Slicer:
         return counted | {name: int(self._state[word]) for name, word in COUNTERS.items()}
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
-        """All ticks from that of the first event to that of the last one, including those without events."""
+        """Yield all ticks from that of the first event to that of the last one, including ticks without events."""
         tick = Tick()
         for events in chunks:
             ticks, offsets = self._place(events)
@@ -116,13 +116,13 @@ class Slicer:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """The chunks with the time of the run in place of the sensor's: ns since the start of tick 0."""
+        """Yield the chunks with times of the run instead of the sensor's: ns since the start of tick 0."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """The tick with as many of the events in columns t, x, y, p as there is room for."""
+        """Return the tick with as many of the events in columns t, x, y, p as there is room for."""
         room = self.capacity - len(tick.t)
         dropped = max(0, len(columns[0]) - room)
         self.dropped += dropped
@@ -140,7 +140,7 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """The events with begin <= t < end [s] after the first event; None: no limit. No chunk is empty."""
+    """Yield the events with begin <= t < end [s] after the first event; None: no limit. No chunk is empty."""
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
     for events in chunks:

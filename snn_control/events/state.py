@@ -3,14 +3,14 @@
 Set by the caller
 scale      output times are the encoding's own times this number: 1, or 1000 for ns out of us
 time_base  ns, of the packet that is decoded (encodings whose times are relative to it)
-width, height  of the sensor; 0: not known, and then no event is out of the frame
+width, height  size of the sensor; 0: not known, so that no event is outside the frame
 until      only events before this time (of the output) are decoded; NEVER: all
-fresh      1 before the first call for a packet: some encodings reset their state with each; the call clears it
+fresh      1 before the first call for a packet: some encodings reset their state with each packet; the call clears it
 Set by a call of ``decode``
-consumed   bytes that it used: fewer than it was given if there was no more room, or ``until`` was reached
-triggers_written  external triggers that it wrote
+consumed   bytes that the call used: not all if there was no more room, or ``until`` was reached
+triggers_written  external triggers that the call wrote
 Counted over all messages
-triggers, unknown words, wraps of the clock, glitches (small steps back of it), events out of the frame, events and
+triggers, unknown words, wraps of the clock, glitches (small steps back of it), events outside the frame, events and
 triggers before the first time, bytes after the last whole word
 From OWN on, words that belong to the codec.
 """
@@ -37,7 +37,7 @@ COUNTERS = {
 
 
 def new_state(scale: int = 1, width: int | None = None, height: int | None = None) -> np.ndarray:
-    """(32,) int64, the initial state of a decoder."""
+    """Return the initial state of a decoder, (32,) int64."""
     state = np.zeros(WORDS, np.int64)
     state[SCALE], state[WIDTH], state[HEIGHT], state[UNTIL], state[FRESH] = scale, width or 0, height or 0, NEVER, 1
     return state

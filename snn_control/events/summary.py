@@ -1,4 +1,4 @@
-"""Statistics of a stream of events, in one pass and bounded memory."""
+"""Compute statistics of a stream of events, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Summary:
     events, on, off : numbers of events
     first_t, last_t : times of the first and the last event in ``unit``; None without events
     digest : see `Events.digest`; set by `summarize`
-    duration : from the earliest to the latest event [s]
+    duration : time from the earliest to the latest event [s]
     mean_rate : events a second over the duration
-    peak_rate : in the busiest 10 ms of those that start at whole 10 ms, but at least the mean, because in a short
-        recording the first and the last window are only partly covered
+    peak_rate : events a second in the busiest 10 ms window, which starts at whole 10 ms; at least the mean rate,
+        because in a short recording the first and the last window are only partly covered
     """
 
     def __init__(self, unit: str) -> None:
@@ -71,7 +71,7 @@ class Summary:
         return max(max(self._peak, self._in_window) / (WINDOW * 1e-9), self.mean_rate)
 
     def hottest(self, n: int) -> list[tuple[int, int, int]]:
-        """The ``n`` pixels with the most events: x, y, events; empty if the frame is too large to count."""
+        """Return the ``n`` pixels with the most events: x, y, events; empty if the frame is too large to count."""
         if self._pixels is None or not self.events:
             return []
         flat = self._pixels.ravel()
@@ -94,7 +94,7 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """The `Summary` of all chunks. For the digest the times are hashed immediately, the other columns are spooled."""
+    """Return the `Summary` of all chunks. For the digest, times are hashed at once, other columns are spooled."""
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:
         for events in chunks:

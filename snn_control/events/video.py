@@ -1,4 +1,4 @@
-"""Reads the frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
+"""Read the frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Video:
     path : any file that ffmpeg reads
     size : width and height to scale to; None: those of the video
     fps : frames a second, in place of the times in the file [Hz]
-    begin, end : seconds after the first frame: earlier frames, and those from ``end`` on, are left out
+    begin, end : seconds after the first frame: earlier frames, and frames from ``end`` on, are left out
 
-    Raises InputError for a file without a video, and for frames of another size than the first if no ``size`` is
-    given; SnnControlError if the library ``av`` is missing.
+    Raises InputError for a file without a video, and for frames of another size than the first if no ``size`` is given;
+    SnnControlError if the library ``av`` is missing.
     """
 
     def __init__(
@@ -56,9 +56,9 @@ class Video:
         return container
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        """(time after the first frame [s], (height, width) uint8 luma).
+        """Yield (time after the first frame [s], (height, width) uint8 luma).
 
-        A frame without a time, or with a time not later than the one before, is placed one interval later.
+        A frame without a time, or with a time not later than the previous one, is placed one interval later.
         """
         first, last, start = None, -math.inf, None
         for k, (time, interval, frame) in enumerate(self._decoded()):
@@ -77,7 +77,7 @@ class Video:
                 yield now, frame
 
     def _decoded(self) -> Iterator[tuple[float | None, float, np.ndarray]]:
-        """(time in the file or None, usual interval [s], luma) of every frame up to a cut of the file."""
+        """Yield (time in the file or None, usual interval [s], luma) of every frame up to a cut of the file."""
         import av
 
         with self._open() as container:

@@ -1,4 +1,4 @@
-"""Writing recordings: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. Files are written atomically."""
+"""Write recordings: RAW of EVT3 or EVT2, MCAP bags of EventPackets, .npz. Files are written atomically."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def write_recording(
 ) -> tuple[int, str, int]:
     """Write .npz, .mcap or .raw, depending on the suffix; ``encoding`` is that of a .raw.
 
-    Returns the number of events, the encoding ("" for .npz), and what was subtracted from every time [us], see
+    Returns the number of events, the encoding ("" for .npz), and the time subtracted from every event [us], see
     `write_raw`.
     """
     suffix = Path(path).suffix.lower()
@@ -92,11 +92,11 @@ def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None
 def write_raw(
     path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, int]:
-    """Write a RAW file of "evt3" or "evt2"; returns the number of events and what was subtracted from every time [us].
+    """Write a RAW file of "evt3" or "evt2"; returns the number of events and the time subtracted from each [us].
 
-    The clock wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first time: all times are
-    then reduced by a whole number of such periods. Raises InputError for events that the encoding cannot carry: times
-    in disorder, or not in whole microseconds, coordinates of 2048 and more.
+    The clock wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first time. If needed, all
+    times are reduced by a whole number of such periods. Raises InputError for events that the encoding cannot carry:
+    times in disorder, or not in whole microseconds, coordinates >= 2048.
     """
     count = shift = 0
 
@@ -121,7 +121,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """The header that Metavision writes; its readers check the names of plugin and integrator."""
+    """Return the header that Metavision writes; its readers check the names of plugin and integrator."""
     known = width and height
     size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
     return (
@@ -131,7 +131,7 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:
-    """Words of EVT3's clock for a pause [us] in which it could wrap unnoticed."""
+    """Return words of EVT3's clock for a pause [us] in which the clock could wrap unnoticed."""
     if encoding != "evt3" or last < 0:
         return b""
     highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
@@ -142,7 +142,7 @@ def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: 
     """Write an .mcap bag of event_camera_msgs/msg/EventPacket; returns the number of events and the encoding.
 
     The encoding is evt3 if times are in us and it can carry every event exactly, otherwise mono (8 bytes for each
-    event, ns). Stamps and log times are those of the sensor's clock. ``chunks`` may be called twice.
+    event, ns). Stamps and log times are on the sensor's clock. ``chunks`` may be called twice.
     """
     try:
         return _write_mcap(path, chunks, width, height, "evt3"), "evt3"
@@ -182,7 +182,7 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
 
 
 def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
-    """Divide chunks where a packet would become longer than ``longest`` [ns]."""
+    """Divide chunks such that no packet is longer than ``longest`` [ns]."""
     for events in chunks:
         windows = (events.ns - events.ns[0]) // longest
         cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]

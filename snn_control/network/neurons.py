@@ -205,6 +205,7 @@ class Izhikevich(SpikingModel):
     """Izhikevich neuron (2003, IEEE Trans. Neural Networks 14:1569), in the paper's units: v, u in mV, a in 1/ms.
 
         dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
+
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
 
     r : factor of the current

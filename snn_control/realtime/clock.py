@@ -1,8 +1,8 @@
-"""Clocks and waits of libc, callable from compiled code without allocation.
+"""Clocks and waits of the C library for compiled code; they allocate nothing.
 
-Times are int64 nanoseconds. Every function gets the address of a scratch ``int64[2]`` for the ``struct timespec`` of
-the call; each thread has its own. Deadlines are absolute on CLOCK_MONOTONIC: a retried or late call neither drifts nor
-shortens the wait.
+Times are int64 nanoseconds. Each function takes the address of a scratch ``int64[2]`` for the ``struct timespec`` of
+the call; each thread has its own. Deadlines are absolute times on CLOCK_MONOTONIC, so a late or repeated call neither
+drifts nor shortens the wait.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _errno_location = types.ExternalFunction("__errno_location", types.intp())
 
 
 def check_libc() -> None:
-    """Raise if this libc lacks a function used here: compiled code would jump to address 0."""
+    """Raise RuntimeFault if the C library lacks a function of this module; compiled code would jump to address 0."""
     libc = ctypes.CDLL(None)
     needed = ("clock_gettime", "clock_nanosleep", "sem_clockwait", "sem_trywait", "__errno_location")
     missing = [name for name in needed if not hasattr(libc, name)]
@@ -43,21 +43,21 @@ def check_libc() -> None:
 
 @register_jitable
 def now_monotonic(scratch):
-    """CLOCK_MONOTONIC [ns]."""
+    """Return the time of CLOCK_MONOTONIC [ns]."""
     _clock_gettime(CLOCK_MONOTONIC, scratch)
     return load_i64(scratch) * SECOND + load_i64(scratch + 8)
 
 
 @register_jitable
 def now_boottime(scratch):
-    """CLOCK_BOOTTIME [ns]: CLOCK_MONOTONIC plus the time for which the machine was suspended."""
+    """Return the time of CLOCK_BOOTTIME [ns]: CLOCK_MONOTONIC plus the time for which the machine was suspended."""
     _clock_gettime(CLOCK_BOOTTIME, scratch)
     return load_i64(scratch) * SECOND + load_i64(scratch + 8)
 
 
 @register_jitable
 def now_realtime(scratch):
-    """CLOCK_REALTIME [ns since 1970], the clock of message stamps."""
+    """Return the time of CLOCK_REALTIME [ns since 1970], the clock of message stamps."""
     _clock_gettime(CLOCK_REALTIME, scratch)
     return load_i64(scratch) * SECOND + load_i64(scratch + 8)
 
@@ -70,7 +70,7 @@ def _set_timespec(scratch, time_ns):
 
 @register_jitable
 def sleep_until(deadline, scratch):
-    """Sleep until CLOCK_MONOTONIC reaches ``deadline`` [ns]; signals do not shorten it."""
+    """Sleep until CLOCK_MONOTONIC reaches ``deadline`` [ns]; signals do not shorten the sleep."""
     _set_timespec(scratch, deadline)
     while _clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, scratch, 0) == EINTR:
         pass
@@ -78,13 +78,13 @@ def sleep_until(deadline, scratch):
 
 @register_jitable
 def semaphore_wait(semaphore, deadline, scratch):
-    """Wait for a post on the ``sem_t`` at ``semaphore``: 1 if it came, 0 if ``deadline`` [ns, monotonic] passed."""
+    """Wait for a post on the ``sem_t`` at ``semaphore``: return 1, or 0 after ``deadline`` [ns, CLOCK_MONOTONIC]."""
     _set_timespec(scratch, deadline)
     while _sem_clockwait(semaphore, CLOCK_MONOTONIC, scratch) != 0:
         error = load_u32(_errno_location())
         if error == ETIMEDOUT:
             return 0
-        if error != EINTR:  # with a broken semaphore the caller's loop must not become a busy one
+        if error != EINTR:  # broken semaphore: sleep, so that the caller's loop does not spin
             sleep_until(deadline, scratch)
             return 0
     return 1
@@ -92,6 +92,6 @@ def semaphore_wait(semaphore, deadline, scratch):
 
 @register_jitable
 def semaphore_drain(semaphore):
-    """Consume all pending posts: the caller then checks all sources once."""
+    """Consume all pending posts; the caller then checks all its sources once."""
     while _sem_trywait(semaphore) == 0:
         pass

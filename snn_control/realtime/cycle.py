@@ -1,7 +1,7 @@
-"""The compiled part of the control loop: the ways to wait for a tick, and what each of them does around it.
+"""The compiled control loop: how it waits for each tick, and what it does before and after the tick.
 
-``run`` is one nogil function on one int64 table (`table`). Python writes the settings before the start, afterwards only
-STOP; counters can be read at any time. The rules of the modes are in `loop`, those of ports in `port`.
+`run` is one nogil function that works on one int64 table (`table`). Python writes the settings before the start, and
+later only STOP. It may read the counters at any time. `loop` describes the modes, `port` the ports.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from .table import add, get, input_row, put, row_of, slot_of
 
 __all__ = ["next_deadline", "run"]
 
-#: longest sleep, and so the longest delay until a stop is noticed
+#: longest sleep, and therefore the longest delay until a stop is noticed
 CHUNK_NS = 20_000_000
-#: longest time for ramping outputs to their safe values at the end
+#: longest time in which outputs ramp to their safe values at the end
 RAMP_NS = 1_000_000_000
-#: how long before a deadline the sleep ends, so that the usual delay of a wake-up is over at the deadline. It costs at
-#: most this much computing time in each period (a tenth of the period, if that is shorter)
+#: The sleep ends this long before a deadline, because a thread usually wakes late. Polling the clock then costs at most
+#: this much computing time in each period (a tenth of the period, if that is shorter).
 EARLY_NS = 30_000
 
 
@@ -38,9 +38,9 @@ EARLY_NS = 30_000
 
 @register_jitable
 def _wait_deadline(table, deadline, stops):
-    """Sleep until shortly before ``deadline``, then poll the clock; returns the time at the end.
+    """Sleep until shortly before ``deadline``, then poll the clock. Return the time at which the deadline was reached.
 
-    stops : return -1 as soon as the loop has to stop
+    stops : whether to return -1 as soon as the loop has to stop
     """
     wake = deadline - min(EARLY_NS, get(table, words.PERIOD) // 10)
     while not (stops and stages.stopping(table)):
@@ -55,22 +55,24 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _moment(table, now):
-    """The time of a tick: the number of its period on the grid or, where messages wake the loop, the time itself."""
+    """Return the time of a tick: the number of its period on the grid, or ``now`` [ns] if messages wake the loop."""
     return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
 
 
 @register_jitable
 def _since(table, moment, last):
-    """Thousandths of a period that passed since the tick of ``last``."""
+    """Return the time between the ticks ``last`` and ``moment``, in thousandths of a period."""
     return (moment - last) * WHOLE // (get(table, words.PERIOD) if get(table, words.TRIGGER) != 0 else 1)
 
 
 @register_jitable
 def _tell_elapsed(table, moment, commanded):
-    """Report to the guard how much time has passed since the last command, so that slew limits hold per second: whole
-    periods of the grid, or the time itself where messages wake the loop. Too many missed periods are a fault.
+    """Report the time since the last command to the guard, so that slew limits hold per second.
 
-    commanded : time of the last command of a supervisor, 0: none
+    This is a whole number of periods on the grid, or the exact time if messages wake the loop. Too many missed periods
+    are a fault.
+
+    commanded : time of a supervisor's last command; 0: none
     """
     last, most = get(table, words.LAST_PERIOD), get(table, words.MOST_MISSED)
     put(table, words.LAST_PERIOD, moment)
@@ -82,8 +84,8 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether the data behind a command became older than its limit plus a period while the tick was computed. A thread
-    of a higher priority may have preempted this one. A ramp to the safe value must not jump, so such a command is
+    """Whether the data behind a command became older than its limit plus a period while the tick was computed. This
+    happens if a thread of higher priority preempts the loop. A ramp to the safe value must not jump, so the command is
     withheld, and the next tick starts the ramp."""
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
@@ -97,7 +99,7 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """A publication that took longer than its budget, or was withheld, makes the next tick a fault."""
+    """Make the next tick a fault if this publication was withheld or took longer than its budget."""
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
         add(table, words.LATE_PUBLICATIONS, 1)
@@ -108,15 +110,15 @@ def _judge_publication(table, took, withheld):
 
 @register_jitable
 def next_deadline(table, deadline, begin, end):
-    """The deadline after that of a tick, which went from ``begin`` to ``end``; counts those that are skipped."""
+    """Return the next deadline after a tick that ran from ``begin`` to ``end``, and count the skipped periods."""
     period = get(table, words.PERIOD)
     if end > deadline + period:
         add(table, words.OVERRUNS, 1)
-    skipped = (begin - deadline) // period  # periods that were over before it began
+    skipped = (begin - deadline) // period  # periods that ended before the tick began
     deadline += (skipped + 1) * period
     late = end - deadline
     if late > 0:
-        # the tick of a period that has begun follows at once, but not time after time where ticks are too slow
+        # the tick of a period that has begun follows at once, unless the last tick was both late and slow
         at_once = begin - (deadline - period) <= period // 4 or end - begin <= period // 2
         over = late // period if at_once else (late + period - 1) // period
         deadline += over * period
@@ -127,15 +129,15 @@ def next_deadline(table, deadline, begin, end):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """Take, tick and publish; returns the next deadline."""
+    """Take the messages, run the tick and publish its commands. Return the next deadline."""
     handover, moment = get(table, words.HANDOVER), _moment(table, now)
     commanded = np.int64(0)
     if handover != 0:
         store_release(table + 8 * words.HEARTBEAT, now)
         commanded = take_over(handover)
-        if commanded >= moment:  # this period has its command
+        if commanded >= moment:  # the supervisor gave this period's command
             return next_deadline(table, deadline, now, now)
-    if get(table, words.TRIGGER) == 0:  # a message says no time at which it should have woken the loop
+    if get(table, words.TRIGGER) == 0:  # a message has no time at which it should have woken the loop
         record(get(table, words.WAKE_HISTOGRAM), now - deadline)
     _tell_elapsed(table, moment, commanded)
     stages.count_sleep(table)
@@ -173,7 +175,7 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Continue ticking in fault until every command is the safe one, so that ramping outputs keep their slew."""
+    """Continue to tick in fault until every command is the safe one, so that ramping outputs keep their slew limits."""
     last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
@@ -183,10 +185,10 @@ def _go_safe(table, deadline):
 
 @register_jitable
 def _wait_message(table, last):
-    """Wait for a message of the trigger, which is taken; returns the time to tick, -1 if the loop has to stop.
+    """Wait for a message of the trigger and take it. Return the time at which to tick, -1 if the loop has to stop.
 
-    last : begin of the last tick; the next is half a period later at the earliest and, without a message, one and a
-        half at the latest
+    last : begin of the last tick. The next tick comes half a period later at the earliest. Without a message it comes
+        one and a half periods later
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
@@ -225,7 +227,7 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Wait until every input has returned one message; False if the loop has to stop."""
+    """Wait until every input has returned one message; return False if the loop has to stop."""
     since = stages.clock(table)
     while not stages.stopping(table):
         # drain first: a post from here on ends the wait below
@@ -257,7 +259,7 @@ def _gather(table):
 
 @register_jitable
 def _run_without_clock(table):
-    """Lockstep and free mode: ages and stamps come from messages and ticks."""
+    """Run lockstep or free mode: ages and stamps come from messages and ticks instead of a clock."""
     lockstep = get(table, words.MODE) == LOCKSTEP
     while not stages.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
@@ -274,7 +276,7 @@ def _run_without_clock(table):
         end = stages.tick(table)
         if lockstep:
             now = end
-        for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer it
+        for k in range(get(table, words.N_INPUTS)):  # before publishing: the next message may answer a command
             put(input_row(table, k), words.IN_GOT, 0)
         stages.call_all(table, words.OUTPUTS, stamp, now)
         stages.call_all(table, words.OBSERVERS, stamp, now)
@@ -282,8 +284,8 @@ def _run_without_clock(table):
 
 
 def run(table):
-    """Run the loop of ``table`` (address) until it is stopped or its limit of ticks is reached."""
-    if get(table, words.WARM) != 0:  # the first call: touches the memory that the loop uses, calls no port
+    """Run the loop of ``table`` (an address) until it is stopped or has reached its limit of ticks."""
+    if get(table, words.WARM) != 0:  # the first call touches the memory that the loop uses, and calls no port
         store_release(table + 8 * words.HEARTBEAT, stages.clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)
         return

@@ -1,4 +1,4 @@
-"""The guard's last faults, with time and cause, recorded by the loop's thread; they are kept after they have ended."""
+"""A log of the guard's newest faults, with time and cause. The loop's thread records them; ended faults are kept."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ __all__ = ["Fault", "FaultLog"]
 
 MOST_INPUTS = 62  # bits of the word that marks invalid inputs
 
-# context words; a fault's row
+# words of the context; words of a fault's row
 GUARD, VALIDITY, REQUIRED, INPUTS, SEEN, TOTAL, ROWS, RING, STOPS, WORDS = range(10)
 BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def record_faults(context, stamp_ns, now_ns):
-    """An observer: writes a row for each fault that the guard counts, and updates it while the fault lasts."""
+    """Write a row for each fault that the guard counts, and update it while the fault lasts; an observer."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
     new = guard[FAULTS] != o[SEEN]
@@ -53,9 +53,9 @@ def record_faults(context, stamp_ns, now_ns):
 class Fault:
     """A fault of the guard.
 
-    begin, end : [ns since 1970]; end is -1 while it lasts
+    begin, end : [ns since 1970]; end is -1 while the fault lasts
     causes : bits as in `engine.kernels.guard`
-    invalid : names of the inputs that were invalid during the fault, of those that are required or stop the commands
+    invalid : names of inputs that were invalid during the fault, if they are required or may stop the commands
     stopped : names of the inputs that stopped the commands
     """
 
@@ -81,18 +81,17 @@ class FaultLog(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Number of faults since it was made."""
+        """Number of faults since the log was created."""
         return int(self._block[TOTAL])
 
     def restart(self) -> None:
-        """Call after the guard's count was reset to 0: recorded faults are kept, and have ended. Not while a loop
-        runs."""
+        """End all recorded faults. Call this after the guard's count was reset to 0, but not while a loop runs."""
         self._block[SEEN] = 0
         open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)
         self._ring[open_ones, END] = time.time_ns()
 
     def faults(self) -> list[Fault]:
-        """The faults, the newest first. While the loop runs, the newest may be incomplete."""
+        """Return the faults, the newest first. While the loop runs, the newest fault may be incomplete."""
         rows = newest(self._ring, int(self._block[TOTAL]))[::-1].tolist()
         return [
             Fault(begin, end, causes, self._named(invalid), self._named(stopped))

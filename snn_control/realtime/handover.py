@@ -1,7 +1,7 @@
-"""The loop's end of a `shared_motion`: what it commits in each tick, and how it goes on after a supervisor.
+"""The loop's side of a `shared_motion`: it commits the motion of each tick, and continues from a supervisor's motion.
 
-What was handed over is an input of the next tick, as control words are: it is recorded (`LOADED`, `COPY`), and a replay
-has the same bits.
+A motion that was handed over is an input of the next tick, as control words are. It is recorded (`LOADED`, `COPY`), so
+that a replay gives the same bits.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from .shared_motion import BASE, BEGUN, COMMITTED, HEAD, PLACES, TAKEN, THEIRS, 
 
 __all__ = ["Handover", "commit", "go_on_from", "take_over"]
 
-# words of the context: the memory, and the words of a motion; where the guard's word and its motion are; the newest
-# claim that was seen; the time of the motion that was taken over last, how many were, and a copy of it
+# words of the context: address of the shared memory, and words of a motion; addresses of the guard's BEGUN and motion;
+# newest claim seen; time of the motion taken over last; number of motions taken over; address of a copy of the last
 SHARED, MOTION, BEGUN_AT, OWN, SEEN, HANDED, LOADED, COPY, WORDS = range(9)
 
 
@@ -43,8 +43,8 @@ def _place(c, k):
 
 @register_jitable
 def commit(context, when):
-    """Commit the motion of a tick, for the command that is about to be published; False if a supervisor has claimed it
-    since `take_over`: the command must be withheld. The heartbeat must have been written before."""
+    """Commit the motion of a tick before its command is published. Return False if a supervisor has claimed the motion
+    since `take_over`; the command must then be withheld. The caller must have written the heartbeat before."""
     c = i64(context, WORDS)
     fence()
     if load_acquire(c[SHARED] + 8 * TAKEN) != c[SEEN]:
@@ -60,21 +60,21 @@ def commit(context, when):
 
 @register_jitable
 def take_over(context):
-    """Go on from where a supervisor has come to, if it has commanded; returns the time of its last command, 0: none.
-    The heartbeat must have been written before."""
+    """Continue from the supervisor's motion, if it has commanded. Return the time of its last command, 0 without one.
+    The caller must have written the heartbeat before."""
     c = i64(context, WORDS)
     fence()
     taken, seen = load_acquire(c[SHARED] + 8 * TAKEN), c[SEEN]
     if taken == seen:
         return c[HANDED]
-    while taken != seen:  # until nothing was written meanwhile
+    while taken != seen:  # copy again if the supervisor wrote meanwhile
         seen = taken
         _copy(c[COPY], _place(c, THEIRS + seen % 2), c[MOTION])
         fence()
         taken = load_acquire(c[SHARED] + 8 * TAKEN)
     c[SEEN] = seen
     head = i64(c[COPY], HEAD)
-    if head[BASE] == load_i64(c[SHARED] + 8 * COMMITTED):  # else it was claimed too late, and not published
+    if head[BASE] == load_i64(c[SHARED] + 8 * COMMITTED):  # else claimed too late, and not published
         c[HANDED] = head[WHEN]
         c[LOADED] += 1
         _copy(c[OWN], c[COPY] + 8 * HEAD, c[MOTION] - HEAD)
@@ -82,20 +82,22 @@ def take_over(context):
 
 
 def _row(program: Program) -> dict[str, Any]:
-    """The operands of the guard, which is the last operation of every controller."""
+    """Return the operands of the guard by name; the guard is the last operation of every controller."""
     return dict(zip(guard.words, program.operations[-1].operands, strict=True))
 
 
 def motion_of(program: Program) -> Place:
-    """The motion of the commands in the state, as int64 words."""
+    """Return the place in the state that holds the motion of the commands, as int64 words."""
     row = _row(program)
     return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["words_per_element"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
-    """Let a bound go on from a motion that was handed over: int64 words, without a head.
+    """Let a controller continue from a motion that was handed over. This must not be called while a loop runs.
 
-    Raises ProgramError for one that is of another controller, or beyond the limits. Not while a loop runs.
+    words : int64 words of the motion, without a head
+
+    Raises ProgramError if the motion belongs to another controller or exceeds the limits.
     """
     motion, state = motion_of(bound.program), bound.state.copy()
     if words.shape != motion.shape:
@@ -105,9 +107,9 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 
 
 class Handover:
-    """A controller's end of the memory that it shares with its supervisor.
+    """A controller's side of the memory that it shares with its supervisor.
 
-    memory : (`shared_motion.words_of`,) int64 zeros
+    memory : (`Handover.words_of`,) int64 zeros
     """
 
     def __init__(self, bound: Bound, memory: np.ndarray) -> None:
@@ -121,11 +123,11 @@ class Handover:
 
     @classmethod
     def words_of(cls, bound: Bound) -> int:
-        """Words of the memory for a controller."""
+        """Return how many int64 words of shared memory a controller needs."""
         return shared.words_of(HEAD + motion_of(bound.program).shape[0])
 
     def begin(self) -> None:
-        """Commit the motion that the state has now. Not while the loop runs, nor the supervisor commands."""
+        """Commit the motion that the state holds now. Neither may the loop run nor the supervisor command meanwhile."""
         self._block[SEEN], self._block[HANDED] = read_word(self._word(TAKEN)), 0
         number = int(self._memory[COMMITTED]) + 1
         place = self._memory[PLACES + self.motion.size * (number % 2) :][: self.motion.size]
@@ -136,8 +138,8 @@ class Handover:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """What `ros.supervision.continuation.Continued` takes, as JSON allows it: the guard's limits, in units of a
-        period, and its ways."""
+        """Return the arguments of `ros.supervision.continuation.Continued` as JSON data: the guard's limits, in units
+        of a period, and how each output goes to its safe value."""
         row, constants = _row(self._keep.program), self._keep.program.constants
         limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), row["m"])
         return {

@@ -1,8 +1,8 @@
 """Histogram of latencies that a compiled loop fills without allocation.
 
-One int64 array: a header (count, largest, sum, overflow), and the buckets from word `HEADER` on. Values below 32 ns
-have one bucket each; above, every octave has 32 buckets of equal width, found by counting leading zeros, so that a
-bucket is never wider than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) on count as overflow.
+It is one int64 array: a header (count, largest, sum, overflow), then the buckets from word `HEADER` on. Values below 32
+ns have one bucket each. Above, every octave has 32 buckets of equal width, found by counting leading zeros. A bucket is
+therefore never wider than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) on count as overflow.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MAX_BITS = 40
 LIMIT_NS = 1 << MAX_BITS
 BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB
 WORDS = HEADER + BUCKETS
-#: a stamp further than this from CLOCK_REALTIME comes from another clock, or the sender's clock is not set
+#: a stamp older than this, or in the future, comes from another clock, or the sender's clock is not set
 UNRELATED_NS = 60_000_000_000
 
 
@@ -52,7 +52,8 @@ def record(address, ns):
 
 @register_jitable
 def record_since(address, stamp, scratch):
-    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]; False, and nothing counted, if it comes from another clock.
+    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]. Return False, and count nothing, if it is from another
+    clock.
 
     scratch : address of the ``int64[2]`` that `clock` uses
     """
@@ -64,22 +65,22 @@ def record_since(address, stamp, scratch):
 
 
 def new() -> np.ndarray:
-    """(WORDS,) int64 zeros, written once so that the pages exist before the loop starts."""
+    """Return an empty histogram, (WORDS,) int64, whose memory pages exist before the loop starts."""
     array = np.empty(WORDS, np.int64)
     array[:] = 0
     return array
 
 
 def edges() -> np.ndarray:
-    """(BUCKETS + 1,) int64, ns: bucket k holds ``edges[k] <= value < edges[k + 1]``."""
+    """Return the buckets' edges, (BUCKETS + 1,) int64, ns: bucket k holds ``edges[k] <= value < edges[k + 1]``."""
     k = np.arange(BUCKETS + 1, dtype=np.int64)
     shift = np.maximum(k // SUB - 1, 0)
     return np.where(k < SUB, k, (k - shift * SUB) << shift)
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Percentile(s) ``q`` in 0 .. 100 as by numpy's ``method="inverted_cdf"``, at most 3.1 % off; NaN when empty. The
-    value is the middle of the bucket, but at most the largest value; in the overflow it is the largest value."""
+    """Return percentile(s) ``q`` in 0 .. 100, as numpy's ``method="inverted_cdf"`` but up to 3.1 % off; NaN if empty.
+    The value is the middle of its bucket, but at most the largest value; in the overflow it is the largest value."""
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
     total, largest = int(cumulative[-1]), int(snapshot[MAX])
@@ -91,12 +92,12 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
 
 
 def above(array: np.ndarray, ns: float) -> int:
-    """How many values were larger than ``ns``, of those in its own bucket none."""
+    """Return how many values are in the buckets that begin at ``ns`` or above, overflow included."""
     return int(array[HEADER:][edges()[:-1] >= ns].sum() + array[OVERFLOW])
 
 
 def summary(array: np.ndarray) -> dict[str, float]:
-    """count, mean, p50, p99, p99.9, max and overflow; times in ns, NaN when empty."""
+    """Return count, mean, p50, p99, p99.9, max and overflow; times are in ns, and NaN if the histogram is empty."""
     n = int(array[COUNT])
     mean, largest = (int(array[SUM]) / n, float(array[MAX])) if n else (math.nan, math.nan)
     p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]

@@ -1,36 +1,37 @@
-"""The control loop: one compiled function in one thread, from the inputs' messages to the commands'.
+"""The control loop: one compiled function in one thread, from the messages of the inputs to those of the commands.
 
-Each period: wake at the deadline, take from all input ports, set the ages, tick, publish on all output ports, call the
-observers, count. Between taking and publishing no Python runs, so neither its interpreter lock nor its garbage
-collector can delay a command. The loop depends neither on the network nor on a middleware: it calls addresses (`port`).
+In each period the loop wakes at the deadline, takes from all input ports, sets the ages, ticks, publishes on all output
+ports, calls the observers and counts. No Python runs between taking and publishing, so neither the interpreter lock nor
+the garbage collector can delay a command. The loop depends neither on the network nor on a middleware: it only calls
+addresses (`port`).
 
 Modes
 -----
-realtime : deadlines on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``; the sleep ends 30 us
-    early (a tenth of a short period) and the clock is polled for the rest. All waiting messages are taken; an
-    input's age is the time since its newest message arrived. A period that cannot be kept is skipped and
-    counted; there are no bursts to catch up.
-    With a ``trigger``, a message of that input wakes it in place of the deadline: the tick comes at once, half a period
-    after the last at the earliest and, without a message, one and a half periods at the latest (counted in
-    ``timeouts``). A tick is a period of the network's time all the same; slew limits follow the time that passed.
-lockstep : woken by messages (ports post ``Loop.semaphore``), at ordinary priority. One message is taken from each input
-    for each tick, which runs when every input has returned one, well-formed or not (an input that stops the commands is
-    not waited for). No clock is read for the ages: an input with a fresh sample has age 0, any other grows by a period,
-    -1 if it never had one. If the messages of a tick have different stamps, the newest one, T, is that of the tick, the
-    tick is counted (``stamp_mismatch``), and a fresh input with an older stamp s has age T - s, so that the limits on
-    staleness judge it. Nothing is dropped and no tick is withheld: waiting for the "right" stamp would stop the
-    commands for ever if a sender restarts at time 0. After ``timeout_s`` without any message the missing inputs are
-    counted and reported; the loop continues to wait.
-free : ticks without waiting and without a clock, ages by the lockstep rule: for replay and benchmarks. Ports get
+realtime : deadlines are on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``. The sleep ends 30 us early (a
+    tenth of a short period), and the clock is polled for the rest. All waiting messages are taken. An input's age is
+    the time since its newest message arrived. A period that cannot be kept is skipped and counted; there are no bursts
+    to catch up.
+    With a ``trigger``, a message of that input wakes the loop instead of the deadline. The tick comes at once, but
+    half a period after the last one at the earliest. Without a message it comes after one and a half periods (counted
+    in ``timeouts``). A tick remains one period of the network's time; slew limits follow the time that passed.
+lockstep : messages wake the loop (ports post ``Loop.semaphore``), at ordinary priority. A tick takes one message from
+    each input. It runs when every input has returned one, well-formed or not; an input that stops the commands is not
+    waited for. Ages need no clock: an input with a fresh sample has age 0, any other age grows by a period, and an
+    input that never had a sample has age -1. If the messages of a tick have different stamps, the newest one, T, is the
+    stamp of the tick, and the tick is counted (``stamp_mismatch``). A fresh input with an older stamp s then has age T
+    - s, so that the limits on staleness judge it. No message is dropped and no tick is withheld: if the loop waited for
+    the "right" stamp, a sender that restarts at time 0 would stop the commands for ever. After ``timeout_s`` without
+    any message, the missing inputs are counted and reported, and the loop continues to wait.
+free : ticks run without waiting and without a clock, with ages as in lockstep; for replay and benchmarks. Ports get
     tick * period_ns as ``now``.
 
-Commands are stamped with CLOCK_REALTIME in realtime; otherwise with the newest stamp of the tick's messages,
-or a period after the last tick if none has one, so that a command can be matched to its inputs by its stamp.
+In realtime, commands are stamped with CLOCK_REALTIME. In the other modes they get the newest stamp of the tick's
+messages, or a stamp one period after the last tick if no message has one. A command can thus be matched to its inputs.
 
-When it stops, the loop itself writes the safe values to every command and publishes them once, as the final safe
-command: safety depends neither on Python nor on a join of the thread. If outputs ramp to their safe values (``ramps``),
-it first continues to tick in fault, a period apart, until they have reached them, for 1 s at most. It does not in
-lockstep, where time stops without messages, and in free mode.
+A loop that stops writes the safe values to every command and publishes them once, as the final safe command. This needs
+neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop first
+continues to tick in fault, a period apart, until they have reached them, for at most 1 s. The other modes do not ramp:
+in lockstep, time stops without messages.
 """
 
 from __future__ import annotations
@@ -61,12 +62,13 @@ from .rights import Rights, ask
 __all__ = ["Loop"]
 
 NULL = "must not be null: compiled code would jump or write there"
-#: word of an input's row -> the port's attribute, which it need not have
+#: word of an input's row -> optional attribute of the port
 OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN_UNAWAITED: "unawaited"}
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null address."""
+    """Return rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null
+    address."""
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
         for key, value in zip(keys, row, strict=True):
@@ -98,35 +100,35 @@ def _check(
 
 
 class Loop:
-    """A control loop over ports.
+    """A control loop: it takes from input ports, ticks, and publishes on output ports.
 
     Parameters
     ----------
-    tick : address of a C callback ``void(int64 table)``
+    tick : address of a C callback ``void(int64 table)``, which runs one tick
     table : argument of that callback
     period_ns : control period [ns]
     inputs, outputs, observers : ports, called in this order; see `port`
-    safe : (command address, address of the safe values, n) for every output: n float64 each
+    safe : for every output (address of its command, address of its safe values, n): n float64 each
     mode : "realtime", "lockstep" or "free"
-    control : address of the control words in the io block, which the loop writes for the guard: periods that
-        passed without a tick, late publications, the end of the loop; 0: there are none
+    control : address of the control words in the io block; 0: there are none. The loop writes them for the guard:
+        periods that passed without a tick, late publications, the end of the loop
     guard : address of the guard's words in the state; 0: there is no guard
-    ramps : an output ramps to its safe value: when the loop stops, it continues to tick until that is reached
-    publish_budget_s : realtime: a tick whose outputs and observers took longer makes the next one faulty; 0: no
-        limit
-    most_missed : realtime: more periods in a row without a tick make the next one faulty; 0: no limit
-    halt : address of an int64 that stops the loop when it is not 0, beside ``stop``; 0: none
-    trigger : realtime: the one of ``inputs`` whose messages wake the loop; it must post ``semaphore``. None: the clock
-    phase_ns : offset of the deadlines' grid from multiples of the period of CLOCK_MONOTONIC [ns]
-    priority : SCHED_FIFO, only asked for in realtime; 0: ordinary scheduling
+    ramps : whether an output ramps to its safe value; a loop that stops then continues to tick until that is reached
+    publish_budget_s : realtime: the next tick is a fault if a tick's outputs and observers took longer; 0: no limit
+    most_missed : realtime: the next tick is a fault after more periods in a row without a tick; 0: no limit
+    halt : address of an int64 that also stops the loop when it is not 0; 0: none
+    trigger : realtime: one of ``inputs``, whose messages wake the loop; it must post ``semaphore``. None: the clock
+        wakes it
+    phase_ns : offset of the deadlines from multiples of the period on CLOCK_MONOTONIC [ns]
+    priority : SCHED_FIFO priority, only requested in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
-    lock_memory : request a lock of the process' memory (realtime)
+    lock_memory : whether to request a lock of the process' memory (realtime)
     timeout_s : lockstep: time without a message after which the missing inputs are counted
-    hold : context managers entered by the thread around the loop, which keep alive what the ports use
-    keep : the owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop, and a
-        running loop lives until it is stopped, even without other references to it
-    memory : (TABLE_WORDS,) int64 zeros for its own table, which another process may read too; None: of its own
-    handover : realtime: its end of the motion that it shares with a supervisor
+    hold : context managers that the thread enters around the loop; they keep alive what the ports use
+    keep : owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop. A running loop
+        lives until it is stopped, even without other references to it
+    memory : (TABLE_WORDS,) int64 zeros for the loop's own table, which another process may also read; None: a new array
+    handover : realtime: the loop's side of the motion that it shares with a supervisor
     name : name of the thread, used in messages
     """
 
@@ -149,7 +151,7 @@ class Loop:
         self.wake, self.duration, self.latency = histogram.new(), histogram.new(), histogram.new()
         self._semaphore = np.zeros(8, np.int64)  # a sem_t has 32 bytes
         ctypes.CDLL(None).sem_init(ctypes.c_void_p(self.semaphore), 0, 0)
-        self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without a guard
+        self._nobody = np.zeros(max(GUARD_WORDS, LEARNING), np.int64)  # words for a loop without guard or control words
         self._handover, self._table = handover, np.zeros(words.TABLE_WORDS, np.int64) if memory is None else memory
         self._inputs = _port_rows("inputs", words.IN_WORDS, ("function", "context", "slot"), inputs)
         for word, key in OPTIONAL.items():
@@ -175,26 +177,26 @@ class Loop:
         }  # fmt: skip
         self._table[list(settings)] = list(settings.values())
         self._thread: threading.Thread | None = None
-        self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset it
+        self._process, self._lock = os.getpid(), threading.RLock()  # held to start, run or reset the loop
         self._run = compile_function(cycle.run, "void(int64)")
         self.reset()
-        self._table[words.WARM] = 1  # without a tick or a port: it touches the memory that the loop uses
+        self._table[words.WARM] = 1  # touch the memory that the loop uses, without a tick or a port
         self._run(self.table)
         self._table[words.WARM] = 0
 
     @property
     def semaphore(self) -> int:
-        """Address of the ``sem_t`` that input ports post when a message has arrived (lockstep)."""
+        """Address of the ``sem_t`` that input ports post when a message has arrived (lockstep, or a trigger)."""
         return int(self._semaphore.ctypes.data)
 
     @property
     def table(self) -> int:
-        """Address of the table of `cycle`, for a watchdog."""
+        """Address of the int64 table that `cycle` works on, for a watchdog."""
         return int(self._table.ctypes.data)
 
     @property
     def grid(self) -> dict[str, int | bool]:
-        """When it ticks, as JSON allows it: period_ns, phase_ns, and whether messages wake it."""
+        """When the loop ticks, as JSON data: period_ns, phase_ns, and woken (whether messages wake it)."""
         period, phase, trigger = self._table[[words.PERIOD, words.PHASE, words.TRIGGER]].tolist()
         return {"period_ns": period, "phase_ns": phase, "woken": trigger != 0}
 
@@ -205,7 +207,7 @@ class Loop:
 
     @property
     def heartbeat_age_ns(self) -> int:
-        """Time since the last sign of life."""
+        """Time since the loop's last sign of life [ns]."""
         return max(time.monotonic_ns() - read_word(self.table + 8 * words.HEARTBEAT), 0)
 
     @property
@@ -214,7 +216,7 @@ class Loop:
         return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Clear statistics, ages and the marks in the io slots, as before the first tick. Not while it runs."""
+        """Clear statistics, ages and io slot marks, as before the first tick. Raises RuntimeFault while it runs."""
         with self._alone("reset"):
             self._table[words.STOP :] = 0
             self._table[words.TICK_STAMP] = -self.period_ns  # so that ticks without stamps count from 0
@@ -229,7 +231,7 @@ class Loop:
                 self._handover.begin()
 
     def run(self, ticks: int) -> None:
-        """Run ``ticks`` more ticks in the calling thread and return; no rights, no final safe command, no reset."""
+        """Run ``ticks`` more ticks in the calling thread, without new rights, reset or final safe command."""
         if ticks < 1:
             raise DescriptionError("ticks", ticks, "must be at least 1")
         with self._alone("run"):
@@ -238,8 +240,7 @@ class Loop:
             self._run(self.table)
 
     def start(self, ticks: int = 0) -> Rights:
-        """Reset, and run in a thread of its own until ``stop`` or for ``ticks`` ticks; returns the rights that it
-        was granted."""
+        """Reset the loop and run it in a thread, until `stop` or for ``ticks`` ticks. Return the granted rights."""
         with self._alone("start"):
             self.reset()
             self._table[words.FINAL_COMMAND], self._table[words.TICK_LIMIT] = 1, ticks
@@ -265,13 +266,13 @@ class Loop:
                 atexit.unregister(self.stop)
                 begun.set()
 
-        # a daemon, because the exit of the interpreter stops the loop and must not wait for it
+        # a daemon, because the interpreter's exit stops the loop and must not wait for the thread
         self._process, self._thread = os.getpid(), threading.Thread(target=body, name=self.name, daemon=True)
         atexit.register(self.stop)
         try:
             self._thread.start()
             begun.wait()
-        except RuntimeError as error:  # the system gives no more threads
+        except RuntimeError as error:  # the system has no more threads
             atexit.unregister(self.stop)
             self._thread = None
             faults.append(error)
@@ -281,8 +282,8 @@ class Loop:
         return self.rights
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """Stop the loop, which publishes the final safe command; True if its thread has ended within ``timeout`` [s].
-        That takes a tick, and up to 1 s more with outputs that ramp. Any thread, and a signal handler, may call it."""
+        """Stop the loop, which publishes the final safe command. Return True if its thread has ended within ``timeout``
+        [s]. That takes a tick, and up to 1 s more if outputs ramp. Any thread, and a signal handler, may call it."""
         if self._thread is None:
             return True
         if not self._lock.acquire(timeout=timeout):  # another thread starts or stops the loop
@@ -303,21 +304,21 @@ class Loop:
 
     def alive(self, max_age: float) -> bool:
         """Whether the loop runs and has updated its heartbeat within ``max_age`` [s]. It does so in every tick, and
-        every 20 ms while it waits; otherwise the tick or a port hangs."""
+        every 20 ms while it waits; an older heartbeat means that the tick or a port hangs."""
         return self.running and self.heartbeat_age_ns <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
-        """In lockstep: names of the inputs that have not yet returned a message for the next tick."""
+        """Return the names of the inputs without a message for the next tick (lockstep; otherwise empty)."""
         if self.mode != "lockstep":
             return ()
         got = self._inputs[:, words.IN_GOT].copy()
         return tuple(port.name for port, one in zip(self.inputs, got, strict=False) if not one)
 
     def stats(self) -> dict:
-        """Statistics of the loop since its start.
+        """Return statistics of the loop since its start.
 
-        docs/explanation/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` have
-        count, mean, p50, p99, p99.9, max and overflow, times in ns; ``inputs`` has for each name taken, errors,
+        docs/explanation/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` hold
+        count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` holds for each name: taken, errors,
         timeouts and the port's own counters.
         """
         table, rows = self._table.copy(), self._inputs.copy()
@@ -338,7 +339,7 @@ class Loop:
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Context with sole control of the loop; raises RuntimeFault while it runs or another thread controls it."""
+        """Context with sole control of the loop. Raises RuntimeFault while it runs or another thread controls it."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: wait for it")
         try:

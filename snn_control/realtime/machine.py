@@ -1,6 +1,7 @@
-"""What a computer should be for a real-time loop, looked at from outside: each finding with the command that mends it.
+"""Checks of how well a computer suits a real-time loop; each finding names the command that fixes it.
 
-Nothing is changed, and nothing but the right of a thread to SCHED_FIFO is tried. ``root`` stands for / in tests.
+The checks change nothing. The only right that they try to get is SCHED_FIFO, in a thread of its own. ``root`` replaces
+/ in tests.
 """
 
 from __future__ import annotations
@@ -21,20 +22,21 @@ from .rights import Rights, ask, may_lock_memory, why_no_memory
 
 __all__ = ["findings"]
 
-LOOP_PRIORITY = 80  # of a controller node, unless its parameter says another
-MANAGER, MANAGER_PRIORITY = "ros2_control_no", 50  # first 15 letters of the process of controller_manager; its default
-BURSTS = 4 << 20  # bytes of net.core.rmem_max that leave room for bursts of camera packets
+LOOP_PRIORITY = 80  # default of a controller node
+MANAGER, MANAGER_PRIORITY = "ros2_control_no", 50  # controller_manager's process name (15 letters) and default
+BURSTS = 4 << 20  # bytes of net.core.rmem_max, enough for bursts of camera packets
 UNSYNCHRONISED = 0x40  # STA_UNSYNC of adjtimex(2)
 KEEP = "export SNN_CONTROL_CACHE=/a/folder/that/is/kept"
-KERNEL_THREADS = 2  # parent of all threads of the kernel
+KERNEL_THREADS = 2  # process number of the parent of all kernel threads
 
 
 def findings(
     root: Path = Path("/"), rights: Callable[[], Rights] | None = None, ros2_control: bool = False
 ) -> list[Finding]:
-    """All findings on this computer; a `WARNING` costs deadlines, with an `ERROR` no loop runs.
+    """Return all findings on this computer. A `WARNING` costs deadlines; with an `ERROR` no loop runs.
 
-    ros2_control : also how a node's loop and controller_manager's get on, if none of these runs now
+    ros2_control : also describe how the loops of a node and of controller_manager share a CPU, if none of these runs
+        now
     """
     threads = list(_real_time_threads())
     return [
@@ -54,7 +56,7 @@ def _libc() -> Finding:
         check_libc()
     except RuntimeFault as error:
         return Finding("C library", ERROR, str(error))
-    return Finding("C library", OK, " ".join(platform.libc_ver()).strip() or "has what the loop calls")
+    return Finding("C library", OK, " ".join(platform.libc_ver()).strip() or "has all functions that the loop calls")
 
 
 def _kernel(root: Path) -> Finding:
@@ -65,12 +67,12 @@ def _kernel(root: Path) -> Finding:
     kind = "PREEMPT_DYNAMIC" if "PREEMPT_DYNAMIC" in version else "PREEMPT" if "PREEMPT" in version else "no preemption"
     mend = "sudo pro enable realtime-kernel (Ubuntu), or apt install linux-image-rt-amd64 (Debian)"
     return Finding(
-        "kernel", NOTE, f"{name}, {kind}: most ticks of 1 ms are kept, the worst wake-up is not bounded", mend
+        "kernel", NOTE, f"{name}, {kind}: most deadlines of 1 ms are met, but the worst wake-up is not bounded", mend
     )
 
 
 def _share(root: Path) -> Iterator[Finding]:
-    """How much of a CPU real-time threads may use; nothing where the kernel does not say it."""
+    """Yield how much of a CPU real-time threads may use; nothing if the kernel does not report it."""
     text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
     if text == "-1":
         yield Finding("real-time share", OK, "not limited")
@@ -100,7 +102,7 @@ def _governor(root: Path) -> Finding:
         return Finding("CPU frequency", OK, "not controlled from here, as in a virtual machine")
     if kinds == {"performance"}:
         return Finding("CPU frequency", OK, "governor performance")
-    found = f"governor {', '.join(sorted(kinds))}: a CPU that slept computes slowly at first"
+    found = f"governor {', '.join(sorted(kinds))}: a CPU is slow for a while after it was idle"
     return Finding("CPU frequency", WARNING, found, "sudo cpupower frequency-set -g performance")
 
 
@@ -111,11 +113,11 @@ def _isolated(root: Path) -> Finding:
     if cpus == 1:
         return Finding("isolated CPUs", WARNING, "one CPU for everything: DDS, Python and the loop share it")
     mend = f"isolcpus={cpus - 1} on the kernel's command line, and -p cpu:={cpus - 1}"
-    return Finding("isolated CPUs", NOTE, f"none of {cpus}: other work may run on the loop's", mend)
+    return Finding("isolated CPUs", NOTE, f"none of {cpus}: other work may run on the loop's CPU", mend)
 
 
 def _real_time_threads() -> Iterator[tuple[str, int, int]]:
-    """Process name, process number and priority of the real-time threads of other processes, the kernel's left out."""
+    """Yield process name, process number and priority of real-time threads, except this process' and the kernel's."""
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid() or _parent(process) in (0, KERNEL_THREADS):
             continue
@@ -132,7 +134,7 @@ def _others(threads: list[tuple[str, int, int]]) -> Finding:
         return Finding("other real-time threads", OK, f"none at SCHED_FIFO {LOOP_PRIORITY} or above")
     found = f"at SCHED_FIFO {LOOP_PRIORITY} or above: {', '.join(sorted(names)[:5])}{', ...' * (len(names) > 5)}"
     return Finding(
-        "other real-time threads", WARNING, found, "give the loop more: -p priority:=90, or them less: chrt -p"
+        "other real-time threads", WARNING, found, "raise the loop's priority (-p priority:=90) or lower these (chrt)"
     )
 
 
@@ -144,35 +146,35 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
         order = "preempts it" if highest < LOOP_PRIORITY else "waits for it"
         found = f"controller_manager {where or f'at SCHED_FIFO {MANAGER_PRIORITY}, its default'}: "
         found += f"a node's loop, at {LOOP_PRIORITY}, {order} on the same CPU"
-        mend = f"another CPU: -p cpu:=N, and its cpu_affinity; or hardware first: -p priority:={max(highest - 5, 1)}"
+        mend = f"two CPUs: -p cpu:=N, and its cpu_affinity; or the manager first: -p priority:={max(highest - 5, 1)}"
         yield Finding("ros2_control", NOTE, found, mend)
 
 
 def _parent(process: Path) -> int:
-    """Number of its parent process; 0 if it has ended."""
+    """Return the number of a process' parent; 0 if the process has ended."""
     after_name = _text(process / "stat").rpartition(")")[2].split()
     return int(after_name[1]) if after_name else 0
 
 
 def _clock() -> Finding:
-    """Whether the kernel's clock is kept by something (adjtimex)."""
+    """Report whether the kernel's clock is synchronised (adjtimex)."""
     status = (ctypes.c_int64 * 26)()  # struct timex; modes 0: only read
     state = ctypes.CDLL(None).adjtimex(status)
     if state < 0:
         return Finding("clock", NOTE, "its state cannot be read here")
     flags = ctypes.cast(ctypes.addressof(status) + 40, ctypes.POINTER(ctypes.c_int32))[0]
     if not flags & UNSYNCHRONISED:
-        return Finding("clock", OK, "synchronised: stamps of other computers mean something")
+        return Finding("clock", OK, "synchronised: stamps from other computers can be used")
     found = "not synchronised: ages by `stamp` from other computers would be wrong"
     return Finding("clock", NOTE, found, "sudo timedatectl set-ntp true, or chrony")
 
 
 def _middleware(root: Path) -> Iterator[Finding]:
     if importlib.util.find_spec("rclpy") is None:
-        yield Finding("ROS 2", ERROR, "rclpy is not there: no node starts", "source /opt/ros/DISTRIBUTION/setup.bash")
+        yield Finding("ROS 2", ERROR, "rclpy is missing: no node starts", "source /opt/ros/DISTRIBUTION/setup.bash")
     else:
         name = os.environ.get("RMW_IMPLEMENTATION", "the default")
-        yield Finding("ROS 2", OK, f"{os.environ.get('ROS_DISTRO') or 'rclpy is there'}, middleware {name}")
+        yield Finding("ROS 2", OK, f"{os.environ.get('ROS_DISTRO') or 'rclpy is installed'}, middleware {name}")
     if text := _text(root / "proc/sys/net/core/rmem_max"):
         found = f"net.core.rmem_max is {int(text) >> 10} KiB"
         if int(text) >= BURSTS:
@@ -187,7 +189,7 @@ def _cache() -> Finding:
 
     folder = usable_folder()
     if folder is None:
-        found = "no folder to keep them: each start compiles, for half a minute"
+        found = "there is no folder for them: each start compiles for half a minute"
         return Finding("compiled kernels", WARNING, found, KEEP)
     with suppress(RuntimeError):
         if folder == cache_folder():

@@ -1,8 +1,8 @@
 """The rights that a real-time loop requests from the operating system.
 
-Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process. Any
-right may be refused (containers, ordinary users): each function requests one, returns what was granted and never
-raises.
+Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process. The
+system may refuse any right (containers, ordinary users). Each function therefore requests one right, returns what was
+granted and never raises.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ __all__ = [
 CAP_IPC_LOCK, CAP_SYS_NICE = 14, 23
 MCL_CURRENT, MCL_FUTURE, MCL_ONFAULT = 1, 2, 4
 PR_SET_TIMERSLACK, PR_GET_TIMERSLACK = 29, 30
-#: signals for a fault of the thread itself must reach their handler (faulthandler), so these are not blocked
+#: signals of a fault in the thread itself; they are not blocked, because they must reach their handler (faulthandler)
 SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGABRT, signal.SIGTRAP}
 
 
@@ -34,12 +34,12 @@ SYNCHRONOUS = {signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, sign
 class Rights:
     """The rights that were granted.
 
-    priority : SCHED_FIFO priority of the thread, 0: ordinary scheduling
-    memory_locked : pages that were touched are never swapped out
+    priority : SCHED_FIFO priority of the thread; 0: ordinary scheduling
+    memory_locked : whether pages that were touched are never swapped out
     cpus : CPUs that the thread may run on
-    timer_slack_ns : by how much the kernel may delay an ordinary thread's timers, -1: unknown
-    signals_blocked : signals go to the main thread
-    missing : for each right that was requested and not granted, with the command that grants it
+    timer_slack_ns : how much the kernel may delay the timers of an ordinary thread; -1: unknown
+    signals_blocked : whether the thread blocks signals, which then go to the main thread
+    missing : a finding for each right that was requested and not granted, with the command that grants it
     """
 
     priority: int = 0
@@ -50,7 +50,7 @@ class Rights:
     missing: tuple[Finding, ...] = ()
 
     def warnings(self) -> str:
-        """A text that names everything that is missing and how to get it; otherwise empty."""
+        """Return a text that names each missing right and how to get it; empty if none is missing."""
         if not self.missing:
             return ""
         lines = "\n".join(f"  - {one}" for one in self.missing)
@@ -66,7 +66,7 @@ def _has_capability(bit: int) -> bool:
 
 
 def _fifo(priority: int, flags: int = 0) -> bool:
-    """Set SCHED_FIFO for the calling thread; True if granted."""
+    """Set SCHED_FIFO for the calling thread; return True if granted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | flags, os.sched_param(priority))
     except (OSError, ValueError):
@@ -75,8 +75,7 @@ def _fifo(priority: int, flags: int = 0) -> bool:
 
 
 def set_fifo(priority: int) -> int:
-    """Set SCHED_FIFO for the calling thread; returns the priority granted: ``priority``, the most that the limit
-    allows, or 0."""
+    """Set SCHED_FIFO for the calling thread. Return the granted priority: ``priority``, a lower limit, or 0."""
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
         if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that it starts do not inherit it
@@ -86,8 +85,8 @@ def set_fifo(priority: int) -> int:
 
 @contextmanager
 def priority_of_new_threads(priority: int) -> Iterator[int]:
-    """Threads created in the block inherit SCHED_FIFO ``priority`` (for example those of a middleware); yields the
-    priority granted. Afterwards the calling thread is scheduled as before."""
+    """Context in which new threads inherit SCHED_FIFO ``priority``, for example those of a middleware. Yields the
+    granted priority. Afterwards the calling thread is scheduled as before."""
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     granted = priority if priority > 0 and _fifo(priority) else 0
     try:
@@ -98,22 +97,22 @@ def priority_of_new_threads(priority: int) -> Iterator[int]:
 
 
 def may_lock_memory() -> bool:
-    """Whether all memory of the process may be locked. A finite RLIMIT_MEMLOCK does not count: later allocations of the
-    process would fail at the limit."""
+    """Whether the process may lock all its memory. A finite RLIMIT_MEMLOCK does not count, because later allocations of
+    the process would fail at the limit."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     return limit == resource.RLIM_INFINITY or _has_capability(CAP_IPC_LOCK)
 
 
 def lock_memory() -> bool:
-    """Keep every page of the process that was or will be touched in memory; True if granted. MCL_ONFAULT locks only
-    pages that are touched; without it, all reserved memory becomes resident."""
+    """Lock every page that the process touches in memory; return True if granted. MCL_ONFAULT leaves untouched pages
+    alone; without it, all reserved memory would become resident."""
     if not may_lock_memory():
         return False
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
 
 
 def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
-    """Run the calling thread on ``cpus`` only, None: no change; returns the CPUs it may run on."""
+    """Run the calling thread on ``cpus`` only (None: no change). Return the CPUs that it may run on."""
     if cpus is not None:
         with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
@@ -126,11 +125,11 @@ def block_signals() -> None:
 
 
 def _grant(limit: str, container: str) -> str:
-    """The commands that grant a right: a line of limits.conf, a capability, an option of a container."""
+    """Return the commands that grant a right: a line of limits.conf, a capability, an option of a container."""
     return (
         f'echo "$USER - {limit}" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
         f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
-        "(not where ROS is found by LD_LIBRARY_PATH, which then is ignored); "
+        "(not if ROS is found through LD_LIBRARY_PATH, which is then ignored); "
         f"in a container: {container}"
     )
 
@@ -142,7 +141,7 @@ def _why_priority(wanted: int, granted: int) -> Finding:
         return warning("SCHED_FIFO", f"priority {wanted} does not exist (got {got})", f"choose 1 .. {highest}")
     if _has_capability(CAP_SYS_NICE):
         fix = "see cpu.rt_runtime_us of the group, or start the container with --cap-add=sys_nice --ulimit rtprio=98"
-        text = f"priority {wanted} was not granted (got {got}): the control group has no real-time time"
+        text = f"priority {wanted} was not granted (got {got}): the control group has no real-time budget"
         return warning("SCHED_FIFO", text, fix)
     limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     grant = _grant("rtprio 98", "--cap-add=sys_nice --ulimit rtprio=98")
@@ -150,7 +149,7 @@ def _why_priority(wanted: int, granted: int) -> Finding:
 
 
 def why_no_memory() -> Finding:
-    """Why memory may not be locked, and the commands that grant it."""
+    """Return the reason why memory may not be locked, with the commands that grant the right."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
     grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")
@@ -158,11 +157,11 @@ def why_no_memory() -> Finding:
 
 
 def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = False) -> Rights:
-    """Request all rights, for the calling thread and the process; returns what was granted.
+    """Request all rights, for the calling thread and the process. Return what was granted.
 
-    priority : SCHED_FIFO, 0: keep ordinary scheduling
-    cpus : CPUs for the thread, None: all that it has
-    memory : lock the process' memory
+    priority : SCHED_FIFO priority; 0: keep ordinary scheduling
+    cpus : CPUs for the thread; None: all that it has
+    memory : whether to lock the process' memory
     """
     missing, libc = [], ctypes.CDLL(None)
     block_signals()

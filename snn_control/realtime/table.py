@@ -1,4 +1,4 @@
-"""The table of the loop: int64 words that Python writes and reads, and that compiled code uses."""
+"""The loop's table of int64 words, which Python and compiled code write and read."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from numba.extending import register_jitable
 from ..engine.memory import i64, load_i64, store_i64
 from ..engine.slots import SLOT_WORDS
 
-# Written by Python before the start; the address of rows is followed by their number:
+# Settings, written by Python before the start; the number of rows follows their address:
 (
     MODE, PERIOD, PHASE, TIMEOUT, TICK_LIMIT, FINAL_COMMAND, WARM, TICK, TICK_TABLE, SEMAPHORE, GUARD, CONTROL, RAMPS,
     BUDGET, HALT, TRIGGER, MOST_MISSED, WAKE_HISTOGRAM, TICK_HISTOGRAM, LATENCY_HISTOGRAM,
     INPUTS, N_INPUTS, OUTPUTS, N_OUTPUTS, OBSERVERS, N_OBSERVERS, SAFES, N_SAFES, HANDOVER,
 ) = range(29)  # fmt: skip
-# what is shared between threads while the loop runs, and its counters:
+# words shared between threads while the loop runs, and its counters:
 (
     STOP, RUNNING, TICKS, HEARTBEAT, LAST_TICK, TIMESPEC, TIMESPEC_2, TICK_STAMP, STARVED, LAST_PERIOD, ASLEEP,
     MISSED, OVERRUNS, PUBLISHED, PUBLISH_ERRORS, LAST_PUBLISH_ERROR, LAST_TAKE_ERROR, TIMEOUTS, STAMP_MISMATCH,
@@ -29,7 +29,7 @@ COUNTERS = {
     "late_publications": LATE_PUBLICATIONS, "longest_publication_ns": LONGEST_PUBLICATION, "withheld": WITHHELD_TICKS,
 }  # fmt: skip
 
-# words of a row of the inputs, of outputs and observers, of the safe values
+# words of a row: of an input; of an output or observer; of safe values
 (
     IN_FUNCTION, IN_CONTEXT, IN_SLOT, IN_OWN_AGE, IN_LIMIT, IN_UNAWAITED, IN_GOT, IN_TAKEN, IN_ERRORS, IN_TIMEOUTS,
     IN_WORDS,
@@ -41,7 +41,7 @@ SAFE_COMMAND, SAFE_VALUE, SAFE_LENGTH, SAFE_WORDS = range(4)
 
 @register_jitable
 def get(address, word):
-    """A word of a block of int64."""
+    """Return word number ``word`` of an int64 block."""
     return load_i64(address + 8 * word)
 
 
@@ -57,17 +57,17 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Address of row ``k``; ``rows``: word of the table with the address of the rows, ``words``: words in a row."""
+    """Return the address of row ``k`` of ``words`` words; the word ``rows`` of the table has the address of row 0."""
     return get(table, rows) + 8 * words * k
 
 
 @register_jitable
 def input_row(table, k):
-    """Address of the row of an input."""
+    """Return the address of the row of input ``k``."""
     return row_of(table, INPUTS, IN_WORDS, k)
 
 
 @register_jitable
 def slot_of(row):
-    """Header of the io slot of an input."""
+    """Return the header of an input's io slot, from the address of the input's row."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

@@ -1,6 +1,6 @@
 """The stages of a tick that are the same in every mode of the loop: inputs, ages, the program, outputs, counters.
 
-All read and write the loop's table (`table`) and are compiled into `cycle.run`.
+All stages read and write the loop's table (`table`) and are compiled into `cycle.run`.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def finished(table):
 
 @register_jitable
 def take(table, row, now):
-    """Take from one input; returns the number of messages, 0 after an error."""
+    """Take from one input. Return the number of messages, 0 after an error."""
     taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
     if taken < 0:
         add(row, words.IN_ERRORS, 1)
         put(table, words.LAST_TAKE_ERROR, taken)
-    if taken <= 0:  # a port that failed must not leave the marks of the last tick
+    if taken <= 0:  # the marks of the last tick must not remain after an error
         clear_marks(slot_of(row))
         taken = 0
     add(row, words.IN_TAKEN, taken)
@@ -59,7 +59,7 @@ def take(table, row, now):
 
 @register_jitable
 def take_all(table, now):
-    """Take from all inputs, except those that were taken from already."""
+    """Take from all inputs, except those already taken from for this tick."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_GOT) == 0:
@@ -69,7 +69,7 @@ def take_all(table, now):
 
 @register_jitable
 def count_sleep(table):
-    """If the machine was suspended, move the arrivals back by that time, which CLOCK_MONOTONIC does not count."""
+    """If the machine was suspended, move all arrival times back by that time, which CLOCK_MONOTONIC does not count."""
     asleep = now_boottime(table + 8 * words.TIMESPEC) - clock(table)
     longer = asleep - get(table, words.ASLEEP)
     if longer > SLEPT_NS:
@@ -92,7 +92,7 @@ def update_ages_by_clock(table, now):
 
 @register_jitable
 def update_ages_by_count(table, newest):
-    """Without a clock; ``newest`` is the stamp of the tick, -1: ignore stamps."""
+    """Set the ages without a clock; ``newest`` is the stamp of the tick [ns], -1: ignore stamps."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_OWN_AGE) == 0:
@@ -102,7 +102,7 @@ def update_ages_by_count(table, newest):
 
 @register_jitable
 def newest_stamp(table):
-    """Newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
+    """Return the newest stamp [ns] of this tick's samples; -1 if none has a stamp."""
     newest = -1
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
@@ -113,7 +113,7 @@ def newest_stamp(table):
 
 @register_jitable
 def check_stamps(table, newest):
-    """Count a tick whose messages have different stamps, and a tick that is older than the one before."""
+    """Count a tick whose messages have different stamps, and a tick whose stamp is older than the last tick's."""
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
         if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
@@ -125,7 +125,7 @@ def check_stamps(table, newest):
 
 @register_jitable
 def call_all(table, rows, stamp, now):
-    """Call the outputs or the observers; ``rows``: the word that has the address of their rows."""
+    """Call the outputs or the observers; ``rows`` is the word of the table that holds the address of their rows."""
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)
         code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
@@ -138,7 +138,7 @@ def call_all(table, rows, stamp, now):
 
 @register_jitable
 def tick(table):
-    """Run one tick and record how long it took; returns CLOCK_MONOTONIC [ns] at its end."""
+    """Run one tick and record how long it took. Return CLOCK_MONOTONIC [ns] at its end."""
     begin = clock(table)
     call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
     end = clock(table)
@@ -156,7 +156,7 @@ def ticked(table):
 
 @register_jitable
 def publish_final(table):
-    """Publish the final safe command: set the commands to the safe values and publish them once."""
+    """Publish the final safe command: set all commands to their safe values and publish them once."""
     for k in range(get(table, words.N_SAFES)):
         row = row_of(table, words.SAFES, words.SAFE_WORDS, k)
         for i in range(get(row, words.SAFE_LENGTH)):

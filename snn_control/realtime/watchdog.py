@@ -1,16 +1,16 @@
 """A thread beside the loop that runs no Python: it receives signals immediately, and ends a process that hangs.
 
-A call into a middleware can block for ever, and then Python's main thread, its handlers of signals and the loop may all
-wait for the same lock. This thread waits for none: it is one compiled function that uses only the C library.
+A call into a middleware can block for ever. Then Python's main thread, its signal handlers and the loop may all wait
+for the same lock. This thread waits for no lock: it is one compiled function that uses only the C library.
 
-- It is the first to receive signals, from a signalfd: they are blocked in the thread that creates it, so that neither
-  a busy interpreter nor a main thread that waits for a processor delays them. In threads that existed before (those of
-  an imported library) they are not blocked: there Python's C handler writes into a pipe, which this thread reads too.
-  A signal sets the word ``halt``, which stops a loop with its final safe command. If the process still exists `GRACE_S`
-  later, it is ended; a process that needs more time calls `Watchdog.allow`.
-- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on: the
-  programs of all watched loops are started, each of which publishes a safe command from a process of its own, and this
-  one is ended with exit code 1.
+- It is the first to receive signals. The thread that creates it blocks them, so that they arrive through a signalfd.
+  Neither a busy interpreter nor a main thread that waits for a processor delays them. Threads that existed before
+  (those of an imported library) do not block them: there Python's C handler writes into a pipe, which this thread reads
+  too. A signal sets the word ``halt``, which stops a loop with its final safe command. If the process still exists
+  `GRACE_S` later, it is ended. A process that needs more time calls `Watchdog.allow`.
+- If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on. The
+  thread starts the programs of all watched loops, each of which publishes a safe command from its own process. Then it
+  ends this process with exit code 1.
 
 Time is counted in completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
 """
@@ -46,9 +46,9 @@ GRACE_S = 10.0  # time in which a signalled process must end; long, because a bu
 (
     POLL, PROCESS, HALT, END, ROUNDS, SINCE_SIGNAL, GRACE, CODE, ENVIRONMENT, GRACE_TEXT, GRACE_LENGTH, WORDS,
 ) = range(12)  # fmt: skip
-# Words of each loop, after them
+# Words of each loop, which follow
 LOOP, HANGS, STILL, LAST_BEAT, PROGRAM, ARGUMENTS, HANG_TEXT, HANG_LENGTH, LOOP_WORDS = range(9)
-MOST_LOOPS = 16  # in one process
+MOST_LOOPS = 16  # largest number in one process
 
 _poll = types.ExternalFunction("poll", types.int32(types.intp, types.intp, types.int32))
 _write = types.ExternalFunction("write", types.intp(types.int32, types.intp, types.intp))
@@ -61,7 +61,7 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 @register_jitable
 def _hangs(one):
-    """Whether the heartbeat of a running loop has stopped for as long as is allowed."""
+    """Whether the heartbeat of a running loop has not changed for as long as allowed; called once in each round."""
     w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
     beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
     running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
@@ -72,7 +72,7 @@ def _hangs(one):
 
 @register_jitable
 def _end(o, loops, stop, hung):
-    """Start the programs of all loops, whose process is ended too, say which loop hung, and end the process."""
+    """Start the programs of all loops, report which loop hung, and end the process with all its loops."""
     for one in range(loops, stop, 8 * LOOP_WORDS):
         w = i64(one, LOOP_WORDS)
         if load_acquire(one + 8 * LOOP) != 0 and w[ARGUMENTS] != 0:
@@ -111,7 +111,7 @@ def watch(table):
 
 
 def _signal_file(signals: Collection[int]) -> int:
-    """A non-blocking file descriptor from which the signals are read."""
+    """Return a non-blocking file descriptor from which the signals are read."""
     libc, mask = ctypes.CDLL(None, use_errno=True), np.zeros(16, np.uint64)  # sigset_t
     mask[0] = sum(1 << (number - 1) for number in signals)
     file = libc.signalfd(-1, ctypes.c_void_p(mask.ctypes.data), os.O_NONBLOCK | os.O_CLOEXEC)
@@ -121,12 +121,12 @@ def _signal_file(signals: Collection[int]) -> int:
 
 
 class Watchdog:
-    """Watches the signals of this process and, between `guard` and `release`, its loops.
+    """The watchdog of this process: it watches signals and, between `guard` and `release`, loops.
 
-    It must be created by the main thread.
+    The main thread must create it.
 
-    signals : signals that stop the loop; they have no other effect any more
-    priority : SCHED_FIFO of its thread, 0: ordinary
+    signals : signals that stop the loops; from then on they have no other effect
+    priority : SCHED_FIFO priority of its thread; 0: ordinary scheduling
     """
 
     def __init__(self, signals: Collection[int], priority: int = 0) -> None:
@@ -137,7 +137,7 @@ class Watchdog:
         signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         self._poll = np.array([self._signals, 1, self._pipe[0], 1], np.int32)  # two struct pollfd; POLLIN
         self._started = np.zeros(1, np.int32)  # pid_t
-        self._grace_text = np.frombuffer(b"snn_control: signalled, and does not end by itself: ended\n", np.uint8)
+        self._grace_text = np.frombuffer(b"snn_control: did not end after a signal: ended by the watchdog\n", np.uint8)
         self._table = np.zeros(WORDS + MOST_LOOPS * LOOP_WORDS, np.int64)
         environment = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         for word, value in {
@@ -168,7 +168,7 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """From now on, a signalled process may take so long to end [s]; after that it is ended with this exit code."""
+        """Allow a signalled process ``seconds`` from now on to end; after that it is ended with exit code ``code``."""
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property
@@ -183,10 +183,10 @@ class Watchdog:
     def guard(self, loop: int, hangs_s: float, program: Sequence[str] = (), name: str = "") -> None:
         """End this process if a loop hangs. Raises RuntimeFault for more than `MOST_LOOPS` loops.
 
-        loop : address of its table
+        loop : address of the loop's table
         hangs_s : longest time without a heartbeat [s]
-        program : program to start if this loop or another one hangs, path and arguments; empty: none
-        name : of the loop, for the message
+        program : path and arguments of the program to start if this loop or another one hangs; empty: none
+        name : name of the loop, for the message
         """
         self.release(loop)
         slots = self._slots()
@@ -205,13 +205,13 @@ class Watchdog:
         write_word(slot.ctypes.data + 8 * LOOP, loop)
 
     def release(self, loop: int) -> None:
-        """Stop watching a loop; after this returns, its memory may be freed."""
+        """Stop watching a loop; after this returns, the memory of the loop may be freed."""
         if loop not in self._kept:
             return
         for slot in self._slots():
             if slot[LOOP] == loop:
                 write_word(slot.ctypes.data + 8 * LOOP, 0)
-        # the present round, and one that started before it could see the 0, may still read the loop's table
+        # the current round, and the next if it started before it could see the 0, may still read the loop's table
         last = read_word(self._words + 8 * ROUNDS) + 2
         while self._thread.is_alive() and read_word(self._words + 8 * ROUNDS) < last:
             time.sleep(WAIT_MS / 1000)
@@ -221,7 +221,7 @@ class Watchdog:
         return self._table[WORDS:].reshape(MOST_LOOPS, LOOP_WORDS)
 
     def close(self) -> None:
-        """End the thread; the signals have no effect from now on."""
+        """End the thread; from now on the signals have no effect."""
         atexit.unregister(self.close)
         write_word(self._words + 8 * END, 1)
         self._thread.join()

@@ -1,4 +1,4 @@
-"""Records the spikes and commands of a running loop in rings of fixed size, which are saved at the end."""
+"""Record the spikes and commands of a running loop in rings of fixed size, which are saved at the end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _record_spikes(context, step):
 
 
 def record(context, stamp_ns, now_ns):
-    """An observer: copies the command and all spikes of the tick that has just run."""
+    """Copy the command and all spikes of the tick that has just run (an observer)."""
     o = i64(context, WORDS)
     clock = i64(o[CLOCK], 2)
     row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
@@ -53,14 +53,14 @@ def record(context, stamp_ns, now_ns):
         row[TICK_WORDS + k] = command[k]
     for step in range(clock[1] - o[STEPS], clock[1]):
         _record_spikes(context, step)
-    store_release(context + 8 * TICKS_TOTAL, o[TICKS_TOTAL] + 1)  # last: a reader has all of a tick that is counted
+    store_release(context + 8 * TICKS_TOTAL, o[TICKS_TOTAL] + 1)  # last: a counted tick is complete for readers
     return 0
 
 
 class ActivityRecorder(CompiledPort):
     """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
-    ticks, spikes : numbers of the newest that are kept; overwritten ones are counted in the file
+    ticks, spikes : numbers of newest ticks and spikes to keep; overwritten ones are counted in the file
     """
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
@@ -81,20 +81,22 @@ class ActivityRecorder(CompiledPort):
 
     @property
     def total(self) -> int:
-        """Number of ticks since it was cleared."""
+        """Number of ticks since the recorder was cleared."""
         return int(self._block[TICKS_TOTAL])
 
     def clear(self) -> None:
-        """Clear everything, as before the first tick. Not while the loop runs."""
+        """Clear everything, as before the first tick. Do not call it while the loop runs."""
         self._block[[TICKS_TOTAL, SPIKES_TOTAL]] = 0
 
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
-        """All that is kept, the oldest first: stamp_ns, now_ns (T,), command (T, outputs), spike_step,
-        spike_population, spike_neuron (S,), population_names, overwritten (2,) ticks and spikes.
+        """Return everything that is kept, the oldest first.
 
-        running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs (an eighth of the
-            spikes)
-        most : number of the newest ticks to take; None: all
+        The arrays are stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population, spike_neuron (S,),
+        population_names, overwritten (2,) ticks and spikes.
+
+        running : a loop writes meanwhile: leave out what it overwrote, or may overwrite in the present tick (an eighth
+            of the spikes)
+        most : number of newest ticks to take; None: all
         """
         totals = self.totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
@@ -108,7 +110,7 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """`arrays` of the ticks and spikes from the first numbers to before the last; all must still be there."""
+        """Return `arrays` of the ticks and spikes from ``first`` to before ``last``; all must still be kept."""
         ticks, spikes = (
             ring[np.arange(a, b) % len(ring)]
             for ring, a, b in zip((self._ticks, self._spikes), first, last, strict=True)
@@ -125,13 +127,13 @@ class ActivityRecorder(CompiledPort):
         }  # fmt: skip
 
     def still_there(self, ticks: int, spikes: int) -> bool:
-        """Whether the ticks and spikes from these numbers on will not be overwritten soon."""
+        """Return whether the ticks and spikes from these numbers on will not be overwritten soon."""
         now = self.totals()
         rings = zip((self._ticks, self._spikes), now, (ticks, spikes), strict=True)
         return all(total - number <= len(ring) // 2 for ring, total, number in rings)
 
     def totals(self) -> tuple[int, int]:
-        """Ticks and spikes so far, ticks first: their spikes are there."""
+        """Return the numbers of ticks and spikes so far. The spikes of all counted ticks have been recorded."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 

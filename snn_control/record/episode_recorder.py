@@ -1,4 +1,4 @@
-"""Records the episodes of a world, step by step: actions, rewards, observations and infos, saved as arrays."""
+"""Record the episodes of a world, step by step: actions, rewards, observations and infos, saved as arrays."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .run_folder import write_record
 __all__ = ["EpisodeRecorder"]
 
 MOST_STEPS, MOST_EVENTS = 300_000, 4_000_000
-SMALL = 64  # numbers in an observation or info; larger ones (images) are not kept
+SMALL = 64  # most numbers in an observation or info that is kept; images have more
 
 
 class EpisodeRecorder:
-    """Keeps actions, rewards, small numeric observations and infos of every step, event rows of ``inputs``, and the
-    ``score`` of each episode's last info.
+    """Keeps actions, rewards, small numeric observations and infos of every step.
 
-    Of a long run it keeps the first ``MOST_STEPS`` steps; `save` writes how many came after them (``dropped_steps``).
+    It also keeps the event rows of ``inputs``, and the ``score`` of each episode's last info. In a long run it keeps
+    the first ``MOST_STEPS`` steps; `save` writes how many followed (``dropped_steps``).
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -71,13 +71,16 @@ class EpisodeRecorder:
             self._events.setdefault(key, []).append((step, np.array(rows, np.float32)))
 
     def end_of_episode(self, step: int) -> None:
-        """Mark the end of the episode with this step."""
+        """Mark this step as the end of the episode."""
         if not self.dropped_steps:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write .npz, atomically: one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,),
-        ``score.NAME`` (episodes,)."""
+        """Write .npz, atomically.
+
+        It has one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,), and ``score.NAME``
+        (episodes,).
+        """
         n = self._step_count
         # keys that are not in every step are left out: their rows would not correspond to steps
         arrays = {key: np.array(rows) for key, rows in self._rows.items() if len(rows) == n}

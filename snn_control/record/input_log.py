@@ -1,4 +1,4 @@
-"""The input log: what arrived at a controller's inputs, tick by tick, including the division of events into ticks.
+"""The input log: the inputs of a controller, tick by tick, including the division of events into ticks.
 
 Replayed from its state, a log gives the same commands, bit for bit, without a clock, a pace or a budget
 (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` makes it.
@@ -34,7 +34,7 @@ FACTS = ("period_ns", "first_tick", "overwritten")
 
 
 def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
-    """Whether the columns of an input have the form that `InputLog` documents."""
+    """Return whether the columns of an input have the form that `InputLog` documents."""
     fits = all(one[key].shape == (ticks,) and one[key].dtype == np.int64 for key in HEADER)
     if "values" in one:
         return fits and one["values"].ndim == 2 and len(one["values"]) == ticks and one["values"].dtype == np.float64
@@ -46,21 +46,21 @@ def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
 
 @dataclass(frozen=True)
 class InputLog:
-    """What arrived at the inputs of a controller.
+    """The recorded inputs of a controller.
 
     period_ns : length of a tick
-    first_tick : number of ticks that the controller had run before the first of these. Only if it is 0 does a
-        controller that was just reset give the same commands, unless ``state`` says another beginning
+    first_tick : number of ticks that the controller had run before the log. A replay starts from ``state``, or without
+        it from a reset; the commands are then the same only if this is 0
     overwritten : number of recorded ticks that are lost
     inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
         `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
         y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them, and behind them
-        how often numbers were tuned, and these; no words if they were not recorded
+    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them, followed by how
+        often numbers were tuned, and these numbers; no words if they were not recorded
     faulted : the guard started in a fault, as it does on a robot
     state : (bytes,) uint8, the state block before the first tick; no bytes if it was not kept
-    tunable : names of the numbers that could be tuned, in the order of the words in ``control``
-    handed : tick -> int64 words, the motion of the commands that a supervisor handed over before it
+    tunable : names of the tunable numbers, in the order of the words in ``control``
+    handed : tick -> int64 words, the motion of the commands that a supervisor handed over before this tick
     """
 
     period_ns: int
@@ -81,12 +81,12 @@ class InputLog:
         values: Mapping[str, np.ndarray],
         events: Mapping[str, Sequence[np.ndarray]],
     ) -> InputLog:
-        """A log in which every input arrives in every tick.
+        """Make a log in which every input arrives in every tick.
 
         period : length of a tick [s]
         values : input -> (ticks, size)
         events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); they are divided into ticks by
-            t, and those after the last tick are left out
+            t, and events after the last tick are left out
         """
         every = dict(zip(HEADER, (np.broadcast_to(np.int64(n), ticks) for n in (1, 0, 0, 0, -1, -1))))
         inputs = {name: every | {"values": np.asarray(rows, np.float64)} for name, rows in values.items()}
@@ -103,7 +103,7 @@ class InputLog:
         return len(self.control)
 
     def up_to(self, ticks: int) -> InputLog:
-        """The log of the first ``ticks`` ticks."""
+        """Return the log of the first ``ticks`` ticks."""
         inputs = {}
         for name, one in self.inputs.items():
             ends = dict.fromkeys(one, ticks)
@@ -114,8 +114,10 @@ class InputLog:
         return replace(self, inputs=inputs, control=self.control[:ticks], handed=handed)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write it as .npz, atomically: arrays ``<input>.<column>`` and the other fields; parent folders are
-        created."""
+        """Write the log as .npz, atomically; parent folders are created.
+
+        The arrays are ``<input>.<column>`` and the other fields.
+        """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         arrays = {f"{name}.{key}": array for name, one in self.inputs.items() for key, array in one.items()}
@@ -152,7 +154,7 @@ class InputLog:
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
 
     def begin(self, bound: Bound) -> None:
-        """Put a bound into the state before the first tick; raises InputError if it is of another controller."""
+        """Set a bound to the state before the first tick; raises InputError if the log is of another controller."""
         if not self.state.size:
             return
         try:
@@ -161,24 +163,26 @@ class InputLog:
             raise InputError(f"the log's state is not of this controller: {error}") from None
 
     def hand_over(self, bound: Bound, tick: int) -> None:
-        """Give what a supervisor handed over before a tick, if it did; raises InputError if it is of another
-        controller."""
+        """Give a bound Program the motion that a supervisor handed over before a tick, if it did.
+
+        Raises InputError if the motion is of another controller.
+        """
         if tick in self.handed:
             try:
                 go_on_from(bound, self.handed[tick])
             except ProgramError as error:
-                raise InputError(f"what a supervisor handed over is not of this controller: {error}") from None
+                raise InputError(f"the motion handed over by a supervisor is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
-        """Tick of the log before which numbers were tuned -> (tunable,) float64, all values of the bound from then on:
-        those of the log by their names.
+        """Return tick -> values of all tunable numbers of ``bound`` from this tick on, (tunable,) float64.
 
-        Raises InputError if it has other control words than the bound.
+        The ticks are those of the log before which numbers were tuned. Values are matched by name; a number that the
+        log does not have keeps its value. Raises InputError if the log has other control words than the bound.
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):
-            rule = f"{self.control.shape[1] - tuned} control words a tick, the controller {asked}"
-            raise InputError(f"the log has {rule}: for as many rules that learn")
+            rule = f"{self.control.shape[1] - tuned} control words in each tick, the controller has {asked}"
+            raise InputError(f"the log has {rule}: they have different numbers of learning rules")
         if not tuned or not names or not self.control.shape[1]:
             return {}
         before, there = bound.program.facts.tuned, {name: k for k, name in enumerate(self.tunable)}
@@ -194,9 +198,11 @@ class InputLog:
         }
 
     def ports(self, bound: Bound) -> list[ReplayInput]:
-        """Input ports that replay it in a loop from its state, tick by tick; beside them are what was tuned
-        (`settings`) and what a supervisor handed over (`hand_over`). Raises InputError if the bound has no such
-        input."""
+        """Return input ports that replay the log in a loop from its state, tick by tick.
+
+        Tuned numbers (`settings`) and motions from a supervisor (`hand_over`) must be given separately. Raises
+        InputError if the bound has no such input.
+        """
         self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
         if self.control.shape[1]:
@@ -210,10 +216,10 @@ class InputLog:
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:
-        """A tick's observation for `Controller.step`: None for an input at which nothing arrived.
+        """Yield an observation for `Controller.step` for each tick: None for an input at which nothing arrived.
 
-        The ages are then those of `Controller.step`, whole periods, so a limit of age may apply a tick earlier or later
-        than in the recording, and control words are ignored; `ports` replays everything exactly.
+        Ages are then those of `Controller.step`, whole periods, so a limit of age may apply a tick earlier or later
+        than in the recording. Control words are ignored. `ports` replays everything exactly.
         """
         for k in range(self.ticks):
             given: dict[str, Any] = {}
@@ -228,7 +234,7 @@ class InputLog:
             yield given
 
     def replay(self, controller: Controller) -> Iterator[dict[str, np.ndarray]]:
-        """The commands of a controller that steps through it: `observations`, with the control words of each tick.
+        """Yield the commands of a controller that steps through `observations`, with the control words of each tick.
 
         Raises InputError if the controller has other control words.
         """

@@ -1,7 +1,7 @@
-"""Keeps the input log of a running loop, or of a controller that is stepped, in rings of fixed size.
+"""Keep the input log of a running loop, or of a controller that is stepped, in rings of fixed size.
 
-The io slots and the control words are copied as the tick has read them; from time to time the whole state, so that a
-log whose beginning was overwritten has one to start from.
+The io slots and the control words are copied as the tick read them. The whole state is copied from time to time, so
+that a log can start from it if its beginning was overwritten.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ __all__ = ["InputLogRecorder"]
 # context words
 CLOCK, INPUTS, N_INPUTS, RING, ROWS, ROW_WORDS, TOTAL, CONTROLLED, RULES, TUNED = range(10)
 STATE, STATE_WORDS, EVERY, KEPT_STATES, N_STATES, STATE_TICKS = range(10, 16)
-HANDOVER, HANDED, LAST_LOADED, N_HANDED, WORDS = range(16, 21)  # of a supervisor, 0: none; rows of tick and motion
+HANDOVER, HANDED, LAST_LOADED, N_HANDED, WORDS = range(16, 21)  # from a supervisor, 0: none; rows of tick and motion
 TICK, CONTROL = 0, 1  # a row starts with the tick's number and the control words
 # an input's words; SLOT_SIZE: words of its slot with the numbers of a value input; AT: their offset in a row, followed
 # by the start of the tick's events
 SLOT, SLOT_SIZE, AT, T, X, Y, P, CAPACITY, KEPT_T, KEPT_X, KEPT_Y, KEPT_P, EVENTS, EVENTS_TOTAL, INPUT_WORDS = range(15)
-MOST_BYTES = 256 << 20  # of a recorder
-MOST_HANDED = 64  # motions of a supervisor
-STATES = 16  # states of a recorder, at most; in a quarter of its bytes
+MOST_BYTES = 256 << 20  # maximum size of a recorder
+MOST_HANDED = 64  # maximum number of motions from a supervisor
+STATES = 16  # maximum number of states; they take at most a quarter of the bytes
 
 
 @register_jitable
@@ -55,7 +55,7 @@ def _keep_events(row, n):
 
 @register_jitable
 def _keep_state(c, tick):
-    """Copy the state after a tick; the tick's number is there when the copy is complete."""
+    """Copy the state after a tick; the tick's number is written when the copy is complete."""
     at = tick // c[EVERY] % c[N_STATES]
     ticks = i64(c[STATE_TICKS], c[N_STATES])
     ticks[at] = -1
@@ -68,7 +68,7 @@ def _keep_state(c, tick):
 
 @register_jitable
 def _keep_handed(c, tick):
-    """Keep the motion that was taken over before this tick, if one was."""
+    """Keep the motion that was taken over before this tick, if there was one."""
     h = i64(c[HANDOVER], handover.WORDS)
     if h[handover.LOADED] != c[LAST_LOADED]:
         c[LAST_LOADED] = h[handover.LOADED]
@@ -82,7 +82,7 @@ def _keep_handed(c, tick):
 
 
 def keep_inputs(context, stamp_ns, now_ns):
-    """An observer: copies all io slots and the control words of the tick that has just run."""
+    """Copy all io slots and the control words of the tick that has just run (an observer)."""
     c = i64(context, WORDS)
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
     rules, tuned, row[TICK] = c[RULES], c[TUNED], i64(c[CLOCK], 1)[0]
@@ -115,10 +115,10 @@ class InputLogRecorder(CompiledPort):
 
     Parameters
     ----------
-    bound : the controller's
-    ticks : largest number of newest ticks to keep
-    events : largest number of events to keep for each events input; ticks whose events were overwritten are lost
-    most_bytes : limit for all of it; states take at most a quarter, events half of the rest. If inputs are so large or
+    bound : the controller's bound Program
+    ticks : maximum number of newest ticks to keep
+    events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost
+    most_bytes : limit for everything; states take at most a quarter, events half of the rest. If inputs are so large or
         numerous that ``ticks`` and ``events`` exceed it, fewer are kept: `kept` says how many
 
     Raises DescriptionError if no tick would be kept, or fewer events than may arrive in a tick.
@@ -168,7 +168,7 @@ class InputLogRecorder(CompiledPort):
         self._handed = np.zeros((0, 1), np.int64)
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
-        """Number of ticks and events to keep."""
+        """Return the numbers of ticks and events to keep."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
@@ -177,7 +177,7 @@ class InputLogRecorder(CompiledPort):
         return max(1, min(ticks, most_bytes // tick_bytes)), events
 
     def follow(self, one: Handover) -> None:
-        """Record what a supervisor hands over, the newest `MOST_HANDED` times. Not while a loop runs."""
+        """Record the newest `MOST_HANDED` motions that a supervisor hands over. Do not call it while a loop runs."""
         self._handed, self._followed = np.full((MOST_HANDED, 1 + one.motion.size - HEAD), 0, np.int64), one
         self._block[[HANDOVER, HANDED]] = one.context, self._handed.ctypes.data
 
@@ -185,55 +185,54 @@ class InputLogRecorder(CompiledPort):
     def kept(self) -> str:
         """How much is kept, in words."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
-        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:.3g} s"
+        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:,.0f} s"
         return f"{lasts}, and {counted(events, 'event')} of each camera" if self._events else lasts
 
     @property
     def total(self) -> int:
-        """Number of ticks recorded since it was cleared, including overwritten ones."""
+        """Number of ticks recorded since the recorder was cleared, including overwritten ones."""
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
-        """Whether ``ticks`` more ticks overwrite nothing, even with the capacity of every events input used in each
-        of them."""
+        """Return whether ``ticks`` more ticks overwrite nothing, even if every events input uses its whole capacity."""
         full = (self._table[:, EVENTS_TOTAL] + ticks * self._table[:, CAPACITY] > self._table[:, EVENTS]).any()
         return self.total + ticks <= len(self._ring) and not full
 
     def clear(self) -> None:
-        """Clear everything; call it when the controller is in the state to start with. Not while a loop runs."""
+        """Clear everything. Call it when the controller is in the state to start with, and not while a loop runs."""
         self._faulted = bool(self._guard[FAULTED])
         self._initial, self._first = self._state.copy(), int(self._clock[0])
         self._block[[TOTAL, N_HANDED]] = self._table[:, EVENTS_TOTAL] = 0
         self._state_ticks[:] = -1
 
     def log(self, running: bool = False, most: int | None = None) -> InputLog:
-        """A copy of all that is kept, the oldest first. It begins at a state that was kept, if there is one.
+        """Return a copy of everything that is kept, the oldest first. It begins at a kept state, if there is one.
 
-        running : a loop writes meanwhile: without what it overwrote, or may with the tick that runs
-        most : number of the newest ticks that are wanted, and those before them from a state on; None: all
+        running : a loop writes meanwhile: leave out what it overwrote, or may overwrite in the present tick
+        most : number of newest ticks that are wanted; earlier ticks are included back to a kept state; None: all
         """
         total = self.total
         rows = newest(self._ring, total)
         columns = {name: {key: one.copy() for key, one in kept.items()} for name, kept in self._events.items()}
         lost = max(0, self.total + 1 - len(self._ring) - (total - len(rows))) if running else 0
-        for word in self._table:  # ticks whose events are gone
+        for word in self._table:  # ticks whose events were overwritten
             if word[EVENTS]:
                 begins = rows[:, word[AT] + word[SLOT_SIZE]]
                 written = word[EVENTS_TOTAL] + (word[CAPACITY] if running else 0)
                 lost = max(lost, int(np.searchsorted(begins, written - word[EVENTS])))
         handed = newest(self._handed, int(self._block[N_HANDED]))
-        if self._block[N_HANDED] > MOST_HANDED:  # no replay goes over those that are gone
+        if self._block[N_HANDED] > MOST_HANDED:  # a replay cannot pass motions that were overwritten
             lost = max(lost, int(np.searchsorted(rows[:, TICK], handed[0, 0])))
         state, before = self._state_for(rows[lost:], most)
         rows, overwritten = rows[lost + before :], total - len(rows) + lost + before
         return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
 
     def part(self, first: int, last: int) -> InputLog:
-        """The ticks recorded from number ``first`` to before ``last``, without a state; all must still be there."""
+        """Return the ticks from number ``first`` to before ``last``, without a state; all must still be kept."""
         return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
 
     def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
-        """The log of some rows of the ring; ``columns``: rings of the events inputs."""
+        """Return the log of some rows of the ring; ``columns``: rings of the events inputs."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -253,7 +252,7 @@ class InputLogRecorder(CompiledPort):
         return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable, handed=handed)
 
     def still_there(self, number: int) -> bool:
-        """Whether the tick with that number, and its events, will not be overwritten soon."""
+        """Return whether the tick with that number, and its events, will not be overwritten soon."""
         row = self._ring[number % len(self._ring)]
         for word in self._table:
             begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
@@ -263,12 +262,14 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def beginning(self) -> tuple[int, bool, np.ndarray]:
-        """Number of ticks before the first one, whether the guard was in a fault, and the state, (bytes,) uint8."""
+        """Number of ticks before the first, whether the guard was in a fault, and the state, (bytes,) uint8."""
         return self._first, self._faulted, self._initial.copy()
 
     def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
-        """The oldest kept state from which all rows are there, or the newest from which ``most`` are, (bytes,) uint8,
-        and how many rows are before it; no bytes if there is none."""
+        """Return a kept state, (bytes,) uint8, and the number of rows before it; no bytes if there is none.
+
+        It is the oldest state from which all rows are kept, or the newest state from which ``most`` rows are kept.
+        """
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
         wanted = first if most is None else max(first, first + len(rows) - most)
         order = np.argsort(self._state_ticks)
@@ -284,5 +285,5 @@ class InputLogRecorder(CompiledPort):
         return np.zeros(0, np.uint8), 0
 
     def save(self, path: str | os.PathLike, running: bool = False, most: int | None = None) -> None:
-        """Save `log`."""
+        """Save `log` to a file."""
         self.log(running, most).save(path)

@@ -1,9 +1,9 @@
-"""A run as an MCAP file that grows while the loop runs, for rosbag2, Foxglove and `snn_control replay`.
+"""Record a run as an MCAP file that grows while the loop runs, for rosbag2, Foxglove and `snn_control replay`.
 
-Everything that a replay needs is in it, as messages in CDR with their definitions: what each tick was shown
+The file contains everything that a replay needs, as messages in CDR with their definitions: the inputs of each tick
 (``NODE/inputs/NAME``), its control words, command and spikes (``NODE/ticks``), the state before the first tick
 (``NODE/state``) and the controller's files (``NODE/files``). A thread takes new ticks from the rings of the two
-recorders and appends them, a chunk at a time; what a crash or a loss of power leaves is whole up to the last chunk.
+recorders and appends them, a chunk at a time. After a crash or a loss of power, the file is whole up to the last chunk.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from .input_recorder import InputLogRecorder
 
 __all__ = ["McapRecorder", "read_mcap"]
 
-EVERY_S = 0.2  # between two looks for new ticks
-CHUNK = 256 * 1024  # bytes, at most
-SYNCED_S = 0.5  # between two moments at which all that was recorded is on the disk
+EVERY_S = 0.2  # interval between two checks for new ticks
+CHUNK = 256 * 1024  # maximum bytes of a chunk
+SYNCED_S = 0.5  # interval at which everything recorded is written to the disk
 ENCAPSULATION = b"\0\1\0\0"
 SPIKES = {"spike_step": np.int64, "spike_population": np.uint16, "spike_neuron": np.uint32}
-SHOWN = dict.fromkeys(HEADER, int)  # of an input, before its numbers
+SHOWN = dict.fromkeys(HEADER, int)  # fields of an input, before its numbers
 #: type of a message -> its fields: int, str, list of str, or the type of an array
 FIELDS: dict[str, dict[str, Any]] = {
     "Tick": {"tick": int, "control": np.int64, "command": np.float64, **SPIKES},
@@ -48,12 +48,12 @@ NAMES = {int: "int64", str: "string", list: "string[]"}
 
 # CDR ----------------------------------------------------------------------------------------------------------------
 def definition(kind: str) -> str:
-    """The definition of a message in a .msg file."""
+    """Return the definition of a message as in a .msg file."""
     return "".join(f"{NAMES.get(of) or np.dtype(of).name + '[]'} {name}\n" for name, of in FIELDS[kind].items())
 
 
 def packed(kind: str, message: Mapping[str, Any]) -> bytes:
-    """A message in CDR: each field is aligned to its own size."""
+    """Return a message in CDR: each field is aligned to its own size."""
     out = bytearray()
 
     def put(data: bytes, align: int) -> None:
@@ -80,7 +80,7 @@ def packed(kind: str, message: Mapping[str, Any]) -> bytes:
 
 
 def unpacked(kind: str, data: bytes) -> dict[str, Any]:
-    """The message of `packed`; raises ValueError where it ends too early."""
+    """Return the message that `packed` encoded; raises ValueError if the data end too early."""
     if data[:4] != ENCAPSULATION:
         raise ValueError("is not little-endian CDR")
     body, at = memoryview(data)[4:], 0
@@ -118,9 +118,9 @@ class McapRecorder:
     """Appends the ticks of two recorders to a file, in a thread of its own.
 
     path : the file, which must not exist
-    name : of the node, with which its topics begin
+    name : name of the node, with which its topics begin
     files : name -> content of the controller's files
-    failed : called once, with the reason, if the file cannot be written any more; the loop goes on
+    failed : called once, with the reason, if the file can no longer be written; the loop continues
 
     Raises SnnControlError without the library `mcap`, and OSError.
     """
@@ -136,7 +136,7 @@ class McapRecorder:
         self._schemas: dict[str, int] = {}
         self._channels: dict[str, int] = {}
         self._name, self._done, self._spikes, self.error = name.strip("/"), 0, 0, ""
-        self.lost = 0  # ticks that were overwritten before they were written
+        self.lost = 0  # number of ticks that were overwritten before they were written
         self._over = threading.Event()
         try:
             self._begin(files)
@@ -149,7 +149,7 @@ class McapRecorder:
         self._thread.start()
 
     def _begin(self, files: Mapping[str, bytes]) -> None:
-        """Write what is known before the first tick."""
+        """Write the data that are known before the first tick."""
         self._bag.start(profile="ros2", library="snn_control")
         first, faulted, state = self._inputs.beginning
         head = {"tick": first, "period_ns": self._inputs.period_ns, "faulted": faulted, "state": state}
@@ -160,7 +160,7 @@ class McapRecorder:
         self._sync()
 
     def close(self) -> None:
-        """Write what is left, after the loop has ended."""
+        """Write the remaining ticks, after the loop has ended."""
         self._over.set()
         self._thread.join()
         try:
@@ -169,7 +169,7 @@ class McapRecorder:
                 self._file.flush()
         except OSError as error:
             self._fail(error)
-        with suppress(OSError):  # what it could not write was said
+        with suppress(OSError):  # `_fail` has reported what could not be written
             self._file.close()
 
     def _run(self) -> None:
@@ -181,11 +181,11 @@ class McapRecorder:
                 if time.monotonic() >= synced + SYNCED_S:
                     synced = time.monotonic()
                     self._sync()
-            except Exception as error:  # whatever it is, nothing more is written, and the loop goes on
+            except Exception as error:  # whatever it is, nothing more is written, and the loop continues
                 self._fail(error)
 
     def _sync(self) -> None:
-        """Let what was recorded survive a loss of power: end the chunk, and wait for the disk."""
+        """Protect the recorded data against a loss of power: end the chunk, and wait for the disk."""
         end_chunk = getattr(self._bag, "_Writer__finalize_chunk", None)  # mcap has no public name for it
         if end_chunk is not None:
             end_chunk()
@@ -212,8 +212,8 @@ class McapRecorder:
         self._done = ticks
 
     def _write(self, log: InputLog, found: Mapping[str, np.ndarray]) -> int:
-        """Write the messages of some ticks; returns how many spikes belong to them."""
-        steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # behind the ticks
+        """Write the messages of some ticks; returns the number of spikes that belong to them."""
+        steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # at the end of each tick
         ends = np.searchsorted(found["spike_step"], steps)
         spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
         for k, (stamp, end) in enumerate(zip(found["stamp_ns"].tolist(), ends.tolist(), strict=True)):
@@ -250,7 +250,7 @@ Read = tuple[dict[str, np.ndarray], InputLog, dict[str, bytes], str]
 
 
 class _Topic:
-    """The messages of one topic, a growing column of numbers for each field."""
+    """The messages of one topic, as a growing column of numbers for each field."""
 
     def __init__(self, kind: str) -> None:
         self.kind, self.stamps = kind, array("q")
@@ -265,21 +265,21 @@ class _Topic:
         self.stamps.append(stamp)
 
     def column(self, key: str, messages: int) -> np.ndarray:
-        """All numbers of the first messages."""
+        """Return all numbers of a field in the first ``messages`` messages."""
         of = FIELDS[self.kind][key]
         return np.frombuffer(self._raw[key], np.int64 if of is int else of)[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
-        """The numbers of the first messages, a row each; raises ValueError if they are not equally long."""
+        """Return a row of numbers for each of the first messages; raises ValueError if rows differ in length."""
         return self.column(key, messages).reshape(messages, -1 if messages else 0)
 
 
 def read_mcap(path: str | Path) -> Read:
-    """Arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of a file that
-    `McapRecorder` wrote: "whole", "cut" or "damaged". One that was cut or damaged, or in which ticks are missing (which
-    counts as damaged), is read up to there.
+    """Read a file that `McapRecorder` wrote.
 
-    Raises InputError for any other file.
+    Returns arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the file:
+    "whole", "cut" or "damaged". A file that was cut or damaged is read up to there. A file in which ticks are missing
+    counts as damaged. Raises InputError for any other file.
     """
     from ..events.files.mcap_storage import McapStorage
     from ..events.files.storage import BAGS
@@ -308,7 +308,7 @@ def read_mcap(path: str | Path) -> Read:
         if len(states) != 1:
             with open(path, "rb") as file:
                 cut = file.read(len(BAGS[1])) == BAGS[1] and storage.truncated and not topics
-            why = "cut before anything whole" if cut else "not the record of one run"
+            why = "cut before its first complete message" if cut else "not the record of one run"
             raise InputError(f"{path}: is {'damaged before its first tick' if storage.malformed else why}")
         return _read(states[0], topics, files, handed, storage.condition())
     except (ValueError, OSError, UnicodeDecodeError) as error:
@@ -341,7 +341,7 @@ def _read(
 
 
 def _columns(one: _Topic, n: int) -> dict[str, np.ndarray]:
-    """The columns of an input, as of `InputLog`."""
+    """Return the columns of an input, as in `InputLog`."""
     columns = {key: one.column(key, n) for key in HEADER}
     if one.kind == "Values":
         return columns | {"values": one.rows("values", n)}

@@ -1,4 +1,4 @@
-"""The origin of a run: which commit, on which machine, with which software. Nothing here raises."""
+"""The origin of a run: its commit, machine and software. Nothing here raises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commit() -> str:
-    """``git describe`` of the checkout, or the version of an installation."""
+    """Return ``git describe`` of the checkout, or the version of an installation."""
     if (ROOT / ".git").exists():
         line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
         try:
@@ -30,7 +30,7 @@ def commit() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Processor, its cores, kernel with its kind of preemption, and the date."""
+    """Return the processor, its cores, the kernel with its kind of preemption, and the date."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:
@@ -46,7 +46,7 @@ def machine() -> dict[str, str]:
 
 
 def software(*packages: str) -> dict[str, str]:
-    """Versions of Python and of these packages."""
+    """Return the versions of Python and of these packages."""
     versions = {"snn_control": __version__, "python": platform.python_version()}
     for name in packages:
         try:

@@ -1,4 +1,4 @@
-"""A recorded run once more: whether a controller gives the same commands and spikes, to the bit."""
+"""Replay a recorded run, and compare commands and spikes with the record, bit by bit."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ __all__ = ["Replay", "replay_log"]
 
 @dataclass(frozen=True)
 class Replay:
-    """What a replay found.
+    """The result of a replay.
 
-    ticks, first_tick : how many ticks were compared, and the number of ticks before them
-    spikes : how many spikes were compared
-    tick : number of the first tick whose command differs; None if none does
-    word : index of its first number that differs
-    recorded, replayed : that number
-    step : the first step whose spikes differ; None if none does
-    neuron : (population, index) of the first of them
+    ticks, first_tick : number of ticks that were compared, and of ticks before them
+    spikes : number of spikes that were compared
+    tick : number of the first tick whose command differs; None if none differs
+    word : index of the first number that differs in this command
+    recorded, replayed : the two values of this number
+    step : the first step whose spikes differ; None if none differs
+    neuron : (population, index) of the first neuron whose spikes differ
     """
 
     ticks: int
@@ -45,7 +45,7 @@ class Replay:
 
 
 def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.ndarray]) -> Replay:
-    """Replay a log and compare with what was recorded beside it.
+    """Replay a log and compare the result with the arrays that were recorded with it.
 
     record : arrays of `ActivityRecorder`
 
@@ -56,7 +56,7 @@ def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.nd
 
     if log.first_tick and not log.state.size:
         rule = f"begins after {log.first_tick:,} ticks, and its state was not kept"
-        raise InputError(f"the input log {rule}: it is too large")
+        raise InputError(f"the input log {rule} because it is too large")
     if record["command"].shape[1] != controller.bound.array("command").size:
         raise InputError(f"the record has {record['command'].shape[1]} numbers a command: it is of another controller")
     lost = int(record["overwritten"][0])  # number of ticks before the record's first
@@ -96,7 +96,7 @@ def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any
 
 
 def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
-    """The first step of which all spikes were kept."""
+    """Return the first step of which all spikes were kept."""
     steps = arrays["spike_step"]
     if not int(arrays["overwritten"][1]):
         return 0
@@ -104,7 +104,7 @@ def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _spikes(arrays: Mapping[str, np.ndarray], begin: int, end: int) -> np.ndarray:
-    """(S, 3) int64 step, population, neuron of the spikes in steps from ``begin`` to before ``end``, in their order."""
+    """Return the spikes in steps from ``begin`` to before ``end``, in order: (S, 3) int64 step, population, neuron."""
     found = np.stack([arrays[f"spike_{key}"].astype(np.int64) for key in ("step", "population", "neuron")], axis=1)
     return found[(found[:, 0] >= begin) & (found[:, 0] < end)]
 

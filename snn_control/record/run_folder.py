@@ -7,7 +7,7 @@
     <folder>/report.html    made later by snn_control.report
 
 Files are written atomically. An old summary is removed first and the new one written last, so that a summary never
-accompanies another run's arrays.
+accompanies the arrays of another run.
 
 Keys of the summary
 -------------------
@@ -25,14 +25,14 @@ tracking       {name: {rms_deg, max_deg, ...}}, one row for each controller; the
                others are baselines; a key ends in its unit (deg, m); ``about_the_tracking`` is shown below
 loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us];
                ``about_the_loop`` is shown below
-criteria       {criterion: {found, wanted, met}}: what ``PASS`` means; ``about_the_criteria`` is shown below
+criteria       {criterion: {found, wanted, met}}, of ``PASS``; ``about_the_criteria`` is shown below
 stages         {stage: {what: number or text}}, one column for each stage: its spikes and its cost;
                ``about_the_stages`` is shown below
 made           {what: text}: commit, machine, middleware, seeds, date
 network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/howto/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
                (shares), footprint_bytes, estimated_microwatt
-events         {input: {what: number}}: events that were taken, dropped, left out by each filter, ...
+events         {input: {what: number}}: events taken, dropped, left out by each filter, ...
 rights         {what: str or bool}: real-time priority, locked memory, ... as granted
 versions       {package: str}
 =============  ========================================================================================
@@ -43,7 +43,7 @@ All optional. Times are seconds since the run began; angles are radians.
 
 ======================  ========================  =====================================================
 t                       (n,) float64              time of the tracking samples [s]
-target, head            (n, k) float64            position of the target, e.g. pan and tilt, and of what follows it
+target, head            (n, k) float64            positions of the target, e.g. pan and tilt, and of its follower
                                                   [rad]
 error                   (n,) float64              distance of the two [unit of ``tracking``, e.g. degrees]
 axis_names              (k,) str                  names of the columns
@@ -93,7 +93,7 @@ __all__ = [
 SUMMARY = "summary.json"
 DATA = "data.npz"
 
-#: histograms that a run may hold: name -> what it measures
+#: histograms that a run may hold: name -> the time that it measures
 HISTOGRAMS = {
     "wakeup": "wake-up after the deadline",
     "latency": "sensor message to command",
@@ -102,7 +102,7 @@ HISTOGRAMS = {
 
 
 def _plain(value: Any, path: str) -> Any:
-    """``value`` in JSON types: NumPy scalars and small arrays become Python's, non-finite numbers null."""
+    """Convert ``value`` to JSON types: NumPy scalars and small arrays become Python's, non-finite numbers null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if value is None or isinstance(value, str | int):
@@ -130,7 +130,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
     summary : see the module's docstring; non-finite numbers become null
     arrays : name -> array, see the module's docstring; without them an old ``data.npz`` is removed
 
-    Raises InputError for what JSON or an array without pickle cannot hold; nothing is written then.
+    Raises InputError for values that JSON or an array without pickle cannot hold; then nothing is written.
     """
     folder = Path(folder)
     text = json.dumps(_plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -153,7 +153,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
 
 
 def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Summary and arrays of a run folder; no arrays if there is no ``data.npz``.
+    """Return summary and arrays of a run folder; no arrays if there is no ``data.npz``.
 
     Raises RuntimeFault if this is not a run folder, or a file cannot be read.
     """
@@ -170,7 +170,7 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault) -> dict[str, np.ndarray]:
-    """All arrays of an .npz file; raises ``fault``."""
+    """Return all arrays of an .npz file; raises ``fault`` if it cannot be read."""
     try:
         with Arrays(path) as file:
             return dict(file)
@@ -180,35 +180,35 @@ def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeF
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a file of arrays, among them ``facts`` as a JSON object, atomically; parent folders are created."""
+    """Write a file of arrays, including ``facts`` as a JSON object, atomically; parent folders are created."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
     replace_file(path, lambda file: np.savez(file, **everything))
 
 
-#: other files of a recorded run ``a/b.npz``: what they hold -> the end of their names
+#: other files of a recorded run ``a/b.npz``: their content -> the end of their names
 BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of the controller": "_controller.npz"}
 
 
 def companion(record: str | os.PathLike, what: str) -> Path:
-    """Another file of a recorded run, of `BESIDE`: of ``a/b.npz`` the inputs are a/b_shown.npz."""
+    """Return another file of a recorded run, by its key in `BESIDE`: the inputs of a/b.npz are a/b_shown.npz."""
     path = Path(record)
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
 
 
 def numbered(record: Path) -> Iterator[Path]:
-    """``a.npz``, ``a_2.npz``, ``a_3.npz``, ... without end."""
+    """Yield ``a.npz``, ``a_2.npz``, ``a_3.npz``, ... without end."""
     yield record
     yield from (record.with_name(f"{record.stem}_{k}{record.suffix}") for k in count(2))
 
 
 @contextmanager
 def new_record(record: Path) -> Iterator[Path]:
-    """The first of `numbered` of which neither the file nor one beside it exists; raises OSError.
+    """Reserve the first free name of `numbered` during this context; raises OSError.
 
-    All of them are created at once, empty, so that no other process takes the name; at the end, those that are still
-    empty are removed.
+    All files of the record are created at once, empty, so that no other process takes the name. At the end, files that
+    are still empty are removed.
     """
     for path in numbered(record):
         with ExitStack() as created:
@@ -223,7 +223,7 @@ def new_record(record: Path) -> Iterator[Path]:
 
 
 def remove_record(record: Path) -> None:
-    """Remove a record and its files, so that the next one has its name."""
+    """Remove a record and its files, so that its name is free."""
     for file in filter(Path.is_file, _files(record)):
         file.unlink()
 
@@ -238,7 +238,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Whether a record, or a snapshot beside it, may get a file of this name."""
+    """Return whether a record, or a snapshot beside it, may get a file of this name."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None
@@ -247,7 +247,7 @@ def is_file_of(record: Path, file: Path) -> bool:
 def read_record(
     path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Arrays and facts of a file that `write_record` wrote; raises ``fault``."""
+    """Return arrays and facts of a file that `write_record` wrote; raises ``fault`` for other files."""
     arrays = read_arrays(path, fault)
     try:
         facts = json.loads(str(arrays.pop("facts")))

@@ -1,4 +1,4 @@
-"""How often each neuron of a population has fired, counted while a loop runs."""
+"""Count how often each neuron of a population has fired while a loop runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CLOCK, STEPS, COUNTS, N, RING = range(5)
 
 
 def count_spikes(context, stamp_ns, now_ns):
-    """An observer: adds the spikes of the tick that has just run."""
+    """Add the spikes of the tick that has just run (an observer)."""
     c = i64(context, RING + RING_WORDS)
     counts, end = i64(c[COUNTS], c[N]), i64(c[CLOCK], 2)[1]
     for step in range(end - c[STEPS], end):
@@ -27,9 +27,9 @@ def count_spikes(context, stamp_ns, now_ns):
 
 
 class SpikeCounts(CompiledPort):
-    """An observer of a loop.
+    """An observer of a loop that counts the spikes of each neuron of a population.
 
-    counts : (neurons,) int64, spikes of each neuron since it was made
+    counts : (neurons,) int64, spikes of each neuron since this object was made
     """
 
     def __init__(self, bound: Bound, population: PopulationFacts) -> None:

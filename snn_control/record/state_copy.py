@@ -1,4 +1,4 @@
-"""A copy of the whole state between two ticks of a running loop."""
+"""Copy the whole state between two ticks of a running loop."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ..realtime.port import CompiledPort
 __all__ = ["StateCopy"]
 
 WANTED, DONE, STATE, STATE_WORDS, COPY, WORDS = range(6)
-LONGEST_S = 2.0  # for a tick to end, beside its period
+LONGEST_S = 2.0  # longest wait for the end of a tick, in addition to its period
 
 
 def copy_state(context, stamp_ns, now_ns):
-    """An observer: copies the state when a copy is wanted that is not done."""
+    """Copy the state if a copy was requested and is not done yet (an observer)."""
     wanted = load_acquire(context + 8 * WANTED)
     c = i64(context, WORDS)
     if wanted != c[DONE]:
@@ -31,7 +31,7 @@ def copy_state(context, stamp_ns, now_ns):
 
 
 class StateCopy(CompiledPort):
-    """An observer of a loop, which costs nothing until a copy is wanted."""
+    """An observer of a loop that copies the state on request. Without a request it costs nothing."""
 
     def __init__(self, bound: Bound) -> None:
         self._bound, self._copy = bound, np.full(bound.state.size // 8, 0, np.int64)
@@ -40,7 +40,7 @@ class StateCopy(CompiledPort):
         ))  # fmt: skip
 
     def take(self) -> np.ndarray:
-        """(bytes,) uint8: the state block after a tick of the running loop; raises RuntimeFault if none ends soon."""
+        """Return the state block after a tick of the loop, (bytes,) uint8; raises RuntimeFault if no tick ends soon."""
         write_word(self.context + 8 * WANTED, int(self._block[WANTED]) + 1)
         end = time.monotonic() + LONGEST_S + self._bound.program.facts.period
         while read_word(self.context + 8 * DONE) != int(self._block[WANTED]):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Synapses", "draw_weights", "synapses_of"]
 
-MOST_DOTS = 20_000  # synapses that are drawn individually
-MOST_CELLS = 400  # cells of a picture of weights along an axis; larger ones are averaged or counted
+MOST_DOTS = 20_000  # maximum number of synapses that are drawn individually
+MOST_CELLS = 400  # maximum cells of a picture of weights along an axis; larger matrices are averaged or counted
 WEIGHT = "weight [a.u.]"
 
 
@@ -33,8 +33,8 @@ class Synapses:
 
     dense : every pair of neurons has a place for a synapse
     places : number of weights
-    pre_index, post_index : (k,) int64, neurons
-    weights, delays : (k,) float64, delays in s. For a convolution the weights are those of the kernels, each once
+    pre_index, post_index : (k,) int64, source and target neuron
+    weights, delays : (k,) float64, delays in s. For a convolution, weights are those of the kernels, each once
     into, out : (n_post,), (n_pre,) int64, number of synapses onto and from each neuron
     kernels : (channels out, channels in / groups, rows, columns) float64 of a convolution
     """
@@ -57,7 +57,7 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """The synapses of a description; delays in whole steps of dt [s], int8 weights after rounding.
+    """Return the synapses of a projection's description; delays in whole steps of dt [s], int8 weights after rounding.
 
     sizes : as `snn_control.analysis.synapses.sizes_of` returns it
     """
@@ -78,12 +78,12 @@ def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
 
 
 def _one(values: np.ndarray) -> bool:
-    """Whether all values are equal, so that a histogram is not useful."""
+    """Return whether all values are equal, so that a histogram is not useful."""
     return len(values) == 0 or bool((values == values[0]).all())
 
 
 def _count(s: Synapses) -> str:
-    """``24 synapses``, or ``12 synapses in 24 places (zeros are none)``."""
+    """Return ``24 synapses``, or ``12 synapses in 24 places (zeros are none)``."""
     some = s.kernels is None and len(s.weights) < s.places
     return count(int(s.into.sum()), "synapse") + f" in {count(s.places, 'place')} (zeros are none)" * some
 
@@ -91,10 +91,11 @@ def _count(s: Synapses) -> str:
 def draw_weights(
     figure: Figure, projections: Sequence[Synapses], colours: Mapping[str, str] | None = None
 ) -> tuple[str, str]:
-    """One row for each projection: its weights as an image, and histograms of what differs between its synapses and
-    neurons.
+    """Draw one row for each projection: its weights as an image, and histograms of weights, delays and degrees.
 
-    colours : of inputs and populations
+    Quantities that are equal in a projection are written as text.
+
+    colours : colours of inputs and populations
     """
     figure.set_size_inches(WIDTH, 0.3 + 2.6 * len(projections))
     columns: list[tuple[float, Any, Any, Any]] = [  # width, function that draws it, whether values differ, text if not
@@ -123,7 +124,7 @@ def draw_weights(
 
 
 def _span(values: np.ndarray, scale: float = 1.0) -> str:
-    """``0.1``, ``-2 to 2`` or ``none``."""
+    """Return a range as text: ``0.1``, ``-2 to 2`` or ``none``."""
     ends = [number(float(v) * scale) for v in (values.min(), values.max())] if len(values) else ["none"]
     return " to ".join(dict.fromkeys(ends))
 
@@ -141,8 +142,10 @@ def _degrees_vary(s: Synapses) -> bool:
 
 
 def _matrix(axes: Axes, s: Synapses) -> None:
-    """Dense: an image, averaged if large. Sparse: dots, or the number of synapses in each cell. Convolution: its
-    kernels."""
+    """Draw the weights of a projection.
+
+    Dense: an image, averaged if large. Sparse: dots, or the number of synapses in each cell. Convolution: its kernels.
+    """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.grid(False)
@@ -168,7 +171,7 @@ def _matrix(axes: Axes, s: Synapses) -> None:
 
 
 def _cells(axes: Axes, s: Synapses) -> Any:
-    """At most `MOST_CELLS` cells along an axis: the means of dense weights, otherwise the numbers of synapses."""
+    """Draw at most `MOST_CELLS` cells along an axis: means of dense weights, otherwise numbers of synapses."""
     cells: list[Any] = [np.linspace(-0.5, n - 0.5, min(n, MOST_CELLS) + 1) for n in (len(s.out), len(s.into))]
     weights = s.weights if s.dense else None
     total = np.histogram2d(s.post_index, s.pre_index, cells[::-1], weights=weights)[0]
@@ -181,8 +184,10 @@ def _cells(axes: Axes, s: Synapses) -> Any:
 
 
 def _kernels(axes: Axes, kernels: np.ndarray) -> Any:
-    """All kernels side by side, output channels from left to right, input channels downwards; at most `MOST_CELLS`
-    weights along an axis."""
+    """Draw all kernels side by side: output channels from left to right, input channels downwards.
+
+    At most `MOST_CELLS` weights are drawn along an axis.
+    """
     scale, (rows, columns) = signed_scale(kernels), kernels.shape[2:]
     kernels = kernels[: max(1, MOST_CELLS // columns), : max(1, MOST_CELLS // rows)]
     outputs, inputs = kernels.shape[:2]
@@ -201,7 +206,7 @@ def _kernels(axes: Axes, kernels: np.ndarray) -> Any:
 
 
 def _weight_histogram(axes: Axes, s: Synapses) -> None:
-    """Histogram of the weights: red above 0, blue below."""
+    """Draw a histogram of the weights: red above 0, blue below."""
     counts, edges = np.histogram(s.weights, _edges(np.unique(s.weights)))
     middle = (edges[:-1] + edges[1:]) / 2
     for colour, there in ((EXCITES, middle > 0), (INHIBITS, middle < 0), (MUTED, middle == 0)):
@@ -218,8 +223,8 @@ def _delay_histogram(axes: Axes, s: Synapses) -> None:
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
-    """Edges of the bins of a histogram: one bin for each value if they are on a coarse grid, as delays are,
-    otherwise 40."""
+    """Return the edges of a histogram's bins: one bin for each value if they are on a coarse grid, otherwise 40
+    bins."""
     gap = float(np.diff(different).min())
     places = (different - different[0]) / gap
     if places[-1] < 60 and np.allclose(places, np.rint(places), atol=1e-3):
@@ -228,7 +233,7 @@ def _edges(different: np.ndarray) -> np.ndarray:
 
 
 def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
-    """Number of synapses onto each neuron of the target, and from each of the source, in their colours."""
+    """Draw the numbers of synapses onto each neuron of the target, and from each of the source, in their colours."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
     for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):

@@ -1,4 +1,4 @@
-"""The pictures of a controller, drawn before it runs on a robot, and a page that holds them."""
+"""Draw the pictures of a controller before it runs on a robot, and write a page that contains them."""
 
 from __future__ import annotations
 
@@ -41,18 +41,18 @@ __all__ = ["ControllerPage", "View", "views", "write_controller_page"]
 
 Text = tuple[str, str]  # caption and alternative text of a picture
 
-PAGE, HEAD = "index.html", 100_000  # number of characters that contain the page's list of files
-ROWS = 6  # projections in one picture
-MOST_SYNAPSES = 5_000_000  # in a projection whose weights are drawn
+PAGE, HEAD = "index.html", 100_000  # number of first characters that contain the page's list of files
+ROWS = 6  # maximum number of projections in one picture
+MOST_SYNAPSES = 5_000_000  # maximum number in a projection whose weights are drawn
 
 
 @dataclass(frozen=True)
 class View:
     """One picture of a controller, before it is drawn.
 
-    name : of its file, without the suffix; starts with its kind
+    name : name of its file, without the suffix; starts with its kind
     line : a description in one line
-    fill : puts axes into a figure
+    fill : function that puts axes into a figure
     """
 
     name: str
@@ -75,10 +75,10 @@ class ControllerPage:
 
 
 def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
-    """All pictures of a controller, before they are drawn."""
+    """Return all pictures of a controller, before they are drawn."""
     sizes, spiking = sizes_of(program), set(program.facts.spiking)
     line = f"{count(len(spec.network.populations), 'population')}, {count(len(spec.network.projections), 'projection')}"
-    found = [View("graph", "What is connected to what", line, partial(draw_diagram, spec=spec, program=program))]
+    found = [View("graph", "Connections", line, partial(draw_diagram, spec=spec, program=program))]
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {count(len(models), 'neuron model')}"
@@ -95,7 +95,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
 
 
 def _encoder(spec: ControllerSpec, one: Input) -> View | None:
-    """The picture that the lowering of an encoder names, otherwise tuning curves; None if it has none."""
+    """Return the picture that an encoder's lowering names, otherwise tuning curves; None if there is no picture."""
     lowering = registry.lowering("encoders", type(getattr(one, "encoder", None)))
     if lowering is None or (not lowering.drawing and (lowering.pulse or lowering.events)):
         return None
@@ -103,12 +103,12 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
     names = number_names(spec, one)
     title, line = "tuning curves", f"response of each neuron of {one.name} over its range"
     if lowering.events:
-        title, line = "receptive fields", f"receptive fields of {one.name}, and what they make of an example"
+        title, line = "receptive fields", f"receptive fields of {one.name}, and their response to an example"
     return View(f"tuning-{one.name}", f"Input {one.name}: {title}", line, lambda f: draw(f, one, spec.dt, names))
 
 
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
-    """One picture for every `ROWS` projections, without those that are too large to draw."""
+    """Return one picture for every `ROWS` projections, without projections that are too large to draw."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
     drawn = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
@@ -125,7 +125,7 @@ def _draw_weights(figure: Figure, spec: ControllerSpec, part: Sequence[Projectio
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """The views named in ``only``, by name or kind; all if it is empty."""
+    """Return the views named in ``only``, by name or kind; all views if it is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:
@@ -142,7 +142,7 @@ def write_controller_page(
     only: Sequence[str] = (),
     title: str = "Controller",
 ) -> ControllerPage:
-    """Draw a controller and write the pictures and ``index.html``, which holds all of them, into a folder.
+    """Draw a controller; write the pictures and ``index.html``, which contains all of them, into a folder.
 
     Pictures from an earlier call that are not drawn now are removed, unless they were changed since. Everything is
     drawn before the first file is written; each file is written atomically, the page last.

@@ -1,7 +1,7 @@
 """Pictures of the behaviour of single neurons and encoders: f-I curves, tuning curves, pooled events.
 
-A picture of an encoder is a function (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
-text), which the encoder's lowering names (`engine.lowering.EncoderLowering.drawing`).
+The picture of an encoder is drawn by a function (figure, input, dt [s], names of the input's numbers) -> (caption,
+alternative text). The encoder's lowering names this function (`engine.lowering.EncoderLowering.drawing`).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis wit
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
-    """Populations grouped by equal descriptions of their neurons, with their names."""
+    """Group populations by equal descriptions of their neurons; returns their names, with the description."""
     found: dict[NeuronModel, list[str]] = {}
     for name, model in neurons.items():
         found.setdefault(model, []).append(name)
@@ -37,7 +37,7 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 
 
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
-    """(label, model of one neuron, its curve); several if parameters differ between neurons. up_to : see `f_i_curve`"""
+    """Return (label, model of one neuron, its curve); several if parameters differ. ``up_to``: see `f_i_curve`."""
     if model.size is None:
         return [("", model, f_i_curve(model, dt, up_to))]
     found = []
@@ -54,7 +54,7 @@ def draw_f_i(
     colours: Mapping[str, str],
     driven: Mapping[str, float],
 ) -> tuple[str, str]:
-    """Rate against constant current, one pair of axes for each model, in the colour of its first population.
+    """Draw rate against constant current, one pair of axes for each model, in the colour of its first population.
 
     colours : name -> colour of a population
     driven : name -> largest current that an input's encoder gives its neurons; the axes extend to it
@@ -81,9 +81,9 @@ def draw_f_i(
         said.append(f"{names_text}: {edge}, {number(float(first.rate.max()))} Hz at {number(float(first.current[-1]))}")
     left_out = f" {len(groups) - len(shown)} more models are not drawn." if len(groups) > len(shown) else ""
     caption = (
-        f"Each current held still for {number(first.seconds)} s at dt = {dt * 1e3:g} ms; the rate is that of the "
-        "second half. Dotted: rheobase, the smallest current at which the neuron goes on firing. Dashed: the neuron in "
-        "continuous time; what differs from it is the step of the network. a.u.: the unit of the membrane over r."
+        f"Each current is held for {number(first.seconds)} s at dt = {dt * 1e3:g} ms; the rate is that of the "
+        "second half. Dotted: rheobase, the smallest current with sustained firing. Dashed: the neuron in "
+        "continuous time; differences from it come from the time step. a.u.: the unit of the membrane over r."
         f"{left_out}"
     )
     return caption, f"Rate against current. {'; '.join(said)}."
@@ -100,7 +100,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Response of each neuron to the value, one pair of axes for each dimension that has a response."""
+    """Draw the response of each neuron to the value, one pair of axes for each dimension that has a response."""
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -120,7 +120,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         said.append(f"{which}: {many}, up to {number(float(one.response.max()))}")
     if not shown:
         figure.set_size_inches(kit.WIDTH, 0.8)
-        text = "No neuron responds to any number, the others held in the middle of their range."
+        text = "No neuron responds to any number while the others are in the middle of their range."
         figure.text(0.01, 0.5, text, va="center", color=kit.MUTED)
     caption = "Each line is one neuron that responds to this number."
     if spec.size > 1:
@@ -128,7 +128,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
         caption += f" The others are held where the title says: {where}."
     caption += " Rates as for the f-I curve." if spiking else " a.u.: the unit of the membrane over r."
     if sampled:
-        caption += " Of many neurons some are drawn, evenly chosen."
+        caption += " Where there are many neurons, an even selection is drawn."
     if len(responding) > len(shown):
         caption += f" The first {len(shown)} of {len(responding)} different numbers are drawn."
     if silent:
@@ -137,7 +137,7 @@ def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
-    """Groups of tunings that differ only in which neurons respond."""
+    """Return groups of tunings that differ only in which neurons respond."""
     found: dict[Any, list[TuningCurve]] = {}
     for one in tunings:
         found.setdefault((one.of, one.x.tobytes(), one.response.round(4).tobytes()), []).append(one)
@@ -145,7 +145,7 @@ def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
 
 
 def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
-    """The other numbers with the same curves, as a further line of a title."""
+    """Return the other numbers with the same curves, as a further line of a title."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -166,8 +166,10 @@ def _tuning_curves(axes: Axes, tuning: TuningCurve) -> None:
 
 
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Contribution of each number to each neuron's current: tuning curves for few numbers, otherwise an image of the
-    weights."""
+    """Draw the contribution of each number to each neuron's current.
+
+    Few numbers are drawn as tuning curves, many as an image of the weights.
+    """
     if spec.size <= MOST_DIMENSIONS:
         return draw_tuning(figure, spec, dt, names)
     assert isinstance(spec.encoder, LinearEncoder)
@@ -188,7 +190,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: int = 2) -> str:
-    """The values of the other dimensions, as a second line of a title."""
+    """Return the values of the other dimensions, as a second line of a title."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
         return ""
@@ -203,7 +205,7 @@ def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: in
 
 
 def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y, p of a disc that has just moved to the right: ON events on its right edge, OFF events on its left."""
+    """Return x, y, p of a disc that has just moved to the right: ON events on the right edge, OFF on the left."""
     (width, height), rng = spec.size, np.random.default_rng(0)
     n = min(spec.capacity, 4 * min(width, height))
     angle, radius = rng.uniform(0, 2 * np.pi, n), 0.3 * min(width, height) * (1 + 0.06 * rng.standard_normal(n))
@@ -213,8 +215,7 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_events(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """The fields of an encoder of events on the sensor with the events of an example, and the encoder's output for
-    them."""
+    """Draw the fields of an events encoder on the sensor with example events, and the encoder's output for them."""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)

@@ -28,10 +28,10 @@ MOST_BARS = 48  # number of neurons
 
 @dataclass(frozen=True)
 class _Panel:
-    """The contents of one pair of axes: weights (neurons, lines) with a label each, as an image if the neurons form a
-    grid.
+    """The contents of one pair of axes: weights (neurons, lines), with a label for each line.
 
-    blocks : names of the numbers for each of which the source has neurons, one block after another
+    grid : (columns, rows) if the neurons form a grid, which is drawn as an image
+    blocks : names of the numbers if the source has a block of neurons for each number
     """
 
     title: str
@@ -44,8 +44,10 @@ class _Panel:
 
 
 def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
-    """(columns, rows) if the neurons of a source are the fields of a camera: its encoder's, or connected one to one
-    with them."""
+    """Return (columns, rows) if the neurons of a source are the fields of a camera, otherwise None.
+
+    They are those of its encoder, or are connected one to one with these.
+    """
     cameras = {
         i.name: i.encoder for i in spec.inputs if isinstance(i, coding.EventsInput) and i.encoder.polarity != "split"
     }
@@ -57,7 +59,7 @@ def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
     return None
 
 
-#: what the weight of a decoder, or of one derived from it, is multiplied with; others have values, not weights
+#: decoder -> unit by which its weights are multiplied, also in its subclasses; others have values, not weights
 PER = {coding.SpikeDecoder: " per Hz", coding.SpikeCountDecoder: " per spike", coding.MembraneDecoder: " per a.u."}
 
 
@@ -66,7 +68,7 @@ def _per(term: coding.Decoder) -> str:
 
 
 def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
-    """Sign and seconds of a decoder's time constant or window."""
+    """Return sign and seconds of a decoder's time constant or window."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
@@ -97,7 +99,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 
 
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
-    """Names of the numbers of an input whose encoder has separate neurons for each of them."""
+    """Return the names of the numbers of an input whose encoder has separate neurons for each of them."""
     for one in spec.inputs:
         if one.name == source and isinstance(getattr(one, "encoder", None), coding.PopulationEncoder):
             return number_names(spec, one)
@@ -105,8 +107,11 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
 
 
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
-    """One pair of axes for each output and source: the weight of each neuron, as a picture if the neurons form one,
-    as bars if they are few, otherwise as an image with one row for each term and number."""
+    """Draw one pair of axes for each output and source: the weight of each neuron.
+
+    Neurons that form a picture are drawn as a picture, few neurons as bars, others as an image with one row for each
+    term and number.
+    """
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
     for axes, panel in zip(axes_in_rows(figure, len(shown), 2, 2.6), shown):
@@ -124,8 +129,8 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
             whole_ticks(axes, "x")
             _name_blocks(axes, panel)
     caption = (
-        "How much the rate, or the membrane, of each neuron adds to the output: red adds, blue takes away. "
-        "τ: of the filter of the rate."
+        "How much the rate, or the membrane, of each neuron adds to the output: red adds, blue subtracts. "
+        "τ: time constant of the rate filter."
     )
     if len(panels) > len(shown):
         caption += f" The first {len(shown)} of {len(panels)} are drawn."
@@ -133,7 +138,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
-    """Weights (rows, columns) as an image; if there are few, with their numbers in the cells."""
+    """Draw weights (rows, columns) as an image; if there are few, with their numbers in the cells."""
     signed_image(axes, weights, f"weight [{panel.unit}]")
     most = np.abs(weights).max()
     if weights.size <= 24:
@@ -153,7 +158,7 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
 
 
 def _name_blocks(axes: Axes, panel: _Panel) -> None:
-    """If an encoder has neurons for each number, label the axis with the names of the numbers instead of indices."""
+    """Label the axis with the names of the numbers instead of indices, if an encoder has neurons for each number."""
     if len(panel.blocks) < 2 or len(panel.blocks) > 12:
         return
     each = len(panel.weights) // len(panel.blocks)

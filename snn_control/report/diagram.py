@@ -36,7 +36,7 @@ PALE = 0.88  # share of white in a tint on which black text is legible
 
 @dataclass(frozen=True)
 class Box:
-    """An input, a population or an output; ``fill`` is its background."""
+    """An input, a population or an output in a diagram; ``fill`` is its background."""
 
     name: str
     lines: tuple[str, ...]
@@ -46,8 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder; if dashed, a signal for the learning rule of a projection to ``end``, or a stop of an
-    output."""
+    """A projection or a decoder; if dashed, a signal for a learning rule at ``end``, or a stop of an output."""
 
     start: str
     end: str
@@ -56,7 +55,7 @@ class Arrow:
 
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
-    """Boxes and arrows of a diagram. Keys of boxes: names of inputs and populations; ``> name`` for outputs."""
+    """Return boxes and arrows of a diagram. Boxes of inputs and populations have their names, outputs ``> name``."""
     boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
@@ -96,14 +95,14 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
 
 
 def delay_text(p: Projection, dt: float) -> str:
-    """Delay of a projection in ms, rounded to steps; the smallest and the largest if synapses have their own."""
+    """Return the delay of a projection in ms, rounded to steps; smallest to largest if synapses have their own."""
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
 
 
 def _filters(one: Any) -> str:
-    """The filters of an input in order, in words: region, hot pixels."""
+    """Return the filters of an input in order, in words: region, hot pixels."""
     names = [type(f).__name__ for f in getattr(one, "filters", ())]
     return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
 
@@ -120,7 +119,7 @@ def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
 
 
 def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
-    """Name -> column: one more than the last column of its sources; all outputs are in the last column.
+    """Return name -> column: one more than the last column of its sources; all outputs are in the last column.
 
     An arrow that would close a cycle is ignored; it leads back to an earlier column.
     """
@@ -152,7 +151,7 @@ def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
 
 
 def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[str]], list[list[str]]]:
-    """Columns of places, and for each arrow the places that it passes through from left to right.
+    """Return columns of places, and for each arrow the places that it passes through from left to right.
 
     A place is a box or, if an arrow passes a column, a lane for it there, so that no arrow crosses a box (Sugiyama,
     Tagawa and Toda 1981, IEEE Trans. Syst. Man Cybern. 11:109). An arrow from a box to itself has no route.
@@ -184,7 +183,7 @@ def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[st
 
 
 def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """Centre of each box and lane [inch]; every column is centred."""
+    """Return the centre of each box and lane [inch]; every column is centred."""
     found = {}
     for c, here in enumerate(columns):
         heights = [LANE if place.startswith("~") else BOX[1] + GAP[1] for place in here]
@@ -198,8 +197,11 @@ def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
 def _ports(
     routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]
 ) -> tuple[dict[tuple[int, str, int], float], list[float]]:
-    """(arrow, box, side: -1 left, 1 right) -> height at which it meets the box, in the order of the other ends; and
-    the position of each arrow's label along its gap, such that labels of neighbours do not overlap."""
+    """Return where arrows meet boxes, and the position of each arrow's label along its gap.
+
+    The former is (arrow, box, side: -1 left, 1 right) -> height, in the order of the arrows' other ends. Positions are
+    chosen such that labels of neighbours do not overlap.
+    """
     meets: dict[tuple[str, int], list[tuple[float, int]]] = {}
     for k, route in enumerate(routes):
         if route:
@@ -216,7 +218,7 @@ def _ports(
 
 
 def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
-    """Draw boxes and arrows."""
+    """Draw boxes and arrows; returns caption and alternative text."""
     boxes, arrows = boxes_and_arrows(spec, program)
     columns, routes = _routes([b.name for b in boxes], arrows)
     place = _places(columns)
@@ -270,7 +272,7 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
 def _points(
     k: int, route: Sequence[str], place: dict[str, tuple[float, float]], ports: dict[tuple[int, str, int], float]
 ) -> list[tuple[float, float]]:
-    """The points of an arrow, from left to right: the edge of a box, both ends of each lane, the edge of a box."""
+    """Return the points of an arrow, from left to right: edge of a box, both ends of each lane, edge of a box."""
     half = BOX[0] / 2
     points = [(place[route[0]][0] + half, ports[k, route[0], 1])]
     for lane in route[1:-1]:
@@ -279,8 +281,7 @@ def _points(
 
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
-    """Draw curves between columns, and straight lines along a lane; the label is in the first lane, or at ``share``
-    of the way."""
+    """Draw an arrow along ``points``. Its label is in the first lane or, without a lane, at ``share`` of the way."""
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = points[:2]
@@ -305,7 +306,7 @@ def _loop(axes: Axes, arrow: Arrow, centre: tuple[float, float]) -> None:
 
 
 def _add_arrow(axes: Axes, arrow: Arrow, label: tuple[float, float], colour: str, **way: Any) -> None:
-    """Draw the line with its head, and its text at ``label``."""
+    """Draw the line of an arrow with its head, and its text at ``label``."""
     from matplotlib.patches import FancyArrowPatch
 
     line = (0, (4, 2.5)) if arrow.dashed else "-"

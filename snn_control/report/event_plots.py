@@ -1,4 +1,4 @@
-"""Events of a recording or a run in one figure: pictures, rate, activity of the pixels, intervals, x-y-t.
+"""Draw events of a recording or a run in one figure: pictures, rate, activity of the pixels, intervals, x-y-t.
 
 `Survey` processes the events in chunks in memory of bounded size, `survey_arrays` stores it in a run folder, and
 `draw_recording` draws it.
@@ -29,18 +29,18 @@ LEAST_BIN = 1000  # ns
 MOST_SIDE = 4096  # rows and columns of a sensor; events beyond them are errors of the recording
 INTERVALS = np.logspace(-6, 2, 97)  # s
 MOMENTS, SECONDS = 5, 0.02  # number of pictures of a run's events, and duration of each
-PIECE = 500_000  # events that are counted at a time
+PIECE = 500_000  # number of events that are counted at a time
 EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 
 
 class Survey:
     """Statistics of a stream of events.
 
-    begins : time of its first event if the stream is a part of a longer one [s]; shifts the time axes
+    begins : time of the first event if the stream is a part of a longer one [s]; shifts the time axes
 
-    ``add`` the chunks in order. Then:
+    ``add`` the chunks in order. The results are:
 
-    first, last : ns, of the first event and the latest one; None without events
+    first, last : ns, time of the first event and the latest one; None without events
     on, off : numbers of events
     rate : (bins, 2) int64, ON and OFF events in bins of ``bin_ns`` from ``first`` on
     pixels : (rows, columns) int64, events of each pixel; at most 4096 rows and columns, events beyond are ignored
@@ -136,7 +136,7 @@ class Survey:
             self._points = [points[::2]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """All its data, of bounded size except for the pixels; `of` restores the survey from them."""
+        """Return all data of the survey, of bounded size except for the pixels; `of` restores the survey from them."""
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
             "times": np.array(times, np.int64), "begins": np.array(self.begins), "rate": self.rate,
@@ -146,7 +146,7 @@ class Survey:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
-        """The survey of `arrays`; nothing can be added to it. Raises KeyError if an array is missing."""
+        """Restore the survey from `arrays`; nothing can be added to it. Raises KeyError if an array is missing."""
         survey = cls(float(arrays["begins"]))
         survey.bin_ns, survey.first, survey.last = (int(value) for value in arrays["times"])
         survey._rate, survey.pixels = arrays["rate"], arrays["pixels"]
@@ -186,11 +186,11 @@ class Survey:
 
 
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
-    """The events of a camera, from the arrays of an episode (`record.episode_recorder`).
+    """Return the events of a camera, from the arrays of an episode (`record.episode_recorder`).
 
     name : name of the observation
-    step : of the world [s]
-    width, height : of the sensor [pixel]
+    step : duration of a step of the world [s]
+    width, height : size of the sensor [pixel]
     """
     rows = world.get(f"events.{name}", np.zeros((0, 4)))
     steps = world.get(f"events.{name}.step", np.zeros(0, np.int64))
@@ -201,7 +201,7 @@ def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, w
 
 
 def event_arrays(events: Events) -> dict[str, np.ndarray]:
-    """`survey_arrays` for events whose t is the time of the run."""
+    """Return `survey_arrays` for events whose t is the time of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
     return survey_arrays(lambda: (events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
@@ -210,7 +210,7 @@ def event_arrays(events: Events) -> dict[str, np.ndarray]:
 def survey_arrays(
     pieces: Callable[[], Iterable[Events]], size: tuple[int, int], begins: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """Arrays for a run folder, of bounded size (names: `record.run_folder`); none without events.
+    """Return arrays for a run folder, of bounded size (names: `record.run_folder`); none without events.
 
     pieces : returns the chunks of events from the first one on; is called twice
     size : width and height of the sensor [pixel]; 0, 0: not known
@@ -230,7 +230,7 @@ def survey_arrays(
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """Counters of one input as one flat dictionary; nested ones are named like ``filters hot_pixels``."""
+    """Return the counters of one input as one flat dictionary; nested ones are named like ``filters hot_pixels``."""
     flat: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():
@@ -272,7 +272,7 @@ def draw_recording(
 
 
 def _unit(survey: Survey) -> tuple[float, str]:
-    """Scale and name of the unit for times of this length."""
+    """Return scale and name of the unit for times of this length."""
     units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 
@@ -291,8 +291,10 @@ def _draw_moments(
 
 
 def draw_rate(axes: Axes, survey: Survey) -> None:
-    """ON events above the axis, OFF events below; grey where there are none, dashed lines where the clock steps
-    back."""
+    """Draw ON events above the axis and OFF events below.
+
+    Stretches without events are grey; dashed lines mark steps back of the clock.
+    """
     width = survey.bin_ns * 1e-9
     rates = survey.rate / width
     if len(rates) > 1:  # the last bin is incomplete, so it has no rate
@@ -317,7 +319,7 @@ def draw_rate(axes: Axes, survey: Survey) -> None:
 
 
 def _draw_activity(axes: Axes, pixels: np.ndarray) -> None:
-    """Number of events of each pixel, in equal steps of the logarithm."""
+    """Draw the number of events of each pixel on a logarithmic scale."""
     from matplotlib.colors import LogNorm
 
     most = max(float(pixels.max(initial=0)), 2.0)

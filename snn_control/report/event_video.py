@@ -1,4 +1,4 @@
-"""Videos and pictures of recorded events."""
+"""Make videos and pictures of recorded events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .video_panels import INK, MUTED, with_words
 
 __all__ = ["event_moments", "part_of", "speed_for", "style_for", "write_event_video"]
 
-SILENCE = 2.0  # seconds of a video without events; the rest of a longer gap is left out
+SILENCE = 2.0  # maximum seconds of a video without events; the rest of a longer gap is left out
 STRIP, NARROWEST = 26, 320  # pixels of the strip below the picture: its height, and the smallest width for its text
 MOMENT = (400, 300)  # largest width and height of a single picture [pixel]
 LEAST_SECONDS = 4.0  # shortest video at the default speed
@@ -40,7 +40,7 @@ def write_event_video(
     most: tuple[int, int] = (1280, 960),
     progress: Callable[[float], object] | None = None,
 ) -> int:
-    """Write a video of events and return its number of pictures; 0, and no file, without events.
+    """Write a video of events and return its number of pictures. Without events it returns 0 and writes no file.
 
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     source : an open recording, or events in order, at once or in chunks
@@ -50,8 +50,8 @@ def write_event_video(
     start, stop : the part to show [s after the first event]
     size : (width, height) of the sensor [pixel]; None: as the source states, otherwise a likely size for the first
         events
-    most : largest (width, height) of the picture [pixel]; small sensors are enlarged by a whole number, large ones
-        shrunk, for .mp4 to dots of at least 2 x 2 pixels: smaller ones would lose their colours
+    most : largest (width, height) of the picture [pixel]. Small sensors are enlarged by a whole number, large ones
+        shrunk; for .mp4 to dots of at least 2 x 2 pixels, as smaller dots would lose their colours
     progress : called with the time that was reached [s after the first event]
 
     Raises
@@ -88,7 +88,7 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Pictures at some times [s after the first event], each of the ``seconds`` before it: (time, picture).
+    """Return (time, picture) for some times [s after the first event]; each shows the ``seconds`` before its time.
 
     Other arguments and exceptions as in `write_event_video`; no pictures without events.
     """
@@ -104,7 +104,7 @@ def event_moments(
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """The events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
+    """Return the events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
     if isinstance(source, Recording):
         source = source.chunks()
     pieces = [source] if isinstance(source, Events) else source
@@ -114,7 +114,7 @@ def part_of(source: Recording | Events | Iterable[Events], start: float, stop: f
 def _opened(
     source: Recording | Events | Iterable[Events], size: tuple[int, int] | None
 ) -> tuple[Iterator[Events], tuple[int, int], int] | None:
-    """Chunks of a source, (width, height) of its sensor and the time of its first event [ns]; None without events."""
+    """Return the chunks of a source, (width, height) of its sensor and its first time [ns]; None without events."""
     pieces = part_of(source, 0.0, math.inf)
     first = next(pieces, None)
     if first is None:
@@ -126,7 +126,7 @@ def _opened(
 
 
 def picture_ns(fps: float, speed: float) -> float:
-    """Duration of the recording in one picture [ns]."""
+    """Return the duration of the recording in one picture [ns]."""
     for name, value in (("fps", fps), ("speed", speed)):
         if not 0 < value < np.inf:
             raise InputError(f"{name} = {value!r}: must be positive and finite")
@@ -136,8 +136,10 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Pass the events of each picture to the painter, then yield its end [ns after ``origin``] and the number of its
-    events. Where the clock steps back, the time stays constant."""
+    """Pass the events of each picture to the painter, then yield its end [ns after ``origin``] and number of events.
+
+    If the clock steps back, the time stays constant.
+    """
     k = shown = quiet = latest = 0
 
     def edge(k: int) -> int:
@@ -162,7 +164,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Decimals of a time in s, so that pictures at this distance have different texts."""
+    """Return the number of decimals for times [s], so that times this far apart have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 
@@ -176,7 +178,7 @@ def speed_text(speed: float) -> str:
 
 
 def speed_for(seconds: float) -> float:
-    """1, or a speed slow enough (1, 2 or 5 times a power of ten) for a video of sufficient length."""
+    """Return speed 1, or a slower speed (1, 2 or 5 times a power of ten) for a video of sufficient length."""
     wanted = seconds / LEAST_SECONDS
     if wanted >= 1.0 or wanted <= 0.0:
         return 1.0
@@ -185,6 +187,6 @@ def speed_for(seconds: float) -> float:
 
 
 def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
-    """``polarity``; or ``surface`` for slow motion, in which pictures would be almost empty."""
+    """Return ``polarity``, or ``surface`` for slow motion in which pictures would be almost empty."""
     of_a_picture = events * speed / fps / max(seconds, 1e-9)
     return "surface" if speed < 1 and of_a_picture < FEW else "polarity"

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
 #: Okabe and Ito's colours, which colour-blind people can distinguish
 PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
-OUTPUT = "#3b4754"  # for commands, which are not a population
+OUTPUT = "#3b4754"  # for commands, which are no population
 #: for signed numbers: red excites or adds, blue inhibits or subtracts
 SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
 EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, but dark enough for white paper
 WIDTH = 11.0  # inch; the page scales it to its column
 
-MOST_CELLS = 4096  # of an image whose values are stored in the page
+MOST_CELLS = 4096  # maximum cells of an image whose values are stored in the page
 SCALES = {"linear": 0, "log": 1}
 
 STYLE: dict[Any, Any] = {
@@ -56,18 +56,18 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 def colour_places(spec: ControllerSpec) -> dict[str, int]:
-    """Name -> index in a list of colours: inputs in the order of the file, then populations."""
+    """Return name -> index in a list of colours: inputs in the order of the file, then populations."""
     names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
     return {name: k for k, name in enumerate(names)}
 
 
 def colours_of(spec: ControllerSpec) -> dict[str, str]:
-    """Name -> colour of an input or population in every picture of its controller."""
+    """Return name -> colour of an input or population in every picture of its controller."""
     return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}
 
 
 def tint(colour: str, share: float) -> str:
-    """A colour mixed with a ``share`` of white; if that is below 0, with black."""
+    """Return a colour mixed with a ``share`` of white; if ``share`` is below 0, with black."""
     from matplotlib.colors import to_hex, to_rgb
 
     red, green, blue = (c * (1 + share) if share < 0 else c + (1 - c) * share for c in to_rgb(colour))
@@ -75,12 +75,12 @@ def tint(colour: str, share: float) -> str:
 
 
 def shades(colour: str, n: int) -> list[str]:
-    """n shades of a colour, from dark to light, for several numbers of one input or population."""
+    """Return n shades of a colour, from dark to light, for several numbers of one input or population."""
     return [colour] if n == 1 else [tint(colour, -0.35 + 0.9 * k / (n - 1)) for k in range(n)]
 
 
 def ramp(*colours: str) -> Colormap:
-    """A colour map through the given colours."""
+    """Return a colour map through the given colours."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("ramp", colours)
@@ -90,12 +90,12 @@ def ramp(*colours: str) -> Colormap:
 
 
 def with_unit(what: str, unit: str, between: str = " ") -> str:
-    """``rate [Hz]``; the quantity alone without a unit."""
+    """Return a quantity with its unit, ``rate [Hz]``; the quantity alone without a unit."""
     return f"{what}{between}[{unit}]" if unit else what
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """n axes, at most ``columns`` in a row, each ``height`` [inch] high; sets the size of the figure."""
+    """Return n axes, at most ``columns`` in a row, each ``height`` [inch] high; sets the size of the figure."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure.set_size_inches(WIDTH, 0.5 + height * rows)
@@ -106,7 +106,7 @@ def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Ax
 
 
 def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
-    """At most ``most`` ticks at whole numbers, on both axes, or on "x" or "y"."""
+    """Set at most ``most`` ticks at whole numbers, on both axes, or on "x" or "y"."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
@@ -114,7 +114,7 @@ def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
 
 
 def legend_above(axes: Axes, columns: int) -> None:
-    """A legend in one row, to the right of the title."""
+    """Add a legend in one row, to the right of the title."""
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=columns, borderaxespad=0.2)
 
 
@@ -122,7 +122,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
-    """A colour bar beside axes.
+    """Add a colour bar beside axes.
 
     shown : the image, mesh or points that were drawn on the axes
     options : arguments of `matplotlib.figure.Figure.colorbar`
@@ -131,20 +131,20 @@ def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
 
 
 def signed_scale(values: np.ndarray) -> dict[str, Any]:
-    """Colour map and limits for signed numbers: white is 0."""
+    """Return colour map and limits for signed numbers: white is 0."""
     most = float(np.abs(values).max(initial=0.0)) or 1.0
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
 
 def signed_image(axes: Axes, values: np.ndarray, label: str) -> None:
-    """Signed numbers (rows, columns) as an image with a colour bar."""
+    """Draw signed numbers (rows, columns) as an image with a colour bar."""
     image = axes.imshow(values, aspect="auto", interpolation="nearest", **signed_scale(values))
     axes.grid(False)
     colour_bar(axes, image, label)
 
 
 def photo(axes: Axes, image: np.ndarray, title: str) -> None:
-    """An image of a camera, (rows, columns, 3) uint8, without ticks."""
+    """Draw an image of a camera, (rows, columns, 3) uint8, without ticks."""
     axes.imshow(image, interpolation="nearest")
     axes.set(xticks=[], yticks=[])
     axes.grid(False)
@@ -155,12 +155,12 @@ def photo(axes: Axes, image: np.ndarray, title: str) -> None:
 
 
 def thin(n: int, most: int) -> slice:
-    """Every k-th of n samples, at most ``most`` of them."""
+    """Return the slice of every k-th of n samples, which takes at most ``most`` of them."""
     return slice(None, None, max(1, -(-n // most)))
 
 
 def rate_prefix(highest: float) -> tuple[float, str]:
-    """Scale and prefix for rates up to ``highest`` [1/s]."""
+    """Return scale and prefix for rates up to ``highest`` [1/s]."""
     for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
             return scale, prefix
@@ -172,8 +172,7 @@ def rate_prefix(highest: float) -> tuple[float, str]:
 
 @dataclass(frozen=True)
 class Picture:
-    """A drawn picture: its caption, its alternative text, its bytes in each format, and the values of its axes
-    (`pointer_values`)."""
+    """A drawn picture: caption, alternative text, bytes in each format, and values of its axes (`pointer_values`)."""
 
     title: str
     caption: str
@@ -216,9 +215,9 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
 
 def pointer_values(figure: Figure) -> list[dict[str, Any]]:
-    """The data with which a page shows the values under the pointer, for each pair of axes of a figure that was drawn.
+    """Return the data with which a page shows the values under the pointer, for each pair of axes of a drawn figure.
 
-    box : left, top, right, bottom, shares of the figure
+    box : left, top, right, bottom, as shares of the figure
     x, y : label, first and last value, 1 if the axis is logarithmic
     cells, label : for a small image, its values and their meaning
 
@@ -239,14 +238,14 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """The label of an axis; if it has none, that of axes that share it."""
+    """Return the label of an axis; if it has none, that of axes that share it."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """The values of a small image that fills its axes; None, null in JSON, for values that are not finite."""
+    """Return the values of a small image that fills its axes; None (null in JSON) for values that are not finite."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:

@@ -1,4 +1,4 @@
-"""A report: one self-contained HTML file of pictures and tables."""
+"""Write a report: one self-contained HTML file of pictures and tables."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that do not exist for 
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """(label, value, remark) of the most important numbers."""
+    """Return (label, value, remark) of the most important numbers."""
     tiles: list[tuple[str, str, str]] = []
     rows, unit = rms_of(summary)
     if rows:
@@ -50,7 +50,7 @@ def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Omitted:
-    """In place of a picture: the reason why there is none."""
+    """The reason why a picture is missing, shown in its place."""
 
     title: str
     missing: str
@@ -72,7 +72,7 @@ class Page:
 
     facts : shown in the line below the title
     tiles : label, value and remark of the most important numbers
-    kind : of the verdict, ``pass``, ``fail`` or ``none``
+    kind : kind of the verdict: ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
     files : files that were written beside the page; stored in its head, not shown
     """
@@ -88,7 +88,7 @@ class Page:
     files: str = ""
 
     def html(self) -> str:
-        """The page as text; raises RuntimeFault if Jinja2 is not installed."""
+        """Return the page as text; raises RuntimeFault if Jinja2 is not installed."""
         jinja2 = optional("jinja2", "a report needs Jinja2", "report", RuntimeFault)
         environment = jinja2.Environment(
             loader=jinja2.PackageLoader("snn_control.report"), autoescape=True, undefined=jinja2.StrictUndefined,
@@ -99,7 +99,7 @@ class Page:
 
 
 def _has(summary: Mapping[str, Any], key: str) -> bool:
-    """Whether a run of this kind can have a picture: the camera's events, a tracking error, those of `LIVE_ONLY`."""
+    """Return whether a run of this kind can have the picture ``key``, e.g. camera events or a tracking error."""
     if "recording" in summary and key in LIVE_ONLY:
         return False
     if key == "events":
@@ -110,7 +110,7 @@ def _has(summary: Mapping[str, Any], key: str) -> bool:
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Pictures whose arrays are missing are left out with a note on the page, unless a run of its kind has none
+    Pictures whose arrays are missing are left out with a note on the page, unless a run of its kind never has them
     (`_has`). Raises RuntimeFault if there is no run in this folder, or matplotlib or Jinja2 is not installed.
     """
     folder = Path(folder)

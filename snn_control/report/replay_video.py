@@ -1,4 +1,4 @@
-"""Videos of a controller that runs on events: events, the network's input, spikes and commands side by side."""
+"""Make videos of a controller that runs on events: events, the network's input, spikes and commands side by side."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ __all__ = ["ReplayVideo", "command_ranges", "write_replay_video"]
 WIDTH, HEIGHT = 1280, 720
 EVENTS, POOLED = Box(12, 66, 792, 392), Box(816, 66, 452, 392)
 SPIKES, COMMANDS = Box(12, 490, 716, 210), Box(740, 490, 528, 210)
-SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s; in slow motion less, no more than this many seconds of the video:
+SPIKES_SPAN, COMMANDS_SPAN = 0.5, 2.0  # s shown; in slow motion at most this many seconds of the video:
 SPIKES_SHOWN, COMMANDS_SHOWN = 2.5, 10.0
 
-WIDE = 0.25  # a number that uses a smaller share of its limits gets a scale of its own
+WIDE = 0.25  # a number that uses a smaller fraction of its limits gets a scale of its own
 
 
 def write_replay_video(
@@ -48,7 +48,7 @@ def write_replay_video(
 
     ticks : the replayed events, divided into ticks as in the run
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
-        the network's input is computed by another instance of the controller
+        another instance of the controller computes the network's input
     speed : seconds of the recording in a second of the video; None: 1, or slower if the video would be short
 
     Raises as `ReplayVideo`.
@@ -77,8 +77,10 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Low and high of each number of the command for its scale: the output's limits; without limits, or if the run used
-    little of them, the range in the run, but at least a tenth of the limits, so that noise stays flat.
+    """Return low and high of each number of the command for its scale.
+
+    They are the output's limits. Without limits, or if the run used little of them, they are the range in the run, but
+    at least a tenth of the limits, so that noise stays flat.
 
     command : (ticks, outputs)
     """
@@ -92,7 +94,7 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
 
 def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
-    """The network's input for the events, as `ReplayVideo` takes it; None if it is not a picture."""
+    """Return the network's input for the events, as `ReplayVideo` takes it; None if it is not a picture."""
     name = f"{camera.name}.pooled"
     grid: Any = getattr(camera.encoder, "grid", None)
     if name not in controller.program.names or np.shape(grid) != (2,):
@@ -105,7 +107,7 @@ def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
 class ReplayVideo:
     """A video of a running controller: events, pooled input, spikes and commands, side by side.
 
-    ``add`` every tick, or those to be shown; then ``close``. A picture is drawn when one is due, and memory is bounded.
+    ``add`` every tick, or those to be shown; then ``close``. A picture is drawn when it is due, and memory is bounded.
     In a ``with`` statement, an exception leaves no file.
 
     Parameters
@@ -113,14 +115,14 @@ class ReplayVideo:
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
     size : (width, height) of the sensor [pixel]
     outputs : labels of the numbers of the command, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
-    populations : name -> neurons, for all whose spikes will be given, inputs whose encoder spikes included
-    period : of a tick [s]
+    populations : name -> number of neurons, for all whose spikes will be given, including inputs whose encoder spikes
+    period : period of a tick [s]
     fps : pictures in a second of the video
     speed : seconds of the controller in a second of the video
-    style : of the events' picture: "polarity", "surface" or "grey"
+    style : style of the events' picture: "polarity", "surface" or "grey"
     title : shown at the top
     limits : low and high of each number of the command, for its scale; if infinite or not given, the range seen
-    colours : of populations, see `video_panels.Raster`
+    colours : colours of populations, see `video_panels.Raster`
 
     Raises
     ------
@@ -175,7 +177,7 @@ class ReplayVideo:
         """Add the data of one tick.
 
         tick : its number, larger than the last one's
-        events : the controller's events in the tick; None: none. Their times are replaced by the tick's
+        events : the controller's events in the tick; None: no events. Their times are replaced by the tick's
         pooled : (rows, columns), or (2, rows, columns) with ON first: the network's input for them; None: nothing
         spikes : name -> (n,) indices of the neurons that fired in the tick, repeated for several spikes
         command : (number of outputs,)
@@ -233,8 +235,10 @@ class ReplayVideo:
         return np.asarray(picture)
 
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
-        """Full brightness is the largest 95th percentile of the fields so far; negative values have the colour of
-        OFF events."""
+        """Draw the pooled input; negative values have the colour of OFF events.
+
+        Full brightness is the largest 95th percentile of the fields so far.
+        """
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])
         if given.size:

@@ -36,7 +36,7 @@ _LABELS = {
 class Section:
     """One small table: a heading, the names of its columns (empty for name and value), rows of text.
 
-    note : text below it
+    note : text below the table
     """
 
     title: str
@@ -46,19 +46,19 @@ class Section:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Short text of a value: ``digits`` significant digits, groups of thousands, SI prefix from a million on."""
+    """Return a value as short text: ``digits`` significant digits, groups of thousands, SI prefix from a million on."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) and abs(value) < 1_000_000:
-        return f"{value:,}".replace(",", "\u202f")
+        return f"{value:,}"
     if isinstance(value, int | float):
         for scale, prefix in ((1e12, " T"), (1e9, " G"), (1e6, " M")):
             if abs(value) >= scale:
                 return f"{value / scale:.{digits}g}{prefix}"
         if abs(value) >= 10**digits:
-            return f"{value:,.0f}".replace(",", "\u202f")
+            return f"{value:,.0f}"
         return f"{value:.{digits}g}"
     if isinstance(value, Mapping):
         return ", ".join(f"{label(str(key))} {number(item)}" for key, item in value.items())
@@ -68,37 +68,37 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """``1 number``, ``3 000 numbers``: a count as `number` writes it."""
+    """Return a count with its word, ``1 number`` or ``3 000 numbers``, as `number` writes it."""
     return counted(n, word, number(n))
 
 
 def label(key: str) -> str:
-    """The label of a key of the summary."""
+    """Return the label of a key of the summary."""
     return _LABELS.get(key, key.replace("_", " "))
 
 
 def verdict_kind(summary: Mapping[str, Any]) -> str:
-    """``pass``, ``fail`` or ``none``, from the first word of the verdict."""
+    """Return ``pass``, ``fail`` or ``none``, from the first word of the verdict."""
     word = str(summary.get("verdict") or "").strip().lower()
     return "pass" if word.startswith("pass") else "fail" if word.startswith("fail") else "none"
 
 
 def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
-    """``, from 1 s on`` if the tracking error of a run is not counted from its start."""
+    """Return ``, from 1 s on`` if the tracking error of a run is not counted from its start, otherwise ""."""
     start = summary.get("scored_from_s")
     return f"{before}from {number(start)} s on" if isinstance(start, int | float) and start > 0 else ""
 
 
 def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The mapping under a key, empty if it is none."""
+    """Return the mapping under a key, or an empty one."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
-    """Name and rms of the tracking error, the run's own controller first; and its unit, with a leading space if needed.
+    """Return name and rms of each tracking error, the run's own controller first, and their unit.
 
-    The unit is the end of the key: ``rms_deg``.
+    The unit is the end of the key, ``rms_deg``; the text has a leading space if needed.
     """
     table = mapping(summary, "tracking")
     unit = next((key[4:] for name in table for key in mapping(table, name) if key.startswith("rms_")), "deg")
@@ -110,7 +110,7 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 def _grid(
     title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
-    """{row: {column: value}} as a table, none if it is empty; columns in their order, or those of ``names``."""
+    """Return {row: {column: value}} as a table, none if it is empty; columns in their order, or those of ``names``."""
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
     if names is not None:
@@ -127,18 +127,18 @@ PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tab
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
-    """The note below a table, from the key ``about_the_..``."""
+    """Return the note below a table, from the key ``about_the_..``."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
 def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
-    """Names and values as a table; none without values."""
+    """Return names and values as a table; none without values."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
     return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
-    """The tables of a summary (keys: see snn_control.record.run_folder), without what is missing."""
+    """Return the tables of a summary (keys: see snn_control.record.run_folder), without missing parts."""
     known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
     known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))

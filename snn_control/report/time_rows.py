@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_LINES", "MOST_POPULATIONS", "Numbers", "Row", "draw_rows", "rate_row", "spikes_row"]
 
-MOST_DOTS = 60_000  # spikes of a population that are drawn
-MOST_LINES = 4  # numbers on one pair of axes
-MOST_STRIPS = 8  # numbers with axes of their own; more are drawn as an image
-MOST_NAMES = 12  # names beside the rows of an image; with more rows there are indices
+MOST_DOTS = 60_000  # maximum number of spikes of a population that are drawn
+MOST_LINES = 4  # most numbers on one pair of axes
+MOST_STRIPS = 8  # most numbers with axes of their own; more are drawn as an image
+MOST_NAMES = 12  # most names beside the rows of an image; with more rows there are indices
 MOST_POPULATIONS = 20
-MOST_BINS = 250  # of numbers over time; for more samples their means and range are drawn
+MOST_BINS = 250  # most bins of numbers over time; means and ranges of more samples are drawn
 ALIKE = 3.0  # ranges that differ by a smaller factor share one axis
 
 
@@ -58,13 +58,13 @@ def draw_rows(figure: Figure, rows: Sequence[Row], begin: float, end: float) -> 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers over time, of an input, of membranes or of a command.
+    """Numbers over time: those of an input, of membranes or of a command.
 
     t : (n,) [s]
     values : (n, k)
-    names : k of them
+    names : k names of the numbers
     what, unit : label of an axis
-    low, high : a number or (k,), of the possible range of each, infinite if it has none
+    low, high : possible range of each number, one number or (k,); infinite if there is none
     one_scale : all share a scale, whatever their ranges
     marks : draws more on the axes
     """
@@ -82,7 +82,8 @@ class Numbers:
     marks: Callable[[Axes], object] = lambda axes: None
 
     def rows(self) -> list[Row]:
-        """One pair of axes for few numbers of one scale, one for each of few with several scales, an image for many."""
+        """Return the axes: one pair for few numbers of one scale, a pair each for few of several scales, or an
+        image."""
         k = len(self.names)
         if k <= MOST_LINES and self.alike():
             return [Row(0.9, self._together)]
@@ -92,13 +93,13 @@ class Numbers:
         return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), self._image)]
 
     def spans(self) -> np.ndarray:
-        """(k,) of the ranges; where they are infinite, of the values seen."""
+        """Return the widths of the ranges, (k,); if a range is infinite, the width of the values seen."""
         lowest, highest = self.seen()
         span = np.asarray(self.high) - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """(k,) lowest and highest finite value of each number; 0 if there is none."""
+        """Return the lowest and highest finite value of each number, (k,); 0 if there is none."""
         there = np.isfinite(self.values)
         low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)
@@ -110,12 +111,14 @@ class Numbers:
 
     @property
     def every(self) -> int:
-        """Number of samples in a bin: drawn individually, a number that alternates in each tick would be a solid
-        bar."""
+        """Number of samples in a bin. Without bins, a number that alternates in each tick would be a solid bar."""
         return -(-len(self.t) // MOST_BINS)
 
     def _bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """(b + 1,) edges of the bins [s], each value holds until the next one; (b, k) their means, lowest, highest."""
+        """Return the edges of the bins [s], (b + 1,), and their means, lowest and highest values, (b, k).
+
+        Each value holds until the next one.
+        """
         n, firsts = len(self.t), np.arange(0, len(self.t), self.every)
         end = 2 * self.t[-1] - self.t[-2] if n > 1 else self.t[-1]
         lengths = np.diff(np.append(firsts, n))[:, None]
@@ -189,7 +192,7 @@ class Numbers:
 
 
 def rate_row(title: str, edges: np.ndarray, rate: np.ndarray, colour: str) -> Row:
-    """A row with the rate of events [1/s] between edges [s]."""
+    """Return a row with the rate of events [1/s] between edges [s]."""
 
     def draw(axes: Axes, beside: Callable[[], Axes]) -> None:
         scale, prefix = rate_prefix(rate.max(initial=0))
@@ -216,10 +219,10 @@ def spikes_row(
     lost: int = 0,
     grid: tuple[int, int] | None = None,
 ) -> Row:
-    """The spikes of a population of ``size`` neurons, and beside them the rate of each neuron.
+    """Return a row with the spikes of a population of ``size`` neurons, and beside them the rate of each neuron.
 
-    spikes : time [s] and row of each
-    counts : number of spikes in each row within ``seconds``; a row is a neuron, or one of those that fired
+    spikes : time [s] and row of each spike
+    counts : number of spikes in each row within ``seconds``; a row is a neuron, or one of the neurons that fired
     kept : rows whose spikes are drawn; None: all
     lost : number of later spikes that are not drawn
     grid : (columns, rows) if the neurons are the fields of a camera
@@ -250,7 +253,7 @@ def spikes_row(
 
 
 def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: str) -> None:
-    """One bar for each neuron, at its height in the raster; with many neurons, wide enough to be visible."""
+    """Draw one bar for each neuron, at its height in the raster; with many neurons, wide enough to be visible."""
     edges = np.concatenate([[-0.5], (shown[:-1] + shown[1:]) / 2, [size - 0.5]])
     axes.stairs(rate, edges, orientation="horizontal", fill=True, fc=colour, ec=colour, lw=0.6 * (len(rate) > 100))
     axes.set_ylim(size - 0.5, -0.5)
@@ -264,7 +267,7 @@ def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: s
 
 
 def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
-    """The rates as a picture, for neurons that are the fields of a camera."""
+    """Draw the rates as a picture, for neurons that are the fields of a camera."""
     shown, ground = np.sqrt(rate), ramp("#f3f4f6", colour)
     axes.imshow(shown, cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(shown.max()), 1.0))
     axes.set_title(f"rates, to {number(float(rate.max()))} Hz", fontsize=8.5, fontweight="normal", color=MUTED)

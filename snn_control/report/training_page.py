@@ -17,12 +17,12 @@ History = Sequence[Mapping[str, Any]]
 
 
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
-    """Returns and spikes over the steps of the environment.
+    """Draw returns and spikes over the steps of the environment.
 
     histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
         first
-    others : name -> mean return, of actors that do not learn; left out if phases are not validations, but parts of a
-        loop
+    others : name -> mean return of actors that do not learn; left out if phases are parts of a loop instead of
+        validations
     """
     kept = next(iter(histories.values()))
     validated = all("worst" in row for row in kept)
@@ -57,8 +57,8 @@ def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapp
     more = f", and pale that of {count(len(histories) - 1, 'other seed')}" if len(histories) > 1 else ""
     caption = (
         f"Mean return and the worst episode of a validation after each phase{more}, and all spikes per step of the "
-        "environment in it. Dashed: the mean of what does not learn, in the new episodes at the end."
+        "environment in it. Dashed: mean return of actors that do not learn, in the new episodes at the end."
         if validated
-        else f"Rewards of each phase, an episode where some were over, while it learned{more}, and all spikes per step."
+        else f"Rewards of each phase during learning, per episode if some ended{more}, and all spikes per step."
     )
     return caption, f"Returns over {count(len(kept), 'phase')}, the best mean {number(best, 4)}."

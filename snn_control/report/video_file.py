@@ -1,4 +1,4 @@
-"""Writing pictures to a file, atomically: .mp4, .gif, or .png as a contact sheet.
+"""Write pictures to a file, atomically: .mp4, .gif, or .png as a contact sheet.
 
 `EpisodeVideo` takes them from a Gymnasium environment; Gymnasium itself is not needed.
 """
@@ -22,20 +22,20 @@ from .video_panels import INK, import_pillow, with_words
 
 __all__ = ["SUFFIXES", "EpisodeVideo", "VideoWriter", "check_draws"]
 
-MOST_GIF = 600  # pictures of a .gif, which are held in memory until it is written
+MOST_GIF = 600  # maximum pictures of a .gif, which are held in memory until it is written
 SHEET, GAP = (4, 3), 6  # largest number of columns and rows of a contact sheet; distance of its pictures [pixel]
-MOST_FPS = 50.0  # with more steps a second, every second, third, ... picture is taken
+MOST_FPS = 50.0  # with more steps a second, only every second, third, ... picture is taken
 STRIP = 24  # pixels below a picture of a sheet, for its time
 WIDEST = 2600  # width of a contact sheet [pixel] at which text is still readable on a page
 
 
 def import_av() -> Any:
-    """The package av; raises RuntimeFault with installation instructions."""
+    """Return the package av; raises RuntimeFault with installation instructions."""
     return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
-    """H.264 in 4:2:0, which every player shows; odd sizes get another row or column."""
+    """An H.264 video in 4:2:0, which every player shows; odd sizes get another row or column."""
 
     dot = 2  # 2 x 2 pixels share a colour
 
@@ -57,7 +57,7 @@ class Mp4:
 
 
 class Gif:
-    """An animation that repeats for ever; each picture has a palette of its own."""
+    """An animation that repeats forever; each picture has a palette of its own."""
 
     dot = 1
 
@@ -81,7 +81,7 @@ class Gif:
 
 
 class ContactSheet:
-    """Up to twelve of the pictures, evenly spaced, in rows; fewer if they are wide."""
+    """A sheet of up to twelve pictures, evenly spaced, in rows; fewer if they are wide."""
 
     dot = 1
 
@@ -119,8 +119,8 @@ SUFFIXES = tuple(KINDS)
 class VideoWriter:
     """Takes pictures and writes a file when it is closed; in a ``with`` statement, an exception leaves no file.
 
-    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve of the pictures, fewer if they
-        are wide)
+    path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve pictures, fewer if they are
+        wide)
     fps : pictures in a second of the video
 
     ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
@@ -149,14 +149,13 @@ class VideoWriter:
 
     @property
     def text(self) -> str:
-        """A description of the file; after `close`."""
+        """A description of the file; complete after `close`."""
         if isinstance(self._kind, ContactSheet):
             return f"{self.path}, a sheet of {self._kind.shown} of {counted(self.pictures, 'picture')}"
         return f"{self.path}, {counted(self.pictures, 'picture')}"
 
     def add(self, image: np.ndarray) -> None:
-        """Add the next picture, (rows, columns, 3) uint8, of the size of the first; raises InputError for another
-        size."""
+        """Add the next picture, (rows, columns, 3) uint8; raises InputError if its size differs from the first."""
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
             raise InputError(f"picture = {image.dtype} {image.shape}: must be (rows, columns, 3) uint8")
         if self._kind is None:
@@ -168,7 +167,7 @@ class VideoWriter:
         self.pictures += 1
 
     def close(self) -> None:
-        """Write the file, replacing an old one; without pictures there is none. A second call does nothing."""
+        """Write the file, replacing an old one; without pictures no file is written. A second call does nothing."""
         if self._file.closed:
             return
         with self._file:
@@ -179,7 +178,7 @@ class VideoWriter:
             replace_file(self.path, lambda file: shutil.copyfileobj(self._file, file))
 
     def discard(self) -> None:
-        """Close without writing."""
+        """Close without writing a file."""
         self._file.close()
 
     def __enter__(self) -> VideoWriter:
@@ -204,11 +203,11 @@ class EpisodeVideo(VideoWriter):
     """A video of an episode: call `take` before each step and after the last, at the environment's own rate.
 
     env : made with ``render_mode="rgb_array"``
-    most_fps : largest number of pictures a second
-    most : largest number of pictures: later ones are not taken
-    widest : largest width of a picture [pixel]: larger ones are scaled down
+    most_fps : maximum number of pictures a second
+    most : maximum number of pictures: later ones are not taken
+    widest : maximum width of a picture [pixel]: larger ones are scaled down
 
-    Raises DescriptionError if the environment cannot be drawn, and what `VideoWriter` raises.
+    Raises DescriptionError if the environment cannot be drawn, and the errors of `VideoWriter`.
     """
 
     def __init__(
@@ -221,7 +220,7 @@ class EpisodeVideo(VideoWriter):
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
-        """Take the present picture, if one is due."""
+        """Take the present picture, if it is due."""
         if self._seen % self._every == 0 and self.pictures < self.most:
             image = self.picture()
             if self.path.suffix.lower() == ".png":
@@ -230,12 +229,12 @@ class EpisodeVideo(VideoWriter):
         self._seen += 1
 
     def picture(self) -> np.ndarray:
-        """A picture of the environment, (rows, columns, 3) uint8."""
+        """Return a picture of the environment, (rows, columns, 3) uint8."""
         # pygame prints a greeting to stdout, which a program may read
         os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of GLFW, where there is no display
+                warnings.simplefilter("ignore")  # warnings of GLFW without a display
                 image = np.ascontiguousarray(self._env.render()[..., :3])
         except Exception as error:  # a missing library, or any exception of a drawing library
             headless = "mujoco" in sys.modules and "MUJOCO_GL" not in os.environ

@@ -21,13 +21,13 @@ INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 
 LIGHT = ("46a0f0", "f06e2d", "00be8c", "e28cbc", "f2b428", "82d2f5", "ac82d7", "afafaf")
 LINES = [tuple(bytes.fromhex(colour)) for colour in LIGHT]
 COMMAND = (240, 228, 66)  # not used for populations
-MOST_STRIPS = 6  # numbers of a command that are drawn
+MOST_STRIPS = 6  # most numbers of a command that are drawn
 HEAD = 22  # pixels for the text of a strip
 NAMES, VALUES = 136, 52  # pixels for text beside spikes and commands
 
 
 def import_pillow() -> Any:
-    """The module PIL.Image; raises RuntimeFault with installation instructions."""
+    """Return the module PIL.Image; raises RuntimeFault with installation instructions."""
     return optional("PIL.Image", "pictures of events need Pillow", "report", RuntimeFault)
 
 
@@ -41,13 +41,13 @@ class Box(NamedTuple):
 
 
 def blank(width: int, height: int) -> Any:
-    """An empty Pillow picture with the background between the panels."""
+    """Return an empty Pillow picture with the background between the panels."""
     return import_pillow().new("RGB", (width, height), GROUND)
 
 
 @lru_cache(maxsize=8)
 def font(size: int) -> Any:
-    """The typeface of Pillow."""
+    """Return the typeface of Pillow in a size."""
     from PIL import ImageFont
 
     return ImageFont.load_default(size)
@@ -57,7 +57,6 @@ def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size
     """Write text. ``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
     from PIL import ImageDraw
 
-    text = text.replace("\u202f", " ")  # not in this typeface
     ImageDraw.Draw(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
 
@@ -75,7 +74,7 @@ def paste(picture: Any, box: Box, image: np.ndarray) -> int:
 def with_words(
     image: np.ndarray, height: int, size: int, words: Sequence[tuple[str, tuple, str]], width: int = 0
 ) -> np.ndarray:
-    """The image with a strip of text below it, ``height`` pixels high.
+    """Return the image with a strip of text below it, ``height`` pixels high.
 
     words : (text, colour, anchor); "lm" is at the left, "mm" in the middle, "rm" at the right
     width : smallest width of the whole [pixel]; a narrower image is centred
@@ -90,7 +89,7 @@ def with_words(
 
 
 class Recent(deque):
-    """(time [s], data) of the last ``span`` seconds."""
+    """A queue of (time [s], data) for the last ``span`` seconds."""
 
     def __init__(self, span: float) -> None:
         super().__init__()
@@ -103,9 +102,9 @@ class Recent(deque):
 
 
 class Raster:
-    """Spikes of the last ``span`` seconds, one band for each population, as high as the root of its size.
+    """Draws spikes of the last ``span`` seconds, one band for each population; heights grow with the root of its size.
 
-    populations : name -> neurons
+    populations : name -> number of neurons
     colours : name -> index in `LINES`; by default in the order of the populations
     """
 
@@ -156,10 +155,10 @@ class Raster:
 
 
 class Strips:
-    """Numbers over the last ``span`` seconds, each in a strip with a scale of its own.
+    """Draws numbers over the last ``span`` seconds, each in a strip with a scale of its own.
 
     labels : names of the numbers
-    limits : low and high of each number; where infinite or exceeded, the range seen so far. A scale never shrinks.
+    limits : low and high of each number; if infinite or exceeded, the range seen so far. A scale never shrinks.
     """
 
     def __init__(

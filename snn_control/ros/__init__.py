@@ -1,4 +1,4 @@
-"""ROS 2: messages, ports, nodes. The only package here that imports rclpy, and only inside its modules."""
+"""ROS 2: messages, ports, nodes. Only the modules of this package import rclpy, and this file does not."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ NODES = ("controller_node", "world_node", "encoder_node", "view_node")
 
 
 def block_stop_signals() -> tuple[signal.Signals, ...]:
-    """Block the signals that end a node, and return them. A SIGHUP that is ignored (nohup) stays ignored."""
+    """Block the signals that end a node, and return them. A SIGHUP that is already ignored (nohup) stays ignored."""
     found = tuple(n for n in STOP_SIGNALS if not (n == signal.SIGHUP and signal.getsignal(n) == signal.SIG_IGN))
     signal.pthread_sigmask(signal.SIG_BLOCK, found)
     return found
 
 
-# In a node's process, before any library makes threads: signals then wait for the watchdog, and kill no thread.
+# In a node's process, block the signals before any library starts threads: threads inherit this, only the watchdog
+# then receives the signals.
 if {os.path.basename(word).removeprefix("snn_control.ros.nodes.") for word in sys.orig_argv} & set(NODES):
     block_stop_signals()

@@ -1,8 +1,9 @@
-"""A rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
+"""Read a rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
-Numbers are read from the bag's bytes by the same program as in the loop. Tick k, k periods after the first message, has
-what the loop would have had: for values the newest message received so far, NaN (not plausible) before the first one
-and when it is older than ``stale``; for events those of the messages received in its period.
+Numbers are read from the bag's bytes by the same program as in the control loop. Tick k lies k periods after the first
+message and receives the same data as in the loop. A value input gets the newest message received so far. It gets NaN
+(not plausible) before the first message and when the newest one is older than ``stale``. An events input gets the
+events of the messages received in that period.
 """
 
 from __future__ import annotations
@@ -28,22 +29,21 @@ from ..record.input_log import InputLog
 
 __all__ = ["bag_inputs", "has_numbers"]
 
-MOST_NUMBERS = 100_000_000  # held in memory, 8 bytes each
+MOST_NUMBERS = 100_000_000  # limit of the numbers held in memory, 8 bytes each
 
 
 def has_numbers(path: str | os.PathLike, spec: ControllerSpec) -> bool:
-    """Whether the path is a bag, and the controller has a value input from a topic."""
+    """Whether ``path`` is a bag and the controller has a value input that is read from a topic."""
     values = {one.name for one in spec.inputs if isinstance(one, ValueInput)}
     return bool(values & spec.ros_inputs.keys()) and is_bag(Path(path))
 
 
 def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
-    """The stimulus of a bag: a folder, or its .db3 or .mcap file.
+    """Return the stimulus of a bag, which is a folder or its .db3 or .mcap file.
 
-    seconds : length of the part to use; None: all
+    seconds : length of the part to use [s]; None: the whole bag
 
-    Raises DescriptionError for a bag that cannot be read or lacks the topic of a required input, and if the message
-    types are not installed here.
+    Raises DescriptionError if the bag cannot be read, lacks the topic of a required input, or has unknown types.
     """
     bag = _Bag(path, spec)
     received = {one.name: rows for one in spec.inputs if (rows := bag.read(one)) is not None}
@@ -73,7 +73,7 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """(ticks, n) float64: the newest row at each time; NaN if there is none, or it is too old."""
+    """Return the newest row at each of the times ``now``: (ticks, n) float64, NaN if there is none or it is stale."""
     if not len(t):
         return np.full((len(now), rows.shape[1]), np.nan)
     at = np.searchsorted(t, now, "right") - 1
@@ -83,7 +83,7 @@ def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> n
 
 
 class _Bag:
-    """The messages of a bag for a controller's inputs."""
+    """Reader of the messages in a bag that belong to a controller's inputs."""
 
     def __init__(self, path: str | os.PathLike, spec: ControllerSpec) -> None:
         self.path, self.spec, self.malformed = str(path), spec, 0
@@ -91,8 +91,9 @@ class _Bag:
         self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Times of receipt (n,) int64 [ns], ascending, and rows: values (n, size), or x, y, p (n, 3), one row for each
-        event. None for an input that is not required and whose topic is not in the bag."""
+        """Return all data of the input ``one``: times of receipt (n,) int64, ascending [ns], and rows. The rows of
+        values are (n, size). The rows of events are (n, 3): x, y, p, one row for each event. Returns None if the input
+        is not required and its topic is not in the bag."""
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
         if full is None and not one.required:
@@ -125,7 +126,7 @@ class _Bag:
                     self.malformed += 1
 
     def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
-        """(1, size) float64 for each message."""
+        """Yield the time of receipt [ns] and the values, (1, size) float64, of each message that can be read."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
@@ -148,7 +149,7 @@ class _Bag:
                 self.malformed += 1
 
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Events within the input's frame, as (n, 3) rows of x, y, p for each message."""
+        """Yield the time of receipt [ns] of each message, and its events within the frame, (n, 3) rows of x, y, p."""
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is not a type of events")
         counts: Counter[str] = Counter()

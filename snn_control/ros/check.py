@@ -1,4 +1,4 @@
-"""Check a controller file's ``ros`` section against the message types, as far as possible without a node."""
+"""Check a controller file's ``ros`` section against the message types, as far as that is possible without a node."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["check_topics", "need_types"]
 
 
 def need_types(spec: ControllerSpec) -> None:
-    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here; call it
-    before starting processes that would fail without it."""
+    """Raise DescriptionError for the first message type of the ``ros`` section that is not installed here. Call this
+    before starting processes that would fail without the type."""
     for where, topic in _ends(spec):
         topics.message_class(where, topic.type)
 
 
 def check_topics(spec: ControllerSpec) -> list[Finding]:
-    """A finding for each type whose package is not installed here, so that its fields could not be checked: the file
-    may be for another machine. Raises DescriptionError for the first topic, type or field that any node would
-    refuse; missing topics are reported by `snn_control.analysis.lint`."""
+    """Return a finding for each message type that is not installed here, so that its fields could not be checked. Such
+    a file may be meant for another machine. Raises DescriptionError for the first topic, type or field that any node
+    would refuse. Missing topics are reported by `snn_control.analysis.lint`."""
     inputs, outputs = {i.name: i for i in spec.inputs}, {o.name: o for o in spec.outputs}
     missing: dict[str, str] = {}  # type -> how to install it
     topics.groups(spec.ros_inputs, "inputs")  # raises if a topic has two types

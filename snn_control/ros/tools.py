@@ -1,4 +1,4 @@
-"""Topics, services and parameters from the command line, where ROS 2's own ``ros2`` is not installed."""
+"""Topics, services and parameters from the command line, for computers without ROS 2's own ``ros2``."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .ports.topics import message_class
 __all__ = ["call_service", "echo", "fill", "list_topics", "plain", "publish", "set_parameter"]
 
 NAME = "snn_control_ros"
-PATIENCE = 5.0  # s, to discover the other side
+PATIENCE = 5.0  # s, time to discover the other side
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def _node() -> Iterator[Any]:
 
 
 def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Spin until the condition holds or the time has passed; returns its last value."""
+    """Spin until the condition holds or the time has passed; returns the condition's last value."""
     end = time.monotonic() + seconds
     while not (value := condition()) and (left := end - time.monotonic()) > 0:
         node.executor.spin_once(min(left, 0.05))
@@ -58,7 +58,7 @@ def _result(node: Any, future: Any) -> Any:
 
 
 def _converted(kind: Any, value: Any) -> Any:
-    """A value of YAML as a field of this rosidl type takes it."""
+    """Convert a value of YAML to what a field of this rosidl type accepts."""
     if isinstance(kind, NamespacedType):
         return fill(class_of(kind)(), value)
     if isinstance(kind, AbstractNestedType) and isinstance(value, list):
@@ -68,7 +68,7 @@ def _converted(kind: Any, value: Any) -> Any:
 
 
 def fill(message: Any, values: Any) -> Any:
-    """Set the fields that a mapping names; returns the message. Raises DescriptionError."""
+    """Set the fields of a message that a mapping names; returns the message. Raises DescriptionError."""
     if not isinstance(values, Mapping):
         rule = f"must be a mapping of the fields of {type(message).__name__}"
         raise DescriptionError("VALUES", values, rule, f"its fields: {', '.join(fields_of(type(message)))}")
@@ -86,7 +86,7 @@ def _filled(message: Any, text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A message as mappings, lists, numbers and text."""
+    """Convert a message to mappings, lists, numbers and text."""
     if hasattr(value, "SLOT_TYPES"):
         return {name: plain(getattr(value, name)) for name in fields_of(type(value))}
     if isinstance(value, str | int | float):
@@ -101,7 +101,7 @@ def _print(message: Any) -> None:
 
 
 def list_topics() -> None:
-    """Print topics and their types."""
+    """Print all topics and their types."""
     with _node() as node:
         _wait(node, lambda: False, 1.0)  # discovery
         for topic, types in node.get_topic_names_and_types():
@@ -109,7 +109,7 @@ def list_topics() -> None:
 
 
 def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
-    """Publish a message, once to the first reader, or ``rate`` times a second until interrupted."""
+    """Publish a message: once, to the first subscriber, or ``rate`` times a second until interrupted."""
     message = _filled(message_class("topic", kind)(), values)
     with _node() as node:
         publisher = node.create_publisher(type(message), topic, 10)
@@ -124,7 +124,7 @@ def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None
 
 
 def echo(topic: str, kind: str, once: bool) -> None:
-    """Print the messages of a topic, with the quality of service of its publishers."""
+    """Print the messages of a topic, received with the quality of service of its publishers."""
     with _node() as node:
         name = node.resolve_topic_name(topic)
         found = _wait(node, lambda: node.get_publishers_info_by_topic(name), PATIENCE if not kind else 0.5)
@@ -162,7 +162,7 @@ def call_service(service: str, kind: str, values: str) -> None:
 
 
 def set_parameter(target: str, name: str, text: str) -> None:
-    """Set a parameter of a node; raises DescriptionError with the node's reason if it refuses."""
+    """Set a parameter of a node. Raises DescriptionError, with the node's reason, if the node refuses the value."""
     value = yaml.safe_load(text)
     with _node() as node:
         client = AsyncParameterClient(node, target)

@@ -1,4 +1,4 @@
-"""Training: any controller file in any Gymnasium environment, on the engine's own spikes."""
+"""Training of any controller file in any Gymnasium environment, on the engine's own spikes."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

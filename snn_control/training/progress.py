@@ -34,8 +34,8 @@ FIX = "choose another folder, or remove it"
 
 @contextmanager
 def locked_folder(path: str | os.PathLike) -> Iterator[None]:
-    """A context in which no other training may use this folder, which is created. The kernel ends it with the process.
-    Raises DescriptionError if another training uses the folder."""
+    """Context that locks a folder, which is created, against other trainings. The kernel ends the lock with the
+    process. Raises DescriptionError if another training uses the folder."""
     os.makedirs(path, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -52,8 +52,8 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """The arrays of a part of a learner: an array or a number, an object with a ``state`` of arrays, or lists and
-    dictionaries of these."""
+    """Return the arrays of a part of a learner by name. A part is an array or a number, an object with a ``state`` of
+    arrays, or lists and dictionaries of these."""
     value = getattr(value, "state", value)
     if isinstance(value, np.ndarray | int | float):
         return {"": np.asarray(value)}
@@ -65,7 +65,7 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The inverse of `arrays_of`, in place where possible; returns the value."""
+    """Restore a part from the arrays that `arrays_of` returned, in place where possible. Return the part."""
     state = getattr(value, "state", value)
     if isinstance(state, int | float):
         return type(state)(arrays[""])
@@ -83,12 +83,12 @@ def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
 
 
 def part_of(arrays: Mapping[str, np.ndarray], start: str) -> dict[str, np.ndarray]:
-    """Arrays whose names begin with ``start``, without it."""
+    """Return the arrays whose names begin with ``start``, under the rest of their names."""
     return {name[len(start) :]: a for name, a in arrays.items() if name == start or name.startswith(start + "/")}
 
 
 def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """The history in a checkpoint: a row of numbers for each phase. Raises ValueError if it is not that."""
+    """Return the history in a checkpoint, a row of numbers for each phase. Raises ValueError if it is not that."""
     rows = json.loads(str(arrays["history"]))
     for k, row in enumerate(rows):
         if not all(isinstance(row[key], int | float) for key in ("steps", "score", *row)) or row["phase"] != k + 1:
@@ -99,13 +99,13 @@ def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
 
 
 def read_progress(path: Path) -> list[dict[str, float]]:
-    """The rows of a ``progress.csv``."""
+    """Return the rows of a ``progress.csv``."""
     with path.open(encoding="utf-8", newline="") as file:
         return [{key: float(text) for key, text in row.items() if text} for row in csv.DictReader(file)]
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """The differences between the stored and the present arguments, e.g. ``seed (1, now 2), settings.n_envs (..)``."""
+    """Name the differences between stored and present arguments, e.g. ``seed (1, now 2), settings.n_envs (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
@@ -138,7 +138,7 @@ class Folder:
                 raise DescriptionError("--run", str(self.path), rule, FIX)
 
     def load(self) -> dict[str, np.ndarray] | None:
-        """The arrays of the last checkpoint, or None."""
+        """Return the arrays of the last checkpoint, or None without one."""
         file = self.path / "checkpoint.npz"
         if not file.is_file():
             return None
@@ -149,8 +149,8 @@ class Folder:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """A context for what uses the arrays of a checkpoint, which may be damaged or hostile in any way: any exception
-        becomes a DescriptionError that names the file, except faults of the environment."""
+        """Context for reading a checkpoint, which may be damaged or hostile in any way. Any exception becomes a
+        DescriptionError that names the file, except RuntimeFault, a fault of the environment."""
         try:
             yield
         except RuntimeFault:
@@ -169,6 +169,6 @@ class Folder:
         table.writerows(rows)
         replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
         replace_text(self.path / "progress.csv", text.getvalue())
-        # written last: after an interruption before it, this phase is repeated and gives the same progress
+        # written last: if an interruption prevents it, this phase is repeated and gives the same progress
         replace_file(self.path / "checkpoint.npz", lambda file: np.savez(file, **whole))  # type: ignore[arg-type]
         self.events.write(rows)

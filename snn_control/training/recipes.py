@@ -1,5 +1,4 @@
-"""Recipes: Python files that make controllers of a kind of their own. Those of the shipped ones are in
-``examples/recipes``."""
+"""Recipes: Python files that each make one kind of controller; ``examples/recipes`` has those of the shipped ones."""
 
 from __future__ import annotations
 
@@ -24,9 +23,9 @@ FOLDER, SUFFIX = "examples/recipes", ".py"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A family of controllers whose few parameters are searched by CMA-ES.
+    """A family of controllers with few parameters, which CMA-ES searches.
 
-    name : that of its file, and of the controller file that it writes
+    name : name of the recipe's file, and of the controller file that it writes
     parameters : name -> (start, scale): where a search starts, and its initial deviation
     make : values by name -> controller
     environment : Gymnasium id
@@ -47,11 +46,11 @@ class Recipe:
 
 @dataclass(frozen=True)
 class TaughtRecipe:
-    """A controller that a procedure of its own teaches.
+    """A controller that is taught by a procedure of its recipe.
 
     environment : Gymnasium id
-    teach : (seed, folder of its checkpoint, processes, progress) -> controller; it resumes from the checkpoint, and
-        calls ``progress`` with the number of a round, the number of all, and what it gave
+    teach : (seed, folder of its checkpoint, processes, progress) -> controller. It resumes from the checkpoint, and
+        calls ``progress`` with the number of a round, the number of rounds, and a text about the result
     """
 
     name: str
@@ -61,7 +60,8 @@ class TaughtRecipe:
 
 
 def load_recipe(file: str) -> Recipe | TaughtRecipe:
-    """The ``RECIPE`` of a Python file, or of a shipped one by name. The file is run, as ``python FILE`` would run it.
+    """Return the ``RECIPE`` of a Python file, or of a shipped one by name. The file is run, as ``python FILE`` would
+    run it.
 
     Raises DescriptionError if there is no such file, or no ``RECIPE`` in it.
     """
@@ -72,7 +72,7 @@ def load_recipe(file: str) -> Recipe | TaughtRecipe:
     if not path.is_file():
         raise DescriptionError("RECIPE", file, "is not a file")
     if str(path.parent) not in sys.path:
-        sys.path.insert(0, str(path.parent))  # from where worker processes import it, too
+        sys.path.insert(0, str(path.parent))  # worker processes import it from there, too
     module = importlib.import_module(path.stem)
     if Path(str(module.__file__)) != path:
         rule = f"has the name of another module, {module.__file__}"
@@ -84,7 +84,7 @@ def load_recipe(file: str) -> Recipe | TaughtRecipe:
 
 
 def controller_file(name: str, out: str | os.PathLike) -> Path:
-    """The controller file ``out``, or ``NAME.yaml`` in the folder ``out``."""
+    """Return the path of a controller file: ``out`` itself, or ``NAME.yaml`` in the folder ``out``."""
     path = Path(out)
     return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
 

@@ -1,4 +1,4 @@
-"""What training gives, a phase at a time and in the end; and the seeds of its episodes."""
+"""Results of training, after each phase and at the end; and the seeds of its episodes."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from .environments.evaluation import Evaluation
 
 __all__ = ["FINAL", "PHASE_SEEDS", "VALIDATION", "Phase", "Trained", "first_episode"]
 
-#: Seeds of episodes. Those of the validation, which selects a candidate, and those of the evaluation at the end, which
-#: are used for nothing else; seeds of training count from 0.
+#: First seeds of episodes: of the validation, which selects a candidate, and of the evaluation at the end, whose seeds
+#: are used for nothing else. Seeds of training count from 0.
 VALIDATION, FINAL = 1_000_000_000, 1_500_000_000
-PHASE_SEEDS = 10_000  # reserved for one phase
+PHASE_SEEDS = 10_000  # number of seeds reserved for one phase
 
 
 def first_episode(seed: int, number: int) -> int:
-    """The seed of the first episode of a phase."""
+    """Return the seed of the first episode of a phase."""
     return (seed * 7919 + number) * PHASE_SEEDS % VALIDATION
 
 
@@ -29,11 +29,11 @@ class Phase:
     """A phase that has ended, for a callback that shows progress.
 
     score, best : mean return of the validation, and the best so far
-    steps, total_timesteps : steps so far and at most, of the environment, of learning or of the stage that follows
+    steps, total_timesteps : environment steps so far, and their limit in learning or in the stage that follows
     stage : "learning", then "saving spikes" or "adjusting gains"
     seconds : time since this call started
-    report : numbers of the learner
-    warnings : what was found in this phase that prevents learning (`LearningDiagnosis`)
+    report : numbers from the learner
+    warnings : findings of this phase about what prevents learning (`LearningDiagnosis`)
     """
 
     number: int
@@ -53,13 +53,13 @@ class Trained:
     """A trained controller.
 
     how : a key of `LEARNERS`, or "adapt"
-    ended : training was stopped by Ctrl-C and can be resumed
+    ended : whether training was stopped by Ctrl-C; it can be resumed
     evaluation : episodes on seeds that were used for neither training nor selection
     validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
         for "adapt", which selects nothing, the score of the last phase
     history : one row for each phase
-    warnings : what was found that prevents learning
-    resumed : how many of ``steps`` were done by an earlier call
+    warnings : findings about what prevents learning
+    resumed : how many of ``steps`` an earlier call did
     fixed : for "adapt", the evaluation repeated with learning switched off
     """
 

@@ -1,5 +1,4 @@
-"""An event file for TensorBoard, if that is installed: the contents of ``progress.csv`` as scalars over the steps of
-the environment."""
+"""An event file for TensorBoard, if installed: the scalars of ``progress.csv`` over the steps of the environment."""
 
 from __future__ import annotations
 
@@ -11,19 +10,19 @@ from typing import Any
 
 __all__ = ["EventFile"]
 
-NAME = "events.out.tfevents.{}.snn_control"  # TensorBoard looks for the first words, and reads in the order of names
+NAME = "events.out.tfevents.{}.snn_control"  # TensorBoard looks for the first words, and reads files by name
 OF_VALIDATION = ("score", "best", "worst", "spikes_a_step")
 
 
 class EventFile:
-    """The event file of the run in a folder. A run that is resumed starts a new file with all rows, and makes
-    TensorBoard forget the rows of earlier files, so that each row is shown exactly once."""
+    """The event file of the run in a folder. A resumed run starts a new file with all rows, and makes TensorBoard
+    forget the rows of earlier files, so that each row is shown exactly once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path, self._rows = folder, Path(), 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append the rows that are not in the file yet. ``rows``: all rows of the run, with numbers as values."""
+        """Append the rows that the file does not have yet. ``rows`` are all rows of the run, with numbers as values."""
         if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
             return
         from tensorboard.summary.writer.record_writer import RecordWriter

@@ -66,16 +66,16 @@ def train(
 
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments;
         if it names no ``max_episode_steps``, episodes are cut after 1,000 steps
-    how : "ppo", "sac", "rl" (whichever suits the actions), "imitate", "evolve" or "adapt"; None takes "imitate" if
-        there is a teacher, otherwise that of the file, otherwise "rl"
+    how : "ppo", "sac", "rl" (whichever of these suits the actions), "imitate", "evolve" or "adapt"; None takes
+        "imitate" if there is a teacher, otherwise the choice of the file, otherwise "rl"
     teacher : as `snn_control.training.teachers.teacher.teacher_of` takes it
-    seed : of everything that is drawn
-    trainable : pattern of names -> ``low`` and ``high``; None takes that of the file, otherwise all weights and biases
+    seed : seed of all random numbers
+    trainable : pattern of names -> ``low`` and ``high``; None takes those of the file, otherwise all weights and biases
         after the encoders
     surrogate : surrogate derivative of spikes; None takes that of the file
     run : folder of checkpoints, from which the same call resumes and gives the same bits
-    settings : settings of the learner, by name; they take precedence over those of the file, which are for the way
-        that the file names
+    settings : settings of the learner by name. They take precedence over those of the file, which apply only to the
+        learner that the file names
     progress : called after each phase
 
     Raises DescriptionError, naming what does not fit.
@@ -111,7 +111,7 @@ def train(
 
 
 def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
-    """Select the name of a learner; raises DescriptionError."""
+    """Return the name of the learner. Raises DescriptionError if it is not known or lacks a teacher."""
     found = how or ("imitate" if teacher is not None else of_file or "rl")
     if found == "rl":
         found = "sac" if type(space).__name__ == "Box" else "ppo"
@@ -126,10 +126,10 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
 def _learner(
     spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
 ) -> tuple[Learner, Any]:
-    """The learner and its settings."""
+    """Return the learner and its settings."""
     cls, kind = LEARNERS[how]
     defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
-    own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # those of another way are not its
+    own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner
     chosen = _settings(how, kind, {**defaults, **own}, given)
     gains = getattr(chosen, "gains", False)
     usual = near_the_output(spec) if isinstance(chosen, EvolutionSettings) and not chosen.factors else DEFAULT
@@ -142,7 +142,7 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """A learner's settings: ``given`` takes precedence over the file's, these over the learner's defaults for it."""
+    """Return a learner's settings. ``given`` takes precedence over ``before``, the file's settings and the defaults."""
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
@@ -154,13 +154,13 @@ def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str
 
 
 def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
-    """The limits given in Python, which may be mappings as in a file."""
+    """Return the limits given in Python, which may be mappings as in a file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
 
 
 def _asked_of(learner: Learner) -> dict[str, Any]:
-    """What a learner was asked to train, for `Folder`."""
+    """Return what a learner was asked to train, for `Folder`."""
     trainable = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     return {"surrogate": asdict(learner.surrogate), "trainable": trainable}
 

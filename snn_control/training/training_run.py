@@ -35,20 +35,20 @@ from .schedule.stages import REDUCTION, Candidate, GainSearch, Learning, SpikeRe
 
 __all__ = ["TrainingRun"]
 
-VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase; of candidates; of the result
-CONFIRMING = 1000  # episodes that confirm the end of a search, without which one of a hundred may still fail
-TIMES = 10  # times the steps of learning: what a search for gains may take
-STEPS, FEWEST = 2_000, 4  # mean number of steps of such an episode (long ones are fewer), and fewest episodes
+VALIDATION_EPISODES, COMPARISON_EPISODES, EVALUATION_EPISODES = 10, 40, 100  # of a phase, a candidate, the result
+CONFIRMING = 1000  # episodes that confirm the end of a search; without them, one in a hundred may still fail
+TIMES = 10  # a search for gains may take this many times the steps of learning
+STEPS, FEWEST = 2_000, 4  # if episodes are longer than STEPS, fewer are played, but at least FEWEST
 
 
 def _error(returns: np.ndarray) -> float:
-    """Standard error of the mean."""
+    """Return the standard error of the mean."""
     return float(returns.std(ddof=1) / math.sqrt(len(returns)))
 
 
 class TrainingRun:
-    """A run of one learner. After reinforcement learning the controller imitates itself, to save spikes; at last its
-    gains may be searched."""
+    """A run of one learner. After reinforcement learning, the controller imitates itself to save spikes. At the end,
+    its gains may be searched."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
@@ -65,7 +65,7 @@ class TrainingRun:
         phases = max(1, settings.total_timesteps // learner.steps_of_a_phase)
         rules = learner.patience, learner.anneals, learner.judged_by, learner.confirms
         self.stage: Stage = Learning(phases, self.threshold, *rules, lambda: self.chance)
-        self.before: list[dict[str, Any]] = []  # the history of the stages before
+        self.before: list[dict[str, Any]] = []  # the history of earlier stages
         self.total_timesteps = settings.total_timesteps
         self.diagnosis = LearningDiagnosis(self.threshold)
         self.untrained = learner.parameters.values()
@@ -129,12 +129,12 @@ class TrainingRun:
         return play(build_program(self.learner.parameters.spec), self.envs.interface)
 
     def _candidate(self, found: Evaluation) -> Candidate:
-        """The present values, with their validation."""
+        """Return the present values as a candidate, with the scores of their validation."""
         spikes = float(found.spikes.mean())
         return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
 
     def _take(self, values: dict[str, np.ndarray]) -> Program:
-        """Set values; the Program with them."""
+        """Set values, and return the Program with them."""
         self.learner.parameters.take(values)
         return self._program()
 
@@ -177,7 +177,7 @@ class TrainingRun:
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
-        """The returns of a validation, and of more episodes until one is below the threshold, CONFIRMING at most."""
+        """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
         program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
         for k in range(first, first + CONFIRMING, self.n_evaluation):
             if returns.min() < threshold:
@@ -187,7 +187,7 @@ class TrainingRun:
         return returns
 
     def _program(self) -> Program:
-        """The Program with the present values, and ranges."""
+        """Return the Program with the present values and ranges."""
         self.learner.student.settle()
         self.envs.interface.inputs = {one.name: one for one in self.learner.parameters.spec.inputs}
         return self.learner.parameters.program
@@ -196,7 +196,7 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> tuple[Candidate, float]:
-        """The best of the candidates, compared on more episodes, and its mean return in these."""
+        """Compare the candidates in more episodes. Return the best one, and its mean return in these."""
         candidates = self.stage.candidates
         if len(candidates) < 2:
             best = self._best_so_far()
@@ -219,15 +219,15 @@ class TrainingRun:
         return ready and isinstance(self.stage, Learning) and self.stage.above_chance
 
     def _reduction(self) -> tuple[ImitationSettings, int]:
-        """Settings of the imitation that reduces spikes, and its phases, with at most as many steps as learning may
-        take."""
+        """Return the settings of the imitation that reduces spikes, and its number of phases: at most as many steps as
+        learning may take."""
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 
     def _reduce_spikes(self, learned: Candidate) -> None:
-        """Begin to reduce spikes: the learner is now one that imitates ``learned``."""
+        """Begin to reduce spikes: from now on the learner imitates ``learned``."""
         program = self._take(learned.values)
-        # twice as many episodes, in which it was not selected, tell more: the score of the best of many is luck in part
+        # validate again in twice as many new episodes: the score of the best of many candidates is luck in part
         first, n = VALIDATION + self.n_validation + self.n_comparison + self.n_evaluation, 2 * self.n_validation
         self.validate = with_environments(self.make, [first + k for k in range(n)])
         learned = self._candidate(self.validate(program, self.envs.interface))
@@ -245,20 +245,20 @@ class TrainingRun:
         if isinstance(self.stage, Learning) and not self.stage.above_chance:
             return False
         if importlib.util.find_spec("cma") is None:
-            text = "were not searched, which needs cma"
+            text = "were not searched (this needs cma)"
             self.diagnosis.reported["gains"] = warning("gains", text, how_to_install("training"))
             return False
         return bool(self._to_adjust.returns.min() < self.threshold)
 
     @functools.cached_property
     def _to_adjust(self) -> Evaluation:
-        """Evaluation of what gains are searched for."""
+        """Evaluation of the candidate whose gains are to be searched."""
         look = with_environments(self.make, [VALIDATION + self.n_validation + k for k in range(self.n_comparison)])
         return look(self._take(self.stage.candidates[0].values), self.envs.interface)
 
     def _adjust(self) -> None:
-        """Begin to search gains."""
-        if isinstance(self.stage, Learning):  # the others were worse, in a few episodes, and more tell little else
+        """Begin the search of gains."""
+        if isinstance(self.stage, Learning):  # the others were worse; more episodes would hardly change that
             self.stage.candidates = self.stage.candidates[:1]
         steps = int(self._to_adjust.steps.mean())
         self._take(self.stage.candidates[0].values)
@@ -274,7 +274,7 @@ class TrainingRun:
         self.envs = VectorEnv(self.make, learner.settings.n_envs, self.learner.parameters.spec)
         learner.begin(self.envs, np.random.default_rng([self.seed, 3]))
         history = self.history
-        # Python looks for signals at calls and jumps: Ctrl-C cannot come between these
+        # Python looks for signals at calls and jumps, so Ctrl-C cannot come between these assignments
         self.learner, self.before, self.stage = learner, history, stage
         self.total_timesteps = self.steps + stage.phases * learner.steps_of_a_phase
 
@@ -325,7 +325,7 @@ class TrainingRun:
         self.diagnosis.reported = {key: Finding(**one) for key, one in reported.items()}
 
     def _values_in(self, arrays: Mapping[str, np.ndarray], first: str) -> dict[str, np.ndarray]:
-        """Values of the parameters in a checkpoint."""
+        """Return the values of the parameters in a checkpoint."""
         values = self.learner.parameters.values()
         for name, value in values.items():
             set_array(value, arrays[f"{first}/{name}"])

@@ -94,7 +94,7 @@ def test_a_command_that_can_only_be_one_number():
 def test_numbers_with_the_same_finding_share_a_line():
     outputs = membrane(0.0, size=12) | {"z": membrane(0.0, bias=1.0)["y"]}
     health = health_of(controller({"a": {"bias": [2.0, 2.1, 2.2, 2.3]}}, [], outputs))
-    assert [str(one).partition(": nothing")[0] for one in health.warnings()] == [
+    assert [str(one).partition(": no decoded")[0] for one in health.warnings()] == [
         "outputs.y: 12 of its numbers: can only be 0",
         "outputs.z: can only be 1",
     ]

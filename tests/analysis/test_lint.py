@@ -139,10 +139,10 @@ outputs:
         ("tau: 0.02", "tau: 20", ["inputs.camera.encoder.tau: 20 s: times are in seconds: 20 ms is 0.02"]),
         ("rate: 5e+4", "rate: 5e+5", [
             "inputs.camera.capacity: 1000: cuts a tick before inputs.camera.filters[2] can thin it evenly, which lets "
-            "5000 events through: raise it to some times 5000, or lower the rate"
+            "5000 events through: raise it to several times 5000, or lower the rate"
         ]),
         ("rate: 5e+4", "rate: 2.5", [
-            "inputs.camera.filters[2].rate: 2.5 events/s: lets almost no events through: it is in events a second: "
+            "inputs.camera.filters[2].rate: 2.5 events/s: blocks almost all events: the unit is events a second: "
             "2.5 million are 2.5e+6"
         ]),
         ("outputs:", "ros: {inputs: {camera: {topic: e, type: dvs_msgs/msg/EventArray, late: 10}}}\noutputs:", [

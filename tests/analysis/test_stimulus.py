@@ -147,7 +147,7 @@ def test_more_seconds_than_there_are_rows(tmp_path, spec):
 
 def test_times_that_begin_in_1970(tmp_path, spec):
     only = replace(spec, inputs=spec.inputs[:1])
-    with pytest.raises(DescriptionError, match="let t begin at 0"):
+    with pytest.raises(DescriptionError, match="start t at 0"):
         load_stimulus(saved(tmp_path, camera=np.array([[1.7e9, 0, 0, 0]])), only)
 
 

@@ -66,10 +66,10 @@ def test_a_demo_says_when_its_safe_ticks_were():
     assert span_of_commands(commands) == span_of_commands(commands[:0]) == (0, 0)
     commands[20:60, 1] = 0.5  # the world begins and ends
     assert span_of_commands(commands) == (20, 0)
-    assert "all faults, safe and stale ticks are of then" in about_the_guard(0)
+    assert "all faults, safe, stale ticks are from then" in about_the_guard(0)
     commands[30:33] = 0
     assert span_of_commands(commands) == (20, 3)
-    assert "all safe ticks but 3 are of then" in about_the_guard(3)
+    assert "all but 3 safe ticks are from then" in about_the_guard(3)
 
 
 def test_a_world_that_tracks_nothing_is_judged_by_its_score():

@@ -131,7 +131,7 @@ def test_the_size_of_a_recording_that_does_not_say_it_is_guessed(tmp_path, capsy
     edge = bar(-500.0)
     file = save(tmp_path / "no_size.npz", replace(edge, x=edge.x + np.uint16(150), width=None, height=None))
     said = summary_of(capsys, file, "--controller", "pan_tilt", "--out", tmp_path / "a")
-    note = "the recording does not say how large its camera is: 304x240 guessed from the coordinates"
+    note = "the recording does not state the size of its camera: 304x240 guessed from the coordinates"
     assert said["notes"][0].startswith(note)
     assert (said["recording"]["width"], said["recording"]["height"]) == (304, 240)
     assert said["events"]["camera"]["events"] == len(edge)

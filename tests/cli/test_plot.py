@@ -68,7 +68,7 @@ def test_check_warns_and_says_with_what(tmp_path, capsys):
     assert code == 0
     said = " ".join(out.split())
     assert "warning: network.populations.hidden: none of its 20 neurons can ever fire: inputs and weights allow" in said
-    assert "rates, silent, saturated, commands: 1 s of default stimulus, seed 0 synthetic: it warns only of" in said
+    assert "rates, silent, saturated, commands: 1 s of default stimulus, seed 0 synthetic: only problems" in said
     assert "warning: outputs.torque: can only be 0 N m" in said
     weights["std"] = 0.5
     path.write_text(yaml.safe_dump(values))

@@ -145,7 +145,7 @@ def test_learned_weights_are_carried_on_only_when_asked_for(tmp_path, capsys):
     assert len(set(returns[0])) == 1  # the same episode, three times
     assert returns[1][0] == returns[0][0]
     assert len(set(returns[1])) == 3
-    assert "--keep-learning carries what was learned on" in call(capsys, *command)[1]
+    assert "--keep-learning keeps learned weights" in call(capsys, *command)[1]
     assert "carried from episode to episode" in call(capsys, *command, "--keep-learning")[1]
     for arguments, says in (
         ([*command, "--keep-learning", "--jobs", 2], "--jobs = 2: must be 1 with --keep-learning"),

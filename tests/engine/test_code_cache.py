@@ -139,7 +139,7 @@ def test_a_damaged_entry_is_never_run_and_is_written_again(folder, what):
         file.write_bytes(with_digest(FORGED[what](whole), file) if what in FORGED else DAMAGE[what](whole))
     found, said = told(start)
     assert found == "compiled"
-    assert said.startswith(f"{file}: compiled code is damaged, and compiled again: ")
+    assert said.startswith(f"{file}: compiled code is damaged, so it is compiled again: ")
     assert with_digest(file.read_bytes()[32:], file) == file.read_bytes()
     assert start() == "cached"
     assert [f.name for f in folder.glob("*/*")] == [file.name]

@@ -247,5 +247,5 @@ def test_folders_that_are_no_bags(tmp_path):
     assert same(recording.read(), events)
     assert told(recording) == {"truncated": 1}
     (folder / "f_0.mcap").touch()
-    with pytest.raises(DescriptionError, match=r"has \.db3 and \.mcap files; name the one that is meant"):
+    with pytest.raises(DescriptionError, match=r"has \.db3 and \.mcap files; name one of the files"):
         open_recording(folder)

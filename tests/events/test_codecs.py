@@ -282,7 +282,7 @@ def test_dense_rows_are_encoded_as_masks():
         ("evt3", {"t": [5, 4]}, r"events.t\[1\] = 4: evt3 needs times in order"),
         ("evt3", {"t": [-5, 4]}, r"events.t\[0\] = -5: must not be negative"),
         ("evt3", {"t": [0, 1 << 43]}, r"more than 4398046511104 us after the first"),
-        ("evt2", {"t": [0, 1 << 33]}, r"2\^33 us or more behind the one before"),
+        ("evt2", {"t": [0, 1 << 33]}, r"2\^33 us or more after the previous time"),
         ("evt3", {"t": [1500, 2000], "unit": "ns"}, r"events.t\[0\] = 1500: evt3 carries whole us; round the times"),
         ("evt3", {"p": [0, 2]}, r"events.p\[1\] = 2: must be 0 \(OFF\) or 1 \(ON\)"),
         ("evt3", {"p": [0]}, "equally long"),

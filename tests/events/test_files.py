@@ -324,7 +324,7 @@ OTHERS = {
     "a.h5": (b"\x89HDF\r\n\x1a\n", "HDF5"),
     "a.db3.zstd": (b"\x28\xb5\x2f\xfd....", "unpack it first: zstd -d"),
     "a.zip": (b"PK\x03\x04....", "a ZIP archive"),
-    "a.db3": (b"SQLite format 3\0" + bytes(84), "is an SQLite file, but no bag"),
+    "a.db3": (b"SQLite format 3\0" + bytes(84), "is an SQLite file, but not a readable bag"),
 }
 
 

@@ -128,7 +128,7 @@ def test_a_bag_whose_messages_are_computed_is_refused(tmp_path, name):
     bag.execute(COMPUTED[name])
     bag.commit()
     bag.close()
-    with pytest.raises(DescriptionError, match=r"no bag that can be read: it has no tables topics and messages"):
+    with pytest.raises(DescriptionError, match=r"not a readable bag: it has no tables topics and messages"):
         open_recording(tmp_path / "a.db3")
 
 

@@ -156,4 +156,4 @@ def test_a_cut_video_is_said_to_be_one_and_one_frame_is_no_video(film, tmp_path,
     cut = tmp_path / "cut.avi"
     cut.write_bytes(data[: (data.index(b"movi") + data.rindex(b"idx1")) // 2])
     assert main(["events", "simulate", str(cut), "--out", str(out)]) == 0
-    assert "cut short: the file says that it has 30 frames" in capsys.readouterr().out
+    assert "cut short: the file should have 30 frames" in capsys.readouterr().out

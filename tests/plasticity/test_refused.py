@@ -90,7 +90,7 @@ class Foreign(LearningRule):
         (lambda: built(STDP(), weights=Normal(0.5, 1, seed=3), connection=FixedProbability(1.0, seed=1)), "must lie in the rule's [w_min, w_max] = [0, 1]"),
         (lambda: built(RewardSTDP(reward="r")), ".learning.reward = 'r': must be an input or a population: pre, post, g"),
         (lambda: built(RewardSTDP(reward="g")), ".learning.reward = 'g': has 2 numbers: must be 1"),
-        (lambda: built(STDP(), pre=LI(), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'STDP': does not go with pre, a graded signal, through sparse synapses"),
+        (lambda: built(STDP(), pre=LI(), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'STDP': cannot learn sparse synapses from pre, a graded signal"),
         (lambda: built(PES(error="post")), ".learning.error = 'post': is spiking, must be graded; let a li population read it"),
         (lambda: built(PES(error="g"), pre=LI()), ".learning = 'PES': learns from spikes: pre is graded"),
         (lambda: built(PES(error="g"), connection="sparse", pre_index=[0], post_index=[0]), ".learning = 'PES': requires a dense connection: this one is sparse"),

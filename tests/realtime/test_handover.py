@@ -122,7 +122,7 @@ def test_the_commands_of_both_are_one_motion_and_are_repeated(where, tmp_path):
     assert len([list(one) for one in log.replay(controller())]) == TICKS
     cut = log.up_to(min(log.handed) + 1)
     assert list(cut.handed) == [min(log.handed)]
-    with pytest.raises(InputError, match="handed over is not of this controller: a motion of"):
+    with pytest.raises(InputError, match="handed over by a supervisor is not of this controller: a motion of"):
         replay_log(controller(), replace(log, handed={5: np.zeros(3, np.int64)}), record)
 
 

@@ -132,4 +132,4 @@ def test_a_process_that_does_not_obey_a_signal_is_ended(start):
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
     assert time.monotonic() - begin > 0.9
-    assert "signalled, and does not end by itself: ended" in err
+    assert "did not end after a signal: ended by the watchdog" in err

@@ -188,9 +188,9 @@ def test_what_an_operator_did_is_repeated_to_the_bit():
     stepped = [np.concatenate(list(command.values())) for command in log.replay(third)]
     same = (np.array(stepped) == commands).all(axis=1)
     assert same[: int(np.argmax(log.control[:, ELAPSED] > WHOLE)) or n].all()  # ages but for periods that were missed
-    with pytest.raises(InputError, match="the controller 4"):
+    with pytest.raises(InputError, match="the controller has 4"):
         next(log.replay(direct()))
-    with pytest.raises(InputError, match="the controller 4: for as many rules that learn"):
+    with pytest.raises(InputError, match="the controller has 4: they have different numbers of learning rules"):
         log.ports(direct().bound)
 
 

@@ -357,7 +357,7 @@ class Robot:
         Messages sent earlier are lost, reliable or not.
         """
         wait(lambda: publisher.get_subscription_count() and self.node.count_publishers("drive"), what="the controller")
-        self.status(f"/controller: input {name}", message="nothing has come yet")
+        self.status(f"/controller: input {name}", message="no message yet")
 
 
 class Feeder:

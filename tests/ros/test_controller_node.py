@@ -283,7 +283,7 @@ def test_diagnostics_name_both_sides_of_what_does_not_fit_once_a_second(tmp_path
     says("input typed", text=f"/typed: {expects}, but /robot publishes std_msgs/msg/Float64MultiArray")
     text = says("input strict", text=f"/strict: {expects}, but the QoS of /robot is incompatible")
     assert "eliab" in text  # the policy
-    says("input fine", message="nothing has come yet")
+    says("input fine", message="no message yet")
     says("input extra", WARN, text="nobody publishes")  # it is not required
     what = "/drive: /controller publishes geometry_msgs/msg/TwistStamped, but /robot expects sensor_msgs/msg/Imu"
     says("output drive", message=what)

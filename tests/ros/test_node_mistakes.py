@@ -132,7 +132,7 @@ def test_a_mistake_is_one_line_with_path_value_rule_and_fix(outcomes, case):
             ["priority * SCHED_FIFO .* (default 80)", "autostart * .* (default true)"],
         ),
         ("encoder_node", "Sensors to spikes", ["inputs * .* (default empty)"]),
-        ("view_node", "Events and spikes as an image", ["rate * Images a second .* (default 30.0)"]),
+        ("view_node", "Events and spikes as an image", ["rate * Rate of the images .* (default 30.0)"]),
         (
             "world_node",
             "A Gymnasium environment on topics",

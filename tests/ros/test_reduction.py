@@ -122,8 +122,9 @@ def test_a_scan_of_360_or_720_beams_with_nothing_hit_over_dds(nodes, ros):
     assert port.why_malformed() == "has 1 number in ranges[angle=-1:1], the input takes 4"
 
 
-def test_the_examples_of_the_page_fit_their_messages():
-    page = (Path(__file__).resolve().parents[2] / "docs/reference/controller_file.md").read_text("utf-8")
+def test_the_examples_of_the_pages_fit_their_messages():
+    reference = Path(__file__).resolve().parents[2] / "docs/reference"
+    page = "".join((reference / name).read_text("utf-8") for name in ("controller_file.md", "topics.md"))
     examples = [yaml.load(text, Loader) for text in re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)]
     of_messages = [values for values in examples if "ros" in values]
     assert len(of_messages) == 3

@@ -31,7 +31,7 @@ def supervised(start, robot, folder, values=CONTROLLER, **more):
     commands = robot.commands()
     feeder = robot.feed(robot.publisher(), 1.0, 0.0)
     robot.status(
-        "/controller: supervisor", level=OK, message="commands what is safe after 0.05 s without a sign of life"
+        "/controller: supervisor", level=OK, message="publishes the safe command after 0.05 s without a heartbeat"
     )
     wait(lambda: commands and commands[-1][1] > 0.9)
     return process, commands, feeder
@@ -196,7 +196,7 @@ def hanging_later(folder, robot):
     """A supervised node whose publication hangs as soon as a file ``hang`` is there, and what is heard."""
     variables = {"HANGS_WITH": str(folder / "hang")}
     with hanging(folder, robot, CONTROLLER, variables, supervise=LIMIT) as (process, answers):
-        robot.status("/controller: supervisor", level=OK, text="commands what is safe")
+        robot.status("/controller: supervisor", level=OK, text="publishes the safe command")
         wait(lambda: answers and answers[-1][1] != SAFE)
         yield process, answers
 

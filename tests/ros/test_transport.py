@@ -88,8 +88,11 @@ def test_a_profile_of_the_users_keeps_all_but_shared_memory(profile, tmp_path, m
         monkeypatch.setenv(name, "")
     monkeypatch.setenv(VARIABLES[0], str(file))
     use_udp()
+    use_udp()  # as a process that this one starts does, with the profile that it finds
     written = ET.parse(os.environ[VARIABLES[0]]).getroot()
     assert [e.get("profile_name") for e in written.iter() if e.tag == "participant"] == ["mine"]
+    described = [e.findtext("transport_id") for e in written.iter() if e.tag == "transport_descriptor"]
+    assert len(set(described)) == len(described)
     used = [e.text for e in written.iter() if e.tag == "userTransports" for e in e]
     assert "shm" not in used
     assert ("udp" in used) == (profile == "shared memory and UDP")

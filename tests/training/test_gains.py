@@ -55,7 +55,7 @@ def test_training_without_cma_ends_without_gains_and_says_so(monkeypatch):
     trained = train(small("CartPole-v1"), "CartPole-v1", teacher=upright, seed=1, settings=settings)
     assert not any("adjusts" in row for row in trained.history)
     (said,) = (str(one) for one in trained.warnings if "cma" in one.text)
-    assert said.startswith("gains: were not searched, which needs cma: pip install ")
+    assert said.startswith("gains: were not searched (this needs cma): pip install ")
 
 
 def test_gains_need_an_input_that_has_receptive_fields():

@@ -172,7 +172,7 @@ def test_neurons_that_differ_or_have_a_floor_are_refused():
 
 
 def test_ranges_are_not_fitted():
-    with pytest.raises(DescriptionError, match=r"settings\.fit_ranges = True: does not go with solve"):
+    with pytest.raises(DescriptionError, match=r"settings\.fit_ranges = True: cannot be combined with solve"):
         learner(reservoir(), fit_ranges=True)
 
 

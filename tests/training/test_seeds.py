@@ -58,7 +58,7 @@ def test_a_killed_worker_loses_nothing_and_a_task_that_kills_its_workers_fails_a
 
 
 def test_what_does_not_fit_ends_all(tmp_path):
-    with pytest.raises(DescriptionError, match="--how = 'sac': is for outputs of numbers"):
+    with pytest.raises(DescriptionError, match="--how = 'sac': needs outputs that are all numbers"):
         train_seeds(seeds=[1, 2], **COMMON | {"settings": {}}, how="sac", run=tmp_path, workers=1)
     assert multiprocessing.active_children() == []
     with pytest.raises(TypeError, match="stepps"):

@@ -147,7 +147,7 @@ def test_a_discrete_observation_has_a_field_for_each_value():
 def test_the_file_says_whose_a_range_is():
     text, spec = made(Wheel())
     assert "# range: measured, the space has no bounds, or far wider ones\n" in text
-    assert "200 steps of random actions and 200 of held ones" in text
+    assert "200 steps with random actions and 200 with held ones" in text
     assert "not_finite: high # some were seen" in text
     assert "it does not state how long that is" in text
     (low, high), x = spec.inputs[0].range, spec.inputs[0]
@@ -223,7 +223,7 @@ def test_every_common_action_is_given(space):
     assert np.allclose(low[bounded], space.low[bounded])
     assert np.allclose(high[bounded], space.high[bounded])
     assert (np.isfinite([low, high])).all()
-    assert ("the space has no bounds, write what the task needs" in text) == (not bounded.all())
+    assert ("the space has no bounds: write those of the task" in text) == (not bounded.all())
 
 
 def test_one_arg_max_for_each_choice():
@@ -244,19 +244,19 @@ def test_one_arg_max_for_each_choice():
         ({"observation": S.Dict({"a": S.Dict({"b": S.Text(2)})})},
          "observation_space['a_b'] = Text(1, 2, charset="),
         ({"observation": S.Sequence(S.Discrete(2))}, "; register one that is wrapped in gymnasium.wrappers.Tr"),
-        ({"observation": S.Dict({})}, "observation_space = Dict(): must have a number"),
-        ({"observation": S.Box(0, 1, (0,))}, "must have a number"),
+        ({"observation": S.Dict({})}, "observation_space = Dict(): must have at least one number"),
+        ({"observation": S.Box(0, 1, (0,))}, "must have at least one number"),
         ({"observation": S.Box(0, 255, (84, 84, 3), np.uint8)},
          "must be at most 1,024 numbers, and has 21,168; register one that is wrapped in "
          "gymnasium.wrappers.GrayscaleObservation and ResizeObservation, to (32, 32) or less; or let it see numbers"),
         ({"observation": S.Box(-1, 1, (1025,))}, "1,025; register one that is wrapped in gymnasium.wrappers.Transform"),
         ({"observation": S.Dict({"c": S.Box(-INF, INF, (9, 4)), "c_count": S.Box(0, 9, (1,), np.int64)})},
-         "has no bounds that say how many columns and rows the camera has; 'snn_control new FILE --events"),
+         "must have bounds that give the camera's numbers of columns and rows; 'snn_control new FILE --events"),
         ({"action": S.Dict({"a": S.Discrete(2)})}, "action_space = Dict('a': Discrete(2)): must be a Box"),
         ({"action": S.MultiDiscrete([3, 1])}, "must be choices among 2 actions or more"),
         ({"action": S.Discrete(513)}, "at most 512 in all"),
         ({"action": S.Box(0, 9, (513,))}, "must be 1 to 512 numbers"),
-        ({"action": S.Box(1, 1, (2,))}, "must leave room between low and high"),
+        ({"action": S.Box(1, 1, (2,))}, "must have low < high"),
     ],
 )  # fmt: skip
 def test_spaces_that_no_controller_can_have_are_named_with_a_fix(spaces, says):

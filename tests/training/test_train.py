@@ -146,7 +146,7 @@ def test_what_does_not_fit_is_said(tmp_path, capsys):
         (["train", file, "--env", "CartPol-v1", *run], "--env = 'CartPol-v1': cannot be made"),
         (["train", file, "--env", "Pendulum-v1", *run], "must be"),
         (["train", file, "--env", "CartPole-v1", "--how", "imitate", *run], "--teacher = None: is needed to imitate"),
-        (["train", file, "--env", "CartPole-v1", "--how", "sac", *run], "--how = 'sac': is for outputs of numbers"),
+        (["train", file, "--env", "CartPole-v1", "--how", "sac", *run], "--how = 'sac': needs outputs that are all"),
         (["train", file, "--env", "CartPole-v1", "--how", "poo", *run], "--how = 'poo': is not known; did you mean"),
         (["train", file, "--env", "CartPole-v1", "--teacher", "x.zop", *run], "--teacher = 'x.zop': must be"),
     ):

@@ -74,7 +74,7 @@ def test_actions_are_of_the_spaces_own_numbers(tmp_path, capsys):
 def test_an_episode_without_an_end_is_cut_and_that_is_said(tmp_path, capsys):
     code, found, err = trains(tmp_path, capsys, "tests.worlds:Mixed-v0", "--arg", "steps=0")
     assert code == 0, err
-    assert "names no limit of its episodes: they are cut after 30 steps; --arg max_episode_steps=N" in err
+    assert "does not limit its episodes: they are cut after 30 steps; --arg max_episode_steps=N" in err
     assert found["arguments"] == {"steps": 0, "max_episode_steps": 30}
     assert found["best"] <= 60
     assert "--arg max_episode_steps=30" in (tmp_path / "trained.yaml").read_text()

@@ -1,4 +1,4 @@
-"""A plug-in of snn_control: what its entry point ``snn_control.plugins`` leads to."""
+"""A plug-in of snn_control: the entry point ``snn_control.plugins`` leads to `PLUGIN`."""
 
 from snn_control.engine.lowering import Plugin
 

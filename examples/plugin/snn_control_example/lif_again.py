@@ -1,4 +1,4 @@
-"""A second leaky integrate-and-fire neuron, to compare the speed of a plug-in's kernel with that of ours."""
+"""A second leaky integrate-and-fire neuron, to compare the speed of a plug-in's kernel with the built-in one."""
 
 import math
 from dataclasses import dataclass
@@ -11,9 +11,11 @@ from snn_control.network.checks import EachBound, EachSeconds
 
 @dataclass(frozen=True, eq=False)
 class LifAgain(SpikingModel):
-    """tau_mem dv/dt = (v_leak - v) + r I, exact for a current that is constant over a step; one value for all neurons.
+    """tau_mem dv/dt = (v_leak - v) + r I, exact for a current that is constant over a step. All neurons share the
+    parameters.
 
-    tau_mem : [s]; v_min : lower bound of the membrane
+    tau_mem : [s]
+    v_min : lower bound of the membrane
     """
 
     tau_mem: EachSeconds = 0.02

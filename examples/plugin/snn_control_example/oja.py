@@ -14,9 +14,9 @@ from snn_control.network.checks import Positive, Seconds
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Oja(LearningRule):
-    """dw/dt = learning_rate y (x - y w) (Oja 1982, J. Math. Biology 15:267): Hebb's rule that forgets what grows.
+    """dw/dt = learning_rate y (x - y w) (Oja 1982, J. Math. Biology 15:267): Hebb's rule with a decay that bounds w.
 
-    x, y : spikes of the pre- and the postsynaptic neuron, a spike adds 1, filtered with tau
+    x, y : spikes of the pre- and the postsynaptic neuron, filtered with tau; a spike adds 1
     tau : [s]
     learning_rate : [1/s]
     """
@@ -26,7 +26,7 @@ class Oja(LearningRule):
 
 
 def lowering(b: Builder, plastic: Plastic) -> None:
-    """Lay out the traces and emit the operation, at the end of each step."""
+    """Lay out the traces and emit the operation, which runs at the end of each step."""
     rule, post, lay = plastic.rule, plastic.post, b.layout
     plastic.dense()
     words = plastic.words() | plastic.fired()

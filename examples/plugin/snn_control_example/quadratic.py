@@ -17,7 +17,7 @@ class Quadratic(SpikingModel):
 
     tau_mem : [s]
     slope : [1/V]
-    v_rest, v_critical : the membrane falls back to v_rest from below v_critical, and takes off above it
+    v_rest, v_critical : below v_critical the membrane returns to v_rest, above it the membrane rises until it fires
     r : membrane resistance
     """
 
@@ -34,12 +34,12 @@ class Quadratic(SpikingModel):
 
     @property
     def rest(self) -> Any:
-        """Where the membrane starts."""
+        """The initial membrane voltage."""
         return self.v_rest
 
 
 def parameters(model: Quadratic, dt: float) -> dict[str, Any]:
-    """The kernel's parameters for one time step."""
+    """Return the kernel's parameters for one time step."""
     share = dt / np.asarray(model.tau_mem, np.float64)
     return {
         "slope": share * model.slope, "rest": model.v_rest, "critical": model.v_critical, "gain": share * model.r,

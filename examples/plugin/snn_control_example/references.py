@@ -1,4 +1,4 @@
-"""Reference implementations of the kernels: their float32 operations in plain Python; and random operands."""
+"""Reference implementations of the kernels in plain Python, with the same float32 operations; and random operands."""
 
 import numpy as np
 

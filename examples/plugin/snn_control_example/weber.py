@@ -14,12 +14,12 @@ from snn_control.network.checks import Each, EachPositive, EachSeconds
 
 @dataclass(frozen=True, eq=False)
 class WeberEncoder(Encoder):
-    """Two channels a dimension, gain max(c, 0) and gain max(-c, 0), of the contrast c = (x - b) / (|b| + floor) to a
-    background b that follows x with the time constant tau (Shapley and Enroth-Cugell 1984, Progress in Retinal Research
-    3:263). What counts is the ratio of x to the background, not its unit.
+    """Two currents per dimension, gain max(c, 0) and gain max(-c, 0), for the contrast c = (x - b) / (|b| + floor). The
+    background b follows x with the time constant tau (Shapley and Enroth-Cugell 1984, Progress in Retinal Research
+    3:263). Only the ratio of x to the background matters, not its unit.
 
-    tau : [s]; gain : current of a contrast of 1; floor : > 0; start : background at reset
-    All but the neuron: a number or (dimensions,).
+    tau : [s]; gain : current at a contrast of 1; floor : > 0; start : background at reset
+    All keys except the neuron: a number or (dimensions,).
     """
 
     tau: EachSeconds = 1.0
@@ -30,7 +30,7 @@ class WeberEncoder(Encoder):
 
 
 def build(b: Builder, spec: ValueInput, held: Place) -> Place:
-    """Lay out the arrays, emit the operation, return where the currents stand."""
+    """Lay out the arrays, emit the operation and return the place of the currents."""
     encoder, n, lay, where = spec.encoder, spec.size, b.layout, f"inputs.{spec.name}.encoder"
     assert isinstance(encoder, WeberEncoder)
     gain, floor, tau, start = (

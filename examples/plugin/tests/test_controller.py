@@ -1,4 +1,4 @@
-"""What the neuron, the encoder and the rule do, in controllers."""
+"""Tests of the neuron, the encoder and the rule in controllers."""
 
 import math
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""``snn_control events SUBCOMMAND``: recordings of event cameras. One file for each subcommand."""
+"""``snn_control events SUBCOMMAND``: recordings of event cameras. Each subcommand has a file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ..common import add_command, number, whole
 
 SUBCOMMANDS = ("info", "view", "replay", "convert", "simulate", "hot_pixels")
 
-#: counter -> what it counts, and of which total; "" if it needs no explanation
+#: counter -> unit and explanation of its count; without a unit, the explanation is the whole text
 WRONG = {
     "truncated": ("", "the file ends in the middle: it was read up to the cut"),
     "gaps": ("packet", "missing, according to their sequence numbers"),
@@ -34,7 +34,7 @@ MANY = {"message or chunk": "messages or chunks"}
 
 MORE = """\
 examples:
-  snn_control events info recording.raw            what is in it, and what is wrong with it
+  snn_control events info recording.raw            its contents and its problems
   snn_control events info bag_folder --json
   snn_control events view recording.raw --out seen.mp4
   snn_control events replay recording.raw --controller motion
@@ -45,28 +45,25 @@ a recording is RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, a rosbag2 folder or its si
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(
-        commands, "events", None, "recordings of event cameras: what is in them, pictures, replay", MORE
-    )
+    parser = add_command(commands, "events", None, "recordings of event cameras: contents, pictures, replay", MORE)
     parts = parser.add_subparsers(dest="subcommand", metavar="SUBCOMMAND", required=True)
     for name in SUBCOMMANDS:
         importlib.import_module(f"{__name__}.{name}").add_to(parts)
 
 
 def add_recording(parser: argparse.ArgumentParser) -> None:
-    """Add the options that select events of a file: FILE, ``--topic``, ``--width``, ``--height``; see
-    `open_recording`."""
+    """Add the options that select a recording: FILE, ``--topic``, ``--width``, ``--height``; see `open_from`."""
     text = "recording: RAW, DAT, AEDAT4, a rosbag2 folder or its single .db3 or .mcap file, or .npz"
     parser.add_argument("file", metavar="FILE", help=text)
-    parser.add_argument("--topic", metavar="T", default=None, help="the events' topic, where a bag has several")
-    text = "of the sensor [pixel], where the file does not say"
+    parser.add_argument("--topic", metavar="T", default=None, help="topic of the events, if a bag has several")
+    text = "size of the sensor [pixel], if the file does not state it"
     parser.add_argument("--width", type=whole(1, 65535), metavar="W", default=None, help=text)
     parser.add_argument("--height", type=whole(1, 65535), metavar="H", default=None, help=text)
 
 
 def open_from(options: argparse.Namespace) -> Any:
-    """Open the recording that the options of `add_recording` name; raises DescriptionError also if only one side is
-    given."""
+    """Open the recording that the options of `add_recording` name. Raises DescriptionError, also if one size is
+    missing."""
     from ...events import open_recording
 
     sides = {"--width": options.width, "--height": options.height}
@@ -77,8 +74,8 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """(width, height) given by the caller or the file, by some files only with the first events; None if neither
-    does."""
+    """Return (width, height) given by the caller or the file, by some files only with the first events; None if
+    unknown."""
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
     return (recording.width, recording.height) if recording.width and recording.height else None
@@ -86,14 +83,14 @@ def size_of(recording: Any) -> tuple[int, int] | None:
 
 def add_part(parser: argparse.ArgumentParser, first: str = "event") -> None:
     """Add ``--from S`` and ``--to S``, counted from the first event or frame; see `check_part`."""
-    text = f"leave out what is earlier than S seconds after the first {first}"
+    text = f"start S seconds after the first {first}"
     parser.add_argument("--from", dest="begin", type=number(0, " s"), default=None, metavar="S", help=text)
-    text = f"leave out what comes S seconds after the first {first}, or later"
+    text = f"end S seconds after the first {first}"
     parser.add_argument("--to", dest="end", type=number(0, " s"), default=None, metavar="S", help=text)
 
 
 def check_part(options: argparse.Namespace) -> None:
-    """Raise DescriptionError for a part that must be empty."""
+    """Raise DescriptionError if the part between ``--from`` and ``--to`` is empty."""
     begin = options.begin or 0.0
     if options.end is not None and options.end <= begin:
         raise DescriptionError("--to", options.end, f"must be after --from = {begin:g}")
@@ -101,7 +98,7 @@ def check_part(options: argparse.Namespace) -> None:
 
 @contextmanager
 def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """A progress bar on a terminal; yields ``move(done, count)``: how much of ``total`` is done, and the number of
+    """Show a progress bar on a terminal; yields ``move(done, count)``: the part of ``total``, and the number of
     ``unit``."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -114,7 +111,7 @@ def progress(what: str, total: float | None, unit: str = "", quiet: bool = False
 
 
 def tracked(recording: Any, what: str) -> Iterator[Any]:
-    """The chunks of a recording, with a progress bar on a terminal if they take longer than a moment."""
+    """Yield the chunks of a recording, with a progress bar on a terminal."""
     events = 0
     with progress(what, recording.size_bytes, "events") as move:
         for chunk in recording.chunks():
@@ -124,13 +121,13 @@ def tracked(recording: Any, what: str) -> Iterator[Any]:
 
 
 def check_suffix(option: str, out: str) -> None:
-    """Raise DescriptionError if recordings of this kind cannot be written."""
+    """Raise DescriptionError if a recording with this suffix cannot be written."""
     if Path(out).suffix.lower() not in (".raw", ".mcap", ".npz"):
         raise DescriptionError(option, out, "must end with .raw, .mcap or .npz")
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:
-    """One line for each counter of a recording that reports a problem."""
+    """Return one line for each counter of a recording that reports a problem."""
     found = []
     for name in [*WRONG, *(other for other in counters if other not in WRONG and other not in NO_FAULT)]:
         if n := counters.get(name, 0):
@@ -142,6 +139,6 @@ def faults(counters: Mapping[str, int]) -> list[str]:
 
 
 def warn(recording: Any) -> None:
-    """Print the problems found in what was read of the recording to standard error."""
+    """Print the problems found in the part of the recording that was read to standard error."""
     for line in faults(recording.counters):
         print(f"warning: {recording.path}: {line}", file=sys.stderr)

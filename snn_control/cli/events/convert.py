@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 Chunks = Callable[[], "Iterator[Events]"]
 
 MORE = """\
-The suffix of OUT selects what is written:
+The suffix of OUT selects the kind of file:
   .raw    EVT3 words after a header with the geometry (--encoding evt2: EVT2)
   .mcap   a bag of event_camera_msgs/msg/EventPacket of 1 ms each, evt3 if it can carry every event unchanged,
           otherwise mono
   .npz    arrays t, x, y, p, width, height (0: not known), unit
 
 The file is written atomically. External triggers are not written. RAW needs times in order and in whole microseconds:
---round rounds and sorts those of other recordings, for all kinds of files.
+--round rounds and sorts the times, for all kinds of files.
 
 examples:
   snn_control events convert recording.raw recording.mcap
@@ -43,9 +43,9 @@ def add_to(commands: Any) -> None:
     add_recording(parser)
     parser.add_argument("out", metavar="OUT", help="file to write: .raw, .mcap or .npz")
     add_part(parser)
-    parser.add_argument("--encoding", choices=("evt3", "evt2"), default="evt3", help="of a .raw (default evt3)")
-    parser.add_argument("--round", action="store_true", help="times to whole microseconds, and in order")
-    parser.add_argument("--force", action="store_true", help="replace OUT where it exists already")
+    parser.add_argument("--encoding", choices=("evt3", "evt2"), default="evt3", help="of a .raw file (default evt3)")
+    parser.add_argument("--round", action="store_true", help="round times to whole microseconds, and sort them")
+    parser.add_argument("--force", action="store_true", help="replace OUT if it exists already")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -88,7 +88,7 @@ def _write(
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
-    """The chunks of a part; raises DescriptionError if a part was asked for and is empty."""
+    """Yield the chunks of a part. Raises DescriptionError if a part was requested and is empty."""
     from ...events.slicing import part
 
     nothing = True
@@ -100,10 +100,8 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """The events with times in whole us and in order, and remarks on the changes.
-
-    A recording is held in memory only if its times are not in order.
-    """
+    """Return the events with times in whole us and in order, and remarks on the changes. A recording is held in memory
+    only if its times are not in order."""
     from ...events import Events
 
     def whole() -> Iterator[Events]:

@@ -12,12 +12,12 @@ from ..common import add_command, add_out, check_out, number
 from . import add_recording, open_from, size_of, tracked, warn
 
 MORE = """\
-a pixel is hot if it has more events than the median of the active pixels plus --deviations robust deviations, and more
-than --rate a second. Take a recording of some seconds, of a still scene or with the lens covered: under an edge any
-pixel is busy.
+A pixel is hot if it has more events than the median of the active pixels plus --deviations robust deviations, and more
+than --rate a second. Record a still scene, or with the lens covered, for some seconds: a moving edge makes any pixel
+busy.
 
-the mask is an array (height, width); the lines that are printed go into the controller file, which finds the .npz
-relative to itself.
+The mask is an array (height, width). Copy the printed lines into the controller file, which finds the .npz relative to
+itself.
 
 examples:
   snn_control events hot-pixels dark.raw --out mask.npz
@@ -27,14 +27,14 @@ SHOWN = 10
 
 
 def add_to(commands: Any) -> None:
-    summary = "learn which pixels fire without light, and write a mask for the filter hot_pixels"
+    summary = "find pixels that fire without light, and write a mask for the filter hot_pixels"
     parser = add_command(commands, "hot-pixels", run, summary, MORE)
     add_recording(parser)
     text = "robust deviations above the median (default 10)"
     parser.add_argument("--deviations", type=number(0), metavar="K", default=10.0, help=text)
     text = "rate above which a pixel is hot [events/s] (default 10)"
     parser.add_argument("--rate", type=number(0), metavar="R", default=10.0, help=text)
-    add_out(parser, "MASK.npz", "where to write the mask")
+    add_out(parser, "MASK.npz", "file for the mask")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
     recording = open_from(options)
     size = size_of(recording)
     if size is None:
-        rule = "does not say how large its sensor is, and the mask must be as large"
+        rule = "does not state the size of its sensor, which the mask must have"
         raise DescriptionError(options.file, NO_VALUE, rule, "give --width and --height")
     found = learn_hot_pixels(tracked(recording, "counting"), *size, options.deviations, options.rate)
     _print(found)

@@ -9,12 +9,12 @@ from ..common import add_command, add_shared, print_json
 from . import add_recording, faults, open_from, tracked
 
 MORE = """\
---json prints one object: events, on, off, triggers, first_t, last_t (null without events), unit ("us" or "ns", what the
-encoding carries), digest, width, height (null where the file does not say: then no event is out of the frame),
+--json prints one object: events, on, off, triggers, first_t, last_t (null without events), unit ("us" or "ns", that of
+the encoding), digest, width, height (null if the file does not state it: then no event is out of the frame),
 encoding, counters. The digest is the first 16 hex digits of sha256 over all t (int64), then all x (uint16), y (uint16)
 and p (uint8, 1: ON), little endian.
 
-A file that was cut is read up to the cut: counters.truncated is 1, the exit code 0. It is 2 for what is no recording.
+A file that was cut is read up to the cut: counters.truncated is 1, the exit code 0. It is 2 for any other file.
 
 examples:
   snn_control events info recording.raw
@@ -24,7 +24,7 @@ examples:
 
 
 def add_to(commands: Any) -> None:
-    parser = add_command(commands, "info", run, "say what is in a recording, and what is wrong with it", MORE)
+    parser = add_command(commands, "info", run, "show the contents of a recording, and its problems", MORE)
     add_recording(parser)
     add_shared(parser, "--json")
 
@@ -56,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 def _rows(recording: Any, summary: Any, triggers: int, counters: dict[str, int]) -> list[tuple[str, str]]:
     unit = recording.unit
     size = f"{recording.width or '?'} x {recording.height or '?'}"
-    unknown = "" if recording.width and recording.height else "; the file does not say it: give --width and --height"
+    unknown = "" if recording.width and recording.height else "; the file does not state it: give --width and --height"
     rows = [("encoding", recording.encoding or "not known"), ("sensor", f"{size} pixels{unknown}")]
     if recording.topic is not None:
         rows.append(("topic", recording.topic))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 MORE = """\
 The recording is divided into the controller's ticks by the sensor's time, and the controller is fitted to the camera.
-By default its ticks run in this process; with --ros a node plays the recording over DDS to a controller node, with one
+By default the ticks run in this process. With --ros a node plays the recording over DDS to a controller node, with one
 command for each message unless --real-time is given. The same recording gives the same commands, bit for bit, with and
 without ROS.
 
@@ -43,8 +43,8 @@ activity.png, report.html and, without --ros, shown.npz: the inputs, for check a
 the picture and the report out, which take longer than a short replay.
 """
 SHORT_GAP = 0.1  # s, length of a gap with --skip-gaps
-SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # only the newest are kept
-RATE_WINDOW = 0.01  # s, of the event rate
+SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # limits; only the newest are kept
+RATE_WINDOW = 0.01  # s, window of the event rate
 MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
 Say = Callable[..., None]
@@ -54,22 +54,22 @@ Arrays = dict[str, np.ndarray]
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "replay", run, "run a controller on a recording", MORE)
     add_recording(parser)
-    text = "controller file, or the name of a shipped one; motion takes any recording"
+    text = "controller file, or the name of a shipped one; the controller motion accepts any recording"
     parser.add_argument("--controller", required=True, metavar="F", help=text)
     parser.add_argument("--input", default=None, metavar="NAME", help="input of the events (default: the only one)")
-    text = "numbers of another input, in every tick (default 0)"
+    text = "constant numbers of another input (default 0)"
     parser.add_argument("--value", action="append", default=[], metavar="NAME=0,0", help=text)
-    parser.add_argument("--real-time", action="store_true", help="as fast as it was, not as fast as possible")
-    text = "of --real-time and of the video: 0.1 is ten times slower (default 1, and a video of a short part slower)"
+    parser.add_argument("--real-time", action="store_true", help="play at the recorded speed, not as fast as possible")
+    text = "speed of --real-time and of the video: 0.1 is ten times slower (default 1; for a short video, slower)"
     parser.add_argument("--speed", type=number(1e-3), default=None, metavar="S", help=text)
     add_part(parser)
-    text = f"cut silences of more than {SHORT_GAP} s out, not {LONGEST_GAP:g} s"
+    text = f"shorten gaps without events to {SHORT_GAP} s instead of {LONGEST_GAP:g} s"
     gap: dict[str, Any] = {"action": "store_const", "const": SHORT_GAP, "default": LONGEST_GAP}
     parser.add_argument("--skip-gaps", dest="longest_gap", help=text, **gap)
-    parser.add_argument("--ros", action="store_true", help="over ROS 2: a node plays it to a controller node")
+    parser.add_argument("--ros", action="store_true", help="replay over ROS 2, to a controller node")
     parser.add_argument("--out", default=None, metavar="FOLDER", help="run folder (default runs/replay-NAME-DATE-TIME)")
-    parser.add_argument("--force", action="store_true", help="replace what --out and --video name")
-    text = "events, input, spikes and commands as a video (.mp4, .gif, or .png: a sheet)"
+    parser.add_argument("--force", action="store_true", help="replace the files of --out and --video")
+    text = "video of events, input, spikes and commands (.mp4, .gif, or .png: a sheet of pictures)"
     parser.add_argument("--video", default=None, metavar="FILE", help=text)
     parser.add_argument("--no-report", dest="report", action="store_false", help="draw no picture and no report")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
@@ -112,8 +112,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
-    """Events and ticks to replay and the likely size of the sensor, from one look at all of it; raises where there is
-    nothing, or far too much."""
+    """Read the recording once; returns the number of events and of ticks to replay, and the likely size of the sensor.
+    Raises DescriptionError if there are no events, or far too many ticks."""
     from ...events.frames import likely_size
 
     slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
@@ -131,7 +131,7 @@ def _look(options: argparse.Namespace, recording: Recording, period: float) -> t
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """The run folder; raises DescriptionError for what cannot be written, or be replaced without ``--force``."""
+    """Return the run folder. Raises DescriptionError if a file cannot be written, or exists without ``--force``."""
     name = Path(options.file).name.partition(".")[0]
     folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
     taken = folder.is_dir() and any(folder.iterdir())
@@ -144,7 +144,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _check_video(path: Path) -> None:
-    """Raise now for what would otherwise fail after the replay."""
+    """Raise an error now that would otherwise occur after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -156,7 +156,7 @@ def _check_video(path: Path) -> None:
 
 
 def _values(pairs: list[str]) -> dict[str, list[float]]:
-    """``["joint_velocity=0,0"]`` -> numbers by name."""
+    """Convert ``["joint_velocity=0,0"]`` to numbers by name."""
     found = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
@@ -171,7 +171,7 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 class Replay:
     """A replay and its settings.
 
-    looked : what the recording states about itself
+    looked : the recording as opened first, with its statements about itself
     recording : opened with the size of the fitted camera, so that events out of the frame use none of the capacity
     events, ticks : how many there are to replay
     folder : folder of the run
@@ -195,16 +195,16 @@ class Replay:
         self.controller.reset()
 
     def chunks(self) -> Iterator[Events]:
-        """The events to replay; each call starts at the beginning."""
+        """Yield the events to replay; each call starts at the beginning."""
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
     def slicer(self) -> Slicer:
-        """The slicer that divides the events into ticks."""
+        """Make a slicer that divides the events into ticks."""
         return Slicer(self.fitted.period_ns, self.fitted.camera.capacity, self.options.longest_gap)
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
-        """A progress bar for the share of the file that was read, updated in every tick."""
+        """Show a progress bar for the share of the file that was read; the yielded function is called in every tick."""
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
             def move(index: int) -> None:
@@ -214,8 +214,8 @@ class Replay:
             yield move
 
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
-        """Replay without ROS: arrays of `replay`, and the counters of the slicer and the controller. The inputs are
-        saved for ``check`` and ``plot --input``."""
+        """Replay without ROS. Returns the arrays of `replay`, and the counters of the slicer and the controller. Saves
+        the inputs for ``check`` and ``plot --input``."""
         from ...record.input_recorder import InputLogRecorder
 
         options, fitted = self.options, self.fitted
@@ -229,7 +229,7 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """What is printed and saved of the run, which took ``seconds``."""
+        """Return the data about the run that are printed and saved; the run took ``seconds``."""
         from ... import __version__
 
         options, fitted, looked = self.options, self.fitted, self.looked
@@ -288,7 +288,7 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its picture and its report, or without them where none can be drawn."""
+        """Write the run folder with its picture and its report, or without them if they cannot be drawn."""
         from ...files import replace_file
         from ...record.run_folder import write_run
         from ...report.event_plots import survey_arrays
@@ -308,7 +308,7 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Name of each number of the command -> unit, smallest, largest and mean value over the ticks."""
+    """Return unit, smallest, largest and mean value over the ticks for each number of the command, by name."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {
@@ -332,7 +332,7 @@ def _print(summary: Mapping[str, Any], options: argparse.Namespace, folder: Path
     if events["filtered"]:
         print("  filters removed: " + ", ".join(f"{name} {n:,}" for name, n in events["filtered"].items()))
     print("  spikes: " + ", ".join(f"{name} {n:,}" for name, n in summary["spikes"].items()))
-    waiting = ", those before and after the recording too" if summary["over_ros"] and guard["safe_ticks"] else ""
+    waiting = ", including those before and after the recording" if summary["over_ros"] and guard["safe_ticks"] else ""
     safe = counted(guard["safe_ticks"], "safe tick")
     print(f"  commands: {summary['commands']} (sha256 of their bits), {safe}{waiting}")
     shown = list(summary["command_ranges"].items())

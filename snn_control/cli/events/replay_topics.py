@@ -1,4 +1,4 @@
-"""``snn_control events replay --ros``: the recording as a world that is played over DDS to a controller node."""
+"""``snn_control events replay --ros``: play the recording as a world over DDS to a controller node."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WORLD = "sim_worlds:EventReplay-v0"
 
 
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
-    """Raise for missing software, an input or output without a topic, and what a node would refuse."""
+    """Raise an error for missing software, inputs or outputs without a topic, and anything that a node would refuse."""
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
     from ...ros import check
@@ -37,7 +37,7 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 def on_topics(
     options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Run the controller.yaml of the folder. Returns the arrays of `replay`, and the counters of slicer and
+    """Run the controller.yaml of the folder over ROS. Returns the arrays of `replay`, and the counters of slicer and
     controller, as the two nodes saved them."""
     from ...record.run_folder import read_record
     from ...ros.nodes.launching import closed_loop
@@ -53,7 +53,7 @@ def on_topics(
         "longest_gap": options.longest_gap, "speed": (options.speed or 1.0) if options.real_time else 1.0,
         "begin": options.begin, "end": options.end,
     }  # fmt: skip
-    nodes = folder.resolve() / "nodes"  # separate, because names of their files are used here too
+    nodes = folder.resolve() / "nodes"  # a folder of its own, because this command uses the same file names
     nodes.mkdir(exist_ok=True)
     processes = closed_loop(
         world=WORLD, world_arguments=json.dumps(arguments), controller_file=str(folder / "controller.yaml"),
@@ -83,6 +83,6 @@ def on_topics(
 
 
 def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
-    """The first tick of a controller node that had an input: in real time it starts before the recording."""
+    """Return the first tick of a controller node that had an input. In real time it starts before the recording."""
     given = np.flatnonzero(activity["stamp_ns"] > 0)
     return int(given[0]) if given.size else 0

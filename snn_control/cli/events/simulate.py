@@ -1,4 +1,4 @@
-"""``snn_control events simulate``: the events that a camera would have given for a video."""
+"""``snn_control events simulate``: simulate the events that a camera would give for a video."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from . import add_part, check_part, check_suffix, progress
 
 MORE = """\
 The grey value of a video (its luma) to the power of 2.2 is the intensity I, and a pixel sees ln((I + 0.02) / 1.02).
-Between two frames the log intensity is a straight line, divided into steps of at most --step: fast motion leaves gaps,
-because things jump from frame to frame. Use videos with high frame rates, or let a network interpolate frames
-before. --out ends with .raw (EVT3), .mcap (a bag of EventPackets) or .npz; times are whole microseconds.
+Between two frames the log intensity is linear in time, in steps of at most --step. Fast motion leaves gaps, because
+objects jump from frame to frame: use videos with high frame rates, or let a network interpolate frames before.
+--out ends with .raw (EVT3), .mcap (a bag of EventPackets) or .npz; times are whole microseconds.
 
 examples:
   snn_control events simulate street.mp4 --out street.raw
@@ -38,13 +38,13 @@ def add_to(commands: Any) -> None:
     )
     text = "contrast threshold of both signs [log intensity] (default the preset's, 0.2)"
     parser.add_argument("--threshold", type=number(0.01), default=None, metavar="C", help=text)
-    parser.add_argument("--seed", type=whole(0), default=0, help="of thresholds and noise (default 0)")
-    text = "frames a second, instead of the times in the file [Hz]"
+    parser.add_argument("--seed", type=whole(0), default=0, help="seed of thresholds and noise (default 0)")
+    text = "frame rate to use instead of the times in the file [Hz]"
     parser.add_argument("--fps", type=number(0.1, " Hz"), default=None, metavar="F", help=text)
-    text = "of the camera [pixel]; the video is scaled to it (default the video's)"
+    text = "size of the camera [pixel]; the video is scaled to it (default: that of the video)"
     parser.add_argument("--size", type=_size, default=None, metavar="WxH", help=text)
     add_part(parser, "frame")
-    text = "longest step between pictures [s] (default 0.001)"
+    text = "longest time step between two frames [s] (default 0.001)"
     parser.add_argument("--step", type=number(1e-5, " s"), default=1e-3, metavar="S", help=text)
 
 
@@ -91,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{out}: {events}, {rate:.3g} Hz per pixel")
     print(f"from {counted(counts['frames'], 'frame')} of {film.size[0]}x{film.size[1]}, {seconds:.3f} s")
     if counts["frames"] < film.frames and not options.begin and options.end is None:
-        print(f"cut short: the file says that it has {counted(film.frames, 'frame')}")
+        print(f"cut short: the file should have {counted(film.frames, 'frame')}")
     if counts["dropped"]:
         print(f"dropped: {counts['dropped']:,} crossings, more than four a pixel in one step; take a smaller --step")
     print(f"next: snn_control events info {out}")
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tracked(film: Any, counts: dict[str, int]) -> Iterator[Any]:
-    """The frames, with a progress bar on a terminal."""
+    """Yield the frames, with a progress bar on a terminal."""
     with progress("simulating", film.frames, "events") as move:
         for frame in film:
             counts["frames"] += 1

@@ -1,4 +1,4 @@
-"""``snn_control events view``: a video or a figure of a recording."""
+"""``snn_control events view``: make a video or a figure of a recording."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from . import add_part, add_recording, check_part, open_from, progress, warn
 
 MORE = """\
 --out X.mp4 or X.gif  a video: ON events (brighter) orange, OFF events blue, with time and rate
---out X.png           a figure: moments, rate over time, activity of the pixels, intervals of a pixel, x-y-t
+--out X.png           a figure: moments, rate over time, activity of the pixels, intervals of a pixel, x-y-t plot
 
 styles:
   polarity   how many events each pixel gave since the last picture
   surface    the last event of each pixel, fading with its age (30 ms)
   grey       leaky sum of the polarities (100 ms), much as an ordinary camera would see it
-without --style, polarity; in slow motion, where its pictures would be all but empty, surface
+Without --style it is polarity, or surface in slow motion, where polarity would give nearly empty pictures.
 
 examples:
   snn_control events view recording.raw
   snn_control events view bag_folder --topic /event_camera/events --out look.png
   snn_control events view recording.raw --from 1.2 --to 1.4 --speed 0.05 --style surface --out slow.gif
 """
-STYLES = ("polarity", "surface", "grey")  # of events.frames, which is imported when it is used
+STYLES = ("polarity", "surface", "grey")  # styles of events.frames, which is imported only when it is used
 SUFFIXES = (".mp4", ".gif", ".png")
 MOMENTS = 5
 
@@ -35,12 +35,12 @@ MOMENTS = 5
 def add_to(commands: Any) -> None:
     parser = add_command(commands, "view", run, "make a video or a figure of a recording", MORE)
     add_recording(parser)
-    add_out(parser, "FILE", "what to write: .mp4, .gif or .png (default: the recording's name .mp4, here)")
+    add_out(parser, "FILE", "file to write: .mp4, .gif or .png (default: RECORDING.mp4 in the current folder)")
     add_part(parser)
-    text = "0.1: slow motion (default 1, and slower where a video would be shorter than 4 s)"
+    text = "speed of the video, 0.1 for slow motion (default 1, or slower if it would be shorter than 4 s)"
     parser.add_argument("--speed", type=number(1e-9), default=None, metavar="X", help=text)
     parser.add_argument("--fps", type=number(0.1), default=30.0, metavar="N", help="pictures a second (default 30)")
-    parser.add_argument("--style", choices=STYLES, help="of the pictures (default polarity, see above)")
+    parser.add_argument("--style", choices=STYLES, help="style of the pictures, see below")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -72,8 +72,8 @@ def run(options: argparse.Namespace) -> int:
     options.size = size or likely_size(columns, rows)
     survey.grow(options.size[1], options.size[0])
     if size is None:
-        guessed = f"{options.size[0]}x{options.size[1]}: guessed from the coordinates, the file does not say it"
-        print(f"note: sensor {guessed}; --width and --height do", file=sys.stderr)
+        guessed = f"{options.size[0]}x{options.size[1]}: guessed from the coordinates, as the file does not state it"
+        print(f"note: sensor {guessed}; give --width and --height", file=sys.stderr)
     options.speed = options.speed or speed_for(survey.seconds)
     print((figure if suffix == ".png" else video)(options, recording, survey))
     return 0

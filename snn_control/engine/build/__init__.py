@@ -1,8 +1,8 @@
-"""Descriptions -> Program: sizes are checked, decays computed once in float64, operations ordered.
+"""Build a Program from descriptions: check sizes, compute decays once in float64, and order the operations.
 
-The order of a tick: samples and encoders; then in each step the deliveries of delay >= 1, and for each population,
-sources before targets, its inputs of delay 0 and its neurons, then the learning rules and the decoding traces; then the
-outputs and the guard.
+A tick runs samples and encoders, then its steps, then outputs and the guard. A step runs the deliveries with a delay
+>= 1; then each population after its deliveries with delay 0, sources before targets; then the learning rules and the
+decoding traces.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _divides(dt: float, period: float) -> bool:
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
-    """Steps with two digits that divide the period: the next below dt and the next above, if they exist."""
+    """Return steps with two digits that divide the period: the nearest below and above dt, if they exist."""
     decade = math.floor(math.log10(dt)) - 1
     found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
     fit = [one for one in found if _divides(one, period)]
@@ -66,10 +66,10 @@ def build(
     guard: Guard | None = None, seed: int = 0, reset_each_tick: bool = False,
     tuned: Mapping[str, float] | None = None,
 ) -> Program:  # fmt: skip
-    """Compile a controller's description for one dt and period; ``seed`` is that of all its random numbers.
+    """Compile a controller's description for one dt and period; ``seed`` is the seed of all its random numbers.
 
-    reset_each_tick : populations begin each tick as after a reset
-    tuned : name -> value in the file, of the numbers that can be tuned
+    reset_each_tick : populations start each tick from their initial state
+    tuned : name -> value in the file, for each tunable number
 
     Raises BuildError and DescriptionError, which name the path, the value, the rule and the fix.
     """

@@ -24,11 +24,11 @@ from ..registry import kernel
 
 __all__ = ["Builder", "Node", "blamed", "bounded", "lowering_of", "matrix", "vector", "whole_steps"]
 
-MOST_STEPS = 100_000  # longest delay or window, which a ring must hold
+MOST_STEPS = 100_000  # longest delay or window, as a ring must hold it
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Whole steps, int or int64 array; raises BuildError if a time other than 0 would be rounded to 0 steps."""
+    """Convert times [s] to steps, int or int64 array; raises BuildError if one is too long, or > 0 but rounds to 0."""
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
         raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
@@ -40,7 +40,7 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Weights as float32 of ``shape``: a number is repeated; ``also`` is another accepted shape."""
+    """Return weights as float32 of ``shape``; a number is repeated, and an array of shape ``also`` is reshaped."""
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
         raise BuildError(path, weights, "must be finite numbers of float32")
@@ -52,7 +52,7 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
 
 
 def vector(path: str, value: Any, n: int) -> np.ndarray:
-    """(n,) float64 from one number or n numbers."""
+    """Return (n,) float64 from one number, n numbers or a `Distribution`."""
     array = value.sample(n) if isinstance(value, Distribution) else np.asarray(value, np.float64)
     if array.shape not in ((), (n,)):
         raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
@@ -60,14 +60,14 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 
 
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
-    """Numbers as float32, with infinities replaced by the largest finite numbers."""
+    """Return (n,) float32, with infinities replaced by the largest finite numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
 def lowering_of(
     path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
 ) -> Any:
-    """The lowering of a description of that kind, whose place is ``path``; raises BuildError if there is none."""
+    """Return the lowering of the description at ``path``; raises BuildError if no lowering of this kind exists."""
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
@@ -76,7 +76,7 @@ def lowering_of(
 
 @contextmanager
 def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
-    """A context in which an exception of a plug-in's lowering becomes a BuildError that names the plug-in."""
+    """Turn an exception that a plug-in's lowering raises in this context into a BuildError that names the plug-in."""
     try:
         yield
     except SnnControlError:
@@ -91,7 +91,7 @@ def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
 
 @dataclass
 class Node:
-    """A source of signals while building: spikes in a ring, or a graded vector."""
+    """A source of signals during a build: spikes in a ring, or a graded vector."""
 
     name: str
     size: int
@@ -100,19 +100,20 @@ class Node:
     stride: int = 0
     slots: int = 1
     multiplicity: int = 0  # spikes: offset of their multiplicities in a slot
-    line: Place | None = None  # the last values of a graded signal
+    line: Place | None = None  # ring of the last values of a graded signal
     drive: Place | None = None  # current from an encoder to its neurons
-    pulse: Place | None = None  # what an encoder gives in the first step of a tick only
-    target: dict[str, Place] = field(default_factory=dict)  # receptor -> where deliveries add
+    pulse: Place | None = None  # output of an encoder that acts only in the first step of a tick
+    target: dict[str, Place] = field(default_factory=dict)  # receptor -> array to which deliveries add
     synapses: dict[float, Place] = field(default_factory=dict)  # time constant -> synaptic current of projections
-    bias: Place | None = None  # to which the current of a population is reset in each step
+    bias: Place | None = None  # the population's current is reset to it in each step
     operation: Operation | None = None
 
 
 class Builder:
-    """The state of a build. ``counters``: largest number of operations that count synaptic operations.
+    """The state of a build.
 
-    tuned : name -> value of what can be tuned
+    counters : maximum number of operations that count their synaptic operations
+    tuned : name -> value of each tunable number
     seen : population -> number of its newest spike lists or graded vectors that decoders read
     """
 
@@ -142,10 +143,10 @@ class Builder:
         self.spiking: list[str] = []
         self.plastic: dict[int, Any] = {}  # projections with a learning rule
         self.filters: dict[str, list[str]] = {}  # filter names of each events input
-        self.stops: Place | None = None  # the stops of inputs, if any of them can
+        self.stops: Place | None = None  # the stops of inputs, if an input has one
 
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
-        """The control words as the tick takes them, and for each learning projection its switch among them."""
+        """Allocate the control words that a tick takes; returns them and the switch of each learning projection."""
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
         initial = np.zeros(taken, np.int64)
@@ -159,11 +160,11 @@ class Builder:
         return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
-        """Whether a number of that projection can be tuned: then a weight that is 0, or is not, may change."""
+        """Return whether a number of projection ``index`` is tunable: its weights may then become 0, or nonzero."""
         return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
-        """Add an operation of kernel ``name``; its operands are given by the words of the kernel's row."""
+        """Add an operation of kernel ``name``; ``words`` are its operands, by their names in the kernel's row."""
         operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
         return operation
@@ -177,12 +178,12 @@ class Builder:
         self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
     ) -> Place:  # fmt: skip
-        """The counter of an operation, for synapses whose source and whose weight are not 0.
+        """Allocate the counter of an operation: it counts synapses with a nonzero source and a nonzero weight.
 
-        synapses : number of operations if nothing is skipped
+        synapses : number of synapses in one run of the operation, if none is skipped
         once : the source is 0 or 1, so that synapses add without multiplying
-        steps : it runs in each step, not once a tick
-        zeros, weights : number of its weights that are 0, and of all weights (0: as many as synapses)
+        steps : the operation runs in each step, otherwise once a tick
+        zeros, weights : number of weights that are 0, and of all weights (0: as many as synapses)
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         counts = int(synapses), int(weights or synapses), int(zeros)
@@ -190,12 +191,12 @@ class Builder:
         return element(self.synaptic_operations, len(self.counted) - 1)
 
     def decay(self, tau: float, steps: int = 1) -> float:
-        """Factor of a decay with time constant ``tau`` [s] over ``steps`` network steps."""
+        """Return the factor of a decay with time constant ``tau`` [s] over ``steps`` network steps."""
         return math.exp(-self.dt * steps / tau)
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """The words of a spike list: the newest, or with a delay [steps] the list that arrives now."""
+        """Return the kernel operands for a spike list: the newest, or with ``delay`` [steps] the one arriving now."""
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
@@ -205,11 +206,11 @@ class Builder:
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """The words of a graded vector without a delay line."""
+        """Return the kernel operands for a graded vector without a delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
-        """The words of a graded vector that arrives now."""
+        """Return the kernel operands for a graded vector that arrives now, after ``delay`` steps."""
         words = self.vector(node.signal) | {"stride": node.stride}
         if delay == 0:
             return words
@@ -218,7 +219,7 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """Longest delay [steps] of a projection from ``name``, plus 1 if that projection learns; 0 without any."""
+        """Return the longest delay [steps] of projections from ``name``, plus 1 for one that learns; 0 without any."""
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
@@ -237,7 +238,7 @@ class Builder:
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
-        """Allocate a population and prepare its operation; ``driven``: by an encoder."""
+        """Allocate a population and prepare its operation; ``driven`` if an encoder drives it."""
         where = f"inputs.{pop.name}.encoder.neuron" if driven else f"populations.{pop.name}.neuron"
         with blamed(where, "neurons", pop.neuron):
             return self._population(pop, driven, where)
@@ -279,7 +280,7 @@ class Builder:
         return node
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """The state arrays of a population by name, 0 for those that its model does not use."""
+        """Allocate the state arrays of a population; returns them by name, 0 for those that its model does not use."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
@@ -291,7 +292,7 @@ class Builder:
         }
 
     def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
-        """The spike lists of a population: enough for delays, and for readers of a whole tick after its end."""
+        """Allocate the ring of spike lists of a population; it has room for delays, decoders and a whole tick."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
         stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
@@ -299,7 +300,7 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """The words of a row of spiking neurons, from the flags to the refractory period."""
+        """Return the kernel operands for spiking neurons, from the flags to the refractory period."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
@@ -310,7 +311,7 @@ class Builder:
         return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
-        """A graded vector, with a line of past values if a delay or a decoder needs one."""
+        """Return the node of a graded vector, with a ring of past values if a delay or a decoder needs one."""
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
@@ -324,7 +325,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Populations, ordered so that sources come before the targets of their projections with delay 0."""
+        """Return the populations, sources before the targets of their projections with delay 0."""
         left, done = {p.name for p in self.network.populations}, []
         waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):

@@ -22,15 +22,15 @@ __all__ = ["Rows", "rows_of", "weight_words", "without_zeros"]
 CHUNK = 1 << 18  # synapses processed at a time, so that temporaries stay small
 NOTHING = 2.0**-150  # numbers up to this become 0 in float32
 
-Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the caller's order; read once, ascending
+Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the caller's order; called once, ascending
 
 
 @dataclass(frozen=True)
 class Rows:
-    """The synapses of a projection.
+    """The synapses of a projection, in rows: one for each presynaptic neuron.
 
     pointers : (n_pre + 1,) uint32; neuron i has the synapses ``pointers[i] : pointers[i + 1]``
-    pre, post : (k,) whole numbers, the synapses in the caller's order; pre is None if that is the order of the rows
+    pre, post : (k,) whole numbers, neurons of each synapse in the caller's order; pre None: they are in row order
     """
 
     pointers: np.ndarray
@@ -42,23 +42,23 @@ class Rows:
         return int(self.pointers[-1])
 
     def sources(self) -> np.ndarray:
-        """(k,) the presynaptic neuron of each synapse."""
+        """Return the presynaptic neuron of each synapse, (k,)."""
         if self.pre is not None:
             return self.pre
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """These synapses with the targets ``post + extra n_post``; ``extra``: (k,) int64 in the caller's order."""
+        """Return the synapses with targets ``post + extra n_post``; ``extra``: (k,) int64 in the caller's order."""
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:
-        """The synapses for which ``keep``, (k,) bool in the caller's order, is true."""
+        """Return the synapses for which ``keep``, (k,) bool in the caller's order, is true."""
         pre = self.sources()[keep]
         counts = np.bincount(pre.astype(np.int64), minlength=self.pointers.size - 1)
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write (k, 2) uint32: targets, ascending within a row, and their words."""
+        """Write the synapses as (k, 2) uint32: (target, word), with ascending targets in a row."""
         if self.pre is None:
             synapses[:, 0] = self.post
             for first, stop in chunks(self.size):
@@ -73,9 +73,9 @@ class Rows:
             synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
-        """Write (k,) uint64, ascending: row, target and position in the caller's order of each synapse, in one number.
+        """Write a sorted key of each synapse, (k,) uint64: its row, target and position in the caller's order.
 
-        Rows that need too many bits are sorted in groups. Returns the bits of the position, and the target's mask.
+        If a key needs more than 64 bits, groups of rows are sorted. Returns the position's bits and the target's mask.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -92,14 +92,14 @@ class Rows:
         return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
-        """Write (k,) uint32: 24 bits of target, 8 of weight; ``weights`` (k,) int8."""
+        """Write the synapses as (k,) uint32: 24 bits of target and 8 of weight; ``weights`` (k,) int8."""
         pairs = np.empty((self.size, 2), np.uint32)
         self.fill(pairs, lambda first, stop: weights[first:stop].view(np.uint8).astype(np.uint32) << np.uint32(24))
         np.bitwise_or(pairs[:, 0], pairs[:, 1], out=synapses)
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """The rows of a connector; raises BuildError if it does not fit the sizes."""
+    """Return the rows of a connector; raises BuildError if it does not fit the numbers of neurons."""
     try:
         if isinstance(connector, FromArrays):
             return Rows(connector.pointers(n_pre, n_post), connector.pre_index, connector.post_index)
@@ -111,7 +111,7 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
-    """The bits of float32 weights of ``shape``: from a number, an array in the caller's order, or a Distribution."""
+    """Return a reader of the bits of float32 weights: a number, an array in the caller's order or a Distribution."""
     draw = weights.stream() if isinstance(weights, Distribution) else None
     if draw is None:
         array = np.asarray(weights)
@@ -131,7 +131,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Rows, weights and their shape without synapses that are 0 in float32: they would only count as operations."""
+    """Return rows, weights and shape without synapses of weight 0 in float32, which would only count as operations."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))
@@ -143,6 +143,6 @@ def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Row
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:
-    """(first, stop) of consecutive parts of ``k`` synapses."""
+    """Yield (first, stop) of consecutive parts of ``k`` synapses."""
     for first in range(0, k, CHUNK):
         yield first, min(first + CHUNK, k)

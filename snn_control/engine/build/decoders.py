@@ -22,17 +22,17 @@ def _values(path: str, term: coding.MembraneDecoder, dt: float) -> int:
 
 
 def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
-    """Weights of a decoder, (n, m) float32."""
+    """Return the weights of a decoder, (n, m) float32."""
     return matrix(path, values, (node.size, m), (node.size,) if m == 1 else ())
 
 
 def rate_factor(dt: float, tau: float) -> float:
-    """Contribution of a spike to a rate [Hz] that is filtered with tau."""
+    """Return how much one spike adds to a rate [Hz] that is filtered with time constant ``tau`` [s]."""
     return (1 - math.exp(-dt / tau)) / dt
 
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
-    """Rates [Hz] filtered with tau, times weights: float32 (m,), updated in each step."""
+    """Emit rates [Hz], filtered with ``tau`` [s], times weights; returns the sums, (m,) float32, of each step."""
     decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout
@@ -62,7 +62,7 @@ def _membrane(b: Builder, path: str, term: coding.MembraneDecoder, node: Node, i
     product(b, POST, into, weights, x, path)
 
 
-SILENT = math.exp(-5)  # relative to what one spike adds to the sum of rates
+SILENT = math.exp(-5)  # below this fraction of what one spike adds to the sum of rates, nothing has fired
 
 
 def _population_vector(b: Builder, path: str, term: coding.PopulationVectorDecoder, node: Node, into: Place) -> None:

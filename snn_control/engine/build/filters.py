@@ -25,7 +25,7 @@ class EventColumns:
     slot : the io header
     t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
     kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 without filters
-    counters : int64[2], events in the frame and out of it, counted by the operation that reads the columns first
+    counters : int64[2], events inside and outside the frame, counted by the first operation that reads the columns
     """
 
     slot: Place
@@ -47,7 +47,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
         return []
     lay.io(f"{name}.kept", "uint32", n + 1)
     filters = list(spec.filters)
-    # a region creates the list: the first filter, or the whole frame
+    # the first filter must be a region, as it creates the list of kept events: the whole frame, unless one is given
     chain = filters if isinstance(filters[0], Region) else [Region(0, 0, *spec.size), *filters]
     removed = lay.state(f"{name}.removed", "int64", len(chain))
     c, (width, height) = event_columns(b, spec), spec.size
@@ -65,7 +65,7 @@ def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
 
 
 def event_columns(b: Builder, spec: EventsInput) -> EventColumns:
-    """The arrays of an input's events, for its encoder."""
+    """Return the arrays of an input's events, for its encoder."""
     names = b.layout.names
     slot, t, x, y, p, counters = (names[f"{spec.name}.{key}"] for key in ("slot", "t", "x", "y", "p", "events"))
     return EventColumns(slot, t, x, y, p, names.get(f"{spec.name}.kept", 0), counters)

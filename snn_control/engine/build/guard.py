@@ -1,4 +1,4 @@
-"""The guard in a build, which ends every tick: its limits, its ways, and where the motion begins."""
+"""The guard, which ends every tick, in a build: its limits, the ways to the safe command, and the initial motion."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def add_guard(
 
 
 def _limits(spec: coding.Output, period: float) -> np.ndarray:
-    """Rows of the guard's table of limits for an output: (rows, size)."""
+    """Return the limits of an output as rows of the guard's table, (rows, size)."""
     low, high = spec.limits
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         low, high = 0, spec.decoder.actions - 1
@@ -66,7 +66,7 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
-    """The words of motion of each number, and the state of the motion, which begins at the safe command."""
+    """Allocate the state of the motion, at rest at the safe command; returns its words per number, and its place."""
     m, words_per_element = limits.safe.size, int(words_of(limits))
     rest = np.zeros(m * words_per_element)
     for j in range(m):
@@ -75,12 +75,12 @@ def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
     b.layout.names["previous"] = element(motion, 0, m)
     if words_per_element > 1:
         b.layout.names["step"] = element(motion, m, m)
-        b.layout.constant("rest", np.zeros(m))  # what the steps are in the end
+        b.layout.constant("rest", np.zeros(m))  # the steps when the motion has ended
     return words_per_element, motion
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:
-    """float32 (m,): the numbers at which outputs begin, NaN where they begin at the safe command."""
+    """Allocate the numbers at which outputs begin, float32 (m,); NaN: at the safe command."""
     start, known = b.layout.state("", "float32", m, np.full(m, np.nan)), {one.name: one for one in inputs}
     first = 0
     for spec in specs:
@@ -90,7 +90,7 @@ def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Ou
                 rule = f"must be a value input of {spec.size} numbers"
                 raise BuildError(where, spec.start, rule, f"inputs: {', '.join(known) or 'none'}")
             if not one.needed:
-                raise BuildError(where, spec.start, "must be an input that is required", "leave required: false out")
+                raise BuildError(where, spec.start, "must be a required input", "remove required: false")
             held = b.layout.names[f"{spec.start}.held"]
             b.emit(POST, "copy", n=spec.size, y=element(start, first, spec.size), x=held, label=where)
         first += spec.size

@@ -23,7 +23,7 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Emit slot, check and encoder of input number ``index``, and add the node that the network sees."""
+    """Allocate the io slot of input number ``index``, emit its check and its encoder, and add its node."""
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be unique")
@@ -57,8 +57,8 @@ def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
 
 def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Place, index: int) -> None:
     if index >= MOST_STOPS:
-        rule = f"must be one of the first {MOST_STOPS} inputs, as it stops the commands"
-        raise BuildError(f"inputs.{spec.name}", NO_VALUE, rule, "write it first")
+        rule = f"must be one of the first {MOST_STOPS} inputs, because it stops the commands"
+        raise BuildError(f"inputs.{spec.name}", NO_VALUE, rule, "move it to the front")
     if b.stops is None:
         b.stops = b.layout.state("stops", "int64", STOP_WORDS)
     b.emit(
@@ -68,7 +68,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Emit the replacement of numbers that are not finite; returns the data that `sample` reads."""
+    """Emit the rules for numbers that are not finite; returns the data that `sample` reads."""
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
@@ -82,7 +82,7 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the check of how the numbers move; returns the data that `sample` reads."""
+    """Emit the check of rate, jumps and frozen numbers; returns the data that `sample` reads."""
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
@@ -118,7 +118,7 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """Emit at the end of a step what clears inputs that act in the first step only (events, changes)."""
+    """Emit operations that clear, at the end of a step, inputs that act only in the first step (events, changes)."""
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:
             b.emit(STEP, "clear", n=node.pulse.shape[0], y=node.pulse, label=node.name)

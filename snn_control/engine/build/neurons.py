@@ -1,4 +1,4 @@
-"""The parameters of kernels for our neuron descriptions and one time step."""
+"""The parameters of the kernels, from the neuron models of snn_control and one time step."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
+    """Return decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
     share = dt / np.asarray(tau, np.float64)
     return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 
 
 def _synaptic_gain(model: Any, dt: float) -> Numbers:
-    """The effect within a step of a synaptic current isyn, at the start of the step, on the membrane, divided by r."""
+    """Return the effect on the membrane, divided by r, of a unit synaptic current at the start of a step."""
     if model.integration != "exact":
         return coefficients(model.integration, dt, model.tau_mem)[1]
     tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
     x = dt * (tau_syn - tau_mem) / (tau_mem * tau_syn)
-    near = np.clip(x, -1, 1)  # equal or nearly equal constants: the closed form without the difference
+    near = np.clip(x, -1, 1)  # (nearly) equal time constants: the closed form without their difference
     slope = np.where(np.abs(near) < 1e-9, 1.0, np.expm1(near) / np.where(near == 0, 1, near))
     apart = (np.exp(-dt / tau_syn) - np.exp(-dt / tau_mem)) / np.where(x == 0, 1, x)
     return dt / tau_mem * np.where(np.abs(x) < 1, np.exp(-dt / tau_mem) * slope, apart)
@@ -120,11 +120,11 @@ def _drawn(model: Any) -> dict[str, str | None]:
     return {"counts": "uint16" if isinstance(model, network.Poisson) else None}
 
 
-LATEST = 1e-7  # distances to the threshold below this count as this; snnTorch's epsilon
+LATEST = 1e-7  # smallest distance to the threshold; snnTorch's epsilon
 
 
 def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
-    """The smallest x that fires by step j, j = 0 .. window - 1, so that its time is at most (j + 1/2) dt."""
+    """Return the smallest x that fires by step j = 0 .. window - 1: its time is then at most (j + 1/2) dt."""
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
     if model.tau is not None:

@@ -17,12 +17,12 @@ __all__ = ["add_output", "look_back", "terms_of"]
 
 
 def terms_of(output: coding.Output) -> tuple[Any, ...]:
-    """The decoders of an output."""
+    """Return the decoders of an output."""
     return output.decoder.terms if isinstance(output.decoder, coding.ArgmaxDecoder) else tuple(output.decoder)
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Population -> number of its newest spike lists or graded vectors that its decoders read."""
+    """Return how many newest spike lists or graded vectors decoders read, for each population."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
@@ -34,7 +34,7 @@ def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
 
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
-    """into = bias + the sum of the decoders' terms."""
+    """Emit into = bias + the sum of the decoders' terms."""
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"
@@ -51,7 +51,7 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
-    """centre, half: (size,) float32, from limits; rounded so that centre + half and centre - half are within these."""
+    """Return centre and half width of the limits, (size,) float32, rounded so that centre +- half is within them."""
     low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
     centre = (low + (high - low) / 2).astype(np.float32)
     half = ((high - low) / 2).astype(np.float32)

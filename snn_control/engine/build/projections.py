@@ -18,7 +18,7 @@ from .rules import add_rules, keep_weights
 __all__ = ["connect", "product"]
 
 MOST_TARGETS = 1 << 24  # targets that fit into a synapse of one word
-TILE = 256  # smallest number of elements of a tile if the signal is shorter: it stays in the first cache
+TILE = 256  # a shorter signal is repeated up to about this many elements, which stay in the first-level cache
 
 
 def connect(b: Builder) -> None:
@@ -58,7 +58,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """Emit y += x W for a graded vector."""
+    """Emit the operation y += x W: a graded vector times a weight matrix."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -69,8 +69,10 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Number of non-zero weights in each row, to count operations; 0 if no weight is or can be tuned to zero, or if
-    weights learn. ``index``: of the projection, -1 for others."""
+    """Return the number of nonzero weights in each row, to count operations.
+
+    Returns 0 if no weight is 0 or can be tuned to 0, or if weights learn. ``index``: of the projection, -1 for others.
+    """
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
         return 0
@@ -79,7 +81,7 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """What one projection adds to ``y`` in a step; ``source``: the words of its source."""
+    """The delivery of one projection, which adds to ``y`` in each step; ``source``: kernel operands of its source."""
 
     b: Builder
     index: int
@@ -109,7 +111,7 @@ class Delivery:
 
 
 def deliver(b: Builder, index: int) -> None:
-    """Emit the operations of one projection in a step."""
+    """Emit the operations with which one projection delivers its input in a step."""
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
     y = _target(b, p, post)
@@ -136,7 +138,7 @@ def deliver(b: Builder, index: int) -> None:
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """The array that the projection adds to: the current, the neurons' synaptic current, or one of its own."""
+    """Return the array that a projection adds to: the current, the synaptic current, or that of its tau_syn."""
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
     if p.tau_syn not in post.synapses:
@@ -153,7 +155,7 @@ def _bias(p: Projection, n: int) -> np.ndarray:
 
 
 def _dense(d: Delivery) -> None:
-    """Emit a projection with a weight for each pair of neurons, or for each neuron."""
+    """Emit a projection with one weight for each pair of neurons, or (one to one) for each neuron."""
     b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
@@ -175,7 +177,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit a projection with rows of the synapses whose weight is not 0, or can change."""
+    """Emit a projection as rows of synapses; a synapse whose weight is 0 and cannot change is left out."""
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
     rows = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post)
@@ -190,7 +192,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
         shape = weights.shape
     if p.learning is None and not b.tunes(d.index):  # a factor of 0 would leave no synapse
         rows, weights, shape = without_zeros(rows, weights, shape)
-    # counted as a matrix of all pairs; one to one as itself
+    # operations are counted as those of a dense matrix with zeros, except for one_to_one
     dense = synapses if isinstance(connector, OneToOne) else max(synapses, n_pre * n_post)
     counter = d.counter(dense, zeros=dense - rows.size)
     if d.pre.graded:
@@ -214,7 +216,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
 
 
 def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
-    """Emit sparse synapses of a graded signal with the fastest kernel for their connections."""
+    """Emit sparse synapses of a graded signal, with the fastest kernel for their connectivity."""
     b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
     words = weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
@@ -236,8 +238,11 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 
 
 def _start(d: Delivery) -> Place:
-    """Initial value of the sum of a projection that reaches every target: y itself; or the bias, if it is the first
-    in a step to write the current. The neurons then need not reset the current to the bias, as their row says."""
+    """Return the initial value of the sum of a projection that reaches every target.
+
+    It is the bias if this projection writes the current first in a step, otherwise y itself. With the bias, the row of
+    the neurons is changed: they no longer reset the current to the bias.
+    """
     b, p = d.b, d.p
     node = b.nodes[p.post]
     if d.y is not node.target["current"] or p.bias is not None or node.operation is None:
@@ -252,7 +257,7 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Rows whose targets are indices into a line of vectors, one for each further step of delay; and their number."""
+    """Return rows with targets in a line of vectors, one for each extra step of delay, and the number of vectors."""
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")
@@ -274,7 +279,7 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _convolution(d: Delivery) -> None:
-    """Emit a convolution: weights (channels in, channels out of a group, rows, columns), and their targets."""
+    """Emit a convolution: its weights (channels in, channels out of a group, rows, columns), and their targets."""
     b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
@@ -305,7 +310,9 @@ def _convolution(d: Delivery) -> None:
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """(neurons,) uint32: number of non-zero weights of each presynaptic neuron, without those that leave the picture.
+    """Return the number of nonzero weights of each presynaptic neuron, (neurons,) uint32.
+
+    Weights that leave the picture are not counted.
 
     weights : (channels in, channels out of a group, rows, columns)
     down, across : as `Convolution.landing` returns them

@@ -14,10 +14,10 @@ LABEL = "reset_each_tick"
 
 
 def add_restart(b: Builder, first: int) -> None:
-    """Emit operations that reset the states of the network, those allocated from ``first`` on, in each tick.
+    """Emit operations that reset the states of the network in each tick: those allocated from number ``first`` on.
 
-    States of encoders and decoders, and spikes and values of past steps, are kept. Raises BuildError if one tick
-    affects the next: weights that learn, spikes with a delay.
+    The states of encoders and decoders are kept, and so are spikes and values of past steps. Raises BuildError if one
+    tick affects the next, through weights that learn or spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
         if p.learning is not None or np.any(b.synapse_delays[index]):
@@ -36,10 +36,10 @@ def add_restart(b: Builder, first: int) -> None:
 
 
 def restarts(b: Builder, first: int) -> np.ndarray:
-    """(k, 2) int64, offset and bytes of the parts of the state that a request to restart resets.
+    """Return the parts of the state that a requested restart resets, (k, 2) int64: offset and bytes.
 
-    They are the states of all populations, and those allocated from ``first`` on: of projections, rules and decoders,
-    but not learned weights, and which rules are on.
+    They are the states of all populations, and those allocated from ``first`` on: of projections, rules and decoders.
+    Learned weights and the switches of rules are kept.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

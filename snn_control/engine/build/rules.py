@@ -1,6 +1,6 @@
-"""How a learning rule becomes the operations that run at the end of each step.
+"""Translate learning rules into operations that run at the end of each step.
 
-A lowering is a function (builder, plastic projection) that emits operations into the section STEP of the builder.
+A lowering is a function (builder, plastic projection) that emits operations into the builder's section STEP.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ Words = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plastic:
-    """A projection with a rule, as its delivery was allocated.
+    """A projection with a learning rule, as its delivery was allocated.
 
-    title : "pre->post", with which the names of its arrays start; the second one is "pre->post#2"
+    title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
     weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : words of its source, as deliveries have them
+    source : kernel operands of its source, as deliveries have them
     pointers, rows : for sparse synapses, otherwise None: row pointers uint32 (n_pre + 1,), and the connectivity
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
@@ -57,7 +57,7 @@ class Plastic:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
     def words(self) -> Words:
-        """The words that all rules of snn_control have."""
+        """Return the kernel operands that all rules of snn_control have."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
@@ -65,7 +65,7 @@ class Plastic:
         return own | self.source
 
     def fired(self) -> Words:
-        """The words of post's newest spike list."""
+        """Return the kernel operands for the newest spike list of the postsynaptic population."""
         return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
@@ -79,7 +79,7 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """The node that the rule's field ``key`` names; it must be graded and of that size."""
+        """Return the node named by the rule's field ``key``; raises BuildError if it is spiking or of another size."""
         name = getattr(self.rule, key)
         if name not in b.nodes:
             raise self.wrong(f".{key}", name, f"must be an input or a population: {', '.join(b.nodes)}")
@@ -97,9 +97,9 @@ def keep_weights(
 ) -> Place:
     """Allocate the weights of a projection: in the Program, or in the State if a rule learns them.
 
-    shape : shape of float32 weights, or of the pairs of sparse synapses, whose ``rows`` and ``pointers`` are given
-    fill : writes them
-    source : words of the source
+    shape : shape of float32 weights, or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
+    fill : function that writes the weights into an array
+    source : kernel operands of the projection's source
     """
     lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
@@ -131,7 +131,7 @@ def add_rules(b: Builder) -> None:
         if p.learning is None:
             continue
         if index not in b.plastic:
-            rule = f"does not go with {p.pre}, a graded signal, through sparse synapses"
+            rule = f"cannot learn sparse synapses from {p.pre}, a graded signal"
             raise BuildError(f"{p.label}.learning", type(p.learning).__name__, rule)
         where = f"{p.label}.learning"
         lowering = lowering_of(where, p.learning, "rules", "no lowering is registered for this rule")
@@ -162,7 +162,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Row pointers, and for each postsynaptic neuron its incoming synapses: pointers and pairs {synapse, pre}."""
+    """Return the kernel operands for sparse synapses: row pointers, and incoming {synapse, pre} of each target."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}
@@ -191,7 +191,7 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 
 
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
-    """The description of the postsynaptic neurons, and their kernel's parameters by name, float64, (n,) or (1,)."""
+    """Return the model of the postsynaptic neurons, and their kernel's parameters by name, float64, (n,) or (1,)."""
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.multiplicity:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"

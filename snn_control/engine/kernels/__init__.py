@@ -1,6 +1,6 @@
-"""Kernels: what one operation of a tick computes. One small file for each family.
+"""Kernels: each computes one operation of a tick. One small file for each family.
 
-A kernel is a plain function of numbers and arrays; the annotations of its parameters declare its row
+A kernel is a plain function of numbers and arrays. The annotations of its parameters declare its row
 (`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
 keep tiny, huge and infinite numbers out of the state. The reference implementation of each kernel is in
 ``tests/reference``.
@@ -12,21 +12,24 @@ from numba.extending import register_jitable
 from ..memory import magnitude_between
 
 #: state below TINY becomes zero, because denormal numbers are 30 times slower; so do HUGE numbers and NaN, because
-#: they would stay in the state for ever
+#: they would stay in the state forever
 TINY, HUGE = np.float32(1e-20), np.float32(1e30)
 ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 
 
 @register_jitable(forceinline=True)
 def flush(x):
-    """x, or 0 if it is tiny or NaN; by a select, the same on every machine."""
+    """Return x, or 0 if x is tiny or NaN. The code is a select, whose result is the same on every machine."""
     return x if abs(x) > TINY else ZERO
 
 
 @register_jitable(forceinline=True)
 def bounded(x):
-    """x, or 0 if it is huge or infinite. A membrane is bounded when it is next read: the overflow itself can reach
-    the command, where the guard detects it, and is gone one step later."""
+    """Return x, or 0 if x is huge, infinite or NaN.
+
+    A membrane is bounded when it is next read. The overflow itself can therefore reach the command, where the guard
+    detects it; one step later it is gone.
+    """
     return x if abs(x) < HUGE else ZERO
 
 
@@ -35,5 +38,5 @@ is_settled = magnitude_between(TINY, HUGE)
 
 @register_jitable(forceinline=True)
 def settle(x):
-    """``bounded(flush(x))`` with a single comparison."""
+    """Return ``bounded(flush(x))``, computed with a single comparison."""
     return x if is_settled(x) else ZERO

@@ -1,4 +1,4 @@
-"""Convolutions: each active neuron adds its kernel to the postsynaptic neurons around it.
+"""Convolutions: each active neuron adds its convolution kernel to the postsynaptic neurons around it.
 
 Weights are float32 (channels in, channels out of a group, rows, columns).
 """
@@ -16,11 +16,11 @@ from .spikes import Signal, Spikes
 
 
 class Geometry(Record):
-    """A convolution of pictures: area and width of the presynaptic picture; ``rows`` and ``columns`` of the kernel;
-    area of the postsynaptic picture; channels in and out of a group; ``lines`` (rows of the picture, rows of the
-    kernel) and ``places`` (columns of both) give the postsynaptic neuron, relative to its channel, for a pixel of
-    the picture and one of the kernel, or -1; ``fan_out`` is the number of non-zero weights of each presynaptic
-    neuron."""
+    """The geometry of a convolution. ``area`` and ``width`` are those of the presynaptic picture, ``out_area`` is that
+    of the postsynaptic one; the convolution kernel has ``rows`` and ``columns``; ``group_in`` and ``group_out`` are the
+    channels of a group. ``lines`` (rows of the picture, rows of the kernel) and ``places`` (columns of both) map a
+    pixel and an element of the kernel to the postsynaptic neuron, relative to its channel, or to -1. ``fan_out`` is the
+    number of nonzero weights of each presynaptic neuron."""
 
     def __init__(self):
         super().__init__(
@@ -45,7 +45,7 @@ class Geometry(Record):
 
 
 def presynaptic_neurons(w):
-    """Number of presynaptic neurons, from the size of the weights; raises ProgramError if a number is not > 0."""
+    """Return the number of presynaptic neurons, from the size of the weights; raises ProgramError for numbers < 1."""
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
@@ -53,7 +53,7 @@ def presynaptic_neurons(w):
 
 @register_jitable(forceinline=True)
 def stamp(y, weights, g, i, a):
-    """y += a times the kernel of presynaptic neuron i of the picture ``g``."""
+    """Add ``a`` times the convolution kernel of presynaptic neuron ``i`` to ``y``, in the geometry ``g``."""
     rows, columns, outs = g.rows, g.columns, g.group_out
     channel, place = i // g.area, i % g.area
     line, column = place // g.width, place % g.width
@@ -77,7 +77,7 @@ def conv_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(presynaptic_neurons),
     counter: counter, geometry: Geometry(),
 ):  # fmt: skip
-    """Spikes through a convolution."""
+    """Deliver spikes through a convolution."""
     fired, times = source.fired, source.times
     if fired.size > 0:
         for k in range(fired.size):
@@ -91,7 +91,7 @@ def conv_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
     geometry: Geometry(),
 ):  # fmt: skip
-    """A graded picture through a convolution; zeros are skipped."""
+    """Deliver a graded picture through a convolution; zeros are skipped."""
     used = 0
     for i in range(x.size):
         if x[i] != ZERO:

@@ -1,4 +1,4 @@
-"""Decoders: spikes and membranes -> the numbers of an output."""
+"""Decoders: convert spikes and membranes to the numbers of an output."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -18,8 +18,10 @@ def population_vector(
     m: count, out: written("f32", "m"), y: read("f32", "m + 1"), last: written("f32", "m"), least: scalar("f32"),
     hold: flag,
 ):  # fmt: skip
-    """out += sum of rates times directions / sum of rates. y holds these sums, that of the rates last; if it is
-    below `least`, 0 or, with `hold`, the last result is added instead."""
+    """Add sum of rates times directions / sum of rates to ``out``; ``y`` holds these sums, the sum of rates last.
+
+    If the sum of rates is below ``least``, 0 is added instead or, with ``hold``, the last result.
+    """
     total = y[m]
     for j in range(m):
         if total >= least:
@@ -31,7 +33,7 @@ def population_vector(
 
 @register_jitable(forceinline=True)
 def add_counts(past, step, sign, counts, x):
-    """counts += sign times the spikes in the list of one step; x is set to the counts as float32."""
+    """Add ``sign`` times the spikes of one step to ``counts``, and write the counts to ``x`` as float32."""
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
     spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)
@@ -45,14 +47,14 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Exact spike counts of the last `steps` steps: the newest list is added, the oldest subtracted."""
+    """Count the spikes of the last ``steps`` steps exactly: the newest list is added, the oldest subtracted."""
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """x = mean of the values of the last `steps` steps, the oldest added first; once a tick, after its last step."""
+    """Compute the mean of the last ``steps`` steps, the oldest added first; once a tick, after its last step."""
     number = np.float32(steps)
     for i in range(n):
         x[i] = ZERO
@@ -69,9 +71,9 @@ def first_spike(
     m: count, out: written("f32", "m"), weights: read("f32", "n * m"), n: count,
     past: PastSpikes("n", "steps", multiplicity=False), steps: count, window: count, state: written("i64", 2),
 ):  # fmt: skip
-    """out += the weights of the neuron that fired first in the newest window that has a spike.
+    """Add the weights of the neuron that fired first, in the newest window with a spike, to ``out``.
 
-    state : int64: the neuron that decided, or -1; whether that was in the present window
+    state : int64: the neuron that decided, or -1; whether it decided in the present window
     """
     for step in range(past.now - steps, past.now):
         if step % window == 0:
@@ -93,8 +95,10 @@ def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
     decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Exponentially filtered, decoded spikes: y <- decay y + the rows of the weights, float32 (n_pre, m), of the
-    neurons that fired."""
+    """Filter decoded spikes exponentially: y <- decay y + the rows of the weights of the neurons that fired.
+
+    weights : float32 (n_pre, m)
+    """
     for i in range(m):
         y[i] = settle(y[i] * decay)
     if source.fired.size > 0:
@@ -104,7 +108,7 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Index of the first largest value; NaN, which the guard detects, if a value is not finite."""
+    """Write the index of the first largest value; NaN, which the guard detects, if a value is not finite."""
     best, finite = 0, True
     for i in range(n):
         finite &= np.isfinite(x[i])
@@ -118,8 +122,10 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """y = centre + half tanh(x), with tanh |x| = 1 - 2 / (exp(2 |x|) + 1); NaN, which the guard detects, if x is not
-    finite."""
+    """Squash a sum into limits: y = centre + half tanh(x); NaN, which the guard detects, if x is not finite.
+
+    tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
+    """
     for i in range(n):
         t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)
         y[i] = centre[i] + half[i] * (t if x[i] > ZERO else -t) if np.isfinite(x[i]) else NAN

@@ -1,9 +1,9 @@
-"""Projections: what arrives is added to the target's current or synaptic current, ``y += sum w``.
+"""Projections: add what arrives to the target's current or synaptic current, ``y += sum w``.
 
 Only the neurons that fired cost work. Sums run over the presynaptic neurons in ascending order; rows are processed four
-at a time where that does not change the order. Sparse synapses are pairs {target uint32, weight float32} in the order
-of the presynaptic neurons; row pointers give the first synapse of each of these. ``fan_out`` is the number of non-zero
-weights of each presynaptic neuron; it is missing if no weight is zero, or if weights can change.
+at a time if this does not change the order. Sparse synapses are pairs {target uint32, weight float32} in the order of
+the presynaptic neurons; row pointers give the first synapse of each of these. ``fan_out`` is the number of nonzero
+weights of each presynaptic neuron. It is missing if no weight is zero, or if weights can change.
 """
 
 import numpy as np
@@ -24,7 +24,7 @@ CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Row k of a float32 matrix with n columns."""
+    """Return row k of a float32 matrix with n columns."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -42,7 +42,7 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """y += the rows of the neurons that fired; ``several``, a literal: times their number of spikes."""
+    """Add the rows of the neurons that fired to ``y``; if ``several`` (a literal), times their number of spikes."""
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -60,7 +60,7 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """y += the rows of the weights (address, (n_pre, n_post) float32) of the neurons in a spike list."""
+    """Add the rows of the neurons in a spike list to ``y``; weights: address of (n_pre, n_post) float32."""
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
     else:
@@ -69,7 +69,7 @@ def add_dense_spikes(y, weights, source):
 
 @register_jitable(forceinline=True)
 def add_product(y, weights, x):
-    """y += x W, skipping zeros of x; returns how many elements of x were not zero."""
+    """Add a matrix product, y += x W, skipping zeros of x; returns the number of nonzero elements of x."""
     n, m, q, used, j = y.size, x.size, 4 * y.size, 0, 0
     while j + 4 <= m:
         a0, a1, a2, a3 = x[j], x[j + 1], x[j + 2], x[j + 3]
@@ -89,13 +89,13 @@ def add_product(y, weights, x):
 
 @register_jitable(forceinline=True)
 def pairs_of(pointers, synapses, i):
-    """Addresses of the first and of the last byte of the synapses of neuron ``i``."""
+    """Return the addresses of the first and the last byte of the synapses of neuron ``i``."""
     return synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]) - 1
 
 
 @register_jitable(forceinline=True)
 def add_each(y, first, m):
-    """y[target] += weight for the ``m`` synapses at an address."""
+    """Add the weights of the ``m`` synapses at the address ``first`` to their targets: y[target] += weight."""
     target, weight = u64(first, m), f32(first, 2 * m)
     for j in range(m):
         y[target[j] & TARGET] += weight[2 * j + 1]
@@ -103,7 +103,7 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """`add_each`; for two cache lines used, two lines of each later row are prefetched."""
+    """Do the same as `add_each`; for every two cache lines used, prefetch two lines of each later row."""
     while m >= 16:
         prefetch(near)
         prefetch(near + 64)
@@ -126,11 +126,11 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """y[target] += weight over the synapses of the neurons that fired; returns the number of synapses.
+    """Add the synapses of the neurons that fired to their targets: y[target] += weight; returns their number.
 
-    The row `PREFETCH_L1` spikes later is prefetched into the first cache; if all rows together exceed the caches
-    (``fetch_far``, a literal), the one `PREFETCH_L2` spikes later into the second: memory is too slow for the first
-    alone.
+    The row `PREFETCH_L1` spikes later is prefetched into the first-level cache. If all rows together exceed the caches
+    (``fetch_far``, a literal), the row `PREFETCH_L2` spikes later is also prefetched into the second-level cache,
+    because memory is too slow for the first prefetch alone.
     """
     used = 0
     for k in range(min(PREFETCH_L2 if fetch_far else PREFETCH_L1, count)):
@@ -150,7 +150,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """y[target] += a weight over the synapses of neuron ``i``; returns their number."""
+    """Add the synapses of neuron ``i`` to their targets: y[target] += a weight; returns the number of synapses."""
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -161,7 +161,7 @@ def add_sparse_row(y, pointers, synapses, i, a):
 
 @register_jitable(forceinline=True)
 def synapses_of(n_post, fan_out, fired):
-    """Number of non-zero synapses of the neurons that fired; all n_post of each if there is no ``fan_out``."""
+    """Return the number of nonzero synapses of the neurons that fired; without ``fan_out``, each has ``n_post``."""
     if fan_out.size == 0:
         return fired.size * n_post
     used = 0
@@ -172,7 +172,7 @@ def synapses_of(n_post, fan_out, fired):
 
 @register_jitable(forceinline=True)
 def active(fan_out, x):
-    """Number of synapses whose source is not 0."""
+    """Return the number of nonzero synapses whose source is not 0."""
     used = 0
     for j in range(x.size):
         used += np.int64(fan_out[j]) if x[j] != ZERO else 0
@@ -180,7 +180,7 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """A size: the number of rows of the weights, from the number of their columns and the bytes of a weight."""
+    """Return a size: the number of rows of the weights, from the word of their columns and the bytes of a weight."""
 
     def n_pre(w):
         need(getattr(w, columns), size, w.weights)
@@ -197,7 +197,7 @@ def dense_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre),
     counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Spikes through a dense (n_pre, n_post) matrix."""
+    """Deliver spikes through a dense (n_pre, n_post) matrix."""
     if source.fired.size > 0:
         add_dense_spikes(y, weights, source)
         counter[0] += synapses_of(n_post, fan_out, source.fired)
@@ -206,7 +206,7 @@ def dense_spikes(
 class Synapses(Word):
     """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
 
-    of : words of a synapse in ``weights``: 2: {target, weight}, 1: 24 bits of target, 8 of weight
+    of : number of words of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 of weight
     targets : number of targets
     """
 
@@ -237,7 +237,7 @@ def csr_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes("n_pointers - 1"),
     counter: counter, pointers: Synapses(),
 ):  # fmt: skip
-    """Spikes through sparse rows of pairs {target, weight}."""
+    """Deliver spikes through sparse rows of pairs {target, weight}."""
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
         used = 0
@@ -257,7 +257,7 @@ def dense_spikes_int8(
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
     fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
-    """Spikes through a dense matrix of whole numbers, which are summed exactly and scaled once."""
+    """Deliver spikes through a dense matrix of int8 weights, which are summed exactly and scaled once."""
     fired = source.fired
     if fired.size > 0:
         for j in range(n_post):
@@ -276,7 +276,7 @@ def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
-    """Spikes through sparse rows with one word for each synapse: 24 bits of target, 8 of weight."""
+    """Deliver spikes through sparse rows with one word for each synapse: 24 bits of target, 8 of weight."""
     fired, used = source.fired, 0
     if fired.size > 0:
         for k in range(fired.size):
@@ -294,9 +294,11 @@ def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
-    """Spikes through sparse rows with a delay for each synapse, into a line of ``steps`` vectors that `release`
-    reads. A synapse's target is an index into the line, relative to the vector of the step in which the spike
-    arrives."""
+    """Deliver spikes through sparse rows with a delay for each synapse, into a line of ``steps`` vectors.
+
+    `release` reads the line. A synapse's target is an index into the line, relative to the vector of the step in which
+    the spike arrives.
+    """
     fired, times = source.fired, source.times
     if fired.size > 0:
         size, base, used = n_post * steps, n_post * (source.now % steps), 0
@@ -316,7 +318,7 @@ def csr_delayed(
 def release(
     n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
-    """y += the line's vector for this step, which is then cleared."""
+    """Add the delay line's vector for this step to y, then clear it."""
     arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
@@ -325,7 +327,7 @@ def release(
 
 @kernel()
 def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
-    """An exponential current of the projection itself: y += isyn, then isyn decays."""
+    """Add the exponential synaptic current of a projection: y += isyn, then isyn decays."""
     for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)
@@ -336,7 +338,7 @@ def dense_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_pre * n_post"), x: Signal(),
     counter: counter, fan_out: optional(read("u32", "n_pre")),
 ):  # fmt: skip
-    """A graded vector through a dense (n_pre, n_post) matrix."""
+    """Deliver a graded vector through a dense (n_pre, n_post) matrix."""
     used = add_product(y, weights, x) * n_post
     counter[0] += used if fan_out.size == 0 else active(fan_out, x)
 
@@ -350,7 +352,7 @@ def _one_each(w):
 def one_to_one_graded(
     n_post: count, y: written("f32", "n_post"), weights: read("f32", "n_post"), x: Signal(), counter: counter
 ):  # fmt: skip
-    """y_i += w_i x_i."""
+    """Deliver a graded vector through one-to-one connections: y_i += w_i x_i."""
     used = 0
     for i in range(n_post):
         y[i] += weights[i] * x[i]

@@ -13,7 +13,7 @@ from .functions import HALF, exponential
 
 RESPONSES = ("sum", "binary", "saturate")
 SUM, BINARY, SATURATE = range(3)
-SET, ADD, COUNT_IT = range(3)  # what an event does to its cell
+SET, ADD, COUNT_IT = range(3)  # the effect of an event on its cell
 WHOLE = 1 << 24  # a float32 counts exactly up to here
 # indices are uint64: for a signed index compiled code would check at each use whether it counts from the end
 U64_1, U64_2, U64_39, U64_40, U64_63 = (np.uint64(n) for n in (1, 2, 39, 40, 63))
@@ -24,7 +24,9 @@ def population(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "dimensions * m"),
     centres: read("f32", "dimensions * m"), params: read("f32", "2 * dimensions"),
 ):  # fmt: skip
-    """Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2) (PopSAN, Tang et al. 2020).
+    """Encode each value by Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2).
+
+    Source: PopSAN, Tang et al. 2020.
 
     m : neurons for each dimension
     params : 1 / sigma and drive of each dimension
@@ -40,9 +42,9 @@ def fields(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "m"),
     centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"), drive: scalar("f32"),
 ):  # fmt: skip
-    """Gaussian receptive fields over all dimensions: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
+    """Encode all values by Gaussian receptive fields: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
 
-    inverse : 1 / sigma
+    inverse : 1 / sigma of each dimension
     """
     for k in range(m):
         square = ZERO
@@ -54,7 +56,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Two channels for each value times its gain: the positive part, then the negative part as a positive number."""
+    """Encode each value times its gain in two channels: its positive part, and the size of its negative part."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
@@ -66,8 +68,10 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """A pulse of 1, ON or OFF, if a value is at least a threshold away from what was sent; then the value itself
-    counts as sent (``whole``), or what was sent moves by the threshold."""
+    """Emit a pulse of 1, ON or OFF, if a value differs by at least a threshold from the value last sent.
+
+    After a pulse, the value itself counts as sent (``whole``), or the sent value moves by the threshold.
+    """
     for i in range(n):
         moved = values[i] - sent[i]
         on, off = moved >= threshold[i], moved <= -threshold[i]
@@ -88,9 +92,10 @@ def to_cell(out, cell, weight, how):
 
 
 class Grid(Record):
-    """The events of a tick, and a grid of ``n`` cells over the sensor: ``kept`` is the list of `filters`, or 0 for all
-    events of the slot; the grid covers ``lines`` rows of pixels, ``above`` halves of them above the frame; ``of_on`` is
-    the offset of the cells of ON; ``weights`` are those of OFF and ON; ``counters`` count events in and out of it."""
+    """The events of a tick, and a grid of ``n`` cells over the sensor. ``kept`` is the list of events that the filters
+    kept, or 0 for all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` half-rows of them lie
+    above the frame. ``of_on`` is the offset of the cells of ON events. ``weights`` are those of OFF and ON.
+    ``counters`` count the events inside and outside the frame."""
 
     def __init__(self):
         super().__init__(
@@ -115,17 +120,22 @@ class Grid(Record):
 
 @register_jitable(forceinline=True)
 def cell_along(middle, size, cell_of, half):
-    """The cell in which the middle of a pixel lies, counted in halves of a pixel. On the boundary of two cells it is in
-    the outer one: a mirrored picture has mirrored cells. ``cell_of`` = ceil(2^39 cells / size) and ``half`` =
-    floor(2^39 / size): what is rounded comes to less than 2^-22 of a cell, and boundaries are 2^-17 or more away."""
-    before = (middle - size) >> U64_63  # the half in which the outer one is the cell before; faster than a comparison
+    """Return the cell that contains the middle of a pixel, along one axis; coordinates are in half-pixels.
+
+    A middle on the boundary of two cells belongs to the outer cell, so that a mirrored picture has mirrored cells.
+    ``cell_of`` = ceil(2^39 cells / size) and ``half`` = floor(2^39 / size). Rounding errors are below 2^-22 of a cell,
+    and other middles are at least 2^-17 of a cell away from a boundary.
+    """
+    before = (middle - size) >> U64_63  # 1 where the outer cell is the previous one; faster than a comparison
     return (middle * cell_of - before * half) >> U64_40
 
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count it. The cells
-    of all events are computed first, by vector code."""
+    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count the event.
+
+    Vector code first computes the cells of all events.
+    """
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
     columns, of_on, lines, above = np.uint32(c.columns), np.uint32(c.of_on), np.uint64(c.lines), np.uint64(c.above)
     across = ((np.uint64(c.columns) << U64_39) + width - U64_1) // width
@@ -152,7 +162,7 @@ def to_cells(c, out, how):
 
 @kernel(version=5)
 def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
-    """Events of this tick, pooled to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
+    """Pool the events of this tick to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
     sums, counts = f32(out, n), u32(out, n)
     for i in range(n):
         sums[i] = ZERO
@@ -166,7 +176,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Surface of active events: a cell is set by its last event, and decays from then on in each tick."""
+    """Update a surface of active events: a cell is set by its last event, and then decays in each tick."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)
@@ -177,8 +187,10 @@ def respond(
     n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
     response: Number(0, len(RESPONSES) - 1),
 ):  # fmt: skip
-    """out = decay out + response(s), for the sum s of a cell's events in this tick: s itself, its sign (binary), or
-    s limited to a ceiling on both sides (saturate)."""
+    """Respond to the sum s of each cell's events in this tick: out = decay out + response(s).
+
+    The response is s itself (sum), its sign (binary), or s limited to [-ceiling, ceiling] (saturate).
+    """
     for i in range(n):
         s = sums[i]
         if response == BINARY:

@@ -7,8 +7,8 @@ from ..slots import SLOT_WORDS
 
 
 class Events(Record):
-    """The events of a tick: ``kept`` is the number of events that the filters have kept, followed by their indices
-    in the columns x and y, ascending; ``removed`` counts those that this filter removes."""
+    """The events of a tick. ``kept`` is the number of events that the filters have kept, followed by their indices in
+    the columns x and y, ascending. ``removed`` counts the events that this filter removes."""
 
     def __init__(self):
         super().__init__(

@@ -1,10 +1,11 @@
-"""Filters of events: which events of a tick its encoder sees, as a list of their indices in the columns.
+"""Filters of events: they select the events of a tick that the encoder sees, as a list of indices in the columns.
 
 ``kept`` (io, uint32[1 + capacity]) is the number of events that are left, and their indices, ascending. `region`
-creates the list, the others shorten it in place, and each counts what it removes; the columns are not changed.
+creates the list, the others shorten it in place, and each counts the events that it removes. The columns are not
+changed.
 
-Times in the state are whole microseconds modulo 2^32 (71.6 min), 0: never. Only their differences are used, so a
-sensor's clock may start anywhere, and jump: then every pixel counts as new.
+Times in the state are whole microseconds modulo 2^32 (71.6 min); 0 means never. Only their differences are used. A
+sensor's clock may therefore start at any time, and may jump: then every pixel counts as new.
 """
 
 import numpy as np
@@ -36,13 +37,13 @@ def end(events, n):
 
 @register_jitable(forceinline=True)
 def microseconds(t):
-    """A time [ns] in the form of the state."""
+    """Convert a time [ns] to the form of the state: microseconds modulo 2^32, at least 1."""
     return max(np.uint32(np.uint64(t) // np.uint64(1000)), U32_1)
 
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """1 if there was an event at ``then`` and it is within the window around ``now``."""
+    """Return 1 if there was an event at ``then`` and it is within the window around ``now``, otherwise 0."""
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
 
@@ -57,8 +58,11 @@ def _in_frame(w):
 def region(
     events: Events(), first: flag, left: number, top: number, columns: count, rows: count, counters: written("i64", 2)
 ):
-    """Keep the events in a rectangle. The first filter (1: it reads all events of the slot, 0: the list) also counts
-    the events in the frame and out of it."""
+    """Keep the events in a rectangle.
+
+    first : 1 for the first filter, which reads all events of the slot and counts those inside and outside the frame; 0:
+        the filter reads the list
+    """
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
     n = U64_1
@@ -96,7 +100,7 @@ def region(
 
 @kernel()
 def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
-    """Remove the events of masked pixels: one bit for each pixel, the lowest first."""
+    """Remove the events of masked pixels; ``mask`` has one bit for each pixel, the lowest bit first."""
     kept, x, y, width, n = events.kept, events.x, events.y, np.uint64(events.width), U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -108,14 +112,14 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Index of the last time that applies to event ``k`` in `refractory`."""
+    """Return the index of the last time that applies to event ``k`` in `refractory`."""
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Whether a pixel may fire now; if so, its time is set. A select: the branch would be unpredictable."""
+    """Return whether a pixel may fire now, and set its time if so. No branch is used: it would be unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then
@@ -124,15 +128,16 @@ def keep_if_free(last, pixel, now, before, span):
 
 @register_jitable(forceinline=True)
 def free_ones(kept, t, last, at, before, span, most):
-    """The fast part of `refractory`: keep the events whose pixel had its last event at least a period ago.
+    """Keep the events whose pixel had its last event at least a period ago: the fast part of `refractory`.
 
     kept : in: pixel number of each event, from index 1 on; out: indices of the events kept, from index 1 on
     last, at : time of the last event of each pixel [us], and the address of that array, for prefetching
     before, span : period - 1 and 2 period - 1 [us]: a pixel is free if ``now - last + before >= span``, modulo 2^32
     most : index of the last event to process
 
-    Returns the index of the first event that was not processed, and the index after the last one kept. It stops at a
-    time within a period of 0, modulo 2^32: there a pixel without any event (last 0) looks like one that just had one.
+    Returns the index of the first event that was not processed, and the index after the last one kept. Processing stops
+    at a time within a period of 0, modulo 2^32, because a pixel without any event (last 0) then looks as if it just had
+    one.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:
@@ -157,11 +162,12 @@ def refractory(
     events: Events(), t: read("i64", "capacity"), p: read("u8", "capacity"),
     last: address("u32", "width * height * (apart + 1)", written=True), period: MICROSECONDS, apart: flag,
 ):  # fmt: skip
-    """Remove events within a period [us], before or after, of the last event of their pixel that was kept. ``apart``:
-    OFF and ON each have a last time.
+    """Remove events within a period [us], before or after, of the last event of their pixel that was kept.
 
-    As long as nothing was removed, an event's index is its own position in the list, so the list can hold the numbers
-    of the pixels for a while: vector code computes these.
+    If ``apart``, OFF and ON events of a pixel each have their own last time.
+
+    While nothing is removed, an event's index equals its position in the list. The list can then hold the numbers of
+    the pixels for a while, which vector code computes.
     """
     kept, at, times = events.kept, last, u32(last, (events.width * events.height) << (apart != 0))
     before, span = np.uint32(period - 1), np.uint32(2 * period - 1)
@@ -192,7 +198,7 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Keep an event if enough of its 8 neighbours had one within the window [us]; their array has a border of one."""
+    """Keep an event if enough of its 8 neighbours had one in the window [us]; ``last`` has a border of one pixel."""
     kept, x, y, at = events.kept, events.x, events.y, last
     line, needed = np.uint64(events.width + 2), np.uint32(support)
     times = u32(last, (events.width + 2) * (events.height + 2))
@@ -219,7 +225,7 @@ def background(
 
 @kernel()
 def one_polarity(events: Events(), p: read("u8", "capacity"), keep: flag):
-    """Keep ON events (1), or OFF events (0)."""
+    """Keep ON events (``keep`` 1) or OFF events (0)."""
     kept, n = events.kept, U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -235,8 +241,11 @@ def _saved_up(w):
 
 @kernel(must=_saved_up)
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
-    """Keep as many events as the budget allows, evenly spaced: each event adds its share of the budget, and one is
-    kept when the sum reaches a whole event. All three count in fractions of an event."""
+    """Keep as many events as the budget allows, evenly spaced.
+
+    Each event adds its share of the budget, and an event is kept when the sum reaches a whole event. ``tokens``,
+    ``refill`` and ``most`` are in units of 2^-20 of an event.
+    """
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])
     allowed = min(budget >> TOKEN, given)

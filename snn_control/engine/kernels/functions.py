@@ -1,4 +1,4 @@
-"""Elementary functions without libm, whose last bit differs between machines."""
+"""Elementary functions without libm, because libm's last bit differs between machines."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -14,10 +14,10 @@ LOWEST, HIGHEST = np.float32(-87.0), np.float32(88.0)
 
 @register_jitable(forceinline=True)
 def exponential(x):
-    """exp(x) in float32: the same bits on every machine, relative error < 3e-7.
+    """Return exp(x) in float32: the same bits on every machine, relative error < 3e-7.
 
-    Cody and Waite range reduction, Taylor polynomial of degree 7. Below -87 and for NaN the result is 0; above 88 it is
-    that of 88.
+    It uses Cody and Waite range reduction and a Taylor polynomial of degree 7. Below -87 and for NaN the result is 0;
+    above 88 it is exp(88).
     """
     if not x > LOWEST:
         return ZERO

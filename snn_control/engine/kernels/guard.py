@@ -1,5 +1,4 @@
-"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits slew, acceleration and
-jerk."""
+"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits its commands' motion."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -26,9 +25,9 @@ from .inputs import VALID
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
 # bits of REASON; a driver sets STOPPED, LATE and OVERLOADED
 INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 4, 8, 16, 32
-# words of `stop`: the inputs that stop now, and those whose stop is latched, a bit for each input
+# words of `stop`, with a bit for each input: inputs that stop now, and inputs whose stop is latched
 NOW, LATCHED, STOP_WORDS = range(3)
-MOST_STOPS = 62  # bits that a word has for inputs
+MOST_STOPS = 62  # number of bits for inputs in a word
 
 LIMITS = Table("f64", "m", "low", "high", "safe", *MOTION_LIMITS)
 
@@ -54,7 +53,7 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Whether a fault lasts: any reason starts one, and ``release`` valid ticks in a row, or an operator, end it.
+    """Update the fault; returns whether it lasts. A reason starts it; ``release`` valid ticks or an operator end it.
 
     released : number of times an operator has asked for a release
     """
@@ -74,7 +73,7 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Whether an input stops the commands, after the operator's ``release`` of those that stop no more."""
+    """Return whether an input stops the commands; ``release`` first clears latched stops that have ended."""
     if release:
         stops[LATCHED] &= stops[NOW]
     return (stops[NOW] | stops[LATCHED]) != 0
@@ -85,10 +84,10 @@ def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
     latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
 ):  # fmt: skip
-    """An input that stops the commands: while a number of it is not 0 (``zero``: is 0), and while it is invalid.
+    """Stop the commands while a number of this input is not 0 (``zero``: is 0), and while the input is invalid.
 
-    With ``latched`` the stop lasts until an operator's release, which the guard sees. Silence before the first message
-    is not latched.
+    With ``latched`` the stop lasts until an operator's release, which the guard handles. Silence before the first
+    message is not latched.
     """
     pressed = valid[VALID] == 0
     for i in range(n):
@@ -101,7 +100,7 @@ def stop(
 
 @register_jitable(forceinline=True)
 def fault_bits(inputs, validity, required, m, raw):
-    """Faults of the inputs and of what was computed, as bits of REASON."""
+    """Return the faults of the inputs and of the computed outputs, as bits of REASON."""
     reason = 0
     for k in range(inputs):
         if (required[k] != 0) & (validity[2 * k] == 0):
@@ -121,14 +120,18 @@ def guard(
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
-    """The last operation of every tick: a finite command within limits, slew, acceleration and jerk, or the safe one.
+    """Compute the command: finite, and within limits, slew, acceleration and jerk; or the safe command.
 
-    A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or what
-    a driver reports (it is about to stop, its last tick took too long). While it lasts, and until `release` valid ticks
-    in a row (0: only an operator) end it, the command goes the `way` to the safe one: JUMP in one tick, RAMP within
-    slew and acceleration, STAY where it is, or brake within acceleration. The slew is a change per second: a driver
-    reports in the control words how much time has passed. With an acceleration each whole period of it is a step of its
-    own. Before the first command, STAY begins at `start` where this is finite.
+    A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or a
+    report of the driver (it is about to stop, its last tick took too long). A fault lasts until no reason is left, and
+    either ``release`` valid ticks have followed in a row (0: never) or an operator ends it.
+
+    During a fault, ``way`` selects how a command approaches the safe command. JUMP: in one tick. RAMP: within slew and
+    acceleration. STAY: it keeps its value, after braking within the acceleration. Before the first command, STAY begins
+    at ``start`` if this is finite.
+
+    The slew is a change per second: a driver reports in the control words how much time has passed. With an
+    acceleration limit, each whole period of that time is a step of its own.
     """
     reason = control[DRIVER] | fault_bits(inputs, validity, required, m, raw)
     if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):

@@ -1,4 +1,4 @@
-"""Check what arrived, once a tick: samples that are not finite, not plausible, or moved as no sensor does."""
+"""Check inputs once a tick: numbers that are not finite, not plausible, or that changed as no sensor does."""
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from . import ZERO
 VALID, SAMPLE_GOOD = 0, 1  # words of an input's state: valid in this tick; the newest sample was good
 CLAMPED, REJECTED, STALE, CUT = range(4)  # counters of an input
 REJECT, HIGH, LOW, HOLD = range(4)  # in the order of `coding.inputs.NOT_FINITE`
-REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: replaced; those that are no measurement; all numbers
+REPLACED, FAILED, NUMBERS = range(3)  # counters of `finite`: numbers replaced, not measured, and all
 NO_LIMIT = 1 << 62  # ns: never stale
 LIMITS = ("low", "high", "least", "most")  # of the range, and of the plausible values
 
@@ -22,9 +22,10 @@ def sample(
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
     stale: number, counters: written("i64", 4),
 ):  # fmt: skip
-    """Take a sample that arrived: reject all of it if any value is not finite or not plausible; clamp, and hold.
+    """Take a new sample: reject all of it if a value is not finite or not plausible, otherwise clamp and hold it.
 
-    stale : [ns]
+    stale : maximum age [ns]
+
     A stream (n = 0) has no values, only an age.
     """
     if slot[FRESH] > 0:
@@ -62,9 +63,9 @@ def finite(
 ):  # fmt: skip
     """Replace numbers of a sample that are not finite, each by its rule, before `sample` checks it.
 
-    REP 117: an infinity says on which side of the range the value is; the rule says what a NaN means. A held value ages
-    with the ticks, and is not used beyond the input's limit of age. A sample without any measurement is rejected,
-    whatever the rules.
+    REP 117: an infinity says on which side of the range the value is. The rule defines the meaning of a NaN. A held
+    value ages with the ticks, and is not used beyond the input's limit of age. A sample without any measurement is
+    rejected under all rules.
 
     last, age : the last finite value and its age [ns]
     tick, stale : [ns]
@@ -99,11 +100,11 @@ def finite(
             counters[FAILED] += failed
 
 
-MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: a second, and from one sample to the next
-JUMPED, FROZE = 0, 1  # counters of `credible`: samples with a number that moved too far, and that stood still too long
+MOTION = Table("f32", "n", "rate", "jump")  # largest change of a number: per second, and between two samples
+JUMPED, FROZE = 0, 1  # counters of `credible`: samples that moved too far, or stood still too long
 SINCE_ACCEPTED, SINCE_CHANGED = 0, 1  # [ns], -1 before the first sample
 PER_NS = 1e-9
-LONGEST_TICK, MOST_COUNTED = 10**15, 1_000_000  # ns; thousandths of a tick that one pause counts at most
+LONGEST_TICK, MOST_COUNTED = 10**15, 1_000_000  # ns; maximum thousandths of a tick for one pause
 
 
 @kernel()
@@ -113,11 +114,12 @@ def credible(
     since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
     counters: written("i64", 2),
 ):  # fmt: skip
-    """Refuse a sample that no sensor that works would give: out is NaN, which `sample` rejects; otherwise the data.
+    """Refuse a sample that no working sensor would give: out is NaN, which `sample` rejects; otherwise out is the data.
 
-    A number may move by `rate` times the time since the last sample that was accepted, and a tick, in which it may have
-    come earlier or later; and by `jump` from the last sample, accepted or not. A sample in which no number has changed
-    a bit for longer than `frozen` is refused, too. Time is that which passed, as the driver reports it.
+    Since the last accepted sample, a number may move by ``rate`` times the time that passed plus one tick, as a sample
+    may have arrived up to a tick earlier or later. From the last sample, accepted or not, it may move by ``jump``. A
+    sample is also refused if no number has changed by a bit for longer than ``frozen``. The driver reports the time
+    that passed.
 
     tick, frozen : [ns]
     """

@@ -1,15 +1,15 @@
-"""Neurons. What arrives in a step was added to ``current`` or ``isyn`` before; ``current`` starts each step at `bias`.
+"""Neurons. Deliveries of a step were added to ``current`` or ``isyn`` before; ``current`` starts each step at ``bias``.
 
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn
-    fire, at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; nothing for `refractory`
+    fire at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; no update for `refractory`
     steps; with a ``multiplicity``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
 leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
     v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
 adex, izhikevich    see `snn_control.network`
 
-The integration (`snn_control.engine.lowering`) says what decay, gain and gain_syn are: exact (Rotter and Diesmann 1999,
-Biol. Cybern. 81:381), exponential Euler or forward Euler.
+The integration method (`snn_control.engine.lowering`) defines decay, gain and gain_syn: exact (Rotter and Diesmann
+1999, Biol. Cybern. 81:381), exponential Euler or forward Euler.
 """
 
 from collections import namedtuple
@@ -33,13 +33,13 @@ MAX_SPIKES_PER_STEP = np.float32(65535)  # largest number of spikes of a neuron 
 #: each: 1 or n); step from one neuron's parameter to the next (0: shared, 1); its currents, and what they are reset to
 #: for the next step, which may be the same array
 Population = namedtuple("Population", "n p params each step current bias")
-#: the neurons that fired: one byte each, and the address of these; the ring of spike lists, and the offset of the
+#: the neurons that fired: one byte each, and the address of the bytes; the ring of spike lists, and the offset of the
 #: multiplicities in a slot; a counter of spikes; refractory period in steps
 Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity counter refractory")
 
 
 class Neurons(Word):
-    """A `Population`. Words: n, params float32 (parameters, each), each (1, or n), current, bias.
+    """A population, passed as `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
 
     parameters : names of the parameters, in the order of the rows of ``params``
     """
@@ -60,13 +60,15 @@ class Neurons(Word):
         return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
 
     def arrays(self, params, each):
-        """Code for the parameters by name."""
+        """Return code that makes the parameters by name."""
         views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers if they are shared by all neurons:
-        for a kernel that has code for both cases, and should prepare only the one it uses."""
+        """Return ``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers that all neurons share.
+
+        For kernels with code for both cases, which should prepare only the parameters that the case uses.
+        """
         n = len(self.parameters)
         numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
         made = {"one": f"Parameters({numbers})", "each": self.arrays("cells.params", "cells.each")}[name]
@@ -75,7 +77,7 @@ class Neurons(Word):
         return register_jitable(forceinline=True)(scope[name])
 
     def rows(self, w):
-        """Number of rows of the parameters."""
+        """Return the number of rows of the parameters."""
         return len(self.parameters)
 
     def check(self, parameter, w):
@@ -89,7 +91,8 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """`Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock; counter; multiplicity; refractory.
+    """The spikes of a population, passed as `Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock;
+    counter; multiplicity; refractory.
 
     once : the kernel does not accept multiplicities
     """
@@ -116,7 +119,7 @@ class Firing(Word):
             once(w.multiplicity)
 
 
-#: refractory steps that are left for each neuron
+#: number of refractory steps left for each neuron
 waiting = written("u16", "n", when="refractory")
 
 
@@ -131,7 +134,7 @@ def emit(n, fired):
 
 @register_jitable(forceinline=True)
 def emit_multiple(n, fired, counts):
-    """`emit` with multiplicities, which are taken from the counts of all neurons."""
+    """Do the same as `emit`, with multiplicities from the ``counts`` of all neurons."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     indices, multiplicity = u32(slot + HEADER, n), u16(slot + fired.multiplicity, n)
     count = flags_to_indices(fired.at, n, indices)
@@ -145,7 +148,7 @@ def emit_multiple(n, fired, counts):
 
 @register_jitable(forceinline=True)
 def restart_current(cells):
-    """Set the current for the next step to the bias (without current inputs both are the same array)."""
+    """Set the current for the next step to the bias (without inputs to the current, both are the same array)."""
     for i in range(cells.bias.size):
         cells.current[i] = cells.bias[i]
 
@@ -156,7 +159,7 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Neurons that share their parameters, fire once in a step, do not adapt, and reset immediately: the fast loops.
+    """Update neurons that share their parameters, fire once in a step, do not adapt, and reset immediately: fast loops.
 
     synaptic, refractory : literals
     """
@@ -186,7 +189,7 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 
 @register_jitable(forceinline=True)
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Neurons with parameters of their own, adaptation, several spikes in a step, or a delayed reset."""
+    """Update neurons with their own parameters, adaptation, several spikes in a step, or a delayed reset."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -240,7 +243,7 @@ def integrate_and_fire(
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Neurons that are linear below their threshold."""
+    """Update neurons that are linear below their threshold."""
     if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
         step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts)
     elif isyn.size > 0:
@@ -264,8 +267,10 @@ def leaky_integrator(
     cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
     isyn: optional(written("f32", "n")),
 ):  # fmt: skip
-    """Graded neurons; the membrane is the output. Decay 1 and a loss give the Euler step, which a rounded decay
-    would miss over long times."""
+    """Update graded neurons; the membrane is the output.
+
+    Forward Euler uses decay 1 and a loss: a rounded decay would differ from it over long times.
+    """
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
         j, q = i * cells.step, ZERO
@@ -282,7 +287,7 @@ def leaky_integrator(
 
 @register_jitable(forceinline=True)
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
-    """Threshold and refractory period of neuron i: its membrane and its second variable, which a spike changes."""
+    """Apply threshold and refractory period to neuron i; returns its membrane and second variable after the step."""
     fired.flags[i] = 0
     if fired.refractory > 0 and wait[i] > 0:
         wait[i] -= 1
@@ -296,7 +301,7 @@ def fire(fired, i, wait, before, u, second, threshold, reset, jump):
     return u, second
 
 
-STEEPEST = np.float32(30)  # limit of the exponent: beyond it a neuron fires in any case
+STEEPEST = np.float32(30)  # limit of the exponent; beyond it a neuron always fires
 
 
 @kernel()
@@ -307,7 +312,7 @@ def adex(
     ),
     fired: Firing(), v: written("f32", "n"), w: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Adaptive exponential: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase))."""
+    """Update AdEx neurons: v <- decay v + leak + gain (current - w) + slope exp(steep (v - rheobase))."""
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, adaptation = i * cells.step, bounded(v[i]), w[i]
@@ -336,7 +341,7 @@ def izhikevich(
     cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
     v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Two half-steps of v, one step of u, as in the paper's program."""
+    """Update Izhikevich neurons: two half-steps of v, then one step of u, as in the paper's program."""
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, recovery = i * cells.step, bounded(v[i]), u[i]

@@ -21,7 +21,7 @@ switched = written("i64", SWITCH_WORDS)
 
 @register_jitable(forceinline=True)
 def bounded_update(w, delta, low, high):
-    """w + delta, clipped to its bounds; a delta that is NaN or huge is ignored."""
+    """Return w + delta, clipped to its bounds; a delta that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -41,7 +41,7 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """State of a rule, which is stored for the next step: 0 off; 1 just switched on, its traces are outdated; 2 on."""
+    """Return and store the state of a rule: 0 off; 1 just switched on, its traces are outdated; 2 on."""
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
     return (2 if before != 0 else 1) if on else 0
@@ -50,7 +50,7 @@ def state_of(switch):
 # pairs of spikes -----------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def depress(e, n, y, a, low, high, pre):
-    """Rows of a matrix at address ``e``, for spikes that arrive now, after the spikes whose trace is y."""
+    """Depress rows of the matrix at ``e``: spikes ``pre`` arrive after postsynaptic spikes, whose trace is ``y``."""
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
         for j in range(n):
@@ -60,7 +60,7 @@ def depress(e, n, y, a, low, high, pre):
 
 @register_jitable(forceinline=True)
 def potentiate(e, n, x, a, low, high, post):
-    """Columns of a matrix, for neurons that fire now, after the arrivals whose trace is x."""
+    """Potentiate columns of the matrix at ``e``: neurons ``post`` fire after arrivals, whose trace is ``x``."""
     used = 0
     if post.size > 0:
         for i in range(x.size):
@@ -74,7 +74,7 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """`depress` for sparse synapses; each has ``step`` numbers in e, of which the one at ``first`` changes."""
+    """Do `depress` for sparse synapses; each has ``step`` numbers in ``e``, of which that at ``first`` changes."""
     used = 0
     for k in range(pre.size):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
@@ -99,13 +99,13 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """Number of synapses."""
+    """Return the number of synapses."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
 class SparseConnections(Record):
-    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and these as
-    {synapse, pre}; 0 if the weights are a matrix."""
+    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and these
+    synapses as {synapse, pre}. All are 0 if the weights are a matrix."""
 
     def __init__(self):
         super().__init__(
@@ -131,7 +131,7 @@ class SparseConnections(Record):
 
 
 def synapses_of(w):
-    """Number of synapses, from operands that were checked."""
+    """Return the number of synapses, from operands that were checked."""
     if not isinstance(w.pointers, Array):
         return w.n_pre * w.n_post
     return int(w.pointers.data.view(np.uint32)[w.n_pre])
@@ -139,10 +139,10 @@ def synapses_of(w):
 
 @register_jitable(forceinline=True)
 def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
-    """Apply the pairs of this step to the weights or to their eligibility (addresses); returns the number of synapses
-    visited.
+    """Apply the spike pairs of this step to the weights or their eligibility; returns the number of visited synapses.
 
-    Traces decay; then arrivals add to x and are paired with y; then neurons that fire are paired with x and add to y.
+    First, traces decay. Then arrivals add to x and are paired with y. Then the neurons that fire are paired with x and
+    add to y. ``weights`` and ``e`` are addresses.
     """
     fade(x, p.decay_plus if state == 2 else ZERO)
     fade(y, p.decay_minus if state == 2 else ZERO)
@@ -174,7 +174,7 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(),
 ):  # fmt: skip
-    """Pairs of spikes change the weights."""
+    """Change the weights by pairs of spikes."""
     p, state = params, state_of(switch)
     if state > 0:
         low, high = p.low, p.high
@@ -188,7 +188,7 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Pairs of spikes change the eligibility e; then w += rate reward e, and e decays."""
+    """Change the eligibility e by pairs of spikes; then w += rate reward e, and e decays."""
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:
@@ -221,7 +221,7 @@ def reward_weights(weights, connections, p, e, rate):
 # errors --------------------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def add_arrivals(source, x, gain):
-    """x += gain for each spike that arrives."""
+    """Add ``gain`` to ``x`` for each spike that arrives."""
     for k in range(source.fired.size):
         x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
@@ -232,7 +232,7 @@ def pes(
     activity: written("f32", "n_pre"), error: read("f32", "n_post"),
     params: Scalars("f32", "decay", "gain", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """activity <- decay activity + gain spikes;  w -= rate activity (x) error."""
+    """Learn from an error: activity <- decay activity + gain spikes;  w -= rate activity (x) error."""
     p, state = params, state_of(switch)
     if state == 0:
         return
@@ -253,7 +253,7 @@ def pes(
 # eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def pseudo_derivative(post, each, v, flags):
-    """psi of each neuron, from its membrane before the reset and its threshold in this step; 0 while refractory."""
+    """Compute psi of each neuron from its membrane before the reset and its threshold; 0 while refractory."""
     for j in range(v.size):
         u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
         h = ONE - abs(u - (each.threshold[j] + each.beta[j] * post.adapted[j])) * each.inverse[j]
@@ -262,7 +262,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Store adaptation and refractoriness, which at the end of this step already have the values for the next step."""
+    """Store adaptation and refractoriness: at the end of this step they already have the values for the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
@@ -271,7 +271,7 @@ def keep_for_the_next_step(post, adapt, wait):
 
 @register_jitable(forceinline=True)
 def learning_signal(signal, error, feedback, rate):
-    """e-prop's learning signal, (n_post,): signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
+    """Compute e-prop's learning signal: signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
 
     feedback : address of float32 (n_error, n_post)
     """
@@ -287,7 +287,7 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow is updated."""
+    """Update synapses: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow."""
     n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
     kappa, low, high = p.kappa, p.low, p.high
     for i in range(x.size):
@@ -316,8 +316,7 @@ def eprop(
     error: read("f32", "n_error"), n_error: count,
     params: Scalars("f32", "decay_syn", "decay", "gain", "kappa", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Update the presynaptic filters, the pseudo-derivative and the learning signal of the postsynaptic neurons, then
-    all synapses.
+    """Learn by e-prop: update presynaptic filters, pseudo-derivative and learning signal, then all synapses.
 
     v, flags, adapt, wait : of the postsynaptic neurons
     post : values of these neurons; adapted and held are kept from step to step

@@ -1,4 +1,4 @@
-"""Stochastic and temporal codes, `snn_control.network.neurons`: current -> spikes."""
+"""Stochastic and temporal codes (`snn_control.network.neurons`): convert currents to spikes."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -10,19 +10,19 @@ from . import ONE, ZERO
 from .functions import exponential
 from .neurons import Firing, Neurons, emit, emit_multiple, restart_current
 
-MOST_MEAN = np.float32(64)  # mean spikes in a step; exp(-64) is far from the smallest float32
+MOST_MEAN = np.float32(64)  # largest mean number of spikes in a step; exp(-64) is far above the smallest float32
 
 
 @register_jitable(forceinline=True)
 def within(x, most):
-    """x limited to [0, most]; 0 for NaN."""
+    """Return x limited to [0, most]; 0 for NaN."""
     x = x if x > ZERO else ZERO
     return x if x < most else most
 
 
 @register_jitable(forceinline=True)
 def poisson_count(u, mean):
-    """Number of events of a Poisson process with this mean, by inversion: the first k with u < P(count <= k)."""
+    """Return a Poisson-distributed number with this mean, by inversion: the first k with u < P(count <= k)."""
     k, p = 0, exponential(-mean)
     below = p
     while u >= below:
@@ -40,8 +40,10 @@ def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Fires with the probability rate dt current (Bernoulli) or, with a ``multiplicity``, as often as a Poisson
-    process with that mean; ``number`` is that of the operation."""
+    """Fire with probability rate dt current (Bernoulli), or with ``multiplicity`` a Poisson number with that mean.
+
+    number : number of the operation, for its random numbers
+    """
     n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
     for first in range(0, n, 4):
@@ -74,8 +76,9 @@ class Levels(Neurons):
 def temporal(
     cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
-    """x is the current at the start of a window. The neuron fires in each step in which x reaches the level of the
-    step; then that level is subtracted from x (``subtract``), otherwise x becomes 0.
+    """Encode x, the current at the start of a window: fire in each step in which x reaches the level of the step.
+
+    After a spike, the level is subtracted from x (``subtract``), otherwise x becomes 0.
 
     Latency: the level of a step is the x whose latency is t = (step + 1/2) dt; there is one spike in a window. Phase:
     the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).

@@ -1,4 +1,4 @@
-"""Spike lists and vectors of past steps. A population keeps its last `slots` lists in a ring, one slot for each step.
+"""Spike lists and vectors of past steps. A population keeps its last ``slots`` lists in a ring, one slot for each step.
 
 A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, if a neuron can fire several times in
 a step, their uint16 multiplicities, ``multiplicity`` bytes after the start of the slot (0: each fired once). A graded
@@ -25,7 +25,7 @@ Past = namedtuple("Past", "base stride slots now multiplicity")
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Address of the slot that was written in step ``now - delay`` (``clock``: int64 [tick, step])."""
+    """Return the address of the slot that was written in step ``now - delay`` (``clock``: int64 [tick, step])."""
     if slots == 1:
         return base
     return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
@@ -33,15 +33,16 @@ def slot_address(base, stride, slots, clock, delay):
 
 @register_jitable(forceinline=True)
 def slot_of_step(base, stride, slots, step):
-    """Address of the slot that was written in ``step``."""
+    """Return the address of the slot that was written in ``step``."""
     return base + stride * (step % slots)
 
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Ascending indices of the set bytes; ``flags`` is the address of n bytes, padded to 64.
+    """Write the ascending indices of the set bytes to ``out``; returns their number.
 
-    The number after the last index is set to 0 if ``out`` (n numbers) has room for it.
+    ``flags`` is the address of n bytes, padded to 64. The number after the last index is set to 0 if ``out`` (n
+    numbers) has room for it.
     """
     count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
@@ -64,13 +65,13 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The list of a step, a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
+    """The spike list of a step, passed as `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
     of : number of neurons of the source
-    delay : the row has this word, the age of the list in steps; otherwise it is the newest list
-    multiplicity : the row has this word; otherwise each neuron fires once in a step
+    delay : the row has the word ``delay``, the age of the list in steps; otherwise it is the newest list
+    multiplicity : the row has the word ``multiplicity``; otherwise each neuron fires at most once in a step
     once : the kernel does not accept multiplicities
-    prefix : of the words of a second list, which has the clock of the first
+    prefix : prefix of the words of a second list, which has the clock of the first
     """
 
     uses = (slot_address, SpikeList)
@@ -102,7 +103,7 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """The lists of the last ``steps`` steps, a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
+    """Spike lists of the last ``steps`` steps, passed as `Past`. Words: spikes, stride, slots, clock, multiplicity."""
 
     uses = (Past,)
 
@@ -146,7 +147,7 @@ clock = read("i64", 2, followed=True)
 class Line(Word):
     """This step's vector in a delay line, float32. Words: line, stride, slots, clock.
 
-    of : how many numbers a vector has
+    of : number of elements of a vector
     """
 
     uses = (slot_address,)
@@ -170,7 +171,7 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the last ``steps`` steps, a `Past`. Words: line, stride, slots, clock."""
+    """The vectors of the last ``steps`` steps, passed as `Past`. Words: line, stride, slots, clock."""
 
     uses = (Past,)
 

@@ -7,21 +7,21 @@ from .spikes import Line
 
 @kernel()
 def copy(n: count, y: written("f32", "n"), x: read("f32", "n")):
-    """y = x."""
+    """Copy a vector: y = x."""
     for i in range(n):
         y[i] = x[i]
 
 
 @kernel()
 def add(n: count, y: written("f32", "n"), x: read("f32", "n")):
-    """y += x."""
+    """Add a vector: y += x."""
     for i in range(n):
         y[i] += x[i]
 
 
 @kernel()
 def clear(n: count, y: written("f32", "n")):
-    """y = 0."""
+    """Clear a vector: y = 0."""
     for i in range(n):
         y[i] = ZERO
 

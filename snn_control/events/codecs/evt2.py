@@ -1,12 +1,12 @@
-"""EVT2: 32-bit words, type in bits 28..31; EVT2.1: 64-bit words, the upper half as in EVT2, the lower a mask of 32
-pixels (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
+"""EVT2 and EVT2.1 (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
 
-Their state: high time, loops of the 34-bit clock, whether a time is known. Words of EVT2.1 are read as two 32-bit
-halves, because the alignment of a payload is 4 bytes; older firmware swaps these ("endianness=legacy" in RAW headers):
-evt21_legacy.
+EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the upper half is as in EVT2, the lower
+half a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is 4 bytes.
+Older firmware swaps the halves ("endianness=legacy" in RAW headers): evt21_legacy.
 
-The clock has wrapped if the high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller
-steps back are glitches, which the time follows. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
+Their state is the high time, the loops of the 34-bit clock, and whether a time is known. The clock has wrapped if the
+high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller steps back are glitches, which
+the time follows. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from .packet_loop import checked, put, put_mask, put_trigger, refuse, word_codec
 __all__ = ["EVT2", "EVT21", "EVT21_LEGACY", "encode"]
 
 HIGH, LOOPS, KNOWN = range(words.OWN, words.OWN + 3)
-HALF = 1 << 27  # of the range of the high time
+HALF = 1 << 27  # half of the range of the high time
 MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 
 @register_jitable
 def time_of(state, word):
-    """Output time of a word with its low time in bits 22..27."""
+    """Return the output time of a word with its low time in bits 22..27."""
     return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
 
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is not an event: 0, or STOP."""
+    """Decode a word that is not an event; returns 0 or STOP."""
     kind = word >> 28
     if kind == 8:
         high = word & 0xFFFFFFF
@@ -68,13 +68,13 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34: times from 2^34 us (4.8 h) on need the packets that led up to them.
-    Raises InputError for coordinates of 2048 and more, and times that are negative, in disorder, not whole
-    microseconds, or 2^33 us and more after the one before.
+    The format carries microseconds modulo 2^34: to decode times from 2^34 us (4.8 h) on, all earlier packets are
+    needed. Raises InputError for coordinates >= 2048, and for times that are negative, in disorder, not whole
+    microseconds, or at least 2^33 us after the previous one.
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])
-    refuse(step >= 1 << 33, "t", t, "2^33 us or more behind the one before; evt2 would lose count")
+    refuse(step >= 1 << 33, "t", t, "2^33 us or more after the previous time; evt2 would lose count")
     high = t >> 6
     new = np.flatnonzero(np.diff(high, prepend=-1))
     packed = p << 28 | (t & 0x3F) << 22 | x << 11 | y

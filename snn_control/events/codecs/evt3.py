@@ -1,11 +1,11 @@
 """EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
-Its own state: high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the time
-is known (1: high, 2: high and low).
+Its own state is the high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the
+time is known (1: high, 2: high and low).
 
 `_word` decodes the whole encoding, one word at a time; `_run` is a faster path for common words while there is room. It
-first packs an event into column t, in lanes of 12 bits, each the field of a word: event (column and polarity), row, low
-time, high time, the lowest first.
+first packs an event into column t, in lanes of 12 bits. Each lane is the field of a word; from the lowest: event
+(column and polarity), row, low time, high time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MOST_LOOPS = (1 << 28) - 1  # 142 years: times in ns stay within int64
 SMALL = 10  # a step back of the high time by at most this is a glitch, a larger one a wrap
 IGNORED = 1 << 7 | 1 << 9 | 1 << 14 | 1 << 15  # continued, padding, others
 MASKS, MASK_TYPES = np.uint64(0x5000_4000_4000), np.uint64(0xF000_F000_F000)  # 12 + 12 + 8 pixels
-TOGETHER = np.uint64(1024)  # events that are packed before they become columns, so that they stay in the first cache
+TOGETHER = np.uint64(1024)  # events packed before they become columns; they stay in the first-level cache
 ONE, PIXEL, FIELD = np.uint64(1), np.uint64(0x7FF), np.uint64(0xFFF)
 EACH_LANE = np.uint64(0x1_001_001_001)
 #: type of a word -> the lanes that it is written to; the lane of events is always written, but kept only for an event
@@ -64,7 +64,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """uint64 in which bit j is set if item at + j is no row, event or low time below these limits, and not ``high``."""
+    """Return a uint64: bit j is set if item at + j is no row, event or low time below its limit, and not ``high``."""
 
     def gen(context, builder, sig, args):
         word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
@@ -81,7 +81,7 @@ def _others(typingctx, data, at, rows, columns, lows, high):
 
 @register_jitable
 def quad(data, at):
-    """Items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
+    """Return the items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
     if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
         return np.uint64(0)
     return _quad(data, at)
@@ -89,7 +89,7 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Number, up to WINDOW, of words from ``k`` on that are rows, events, low times below limits, or ``high``."""
+    """Count words, up to WINDOW, from ``k`` on that are rows, events and low times below limits, or ``high``."""
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
         return np.uint64(0)
@@ -106,7 +106,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Take the low time, unless the events that follow are not before ``until``."""
+    """Store the low time; returns STOP instead if the events after it are not before ``until``."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:
@@ -179,8 +179,8 @@ def _write_mask(event, mask, n, t):
 def _write_words(data, k, end, packed, n, t):
     """Pack the events among rows, events and times; returns the present lanes, and the next index.
 
-    There is no branch on the unpredictable words: each is written to its lanes, and these to index ``n``, which only an
-    event advances.
+    The code does not branch on the words, because they are unpredictable. It writes each word to its lanes, and the
+    lanes to index ``n``, which only an event advances.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -243,7 +243,7 @@ def _run(state, data, k, n, t, x, y, p):
 
 @register_jitable
 def decode(state, data, t, x, y, p, triggers):
-    """See `snn_control.events.codecs`."""
+    """Decode a packet of EVT3, as `snn_control.events.codecs` specifies."""
     k, n = 0, 0
     state[words.TRIGGERS_WRITTEN], state[words.FRESH] = 0, 0
     while k < data.size:

@@ -1,12 +1,12 @@
-"""libcaer: the polarity events of that library: uint32 data, int32 time [us]; libcaer_cmp: 16-bit words, type in bits
-12..15, events along columns of pixels (event_camera_codecs).
+"""libcaer and libcaer_cmp (event_camera_codecs).
 
-State of libcaer: the last time within the packet, and its overflows of 2^31 us. Both are reset with each packet, whose
-``time_base`` holds the time before.
+libcaer is the polarity events of that library: uint32 data, int32 time [us]. Its state is the last time within the
+packet, and its overflows of 2^31 us. Both are reset with each packet, whose ``time_base`` holds the time before.
 
-State of libcaer_cmp: high and low time, which start at 0 with each packet, relative to its ``time_base``; column, base
-row and base polarity, which are kept. Masks extend in y. (event_camera_codecs has a name for type 6, a mask of 12, but
-its decoder ignores it; here it counts as unknown, like all types from 6 on.)
+libcaer_cmp has 16-bit words with the type in bits 12..15, and events along columns of pixels: masks extend in y. Its
+state is the high and low time, which start at 0 with each packet, relative to its ``time_base``; and column, base row
+and base polarity, which are kept. (event_camera_codecs has a name for type 6, a mask of 12, but its decoder ignores it.
+Here it counts as unknown, like all types from 6 on.)
 """
 
 from __future__ import annotations

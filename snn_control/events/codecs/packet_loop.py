@@ -1,5 +1,6 @@
-"""A codec: the loop over the words of a packet, around a compiled function that decodes one of them; common parts of
-such functions; and, for encoders, the check that the encoding can carry the events.
+"""A codec: the loop over the words of a packet, around a compiled function that decodes one word.
+
+Also common parts of such functions and, for encoders, the check that an encoding can carry the events.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ __all__ = ["STOP", "Codec", "checked", "put", "put_mask", "put_trigger", "refuse
 
 STOP = -1  # the word is left for the next call
 
-#: for functions that are called for each word: the arrays that they take need no reference counts, which would
-#: take most of its time
+#: for functions that are called for each word: their array arguments get no reference counts, which would take
+#: most of the time
 uncounted = register_jitable(_nrt=False)
 
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to index ``n``: 1, 0 if it is out of the frame, STOP if it is not due or there is no room."""
+    """Write one event to index ``n``: 1, 0 if it is outside the frame, STOP if it is not due or there is no room."""
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
     if 0 < state[words.WIDTH] <= column or 0 < state[words.HEIGHT] <= row:
@@ -40,7 +41,7 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
-    """Write an event for each bit of ``mask``, in a row or (``upright``) a column of pixels; all of them or STOP."""
+    """Write an event for each bit of ``mask``, in a row or (``upright``) a column of pixels; all of them, or STOP."""
     if now >= state[words.UNTIL] or n + set_bits(mask) > t.size:
         return STOP
     written, left = 0, np.uint64(mask)
@@ -54,7 +55,7 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_trigger(state, now, number, edge, triggers):
-    """Write one external trigger: 0, or STOP. If ``triggers`` has no rows, it is only counted."""
+    """Write one external trigger; returns 0 or STOP. If ``triggers`` has no rows, the trigger is only counted."""
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
         return STOP
@@ -66,7 +67,7 @@ def put_trigger(state, now, number, edge, triggers):
 
 
 def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
-    """Raise InputError for the first wrong value."""
+    """Raise InputError for the first wrong value, if there is one."""
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
@@ -75,10 +76,10 @@ def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
 def checked(
     events: Events, encoding: str, unit: str, columns: int, rows: int, ordered: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """t [``unit``] as int64, x, y as int64, p as int64 (0 or 1), contiguous and checked.
+    """Check events and return t [``unit``], x, y and p (0 or 1) as contiguous int64.
 
-    Raises InputError for columns of unequal length, x or y that are not below ``columns`` or ``rows``, and times that
-    are negative, not a whole number of ``unit``, or (``ordered``) earlier than the one before.
+    Raises InputError for columns of unequal length, for x or y that are not below ``columns`` or ``rows``, and for
+    times that are negative, not a whole number of ``unit``, or (``ordered``) earlier than the previous one.
     """
     t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
     if not len(t) == len(x) == len(y) == len(p):
@@ -91,34 +92,34 @@ def checked(
     if ordered:
         refuse(np.diff(t, prepend=t[:1]) < 0, "t", t, f"{encoding} needs times in order; sort the events first")
     many, one = NANOSECONDS[events.unit], NANOSECONDS[unit]
-    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, that are in {events.unit}")
+    refuse(t * many % one != 0, "t", t, f"{encoding} carries whole {unit}; round the times, which are in {events.unit}")
     return t * many // one, x, y, p
 
 
 @register_jitable
 def _keep(state):
-    """For encodings without state that is reset with a packet."""
+    """Do nothing at the beginning of a packet: for encodings whose packets reset no state."""
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
-    """``function``, with the name and module of a codec, on which the name and digest of its compiled code depend."""
+    """Rename ``function`` for a codec and its module: the name and digest of its compiled code depend on these."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
 
 def _not_written(events: Events, time_base: int = 0) -> bytes:
-    """For encodings whose packets we do not make."""
+    """Raise InputError: for encodings whose packets we do not make."""
     raise InputError("the encoding is read, but not written")
 
 
 @dataclass(frozen=True)
 class Codec:
-    """An encoding.
+    """An encoding of event packets.
 
     name : as in EventPacket.encoding
-    unit : "us" or "ns", of the times that it carries
+    unit : unit of the times that it carries, "us" or "ns"
     item : type of the items of ``data`` for ``decode``, "<u2" or "<u4"
-    word : bytes of a whole word, a multiple of the item's
+    word : bytes of a whole word, a multiple of the item's bytes
     decode : see `snn_control.events.codecs`
     encode : Events -> bytes of a packet; raises InputError for an encoding whose packets we do not make
     """
@@ -131,13 +132,13 @@ class Codec:
     encode: Callable[..., bytes] = _not_written
 
     def compiled(self) -> Callable:
-        """``decode``, compiled, for Python."""
+        """Return ``decode``, compiled, for Python."""
         item = np.dtype(self.item).name
         columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
         return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")
 
     def address(self) -> int:
-        """Address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
+        """Return the address of ``int64 decode_at(int64 state, int64 data, int64 size, int64 columns)``."""
         return compile_callback(self.decode_at, "int64(int64,int64,int64,int64)")
 
     @cached_property
@@ -151,7 +152,7 @@ class Codec:
             s, c, rest = i64(state, words.WORDS), i64(columns, 5), size % word
             t, x, y, p = i64(c[0], c[4]), u16(c[1], c[4]), u16(c[2], c[4]), u8(c[3], c[4])
             n = decode(s, view(data, size // word * items), t, x, y, p, i64(0, 0).reshape((0, 2)))
-            if s[words.CONSUMED] == size - rest:  # all before the rest, which is dropped
+            if s[words.CONSUMED] == size - rest:  # all whole words: the rest is dropped
                 s[words.PARTIAL] += rest
                 s[words.CONSUMED] = size
             return n
@@ -163,7 +164,7 @@ def word_codec(
     name: str, unit: str, item: str, word: int, decode_word: Callable, begin: Callable = _keep,
     encode: Callable[..., bytes] = _not_written,
 ) -> Codec:  # fmt: skip
-    """The codec of an encoding whose words are decoded one after another; arguments as in `Codec`.
+    """Make the codec of an encoding whose words are decoded one after another; arguments as in `Codec`.
 
     decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k`` to row ``n``
         of the columns; it returns the number of events written, or STOP
@@ -174,7 +175,7 @@ def word_codec(
     decode_word = uncounted(decode_word)
 
     def decode(state, data, t, x, y, p, triggers):
-        """See `snn_control.events.codecs`."""
+        """Decode a packet word by word, as `snn_control.events.codecs` specifies."""
         k, n = 0, 0
         # so that no time computed from it overflows int64 or reaches NEVER
         state[words.TIME_BASE] = min(max(state[words.TIME_BASE], -(1 << 61)), 1 << 62)

@@ -1,4 +1,4 @@
-"""File formats of event cameras: detection of a file's format, and one module for each."""
+"""File formats of event cameras: detection of a file's format, and one module for each format."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READERS = (
     (b"PK", ".npz", "npz", "NpzRecording"),
 )
 
-#: the first bytes of other files that users may try -> what they are, what to do
+#: the first bytes of other files that users may try -> the kind of file, and the fix
 OTHERS = {
     b"#ROSBAG V": ("a bag of ROS 1", "convert it: rosbags-convert --src FILE --dst FOLDER"),
     b"#!AER-DAT": ("AEDAT before version 4", "convert it to AEDAT4 with the camera maker's tool"),
@@ -37,7 +37,7 @@ OTHERS = {
 
 
 def _opener(path: Path) -> Callable[..., Recording]:
-    """The function that opens the file or folder; raises DescriptionError for what is not a recording."""
+    """Return the function that opens the file or folder; raises DescriptionError if it is not a recording."""
     if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
     elif not path.is_file():
@@ -63,11 +63,11 @@ def open_recording(
 
     Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
-    path : of the file or of the folder of a bag
+    path : path of the file, or of the folder of a bag
     topic : the events' topic, needed if a bag has several; for AEDAT4 the stream's number
     width, height : size of the sensor [pixel], in place of that in the file
 
-    Raises DescriptionError for a path that is none of these or cannot be read, and for a topic that does not exist.
+    Raises DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.
     """
     where = Path(path)
     try:

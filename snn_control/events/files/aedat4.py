@@ -1,4 +1,4 @@
-"""AEDAT4, the files of iniVation cameras, through the library `aedat`."""
+"""AEDAT4, the files of iniVation cameras, read with the library `aedat`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ RISING, FALLING, PULSE = 1, 2, 3  # sources of external triggers
 
 
 def _is_panic(error: BaseException) -> bool:
-    """Whether an exception comes from a failed check (panic) in the library's Rust code."""
+    """Return whether an exception comes from a failed check (panic) in the library's Rust code."""
     return type(error).__name__ == "PanicException"
 
 
 def _check_header(path: Path | str) -> None:
     """Check the offsets of the header (flatbuffer IOHeader) as far as its XML.
 
-    The library follows them unchecked, and a damaged one would end the process. Raises ValueError, ParseError or
-    struct.error.
+    The library follows these offsets unchecked, and a damaged one would end the process. Raises ValueError, ParseError
+    or struct.error.
     """
     with open(path, "rb") as file:
         file.seek(MAGIC)
@@ -58,7 +58,7 @@ def _check_header(path: Path | str) -> None:
 class Aedat4Recording(Recording):
     """One stream of events of an AEDAT4 file; frames and inertial data are ignored.
 
-    Its streams of events are the topics, by number; external edges in streams of triggers are its triggers.
+    Streams of events are the topics, by number. External edges in streams of triggers are the triggers.
     """
 
     encoding = "aedat4"
@@ -97,7 +97,7 @@ class Aedat4Recording(Recording):
         while True:
             try:
                 packet = next(packets, None)
-            except BaseException as error:  # a cut, or damaged bytes: nothing after it can be found
+            except BaseException as error:  # a cut, or damaged bytes: the rest cannot be read
                 if not isinstance(error, RuntimeError) and not _is_panic(error):
                     raise
                 self._counts["truncated"] = 1

@@ -21,7 +21,7 @@ BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
-    """Whether a path is a folder or a file of rosbag2, by its contents."""
+    """Return whether a path is a folder or a file of rosbag2, by its contents."""
     if path.is_dir():
         return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
     if not path.is_file():
@@ -31,7 +31,7 @@ def is_bag(path: Path) -> bool:
 
 
 def storages_of(path: Path) -> tuple[list[Storage], bool]:
-    """The files of a bag in order, and whether some of them are empty; ``path`` is its folder, or one of them."""
+    """Return the files of a bag in order, and whether some are empty; ``path`` is its folder or one of its files."""
     if path.is_dir():
         return _folder(path)
     with open_file(path) as file:
@@ -39,10 +39,10 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:
-    """All files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
+    """Return all files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
-        raise refused(path, "has .db3 and .mcap files", "name the one that is meant")
+        raise refused(path, "has .db3 and .mcap files", "name one of the files")
     names = sorted(found[".db3"] or found[".mcap"], key=_natural)
     full = [name for name in names if name.stat().st_size]
     if not full:
@@ -53,7 +53,7 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """bag_2 before bag_10."""
+    """Return a sort key by which bag_2 comes before bag_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
@@ -73,7 +73,7 @@ class BagRecording(Recording):
         self._look()
 
     def packets(self) -> Iterator[tuple[int, str, bytes]]:
-        """Log time [ns], type and CDR bytes of every message of the topic."""
+        """Yield log time [ns], type and CDR bytes of every message of the topic."""
         before = 0
         for storage in self._storages:
             for log_time, message in storage.messages(self.topic):
@@ -114,7 +114,7 @@ class BagRecording(Recording):
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
 
     def _choose(self, path: str, topic: str | None) -> str:
-        """The topic to read; clouds are considered only if nothing else holds events."""
+        """Return the topic to read; clouds are considered only if no other topic holds events."""
         of_events = [name for name, kind in self.topics.items() if kind in EVENT_TYPES]
         packets = [name for name in of_events if self.topics[name] != CLOUD_TYPE]
         if topic is None and len(packets or of_events) == 1:
@@ -145,7 +145,7 @@ class BagRecording(Recording):
 
 
 def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
-    """Topic -> type over all files of a bag; the first type of a topic that has several."""
+    """Return topic -> type over all files of a bag; the first type of a topic that has several."""
     topics: dict[str, str] = {}
     for storage in storages:
         topics = {**topics, **storage.topics, **topics}
@@ -153,5 +153,5 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Whether between two messages the sensor's clock went back, or the clocks diverged by a second [ns]."""
+    """Return whether, between two messages, the sensor's clock went back or the clocks diverged by a second [ns]."""
     return sensor < -BACK or abs(sensor - bag) > APART

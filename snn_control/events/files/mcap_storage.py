@@ -1,8 +1,10 @@
-"""The .mcap files of rosbag2, read from start to end: an index is not needed, and a file that was cut is read up to the
-cut, even within its last chunk. A chunk whose checksum does not match is left out, and counted as malformed.
+"""The .mcap files of rosbag2, read from start to end.
 
-From the MCAP specification (mcap.dev/spec): a record is a byte of opcode, uint64 length, content. The library `mcap`
-reads the contents; its own reader rejects a chunk that is incomplete.
+An index is not needed, and a file that was cut is read up to the cut, even within its last chunk. A chunk whose
+checksum does not match is left out, and counted as malformed.
+
+In the MCAP specification (mcap.dev/spec), a record is a byte of opcode, a uint64 length and the content. The library
+`mcap` reads the contents; its own reader rejects a chunk that is incomplete.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish ti
 
 
 class McapStorage(Storage):
-    """One .mcap file."""
+    """One .mcap file of a bag."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -44,7 +46,7 @@ class McapStorage(Storage):
         return ((log_time, message) for _, _, log_time, message in self.everything(topic))
 
     def everything(self, topic: str | None = None) -> Iterator[tuple[str, str, int, bytes]]:
-        """Topic, type, log time [ns] and bytes of all messages in CDR, or of a topic, in the order of the file."""
+        """Yield topic, type, log time [ns] and bytes of messages in CDR, all or of one topic, in the file's order."""
         for name, kind, log_time, data in self._walk():
             if topic in (None, name):
                 message = unpacked(data)
@@ -54,7 +56,10 @@ class McapStorage(Storage):
                     yield name, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
-        """After `everything`: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong."""
+        """Return the file's condition: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong.
+
+        Call it after reading all of `everything`.
+        """
         from mcap.stream_reader import StreamReader
 
         with open(self.path, "rb") as file:
@@ -88,7 +93,7 @@ class McapStorage(Storage):
         return True
 
     def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Topic, type, log time and bytes of every message in CDR."""
+        """Yield topic, type, log time and bytes of every message in CDR."""
         self.truncated, self.malformed, self.bytes_read = False, 0, 0
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, str]] = {}
@@ -106,7 +111,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Opcode and content of the records up to the end of the data; of a cut chunk, what is left of it."""
+        """Yield opcode and content of the records up to the end of the data; for a cut chunk, the remaining content."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -136,7 +141,7 @@ class McapStorage(Storage):
         while at + 9 <= len(data):
             opcode, length = struct.unpack_from("<BQ", data, at)
             at += 9
-            if opcode == 0:  # no record has it
+            if opcode == 0:  # no record has this opcode
                 self.malformed += 1
                 return
             if at + length > len(data):
@@ -167,7 +172,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """A chunk's records, of at most ``size`` bytes; of data that was cut, those that can be unpacked."""
+    """Return a chunk's records, at most ``size`` bytes; for data that was cut, those that can be unpacked."""
     if compression == "zstd":
         import zstandard
 

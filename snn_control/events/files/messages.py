@@ -1,4 +1,4 @@
-"""Messages of one topic of a bag -> events: packets, arrays of events, clouds of events.
+"""Convert the messages of one topic of a bag to events: packets, arrays of events, clouds of events.
 
 Problems in a message are counted, never raised.
 """
@@ -28,7 +28,7 @@ Columns = tuple[np.ndarray, ...]
 class MessageReader:
     """Decodes the messages of a topic in order.
 
-    counts : counters of problems, by name, which are increased
+    counts : counters of problems, by name, which the reader increases
     width, height : size of the sensor [pixel]; None or 0: as the messages state
 
     ``size`` is the given (width, height), otherwise that of the newest message, otherwise None.
@@ -49,7 +49,7 @@ class MessageReader:
         return width, height
 
     def read(self, message: bytes) -> Columns | None:
-        """t, x, y, p of a message's events; None for a malformed message, which is counted."""
+        """Return t, x, y, p of a message's events; None for a malformed message, which is counted."""
         columns = self._columns(message, np.frombuffer(message, np.uint8))
         if columns is None:
             self._count("malformed", 1)
@@ -63,7 +63,7 @@ class MessageReader:
 
 
 class PacketReader(MessageReader):
-    """EventPackets; one decoder for each encoding, because its state is kept from packet to packet.
+    """Decodes EventPackets; each encoding has one decoder, whose state is kept from packet to packet.
 
     Times of further encodings are converted to the unit of the first. ``unknown`` is the first unknown encoding, whose
     packets count as malformed.
@@ -89,7 +89,7 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count packets that are missing before this one, or this one if it was sent before the last."""
+        """Count packets missing before this one; count this one as reordered if it was sent before the last."""
         if self._seq is not None and (seq or self._seq):  # always 0 if a driver does not number them
             if seq > self._seq:
                 self._count("gaps", seq - self._seq - 1)
@@ -109,7 +109,7 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """EventArrays of dvs_msgs and of prophesee_event_msgs, and PointCloud2, which does not state the sensor's size."""
+    """Decodes EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2, which lacks the sensor's size."""
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))
@@ -117,7 +117,7 @@ class EventsReader(MessageReader):
         return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
-        """Write the events as far as the columns have room; returns the number of events, or a negative code."""
+        """Write the events to the columns as far as there is room; returns the number of events, or a negative code."""
         parse = packets.parse_events if self.encoding == CLOUD_TYPE else packets.parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
         arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)
@@ -125,7 +125,7 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """The reader for a message type of `EVENT_TYPES`; other arguments as in `MessageReader`."""
+    """Return the reader for a message type of `EVENT_TYPES`; other arguments as in `MessageReader`."""
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

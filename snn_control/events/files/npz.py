@@ -64,7 +64,7 @@ class NpzRecording(Recording):
                 yield self._timely(*(raw[name] for name in EVENT_COLUMNS))
 
     def _timely(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Events from columns of any integer type; those with values that no camera has are counted and left out."""
+        """Return events from columns of any integer type; events with values that no camera has are only counted."""
         most = FURTHEST // NANOSECONDS[self.unit]
         wrong = (t > most) | (x >= 1 << 16) | (y >= 1 << 16)
         for column, least in ((t, -most), (x, 0), (y, 0)):
@@ -86,7 +86,7 @@ def _length(path: Path, arrays: Arrays, name: str) -> int:
 
 
 def _scalar(path: Path, arrays: Arrays, name: str) -> int | None:
-    """Width or height; None if it is missing, or 0."""
+    """Return width or height; None if it is missing, or 0."""
     if name not in arrays:
         return None
     value = arrays[name]

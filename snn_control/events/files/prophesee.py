@@ -1,7 +1,7 @@
 """RAW and DAT files of Prophesee cameras: lines that start with '%', followed by words.
 
-After "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB writes:
-``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
+Sources are "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB
+writes: ``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
 ``% end``, or before the first line that does not start with '% '.
 """
 
@@ -22,18 +22,18 @@ __all__ = ["DatRecording", "RawRecording", "open_prophesee", "read_header"]
 
 LONGEST_LINE = 4096
 SECOND = 1 << 20  # us
-MOST_LOOPS = (1 << 20) - 1  # of a clock of 32 bits, 142 years: times in ns stay within int64
+MOST_LOOPS = (1 << 20) - 1  # of a 32-bit clock, 142 years: times in ns stay within int64
 BLOCK = 1 << 18  # bytes read at once: at most 1.6 million events of EVT3
 
 VERSIONS = {"2.0": "evt2", "2.1": "evt21", "3.0": "evt3"}
-#: system_ID of cameras that wrote EVT3 without stating it in the header, and of the first with the present EVT2.1
+#: system_ID of cameras that wrote EVT3 without stating it in the header, and of the first camera with present EVT2.1
 WROTE_EVT3 = (0x1E, 0x28, 0x2E, 0x30, 0x31, 0x32)
 FIRST_OF_NEW_EVT21 = 0x37
 FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3"}
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
-    """Fields of a header by key in lower case, and the offset of the data; options of ``format`` become fields too."""
+    """Return the fields of a header by key in lower case, with the options of ``format``, and the data's offset."""
     fields: dict[str, str] = {}
     at = file.tell()
     while (text := _header_text(line := file.readline(LONGEST_LINE))) is not None:
@@ -53,7 +53,7 @@ def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
 
 
 def _header_text(line: bytes) -> str | None:
-    """The text of a header line; None if it is not one (binary data can start with '%')."""
+    """Return the text of a header line; None if it is not a header line (binary data can start with '%')."""
     try:
         text = line.decode().rstrip("\r\n")
     except UnicodeDecodeError:
@@ -73,7 +73,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """A RAW or a DAT file, as its header states; if it does not, the suffix .dat decides."""
+    """Open a RAW or a DAT file, as its header states; if it does not, the suffix .dat decides."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)
@@ -128,7 +128,7 @@ class RawRecording(Recording):
                 self._counts["truncated"] = int(len(block) % self._word > 0)
 
     def read(self) -> Events:
-        """All events at once; the file is mapped, and decoded as a whole."""
+        """Return all events at once; the file is mapped, and decoded as a whole."""
         if self.size_bytes == self._header:
             return super().read()
         self._begin()
@@ -139,10 +139,9 @@ class RawRecording(Recording):
 
 
 class DatRecording(Recording):
-    """A DAT file: 8 bytes for each event, uint32 of t [us] and of x (14 bits), y (14 bits), p; t wraps every 71.6
-    minutes.
+    """A DAT file: 8 bytes for each event, uint32 t [us], then x (14 bits), y (14 bits) and p; t wraps every 71.6 min.
 
-    Type 0 and 12 are events, type 14 external triggers (value bit 0, id bits 8..12).
+    Types 0 and 12 are events; type 14 is external triggers (value bit 0, id bits 8..12).
     """
 
     encoding = "dat"
@@ -186,7 +185,7 @@ class DatRecording(Recording):
         return self._in_frame(t, x, y, (word >> 28 & 1).astype(np.uint8))
 
     def _unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Times of a 32-bit clock -> times without wraps; smaller steps back are glitches and are kept."""
+        """Convert times of a 32-bit clock to times without wraps; smaller steps back are glitches and are kept."""
         if not len(t):
             return t
         step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])

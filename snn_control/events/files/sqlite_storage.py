@@ -16,13 +16,13 @@ from .storage import Storage, full_type, unpacked
 
 __all__ = ["SqliteStorage"]
 
-#: limits, in units of TURN instructions of SQLite's virtual machine, for one query: a constant, and so many for each
+#: limits for one query, in units of TURN instructions of SQLite's virtual machine: a constant, and a number for each
 #: byte. A row takes about 15 instructions and 8 bytes at least
 TURN, START, PER_BYTE = 100_000, 100, 16
 
 
 class SqliteStorage(Storage):
-    """One .db3 file."""
+    """One .db3 file of a bag."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -37,7 +37,7 @@ class SqliteStorage(Storage):
                 rows = bag.execute("SELECT id, name, type, serialization_format FROM topics").fetchall()
                 bag.execute("SELECT id, topic_id, timestamp, data FROM messages LIMIT 0")
         except sqlite3.DatabaseError as error:
-            raise refused(path, f"is an SQLite file, but no bag that can be read: {error}") from None
+            raise refused(path, f"is an SQLite file, but not a readable bag: {error}") from None
 
         self._names = {number: name for number, name, _, _ in rows}
         self.topics = {name: full_type(kind) for _, name, kind, form in rows if form in ("cdr", "")}
@@ -88,10 +88,9 @@ class SqliteStorage(Storage):
             self.truncated = True
 
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """All messages, except those of the last page of a file that was cut within it: SQLite fills that page up with
-        zeros.
+        """Yield all messages except those of the last page of a file that was cut within it.
 
-        At least an eighth of a page holds a message, or all of the message.
+        SQLite fills that page up with zeros. At least an eighth of a page holds a message, or all of the message.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0

@@ -17,7 +17,7 @@ class Storage:
 
     topics : topic -> type; only those in CDR
     truncated : whether `messages` reached the end of the file, or damage, before the last message
-    malformed : chunks and messages that `messages` could not unpack
+    malformed : number of chunks and messages that `messages` could not unpack
     """
 
     def __init__(self, path: Path) -> None:
@@ -27,27 +27,27 @@ class Storage:
         self.topics: dict[str, str] = {}
 
     def counts(self) -> dict[str, int]:
-        """Topic -> number of messages that can be read."""
+        """Return topic -> number of messages that can be read."""
         raise NotImplementedError
 
     def messages(self, topic: str) -> Iterator[tuple[int, bytes]]:
-        """Log time [ns] and bytes of a topic's messages, in the order of arrival."""
+        """Yield log time [ns] and bytes of a topic's messages, in the order of arrival."""
         raise NotImplementedError
 
 
 def room(packed: int) -> int:
-    """Largest plausible unpacked size of a message or chunk of ``packed`` bytes; more is meant to fill memory."""
+    """Return the largest plausible unpacked size of ``packed`` bytes; larger ones are meant to fill memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
 def full_type(name: str) -> str:
-    """``package/msg/Name``, also for ``package/Name``."""
+    """Return ``package/msg/Name``, also for ``package/Name``."""
     package, _, rest = name.partition("/")
     return f"{package}/msg/{rest}" if rest and "/" not in rest else name
 
 
 def unpacked(data: object) -> bytes | None:
-    """A message's bytes, also in rosbag2's compression mode "message"; None if it cannot be unpacked."""
+    """Return a message's bytes, also in rosbag2's compression mode "message"; None if they cannot be unpacked."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):

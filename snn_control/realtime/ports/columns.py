@@ -1,4 +1,4 @@
-"""Columns of events, by their addresses in this order: t int64 [ns], x and y uint16, p uint8."""
+"""Columns of events, given by four addresses in this order: t int64 [ns], x and y uint16, p uint8."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ __all__ = ["addresses_of", "copy_events"]
 
 @register_jitable
 def copy_events(to, at, source, begin, n):
-    """Copy ``n`` events, from event ``begin`` of the columns at ``source`` to event ``at`` of those at ``to``.
+    """Copy ``n`` events from one set of columns to another: from event ``begin`` of ``source`` to event ``at`` of
+    ``to``.
 
-    to, source : addresses of four addresses
+    to, source : addresses of the four addresses of the columns
     """
     a, b = i64(to, 4), i64(source, 4)
     to_t, t = i64(a[0] + 8 * at, n), i64(b[0] + 8 * begin, n)
@@ -26,6 +27,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Address of an events input's slot, addresses of its columns, and number of events in each column."""
+    """Return the address of an events input's slot, the addresses of its columns, and the number of events in each."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

@@ -1,4 +1,4 @@
-"""Input ports over memory, for replay and benchmarks."""
+"""Input ports that read from memory, for replay and benchmarks."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from .columns import addresses_of, copy_events
 
 __all__ = ["ReplayInput"]
 
-# Context of a replay input: addresses of the record, 0 for a missing column, and of its destination; R_BEGIN: that of
-# a word that the first record sets to 1, or 0
+# Context of a replay input: addresses of the record (0 for a missing column) and of its destination. R_BEGIN: address
+# of a word that the first record sets to 1, or 0
 (
     R_SLOT, R_LENGTH, R_POSITION, R_FRESH, R_STAMPS, R_AGES, R_WIDTH, R_VALUES, R_TO_VALUES, R_BEGIN, R_OFFSETS,
     R_T, R_X, R_Y, R_P, R_TO_T, R_TO_X, R_TO_Y, R_TO_P, R_CAPACITY, R_DROPPED, R_WORDS,
@@ -40,7 +40,7 @@ def _replay_events(context, o, slot, k):
 
 
 def take_record(context, now, mode):
-    """``take`` of a `ReplayInput`."""
+    """Deliver the next record of a `ReplayInput`; this is its ``take``."""
     o = i64(context, R_WORDS)
     slot, k = i64(o[R_SLOT], SLOT_WORDS), o[R_POSITION]
     clear_marks(slot)
@@ -64,22 +64,22 @@ def take_record(context, now, mode):
 
 
 class ReplayInput(CompiledPort):
-    """A recorded input: every take delivers the next record; one record is one tick.
+    """A recorded input: every take delivers the next record, one record for each tick.
 
-    A record with ``fresh`` 0 is a tick without a sample: it counts as an empty message, so that lockstep continues.
-    After the last record nothing is delivered.
+    A record with ``fresh`` 0 is a tick without a sample. It counts as an empty message, so that lockstep continues.
+    Nothing is delivered after the last record.
 
-    Use ``ReplayInput.of`` for an input of a controller, ``ReplayInput.control`` for its control words. The class itself
-    writes to addresses: the caller must ensure that there is enough room.
+    Use `ReplayInput.of` for an input of a controller, `ReplayInput.control` for its control words. The class itself
+    writes to the given addresses: the caller must ensure that there is enough room.
 
     slot : address of the io slot
     record : for a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied. For an
-        events input offsets, t, x, y, p. offsets (T + 1,) int64: the events of tick k are ``offsets[k]:offsets[k +
-        1]``; events beyond the capacity are dropped and counted. t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON =
-        1
-    to : address of the n float64 of a value input, by default after the slot's header; addresses of t, x, y and p of an
-        events input
-    capacity : events for which each of these has room
+        events input the arrays offsets, t, x, y, p: offsets (T + 1,) int64, where tick k has the events
+        ``offsets[k]:offsets[k + 1]``; t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON = 1. Events beyond the
+        capacity are dropped and counted
+    to : address of the n float64 of a value input, by default after the slot's header; for an events input the
+        addresses of t, x, y and p
+    capacity : number of events for which each of these columns has room
     fresh : (T,) int64, messages that arrived in each tick; None: 1 for values; for events 1 if the tick has any
     stamps : (T,) int64 ns, -1 without a stamp; None: no stamps
     ages : (T,) int64 ns, the recorded age in each tick; None: the loop determines ages
@@ -113,8 +113,8 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """A replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages. Raises
-        InputError if the controller has no such input, or one of another size."""
+        """Return a replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
+        Raises InputError if the controller has no such input, or one of another size."""
         kind = "value" if isinstance(record, np.ndarray) else "events"
         if (name, kind) not in {(one.name, one.kind) for one in bound.program.facts.inputs}:
             raise InputError(f"record of input '{name}': the controller has no such input")
@@ -128,16 +128,17 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def control(cls, bound: Bound, record: np.ndarray, faulted: bool = False) -> ReplayInput:
-        """A replay of recorded control words; after the last record the driver reports nothing.
+        """Return a replay of recorded control words. After the last record, the loop's own words (DRIVER, ELAPSED) are
+        set to 0.
 
         record : (T, words) int64, see `snn_control.engine.control`
-        faulted : the guard starts in a fault
+        faulted : whether the guard starts in a fault
 
         Raises InputError if the controller has other control words.
         """
         words, slot = bound.array("control"), np.array(EMPTY, np.int64)
         if record.shape[1:] != words.shape:
-            rule = f"must be (ticks, {words.size}), for as many learning rules as the controller has"
+            rule = f"must be (ticks, {words.size}), with words for each of the controller's learning rules"
             raise InputError(f"record of control words: shape {record.shape}: {rule}")
         rows = np.vstack([record, record[-1:] if len(record) else words[None]])
         rows[-1, [DRIVER, ELAPSED]] = 0
@@ -147,11 +148,11 @@ class ReplayInput(CompiledPort):
         return port
 
     def rewind(self) -> None:
-        """Start again with the first record. Not while a loop runs."""
+        """Start again with the first record. This must not be called while a loop runs."""
         self._block[R_POSITION] = self._block[R_DROPPED] = 0
 
     def counters(self) -> dict[str, int]:
-        """``delivered`` records and ``dropped`` events."""
+        """Return the numbers of ``delivered`` records and ``dropped`` events."""
         return {"delivered": read_word(self.context + 8 * R_POSITION), "dropped": int(self._block[R_DROPPED])}
 
 

@@ -1,16 +1,16 @@
-"""From packets to the slot of an events input, in the loop's thread: decoding, pacing, limiting, counting.
+"""The compiled receiver of event packets: it decodes, paces, limits and counts them in the loop's thread.
 
 A port holds packets as bytes (from DDS, from a ring) and calls in each tick::
 
     begin_tick(context, now, mode)
-    while decode_due(context) != 0 and <there is a packet, and fewer than its most were taken>:
-        offer(context, address, size, ...)      # the bytes must stay until `decode_due` gives 1
+    while decode_due(context) != 0 and <a packet waits, and fewer than the port's limit were taken>:
+        offer(context, address, size, ...)      # the bytes must stay until `decode_due` returns 1
     fresh = finish_tick(context)
 
-A packet is decoded as long as its events are due and the budget lasts; the rest is kept for the next tick.
-docs/howto/events_realtime.md says which events belong to a tick, how the sensor's clock is mapped to the host's, what
-is late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time (arrival and
-stamp of the slot) are never mixed.
+The receiver decodes a packet as long as its events are due and the budget lasts; the rest is kept for the next tick.
+docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's clock is mapped to the host's,
+when an event is late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time
+(arrival and stamp of the slot) are never mixed.
 """
 
 from __future__ import annotations
@@ -41,18 +41,18 @@ SENSOR = 1
 CHUNK_EVENTS, CHUNK_BYTES = 4096, 16384  # limits of one call of a codec, after which the budget is checked
 MOST_A_WORD = 64  # largest number of events in a word of any encoding
 AHEAD_NS = 100_000_000  # longest wait for a sensor time
-BACK_NS, FAR_NS = 100_000_000, 1_000_000_000  # steps of the sensor's clock that count as jumps
-DRIFT = 10_000  # the mapping is relaxed by 1 ns in so many
+BACK_NS, FAR_NS = 100_000_000, 1_000_000_000  # steps of the sensor's clock, back and ahead, that count as jumps
+DRIFT = 10_000  # the mapping relaxes by 1 ns in this many
 
-# Words of the context. What is set once:
+# Words of the context. Settings, written once:
 (
     SLOT, T, X, Y, P, CAPACITY, SCRATCH_T, SCRATCH_X, SCRATCH_Y, SCRATCH_P, STATE, PEEK_STATE, CODECS, N_CODECS,
     WIDTH, HEIGHT, PACE, LATE, BUDGET, LATENCY,
 ) = range(20)  # fmt: skip
-COLUMNS, TIMESPEC = 20, 25  # five words, arguments of a codec; two words
+COLUMNS, TIMESPEC = 20, 25  # arguments of a codec, five words; scratch of a clock, two words
 # the tick:
 NOW, DEADLINE, WHOLE, SPENT, TICK_COUNT, TICK_DROPPED, TICK_FRESH, COUNTED = range(32, 40)
-# the packet in hand and the next event of it:
+# the current packet and its next event:
 HAND, DATA, LEFT, ENCODING, PACKET_STAMP, PACKET_ARRIVAL, FIRST, PEEKED, FOUND, NEXT_T, UNTIL = range(40, 51)
 # the clocks:
 KNOWN, NEWEST, OFFSET, LAST_ARRIVAL, SEQ, HAS_SEQ = range(51, 57)
@@ -75,7 +75,7 @@ COUNTED_BY_RECEIVER = {
 
 @register_jitable
 def begin_tick(context, now, mode):
-    """Begin a tick at ``now`` [ns, of the loop] in a ``mode`` of `port`."""
+    """Begin a tick at ``now`` [ns, clock of the loop]; ``mode`` is one of those in `port`."""
     o = i64(context, WORDS)
     clear_marks(i64(o[SLOT], SLOT_WORDS))
     o[NOW], o[WHOLE] = now, mode == LOCKSTEP
@@ -87,14 +87,14 @@ def begin_tick(context, now, mode):
 
 @register_jitable
 def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
-    """Pass the next packet; only when no packet is being decoded.
+    """Pass the next packet to the receiver; only allowed when no packet is being decoded.
 
-    address, size : bytes of its events, at a multiple of 4
-    encoding : number in `snn_control.events.codecs.ENCODINGS`, -1 unknown
-    width, height : size that the message states; 0 if it states none
-    stamp : stamp of its header [ns], -1 none
-    arrival : for the pace [ns, CLOCK_MONOTONIC]
-    known : when the message was published, for the age [ns, CLOCK_MONOTONIC]
+    address, size : address of the bytes of its events, a multiple of 4, and their number
+    encoding : number in `snn_control.events.codecs.ENCODINGS`; -1: unknown
+    width, height : size that the message states; 0: none
+    stamp : stamp of the message's header [ns]; -1: none
+    arrival : time that the pace uses [ns, CLOCK_MONOTONIC]
+    known : time of publication, from which the age counts [ns, CLOCK_MONOTONIC]
     """
     o = i64(context, WORDS)
     o[PACKETS] += 1
@@ -121,10 +121,10 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
 
 @register_jitable
 def decode_due(context):
-    """Decode what is due of the current packet; 1 if the next packet may be offered, 0 if the tick has ended."""
+    """Decode the due events of the current packet. Return 1 if the next one may be offered, 0 if the tick has ended."""
     o = i64(context, WORDS)
     while o[HAND] != 0:
-        if o[LEFT] <= 0:  # its bytes are no longer needed, and its latency is known
+        if o[LEFT] <= 0:  # the bytes are no longer needed, and the latency is known
             o[HAND] = 0
             if o[PACKET_STAMP] >= 0 and not record_since(o[LATENCY], o[PACKET_STAMP], context + 8 * TIMESPEC):
                 o[UNRELATED] += 1
@@ -142,7 +142,7 @@ def decode_due(context):
 
 @register_jitable
 def finish_tick(context):
-    """Write the marks of the slot; returns the number of packets that contributed to this tick. A port returns this
+    """Write the marks of the slot. Return the number of packets that contributed to this tick. A port returns this
     number, or the number of packets that it took if that is larger."""
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
@@ -165,7 +165,7 @@ def _count_sequence(o, seq):
 
 @register_jitable
 def _use_codec(o, encoding):
-    """Switch to another encoding: the decoder is reset, its counters are kept."""
+    """Switch to another encoding: reset the decoder, but keep its counters."""
     state = i64(o[STATE], words.WORDS)
     state[words.SCALE] = i64(o[CODECS], CODEC_WORDS * o[N_CODECS])[CODEC_WORDS * encoding + 1]
     for k in range(words.OWN, words.WORDS):
@@ -179,7 +179,7 @@ def _use_codec(o, encoding):
 
 @register_jitable
 def _first_event(o, t):
-    """Use sensor time ``t`` of a packet's first event: count a jump in time, update the offset between the clocks."""
+    """Handle the sensor time ``t`` of a packet's first event: count a jump, update the offset between the clocks."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
@@ -195,7 +195,7 @@ def _first_event(o, t):
 
 @register_jitable
 def _is_due(context, o):
-    """Whether the next event is due; if so, UNTIL is set to the first sensor time that is not."""
+    """Whether the next event is due; if so, set UNTIL to the first sensor time that is not due."""
     if o[PEEKED] == 0:
         _peek(context, o)
     if o[FOUND] == 0:
@@ -212,7 +212,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Find the time of the next event, with a temporary copy of the decoder."""
+    """Find the time of the next event with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -226,7 +226,7 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Count the late events among ``t`` and update the newest time."""
+    """Count the late events among the times ``t``, and update the newest time."""
     newest, late = o[NEWEST], o[LATE]
     low, high = t[0], t[0]
     for k in range(t.size):
@@ -240,8 +240,8 @@ def _watch_time(o, t):
 
 @register_jitable
 def _call_codec(context, o, state, aside, room, until):
-    """Decode the next bytes with the decoder ``state``, into the scratch or after the tick's events; returns how
-    many."""
+    """Decode the next bytes with the decoder ``state``, and return how many events they gave. The events go into the
+    scratch if ``aside`` is true, otherwise after the tick's events."""
     i64(state, words.WORDS)[words.UNTIL] = until
     c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
     if aside:
@@ -255,17 +255,17 @@ def _call_codec(context, o, state, aside, room, until):
 
 @register_jitable
 def _decode_chunk(context, o):
-    """Decode a chunk of the current packet up to UNTIL, and keep as many events as the capacity allows."""
+    """Decode a chunk of the current packet up to UNTIL. Events beyond the capacity are counted, but not kept."""
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]
-    aside = free < MOST_A_WORD  # when the events of one word may exceed the capacity
+    aside = free < MOST_A_WORD  # one word may hold more events than the capacity allows
     room = np.int64(CHUNK_EVENTS) if aside else min(free, np.int64(CHUNK_EVENTS))
     n = _call_codec(context, o, o[STATE], aside, room, o[UNTIL])
     nothing = n == 0 and state[words.CONSUMED] == 0
-    if nothing and o[UNTIL] != words.NEVER:  # times before what is due went wrong
+    if nothing and o[UNTIL] != words.NEVER:  # no event before UNTIL, although one was due
         n = _call_codec(context, o, o[STATE], aside, np.int64(MOST_A_WORD), np.int64(words.NEVER))
     used = state[words.CONSUMED]
-    if n == 0 and used == 0:  # less than a word
+    if n == 0 and used == 0:  # fewer bytes than a word
         state[words.PARTIAL] += o[LEFT]
         used = o[LEFT]
     o[DATA] += used
@@ -281,7 +281,7 @@ def _keep(context, o, n, aside, free):
     if o[FIRST] != 0:
         _first_event(o, t[0])
     _watch_time(o, t)
-    if o[COUNTED] == 0:  # of a packet that was offered in an earlier tick
+    if o[COUNTED] == 0:  # the packet was offered in an earlier tick
         o[TICK_FRESH] += 1
         o[COUNTED] = 1
     if not aside:
@@ -295,9 +295,9 @@ def _keep(context, o, n, aside, free):
 
 @dataclass(frozen=True)
 class Pacing:
-    """How packets are divided into ticks; see this module.
+    """How packets are divided into ticks; see docs/howto/events_realtime.md.
 
-    pace : "arrival" or "sensor"
+    pace : "arrival" (an event is due when its packet arrives) or "sensor" (when its sensor time has come)
     late : an event that is older than the newest one by more than this is counted as late [s]
     budget : share of the period that decoding may take in a tick (mode realtime); 0: no limit
     """
@@ -316,12 +316,12 @@ class Pacing:
 
 
 class PacketReceiver:
-    """Memory and counters of a receiver; ``context`` is the argument of its compiled functions.
+    """Memory and counters of a packet receiver; ``context`` is the argument of its compiled functions.
 
     slot : address of the io slot's header
-    columns : addresses of t int64, x uint16, y uint16, p uint8 of the slot, ``capacity`` each
-    capacity : most events in a tick
-    size : (width, height) of the input: other events are out of the frame; (0, 0): not known
+    columns : addresses of the slot's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
+    capacity : largest number of events in a tick
+    size : (width, height) of the input; events beyond are out of the frame; (0, 0): not known
     period_ns : period of a tick, of which the budget is a share
     """
 
@@ -351,7 +351,7 @@ class PacketReceiver:
 
     @classmethod
     def of(cls, bound: Bound, name: str, pacing: Pacing | None = None) -> PacketReceiver:
-        """The receiver for the events input ``name`` of a controller's `Bound`."""
+        """Return the receiver for the events input ``name`` of a controller's `Bound`."""
         found = {i.name: i for i in bound.program.facts.inputs if i.kind == "events"}
         if name not in found:
             raise DescriptionError("input", name, f"must be an events input: {', '.join(found) or 'there is none'}")
@@ -359,14 +359,14 @@ class PacketReceiver:
         return cls(slot, addresses, capacity, found[name].size, pacing, bound.program.facts.period_ns)
 
     def clear(self) -> None:
-        """Reset decoder, clocks, current packet and counters. Not while a loop runs."""
+        """Reset decoder, clocks, current packet and counters. This must not be called while a loop runs."""
         self._block[NOW:] = 0
         self._block[ENCODING] = -1
         self._state[:] = words.new_state(1, int(self._block[WIDTH]), int(self._block[HEIGHT]))
         self.latency[:] = 0
 
     def counters(self) -> dict[str, int]:
-        """Counters of the receiver and the decoder: docs/howto/events_realtime.md ("What is counted")."""
+        """Return the counters of receiver and decoder; see docs/howto/events_realtime.md ("What is counted")."""
         block, state = self._block.copy(), self._state.copy()
         own = {name: int(block[word]) for name, word in COUNTED_BY_RECEIVER.items()}
         return own | {name: int(state[word]) for name, word in words.COUNTERS.items()}

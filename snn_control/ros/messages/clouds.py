@@ -1,8 +1,8 @@
-"""Events and spikes as sensor_msgs/msg/PointCloud2: standard messages that every tool can show.
+"""Serialize events and spikes as sensor_msgs/msg/PointCloud2, a standard message that every tool can show.
 
 Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp]. Spikes: ``x``,
-``y``, ``z`` FLOAT32 (where to draw it), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is the
-population's name. Each batch is one message, made as bytes, which rclpy publishes unchanged. The reader of events is
+``y``, ``z`` FLOAT32 (where to draw the neuron), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is
+the population's name. Each batch becomes one message in bytes, which rclpy publishes unchanged. The reader of events is
 `snn_control.events.packets`.
 """
 
@@ -17,7 +17,7 @@ from ...errors import InputError
 
 __all__ = ["EVENT", "SPIKE", "cloud_cdr", "events_cdr"]
 
-#: one event, one spike, in the data of a cloud
+#: records of one event and of one spike in the data of a cloud
 EVENT = np.dtype([("x", "<u2"), ("y", "<u2"), ("p", "u1"), ("t", "<u4")])  # 9 bytes, packed
 SPIKE = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), ("t", "<u4")])
 
@@ -30,7 +30,7 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """A serialized PointCloud2 with one row of packed records."""
+    """Return a serialized PointCloud2 with one row of packed records."""
     names, step = data.dtype.names or (), data.dtype.itemsize
     head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
     head += struct.pack("<III", 1, len(data), len(names))
@@ -42,8 +42,8 @@ def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
 
 
 def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
-    """A serialized PointCloud2 of events, for ``publisher.publish``. Raises InputError. ``t`` (n,) int64 [ns], from
-    ``stamp_ns`` to 4.29 s after it; ``x``, ``y`` (n,) [pixel]; ``p`` (n,), 0 or not."""
+    """Return a serialized PointCloud2 of events, for ``publisher.publish``. ``t`` (n,) int64 lies from ``stamp_ns`` to
+    4.29 s after it [ns]; ``x``, ``y`` (n,) are pixels; ``p`` (n,) is > 0 for brighter. Raises InputError."""
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}
     lengths = {name: len(column) for name, column in columns.items()}

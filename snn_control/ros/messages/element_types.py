@@ -1,4 +1,4 @@
-"""Element types of messages by number."""
+"""Numbering of the element types of messages."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 
 __all__ = ["BOOL", "FLOAT32", "FLOAT64", "KINDS", "KIND_SIZES", "MAX_OF_KIND", "MIN_OF_KIND", "UINT64"]
 
-#: element types by number, as programs use it
+#: element types; a program refers to one by its index
 KINDS = ("bool", "uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64")
 KIND_SIZES = np.array([np.dtype(kind).itemsize for kind in KINDS])  # bytes of an element
 BOOL, UINT64, FLOAT32, FLOAT64 = 0, 7, 9, 10  # the first nine are whole numbers

@@ -1,8 +1,8 @@
 """Limits and slew of commands after their last rounding, to the type of the message's field.
 
-The guard limits a command in float64. A field of integers, or of float32, rounds it again, so that 3.5 or 0.1 would be
-published as 4 or 0.10000000149. Therefore the limits of each number are reduced once to values that its field can
-represent; how a number then moves is in `rounding`.
+The guard limits a command in float64. A field of integers or of float32 rounds the command again, so that 3.5 or 0.1
+would be published as 4 or 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
+can represent. The module `rounding` has the rules by which a number then moves.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from .rounding import COMMAND, FREE, HIGH, KIND, LAST, LOW, PLACE, ROW, STEP, WA
 
 __all__ = ["BOUNDS", "fit_bounds", "put_row", "rows_of"]
 
-ROUNDING = 1e-9  # relative, for slew x period = 2.9999999999999996 in place of 3
+ROUNDING = 1e-9  # relative tolerance, for a slew x period of 2.9999999999999996 instead of 3
 
 
-#: bounds of one number in the type of its field; ramp: the slew is limited while the command is the safe one, too
+#: bounds of one number in the type of its field; ramp: the slew is also limited while the command is the safe one
 BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8"), ("wait", "i8"), ("ramp", "?")])
 
 
 def _inside32(value: float, towards: float) -> float:
-    """The float32 nearest to ``value`` on the side of ``towards``."""
+    """Return the float32 nearest to ``value`` that is not beyond it, seen from ``towards``."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
-    """The smallest and the largest number of a field of ``kind`` within [low, high]; low > high if there is none."""
+    """Return the smallest and the largest number of a field of ``kind`` within [low, high]; low > high if none."""
     if kind == FLOAT64:
         return low, high
     if kind == FLOAT32:
@@ -47,11 +47,11 @@ def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
 
 
 def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
-    """(n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
+    """Return the (n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
 
-    Raises DescriptionError if the field cannot keep them.
+    Raises DescriptionError if the field cannot keep the output's limits, slew or safe value.
 
-    period : of the ticks, each of which publishes [s]
+    period : time between two ticks, each of which publishes [s]
     """
     low, high = output.limits
     if isinstance(output.decoder, ArgmaxDecoder):
@@ -88,8 +88,10 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(
     places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
 ) -> np.ndarray:
-    """Rows (n, ROW) int64 of one output: ``places`` are addresses of its numbers, ``command`` is that of float64[n].
+    """Return the rows (n, ROW) int64 of one output, by which `put_row` publishes its numbers.
 
+    places : (n,) addresses of the numbers in the message
+    command : address of the commands, float64[n]
     faulted : address of the guard's word that is set while the command is the safe one
     """
     rows = np.zeros((len(places), ROW), np.int64)
@@ -106,8 +108,9 @@ def rows_of(
 
 @register_jitable
 def put_row(row, final):
-    """Publish one number: write it into the message, within its bounds; ``row`` is an address.
+    """Publish one number: write it into the message, within its bounds.
 
+    row : address of the number's row
     final : the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)

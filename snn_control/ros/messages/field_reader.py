@@ -1,8 +1,8 @@
-"""Reads fields of a serialized message: runs a small program that finds their numbers in the CDR bytes.
+"""Reader of fields in a serialized message: it runs a small program that finds their numbers in the CDR bytes.
 
-CDR: see `snn_control.events.cdr`. A string is a uint32 length that counts the closing NUL, and the bytes; a wide string
-is a uint32 number of characters of 4 bytes; a sequence is a uint32 count and the elements. A structure without fields
-takes 1 byte.
+For CDR see `snn_control.events.cdr`. A string is a uint32 length, which counts the closing NUL, and the bytes. A wide
+string is a uint32 number of characters and 4 bytes for each. A sequence is a uint32 count and the elements. A structure
+without fields takes 1 byte.
 
 `read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
 length of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
@@ -22,35 +22,35 @@ from .selection import detail
 
 __all__ = ["read_fields"]
 
-# Operations of a program: five words each, (operation, a, b, c, target). Offsets count from byte 4; a record, see
-# `selection`, is identified by its word in the table after the operations.
+# Operations of a program: five words each, (operation, a, b, c, target). Offsets in the message count from its byte 4.
+# A record (see `selection`) is identified by its first word in the table that follows the operations.
 SKIP = 0  # align to a, skip b bytes
 READ = 1  # b values of kind a
-NUMBERS = 2  # register a elements of kind b: the values that record c selects
+NUMBERS = 2  # from a sequence of kind b, whose length is in register a: the values that record c selects
 SET = 3  # register a = b
 IF_ZERO = 4  # if register a is 0 go to target
 NEXT = 5  # register a -= 1; if it is not 0 go to target
 MARK = 6  # register a = the offset
 BACK = 7  # the offset = register a
-CHOOSE = 8  # before a loop over register a elements, some of which record c selects; if there are none go to target
-CHOSEN = 9  # at each of them: if it is not selected go to target
+CHOOSE = 8  # before a loop over elements, of which record c selects some; register a: how many; if 0 go to target
+CHOSEN = 9  # at each element of that loop: if it is not selected go to target
 TAKEN = 10  # after the values of a selected element: go to target
-ALL = 11  # after the loop
-KEEP = 12  # word a of the scratch = the float of kind b at the offset
+ALL = 11  # after the loop: check that each name was found
+KEEP = 12  # word a of the scratch memory = the float of kind b at the offset
 STRING = 13  # uint32 n, then n * a bytes
 SEQUENCE = 14  # uint32 n, then, if n > 0: align to a, skip (n - 1) * c + b bytes
 COUNT = 15  # register a = uint32 count of elements that take at least b bytes each
-LIST = 16  # a list of names: find the indices of those of record c
-NAME = 17  # a name: register a = its number in record c, -1 if it is not in it
+LIST = 16  # a list of names: find the indices of the names in record c
+NAME = 17  # a name: register a = its number in record c, -1 if the record does not have it
 END = 18
 WORDS = 5  # words of an operation
-HEAD = 3  # words before the first: 1 if the message begins with a stamp; kind of the elements; word of the table
+HEAD = 3  # words before the operations: 1 if the message begins with a stamp; kind of the values; word of the table
 
 
 @register_jitable
 def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append ``n`` numbers from offset ``at`` on, ``stride`` bytes apart (or, if asked, their offsets) -> total number
-    of values, or EXTRA."""
+    """Append ``n`` numbers that begin at offset ``at`` and lie ``stride`` bytes apart, or if asked their offsets, to
+    ``out``. Returns the total number of values, or EXTRA."""
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
         return np.int64(selection.EXTRA)
@@ -72,8 +72,8 @@ def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offs
 
 @register_jitable
 def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
-    """Append the numbers that a record selects from those at offset ``o``, whose count is in register ``r`` -> total
-    number of values, or negative."""
+    """Append the numbers that a record selects from the sequence at offset ``o``, whose length is in register ``r``.
+    Returns the total number of values, or a negative code."""
     n, size, before = load_i64(r), KIND_SIZES[kind], filled
     code = selection.choose(record, r, filled, capacity, scratch)
     if code < 0:
@@ -94,23 +94,23 @@ def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offse
 
 @register_jitable
 def read_fields(program, address, length, out, capacity, scratch, offsets):
-    """Run a program over a message; all arguments are int64, the first three and ``scratch`` addresses or sizes.
+    """Run a program over a serialized message. All arguments are int64: addresses, sizes and flags.
 
     Parameters
     ----------
     program : address of `PathProgram.code`
     address, length : the message, encapsulation included [bytes]
     out, capacity : float64[capacity] that receives the values; int64[capacity] of byte offsets if ``offsets``
-    scratch : int64[SCRATCH_WORDS], used by this program only; word 0 receives the message's stamp [ns], -1 if its type
-        has none; word 1 the end of its last field, from its start [bytes]; the words DETAIL what was wrong
-    offsets : 0 values, 1 byte offsets from the start of the message
+    scratch : int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], -1 if its type
+        has none; word 1 the end of its last field, counted from its start [bytes]; the words DETAIL describe an error
+    offsets : 0 for values, 1 for byte offsets from the start of the message
 
     Returns
     -------
-    The number of values found; 0 means that the selected sequence is empty: nothing is due. Negative:
-    ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (an element that the path names is not
-    there), EXTRA (more than ``capacity``), NO_NAME, REPEATED, UNEVEN, NO_BEAM. ``out`` may be partly written then.
-    Bytes after the last field are accepted: serializers reserve more than they fill.
+    The number of values; 0 if the selected sequence is empty, so that nothing is due. Negative for an error:
+    ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an element that the path names),
+    EXTRA (more than ``capacity``), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an error ``out`` may be partly written.
+    Bytes after the last field are accepted, because serializers reserve more than they fill.
     """
     o = begin(address, length)
     if o < 0:
@@ -125,7 +125,7 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
 
 @register_jitable
 def _steps(program, base, end, big, out, capacity, scratch, offsets):
-    """Run the operations over the message at ``base`` -> as `read_fields`."""
+    """Run the operations of a program over the message at ``base``; otherwise as `read_fields`."""
     o = filled = np.int64(0)
     first = program + 8 * HEAD
     table = program + 8 * load_i64(program + 16)
@@ -169,7 +169,7 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """Run an operation on registers, or a jump that depends on one -> the offset and the next operation."""
+    """Run an operation on a register, or a jump that depends on one. Returns the offset and the next operation."""
     if operation == SET:
         store_i64(r, b)
     elif operation == MARK:
@@ -189,7 +189,8 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run an operation of a loop over selected elements -> 0 or a code, the number of values, the next operation."""
+    """Run an operation of a loop over selected elements. Returns 0 or a code, the number of values, the next
+    operation."""
     code = np.int64(0)
     if operation == CHOOSE:
         if load_i64(r) == 0:
@@ -215,7 +216,7 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Skip a string, a sequence or a list of names -> the offset after it, or a code."""
+    """Skip a string, a sequence or a list of names. Returns the offset after it, or a negative code."""
     if operation == LIST:
         return selection.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
     o = ((o + 3) & -4) + 4

@@ -14,28 +14,28 @@ from .selection import EXTRA, NO_BEAM, NO_NAME, REPEATED, UNEVEN
 
 __all__ = ["ABOUT", "BAD_ENCODING", "CODE", "COUNTS", "FEW", "REASONS", "REASON_WORDS", "TOO_SMALL", "explain"]
 
-#: fewer numbers than the input takes; of pictures: an encoding that is not read, fewer pixels than cells. The other
-#: codes come from the readers of messages
+#: fewer numbers than the input takes; a picture with an encoding that is not supported, or with fewer pixels than
+#: cells. The other codes come from the readers of messages
 FEW, BAD_ENCODING, TOO_SMALL = -10, -11, -12
 
-#: code -> its word in a counter
+#: code -> its word in the names of counters
 REASONS = {
     ENCAPSULATION: "encapsulation", TRUNCATED: "truncated", MISSING: "missing", EXTRA: "too_many", FEW: "too_few",
     BAD_LAYOUT: "layout", NO_NAME: "no_name", REPEATED: "repeated_name", UNEVEN: "uneven", NO_BEAM: "no_beam",
     BAD_ENCODING: "encoding", TOO_SMALL: "too_small",
 }  # fmt: skip
 
-# Words: the newest code and two numbers about it; then a counter for each code, starting with 0
+# Words of a log: the newest code and two numbers about it; then a counter for each code, starting with code 0
 CODE, ABOUT, COUNTS = 0, 1, 3
 REASON_WORDS = COUNTS + 1 - min(REASONS)
 
 
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
-    """Description of what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
+    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
 
-    about : the two numbers that were stored with the code; of an encoding, the first 16 bytes of its name
-    field, named : the path that was read in it, and its part that selects by name
-    size : how many numbers the input takes; 0: not known
+    about : the two numbers stored with the code; for an unknown encoding, the first 16 bytes of its name
+    field, named : the path that was read, and its part that selects by name
+    size : how many numbers the input takes; 0 if not known
     """
     a, b = about
     if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):

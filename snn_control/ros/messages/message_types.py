@@ -1,4 +1,4 @@
-"""Message types from rosidl: their fields, descriptions of their types, and the lists with the names of elements."""
+"""Message types from rosidl: their fields, their types in words, and the lists that name the elements of a sequence."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _KIND_OF = {
 
 
 def type_name(message_class: type) -> str:
-    """``package/msg/Name`` of a message class."""
+    """Return the name ``package/msg/Name`` of a message class."""
     return "/".join([*message_class.__module__.split(".")[:2], message_class.__name__])
 
 
 def fields_of(message_class: type) -> dict[str, Any]:
-    """Field name -> rosidl type of a message class, in serialization order."""
+    """Return the fields of a message class, name -> rosidl type, in the order of serialization."""
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
@@ -39,7 +39,7 @@ def fields_of(message_class: type) -> dict[str, Any]:
 
 
 def class_of(kind: Any) -> type:
-    """The message class of a rosidl NamespacedType."""
+    """Return the message class of a rosidl NamespacedType."""
     return getattr(importlib.import_module(".".join(kind.namespaces)), kind.name)
 
 
@@ -51,7 +51,7 @@ def kind_number(kind: Any, where: str) -> int:
 
 
 def describe(kind: Any) -> str:
-    """A rosidl type in words."""
+    """Describe a rosidl type in words."""
     if isinstance(kind, rosidl.BasicType):
         return kind.typename
     if isinstance(kind, rosidl.NamespacedType):
@@ -63,19 +63,20 @@ def describe(kind: Any) -> str:
 
 
 def numbers_of(kind: Any) -> Any:
-    """A structure of numbers of one type, such as a Vector3, as an array of the same bytes; others as they are."""
+    """Return a structure whose fields are all numbers of one type, such as a Vector3, as an array with the same bytes.
+    Any other type is returned unchanged."""
     inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
     alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
     return rosidl.Array(inner[0], len(inner)) if alike else kind
 
 
 def has_name(element: Any, key: str) -> bool:
-    """Whether elements of a type have a text field ``key``."""
+    """Whether ``element`` is a structure that has a text field ``key``."""
     return isinstance(element, rosidl.NamespacedType) and key in _texts_of(class_of(element), lists=False)
 
 
 def _texts_of(message_class: type, lists: bool) -> list[str]:
-    """Names of the fields that are texts, or lists of texts."""
+    """Return the names of the fields that are texts, or with ``lists`` of those that are sequences of texts."""
     kinds = fields_of(message_class).items()
     if lists:
         kinds = {n: k.value_type for n, k in kinds if isinstance(k, rosidl.AbstractSequence)}.items()
@@ -83,8 +84,9 @@ def _texts_of(message_class: type, lists: bool) -> list[str]:
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Level of the path whose structure has the list of names by which a part of the path selects elements. -1 if no
-    part selects by such a list, or if the path is wrong before it. Raises DescriptionError if there is no such list."""
+    """Return the level of the path's structure that holds the list of names by which the path selects elements. The
+    level is -1 if no part of the path selects by such a list, or if the path is wrong before that part. Raises
+    DescriptionError if there is no such list."""
     classes: list[type] = [message_class]
     for segment in segments:
         kind = fields_of(classes[-1]).get(segment.name)
@@ -107,7 +109,7 @@ def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
 
 
 def begins_with_stamp(message_class: type) -> bool:
-    """Whether the first field of a type is a header or a time stamp."""
+    """Whether the first field of a message type is a header or a time stamp."""
     for name, kind in fields_of(message_class).items():
         text = describe(kind)
         return text == "std_msgs/msg/Header" or (name == "stamp" and text == "builtin_interfaces/msg/Time")
@@ -115,7 +117,7 @@ def begins_with_stamp(message_class: type) -> bool:
 
 
 def least_size(kind: Any) -> int:
-    """The smallest number of bytes of one value of a type, without padding: at least 1."""
+    """Return the smallest number of bytes that one value of a type takes, without padding; at least 1."""
     if isinstance(kind, rosidl.BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, rosidl.NamespacedType):

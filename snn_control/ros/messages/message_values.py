@@ -1,4 +1,4 @@
-"""Values in serialized messages, read from Python by the programs that the loop's ports run."""
+"""Read values of serialized messages from Python, with the same programs as the ports of the loop."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int
 
 
 def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
-    """Values (n,) float64 and stamp [ns, -1: none] of a serialized message. Raises InputError."""
+    """Return the values (n,) float64 and the stamp [ns], -1 for none, of a serialized message. Raises InputError."""
     return _run(program, data, 0)[:2]
 
 
 def locate(program: PathProgram, data: Any) -> np.ndarray:
-    """Byte offsets (n,) int64 of the values in a serialized message."""
+    """Return the byte offsets (n,) int64 of the values in a serialized message. Raises InputError."""
     return _run(program, data, 1)[0]
 
 
 def message_end(program: PathProgram, data: Any) -> int:
-    """Bytes of a serialized message up to the end of its last field. Raises InputError."""
+    """Return the number of bytes of a serialized message up to the end of its last field. Raises InputError."""
     return _run(program, data, 0)[2]
 
 
 def compiled_reader() -> Callable:
-    """`field_reader.read_fields`, compiled, for use from Python."""
+    """Return `field_reader.read_fields`, compiled, for use from Python."""
     return compile_function(field_reader.read_fields, "int64(int64,int64,int64,int64,int64,int64,int64)")

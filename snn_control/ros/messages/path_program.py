@@ -1,8 +1,8 @@
-"""Any numeric field of any message: from a path to a program that finds it in the message's bytes.
+"""Compile the path to any numeric field of any message into a program that finds the field in the message's bytes.
 
-A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is
-compiled once, from the type's own fields, into a small program of int64 words that `field_reader.read_fields` runs over
-the bytes of each message, because the length of strings and sequences determines the offsets after them.
+A path such as ``angular_velocity.z``, ``position[:]`` or ``transforms[0].transform.translation.x`` is compiled once,
+from the fields of the message type, into a small program of int64 words. `field_reader.read_fields` runs the program
+over the bytes of each message, because the lengths of strings and sequences determine the offsets after them.
 
 Nothing here imports rclpy: callers pass the message class.
 """
@@ -47,7 +47,7 @@ class PathProgram:
     code : (n,) int64, read-only, the program for `read_fields`
     kind : number of the element type in `KINDS`
     size : how many values the path selects; -1 if it depends on the message
-    stamped : the message starts with a std_msgs/Header (or a ``stamp``)
+    stamped : the message begins with a std_msgs/Header (or a ``stamp``)
     """
 
     message_type: str
@@ -64,22 +64,22 @@ class PathProgram:
 
     @property
     def named(self) -> Named | None:
-        """Its part that selects elements by their names."""
+        """The part of the path that selects elements by their names; None without one."""
         return next((segment.pick for segment in self.segments if isinstance(segment.pick, Named)), None)
 
 
 class _Assembler:
-    """Generates operations; consecutive skips of fixed-size fields are merged.
+    """Generator of the operations of a program. It merges consecutive skips of fields with a fixed size.
 
-    hooks : level of the path -> field of the structure there -> operations that replace its skip
+    hooks : level of the path -> field of the structure at that level -> operation that replaces the skip of the field
     """
 
     def __init__(self) -> None:
         self.rows: list[list[int]] = []
         self.table: list[int] = []
-        self.names: list[tuple[int, bytes]] = []  # word of the table that holds the offset of a name, and its bytes
+        self.names: list[tuple[int, bytes]] = []  # word of the table with the offset of a name, and the name's bytes
         self.hooks: dict[int, dict[str, tuple[int, ...]]] = {}
-        self.fixed = 0  # rows before this one are targets of jumps or reads, and must stay
+        self.fixed = 0  # rows before this one are targets of jumps or reads: they must not be merged
 
     def add(self, operation: int, a: int = 0, b: int = 0, c: int = 0, target: int = 0) -> list[int]:
         self.rows.append([operation, a, b, c, target])
@@ -141,7 +141,7 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
-        """Write a record of a selection -> its word in the table."""
+        """Write the record of a selection; returns its word in the table."""
         at = len(self.table)
         words, names = record_of(pick, how)
         self.table += words
@@ -153,7 +153,8 @@ class _Assembler:
     def walk_path(
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
-        """Emit a struct that holds the path's value -> (kind of the values, how many or -1)."""
+        """Emit operations that go through a structure and read the values of the path. Returns the kind of the values
+        and their number, -1 if it depends on the message."""
         fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
@@ -164,7 +165,7 @@ class _Assembler:
         hooks, names = self.hooks.get(level, {}), list(fields)
         if isinstance(segment.pick, Angles):
             hooks = _angle_hooks(message_class, segment)
-        if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # needed first, but comes later
+        if any(names.index(hook) > names.index(segment.name) for hook in hooks):  # needed first, but serialized later
             self.add(field_reader.MARK, _register(depth) + BEGIN)
             self.pass_until(fields, hooks, depth)
             self.add(field_reader.BACK, _register(depth) + BEGIN)
@@ -180,7 +181,7 @@ class _Assembler:
         return found
 
     def pass_until(self, fields: Mapping[str, Any], hooks: Mapping[str, tuple[int, ...]], depth: int) -> None:
-        """Emit a struct up to the last field with a hook."""
+        """Emit operations that go through a structure up to the last field with a hook."""
         left = len(hooks)
         for name, kind in fields.items():
             if name in hooks:
@@ -223,7 +224,7 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit elements that are no numbers themselves, one after another -> as `walk_path`."""
+        """Emit a loop over elements that are structures, some of them selected; returns the same as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
@@ -275,7 +276,7 @@ class _Assembler:
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
-        """The program, read-only: head, operations, table, names."""
+        """Return the program, read-only: head, operations, table, names."""
         table = field_reader.HEAD + field_reader.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
@@ -289,8 +290,8 @@ class _Assembler:
 
 
 def _check_slice(pick: Elements, kind: Any, path: str) -> int:
-    """Number of elements of an array or a sequence in a slice, -1 if it depends on the message; raises if there are
-    none."""
+    """Return how many elements of an array or a sequence a slice has, -1 if it depends on the message. Raises
+    DescriptionError if it has none."""
     size = getattr(kind, "size", None)
     most = size if size is not None else getattr(kind, "maximum_size", None)
     start, stop = (NONE if n is None else n for n in (pick.start, pick.stop))
@@ -325,7 +326,7 @@ def _register(depth: int) -> int:
 
 
 def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
-    """(alignment, bytes) of a type that has the same form at any offset; otherwise None."""
+    """Return alignment and bytes of a type that has the same form at any offset; None for other types."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
     if len(trial.rows) == 1 and trial.rows[0][0] == field_reader.SKIP:
@@ -334,8 +335,8 @@ def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
 
 
 def compile_path(message_class: type, field: str) -> PathProgram:
-    """Compile the path ``field`` through the type ``message_class``. Raises DescriptionError, with the nearest name, if
-    the path does not lead to numbers."""
+    """Compile the path ``field`` through the message type ``message_class``. Raises DescriptionError, which suggests
+    the nearest name, if the path does not lead to numbers."""
     segments = parse_path(field)
     assembler = _Assembler()
     level = types.owner_of_names(message_class, segments)

@@ -1,4 +1,4 @@
-"""A path to numbers in a message, as text: names joined by dots, with selections of elements of sequences.
+"""Parse a path to numbers in a message: names joined by dots, with selections of elements of sequences.
 
 | form | elements |
 |---|---|
@@ -31,7 +31,7 @@ MOST_NAMES = 64
 
 @dataclass(frozen=True)
 class Elements:
-    """``[start:stop:step]``; None for parts that are not given."""
+    """The selection ``[start:stop:step]``; None for a part that is not given."""
 
     start: int | None = None
     stop: int | None = None
@@ -46,7 +46,7 @@ class Elements:
 
 @dataclass(frozen=True)
 class Named:
-    """``[key=one,other]``: elements by the names that the message's field ``key`` gives them."""
+    """The selection ``[key=one,other]``: elements by the names that the message's field ``key`` gives them."""
 
     key: str
     names: tuple[str, ...]
@@ -58,7 +58,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """Of a scan, from ``low`` to ``high`` [rad]; the number of beams depends on the message."""
+    """The beams of a scan from ``low`` to ``high`` [rad]; ``count`` is -1, as their number depends on the message."""
 
     low: float
     high: float
@@ -104,7 +104,7 @@ def _named(field: str, key: str, text: str) -> Named:
 
 
 def _angles(field: str, index: str, ends: list[str], unit: float) -> Angles:
-    """``unit`` : of the numbers ``ends`` [rad]"""
+    """Return the selection of beams between two angles. ``unit`` is the unit of the numbers in ``ends`` [rad]."""
     try:
         low, high = (float(end) * unit for end in ends)
     except ValueError:
@@ -116,7 +116,7 @@ def _angles(field: str, index: str, ends: list[str], unit: float) -> Angles:
 
 
 def parse_path(field: str) -> tuple[Segment, ...]:
-    """Parse ``a.b[2].c[1:3]`` into segments. Raises DescriptionError."""
+    """Parse a path such as ``a.b[2].c[1:3]`` into its segments. Raises DescriptionError."""
     if not isinstance(field, str) or not field.strip():
         raise DescriptionError("field", field, "must be a path to a number", "for example angular_velocity.z")
     segments = []

@@ -1,9 +1,9 @@
-"""A number rounded to the type of its field moves within its limits: plain functions of numbers.
+"""Round a number to the type of its field while it moves within its limits, by plain functions of numbers.
 
-Every number is rounded, clamped and limited in its slew in that order, relative to the number that was published
-before. An integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every
-1 / slew ticks; float32 does the same where adjacent numbers are further apart than the slew. float64 is published as
-the guard gives it. The ports compile these functions (`numbers`); a supervisor, which compiles nothing, calls them.
+Every number is rounded, clamped and limited in its slew, in that order, relative to the number published before. An
+integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew ticks.
+A float32 field does the same if adjacent numbers are further apart than the slew. A float64 field is published as the
+guard gives it. The ports compile these functions (`numbers`); a supervisor, which compiles nothing, calls them.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ PLACE, KIND, COMMAND = 0, 1, 2  # address in the message, type, address of the c
 LOW, HIGH, STEP = 3, 4, 5  # float64, values of the type; STEP is the largest change in a tick
 WAIT = 6  # ticks from one change to the next; 0: the number is published without bounds
 LAST, WAITED = 7, 8  # float64 published last, and ticks since it changed
-FREE = 9  # address of a word that is not 0 on the way to the safe value, when the slew is not limited; 0: it always is
+FREE = 9  # address of a word that is not 0 while the slew is not limited (a step to the safe value); 0: always limited
 ROW = 10
 
 
 def nearest_whole(value):
-    """``value`` rounded to a whole number, ties to even."""
+    """Return ``value`` rounded to a whole number, ties to even."""
     whole = np.floor(value)
     rest = value - whole
     if rest > 0.5 or (rest == 0.5 and whole != 2.0 * np.floor(whole / 2.0)):
@@ -33,23 +33,23 @@ def nearest_whole(value):
 
 
 def rounded(value, kind):
-    """``value`` rounded to a field of ``kind``."""
+    """Return ``value`` rounded to the type of a field, ``kind``."""
     if kind == FLOAT64:
         return value
     return np.float64(np.float32(value)) if kind == FLOAT32 else nearest_whole(value)
 
 
 def neighbour(value, towards, kind):
-    """The number next to ``value`` in float32, or among integers beyond 2^53."""
+    """Return the next number after ``value`` towards another: in float32, or among integers beyond 2^53."""
     if kind == FLOAT32:
         return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
     return np.nextafter(value, towards)
 
 
 def stepped(value, kind, low, high, step, wait, last, waited, free):
-    """The number of a field for a command ``value``.
+    """Return the number that a field publishes for a command ``value``.
 
-    low, high, step, wait : bounds of the field's type, see the words of a row
+    low, high, step, wait : bounds of the field, see the words of a row
     last, waited : number published last, and ticks since it changed
     free : the slew is not limited
     """
@@ -65,7 +65,7 @@ def stepped(value, kind, low, high, step, wait, last, waited, free):
             if abs(value - last) > step:
                 value = neighbour(value, last, kind)
             if value == last and abs(neighbour(last, wanted, kind) - last) <= step * waited:
-                value = neighbour(last, wanted, kind)  # the slew of a tick is less than the spacing of numbers
+                value = neighbour(last, wanted, kind)  # the slew in one tick is less than the spacing of numbers
     return value
 
 

@@ -1,7 +1,7 @@
-"""The elements of a sequence that a path selects, found by compiled code: a slice, names, or angles of a scan.
+"""Find the elements of a sequence that a path selects, in compiled code: a slice, names, or angles of a scan.
 
-Names are compared as bytes. A robot sends the same names in the same order each time: the bytes of the whole list are
-stored, and as long as they do not change, the indices found in them are reused.
+Names are compared as bytes. A robot sends the same names in the same order each time. Therefore the bytes of the whole
+list are stored, and as long as they do not change, the indices found in them are reused.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ __all__ = [
     "which",
 ]  # fmt: skip
 
-#: returned by `read_fields` in place of a number of values, besides those of `events.cdr`; -5: see `malformed`
+#: codes that `read_fields` returns in place of a number of values, besides those of `events.cdr`; -5 is BAD_LAYOUT
 EXTRA, NO_NAME, REPEATED, UNEVEN, NO_BEAM = -4, -6, -7, -8, -9
 
-# A record, which describes a selection. Words: SLICE, start, stop, step (NONE: not given); or NAMED (from the message's
-# list of names) or OWN (each element has its name), how many, numbers of each, then for each name its bytes, the
-# closing NUL included, and its offset in the program [bytes]; or ANGLES, low, high (float64)
+# Words of a record, which describes a selection. A slice: SLICE, start, stop, step (NONE: not given). Names: NAMED (in
+# the message's list of names) or OWN (a field of each element), number of names, values of each element; then for each
+# name its length, the closing NUL included, and its offset in the program [bytes]. Angles: ANGLES, low, high (float64)
 SLICE, NAMED, OWN, ANGLES = range(4)
 NONE = 1 << 62
-KEY_WORDS = 3  # of a record with names, before the names
+KEY_WORDS = 3  # words before the names in a record
 
-# Scratch memory of `read_fields`, in words: 0 the stamp, 1 a byte-swapped number and finally the end; registers; then
+# Scratch memory of `read_fields`, in words: 0 the stamp; 1 a byte-swapped number, and finally the end; registers; then
 REGISTERS = 96
 DETAIL = 2 + REGISTERS  # two words on what was wrong
 ANGLE = DETAIL + 2  # float64: a scan's first angle, and the increment from one beam to the next
 BLOCK_LENGTH = ANGLE + 2  # 2 x bytes of the stored list of names, + 1 for a big-endian message; 0: none is stored
-COUNT_OF_NAMES = BLOCK_LENGTH + 1  # in the newest list
+COUNT_OF_NAMES = BLOCK_LENGTH + 1  # number of names in the newest list
 INDEX = COUNT_OF_NAMES + 1  # index of each wanted name in the list
 BLOCK = INDEX + MOST_NAMES
 BLOCK_WORDS = 512
 SCRATCH_WORDS = BLOCK + BLOCK_WORDS
 
-# Registers of a loop, from its own on: elements left, index, next selected one or number of its name, how many are left
-# to select, values before the loop, start of an element
+# Registers of a loop, from its first one on: elements left, index of the element, next selected index or number of the
+# element's name, elements left to select, number of values before the loop, offset of an element
 LEFT, ELEMENT, NAMED_NEXT, NAMED_LEFT, BEFORE, BEGIN, LOOP_REGISTERS = range(7)
 
 TURN = 2 * math.pi
-TOLERANCE = 1e-3  # of an increment: angles are float32
+TOLERANCE = 1e-3  # fraction of an increment, because angles are float32
 
 
 def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
-    """The words of a record, and (word that receives the offset of a name, name with its NUL).
+    """Return the words of a record, and for each name: the word that receives its offset, and its bytes with the NUL.
 
     how : NAMED or OWN, for a selection by name
     """
@@ -73,7 +73,8 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """First index and number of elements of ``[start:stop:step]`` among ``n``; 0 if one of them does not exist."""
+    """Return first index and number of elements of ``[start:stop:step]`` among ``n``; the number is 0 if an element of
+    the slice does not exist."""
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
     else:
@@ -106,7 +107,7 @@ def _same(a, b, n):
 
 @register_jitable
 def which(program, record, address, length):
-    """Number of the wanted name of ``length`` bytes at ``address``, its NUL included; -1 for any other."""
+    """Return the number in the record of the name of ``length`` bytes (with NUL) at ``address``; -1 for others."""
     row = record + 8 * KEY_WORDS
     for k in range(load_i64(record + 8)):
         if load_i64(row) == length and _same(program + load_i64(row + 8), address, length):
@@ -117,7 +118,7 @@ def which(program, record, address, length):
 
 @register_jitable
 def find_names(program, record, base, o, end, big, scratch):
-    """Find each wanted name in the list at ``base + o`` -> the offset after the list, or negative."""
+    """Find each name of a record in the list at ``base + o``. Returns the offset after the list, or a code < 0."""
     block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
     length, order = known >> 1, 1 if big else 0
     if length > 0 and known & 1 == order and length <= end - o and _same(block, base + o, length):
@@ -158,24 +159,26 @@ def find_names(program, record, base, o, end, big, scratch):
 
 @register_jitable
 def _whole(value, low, high):
-    """A float as an index within [low, high]."""
+    """Return a float as an index within [low, high]."""
     return np.int64(min(max(value, np.float64(low)), np.float64(high)))
 
 
 @register_jitable
 def _beams_of(record, n, scratch, turn):
-    """The ``turn``-th run of beams, among ``n``, within the angles of a record -> first, number, direction, more turns?
+    """Find the ``turn``-th contiguous run of beams, of ``n`` in a scan, within the angles of a record.
 
-    A beam is within if its angle is after adding any number of whole turns. Beams are ordered by angle from low to
-    high, whichever way the scan goes, so that a sector across the ends of a scan is contiguous: beams from the end,
-    then from the start.
+    Returns the first index, the number of beams, the direction (1 or -1), and whether more runs follow.
+
+    A beam is within the angles if its own angle is, after adding any number of whole turns. Beams are ordered by angle
+    from low to high, in whichever direction the scan goes. So a sector across the ends of a scan is contiguous: first
+    beams from its end, then beams from its start.
     """
     start, step = load_f64(scratch + 8 * ANGLE), load_f64(scratch + 8 * (ANGLE + 1))
     low, high = load_f64(record + 8), load_f64(record + 16)
     if not (abs(start) <= 1000.0 and 0.0 < abs(step) <= TURN):
         return 0, 0, 1, False
     direction = 1 if step > 0.0 else -1
-    if direction < 0:  # starting at the other end
+    if direction < 0:  # start at the other end
         start, step = start + (n - 1) * step, -step
     lowest = np.ceil((low - start - (n - 1) * step) / TURN - TOLERANCE)
     shift = lowest + turn
@@ -189,14 +192,14 @@ def _beams_of(record, n, scratch, turn):
 
 @register_jitable
 def _covered(record, count, scratch):
-    """Whether ``count`` beams, an increment apart, reach over all angles of a record, up to a whole turn."""
+    """Whether ``count`` beams, one increment apart, cover all angles of a record, at most a whole turn."""
     width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
     return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
 
 
 @register_jitable
 def choose(record, r, filled, capacity, scratch):
-    """Prepare the loop with its registers at ``r`` -> 0, or negative."""
+    """Prepare a loop over elements, whose registers begin at ``r``. Returns 0 or a negative code."""
     n, how = load_i64(r), load_i64(record)
     store_i64(r + 8 * ELEMENT, -1)
     store_i64(r + 8 * BEFORE, filled)
@@ -225,7 +228,8 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def numbers_of(record, r, n, scratch, turn):
-    """Of a sequence of ``n`` numbers, the ``turn``-th run that is selected -> first, number, step, more runs?"""
+    """Find the ``turn``-th selected run in a sequence of ``n`` numbers. Returns the first index, the number of
+    elements, the step, and whether more runs follow."""
     how = load_i64(record)
     if how == SLICE:
         return load_i64(r + 8 * NAMED_NEXT), load_i64(r + 8 * NAMED_LEFT), load_i64(record + 24), False
@@ -236,7 +240,7 @@ def numbers_of(record, r, n, scratch, turn):
 
 @register_jitable
 def lacking(record, count, scratch):
-    """Check the number of values that were selected from a sequence of numbers: 0, or negative."""
+    """Check how many values were selected from a sequence of numbers. Returns 0, or NO_BEAM if a scan lacks beams."""
     if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
         detail(scratch, count, 0)
         return NO_BEAM
@@ -245,13 +249,13 @@ def lacking(record, count, scratch):
 
 @register_jitable
 def by_name(record):
-    """Whether values are in the order of names, not of the message."""
+    """Whether values are in the order of the record's names instead of the message's order."""
     return load_i64(record) == NAMED or load_i64(record) == OWN
 
 
 @register_jitable
 def chosen(record, r, scratch):
-    """Whether the loop's next element is selected: 1 or 0, or negative."""
+    """Go to the loop's next element. Returns 1 if it is selected, 0 if not, or a negative code."""
     i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
     store_i64(r + 8 * ELEMENT, i)
     if how == SLICE:
@@ -278,13 +282,13 @@ def chosen(record, r, scratch):
 
 @register_jitable
 def place_of(record, r):
-    """Index of the first value of the loop's element, which is selected."""
+    """Return the index, among the values, of the first value of the loop's selected element."""
     return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
 
 
 @register_jitable
 def all_named(record, scratch):
-    """Check that each name was found: 0, or negative."""
+    """Check that each name was found. Returns 0 or NO_NAME."""
     for k in range(load_i64(record + 8)):
         if load_i64(scratch + 8 * (INDEX + k)) < 0:
             detail(scratch, k, 0)

@@ -27,7 +27,7 @@ class Template:
     places : for each field, (k,) int64 byte offsets of its numbers
     kinds : for each field, the number of its element type in `KINDS`
     stamp : byte offset of header.stamp; -1 if the type has none
-    micros : byte offset of a number that is the time in whole microseconds; -1 if there is none
+    micros : byte offset of a number that holds the time in whole microseconds; -1 if there is none
     """
 
     data: np.ndarray
@@ -46,7 +46,8 @@ def _fresh(kind: Any) -> Any:
 
 
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
-    """Make the ``n`` numbers of a path exist; ``parents`` are the structures on the path, the last one is extended."""
+    """Extend a message so that it has the ``n`` numbers of a path. ``parents`` are the structures along the path so
+    far; the last of them is extended."""
     message, (segment, *rest) = parents[-1], segments
     kind, pick, has = numbers_of(fields_of(type(message))[segment.name]), segment.pick, getattr(message, segment.name)
     if pick is None:
@@ -73,7 +74,8 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """Length of a sequence that is needed for ``n`` numbers of a path."""
+    """Return the length that a sequence needs to hold ``n`` numbers of a path. Missing names are added to a list of
+    names, and the angles of a scan are set."""
     if isinstance(pick, Named):
         owner = _owner(parents, pick.key)
         names = list(getattr(owner, pick.key))
@@ -88,19 +90,19 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
         raise DescriptionError("field", path, "counts from an end that this message does not have", "count from 0")
     if pick.count >= 0:
         return (pick.start or 0) + (pick.count - 1) * pick.step + 1
-    # an open slice takes what is left of n: all, or one for each element that later parts do not multiply
+    # an open slice has n elements, provided that later parts of the path select one number from each
     if any(later.pick is not None and later.pick.count != 1 for later in rest):
         raise DescriptionError("field", path, "has two open lengths", "give all slices but one an end")
     return (pick.start or 0) + (n - 1) * pick.step + 1
 
 
 def _owner(parents: Sequence[Any], key: str) -> Any:
-    """The structure on the path that has the list of names."""
+    """Return the innermost structure on the path that has the list of names ``key``."""
     return next(one for one in reversed(parents) if key in fields_of(type(one)))
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
-    """The element of a sequence that has this name; it is appended if there is none."""
+    """Return the element of a sequence that has this name; append one if there is none."""
     found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
     if found is None:
         found = _fresh(kind.value_type)
@@ -110,7 +112,7 @@ def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
 
 
 def assign(message: Any, path: str, value: Any) -> None:
-    """Set one field of a message, e.g. ``header.frame_id`` or ``name``."""
+    """Set one field of a message, e.g. ``header.frame_id`` or ``name``. Raises DescriptionError."""
     holder, segments = message, parse_path(path)
     for k, segment in enumerate(segments):
         names = fields_of(type(holder)) if hasattr(holder, "SLOT_TYPES") else {}
@@ -120,7 +122,7 @@ def assign(message: Any, path: str, value: Any) -> None:
             raise DescriptionError("values", path, "takes no index", "give the whole sequence")
         if k + 1 < len(segments):
             holder = getattr(holder, segment.name)
-    if hasattr(holder, "_check_fields"):  # newer distributions check only if asked to; serializing would crash
+    if hasattr(holder, "_check_fields"):  # newer distributions check only if asked to; else serializing would crash
         holder._check_fields = True
     try:
         setattr(holder, segments[-1].name, value)
@@ -131,8 +133,8 @@ def assign(message: Any, path: str, value: Any) -> None:
 def make_message(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None = None
 ) -> Any:
-    """A message of ``message_class`` that has all numbers of ``fields``: (path, how many). ``values`` are set first:
-    ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``."""
+    """Return a message of ``message_class`` with room for all numbers of ``fields``: (path, how many) each. First it
+    sets the fields ``values``: ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``."""
     message = message_class()
     for path, value in (values or {}).items():
         assign(message, path, value)
@@ -144,7 +146,7 @@ def make_message(
 def _check_named(
     message_class: type, program: PathProgram, values: Mapping[str, Any], raw: bytes, taken: Mapping[int, str]
 ) -> None:
-    """Raise DescriptionError if a list of names has one that no output commands: its number would be 0."""
+    """Raise DescriptionError if a list of names has a name that no output commands, because its number would be 0."""
     picked = program.named
     if picked is None or owner_of_names(message_class, program.segments) < 0:
         return
@@ -159,10 +161,10 @@ def make_template(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None,
     serialize: Callable[[Any], bytes], stamp_field: str = "",
 ) -> Template:  # fmt: skip
-    """`make_message`, serialized, with the offsets of its numbers. Raises DescriptionError.
+    """Return the `Template` of a serialized `make_message`. Raises DescriptionError.
 
     serialize : ``rclpy.serialization.serialize_message``
-    stamp_field : path of a number of 64 bits that is the time in whole microseconds; empty: none
+    stamp_field : path of an integer of 64 bits that receives the time in whole microseconds; empty: none
     """
     if not fields:
         raise DescriptionError("fields", fields, "must name at least one field to command")

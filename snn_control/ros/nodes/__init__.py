@@ -1,1 +1,1 @@
-"""The nodes, their parameters, services and diagnostics."""
+"""The ROS 2 nodes with their parameters, services and diagnostics."""

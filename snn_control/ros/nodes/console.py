@@ -1,4 +1,4 @@
-"""The controller node's messages about faults on the console: at most one for each report, i.e. each second."""
+"""Messages about faults on the controller node's console: at most one for each report, that is one a second."""
 
 from __future__ import annotations
 
@@ -10,30 +10,31 @@ from diagnostic_msgs.msg import DiagnosticStatus
 
 from ...engine.kernels import guard as guard_words
 from ...engine.slots import AGE
+from ...errors import counted
 from .diagnostics import describe_causes, guard_reason
 
 __all__ = ["Console"]
 
-DISCOVERY = 1.0  # s: earlier a sensor may only not have been discovered yet
+DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discovered yet
 
 
 class Console:
-    """Reports once what a controller waits for at the start, each fault, and its end."""
+    """Logs once what a controller waits for at the start, the beginning of each fault, and its end."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
         self.restart()
 
     def restart(self) -> None:
-        """Start again, when the guard's count of faults was reset."""
+        """Start again, after the guard's count of faults was reset."""
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
         self._said: set[str] = set()
-        self._waits: bool | None = None  # for the first command; None: not known yet
+        self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log what is new; ``found``: the statuses of the report."""
+        """Log what has changed since the last report. ``found`` are the statuses of the present report."""
         node = self._node
         if node.loop is None or node.controller is None or not node.loop.running:
             return
@@ -47,7 +48,7 @@ class Console:
             self._waits = safe
             if not safe:
                 log.info("commands begin")
-        for status in found:  # others that command the same robot
+        for status in found:  # other publishers that command the same robot
             failed = " output " in status.name and status.level == DiagnosticStatus.ERROR
             if failed and status.message not in self._said:
                 self._said.add(status.message)
@@ -58,7 +59,7 @@ class Console:
             self._told += new
             errors = "; ".join(s.message for s in found if s.level == DiagnosticStatus.ERROR) if lasts else ""
             causes = "; ".join(describe_causes(fault.causes, fault.invalid, fault.stopped) for fault in newest)
-            log.warning(f"{new} fault(s): {errors or causes}")
+            log.warning(f"{counted(new, 'fault')}: {errors or causes}")
         ended = [fault for fault in newest if fault.end >= 0 and fault.begin != self._over]
         for fault in ended:
             self._over = fault.begin
@@ -69,12 +70,13 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Reason why nothing has come yet -> the inputs concerned that are required, or stop the commands."""
+        """Return the inputs from which no message has come, grouped by the reason: reason -> names. Only inputs that
+        are required or that stop the commands are included."""
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts.inputs:
             if (one.required or one.stop_when) and node.controller.bound.array(f"{one.name}.slot")[AGE] < 0:
                 anybody = node.get_publishers_info_by_topic(node.spec.ros_inputs[one.name].topic)
-                reason = "nothing has come yet" if anybody else "nobody publishes"
+                reason = "no message yet" if anybody else "nobody publishes"
                 missing.setdefault(reason, []).append(one.name)
         return missing

@@ -1,7 +1,7 @@
 """The controller as a lifecycle node: configure loads and warms up, activate starts the loop.
 
 Deactivate, shutdown, every error and every signal end with the safe command. The loop exchanges messages through rcl,
-on an io node that no executor spins; this node provides parameters, services and diagnostics.
+on an io node that no executor spins. The lifecycle node provides parameters, services and diagnostics.
 
 Several controllers in one process, a loop each: ``controller_node left right --ros-args --params-file FILE``.
 """
@@ -49,14 +49,16 @@ __all__ = ["ControllerNode", "main"]
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 STOPS_WITHIN = 2.0  # s
-MATCHED_WITHIN = 2.0  # s, in lockstep: time in which the other outputs must be matched after the first
-HANGS_S, HANGS_PERIODS = 0.5, 5  # without a heartbeat for the longer of these two, the loop counts as hanging
+MATCHED_WITHIN = 2.0  # s, in lockstep: time after the first matched output in which the others must be matched
+HANGS_S, HANGS_PERIODS = 0.5, 5  # a loop without a heartbeat for the longer of these two times counts as hanging
 
 
 class ControllerNode(ProcessNode, LifecycleNode):
-    """A controller file between topics; see the README for topics, parameters and services. In lockstep an active
-    controller's loop starts when its outputs are matched: the world waits for an answer to every message, so none may
-    be published before the world's subscription is connected. Until then messages wait in the subscriptions."""
+    """Node that runs a controller file between topics; see the README for topics, parameters and services.
+
+    In lockstep, an active controller's loop starts only when its outputs are matched. The world waits for an answer to
+    every message, so no answer may be published before the world's subscription is connected. Until then messages wait.
+    """
 
     NAME, PRIORITY, guarded = "controller", 80, True
     EXAMPLE = "-p controller_file:=my_robot.yaml -p mode:=realtime"
@@ -67,28 +69,28 @@ class ControllerNode(ProcessNode, LifecycleNode):
             "realtime", "realtime: by the clock; event: by the trigger's messages; lockstep: with a simulated world",
             words=("realtime", "event", "lockstep"),
         ),
-        "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only one"),
+        "trigger": Parameter("", "Input whose messages wake the loop in mode event; empty: the only input"),
         "rate": Parameter(0.0, "Control rate [Hz]; 0: the file's period", 0.0, 20000.0),
-        "phase": Parameter(0.0, "A tick is due at the whole multiples of the period plus this [s]", 0.0, 1.0),
+        "phase": Parameter(0.0, "Offset of the ticks from the whole multiples of the period [s]", 0.0, 1.0),
         "priority": Parameter(
             PRIORITY, "SCHED_FIFO priority of the loop, at least one above that of the DDS threads; 0: none", 0, 98,
         ),
         "cpu": Parameter(-1, "CPU of the loop; -1: any", -1, 1023),
-        "publish_budget": Parameter(0.05, "How long a tick's publications may take [s]; longer: a fault", 0.001, 10.0),
+        "publish_budget": Parameter(0.05, "Maximum time for a tick's publications [s]; more is a fault", 0.001, 10.0),
         "supervise": Parameter(
-            0.0, "Age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none", 0.0,
-            10.0,
+            0.0, "Age of the loop's heartbeat at which a separate process publishes the safe command [s]; 0: none",
+            0.0, 10.0,
         ),
-        "record": Parameter("", "File of the run: .npz, when the loop ends, or .mcap, while it runs; empty: none"),
+        "record": Parameter("", "File of the run: .npz, written at its end, or .mcap, written during it; empty: none"),
         "dry_run": Parameter(False, "Publish commands on dry_run/TOPIC, where no robot listens"),
-        "bond": Parameter("", "Topic of a bond that a lifecycle manager watches, bond for Nav2's; empty: none"),
+        "bond": Parameter("", "Topic of a bond for a lifecycle manager; Nav2's watches the topic bond; empty: none"),
         "fault_after": Parameter(
-            0.0, "With record: how long after its begin a fault is saved [s]; 0: never", 0.0, 600.0,
+            0.0, "With record: a fault is saved this long after it began [s]; 0: never", 0.0, 600.0,
         ),
-        "fault_before": Parameter(10.0, "How long before a fault what is saved begins [s]", 0.0, 3600.0),
-        "watch": Parameter("", "Populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
-        "watch_rate": Parameter(10.0, "Rate of these messages [Hz]", 0.1, 200.0),
-        "state": Parameter("", "File (.npz) of what is learned: read at the start, written at the end; empty: none"),
+        "fault_before": Parameter(10.0, "Time before a fault that is saved with it [s]", 0.0, 3600.0),
+        "watch": Parameter("", "Populations published on ~/watch/NAME, separated by commas, or all; empty: none"),
+        "watch_rate": Parameter(10.0, "Rate of the messages on ~/watch/NAME [Hz]", 0.1, 200.0),
+        "state": Parameter("", "File (.npz) of learned weights: read at the start, written at the end; empty: none"),
         "autostart": Parameter(True, "Configure and activate at the start"),
     }  # fmt: skip
 
@@ -106,7 +108,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.supervisor: Supervisor | None = None
         self._watch: Watch | None = None
         self._io: Any = None
-        self._learned = False  # the loop has run since the file `state` was written
+        self._learned = False  # whether the loop has run since the file `state` was written
         self.held_up, self._first_matched = "", 0.0  # why the loop of an active controller does not run yet
         self._reporter, self._console = Reporter(self), Console(self)
         self.steady_timer(1.0, lambda: self._console.log_changes(self._reporter.report()))
@@ -135,7 +137,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return FAILURE
 
     def _cause(self, error: SnnControlError) -> SnnControlError:
-        """The error, or a misspelt parameter: if no controller file was read, it may be the cause."""
+        """Return the error or, if no controller file was read, that of a misspelt parameter, which may be the cause."""
         try:
             if self.spec is None:
                 self.warn_of_unknown()
@@ -187,7 +189,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self._make_loop(self.controller, self.spec, [self.faults, *recorders, *watched, self.copies])
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
-        """Make the loop between the ports, and the supervisor; raises DescriptionError."""
+        """Make the supervisor, and the loop between the ports. Raises DescriptionError."""
         lockstep, bound, trigger = self.mode == "lockstep", controller.bound, trigger_of(self, spec)
         handover, supervise = None, heartbeat_limit(self, controller)
         heard = published_in_faults(spec, self.outputs)
@@ -221,11 +223,11 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.attach_semaphore(self.loop.semaphore)
 
     def load_learned(self, controller: Controller) -> bool:
-        """Take what was learned from the file ``state``, if it is there; returns whether it is. Raises DescriptionError
-        or ProgramError."""
+        """Load the learned weights from the file of parameter ``state``, if it exists; returns whether it does. Raises
+        DescriptionError or ProgramError."""
         if self.given.state and not controller.program.facts.learning:
             raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
-        if not Path(self.given.state).is_file():  # nor is "", a folder
+        if not Path(self.given.state).is_file():  # also for "", which is a folder
             return False
         controller.load_learned(self.given.state)
         return True
@@ -237,7 +239,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         try:
             self.controller.reset()
             self.load_learned(self.controller)
-            if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command, too, waits for valid ticks
+            if self.mode != "lockstep" and self.spec.guard.release > 0:  # the first command waits for valid ticks
                 self.controller.bound.array("guard")[guard_words.FAULTED] = 1
             if self.run_recorder is not None:
                 with writing("record", self.record):
@@ -275,7 +277,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
 
     @property
     def commanding(self) -> bool:
-        """Whether the loop runs and gives signs of life."""
+        """Whether the loop runs and its heartbeat is recent."""
         loop = self.loop
         return loop is not None and loop.running and loop.heartbeat_age_ns < self._hangs * 1e9
 
@@ -286,7 +288,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _start_when_matched(self) -> None:
-        """In lockstep: start the loop once all outputs are matched, or `MATCHED_WITHIN` after the first one was."""
+        """Start the loop in lockstep once all outputs are matched, or `MATCHED_WITHIN` after the first was matched."""
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
@@ -325,7 +327,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return self.on_shutdown(state)
 
     def _stop_loop(self) -> bool:
-        """Stop the loop, if there is one, and save the record; returns whether the loop has ended."""
+        """Stop the loop, if there is one, and save record and learned weights; returns whether the loop has ended."""
         self.held_up = ""
         if self.loop is None:
             return True

@@ -36,7 +36,7 @@ def status(node: Any, part: str, level: bytes, message: str, values: dict[str, A
 
 
 def _flat(stats: dict[str, Any]) -> dict[str, Any]:
-    """Statistics of a loop, with units in the keys of histograms: ``p50`` of ``wake`` becomes ``wake.p50_ns``."""
+    """Return the statistics of a loop with one key a number: ``wake.p50_ns`` for ``p50`` of the histogram ``wake``."""
     flat = {key: value for key, value in stats.items() if key not in HISTOGRAMS}
     for name in HISTOGRAMS:
         flat |= {f"{name}.{key}" + "_ns" * (key != "count"): value for key, value in stats[name].items()}
@@ -48,14 +48,14 @@ def _full_name(end: Any) -> str:
 
 
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
-    """Why our end of ``topic`` is not matched, naming both sides; None if some other end fits.
+    """Explain why our end of ``topic`` is not matched, with the names of both sides; None if another end is compatible.
 
     topic : name as given to the subscription or publisher, before remapping
-    expected_type : e.g. ``sensor_msgs/msg/Imu``
-    qos : the QoSProfile of our end
+    expected_type : type of our end, e.g. ``sensor_msgs/msg/Imu``
+    qos : QoSProfile of our end
     publishing : our end is a publisher, the others are subscriptions
     """
-    # open limits become infinite, as in the profiles that the graph reports
+    # a limit that is not set becomes infinite, as in the profiles that the graph reports
     qos = QoSProfile(
         depth=qos.depth, reliability=qos.reliability, durability=qos.durability,
         deadline=qos.deadline if qos.deadline.nanoseconds else Infinite,
@@ -109,7 +109,7 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _over_budget(report: Reporter) -> str:
-    """How many commands since the last report were later than the file's budget, if more than one in a hundred were."""
+    """Report how many commands since the last report exceeded the file's latency budget, if more than 1 % did."""
     budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
     if budget is None or not math.isfinite(budget.latency):
         return ""
@@ -122,10 +122,10 @@ def _over_budget(report: Reporter) -> str:
 
 
 def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
-    """Problems with an input's messages since the last report; ``more``: the increase of each counter."""
+    """Describe problems with an input's messages since the last report. ``more`` has the increase of each counter."""
     problems = []
     for key, what in port.problems.items():
-        if more.get(key, 0) and not (valid and key == "empty"):  # nothing was due, and nothing was missed
+        if more.get(key, 0) and not (valid and key == "empty"):  # no sample was due, so none is missing
             why = port.why_malformed() if key == "malformed" else ""
             problems.append(f"{more[key]} {what}" + (f": {why}" if why else ""))
     if more.get("outside", 0):
@@ -136,7 +136,7 @@ def _since(port: Any, more: dict[str, int], valid: bool) -> list[str]:
 
 
 def _moved(report: Reporter, name: str) -> str:
-    """What samples since the last report were rejected for, if it is how their numbers moved."""
+    """Report how many samples were rejected since the last report because of how their numbers moved."""
     bound, before = report.node.controller.bound, report.motion.get(name, (0, 0))
     if f"{name}.motion" not in bound.program.names:
         return ""
@@ -148,7 +148,7 @@ def _moved(report: Reporter, name: str) -> str:
 
 def _why_invalid(node: Any, name: str, age: int, sample_good: bool, moved: str) -> str:
     if age < 0:
-        return "nothing has come yet"
+        return "no message yet"
     if not sample_good:
         return "the newest sample is not finite or not plausible" + moved
     limit = next(i.stale for i in node.spec.inputs if i.name == name)
@@ -180,15 +180,15 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
 
 
 class Senders:
-    """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast
-    DDS), so one that was heard before and is silent now does not count as a second publisher beside its successor."""
+    """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS).
+    Therefore one that was heard before and is silent now does not count as a second one beside its successor."""
 
     def __init__(self) -> None:
         self._heard: set[bytes] = set()
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """The publishers that share the input, if there are several."""
+        """Name the publishers that share the input; "" unless there are several."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -212,7 +212,8 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """The bits of a reason in words; an input that stops the commands does so when it is invalid, too."""
+    """Describe the bits of a fault's reason in words. An input that stops the commands also does so while it is
+    invalid: its name then has the note "silent"."""
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
     words = {
@@ -227,7 +228,7 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
 
 
 def guard_reason(node: Any) -> str:
-    """Why the command is the safe one: the faults of the last tick, or what is awaited before they end."""
+    """Explain why the command is the safe one: the faults of the last tick, or the event that will end them."""
     valid = node.controller.bound.array("validity")[:, input_words.VALID]
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
@@ -237,7 +238,7 @@ def guard_reason(node: Any) -> str:
 
 
 def _stopped(bound: Bound) -> list[str]:
-    """The inputs that stop the commands, and how long they will."""
+    """Return the names of the inputs that stop the commands, with a note if an operator must release them."""
     words, found = bound.array("stops"), []
     for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
         if words[guard_words.NOW] >> k & 1:
@@ -269,7 +270,7 @@ def _guard(report: Reporter) -> DiagnosticStatus:
 
 
 def learning_switches(controller: Any) -> str:
-    """``on: x->a, a->b; off: b->c``: the projections that have a learning rule."""
+    """List the projections that have a learning rule by its switch: ``on: x->a, a->b; off: b->c``."""
     rules = controller.counters()["learning"]
     sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
     return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
@@ -302,20 +303,20 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
     if not node.supervisor.alive:
         return [status(node, "supervisor", ERROR, "is gone", {})]
     if not node.supervisor.matched:
-        return [status(node, "supervisor", WARN, "nobody hears it yet", {})]
-    said = f"commands what is safe after {node.given.supervise:g} s without a sign of life"
+        return [status(node, "supervisor", WARN, "has no subscriber yet", {})]
+    said = f"publishes the safe command after {node.given.supervise:g} s without a heartbeat"
     return [status(node, "supervisor", OK, said, {})]
 
 
 class Reporter:
-    """Publishes on /diagnostics; keeps the last report, for rates and for what is new since.
+    """Publishes the status of a node on /diagnostics. It keeps the last report, for rates and for changes since then.
 
-    now, before : statistics of the loop, with counters of the outputs, and those of the last report; empty without a
-        loop, and in the first report
-    seconds : time between the two
+    now, before : statistics of the loop, with counters of the outputs, in this report and in the last one; empty
+        without a loop, and ``before`` in the first report
+    seconds : time between the two reports
 
-    The node has ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and in ``held_up``
-    the reason why its loop does not run yet.
+    The node must have ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and
+    ``held_up``, the reason why its loop does not run yet.
     """
 
     def __init__(self, node: Any) -> None:
@@ -326,7 +327,7 @@ class Reporter:
         self.forget()
 
     def forget(self) -> None:
-        """Start again, when the loop's counts were reset."""
+        """Start again, after the loop's counts were reset."""
         self.now: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         self._at, self.seconds, self.budget = 0.0, 0.0, (0, 0)
@@ -334,7 +335,7 @@ class Reporter:
         self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Counts of one of the inputs or outputs, now and in the last report."""
+        """Return the counts of one of the inputs or outputs, now and in the last report."""
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
@@ -344,7 +345,7 @@ class Reporter:
         found = node.loop.stats()
         for name, counted in node.controller.counters()["inputs"].items():
             counts = found["inputs"][name]
-            counts["outside"] = counted.get("out_of_frame", 0)  # in addition to those that decoders found
+            counts["outside"] = counted.get("out_of_frame", 0)  # in addition to the events that decoders found outside
             if "replaced" in counted and "replaced" not in counts:  # a port that reduces numbers counts them itself
                 words = node.controller.bound.array(f"{name}.replaced").tolist()
                 counts |= {"replaced": words[REPLACED], "failed": words[FAILED], "numbers": words[NUMBERS]}
@@ -352,7 +353,7 @@ class Reporter:
         return found
 
     def report(self) -> list[DiagnosticStatus]:
-        """Publish the statuses of a node with a loop, levels OK, WARN, ERROR; returns what was published."""
+        """Publish the statuses of a node with a loop, of level OK, WARN or ERROR; returns what was published."""
         node, at = self.node, time.monotonic()
         self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
         if self.now:
@@ -365,7 +366,7 @@ class Reporter:
         return found
 
     def publish(self, found: list[DiagnosticStatus]) -> None:
-        """Publish statuses, stamped now."""
+        """Publish statuses with the present time as their stamp."""
         message = DiagnosticArray(status=found)
         message.header.stamp = self.node.get_clock().now().to_msg()
         self._publisher.publish(message)

@@ -1,6 +1,6 @@
-"""Sensors to spikes: the encoders of a controller file's inputs, published as PointCloud2, one message in each tick.
+"""Sensors to spikes: encodes a controller file's inputs and publishes the spikes as PointCloud2, one message a tick.
 
-It uses the same compiled encoders, loop and ports as the controller, without network and commands.
+The node uses the same compiled encoders, loop and ports as the controller, without network and commands.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ def _spikes(one: Any) -> bool:
 
 
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """A controller file without its network: the inputs with these names, or all that spike; none is required."""
+    """Return a controller file without its network: only the inputs with these names, or all inputs whose encoders
+    spike. No input is required in it. Raises DescriptionError."""
     known = [i.name for i in spec.inputs]
     for name in names:
         if name not in known:
@@ -56,7 +57,7 @@ def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
 
 
 class EncoderNode(ProcessNode):
-    """The node; see the README for topics and parameters."""
+    """The encoder node; see the README for topics and parameters."""
 
     NAME, PRIORITY, guarded = "encoder", 70, False
     EXAMPLE = "-p controller_file:=my_robot.yaml -r events:=event_camera/events"
@@ -64,7 +65,7 @@ class EncoderNode(ProcessNode):
         "controller_file": Parameter(
             "", "Controller file whose inputs are encoded", required="must name a controller file"
         ),
-        "inputs": Parameter("", "Names of the inputs, separated by commas; empty: all that spike"),
+        "inputs": Parameter("", "Names of the inputs, separated by commas; empty: all whose encoders spike"),
         "rate": Parameter(0.0, "Rate of the spike messages [Hz]; 0: the file's period", 0.0, 20000.0),
         "priority": Parameter(PRIORITY, "SCHED_FIFO priority; 0: none", 0, 98),
     }

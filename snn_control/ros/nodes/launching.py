@@ -1,5 +1,4 @@
-"""The processes of a closed loop and their parameters, for the launch files and ``snn_control demo``. Nothing here
-imports ROS."""
+"""The processes of a closed loop and their parameters, for launch files and ``snn_control demo``; imports no ROS."""
 
 from __future__ import annotations
 
@@ -24,7 +23,7 @@ __all__ = [
 
 PACKAGE = "snn_control"
 
-#: launch arguments of a closed loop: name -> (default, description); values are converted to the type of the default
+#: launch arguments of a closed loop: name -> (default, description). A value is converted to the type of its default
 ARGUMENTS: dict[str, tuple[Any, str]] = {
     "world": (DEFAULT_WORLD, "Gymnasium id of the world"),
     "world_arguments": ("{}", "arguments of the world, a YAML mapping"),
@@ -32,21 +31,21 @@ ARGUMENTS: dict[str, tuple[Any, str]] = {
     "rate": (0.0, "control rate [Hz]; 0: the controller file's"),
     "lockstep": (False, "true: simulated time, deterministic; false: real time"),
     "seed": (0, "seed of the world"),
-    "duration": (0.0, "simulated time to run [s]; 0: until stopped"),
-    "episodes": (0, "episodes to run; 0: until stopped"),
-    "step": (0.0, "time of a step of the world [s]; 0: its own"),
+    "duration": (0.0, "simulated time of the run [s]; 0: until stopped"),
+    "episodes": (0, "number of episodes to run; 0: until stopped"),
+    "step": (0.0, "duration of a step of the world [s]; 0: the world's own"),
     "phase": (0.0006, "offset of the controller's ticks after the world's steps [s]"),
     "priority": (80, "SCHED_FIFO priority of the control loop; 0: none"),
     "cpu": (-1, "CPU of the control loop; -1: any"),
-    "event": (False, "true: the trigger's messages wake the control loop, not the clock"),
-    "trigger": ("", "input whose messages wake it; empty: the only one"),
-    "supervise": (0.0, "age of the loop's heartbeat at which a process beside it commands what is safe [s]; 0: none"),
-    "record": ("", "folder for what happened; empty: none"),
-    "state": ("", "file of what is learned, read at the start and written at the end; empty: none"),
-    "watch": ("", "populations that are shown on ~/watch/NAME, separated by commas, or all; empty: none"),
-    "bond": ("", "topic of a bond that a lifecycle manager watches; empty: none"),
+    "event": (False, "true: the messages of the input `trigger` wake the control loop, not the clock"),
+    "trigger": ("", "input whose messages wake the loop; empty: the only input"),
+    "supervise": (0.0, "age of its heartbeat at which another process publishes the safe command [s]; 0: none"),
+    "record": ("", "folder for the records of the run; empty: none"),
+    "state": ("", "file of learned weights, read at the start and written at the end; empty: none"),
+    "watch": ("", "populations published on ~/watch/NAME, separated by commas, or all; empty: none"),
+    "bond": ("", "topic of a bond for a lifecycle manager; empty: none"),
     "dry_run": (False, "true: commands go to dry_run/TOPIC, where no robot listens"),
-    "view": (False, "true: also an image and clouds of the events and of the inputs' spikes, for RViz or Foxglove"),
+    "view": (False, "true: also publish images and clouds of the events and input spikes, for RViz or Foxglove"),
 }
 PASSED_ON = ("rate", "phase", "priority", "cpu", "trigger", "supervise", "state", "watch", "bond", "dry_run")
 CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name != "phase"), "event", "record")
@@ -54,7 +53,7 @@ CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """An executable of this package with its node name and parameters; ``needed``: when it ends, so do the others."""
+    """An executable of this package with its node name and parameters. If ``needed``, its end also ends the others."""
 
     executable: str
     name: str
@@ -75,7 +74,7 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
-    """World or controller; ``same``: the arguments that are passed on as parameters of the same name."""
+    """Return the process of a world or controller node. Arguments named in ``same`` become parameters of that name."""
     file = Path(values["controller_file"])
     parameters = {
         "controller_file": str(file.resolve() if file.is_file() else shipped(values["controller_file"])),
@@ -86,7 +85,8 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 
 def controller(**given: Any) -> NodeProcess:
-    """The controller alone, on a robot's topics. Arguments as in `ARGUMENTS`, with the same defaults."""
+    """Return the process of a controller alone, on a robot's topics. Arguments and defaults are those of `ARGUMENTS`,
+    but ``phase`` is 0. Raises DescriptionError."""
     values = _values({"phase": 0.0} | given)
     if values["event"] and values["lockstep"]:
         raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
@@ -95,7 +95,7 @@ def controller(**given: Any) -> NodeProcess:
 
 
 def closed_loop(**given: Any) -> list[NodeProcess]:
-    """World and controller. Arguments as in `ARGUMENTS`."""
+    """Return the processes of world, controller and viewers for arguments of `ARGUMENTS`. Raises DescriptionError."""
     values = _values(given)
     if values["lockstep"] and values["rate"] != 0:
         raise DescriptionError("rate", given["rate"], "must be 0 in lockstep, where the world's step is the period")
@@ -107,8 +107,8 @@ def closed_loop(**given: Any) -> list[NodeProcess]:
 
 
 def viewers(file: str) -> list[NodeProcess]:
-    """The viewers for a controller file's first events input, and for the spikes of its inputs: at ordinary priority,
-    and not needed by other processes."""
+    """Return the processes that show a controller file's first events input and the spikes of its inputs. They run at
+    ordinary priority, and no other process needs them."""
     spec = load_spec(file)
     cameras = [i for i in spec.inputs if isinstance(i, EventsInput) and i.name in spec.ros_inputs]
     if not cameras:
@@ -125,8 +125,8 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """Arguments for launch_ros's Node: the executable of a colcon workspace; or, if the package was installed by pip
-    so that launch does not find its folder, the module, run by the Python that runs the launch file."""
+    """Return the arguments of launch_ros's Node for a process. In a colcon workspace they name the executable. If
+    launch does not find it, as in an installation by pip, they run the module with the Python of the launch file."""
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
         return found | {"package": PACKAGE, "executable": process.executable}
@@ -146,7 +146,7 @@ def _module(process: NodeProcess) -> list[str]:
 
 
 def command_line(process: NodeProcess) -> list[str]:
-    """The command line that starts a process without launch: the same executable, module and parameters."""
+    """Return the command line that starts a process without launch, with the same node name and parameters."""
     line = [sys.executable, *_module(process), "--ros-args", "-r", f"__node:={process.name}"]
     for key, value in process.parameters.items():
         text = yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("...\n").strip()
@@ -155,7 +155,7 @@ def command_line(process: NodeProcess) -> list[str]:
 
 
 def environment_of_child() -> dict[str, str]:
-    """Environment of a process that is started by this one."""
+    """Return the environment of a process that this one starts."""
     child = dict(os.environ)
     child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:

@@ -1,4 +1,4 @@
-"""Parameters of a controller node that say what wakes its loop, and how it is supervised."""
+"""Parameters of a controller node that determine what wakes its loop and how the loop is supervised."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["heartbeat_limit", "trigger_of"]
 
 
 def trigger_of(node: Any, spec: ControllerSpec) -> Any:
-    """The port whose messages wake the loop, None if the clock does; raises DescriptionError."""
+    """Return the port whose messages wake the loop; None if the clock does. Raises DescriptionError."""
     name = node.given.trigger
     if node.mode != "event":
         if name:
@@ -30,7 +30,7 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 
 
 def heartbeat_limit(node: Any, controller: Controller) -> float:
-    """The limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
+    """Return the limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:
         return 0.0

@@ -1,6 +1,6 @@
-"""Process of one or several nodes: start of rclpy, end by signals, parameters, and the loop that spins.
+"""Process of one or several nodes: it starts rclpy, reads parameters, spins, and ends by signals.
 
-The threads of DDS inherit the scheduling of the thread that starts rclpy: they get a real-time priority below that of
+The threads of DDS inherit the scheduling of the thread that starts rclpy. They get a real-time priority below that of
 the node's own work (its parameter ``priority``; 0: ordinary scheduling). The main thread stays at ordinary priority.
 """
 
@@ -43,8 +43,8 @@ __all__ = [
 
 DDS_PRIORITY = 60  # at most
 SAVES_WITHIN = 600.0  # s
-STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not commanded anything yet
-NEARLY = 0.85  # likeness of two names of which one is misspelt
+STARTS_WITHIN = 0.5  # s: time for an orderly end of a node that has not published a command yet
+NEARLY = 0.85  # similarity at which a name counts as a misspelt other one
 SWITCH_INTERVAL = 2e-4  # s: rclpy's threads get the interpreter quickly even beside a busy one
 MAY_BLOCK = (
     "messages still use shared memory of Fast DDS: a reader that is killed may block the commands for "
@@ -53,12 +53,12 @@ MAY_BLOCK = (
 
 
 class Stop(Watchdog):
-    """Set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
+    """Flag set by SIGINT, SIGTERM, SIGHUP and SIGQUIT. The nodes then shut down in order, with the final safe command.
 
-    A running loop reads the signal through `halt`, whatever the interpreter does meanwhile. Further signals are
-    ignored. Until `begins`, a signal simply ends the process, if necessary in the middle of a compilation.
+    A running loop reads the signal through `halt`, even while the interpreter is busy. Further signals are ignored.
+    Before `begins` is called, a signal simply ends the process, if necessary in the middle of a compilation.
 
-    priority : of the thread that watches, SCHED_FIFO; 0: ordinary
+    priority : SCHED_FIFO priority of the thread that watches; 0: ordinary
     """
 
     def __init__(self, priority: int = 0) -> None:
@@ -69,7 +69,7 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """Call before the first command: from now on an orderly end matters."""
+        """Announce that commands begin, so that from now on a signal leads to an orderly end."""
         self.allow(GRACE_S)
 
 
@@ -81,14 +81,14 @@ class _Dds:
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """A context in which new threads, those of DDS, get SCHED_FIFO below the node's priority, if that is granted: only
-    for code that creates DDS threads, above all the first node."""
+    """Return a context in which new threads get the SCHED_FIFO priority of DDS, below the node's, if that is granted.
+    Use it only for code that creates DDS threads, above all the first node."""
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
 
 def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
+    """Return the rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
     text = f"priority {_Dds.wanted} of the DDS threads was not granted"
@@ -96,14 +96,14 @@ def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def given_priority(arguments: Sequence[str], name: str, default: int) -> int:
-    """The parameter ``priority`` in command-line arguments for the node ``name``, before the node exists; the node
-    reports a value that cannot be read."""
+    """Read the parameter ``priority`` of the node ``name`` from command-line arguments, before the node exists. A value
+    that cannot be read is ignored here, since the node reports it."""
     pairs = list(zip(arguments, [*arguments[1:], ""], strict=False))
     for option, value in pairs:
         if option in ("-r", "--remap") and value.startswith("__node:="):
             name = value.removeprefix("__node:=")
     found: Any = default
-    for option, value in pairs:  # the last one is valid
+    for option, value in pairs:  # the last value given is valid
         key, _, text = value.partition(":=")
         if option == "--params-file":
             found = [found, *_priorities_in(value, name)][-1]
@@ -131,9 +131,9 @@ def _readable(given: Sequence[str]) -> Iterator[None]:
 
 
 def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
-    """Initialise rclpy with our own signal handlers; raises DescriptionError for arguments that it cannot read. The
-    threads of DDS get a priority below that of each node in ``names``: the one in the arguments ``given``, otherwise
-    ``priority``."""
+    """Initialise rclpy with our own signal handlers. The threads of DDS get a priority below that of each node in
+    ``names``: the one in the arguments ``given``, otherwise ``priority``. Raises DescriptionError for arguments that
+    cannot be read."""
     lowest = min(given_priority(given, name, priority) for name in names)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
@@ -147,8 +147,8 @@ def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> St
 
 
 def io_node(node: Any) -> Any:
-    """A node ``<name>_io`` that is never spun, for the subscriptions and publishers of a loop. It takes no command-line
-    arguments: give it names from ``node.resolve_topic_name``, which remaps them once."""
+    """Return a node ``<name>_io``, which no executor spins, for the subscriptions and publishers of a loop. The node
+    ignores command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once."""
     with dds_threads():
         return Node(
             f"{node.get_name()}_io", namespace=node.get_namespace(), context=node.context, use_global_arguments=False,
@@ -162,7 +162,7 @@ class Parameter:
 
     low, high : range of a number; None: any
     words : permitted texts; empty: any
-    required : the rule that an empty value breaks; empty: it may be left out
+    required : rule that an empty value breaks; empty: the parameter may be left out
     """
 
     default: Any
@@ -177,17 +177,17 @@ class Parameter:
 class ProcessNode(Node):
     """Base of our nodes, with parameters that are set at the start.
 
-    NAME, PRIORITY : default name, SCHED_FIFO priority of its own work
-    SEVERAL : a process may have several of these nodes, whose names are its arguments
-    PARAMETERS : by name; their values are attributes of ``given``
+    NAME, PRIORITY : default name of the node, SCHED_FIFO priority of its own work
+    SEVERAL : whether a process may have several of these nodes, whose names are its arguments
+    PARAMETERS : name -> parameter; their values become attributes of ``given``
     EXAMPLE : arguments after ``--ros-args``, for --help
-    DECLARES_MORE : further parameters are declared later, after which the node calls `warn_of_unknown`
+    DECLARES_MORE : whether the node declares further parameters later, and then calls `warn_of_unknown`
     """
 
     NAME, PRIORITY, EXAMPLE, SEVERAL = "", 0, "", False
     PARAMETERS: Mapping[str, Parameter] = {}
     DECLARES_MORE = False
-    #: name of a node of this process, parameter -> file that it writes
+    #: (name of a node of this process, parameter) -> file that the node writes
     _written: ClassVar[dict[tuple[str, str], Path]] = {}
 
     def __init__(self, stop: Stop, name: str = "", **options: Any) -> None:
@@ -204,8 +204,9 @@ class ProcessNode(Node):
                 raise DescriptionError(name, values[name], one.required, f"write --ros-args -p {name}:=...")
 
     def warn_of_unknown(self) -> None:
-        """Report parameters that were given and are not declared, which rclpy ignores. A file may hold parameters for
-        several nodes, so this is only a warning; raises DescriptionError for what is nearly the name of one."""
+        """Warn of given parameters that are not declared, which rclpy ignores. A parameter file may be meant for
+        several nodes, so an unknown name is no error. Raises DescriptionError if a name is nearly that of a declared
+        parameter."""
         known = sorted(self.get_parameters_by_prefix(""))
         for name, one in getattr(self, "_parameter_overrides", {}).items():
             if name not in known and not name.startswith("qos_overrides."):
@@ -214,11 +215,11 @@ class ProcessNode(Node):
                 self.get_logger().warning(f"parameter {name} is not known; {nearest(name, known)}")
 
     def steady_timer(self, seconds: float, callback: Callable[[], Any]) -> Any:
-        """A timer on CLOCK_MONOTONIC: with use_sim_time, a timer of ROS time would not fire without a /clock."""
+        """Create a timer on CLOCK_MONOTONIC. With use_sim_time, a timer of ROS time would not fire without a /clock."""
         return self.create_timer(seconds, callback, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
     def check_written(self, parameter: str) -> None:
-        """Raise DescriptionError now if the file that a parameter names could not be written by this node later."""
+        """Raise DescriptionError now if this node could not write the file that a parameter names later."""
         path = getattr(self.given, parameter)
         if not path:
             return
@@ -237,8 +238,7 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """A context in which a file is written, which may take long; a failure is reported, and ends the process with
-        exit code 1."""
+        """Return a context for writing a file, which may take long. A failure is logged, with 1 as exit code."""
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
@@ -248,11 +248,11 @@ class ProcessNode(Node):
         self._stop.allow(GRACE_S)
 
     def finish(self) -> None:
-        """Shut down in order."""
+        """Shut down in order; nodes override this."""
 
 
 def help_of(node: type[ProcessNode]) -> str:
-    """Text of --help: the node's purpose, its parameters with their defaults, and an example."""
+    """Return the text of --help: the node's purpose, its parameters with their defaults, and an example."""
     width, lines = max(map(len, node.PARAMETERS), default=0), ""
     for name, one in node.PARAMETERS.items():
         default = str(one.default).lower() if isinstance(one.default, bool) else one.default
@@ -270,7 +270,7 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 def declare(node: Node, name: str, one: Parameter) -> Any:
     """Declare a parameter; returns its value. An integer is accepted for a floating-point parameter. Raises
-    DescriptionError for any other type, for a value out of the range, and for an unknown word."""
+    DescriptionError for any other type, for a value out of range, and for an unknown word."""
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
     value = one.default if given is None else given
@@ -293,8 +293,8 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Start rclpy, make a node, or one for each name among the arguments, and spin them until a signal or until one has
-    ``finished``; returns the exit code. With --help among the arguments, the help is printed instead."""
+    """Start rclpy, make a node or one for each name in the arguments, and spin them until a signal comes or one has
+    ``finished``. Returns the exit code. With --help in the arguments, only the help is printed."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
         print(help_of(make), end="")
@@ -303,7 +303,7 @@ def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) ->
     try:
         names = _names(make, given)
         stop = start_rclpy(given, names, make.PRIORITY)
-        with ExitStack() as ends:  # whatever happens, each node that was made ends in order
+        with ExitStack() as ends:  # each node that was made ends in order, also after an exception
             executor = SingleThreadedExecutor()
             for name in names:
                 if stop() or any(node.finished for node in nodes):  # a signal may come during the imports
@@ -354,7 +354,7 @@ def _names(make: type[ProcessNode], given: Sequence[str]) -> list[str]:
 
 
 def _spin(nodes: Sequence[Any], executor: Any, stop: Stop) -> None:
-    """Spin until ``stop()`` or a node has finished; an exception in a callback is logged and does not end them."""
+    """Spin until ``stop()`` is true or a node has finished. An exception in a callback is only logged."""
     told = ""
     while not stop() and not any(node.finished for node in nodes):
         try:

@@ -1,4 +1,4 @@
-"""Records the run of a controller node, to files: at its end, on demand, and around each fault."""
+"""Records the run of a controller node in files: at the end of the run, on demand, and around each fault."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from ...record.run_folder import companion, new_record, numbered
 
 __all__ = ["RunRecorder"]
 
-MOST_FAULTS = 20  # files of one activation: a fault that comes again and again must not fill the disk
+MOST_FAULTS = 20  # files in one activation, because a fault that recurs must not fill the disk
 
 
 class RunRecorder:
-    """Records the runs of a configured node: its recorders observe the loop, and their data is written to files."""
+    """Recorder of the runs of a configured node. Its recorders observe the loop, and their data is written to files."""
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec
         self.recorders = ActivityRecorder(controller.bound), InputLogRecorder(controller.bound)
         self._grows = self._file.suffix == ".mcap"
         self._growing: McapRecorder | None = None
-        self._seen, self._begun, self._saved = 0, 0.0, 0  # faults; the time of one that is to be saved; files of faults
+        self._seen, self._begun, self._saved = 0, 0.0, 0  # faults seen; when the one to save began; files written
         self._timer = node.steady_timer(0.05, self._look_for_faults) if node.given.fault_after > 0 else None
         if not self._grows:
             node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
 
     def begin(self) -> None:
-        """Begin anew, before the loop runs; raises OSError or SnnControlError."""
+        """Begin a new record, before the loop runs. Raises OSError or SnnControlError."""
         for recorder in self.recorders:
             recorder.clear()
         self._seen, self._begun, self._saved = self._node.faults.total, 0.0, 0
@@ -52,7 +52,7 @@ class RunRecorder:
                     break
 
     def end(self) -> None:
-        """Write what is left, after the loop has ended."""
+        """Write the remaining data, after the loop has ended."""
         node, growing = self._node, self._growing
         if growing is not None:
             with node.saving(growing.path):
@@ -72,18 +72,18 @@ class RunRecorder:
             self._node.destroy_timer(self._timer)
 
     def snapshot(self, seconds: float | None = None) -> Path:
-        """Save all ticks that are kept, or the newest seconds of them, while the loop runs, in new files; raises
-        OSError."""
+        """Save all ticks that are kept, or only the newest ``seconds``, in new files while the loop runs; returns the
+        first file. Raises OSError."""
         with new_record(self._file.with_suffix(".npz")) as file:
             self._write(file, seconds)
         return file
 
     def _write(self, file: Path, seconds: float | None = None) -> None:
-        """Write commands and spikes, the inputs, and the controller; also while the loop runs. Raises OSError."""
+        """Write commands and spikes, the inputs, and the controller, even while the loop runs. Raises OSError."""
         activity, inputs = self.recorders
         loop, most, begun = self._node.loop, None, time.monotonic()
         power = estimate(self._controller.bound).microwatt
-        if seconds is not None:  # what has come since this began must not push out the first
+        if seconds is not None:  # add the ticks since this call began, so that the first wanted ones are still included
             most = max(1, round((seconds + time.monotonic() - begun) * 1e9 / self._controller.period_ns))
         log = inputs.log(loop.running, most)  # written last, so that both end with nearly the same tick
         activity.save(file, loop, self._controller, most, estimated_microwatt=power)
@@ -110,7 +110,7 @@ class RunRecorder:
         log = self._node.get_logger()
         self._saved += 1
         if self._saved == MOST_FAULTS + 1:
-            log.warning(f"faults are not saved any more: {MOST_FAULTS} files of this activation are there")
+            log.warning(f"no more faults are saved: this activation has already written {MOST_FAULTS} files")
         if self._saved <= MOST_FAULTS:
             try:
                 log.info(f"a fault is saved: {self.snapshot(seconds)}")

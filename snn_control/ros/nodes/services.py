@@ -1,4 +1,4 @@
-"""What an operator asks of a running controller: services of the controller node."""
+"""Services of the controller node, for an operator of a running controller."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Answer = tuple[bool, str]  # success, and a message
 
 
 def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
-    """Fill in success and message: those of states once a controller is configured, the others while the loop runs."""
+    """Fill in success and message of a response. Services that save or load a state need a configured controller; the
+    others need a running loop."""
     running = answer not in (_save_state, _load_state)
     response.success, response.message = False, "not active" if running else "not configured"
     if node.loop is not None and (node.loop.running or not running):
@@ -27,9 +28,9 @@ def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, resp
 
 
 def _release(node: Any, request: Any) -> Answer:
-    """Operator's release of a fault: whether the controller commands again."""
+    """Release a fault on behalf of an operator; returns whether the controller commands again."""
     controller, loop = node.controller, node.loop
-    end, last = time.monotonic() + 0.5, loop.ticks + 2  # of two ticks, one is complete
+    end, last = time.monotonic() + 0.5, loop.ticks + 2  # within two ticks, one is complete
     controller.release()
     while controller.safe and loop.ticks < last and time.monotonic() < end:
         time.sleep(0.001)
@@ -43,7 +44,7 @@ def _restart(node: Any, request: Any) -> Answer:
 
 def _reset(node: Any, request: Any) -> Answer:
     node.controller.restart(forget=True)
-    return True, "the network restarts, and what was learned is forgotten"
+    return True, "the network restarts and forgets what it has learned"
 
 
 def _learning(node: Any, request: Any) -> Answer:
@@ -78,17 +79,17 @@ def _save_state(node: Any, request: Any) -> Answer:
 
 
 def _load_state(node: Any, request: Any) -> Answer:
-    """Whether the next activation begins with what was learned in the file ``state``."""
+    """Check that the next activation can begin with the learned state in the file ``state``; returns whether it can."""
     file = node.given.state
     if not file:
         return False, NO_STATE
     if node.loop.running:
-        return False, "active: deactivate the node first; it begins with the file when it is activated"
+        return False, "active: deactivate the node first; it reads the file when it is activated"
     try:
         there = node.load_learned(node.controller)
     except SnnControlError as error:
         return False, str(error)
-    return there, f"the node begins with {file} when it is activated" if there else f"{file}: there is no such file"
+    return there, f"the node reads {file} when it is activated" if there else f"{file}: there is no such file"
 
 
 #: name of a service ``~/NAME`` -> what answers it
@@ -99,7 +100,7 @@ TRIGGERS: dict[str, Callable[[Any, Any], Answer]] = {
 
 
 def offer_services(node: Any) -> None:
-    """Create the services ``~/release`` ... of a controller node."""
+    """Create the services ``~/release``, ``~/restart`` etc. of a controller node."""
     for name, answer in TRIGGERS.items():
         node.create_service(Trigger, f"~/{name}", partial(_respond, node, answer))
     node.create_service(SetBool, "~/learning", partial(_respond, node, _learning))

@@ -1,4 +1,4 @@
-"""What a controller file declares ``tunable``, as parameters of the controller node."""
+"""The values that a controller file declares ``tunable``, as parameters of the controller node."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["TunableParameters"]
 
 
 class TunableParameters:
-    """The parameters of a node; a value that is set is used from the loop's next tick on. A value that the controller
-    cannot have is refused; the service's answer has the reason."""
+    """The tunable parameters of a node. A value that is set is used from the loop's next tick on. A value that the
+    controller cannot have is refused, and the service's answer has the reason."""
 
     def __init__(self, node: Any) -> None:
         self._node, self._paths = node, dict[str, str]()
@@ -26,7 +26,7 @@ class TunableParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
-        """Declare them with the file's values, or those given at the start; raises DescriptionError or InputError."""
+        """Declare the parameters with the file's values or those given. Raises DescriptionError or InputError."""
         begin, self._controller = controller.tuned, None
         values = {}
         for path, now in begin.items():
@@ -41,7 +41,7 @@ class TunableParameters:
         self._controller = controller
 
     def undeclare(self) -> None:
-        """Take them back, when the node forgets its controller."""
+        """Remove the parameters, when the node releases its controller."""
         names, self._paths, self._controller = self._paths, {}, None
         for name in names:
             self._node.undeclare_parameter(name)
@@ -49,7 +49,7 @@ class TunableParameters:
     def _set(self, parameters: list[Any]) -> SetParametersResult:
         values = {self._paths[one.name]: one.value for one in parameters if one.name in self._paths}
         if values and self._controller is not None:
-            for path, value in values.items():  # 1 is as good as 1.0, which is what `ros2 param set` makes of it
+            for path, value in values.items():  # an integer is accepted, because `ros2 param set` sends 1 as one
                 if type(value) not in (int, float):
                     return SetParametersResult(successful=False, reason=f"{path} = {value!r}: must be a number")
             try:

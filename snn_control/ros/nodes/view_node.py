@@ -1,7 +1,7 @@
-"""Events and spikes as an image and point clouds, which RViz, Foxglove and rqt can show directly.
+"""Events and spikes as an image and point clouds, for RViz, Foxglove and rqt.
 
-It runs in a process of its own at ordinary priority, receives with best effort, and drops what it cannot process, so
-that it does not disturb a control loop.
+The node runs in a process of its own at ordinary priority, receives with best effort, and drops what it cannot process.
+So it does not disturb a control loop.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .process import Parameter, ProcessNode, Stop, dds_threads, run_node
 
 __all__ = ["EventReader", "ViewNode", "event_points", "main", "read_spikes", "spike_points"]
 
-#: a point of the clouds: position [m], and 0x00RRGGBB in the bytes of a float, as viewers expect it
+#: a point of the clouds: position [m], and the colour 0x00RRGGBB in the bytes of a float, as viewers expect it
 POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<f4")])
 DEPTH = 0.5  # m along x for the time of one image; the sensor is 1 m wide
 SPIKE_COLOURS = ((86, 180, 233), (240, 180, 40), (0, 178, 135), (224, 140, 185))
@@ -36,10 +36,10 @@ EVENTS_DEPTH = 200
 
 
 class EventReader:
-    """Reads serialized messages of one topic as events; malformed ones are counted, not raised.
+    """Reader of the serialized messages of one topic as events. Malformed messages are counted and raise nothing.
 
-    kind : message type, of `EVENT_TYPES`
-    width, height : of the sensor [pixel]; 0: as messages state it, otherwise a likely size for the events seen
+    kind : message type, one of `EVENT_TYPES`
+    width, height : size of the sensor [pixel]; 0: as messages state it, otherwise a likely size for the events seen
     """
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
@@ -56,7 +56,7 @@ class EventReader:
         return likely_size(*self._seen) if self._seen[0] else None
 
     def read(self, message: bytes) -> Events:
-        """The events of a message; their t is in the unit of its encoding."""
+        """Return the events of a message. Their times are in the unit of the message's encoding."""
         columns = self._reader.read(message)
         if columns is None:
             return Events()
@@ -68,7 +68,7 @@ class EventReader:
 
 
 def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """(n,) POINT of (n, 3) places [m] and (n, 3) colours."""
+    """Return (n,) POINT from (n, 3) places [m] and (n, 3) colours."""
     points = np.empty(len(places), POINT)
     points["x"], points["y"], points["z"] = places.T
     codes = np.asarray(colours, np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
@@ -77,8 +77,8 @@ def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
-    """(n,) POINT for at most ``most`` of the events, evenly selected: the sensor is 1 m wide and upright before the
-    viewer, older events are ``DEPTH`` m behind the newest for each ``seconds`` of age."""
+    """Return (n,) POINT for at most ``most`` of the events, evenly selected. The sensor is 1 m wide and stands upright
+    before the viewer. Events lie ``DEPTH`` m further behind for each ``seconds`` of their age."""
     n = len(events)
     rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
     age = (int(events.ns.max()) - events.ns[rows]) * 1e-9 if n else np.zeros(0)
@@ -88,7 +88,7 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """(n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
+    """Return the (n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
@@ -99,25 +99,25 @@ def read_spikes(message: bytes) -> np.ndarray:
 
 
 def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
-    """(n,) POINT of spikes, in a square of 0.4 m right of the sensor, the ``place``-th from the top."""
+    """Return the (n,) POINT of spikes, in a square of 0.4 m right of the sensor, the ``place``-th from the top."""
     places = np.stack([np.zeros(len(spikes)), -0.6 - 0.4 * spikes["x"], 0.5 - 0.5 * place - 0.4 * spikes["y"]], axis=1)
     return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))
 
 
 class ViewNode(ProcessNode):
-    """Subscribes to a camera's events and to spikes; publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
+    """Node that shows a camera's events and spikes; publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
 
     NAME = "view"
     EXAMPLE = "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket"
     PARAMETERS: Mapping[str, Parameter] = {
         "topic": Parameter("events", "Topic of the camera's events"),
-        "type": Parameter(CLOUD_TYPE, f"Its type: {', '.join(EVENT_TYPES)}", words=EVENT_TYPES),
-        "rate": Parameter(30.0, "Images a second [Hz]", 0.1, 240.0),
-        "style": Parameter("polarity", f"Of the image: {', '.join(STYLES)}", words=list(STYLES)),
-        "width": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
-        "height": Parameter(0, "Of the sensor [pixel]; 0: as the messages say, else a likely one", 0, 65535),
-        "image_width": Parameter(640, "Columns of the image at most [pixel]: larger sensors are pooled", 16, 65535),
-        "points": Parameter(20000, "Most points of the cloud of an image; 0: no cloud", 0, 1000000),
+        "type": Parameter(CLOUD_TYPE, f"Type of its messages: {', '.join(EVENT_TYPES)}", words=EVENT_TYPES),
+        "rate": Parameter(30.0, "Rate of the images [Hz]", 0.1, 240.0),
+        "style": Parameter("polarity", f"Style of the image: {', '.join(STYLES)}", words=list(STYLES)),
+        "width": Parameter(0, "Width of the sensor [pixel]; 0: as stated in messages, or else estimated", 0, 65535),
+        "height": Parameter(0, "Height of the sensor [pixel]; 0: as stated in messages, or else estimated", 0, 65535),
+        "image_width": Parameter(640, "Maximum width of the image [pixel]; larger sensors are pooled", 16, 65535),
+        "points": Parameter(20000, "Maximum number of points in a cloud of events; 0: no cloud", 0, 1000000),
         "spikes": Parameter("", "Topics of spikes to show beside the events, separated by commas"),
         "frame": Parameter("snn_view", "frame_id of image and clouds"),
     }
@@ -169,7 +169,7 @@ class ViewNode(ProcessNode):
             picture = self._painter.image(self._newest + time.monotonic_ns() - self._came)
             message = Image(height=picture.shape[0], width=picture.shape[1], encoding="rgb8", step=3 * picture.shape[1])
             message.header.stamp, message.header.frame_id = stamp.to_msg(), self.given.frame
-            message.data = array.array("B", picture.tobytes())  # from an array it is one copy, from bytes very many
+            message.data = array.array("B", picture.tobytes())  # an array is copied once, bytes one by one
             self._images.publish(message)
         if self._kept and self._size is not None:
             points = event_points(Events.concatenate(self._kept), self._size, self.seconds, self.given.points)
@@ -183,10 +183,10 @@ class ViewNode(ProcessNode):
             self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
 
     def finish(self) -> None:
-        """Log what could not be read."""
+        """Log the messages that could not be read."""
         if self.reader.counters:
             said = ", ".join(f"{name} {n}" for name, n in self.reader.counters.items())
-            self.get_logger().info(f"of the events' messages: {said}")
+            self.get_logger().info(f"event message errors: {said}")
 
 
 #: entry point of the executable ``view_node``; returns the exit code

@@ -1,8 +1,8 @@
-"""The network of a running controller for RViz and Foxglove: ``~/watch/NAME``, a point for each neuron.
+"""Publishes the network of a running controller for RViz and Foxglove: ``~/watch/NAME``, a point for each neuron.
 
-sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, neurons in rows of a square; ``neuron`` UINT32; ``rate``
-FLOAT32, spikes a second since the last message; ``v`` FLOAT32, the membrane now, or what a graded population gives. The
-spikes are counted in the loop; the messages are made beside it, and only while somebody subscribes.
+Fields of the sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, neurons in rows of a square; ``neuron`` UINT32;
+``rate`` FLOAT32, spikes a second since the last message; ``v`` FLOAT32, the present membrane potential, or the output
+of a graded population. The loop counts the spikes. The main thread makes messages while there is a subscriber.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ NEURON = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), 
 
 
 class Watch:
-    """Publishes populations of a configured node.
+    """Publisher of the populations of a configured node.
 
-    names : separated by commas; "all": every population, those of encoders included
-    observers : of its loop
+    names : names separated by commas; "all": every population, those of encoders included
+    rate : rate of the messages [Hz]
+    observers : observers to add to the node's loop
 
     Raises DescriptionError for a name that the controller does not have.
     """

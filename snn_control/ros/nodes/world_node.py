@@ -1,11 +1,11 @@
 """A Gymnasium environment on topics: it publishes the inputs of a controller file and applies its outputs.
 
-realtime : one step in each period of the environment on the machine's clock, starting with the first command of each
-    output; the newest command is applied; after 0.1 s without one, zero is. Late steps are skipped and counted.
-lockstep : publishes the inputs of time T_k and /clock, waits for one command of each output, then steps. It runs as
-    fast as the machine allows, or at most at a given speed, and always in the same way. A command that was there
-    before, or whose stamp is older than T_k though inputs are stamped, is not an answer, so the final safe command of a
-    controller is not taken for one.
+realtime : one step in each period of the environment, by the machine's clock. The world starts with the first command
+    of each output. It applies the newest command, or zero after 0.1 s without one. Late steps are skipped and counted.
+lockstep : publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. It runs as
+    fast as the machine allows, or at most at a given speed, and is deterministic. A command received before T_k was
+    published is not an answer. Nor, if inputs are stamped, is one with a stamp older than T_k. So the final safe
+    command of a controller is not taken for an answer.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ __all__ = ["WorldNode", "main"]
 
 COMMAND_HOLD = 0.1  # s: longest time for which a command is applied
 WAIT_CHUNK = 0.02  # s
-ARGUMENTS = """Arguments of the environment, a YAML mapping as a string: -p 'arguments:="{frequency: 0.8}"'"""
+ARGUMENTS = """Arguments of the environment: a YAML mapping as a string, -p 'arguments:="{frequency: 0.8}"'"""
 
 
 def wait_semaphore(semaphore, deadline, scratch):
@@ -57,7 +57,7 @@ def wait_semaphore(semaphore, deadline, scratch):
 
 
 class WorldNode(ProcessNode):
-    """The node; see the README for topics and parameters."""
+    """The world node; see the README for topics and parameters."""
 
     NAME = "world"
     EXAMPLE = "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml"
@@ -70,14 +70,14 @@ class WorldNode(ProcessNode):
         ),
         "mode": Parameter("realtime", "realtime or lockstep", words=("realtime", "lockstep")),
         "seed": Parameter(0, "Seed of the first episode", 0, 2**31 - 1),
-        "duration": Parameter(0.0, "Simulated time to run [s]; 0: until stopped", 0.0, 1e6),
-        "episodes": Parameter(0, "Episodes to run; 0: until stopped", 0, 2**31 - 1),
-        "speed": Parameter(0.0, "Simulated time in a second, at most, in lockstep [s]; 0: no limit", 0.0, 1e6),
-        "step": Parameter(0.0, "Time of one step [s]; 0: 1 / render_fps", 0.0, 10.0),
+        "duration": Parameter(0.0, "Simulated time of the run [s]; 0: until stopped", 0.0, 1e6),
+        "episodes": Parameter(0, "Number of episodes to run; 0: until stopped", 0, 2**31 - 1),
+        "speed": Parameter(0.0, "Most simulated time in a second, in lockstep [s]; 0: no limit", 0.0, 1e6),
+        "step": Parameter(0.0, "Duration of one step [s]; 0: 1 / render_fps", 0.0, 10.0),
         "priority": Parameter(0, "SCHED_FIFO priority of the simulation; 0: none", 0, 98),
-        "encoding": Parameter("mono", "Of the event packets that are sent: mono or evt3", words=("mono", "evt3")),
-        "patience": Parameter(60.0, "How long to wait for the controller [s]", 0.1, 1e6),
-        "record": Parameter("", "File (.npz) for what happened; empty: none"),
+        "encoding": Parameter("mono", "Encoding of the event packets sent: mono or evt3", words=("mono", "evt3")),
+        "patience": Parameter(60.0, "Maximum time to wait for the controller [s]", 0.1, 1e6),
+        "record": Parameter("", "File (.npz) for the record of the run; empty: none"),
     }  # fmt: skip
 
     def __init__(self, stop: Stop, **options: Any) -> None:
@@ -97,7 +97,7 @@ class WorldNode(ProcessNode):
         self.recorder = EpisodeRecorder([i.name for i in self.spec.inputs])
         self._scratch = np.zeros(2, np.int64)
         self.skipped = self.steps = self.episodes = self.outdated = 0
-        self._returns = np.zeros(2)  # of this episode; of all completed episodes
+        self._returns = np.zeros(2)  # return of this episode; sum of all completed episodes
         # commands can be matched by their stamps if the controller sees stamps
         self._stamped = any(sensor.stamped for sensor in self.sensors)
         self._reporter, self._reported = Reporter(self), (time.monotonic(), 0, 0)
@@ -121,7 +121,7 @@ class WorldNode(ProcessNode):
             raise DescriptionError("world", world, f"cannot be made{given}: {message_of(error)}") from None
 
     def _check_spaces(self) -> None:
-        """Check that the controller file's inputs and outputs are the environment's observation and action."""
+        """Check that the controller file's inputs and outputs fit the environment's observation and action."""
         spaces = getattr(self.env.observation_space, "spaces", None)
         inputs = {i.name: i for i in self.spec.inputs}
         if not isinstance(spaces, dict):
@@ -168,7 +168,7 @@ class WorldNode(ProcessNode):
             command.port.attach_semaphore(int(self._semaphore.ctypes.data))
         self._wait = compile_function(wait_semaphore, "int64(int64,int64,int64)")
         if lockstep:
-            self._clock_publisher = io.create_publisher(Clock, "/clock", 1000)  # steps may outrun a reader
+            self._clock_publisher = io.create_publisher(Clock, "/clock", 1000)  # steps may be faster than a reader
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
@@ -199,11 +199,11 @@ class WorldNode(ProcessNode):
             if matched == 0:
                 topic = end.topic
                 why = describe_mismatch(self, topic.topic, topic.type, end.qos, publishing=publishing)
-                return why or f"{self.resolve_topic_name(topic.topic)}: the other end is there, not matched yet"
+                return why or f"{self.resolve_topic_name(topic.topic)}: the other end exists, but is not matched yet"
         return None
 
     def _meet(self) -> bool:
-        """Wait until all topics are matched; False if stopped meanwhile."""
+        """Wait until all topics are matched; returns False if stopped. Raises RuntimeFault after `patience`."""
         begin = told = time.monotonic()
         while (missing := self._missing()) is not None:
             if self._stop():
@@ -219,7 +219,8 @@ class WorldNode(ProcessNode):
         return True
 
     def _action(self, old_ns: int | None) -> Any:
-        """The environment's action; zero if a command is missing, or older than ``old_ns``."""
+        """Return the environment's action, in which the numbers of an output are zero if its command is missing or
+        older than ``old_ns`` [ns]."""
         now = time.monotonic_ns()
         parts = []
         for command in self.commands:
@@ -254,7 +255,7 @@ class WorldNode(ProcessNode):
         return observation
 
     def _report(self, waiting: str = "") -> None:
-        """Publish a status on /diagnostics once a second; called from the one callback."""
+        """Publish a status on /diagnostics once a second; called within the one callback."""
         before, steps, skipped = self._reported
         now = time.monotonic()
         if now - before < 1.0:
@@ -319,8 +320,7 @@ class WorldNode(ProcessNode):
         return False
 
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
-        """Wait until ``came`` is true for every output; False if stopped meanwhile. Raises RuntimeFault after
-        `patience`."""
+        """Wait until ``came`` is true for all outputs; False if stopped. Raises RuntimeFault after `patience`."""
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:
@@ -336,7 +336,7 @@ class WorldNode(ProcessNode):
             self._wait(semaphore, time.monotonic_ns() + round(WAIT_CHUNK * 1e9), scratch)
 
     def finish(self) -> None:
-        """Save the records and close the world."""
+        """Save the record and close the world."""
         if self.record:
             facts = {"steps": self.steps, "skipped": self.skipped, "episodes": self.episodes, "step_ns": self.step_ns}
             with self.saving(self.record), new_record(Path(self.record)) as file:

@@ -1,4 +1,4 @@
-"""The world's ends of the topics: it publishes an environment's observation and receives its action."""
+"""The world's ends of the topics: they publish an environment's observation and receive its action."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Camera", "Commands", "Pictures", "Sensors"]
 
 
 class Commands:
-    """The commands of one output, received by the world: a numeric input port called from Python."""
+    """Receiver of the commands of one output for the world: a numeric input port called from Python."""
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
@@ -46,12 +46,12 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Take what a loop in this ``mode`` of `realtime.port` would take; returns the number of messages."""
+        """Take as many messages as a loop in this ``mode`` (see `realtime.port`) would take; returns their number."""
         return self.port(time.monotonic_ns(), mode)
 
 
 def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
-    """(size,) float64; raises RuntimeFault for another number of them."""
+    """Return one entry of an observation as (size,) float64. Raises RuntimeFault if it has another number of values."""
     numbers = np.asarray(observation[name], np.float64).reshape(-1)
     if numbers.size != size:
         raise RuntimeFault(f"the observation's '{name}' has {numbers.size} numbers, the input takes {size}")
@@ -59,7 +59,7 @@ def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
 
 
 class Sensors:
-    """The numeric inputs of one topic, published from one template."""
+    """Publisher of the numeric inputs of one topic, from one message template."""
 
     def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
@@ -69,7 +69,7 @@ class Sensors:
         rooms = {n: self._sizes[n] for n in names}
         with within(where):
             for n in names:
-                if spec.ros_inputs[n].reduce:  # a field that is reduced may have more numbers than the input
+                if spec.ros_inputs[n].reduce:  # the field may have more numbers than the input
                     rooms[n] = max(rooms[n], compile_path(cls, spec.ros_inputs[n].field).size)
         self.values = {name: aligned(8 * room).view(np.float64) for name, room in rooms.items()}
         self._class, self.publisher = cls, io.create_publisher(cls, resolved(node, where, topic.topic), self.qos)
@@ -79,7 +79,7 @@ class Sensors:
         self.stamped = hasattr(cls(), "header")
 
     def publish(self, observation: Any, stamp_ns: int) -> None:
-        if any(observation.get(name) is None for name in self.names):  # nothing is due, and lockstep continues
+        if any(observation.get(name) is None for name in self.names):  # nothing is due, but lockstep needs a message
             message = self._class()  # its sequences are empty
             if self.stamped:
                 message.header.stamp = Time(nanoseconds=stamp_ns).to_msg()
@@ -87,7 +87,7 @@ class Sensors:
             return
         for name, values in self.values.items():
             numbers = _numbers(observation, name, self._sizes[name])
-            k = np.arange(values.size)  # for a field that is reduced: repeat each number over its sector
+            k = np.arange(values.size)  # if the field is reduced, repeat each number over its sector
             values[:] = numbers[((k + 1) * numbers.size - 1) // values.size]
         code = self.port(stamp_ns)
         if code != 0:
@@ -95,7 +95,7 @@ class Sensors:
 
 
 class Pictures:
-    """A value input from pictures, published as an Image with a pixel for each number."""
+    """Publisher of a value input that is read from pictures: an Image with a pixel for each number."""
 
     stamped = True
 
@@ -115,7 +115,7 @@ class Pictures:
 
 
 class Camera:
-    """An events input, published as PointCloud2, or as packets of ``encoding`` if the controller's file says so."""
+    """Publisher of an events input: PointCloud2, or packets of ``encoding`` if its topic has such a type."""
 
     stamped = True
 
@@ -144,7 +144,7 @@ class Camera:
             self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
 
     def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
-        """A serialized EventPacket; evt3 carries microseconds, mono nanoseconds."""
+        """Return a serialized EventPacket. Times are in microseconds in encoding evt3, in nanoseconds in mono."""
         columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
         if self.encoding == "evt3":
             data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0

@@ -1,25 +1,24 @@
 """Base of all ports between DDS and the io block.
 
-The objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
+The Python objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
 
 Age of a message
 ----------------
-An age counts from the time at which the data was available, not from when the loop read it. By the rule of an input:
+An age counts from when the data became available, not from when the loop read it. An input's rule selects that time:
 
-arrival : the time since the message was published, as far as it is known. The middleware reports that time by the
-    publisher's clock. For a publisher on this machine that is our clock, and the difference is the age. For any other
-    the age is the message's delay relative to the fastest message of the last 10 to 20 s, so that clocks need not
-    agree; the first message of a publisher may be as old as the time since the loop last read. So messages that waited
-    while the process was paused are old. Stamps in the message are ignored.
-stamp : the time since the message's own stamp, by CLOCK_REALTIME. A stamp in the future, by no more than FUTURE_NS,
-    counts as now; one further ahead, and a stamp of zero (none), are not trusted: such a message is counted and
-    ignored, and so is one with an older stamp than the current one, unless the current one is now in the future
-    because the clocks were set back.
-older : the larger of both; without a stamp the first alone.
-Only mode realtime has a clock: in the others the loop counts the ages itself.
+arrival : the time at which the message was published, as far as it is known. The middleware reports it by the
+    publisher's clock. If the publisher runs on this machine, that is our clock, and the difference to now is the age.
+    For any other publisher the age is the message's delay relative to the fastest message of the last 10 to 20 s, so
+    that the clocks need not agree. The first message of a publisher may be as old as the time since the loop last read.
+    So messages that waited while the process was paused are old. Stamps in the message are ignored.
+stamp : the message's own stamp, by CLOCK_REALTIME. A stamp at most FUTURE_NS in the future counts as now. A message is
+    counted and ignored if its stamp is further ahead, zero (none), or older than the current message's. The last rule
+    does not apply if the clocks were set back, so that the current stamp is now in the future.
+older : the earlier of both times; without a stamp, the first alone.
+Only mode realtime has a clock. In the other modes the loop counts the ages itself.
 
-Each port belongs to one thread. Its subscription or publisher must sit on a node that no executor spins,
-or the executor takes its messages, and while the port runs its handle must be held: ``with port:``.
+Each port belongs to one thread. Its subscription or publisher must be on a node that no executor spins, because the
+executor would take its messages. While the port runs, its handle must be held: ``with port:``.
 """
 
 from __future__ import annotations
@@ -47,26 +46,27 @@ __all__ = [
 #: largest number of messages in one call of ``take``: the rest waits for the next tick
 MOST_MESSAGES = 64
 
-# Words of a context. For all ports; addresses of rcutils_reset_error, of rcl_take_serialized_message or
-# rcl_publish_serialized_message, an rcl_subscription_t or rcl_publisher_t, an rcl_serialized_message_t; counters:
+# Words of a context. All ports: addresses of rcutils_reset_error, of rcl_take_serialized_message or
+# rcl_publish_serialized_message, of an rcl_subscription_t or rcl_publisher_t, of an rcl_serialized_message_t, and of
+# the scratch memory; counters:
 RESET_ERROR, CALL, HANDLE, MESSAGE, SCRATCH, ERRORS, LAST_ERROR = range(7)
-PUBLISHED, OWN_OF_OUTPUT = 7, 8  # of outputs; from here on, words that depend on the kind of output
+PUBLISHED, OWN_OF_OUTPUT = 7, 8  # outputs only; from word 8 on, words that depend on the kind of output
 # Inputs:
 WHY, INFO, SLOT = 7, 8, 9  # address of the counters of `malformed`; of rmw_message_info_t; of the io slot
 MAX_MESSAGE_BYTES = 10  # longer messages are ignored [bytes]
 TAKEN, MALFORMED, OVERSIZED, EMPTY = 11, 12, 13, 14
-WIDTH, HEIGHT = 15, 16  # of the sensor, from the newest message of events; 0: not stated
-RULE, HOST = 17, 18  # rule of ages; first half of word GID for a publisher of this machine, -1: unknown
+WIDTH, HEIGHT = 15, 16  # size of the sensor, from the newest message of events; 0: not stated
+RULE, HOST = 17, 18  # rule of ages; lower half of word GID for publishers on this machine, -1: unknown
 LOOKED, GAP, WATCHED = 19, 20, 21  # time of the last read, time between the last two [ns], total time watched
 SENDER, SWITCHES = 22, 24  # two words, id of the newest message's publisher; number of changes of the publisher
-LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # smallest delay [ns] in this window and the last; start of this one
+LEAST, LEAST_BEFORE, SINCE = 25, 26, 27  # smallest delay [ns] in this window and in the last; start of this window
 UNSTAMPED, FUTURE, BACKWARDS = 28, 29, 30
 TIMESPEC = 31  # two words
-OWN = 33  # from here on, words that depend on the kind of input
+OWN = 33  # from this word on, words that depend on the kind of input
 WORDS = 48
 
 # Words of rmw_message_info_t: two times of CLOCK_REALTIME [ns], 0 if the middleware does not provide them; two sequence
-# numbers and a pointer, then the publisher's id, two words
+# numbers and a pointer; the publisher's id, two words
 PUBLISHED_AT, RECEIVED_AT, GID = 0, 1, 5
 
 NOTHING = np.int64(-1)  # returned by `next_message` in place of a length
@@ -76,12 +76,12 @@ BY_ARRIVAL, BY_STAMP, OLDER = range(3)
 AGES = {"arrival": BY_ARRIVAL, "stamp": BY_STAMP, "older": OLDER}
 FUTURE_NS = 100_000_000  # clocks synchronised by NTP differ by less
 WINDOW_NS = 10_000_000_000
-CONTINUOUS_NS = 100_000_000  # a longer time without a read does not count as watching
+CONTINUOUS_NS = 100_000_000  # of a longer time without a read, only this much counts as watched
 
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Start to take messages: store the time since the last read; returns the count of messages at which to stop."""
+    """Start to take messages: store the time since the last read. Returns the value of TAKEN at which to stop."""
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
     c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
@@ -90,8 +90,8 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message -> its address and length; length NOTHING if there is none, or if ``end`` have been taken.
-    Messages longer than MAX_MESSAGE_BYTES are counted and ignored."""
+    """Take the next message. Returns its address and length; the length is NOTHING if no message waits or ``end`` is
+    reached. Messages longer than MAX_MESSAGE_BYTES are counted and ignored."""
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
         if code != 0:
@@ -114,7 +114,7 @@ def next_message(c, end):
 
 @register_jitable
 def _waited(c, now_real):
-    """Time since the message that was just taken was published [ns]."""
+    """Return the age of the message just taken, by the rule "arrival": the time since it was published [ns]."""
     info = i64(c[INFO], GID + 1)
     if info[PUBLISHED_AT] <= 0:
         return c[GAP]
@@ -132,9 +132,10 @@ def _waited(c, now_real):
 
 @register_jitable
 def available_since(context, slot, stamp, now_ns, mode):
-    """When the message that was just taken became available [ns, CLOCK_MONOTONIC]; otherwise REJECTED, and counted.
+    """Return the time at which the message just taken became available [ns, CLOCK_MONOTONIC]. If its stamp is not
+    accepted, the message is counted and REJECTED is returned.
 
-    slot : header of the input; stamp : of the message [ns], -1 or 0 none; now_ns, mode : of the loop
+    slot : header of the input; stamp : of the message [ns], -1 or 0: none; now_ns, mode : of the loop
     """
     c = i64(context, WORDS)
     if mode != REALTIME:
@@ -169,7 +170,7 @@ def refuse(c, code, a, b):
 
 @register_jitable
 def send(c):
-    """Publish an output's message in its present form -> 0 or rcl's error code."""
+    """Publish an output's message in its present form. Returns 0 or rcl's error code."""
     code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
     if code == 0:
         c[PUBLISHED] += 1
@@ -196,11 +197,11 @@ class RclPort(CompiledPort):
         return self._entity.topic_name
 
     def counters(self) -> dict[str, int]:
-        """Counts since the port was made; see the class."""
+        """Return the counts since the port was made; the class describes them."""
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
-        """Number of matched ends of the other side. A reader that died stays matched for a while."""
+        """Return the number of matched ends of other nodes. One that died stays matched for a while."""
         return count_matched(self._entity)
 
     def __enter__(self) -> None:
@@ -212,11 +213,11 @@ class RclPort(CompiledPort):
 
 
 class SubscriptionPort(RclPort):
-    """A port that takes messages: an input. ``problems``: counters that a report mentions -> what they count."""
+    """A port that takes messages, for an input. ``problems``: counters that a report mentions -> what they count."""
 
-    _size: Sequence[int] | None = None  # for an events input
-    limit_ns = 0  # of the age of data that commands depend on; 0: none
-    unawaited = False  # lockstep does not wait for it
+    _size: Sequence[int] | None = None  # (width, height) of an events input
+    limit_ns = 0  # greatest age of data that commands depend on; 0: no limit
+    unawaited = False  # whether lockstep does not wait for this input
     problems: Mapping[str, str] = {
         "malformed": "malformed messages",
         "oversized": "oversized messages",
@@ -242,29 +243,29 @@ class SubscriptionPort(RclPort):
         self.judge_ages("arrival")
 
     def judge_ages(self, rule: str, host: int = -1) -> None:
-        """Set the rule of `AGES` by which a message's age is counted; ``host``: see `topics.host_of`."""
+        """Set the rule of `AGES` by which the age of messages is counted. For ``host`` see `topics.host_of`."""
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Forget earlier messages. Not while a loop runs."""
+        """Forget earlier messages; not while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """Counts since the port was made, see the class, and ``malformed.REASON`` for each reason that occurred."""
+        """Return the counts since the port was made (see the class), and ``malformed.REASON`` for each reason seen."""
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
-        """What was wrong with the newest malformed message, in words; "" if there was none."""
+        """Describe what was wrong with the newest malformed message; "" if there was none."""
         return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     @property
     def frame(self) -> str:
-        """Size of an events input, in words."""
+        """Size of an events input as a text, "640x480"."""
         return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
 
     def fault(self) -> str:
-        """A problem with the messages because of which no valid one can come; "" if there is none."""
+        """Describe a problem because of which no message can be valid; "" if there is none."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
@@ -272,12 +273,13 @@ class SubscriptionPort(RclPort):
         return f"events come from a sensor of {width}x{height}, the input's size is {self.frame}: {fix}"
 
     def sender(self) -> tuple[bytes, int]:
-        """Id of the newest message's publisher, as in the graph, and the number of changes of the publisher."""
+        """Return the id of the newest message's publisher, as in the graph, and how often the publisher changed."""
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives (also for messages that already wait). Until
-        `detach` the semaphore must exist, and rcl's handle is held."""
+        """Post the ``sem_t`` at ``address`` whenever a message arrives, also for those that already wait. Until
+        `detach`, the semaphore must exist and rcl's handle is held. Raises RuntimeFault if the subscription was
+        destroyed."""
         from rclpy.impl.implementation_singleton import rclpy_implementation
 
         self.detach()
@@ -289,7 +291,7 @@ class SubscriptionPort(RclPort):
         new_message_wakes(int(self._block[HANDLE]), address)
 
     def detach(self) -> None:
-        """Undo `attach_semaphore`; allowed without it."""
+        """Undo `attach_semaphore`; does nothing if there was no such call."""
         if self._wakes:
             self._wakes = False
             new_message_wakes(int(self._block[HANDLE]), 0)
@@ -298,7 +300,7 @@ class SubscriptionPort(RclPort):
 
 class PublisherPort(RclPort):
     """A port that publishes one message, in which a compiled ``function`` changes numbers. Counters: published
-    (messages), errors of rcl and last_error."""
+    (messages), errors (of rcl) and last_error."""
 
     _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
 
@@ -309,7 +311,7 @@ class PublisherPort(RclPort):
 
 
 def check_type(entity: Any, *wanted: str) -> None:
-    """Raise DescriptionError if a subscription or publisher has none of these types."""
+    """Raise DescriptionError unless the type of a subscription or publisher is one of the wanted types."""
     has = type_name(entity.msg_type)
     if has not in wanted:
         rule = f"the port of {entity.topic_name} needs {' or '.join(wanted)}"

@@ -1,4 +1,4 @@
-"""Ports of numbers, of events as PointCloud2, and of commands; their common base is `base`."""
+"""Ports of numbers, of events as PointCloud2, and of commands; their base is the module `base`."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ __all__ = ["CommandOutput", "EventsPort", "NumericInput", "publish_command", "ta
 
 # Words of the context of a numeric input, and of an events input:
 _PROGRAM, _DATA, _SIZE, _STAGING = range(OWN, OWN + 4)
-_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # number of values that a message may have; see `reduction`
-_COLUMNS = OWN + 7  # of a picture's grid
+_ROOM, _REDUCE, _RULES = range(OWN + 4, OWN + 7)  # most values that a message may have; the others: see `reduction`
+_COLUMNS = OWN + 7  # columns of a picture's grid
 _BEAMS = OWN + 8  # three words: counters of `reduction`
 _T, _X, _Y, _P, _CAPACITY, _CUT, _ARRAYS = range(OWN + 4, OWN + 11)
 # Words of the context of an output:
 _ROWS, _ROW_COUNT = OWN_OF_OUTPUT, OWN_OF_OUTPUT + 1  # one row for each number; see `rounding`
 _STAMP_AT = OWN_OF_OUTPUT + 2  # address of header.stamp in the message, 0 if there is none
 _MICROS_AT = OWN_OF_OUTPUT + 5  # address of the time in microseconds in the message, 0 if there is none
-_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # the guard's words; whether and how the output is silent:
-_HOLD, _NONE = range(1, 3)  # before the first command; also while a fault lasts, and at the end
+_GUARD, _STAYS = OWN_OF_OUTPUT + 3, OWN_OF_OUTPUT + 4  # address of the guard's words; when the output is silent:
+_HOLD, _NONE = range(1, 3)  # before the first command; the same, and also during a fault and at the end
 
 _read_cells = register_jitable(read_cells)
 
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the staging memory -> their number, or negative; scratch as of `read_fields`."""
+    """Read a message's numbers into the staging memory; returns their number or a code < 0, as `read_fields` does."""
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
@@ -64,7 +64,7 @@ def _read_numbers(c, address, length):
 
 
 def take_numbers(context, now_ns, mode):
-    """``take`` of a `NumericInput`: the newest well-formed message wins."""
+    """Take waiting messages for a `NumericInput`; the newest well-formed one is used. Returns how many were taken."""
     c = i64(context, base.WORDS)
     slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
     clear_marks(slot)
@@ -100,8 +100,8 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Read a message's events, after the ``count`` events in the slot -> number of events, or negative; stamp in
-    scratch."""
+    """Read a message's events into the slot, after the ``count`` events there. Returns how many the message has, or a
+    negative code. The stamp is then in the scratch memory."""
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
         return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
@@ -113,7 +113,8 @@ def _read_events(c, address, length, count, room):
 
 
 def take_events(context, now_ns, mode):
-    """``take`` of an `EventsPort`: the events of all messages, in order, up to the capacity."""
+    """Take waiting messages for an `EventsPort`: all events in order, up to the capacity. Returns how many were
+    taken."""
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
@@ -131,7 +132,7 @@ def take_events(context, now_ns, mode):
         known = base.available_since(context, slot, scratch[0], now_ns, mode)
         if known == base.REJECTED:
             continue
-        if n == 0:  # a scene at rest is fresh, too
+        if n == 0:  # a message from a scene at rest is fresh, too
             c[base.EMPTY] += 1
         written = min(n, room)
         slot[COUNT] += written
@@ -157,7 +158,7 @@ def write_final_numbers(context):
 
 @register_jitable
 def _is_silent(c, now_ns):
-    """Whether an output that stays where it is publishes nothing."""
+    """Whether an output with safe "hold" or "none" publishes nothing now."""
     if c[_STAYS] == 0:
         return False
     guard = i64(c[_GUARD], GUARD_WORDS)
@@ -165,7 +166,7 @@ def _is_silent(c, now_ns):
 
 
 def publish_command(context, stamp_ns, now_ns):
-    """``publish`` of a `CommandOutput` -> 0 or rcl's error code."""
+    """Publish the command of a `CommandOutput`. Returns 0 or rcl's error code."""
     if now_ns == WITHHELD:
         return np.int64(0)
     c = i64(context, base.WORDS)
@@ -174,7 +175,7 @@ def publish_command(context, stamp_ns, now_ns):
     if silent:
         return np.int64(0)
     if (c[_STAMP_AT] != 0) | (c[_MICROS_AT] != 0):
-        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # the time in ROS without a simulation
+        stamp = stamp_ns if stamp_ns > 0 else now_realtime(c[base.SCRATCH])  # ROS time without a simulation
         if c[_STAMP_AT] != 0:
             store_u32(c[_STAMP_AT], stamp // 1000000000)
             store_u32(c[_STAMP_AT] + 4, stamp % 1000000000)
@@ -185,7 +186,7 @@ def publish_command(context, stamp_ns, now_ns):
 
 
 def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
-    """Raise DescriptionError if a path does not select as many numbers as the ``size`` of an input."""
+    """Raise DescriptionError if a path does not select as many numbers as an input of this ``size`` takes."""
     if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
         rule = f"names {counted(program.size)}, the input takes {size}"
         fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
@@ -193,21 +194,23 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
 
 
 class NumericInput(SubscriptionPort):
-    """Numbers of one field of a topic's messages, or of the cells of its pictures, into a value slot.
+    """Port that takes the numbers of one field of a topic's messages, or the cells of its pictures, into a value
+    slot.
 
     subscription : rclpy subscription on a node that is not spun
     program : the field, see `compile_path`; None: messages are pictures
     slot : address of the io slot's header
     data_address : address of float64[size]
-    size : how many numbers a message must have there. An empty sequence means "nothing is due"; other counts are errors
-    columns : of a picture's grid of ``size`` cells
+    size : how many numbers a message must have in the field. An empty sequence means "nothing is due"; other counts are
+        errors
+    columns : columns of a picture's grid, which has ``size`` cells
     reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
-    rules : of the sectors, see `reduction.rules_of`; needed with ``reduce``
+    rules : rules of the sectors, see `reduction.rules_of`; needed with ``reduce``
     max_bytes : longer messages are ignored; memory for one of this length is reserved. 0: 256 KiB, 32 MiB for pictures
-    name : for reports; the topic by default
+    name : name in reports; the topic by default
 
-    Counters: taken (all messages), malformed (each of `malformed.REASONS` too), oversized, empty (nothing was due),
-    errors of rcl and last_error; with ``reduce`` also numbers, replaced and failed, see `reduction`.
+    Counters: taken (all messages), malformed (and each of `malformed.REASONS`), oversized, empty (nothing was due),
+    errors (of rcl) and last_error; with ``reduce`` also numbers, replaced and failed, see `reduction`.
     """
 
     problems: Mapping[str, str] = {**SubscriptionPort.problems, "empty": "empty messages"}
@@ -241,17 +244,18 @@ class NumericInput(SubscriptionPort):
 
 
 class EventsPort(SubscriptionPort):
-    """Events of a topic's sensor_msgs/msg/PointCloud2 messages, into a stream slot; see `events.packets`.
+    """Port that takes the events of a topic's sensor_msgs/msg/PointCloud2 messages into a stream slot; see
+    `events.packets`.
 
-    EventArrays of dvs_msgs and prophesee_event_msgs are taken as well, by the type of the subscription.
+    If the subscription has such a type, it takes EventArrays of dvs_msgs and prophesee_event_msgs instead.
 
     subscription, slot, max_bytes, name : as in `NumericInput`
     columns : addresses of t, x, y and p of the slot, ``capacity`` each
     capacity : most events in a tick; further ones are dropped and counted
-    size : (width, height) of the input, to be compared with the sensor's, which EventArrays state
+    size : (width, height) of the input, to be compared with the sensor's size, which EventArrays state
 
-    A message without events makes the input fresh: nothing moved. Counters: those of `NumericInput`, and dropped
-    (events).
+    A message without events makes the input fresh, because nothing moved. Counters: those of `NumericInput`, and
+    dropped (events).
     """
 
     _counts: Mapping[str, int] = {**SubscriptionPort._counts, "dropped": _CUT}
@@ -271,23 +275,23 @@ class EventsPort(SubscriptionPort):
 
 
 class CommandOutput(PublisherPort):
-    """One topic's command message, with the numbers of one or several outputs in it.
+    """Port that publishes the command message of one topic, with the numbers of one or several outputs.
 
     publisher : rclpy publisher on a node that is not spun
-    message_class : its type
+    message_class : type of the message
     fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
         narrowed to their type (integers rounded and saturated)
-    bounds : for each output those of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
-    guard : address of the guard's words, 0: no guard
-    stays : "hold": nothing is published before the first command; "none": nor while commands are the safe ones, nor at
-        the end
+    bounds : for each output the bounds of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
+    guard : address of the guard's words; 0: no guard
+    stays : "hold": nothing is published before the first command; "none": in addition, nothing while commands are the
+        safe ones, nor at the end
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
-    stamp_field : path of a number that is the time in whole microseconds; empty: none
-    name : for reports; the topic by default
+    stamp_field : path of a number that receives the time in whole microseconds; empty: none
+    name : name in reports; the topic by default
 
-    n_rows : how many numbers it has
+    n_rows : how many numbers the message has
 
-    Its header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
+    The message's header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
     """
 
     def __init__(
@@ -312,18 +316,19 @@ class CommandOutput(PublisherPort):
         self._block[[_STAMP_AT, _MICROS_AT]] = [start + offset if offset >= 0 else 0 for offset in self._stamps]
 
     def share(self, memory: np.ndarray) -> None:
-        """Keep the rows of its numbers in ``memory``, (n_rows, ROW) int64, which another process goes on with."""
+        """Move the rows of the numbers to ``memory``, (n_rows, ROW) int64, which another process shares."""
         memory[:] = self._rows
         self._rows = memory
         self._block[_ROWS] = memory.ctypes.data
 
     def safe_message(self, command: int) -> dict[str, Any]:
-        """What another process publishes it by, as JSON allows it: the final safe command, if called while the commands
-        are the safe values, the offsets of its stamp and of its time in microseconds (-1: none), and those of its
-        numbers, which are the commands with these indices; and whether it waits for the first command. Not while a loop
-        runs.
+        """Return what another process needs to publish the message, as JSON allows it; not while a loop runs.
 
-        command : address of the first of all commands
+        data : the message in base64; it is the final safe command if the commands are the safe values now
+        stamp, micros : byte offsets of its stamp and of its time in microseconds; -1: none
+        places, commands : byte offsets of its numbers; their indices among all commands, of which ``command`` is the
+            address
+        waits : whether it is not published before the first command
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)
         stamp, micros = self._stamps

@@ -1,11 +1,12 @@
-"""EventPackets between DDS and the io block: taken as bytes, decoded in place, by the loop's thread.
+"""EventPackets between DDS and the io block: taken as bytes and decoded in place by the loop's thread.
 
-Header and events are read in the receive buffer: no Python and no copy. A packet that is not finished in its tick (its
-events are not due yet, or the time budget was spent) keeps the buffer; the next one waits in the subscription's queue.
+Header and events are read in the receive buffer, without Python and without a copy. A packet may not be finished in its
+tick, because its events are not due yet or the time budget was spent. It then keeps the buffer, and the next packet
+waits in the subscription's queue.
 
-For the pace, a packet's arrival is the time at which the middleware received it, however long it waited in the queue:
-if waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. Its age
-counts from the time of publication, as for any message (`base`).
+To pace events, a packet's arrival is the time at which the middleware received it, however long it waited in the queue.
+If waiting counted as transport delay, pace "sensor" would never catch up with a sensor whose clock runs fast. The age
+of a packet counts from its publication, as for any message (`base`).
 """
 
 from __future__ import annotations
@@ -27,21 +28,22 @@ from .base import SubscriptionPort, check_type
 
 __all__ = ["PacketInput", "take_packets"]
 
-RECEIVER = base.OWN  # word of the context
-TIMESPEC = header.PACKET_WORDS  # two words of the scratch, after those of the header
-LONGEST_WAIT = 1_000_000_000  # ns: longest plausible wait; a longer one means that the clock was set
+RECEIVER = base.OWN  # word of the context: address of the receiver
+TIMESPEC = header.PACKET_WORDS  # two words of the scratch memory, after those of the header
+LONGEST_WAIT = 1_000_000_000  # ns: a longer wait is not plausible and means that the clock was set
 
 
 @register_jitable
 def _arrival(c, now_ns):
-    """When the message that was just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if that is not known."""
+    """Return when the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if that is not known."""
     timespec = c[base.SCRATCH] + 8 * TIMESPEC
     waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
 def take_packets(context, now_ns, mode):
-    """``take`` of a `PacketInput`: the events that are due, from as many packets as it takes."""
+    """Take the events of a `PacketInput` that are due, from as many packets as needed. Returns the number of packets
+    taken, or that of `finish_tick` if it is larger."""
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
@@ -67,14 +69,14 @@ def take_packets(context, now_ns, mode):
 
 
 class PacketInput(SubscriptionPort):
-    """Events of a topic's EventPackets (or event_array_msgs' EventArrays, which are equal), into a stream slot.
+    """Port that takes the events of a topic's EventPackets, or event_array_msgs' equal EventArrays, into a stream slot.
 
     subscription, max_bytes, name : as in `NumericInput`
     receiver : the receiver of the input, with its slot
     size : (width, height) of the input, for reports; None: not known
 
-    A packet without events makes the input fresh: nothing moved. Counters: those of `NumericInput` and of
-    `PacketReceiver`; once a packet was finished, ``latency_p50_us`` and ``latency_p99_us`` from its stamp until then.
+    A packet without events makes the input fresh, because nothing moved. Counters: those of `NumericInput` and of
+    `PacketReceiver`; also ``latency_p50_us`` and ``latency_p99_us``, from the stamp of a packet until it is finished.
     """
 
     _counts: Mapping[str, int] = {k: v for k, v in SubscriptionPort._counts.items() if k != "empty"}
@@ -97,7 +99,7 @@ class PacketInput(SubscriptionPort):
         self._block[RECEIVER] = receiver.context
 
     def clear(self) -> None:
-        """Reset the decoder, the clocks, the current packet and their counters. Not while a loop runs."""
+        """Reset the decoder, the clocks, the current packet and their counters; not while a loop runs."""
         super().clear()
         self._receiver.clear()
 

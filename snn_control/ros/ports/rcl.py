@@ -1,8 +1,7 @@
 """Parts of rcl that the real-time thread calls: addresses of functions, and the structures that they use.
 
-rclpy creates the nodes, subscriptions and publishers; a port then calls rcl itself with their handles, so that no
-Python runs between a message and a command. The shared libraries are found by name, because rclpy has loaded them
-already.
+rclpy creates the nodes, subscriptions and publishers. A port then calls rcl itself with their handles, so that no
+Python runs between a message and a command. The shared libraries are found by name, as rclpy has loaded them.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ INFO_BYTES = 256  # upper limit: rmw_message_info_t differs between distribution
 
 
 class Allocator(ctypes.Structure):
-    """rcutils_allocator_t"""
+    """The C structure rcutils_allocator_t."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in ("allocate", "deallocate", "reallocate", "zero_allocate", "state")]
 
 
 class SerializedMessage(ctypes.Structure):
-    """rcl_serialized_message_t, that is rcutils_uint8_array_t; word 0 is the buffer, word 1 its length."""
+    """The C structure rcl_serialized_message_t (rcutils_uint8_array_t). Word 0 is the buffer, word 1 its length."""
 
     _fields_ = [
         ("buffer", ctypes.c_void_p), ("length", ctypes.c_size_t), ("capacity", ctypes.c_size_t),
@@ -54,7 +53,7 @@ def _library(name: str) -> ctypes.CDLL:
 
 @cache
 def address_of(library: str, function: str) -> int:
-    """Address of a function of librcl, librcutils or libc ("c")."""
+    """Return the address of a function of librcl, librcutils or libc ("c"). Raises RuntimeFault if there is none."""
     found = getattr(_library(library), function, None)
     address = ctypes.cast(found, ctypes.c_void_p).value if found else None
     if not address:
@@ -69,7 +68,7 @@ def _declared(library: str, name: str, result: Any, *arguments: Any) -> Any:
 
 
 def _call(name: str, *arguments: int | None) -> None:
-    """Call a function of rcl with pointers; raises RuntimeFault for its error code."""
+    """Call a function of rcl with pointers. Raises RuntimeFault for an error code."""
     code = _declared("rcl", name, ctypes.c_int, *[ctypes.c_void_p] * len(arguments))(*arguments)
     if code != 0:
         _library("rcutils").rcutils_reset_error()
@@ -81,8 +80,8 @@ def _default_allocator() -> Allocator:
 
 
 class ReceiveBuffer:
-    """A serialized message to take into: ``address`` of the structure; freed with the object. For a message longer than
-    ``capacity`` the middleware enlarges the buffer, in the thread that takes."""
+    """A serialized message that receives messages; ``address`` is that of its structure. It is freed with the object.
+    For a message longer than ``capacity``, the middleware enlarges the buffer in the thread that takes it."""
 
     def __init__(self, capacity: int) -> None:
         void, size = ctypes.c_void_p, ctypes.c_size_t
@@ -109,8 +108,8 @@ class SendBuffer:
 
 
 def count_matched(entity: Any) -> int:
-    """Number of publishers that a subscription, or subscriptions that a publisher, is matched with; no proof that
-    they live."""
+    """Return how many publishers a subscription is matched with, or how many subscriptions a publisher is matched with.
+    Some of them may have died."""
     publisher = hasattr(entity, "publish")
     name = "rcl_publisher_get_subscription_count" if publisher else "rcl_subscription_get_publisher_count"
     n = ctypes.c_size_t()
@@ -120,8 +119,8 @@ def count_matched(entity: Any) -> int:
 
 
 def new_message_wakes(subscription: int, semaphore: int) -> None:
-    """Post the ``sem_t`` at an address whenever a message arrives; 0 ends it. ``subscription`` is a valid
-    ``rcl_subscription_t *``: its handle is held by the caller."""
+    """Post the ``sem_t`` at address ``semaphore`` whenever a message arrives; 0 ends this. ``subscription`` is a valid
+    ``rcl_subscription_t *``, whose handle the caller holds. Raises RuntimeFault."""
     # sem_post(sem_t *) serves as the callback (user data, number of messages): it ignores the second argument
     callback = address_of("c", "sem_post") if semaphore else None
     _call("rcl_subscription_set_on_new_message_callback", subscription, callback, semaphore or None)

@@ -1,6 +1,6 @@
-"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) in each tick, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) a tick, made in the loop without Python.
 
-The stamp is the tick's, ``t`` the offset of the step within it.
+The message's stamp is that of the tick. ``t`` of a spike is the offset of its step within the tick.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from .base import OWN_OF_OUTPUT, PublisherPort
 
 __all__ = ["SpikesOutput", "raster_positions"]
 
-# words of the context, on the population
+# words of the context about the population
 CLOCK, STEPS, STEP_NS, RING, PLACES, N = range(OWN_OF_OUTPUT, OWN_OF_OUTPUT + 6)
-# and on the message: its bytes, and the offsets of the number of points and of the points
+# words about the message: its bytes; offsets of the number of points and of the points; most points; points cut
 BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPUT + 11)
 
 
@@ -45,7 +45,7 @@ def _append(o, step, at, count, offset_ns):
 
 
 def publish_spikes(context, stamp_ns, now_ns):
-    """Publish the spikes of the tick that has just run -> 0 or rcl's error code."""
+    """Publish the spikes of the tick that has just run. Returns 0 or rcl's error code."""
     o = i64(context, base.WORDS)
     step = i64(o[CLOCK], 2)[1]
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
@@ -62,7 +62,7 @@ def publish_spikes(context, stamp_ns, now_ns):
 
 
 def raster_positions(n: int) -> np.ndarray:
-    """(n, 3) float32: neurons in rows of a square, so that any viewer shows a raster of the population."""
+    """Return (n, 3) float32 positions of neurons in rows of a square, so that viewers show a raster."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
@@ -71,8 +71,8 @@ def raster_positions(n: int) -> np.ndarray:
 class SpikesOutput(PublisherPort):
     """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
-    publisher : of sensor_msgs/msg/PointCloud2, on a node that is not spun
-    capacity : spikes in a message; further ones are cut and counted
+    publisher : publisher of sensor_msgs/msg/PointCloud2, on a node that is not spun
+    capacity : most spikes in a message; further ones are cut and counted
 
     Counters: those of `PublisherPort`, and cut (spikes).
     """

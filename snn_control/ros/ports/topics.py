@@ -1,4 +1,4 @@
-"""From a controller file's ``ros`` section to subscriptions, publishers and ports on an io node."""
+"""Make subscriptions, publishers and ports on an io node from a controller file's ``ros`` section."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
     "host_of", "input_ports", "input_type", "message_class", "need_topics", "qos_of", "resolved", "value_field",
 ]  # fmt: skip
 
-#: packages that must be built from source: those of event cameras, for which there are no wheels
+#: packages of event cameras, which have no wheels and must be built from source
 IN_CHECKOUT = Path(__file__).resolve().parents[3] / "tests/ros/interfaces"
 
 
@@ -43,11 +43,11 @@ EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
 
 
 class NotInstalled(DescriptionError):
-    """The package of a message type is not installed here."""
+    """Error: the package of a message type is not installed here."""
 
 
 def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
-    """A controller whose commands go to other topics, where no robot listens: ``dry_run/cmd_vel`` for ``cmd_vel``."""
+    """Return a controller whose commands go to other topics, such as ``dry_run/cmd_vel``, where no robot listens."""
 
     def shadow(topic: str) -> str:
         root = next((root for root in ("~/", "/") if topic.startswith(root)), "")
@@ -58,7 +58,8 @@ def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
-    """The controller with another control rate [Hz]; 0 keeps its own. Raises DescriptionError for a fraction of dt."""
+    """Return the controller with another control rate [Hz]; 0 keeps its own. Raises DescriptionError if the period
+    would not be a whole number of steps dt."""
     if rate == 0:
         return spec
     steps = max(1, round(1.0 / (rate * spec.dt)))
@@ -69,7 +70,7 @@ def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
 
 
 def resolved(node: Any, where: str, topic: str) -> str:
-    """Full name of a topic of ``node``, remapped; raises DescriptionError if it is not a valid name."""
+    """Return the full name of a topic of ``node``, remapped. Raises DescriptionError if it is not a valid name."""
     try:
         return node.resolve_topic_name(topic)
     except (NameValidationException, RuntimeError) as error:  # the latter comes from rcl
@@ -78,7 +79,7 @@ def resolved(node: Any, where: str, topic: str) -> str:
 
 
 def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
-    """The Python class of ``package/msg/Type``, or ``srv``; raises DescriptionError if it is not installed."""
+    """Return the Python class of ``package/msg/Type``, or ``srv``. Raises DescriptionError if it is not installed."""
     package, kind = (parts := name.split("/"))[0], parts[-1]
     if parts != [package, interface_kind, kind]:
         rule, fix = f"must be package/{interface_kind}/Type", f"for example {EXAMPLES[interface_kind]}"
@@ -101,7 +102,7 @@ def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
 
 
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
-    """The class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
+    """Return the class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
     cls = message_class(where, topic.type)
     if topic.type == IMAGE_TYPE and not topic.field:
         raise DescriptionError(f"{where}.grid", NO_VALUE, "is missing", "write grid: [columns, rows]")
@@ -112,7 +113,7 @@ def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgra
 
 
 def check_events(path: str, topic: RosTopic) -> None:
-    """Raise DescriptionError if events cannot come from such a topic."""
+    """Raise DescriptionError if events cannot come from this topic."""
     if topic.type not in EVENT_TYPES:
         raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
     for key in ("pace", "late"):
@@ -122,8 +123,8 @@ def check_events(path: str, topic: RosTopic) -> None:
 
 
 def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, PathProgram | None]:
-    """The class of an input's messages, and its field as ``size`` numbers; None: of events, which have no field, nor
-    have pictures. Raises DescriptionError."""
+    """Return the class of an input's messages, and the program that reads its field as ``size`` numbers. The program is
+    None for pictures and for events (``size`` None), which have no field. Raises DescriptionError."""
     if size is None:
         check_events(where, topic)
         return message_class(where, topic.type), None
@@ -142,14 +143,15 @@ def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, Path
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
-    """QoS of one end. In lockstep nothing may be lost: reliable, and room for two ticks."""
+    """Return the QoS of one end of a topic. In lockstep nothing may be lost: reliable, and room for two ticks."""
     reliable = lockstep or topic.reliability == "reliable"
     policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Names of ``kind`` (inputs, outputs) that share a topic, and so a message: topic -> names in order."""
+    """Group the names of inputs or outputs (``kind``) that share a topic, and so a message: topic -> names in order.
+    Raises DescriptionError if they disagree on its type or QoS."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         found.setdefault(topic.topic, []).append(name)
@@ -174,8 +176,8 @@ def _fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[
 
 
 def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, lockstep: bool = False) -> dict[str, Any]:
-    """Options of the `CommandOutput` for the message of type ``cls`` that the outputs ``names`` share. Raises
-    DescriptionError."""
+    """Return the options of the `CommandOutput` for the message of type ``cls`` that the outputs ``names`` share.
+    Raises DescriptionError."""
     topics, outputs = spec.ros_outputs, {o.name: o for o in spec.outputs}
     stamps = sorted({topics[name].stamp for name in names} - {""})
     if len(stamps) > 1:
@@ -200,7 +202,7 @@ def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], 
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
-    """One port for each input, in their order; topics are resolved by ``node``, the subscriptions belong to ``io``."""
+    """Return one port for each input, in order. ``node`` resolves topics, and ``io`` has the subscriptions."""
     facts = bound.program.facts.inputs
     need_topics("inputs", facts, spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # raises if a topic has two types
@@ -228,8 +230,8 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """The first four bytes of the ids of all publishers of this machine, little-endian; -1: not known. ``topic`` is one
-    that ``node`` subscribes to. In Fast DDS an id starts with the vendor's number and the host's."""
+    """Return the first four bytes, little-endian, that the ids of all publishers of this machine share; -1 if not
+    known. ``node`` must subscribe to ``topic``. In Fast DDS an id starts with the vendor's number and the host's."""
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
             if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
@@ -238,7 +240,7 @@ def host_of(node: Any, topic: str) -> int:
 
 
 def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[CommandOutput]:
-    """One port for each topic; outputs with the same topic share a message. Nodes as in `input_ports`."""
+    """Return one port for each topic; outputs with the same topic share a message. Nodes are as in `input_ports`."""
     sizes = {o.name: o.size for o in bound.program.facts.outputs}
     need_topics("outputs", spec.outputs, spec.ros_outputs)
     ports: list[CommandOutput] = []
@@ -255,8 +257,8 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
-    """(address, address of where it ends, n) for the end of a loop: each command at its safe values or, if it stays, at
-    rest."""
+    """Return the copies that bring all commands to their ends when a loop ends: (address, address of the final values,
+    n). A command ends at its safe values or, if it has none, where it is and at rest."""
     ends = []
     for output in spec.outputs:
         n, command = output.size, bound.address(f"{output.name}.command")
@@ -264,14 +266,14 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
         if not output.stays:
             ends.append((command, bound.address(f"{output.name}.safe"), n))
             continue
-        ends.append((command, bound.address("previous") + place, n))  # no longer smoothed
+        ends.append((command, bound.address("previous") + place, n))  # the motion is not smoothed any more
         if "step" in bound.program.names:
             ends.append((bound.address("step") + place, bound.address("rest") + place, n))
     return ends
 
 
 def drain(ports: Sequence[Any]) -> None:
-    """Take and discard the messages that wait in the ports' subscriptions, which may be old. Not while a loop runs."""
+    """Take and discard messages that wait in the ports' subscriptions, as they may be old; not while a loop runs."""
     for port in ports:
         end = time.monotonic() + 0.1  # limits the time if messages keep arriving
         while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:

@@ -1,13 +1,13 @@
 """Transport of messages between processes that cannot block the publisher.
 
 By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
-blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. So our
-nodes send and receive over UDP only, whatever their environment says: `use_udp` writes a profile for Fast DDS, based on
-the user's if there is one, without shared memory. It applies to this process; others may use shared memory among
-themselves, and reach us over UDP.
+blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. Therefore
+our nodes send and receive over UDP only, whatever their environment says. `use_udp` writes a profile for Fast DDS
+without shared memory, based on the user's profile if there is one. It applies to this process. Other processes may use
+shared memory among themselves, and reach ours over UDP.
 
-If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then states the
-meaning of this limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is removed.
+If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then expresses this
+limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is reset.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["middleware", "profile_files", "remove_profile", "shared_memory", "us
 VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")  # for Fast DDS 3 and for 2
 BEFORE_3 = ("humble", "iron", "jazzy")
 TRANSPORTS = "FASTDDS_BUILTIN_TRANSPORTS"
-ALONE = ("UDPv4", "UDPv6")  # kinds of built-in transports without shared memory
+ALONE = ("UDPv4", "UDPv6")  # built-in transports without shared memory
 BUFFER = 4 << 20  # bytes that a socket may buffer for a camera's packet; the kernel's net.core.rmem_max limits it
 NAME = "snn_control_udp"
-PEERS = 32  # processes of one machine that find each other without multicast, as in rmw_fastrtps
+PEERS = 32  # most processes of one machine that find each other without multicast, as in rmw_fastrtps
 EMPTY = "<dds><profiles/></dds>"
 DESCRIPTOR = f"""<transport_descriptor>
 <transport_id>{NAME}</transport_id> <type>UDPv4</type> <non_blocking_send>true</non_blocking_send>
@@ -36,11 +36,11 @@ DESCRIPTOR = f"""<transport_descriptor>
 <maxInitialPeersRange>{PEERS}</maxInitialPeersRange>
 </transport_descriptor>"""
 OPEN_FILES = "/proc/self/fd/"
-_open: dict[str, int] = {}  # profiles that no node has read yet: name -> open file
+_open: dict[str, int] = {}  # profiles that no node has read yet: name -> file descriptor
 #: variables that influence how messages travel
 CHOICES = (TRANSPORTS, *VARIABLES, "CYCLONEDDS_URI", "ZENOH_CONFIG_OVERRIDE")
 USUAL = {"rmw_fastrtps_cpp": "UDP, no shared memory", "rmw_cyclonedds_cpp": "UDP"}
-DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # by the first number of rclpy's version
+DISTRIBUTIONS = {3: "humble", 7: "jazzy", 9: "kilted"}  # first number of rclpy's version -> distribution
 
 
 def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element:
@@ -53,7 +53,7 @@ def _child(parent: ET.Element, name: str, text: str | None = None) -> ET.Element
 
 
 def _limit(rtps: ET.Element) -> None:
-    """Set discovery without multicast, of this machine and the static peers."""
+    """Set discovery without multicast, limited to this machine and the static peers."""
     builtin = _child(rtps, "builtin")
     ET.SubElement(ET.SubElement(_child(builtin, "metatrafficUnicastLocatorList"), "locator"), "udpv4")
     for address in ["127.0.0.1", *filter(None, os.environ.get("ROS_STATIC_PEERS", "").split(";"))]:
@@ -96,19 +96,21 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
             rtps.remove(users)
     if profiles.find("transport_descriptors") is None:
         profiles.insert(0, ET.Element("transport_descriptors"))
-    _child(profiles, "transport_descriptors").append(ET.fromstring(DESCRIPTOR))
+    descriptors = _child(profiles, "transport_descriptors")
+    if all(one.findtext("transport_id") != NAME for one in descriptors):  # a process of ours hands its profile on
+        descriptors.append(ET.fromstring(DESCRIPTOR))
     return changed
 
 
 def use_udp() -> list[str]:
-    """Call before rclpy starts: makes Fast DDS use no shared memory in this process; returns which settings of the
-    environment are overridden. Raises DescriptionError if the user's profile cannot be read, or the new profile cannot
+    """Make Fast DDS use no shared memory in this process; call this before rclpy starts. Returns the settings of the
+    environment that are overridden. Raises DescriptionError if the user's profile cannot be read, or the new one cannot
     be written."""
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
     limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
     limited |= os.environ.get("ROS_LOCALHOST_ONLY") == "1"
-    if limited:  # the profile says it instead
+    if limited:  # the profile expresses the limit instead
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"], os.environ["ROS_LOCALHOST_ONLY"] = "SYSTEM_DEFAULT", "0"
     if not (variable or limited) and said.partition("?")[0] in ALONE:
         return []
@@ -132,7 +134,7 @@ def use_udp() -> list[str]:
         if variable or limited:
             given, rule = os.environ.get("TMPDIR", ""), f"cannot write a profile for Fast DDS: {error.strerror}"
             raise DescriptionError("TMPDIR", given, rule, "set it to a folder with room") from None
-        os.environ[TRANSPORTS] = ALONE[0]  # the same without the size of the buffers
+        os.environ[TRANSPORTS] = ALONE[0]  # the same transport, without the size of the buffers
         return changed
     for key in VARIABLES:
         os.environ.pop(key, None)
@@ -142,8 +144,8 @@ def use_udp() -> list[str]:
 
 
 def remove_profile() -> None:
-    """Call when a node exists, and has read the profile: its file is removed, so that it does not stay after SIGKILL.
-    This process keeps it open, and those that it starts read it from there."""
+    """Remove the file of the profile; call this once a node exists and has read it. So the file does not stay after
+    SIGKILL. This process keeps it open, and processes that it starts read it from there."""
     for key in VARIABLES:
         if (name := os.environ.get(key, "")) in _open:
             Path(name).unlink(missing_ok=True)
@@ -151,7 +153,7 @@ def remove_profile() -> None:
 
 
 def profile_files() -> tuple[int, ...]:
-    """The open file of the profile, which a process that inherits the environment must inherit too."""
+    """Return the file descriptor of the profile, which a process that inherits the environment must inherit too."""
     names = (os.environ.get(key, "") for key in VARIABLES)
     return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
 
@@ -166,8 +168,7 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """The ROS 2 and the middleware in use, in words: ``ROS distribution``, ``rmw`` and ``transport`` of processes
-    that are started by this one."""
+    """Describe ROS 2 and middleware of processes that this one starts: ``ROS distribution``, ``rmw``, ``transport``."""
     from rclpy.utilities import get_rmw_implementation_identifier
 
     name = os.environ.get("ROS_DISTRO")

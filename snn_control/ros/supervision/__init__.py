@@ -1,1 +1,1 @@
-"""The way to the safe command when a loop or its process does not work any more."""
+"""The way to the safe command if a loop or its process no longer works."""

@@ -1,8 +1,8 @@
-"""The motion of the commands to the safe ones, where a loop has stopped: with the guard's own functions, in Python.
+"""Continue the motion of the commands to the safe ones after a loop has stopped, in Python with the guard's functions.
 
-It goes on from what the loop committed (`realtime.shared_motion`) at the loop's period, by the time that passed, and
-leaves what it came to in the same memory, for a loop that goes on. The numbers are rounded to their fields by the
-functions of the ports (`rounding`), in the rows that these share with it.
+The motion continues from what the loop committed (`realtime.shared_motion`), at the loop's period, by the time that
+passed. It leaves its newest state in the same memory, for a loop that resumes. The functions of the ports (`rounding`)
+round the numbers to their fields, in rows that are shared with the ports.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from ..messages.element_types import FLOAT32, KINDS
 
 __all__ = ["Continued", "Numbers"]
 
-QUICKEST_NS = 1_000_000  # between two commands, if the period is shorter: several steps a command
-FORMATS = "?BbHhIiQqfd"  # of `struct`, for each of KINDS
+QUICKEST_NS = 1_000_000  # shortest time between two commands; with a shorter period a command makes several steps
+FORMATS = "?BbHhIiQqfd"  # format character of `struct` for each of KINDS
 
 
 class Continued:
     """The motion to the safe commands, from the loop's newest commit on.
 
-    given : of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
-    memory : (`realtime.shared_motion.words_of`,) int64, shared
+    given : result of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
+    memory : (`realtime.shared_motion.words_of`,) int64, shared with the loop
 
-    begun : whether the loop has commanded more than safe values
+    begun : whether the loop has published commands other than safe values
     command : (m,) float64, the newest command
-    moves : whether it was still on its way
-    periods : how many periods passed before it
+    moves : whether the newest command was still on its way
+    periods : how many periods passed before the newest command
     """
 
     def __init__(self, given: Mapping[str, Any], memory: np.ndarray) -> None:
@@ -50,18 +50,19 @@ class Continued:
 
     @property
     def newest(self) -> bool:
-        """Whether the loop has committed nothing since."""
+        """Whether the loop has committed nothing since its motion was taken."""
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
-        """When the next command of a motion is due, as CLOCK_MONOTONIC."""
+        """Return the time at which the next command of a motion is due [ns, CLOCK_MONOTONIC]."""
         apart = -(-QUICKEST_NS // self._period) * self._period
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 
     def advance(self, now: int) -> bool:
-        """Go on by the time that passed, and claim that command; False if no period has passed since the loop's last.
+        """Continue by the time that passed, and claim that command; False if no period passed since the loop's last
+        one.
 
-        The command may be published if, afterwards, the loop's heartbeat is still old and this is `newest`.
+        The command may be published if, afterwards, the loop's heartbeat is still old and `newest` is true.
         """
         anew = not self.newest
         if anew:
@@ -80,9 +81,9 @@ class Continued:
         return True
 
     def _take(self) -> None:
-        """Take the loop's newest motion."""
+        """Take over the loop's newest motion."""
         number = -1
-        while number != self._memory[COMMITTED]:  # it is whole if nothing was committed meanwhile
+        while number != self._memory[COMMITTED]:  # the copy is consistent if nothing was committed meanwhile
             number = int(self._memory[COMMITTED])
             words = self._motions[number % 2].copy()
             self._fence()
@@ -95,7 +96,7 @@ class Continued:
         self.moves = before != self._motion
 
     def _claim(self) -> None:
-        """Leave the motion in the memory, and count it; what is read afterwards is newer."""
+        """Write the motion into the shared memory and count it; reads of the loop's state must come after this."""
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
@@ -105,15 +106,15 @@ class Continued:
         self._fence()
 
     def _fence(self) -> None:
-        with self._lock:  # a lock orders what is before and after it
+        with self._lock:  # a lock keeps the order of memory accesses before and after it
             pass
 
 
 class Numbers:
     """The numbers of one message.
 
-    given : of `ports.CommandOutput.safe_message`
-    rows : (n, rounding.ROW) int64, those of the port, shared
+    given : result of `ports.CommandOutput.safe_message`
+    rows : (n, rounding.ROW) int64, the rows of the port, shared with it
     data : the message, which is changed
     """
 
@@ -125,7 +126,8 @@ class Numbers:
         self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
 
     def put(self, command: Sequence[float], periods: int) -> bool:
-        """Write a command into the message, as after so many periods; whether a number is not yet what it shall be."""
+        """Write a command into the message, limited as after this many periods. Returns whether a number has not
+        reached its final value."""
         moves = False
         for k, (place, j) in enumerate(self._places):
             low, high, step, kind, wait, free = self._bounds[k]
@@ -140,6 +142,6 @@ class Numbers:
 
 
 def _whole(value: float, kind: int) -> int:
-    """A number of a type of whole numbers: the ends of the largest are no float64."""
+    """Return a float as a number of an integer type, within the type's range, whose ends float64 may not represent."""
     ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return int(min(max(int(value), ends[0]), ends[1]))

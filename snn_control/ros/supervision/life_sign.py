@@ -1,8 +1,8 @@
-"""Signs of life of a controller's loop for others: ``~/alive``, a bond as of Nav2, and systemd (sd_notify(3)).
+"""Signs of life of a controller's loop: ``~/alive``, a bond as Nav2 uses it, and systemd's watchdog (sd_notify(3)).
 
-All of them stop when the loop's heartbeat does, although it is the process's main thread that publishes them. A unit of
-systemd with ``Type=notify`` and ``WatchdogSec`` waits for the first activation, and restarts a node whose loop gives no
-sign of life; without ``$NOTIFY_SOCKET`` nothing is said.
+The process's main thread publishes them, but only while the loop's heartbeat is recent. A systemd unit with
+``Type=notify`` and ``WatchdogSec`` waits for the first activation, and restarts a node whose loop gives no sign of
+life. Without ``$NOTIFY_SOCKET`` nothing is sent to systemd.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from ..ports.topics import message_class
 
 __all__ = ["ACKNOWLEDGED", "LifeSign", "alive_every", "notify"]
 
-PERIOD_S, TIMEOUT_S = 0.1, 4.0  # of a bond, as bondcpp and nav2_util have them
-ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last message; one that was killed does not
+PERIOD_S, TIMEOUT_S = 0.1, 4.0  # period and time-out of a bond, as in bondcpp and nav2_util
+ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last message; a killed reader does not
 
 
 def notify(text: str) -> bool:
-    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...``; whether somebody listens."""
+    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd; returns whether it listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
@@ -38,7 +38,7 @@ def notify(text: str) -> bool:
 
 
 def alive_every() -> float:
-    """How often ``WATCHDOG=1`` is wanted [s], half of what the unit allows; 0: not at all."""
+    """Return how often ``WATCHDOG=1`` is wanted [s], half of what the unit allows; 0: not at all."""
     try:
         if int(os.environ.get("WATCHDOG_PID", os.getpid())) != os.getpid():
             return 0.0
@@ -48,8 +48,8 @@ def alive_every() -> float:
 
 
 class LifeSign:
-    """Publishes while the loop of a node lives. ``bond``: a topic, "bond" for Nav2's lifecycle manager, or empty.
-    Raises DescriptionError if a bond is wanted and its messages are not installed."""
+    """Publisher of signs of life while the loop of a node lives. ``bond`` is the topic of a bond, "bond" for Nav2's
+    lifecycle manager, or empty. Raises DescriptionError if a bond is wanted and its message type is not installed."""
 
     def __init__(self, node: Any, bond: str) -> None:
         self._node, self._instance, self._bonded = node, str(uuid.uuid4()), False
@@ -67,7 +67,7 @@ class LifeSign:
         if alive:
             stamp = self._node.get_clock().now().to_msg()
             self._alive.publish(Header(stamp=stamp, frame_id=self._node.get_fully_qualified_name()))
-        if alive or self._bonded:  # the last one says that the bond is broken
+        if alive or self._bonded:  # the last message reports that the bond is broken
             self._publish_bond(alive)
         self._bonded = alive
 
@@ -80,7 +80,7 @@ class LifeSign:
         self._bond.publish(message)
 
     def end(self) -> None:
-        """Break the bond, when the loop has ended."""
+        """Break the bond, after the loop has ended."""
         if self._bonded and self._bond is not None:
             self._publish_bond(False)
             self._bonded = False

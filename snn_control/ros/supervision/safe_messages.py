@@ -1,4 +1,4 @@
-"""The safe commands as messages that another process publishes: it needs neither the controller nor its file."""
+"""The safe commands as messages that another process can publish without the controller or its file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["SafeMessages", "messages_of", "published_in_faults"]
 
 
 def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
-    """The ports of ``outputs``, and their topics, that publish something while a fault lasts."""
+    """Return the ports of ``outputs`` that publish something during a fault, with their topics."""
     silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
     names = [port.name.split(",") for port in outputs]
     return [(p, spec.ros_outputs[n[0]]) for p, n in zip(outputs, names, strict=True) if silent.isdisjoint(n)]
 
 
 def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
-    """What `SafeMessages` takes, as JSON allows it: the safe commands of a node's ports. Not while the loop runs."""
+    """Return the safe commands of a node's ports for `SafeMessages`, as JSON allows it; not while the loop runs."""
     commands = controller.bound.array("command")
     before = commands.copy()
     commands[:] = controller.bound.array("safe")
@@ -43,7 +43,8 @@ def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> di
 class SafeMessages:
     """A node ``NAME_SUFFIX`` that publishes safe commands, and reports on /diagnostics.
 
-    given : of `messages_of`
+    given : result of `messages_of`
+    suffix : end of the node's name
 
     data : the bytes of each message
     """
@@ -71,11 +72,12 @@ class SafeMessages:
 
     @property
     def matched(self) -> bool:
-        """Whether each topic is heard by somebody."""
+        """Whether each topic has a subscriber."""
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self, begun: bool = True) -> None:
-        """Publish all commands once; before the first (``begun``) not those that wait for it."""
+        """Publish all commands once; before the loop's first command (``begun`` is false), not those that wait for
+        it."""
         for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
             if waits and not begun:
                 continue
@@ -87,7 +89,7 @@ class SafeMessages:
             publisher.publish(bytes(data))
 
     def report(self, cause: str) -> None:
-        """An ERROR of the controller's guard on /diagnostics."""
+        """Publish an ERROR of the controller's guard on /diagnostics."""
         self._report.status[0].message = cause
         self._report.header.stamp = self.node.get_clock().now().to_msg()
         self._reports.publish(self._report)

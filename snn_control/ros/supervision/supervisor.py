@@ -1,18 +1,18 @@
-"""Supervisor: a small process that publishes the safe command when the control loop gives no sign of life.
+"""Supervisor: a small process that publishes the safe command if the control loop gives no sign of life.
 
-A loop that was killed, that hangs in its publish, or whose process was stopped cannot command anything: its last
-command stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its own,
-which are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared
-memory. When the heartbeat is older than ``supervise`` seconds, it continues that motion to the safe commands, as the
-guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
+A loop cannot command anything if it was killed, hangs in its publish, or its process was stopped: its last command
+stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its own, which
+are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared memory.
+When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe commands, as
+the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
 `PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that is back continues from the supervisor's command.
 
 `Supervisor` is the controller's end, `main` the process. The process ends when the pipe from the controller is closed
-while no loop runs. It ignores SIGINT from the terminal, because the loop needs it until its own end.
+while no loop runs. It ignores SIGINT from the terminal, because the loop needs it until the loop's own end.
 
-Without such a process (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends its own
-process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An actuator needs
-a time-out of its own in any case: nothing helps if the machine fails.
+If no such process was started (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends
+its own process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An
+actuator needs a time-out of its own in any case, because nothing helps if the machine fails.
 """
 
 from __future__ import annotations
@@ -41,13 +41,13 @@ from .continuation import Continued, Numbers
 
 __all__ = ["Supervisor", "main"]
 
-REPEAT_PERIOD_S = 0.02  # between safe commands
+REPEAT_PERIOD_S = 0.02  # time between safe commands
 PUBLISH_AFTER_DEATH_S = 5.0  # how long they are published after the controller's process has ended
-READY_WITHIN = 10.0  # s for the start of the process
-IDLE = 0.05  # s between looks at a loop that does not run
-MATCH_POLL_S = 0.2  # between checks whether its publishers are matched
-HEARD_WITHIN = 1.0  # s in which somebody should hear a process that starts late; then it commands all the same
-NOBODY = -1  # in place of a pipe: there is no process at its other end
+READY_WITHIN = 10.0  # s, time for the start of the process
+IDLE = 0.05  # s between two checks whether a loop runs again
+MATCH_POLL_S = 0.2  # time between checks whether its publishers are matched
+HEARD_WITHIN = 1.0  # s for which a process that starts late waits for subscribers; then it publishes without them
+NOBODY = -1  # in place of a pipe: no process is at its other end
 DIED, HUNG, SILENT, BACK, ENDED = (
     "the control loop's process is gone: this is the safe command of its supervisor",
     "the control loop hung and its process was ended; this is the safe command of a process of its own",
@@ -58,14 +58,14 @@ DIED, HUNG, SILENT, BACK, ENDED = (
 
 
 class Supervisor:
-    """The process that supervises a loop, and the memory that both share.
+    """The controller's end of the process that supervises a loop, and the memory that both share.
 
     words, motion : numbers of words of the loop's table, and of `shared_motion`
-    numbers : how many each port has
+    numbers : how many numbers each port has
 
     table, motion : these words, int64
     rows : for each port (numbers, ROW) int64, see `rounding`
-    program : the command line of a process for a loop that hangs, path and arguments; empty if there is one beside it
+    program : command line of a process for a loop that hangs, path and arguments; empty if one runs beside the loop
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -79,21 +79,21 @@ class Supervisor:
         self.program: list[str] = []
 
     def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
-        """Make the `program`, which inherits files of this process.
+        """Make `program`, the command line of a process for a loop that hangs; the process inherits files of this one.
 
-        given : of `safe_messages.messages_of`, for the ports in their order; ``motion``, what `Continued` takes; and
-            heartbeat, running, publishing: words of the table
-        priority : SCHED_FIFO; 0: ordinary
+        given : result of `safe_messages.messages_of`, for the ports in their order; ``motion``, as `Continued` takes
+            it; and heartbeat, running, publishing: words of the table
+        priority : SCHED_FIFO priority of the process; 0: ordinary
         """
         for file in self._files:
             os.set_inheritable(file, True)
         self.program = self._line(given, 0.0, priority, NOBODY, NOBODY)
 
     def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
-        """Start the process beside the loop; raises RuntimeFault if it is not ready within `READY_WITHIN`.
+        """Start the process beside the loop. Raises RuntimeFault if it is not ready within `READY_WITHIN`.
 
         given, priority : as in `wait_for_a_hang`
-        limit : age of the heartbeat beyond which it commands [s]
+        limit : age of the heartbeat above which the process commands [s]
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
@@ -113,7 +113,7 @@ class Supervisor:
             raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
 
     def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
-        """The process's command line; what it is given lies in a file, since it may be long."""
+        """Return the command line of the process. Its data lies in a file, since it may be long."""
         memory, file = self._files
         more = {
             "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
@@ -124,12 +124,12 @@ class Supervisor:
 
     @property
     def beside(self) -> bool:
-        """Whether its process was started beside the loop."""
+        """Whether the process was started beside the loop."""
         return self._process is not None
 
     @property
     def matched(self) -> bool:
-        """Whether each of its publishers is heard by somebody."""
+        """Whether each publisher of the process has a subscriber."""
         return bool(self._matched[0])
 
     @property
@@ -175,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         set_fifo(given["priority"])
     lock_memory()
     with suppress(OSError), open("/proc/self/oom_score_adj", "w") as adjust:
-        adjust.write("-1000")  # the last that lack of memory ends
+        adjust.write("-1000")  # if memory runs out, the kernel kills this process last
     if given["ready"] != NOBODY:
         os.write(given["ready"], b"r")
         os.close(given["ready"])
@@ -190,7 +190,7 @@ def _is_stopped(process: int) -> bool:
 
 
 class _Supervision:
-    """Looks at the heartbeat of a loop, and commands while it is too old."""
+    """Watches the heartbeat of a loop, and publishes commands while it is too old."""
 
     def __init__(self, given: dict[str, Any], commands: Any) -> None:
         self._table, memory, *rows, self._matched = _parts(given["memory"], given["sizes"])
@@ -204,15 +204,15 @@ class _Supervision:
         self._say("")
 
     def _say(self, cause: str) -> None:
-        """Log an error; not the first, because a first one takes 30 ms."""
+        """Log an error, except the first: a logger's first message takes 30 ms."""
         self._commands.node.get_logger().error(cause, skip_first=True)
 
     def _late_ns(self, now: int) -> int:
-        """By how much the heartbeat is older than allowed."""
+        """Return by how much the heartbeat is older than allowed [ns]."""
         return now - int(self._table[self._heartbeat]) - self._limit
 
     def run(self) -> None:
-        if self._alive == NOBODY:  # what nobody hears yet would be missing in the motion
+        if self._alive == NOBODY:  # commands published before a subscriber is matched would be missing in the motion
             self._gone = time.monotonic_ns()
             while not self._commands.matched and time.monotonic_ns() - self._gone < HEARD_WITHIN * 1e9:
                 time.sleep(REPEAT_PERIOD_S)
@@ -242,7 +242,7 @@ class _Supervision:
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
-        """Publish the next command of the motion, if the loop is not back meanwhile; whether more are to come."""
+        """Publish the next command of the motion, unless the loop is back; returns whether more commands follow."""
         motion = self._motion
         if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
             os.kill(self._process, signal.SIGKILL)

@@ -1,1 +1,1 @@
-"""Ways to train: reinforcement learning, imitation, evolution and online learning, and what they share."""
+"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and what they share."""

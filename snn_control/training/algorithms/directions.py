@@ -1,9 +1,9 @@
-"""Directions in the space of a controller's numbers in which its outputs change most.
+"""Directions in the space of a controller's parameters along which its outputs change most.
 
-A read-out of many neurons has far more numbers than can be searched for, but most changes of them hardly change an
-output: activities of neurons are correlated, and of the scores of an arg-max only differences matter. The directions
-are the right singular vectors of the Jacobian of the outputs, so that a search along them is one in a metric between
-that of the numbers and that of the outputs (Amari 1998, Neural Computation 10:251).
+A read-out of many neurons has far more weights than a search can handle. But most changes of the weights hardly change
+an output: the activities of neurons are correlated, and only differences of an arg-max's scores matter. The directions
+are the right singular vectors of the Jacobian of the outputs. A search along them uses a metric between that of the
+weights and that of the outputs (Amari 1998, Neural Computation 10:251).
 """
 
 from __future__ import annotations
@@ -17,25 +17,27 @@ from .distributions import Categorical, DiagGaussian
 
 __all__ = ["contrasts", "directions"]
 
-DEVIATION = 0.6  # of the numbers that are tried, in units of half their limits
-WINDOWS, LENGTH = 160, 24  # sequences in which outputs are differentiated, and their steps
-POWER = 0.5  # 0: a unit step is as long along each direction; 1: it changes the outputs as much
-NONE = 1e-6  # along directions of smaller ones, such as those of silent neurons, nothing is searched
-SMALL = 1e-3  # singular values below this fraction of the largest count as this
+DEVIATION = 0.6  # standard deviation of the actions that are tried, in units of half their limits
+WINDOWS, LENGTH = 160, 24  # number of sequences in which outputs are differentiated, and their steps
+POWER = 0.5  # 0: a unit step has the same length along each direction; 1: it changes the outputs by the same amount
+NONE = 1e-6  # no search along directions with smaller singular values, relative to the largest, as of silent neurons
+SMALL = 1e-3  # singular values below this fraction of the largest count as this fraction
 
 Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
-    """Number of independent values that the outputs consist of: of an arg-max the differences of its scores."""
+    """Return the number of independent values of the outputs; an arg-max has only the differences of its scores."""
     return sum(one.n - isinstance(one, Categorical) for one in policy)
 
 
 def directions(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator, n: int
 ) -> np.ndarray:
-    """(numbers, n) float64, the directions, in the order of ``parameters``. In the states that ``policy`` comes to, a
-    unit step along the first changes the outputs by as much as they are now (root mean square; by 1 if they are 0).
+    """Return the directions, (numbers, n) float64, in the order of ``parameters``.
+
+    In the states that ``policy`` reaches, a unit step along the first direction changes the outputs by their present
+    root mean square (by 1 if that is 0).
     """
     slopes, heads = _slopes(student, parameters, policy, envs, rng)
     _, sizes, ways = np.linalg.svd(slopes / np.sqrt(len(heads)), full_matrices=True)
@@ -49,8 +51,8 @@ def directions(
 def _slopes(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Derivatives (windows * contrasts, numbers) of the contrasts at the ends of sequences, and these,
-    (windows, contrasts)."""
+    """Return the derivatives of the contrasts at the ends of sequences, (windows * contrasts, numbers), and the
+    contrasts themselves, (windows, contrasts)."""
     bases = [_basis(one) for one in policy]
     slopes, heads = [], []
     for seen, starts, memory in _windows(student, policy, envs, rng):
@@ -68,14 +70,15 @@ def _slopes(
 
 
 def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
-    """Orthonormal rows: for scores those of their differences, for numbers each in units of half its limits."""
+    """Return orthonormal rows that give contrasts: differences of scores, or numbers in units of half their limits."""
     if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 
 
 def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
-    """Sequences of play: input -> (steps, 1, ...), starts of episodes (steps, 1), and the state before."""
+    """Play sequences, and return for each its inputs, input -> (steps, 1, ...), starts of episodes (steps, 1), and the
+    state before it."""
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []
     for _ in range(-(-WINDOWS // envs.n)):

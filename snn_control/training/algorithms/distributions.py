@@ -1,7 +1,7 @@
-"""A stochastic policy around a controller: its heads give the mean, or the scores, of the actions that are tried.
+"""Stochastic policies around a controller: its heads give the mean, or the scores, of the actions that are tried.
 
-An arg-max output tries an action with the softmax of its scores. An output of numbers tries a Gaussian around its head,
-in units of half its limits: before it is squashed, if the output is, otherwise before it is limited.
+An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a Gaussian around
+its head, in units of half its limits: before squashing if the output squashes, otherwise before limiting.
 """
 
 from __future__ import annotations
@@ -16,38 +16,38 @@ from ...errors import DescriptionError
 
 __all__ = ["Categorical", "DiagGaussian", "distributions", "only_chooses"]
 
-COLD = np.float32(0.3)  # temperature of a softmax that nearly always samples the largest score
+COLD = np.float32(0.3)  # temperature at which a softmax nearly always samples the largest score
 TINY = np.float32(1e-12)  # keeps a logarithm finite
 LOG_ROOT = np.float32(0.5 * np.log(2 * np.pi))
 
 
 class Categorical:
-    """A choice of one of ``n`` actions."""
+    """A random choice of one of ``n`` actions."""
 
     def __init__(self, output: Output) -> None:
         assert isinstance(output.decoder, ArgmaxDecoder)
         self.name, self.n = output.name, output.decoder.actions
         self.state: list[np.ndarray] = []  # parameters that are learned
-        self.temperature = np.float32(1)  # of the softmax; at a low one the largest score is nearly always sampled
+        self.temperature = np.float32(1)  # of the softmax; see `COLD`
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """(rows, n) scores -> (rows, 1) float32, a sampled action."""
+        """Sample an action from scores: (rows, n) -> (rows, 1) float32."""
         return (head + self.temperature * rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
 
     def command(self, tried: np.ndarray) -> np.ndarray:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """(rows, 1), a teacher's action as a command."""
+        """Return a teacher's action (rows, 1) as a command."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """What `imitate` takes from a teacher whose head is known: the mean of the softmax, which holds what the other
-        actions are worth, and of the action that it takes."""
+        """Return the label for `imitate` from the head of a teacher: the average of its softmax, which shows the worth
+        of the other actions, and of the one-hot action that it takes."""
         return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
 
     def _alone(self, action: np.ndarray) -> np.ndarray:
-        """(..., 1) indices -> (..., n) bool, true at the index."""
+        """Return actions one-hot: (..., 1) indices -> (..., n) bool."""
         return action.astype(np.int64) == np.arange(self.n)
 
     def _softmax(self, head: np.ndarray) -> np.ndarray:
@@ -55,23 +55,25 @@ class Categorical:
         return p / p.sum(-1, keepdims=True)
 
     def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cross entropy (...,) of the head to a teacher's actions (..., 1), or to their probabilities (..., n), after
-        its derivative with respect to the head."""
+        """Return the derivative of the cross entropy by the head (the scores), and the cross entropy (...,) itself.
+
+        wanted : a teacher's actions (..., 1), or their probabilities (..., n)
+        """
         if wanted.shape[-1] == 1:
             wanted = self._alone(wanted).astype(np.float32)
         p = self._softmax(head)
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """(...,) log probability of the sampled actions."""
+        """Return the log probability (...,) of the sampled actions."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = self._alone(tried)
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Call after `log_probability`: derivatives of sum(g log p - entropy H) with respect to the head and to
-        `state`; ``entropy`` is the price for one element."""
+        """Return the derivatives of sum(g log p - entropy H) by the head and by `state`; call `log_probability` first.
+        ``entropy`` is the weight of the entropy of one element."""
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
         by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
@@ -79,7 +81,7 @@ class Categorical:
 
 
 class DiagGaussian:
-    """Numbers around a head, with a learned standard deviation.
+    """Random numbers around a head, with a learned standard deviation.
 
     std : its initial value, in units of half the limits
     """
@@ -105,7 +107,7 @@ class DiagGaussian:
         return self.mean(head) + np.exp(self.log_std) * noise
 
     def command(self, tried: np.ndarray) -> np.ndarray:
-        """The controller's command for this value of its head."""
+        """Return the controller's command for a tried value of its head."""
         tried = np.tanh(tried) if self.squash else tried
         return np.clip(self.centre + self.half * tried, self.low, self.high)
 
@@ -113,13 +115,16 @@ class DiagGaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """As `Categorical.label`: its command."""
+        """Return the label for `imitate` from the head of a teacher: its command."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """As `Categorical.imitate`. For a squashed output the loss is the cross entropy of two outcomes, low and high,
-        whose slope does not vanish where tanh saturates; for others it is the squared distance in units of half the
-        limits, and 0 beyond a limit that the action is at, where the command is the same."""
+        """Return the derivative of the loss by the head (the mean), and the loss, as `Categorical.imitate` does.
+
+        The loss is the squared distance in units of half the limits. It is 0 beyond a limit if the action is at that
+        limit, because the command is then the same. For a squashed output the derivative is that of a cross entropy of
+        two outcomes, low and high, because its slope does not vanish where tanh saturates.
+        """
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:
             error = np.tanh(mean) - wanted
@@ -141,10 +146,10 @@ class DiagGaussian:
 
 
 def distributions(outputs: Sequence[Output], std: float) -> list[Categorical | DiagGaussian]:
-    """One distribution for each output; raises DescriptionError for an output of numbers without limits."""
+    """Return one distribution for each output. Raises DescriptionError for an output of numbers without limits."""
     return [Categorical(o) if isinstance(o.decoder, ArgmaxDecoder) else DiagGaussian(o, std) for o in outputs]
 
 
 def only_chooses(spec: ControllerSpec) -> bool:
-    """Whether all outputs of a controller are choices, and none gives numbers."""
+    """Whether every output of a controller is a choice, and none gives numbers."""
     return all(isinstance(one.decoder, ArgmaxDecoder) for one in spec.outputs)

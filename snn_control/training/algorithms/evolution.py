@@ -1,13 +1,13 @@
 """Evolution of a controller's numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
-A candidate is scored by whole episodes in the engine. For many numbers only the diagonal of the covariance is adapted
+The engine plays whole episodes to score a candidate. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 
-What is searched: the numbers themselves; where they are many, the `directions` in which the outputs change most, found
-again after TURN generations, because a better controller comes to other states; or a factor for each array, or a gain
-for each number of an input (`snn_control.training.algorithms.gains`), which adjust what was trained
-otherwise. A search that has converged begins again elsewhere.
-What is kept is the mean of the last generations' means, which their noise moves less.
+The search works on the numbers themselves or, if they are many, on the `directions` in which the outputs change most.
+Directions are computed again after TURN generations, because a better controller reaches other states. To adjust a
+controller that was trained in another way, the search works on one factor per array, or one gain per number of an input
+(`snn_control.training.algorithms.gains`). A converged search restarts elsewhere. The result is the average of the last
+generations' means, which is less noisy than one mean.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ FLAT = 5  # generations of equal costs after which a search begins again
 class EvolutionSettings(Settings):
     """Settings of `Evolution`.
 
-    n_envs : episodes that are played at once
-    episodes : of a candidate, new ones in every generation
+    n_envs : episodes that are played at the same time
+    episodes : episodes of a candidate, new ones in every generation
     population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
-    factors : search one factor for each array that is trained, in place of its numbers
-    gains : search one gain for each number of the inputs that have receptive fields, and nothing else
-    directions : searched for each value that the outputs consist of; 0 searches each number for itself
-    sigma : standard deviation of the first candidates, in units of the present outputs; where each number is searched
-        for itself, of the standard deviation of its array; of factors and gains, in units of FACTOR
-    episode_steps : steps that an episode is counted as
+    factors : search one factor for each trained array, instead of its numbers
+    gains : search only gains: one for each number of the inputs with receptive fields
+    directions : directions to search for each independent value of the outputs; 0: search each number for itself
+    sigma : standard deviation of the first candidates: in units of the present outputs (directions), of the standard
+        deviation of the array (numbers), or of FACTOR (factors and gains)
+    episode_steps : steps that an episode counts as
     total_timesteps : steps of the environments
     """
 
@@ -69,8 +69,9 @@ class EvolutionSettings(Settings):
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
-    """What is evolved by default: weights and biases of what the outputs read. The layers before it serve as a
-    random code, from which a read-out can compute much; evolving them too would be too many numbers."""
+    """Return what is evolved by default: weights and biases of the graded populations that the outputs read; without
+    such populations, those of the outputs. Earlier layers serve as a random code from which a read-out can compute
+    much; evolving them too would take too many numbers."""
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
     names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
@@ -78,7 +79,7 @@ def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
 
 
 class Evolution(Learner):
-    """The learner for ``evolve``; a phase is one generation."""
+    """The learner for ``evolve`` (CMA-ES); a phase is one generation."""
 
     settings: EvolutionSettings
     patience, confirms = 0.25, True
@@ -86,7 +87,7 @@ class Evolution(Learner):
 
     def __init__(self, parameters: Parameters, settings: EvolutionSettings) -> None:
         super().__init__(parameters, settings)
-        try:  # what tries actions while directions are found; nothing if an output has no limits to try them in
+        try:  # it tries actions while directions are found; it is empty if an output has no limits to try them in
             self.policy = distributions(parameters.spec.outputs, DEVIATION)
         except DescriptionError:
             self.policy = []
@@ -94,7 +95,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """How many numbers are searched, and whether along directions that are found again."""
+        """Return the number of searched values, and whether they are steps along directions that are found again."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -120,13 +121,13 @@ class Evolution(Learner):
         elif self.turns:
             self.ways = directions(self.student, self.parameters, self.policy, envs, rng, self.size)
         else:
-            # the unit in which an array is changed is its standard deviation, or 0.1 if that is 0
+            # the unit of an array's changes is its standard deviation, or 0.1 if that is 0
             self.ways = np.concatenate([np.full(p.values.size, float(p.values.std()) or 0.1) for p in parameters])
         self._begin()
 
     def _begin(self) -> None:
-        """Begin to search, from the origin along the ways."""
-        self._draws = np.random.RandomState(int(self.origin["seed"]))  # no draws but those of the search
+        """Begin a search at ``origin``, along the directions or scales in ``ways``."""
+        self._draws = np.random.RandomState(int(self.origin["seed"]))  # used by the search alone
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
         self._told: dict[str, np.ndarray] = {}
@@ -148,12 +149,12 @@ class Evolution(Learner):
         return {"best_candidate": float(returns.max()), "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
-        """What the search minimises, of each candidate's mean return and mean spikes in a step."""
+        """Return what the search minimises, from each candidate's mean return and mean number of spikes in a step."""
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns, and spikes in a step, (candidates, episodes), all of them in the same episodes: side by side, each
-        row with its candidate's numbers."""
+        """Play all candidates side by side in the same episodes; each row has its candidate's numbers. Return returns,
+        and spikes in a step, (candidates, episodes) each."""
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
             self._put(one)
@@ -188,7 +189,7 @@ class Evolution(Learner):
 
     @property
     def told(self) -> dict[str, np.ndarray]:
-        """All candidates since the search began, and their costs: it is a function of its seed and of these."""
+        """All candidates since the search began, and their costs; with its seed they determine the search."""
         return dict(self._told)
 
     @told.setter

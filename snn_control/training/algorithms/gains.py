@@ -1,8 +1,8 @@
-"""A gain for each number that a controller sees, searched by the return of whole episodes.
+"""Gains for the numbers that a controller observes, searched by the return of whole episodes.
 
-What imitates a teacher fails where the teacher does. A few numbers that change all of what it does correct more than
-many that change a little each: a gain of an input, here a factor of the range over which its receptive fields are
-spaced, makes the controller react to it more, or less.
+An imitator fails where its teacher fails. A few numbers that change all of its behaviour correct this better than many
+that change a little each. A gain of an input is such a number: it scales the range over which the receptive fields are
+spaced, so that the controller reacts more to the input, or less.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from .evolution import FACTOR, Evolution
 
 __all__ = ["MOST_GAINS", "Gains", "gains_of"]
 
-MOST_GAINS = 32  # that a search at the end of training may have: it is short
-SPIKES_COUNT = 0.6  # of fewer spikes, where they count, if the return counts 1; in deviations of a generation
+MOST_GAINS = 32  # largest number of gains in the short search at the end of training
+SPIKES_COUNT = 0.6  # weight of fewer spikes, if they count; the return has 1; both in deviations of a generation
 
 
 def gains_of(parameters: Parameters) -> int:
-    """How many gains there are: numbers of inputs with receptive fields."""
+    """Return the number of gains: one for each number of the inputs with receptive fields."""
     return sum(ends.shape[1] for ends in parameters.ranges.values.values())
 
 
 class Gains(Evolution):
-    """The learner for ``evolve`` with ``gains: true``, and for the end of other ways.
+    """The learner for ``evolve`` with ``gains: true``, and for the gain search at the end of other learners.
 
-    A gain divides the distances of both ends of a range from 0 or, where the range does not hold 0, from its middle. A
-    range does not exceed what is plausible.
+    A gain divides both ends of a range or, if the range does not contain 0, their distances from its middle. A range
+    does not exceed the plausible values.
 
-    counts_spikes : more spikes count against a candidate, whose number was saved before
+    counts_spikes : whether spikes count against a candidate, because an earlier stage reduced them
     """
 
     checkpointed = ("origin", "told")
@@ -41,7 +41,7 @@ class Gains(Evolution):
     def _space(self) -> tuple[int, bool]:
         n = gains_of(self.parameters)
         if self.settings.factors:
-            raise DescriptionError("settings.factors", True, "cannot go with gains", "search one after the other")
+            raise DescriptionError("settings.factors", True, "cannot be combined with gains", "search one by one")
         if n == 0:
             rule = "needs a value input with receptive fields over its range"
             raise DescriptionError("settings.gains", True, rule, "encoder: {type: population, ...}")

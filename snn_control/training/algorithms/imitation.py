@@ -1,7 +1,8 @@
 """Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
-In each round the controller acts in the engine, at first mixed with the teacher; the teacher labels each step with the
-action that it would have taken. The data of all rounds is fitted in sequences that start from states of the engine.
+In each round the controller acts in the engine, mixed with the teacher at first. The teacher labels each step with the
+action that it would have taken. The data of all rounds is then fitted, in sequences that start from states of the
+engine.
 """
 
 from __future__ import annotations
@@ -30,29 +31,29 @@ from .networks import Adam
 
 __all__ = ["Imitation", "ImitationSettings"]
 
-ROUND, SEQUENCE = 2.0, 0.2  # s, the shortest duration in an environment of short steps
+ROUND, SEQUENCE = 2.0, 0.2  # s, their durations, unless steps are very long or short
 
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
     """Settings of `Imitation`, named as in stable-baselines3 where it has them.
 
-    n_envs, n_steps : environments, and steps of each of them in a round
-    sequence_length : steps of a sequence; the first ``burn_in`` of them are not counted, because its initial state is
-        that of older weights
+    n_envs, n_steps : number of environments, and steps of each in a round
+    sequence_length : steps of a sequence; the first ``burn_in`` of them do not count, because the initial state comes
+        from older weights
     batch_size : steps in an update, a multiple of ``sequence_length``
     gradient_steps : updates in a round
     beta_decay : factor by which the teacher's share of the actions shrinks in each round
-    averaging : the average that acts forgets old values with a rate of ``averaging / gradient_steps`` for each update
-    learning_rate : that of Adam, which falls to a 20th
+    averaging : the average that acts forgets a share of ``averaging / gradient_steps`` in each update
+    learning_rate : initial learning rate of Adam, which falls to a 20th
     max_grad_norm : largest norm of the gradients
-    spike_cost : cost of the mean number of spikes of a neuron in a step
+    spike_cost : cost of the mean number of spikes per neuron and step
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
-    solve : solve for the weights of a linear read-out by ridge regression, see
+    solve : compute the weights of a linear read-out by ridge regression, see
         `snn_control.training.algorithms.ridge_readout.ReadOut`
-    ridge : of that, in mean squares of what a weight is multiplied with
-    gain_generations : generations in which gains are searched by reward at the end, where the environment names a
-        reward threshold that not every episode reaches (`snn_control.training.algorithms.gains`); 0: none
+    ridge : penalty of that regression, in mean squares of what a weight multiplies
+    gain_generations : generations of the gain search at the end (`snn_control.training.algorithms.gains`), if the
+        environment names a reward threshold that not every episode reaches; 0: no search
     total_timesteps : steps of the environments
     """
 
@@ -75,9 +76,9 @@ class ImitationSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Rounds and sequences of the same duration as with steps of 20 ms; shorter ones where steps are short,
-        because reactions then take less time too. Numbers take more rounds than choices, because their small errors add
-        up, while a choice can be without error."""
+        """Return defaults for a controller. A sequence lasts 0.2 s, within 16 to 256 steps; a round 2 s, within 256 to
+        4,096. Numbers take more rounds than choices, because their small errors add up, while a choice can be without
+        error."""
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         return {
@@ -90,18 +91,18 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """``array``, as int8 if all of its numbers are whole and fit, as counts of events do; else unchanged."""
+    """Return ``array`` as int8 if all its numbers are whole and fit, as counts of events do; otherwise unchanged."""
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
 
 
 class LabelledStep(NamedTuple):
-    """A step of a round, before the environments take it.
+    """A step of a round with the teacher's labels, before the environments take it.
 
     batch : the controllers after their step
-    start : (n,) bool, which episodes began with it
-    seen : of `Student.step`
-    wanted : output -> (n, ...) float32, what the teacher gives
+    start : (n,) bool, the episodes that began with it
+    seen : inputs of the step, as `Student.step` returns them
+    wanted : output -> (n, ...) float32, the teacher's labels
     """
 
     batch: Batch
@@ -111,7 +112,7 @@ class LabelledStep(NamedTuple):
 
 
 class Imitation(Learner):
-    """The learner for ``imitate``. ``teacher``: as `teacher_of` takes it.
+    """The learner for ``imitate``; ``teacher`` is what `teacher_of` takes.
 
     The controller that acts, is validated and is saved has averages of the values over the last updates.
     """
@@ -127,14 +128,14 @@ class Imitation(Learner):
         return self.settings.n_envs * self.settings.n_steps
 
     def meet(self, envs: VectorEnv) -> None:
-        """Prepare what `play` needs."""
+        """Prepare the policy and the teachers that `play` needs."""
         if self.settings.n_steps < self.settings.sequence_length:
             rule = f"must be at least sequence_length ({self.settings.sequence_length})"
             raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
         is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(".zip")
-        teacher = load_policy(self.teacher) if is_policy else self.teacher  # which is read once
+        teacher = load_policy(self.teacher) if is_policy else self.teacher  # a policy file is read once
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 
     def begin(self, envs: VectorEnv, rng: np.random.Generator) -> None:
@@ -144,7 +145,7 @@ class Imitation(Learner):
         self.data: dict[str, np.ndarray] = {}
         self.keep_raw()
         self.rest = trained_part_of(self.parameters)
-        self.inner = self.rest or self  # of which sequences are run: the rest, or all of the controller
+        self.inner = self.rest or self  # runs the sequences: the trained part, or all of the controller
 
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         s = self.settings
@@ -166,9 +167,9 @@ class Imitation(Learner):
 
     @contextmanager
     def averaged(self) -> Iterator[Callable[[float], None]]:
-        """A phase whose result is an average: it begins with the values that the last one ended with before averaging.
+        """Context of a phase whose result is an average; it starts with the last phase's values before averaging.
 
-        Yields a function, to be called after updates with the share of itself that the average forgets.
+        Yields a function to call after each update, with the share of itself that the average forgets.
         """
         values = [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]
@@ -187,13 +188,13 @@ class Imitation(Learner):
         self.parameters.write()
 
     def keep_raw(self) -> None:
-        """Let the next `averaged` phase go on with the values as they are."""
+        """Let the next `averaged` phase continue from the present values."""
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
         self, student: Student, envs: VectorEnv, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[LabelledStep]:
-        """A round, step by step. ``begins`` is called with the batch before the first step of each sequence."""
+        """Play a round and yield each step. ``begins`` is called with the batch before a sequence's first step."""
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
         teach, share = self.expert_labels(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
@@ -206,7 +207,7 @@ class Imitation(Learner):
             wanted, commands = teach(inputs, start), []
             yield LabelledStep(batch, start, seen, wanted)
             for one in self.policy:
-                own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as it will be
+                own = batch.bound.array(f"{one.name}.command")  # within limits and slew, as in the finished controller
                 commands.append(self.mixed_actions(one, own, wanted[one.name], drives))
             found = envs.step(commands)
             inputs, start = found.inputs, found.done
@@ -235,12 +236,12 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """The commands (n, k) that act: the controllers' own, or the teacher's where it ``drives``."""
+        """Return the commands (n, k) that act: the teacher's where it ``drives``, otherwise the controllers' own."""
         return np.where(drives[:, None], one.command_of(wanted), own)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """A function of the inputs and the starts of all environments, to be called before each step of a round. It
-        returns output -> (n, ..) float32, what each controller should give."""
+        """Return a function to call before each step of a round with the inputs and the starts of all environments. It
+        returns the labels, output -> (n, ...) float32: what each controller should give."""
         teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 

@@ -1,4 +1,4 @@
-"""Networks that are needed for training only: a critic, and the optimiser of all weights."""
+"""Parts that only training needs: perceptrons such as critics, their inputs and statistics, and the optimiser."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd", "set_array"]
 
 
 def set_array(array: np.ndarray, values: np.ndarray) -> None:
-    """Set an array to values of its shape and type; raises ValueError for others."""
+    """Set an array to values of its shape and type. Raises ValueError for others."""
     if values.shape != array.shape or values.dtype != array.dtype:
         raise ValueError(f"an array is {values.dtype} {values.shape}, not {array.dtype} {array.shape}")
     array[...] = values
 
 
 class Adam:
-    """Adam (Kingma and Ba 2015, arXiv:1412.6980), in place, for a list of float32 arrays.
+    """The optimiser Adam (Kingma and Ba 2015, arXiv:1412.6980); it changes a list of arrays in place.
 
     max_grad_norm : largest norm of all gradients together
     """
@@ -30,11 +30,11 @@ class Adam:
         self.square = [np.zeros(v.shape, np.float32) for v in values]
 
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
-        """Take one step against the gradients; returns their norm. rates : a factor of the rate for each array."""
+        """Take one step against the gradients; return their norm. ``rates`` has a factor of the rate for each array."""
         self.steps += 1
         steps = int(self.steps)
         norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
-        if not np.isfinite(norm):  # such a step would make all weights useless
+        if not np.isfinite(norm):  # the step would make all weights useless
             return norm
         scale = np.float32(min(1.0, self.max_grad_norm / norm) if norm > 0 else 1.0)
         rate = self.learning_rate * np.sqrt(1 - 0.999**steps) / (1 - 0.9**steps)
@@ -48,26 +48,26 @@ class Adam:
 
     @property
     def state(self) -> dict[str, np.ndarray]:
-        """What a checkpoint holds."""
+        """The arrays that a checkpoint holds."""
         parts = ("mean", self.mean), ("square", self.square)
         return {"steps": self.steps} | {f"{name}_{k}": x for name, arrays in parts for k, x in enumerate(arrays)}
 
 
 class FrameStack:
-    """The ``count`` newest observations of each environment side by side, the newest last; at the start of an episode
-    its first one is repeated."""
+    """The ``count`` newest observations of each environment side by side, the newest last. At the start of an episode,
+    its first observation is repeated."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.seen = np.zeros((0, 0), np.float32)
 
     def add(self, features: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """(n, count k) with the observations ``features`` (n, k); ``start`` (n,): those that begin an episode."""
+        """Add observations ``features`` (n, k); return the stacks (n, count k). ``start`` (n,) marks new episodes."""
         self.seen = self.with_next(features, start)
         return self.seen
 
     def with_next(self, features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-        """What `add` would give."""
+        """Return what `add` would return, without adding."""
         repeated = np.tile(features, (1, self.count))
         if not self.seen.size:
             return repeated
@@ -76,7 +76,7 @@ class FrameStack:
 
 
 class RunningMeanStd:
-    """Running mean and standard deviation of numbers that are added in groups; ``state``: mean, variance, count."""
+    """Running mean and standard deviation of numbers that arrive in groups; ``state``: mean, variance, count."""
 
     def __init__(self) -> None:
         self.state = np.array([0.0, 1.0, 1e-4])
@@ -94,7 +94,7 @@ class RunningMeanStd:
 
 
 class Perceptron:
-    """A multilayer perceptron, float32. ``sizes``: numbers of the input, of each hidden layer and of the output."""
+    """A multilayer perceptron, float32; ``sizes`` are those of the input, of each hidden layer and of the output."""
 
     def __init__(self, sizes: Sequence[int], rng: np.random.Generator, relu: bool = False) -> None:
         self.relu, gain = relu, 2.0 if relu else 1.0
@@ -105,7 +105,7 @@ class Perceptron:
     def values(self) -> list[np.ndarray]:
         return [*self.weights, *self.biases]
 
-    state = values  # what a checkpoint holds
+    state = values  # for a checkpoint
 
     def copy(self) -> Perceptron:
         other = object.__new__(Perceptron)
@@ -114,11 +114,11 @@ class Perceptron:
         return other
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """(k, inputs) -> (k, outputs)."""
+        """Return the outputs: (k, inputs) -> (k, outputs)."""
         return self.layers(x)[-1]
 
     def layers(self, x: np.ndarray) -> list[np.ndarray]:
-        """The input and the output of each layer, for `gradients`."""
+        """Return the input and the output of each layer, for `gradients`."""
         found, last = [x], len(self.weights) - 1
         for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ w + b
@@ -128,7 +128,7 @@ class Perceptron:
         return found
 
     def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
-        """Gradients of a loss with respect to `values`; ``g`` is its derivative with respect to the output."""
+        """Return the gradients of a loss by `values`; ``g`` is the derivative of the loss by the output."""
         weights, biases, _ = self._back(layers, g, by_weights=True)
         return [*weights, *biases]
 

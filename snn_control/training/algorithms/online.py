@@ -1,8 +1,8 @@
 """Online learning: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
 
-There is one controller and one loop, as there is one robot: no variants are tried side by side, no earlier phase is
-selected, and the result is what was learned at the end. Each episode starts with the weights that the previous ones
-have learned.
+There is one controller and one loop, as there is one robot. No variants are tried side by side and no earlier phase is
+selected; the result is what was learned at the end. Each episode starts with the weights that the previous ones have
+learned.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from .learner import Settings
 __all__ = ["Adaptation", "AdaptationSettings", "adapt"]
 
 NOTHING_LEARNED = warning(
-    "learning", "no weight has changed", "nothing fires before those that learn, or what they learn from is 0"
+    "learning", "no weight has changed", "no neuron before them fires, or the signal that they learn from is 0"
 )
 
 
@@ -40,7 +40,7 @@ NOTHING_LEARNED = warning(
 class AdaptationSettings(Settings):
     """Settings of `Adaptation`.
 
-    n_steps : length of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
+    n_steps : steps of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
         loop
     total_timesteps : steps of the environment
     """
@@ -52,7 +52,7 @@ class AdaptationSettings(Settings):
 class Adaptation:
     """The loop of a learning controller and its environment.
 
-    make : makes the environment, which must depend on seeds and actions alone if a run is to be resumed
+    make : makes the environment; a run can only be resumed if the environment depends on seeds and actions alone
     seeds : number of an episode -> its seed
 
     Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
@@ -80,7 +80,7 @@ class Adaptation:
         self._actions: list[np.ndarray] = []
 
     def phase(self, steps: int) -> dict[str, float]:
-        """Run the loop for ``steps`` steps. Returns a report:
+        """Run the loop for ``steps`` steps. Return a report:
 
         score : mean return of the episodes that finished, or the sum of the rewards if none did
         episodes : number of episodes that finished
@@ -109,17 +109,17 @@ class Adaptation:
         return found
 
     def _spikes(self) -> int:
-        """Spikes in the current episode."""
+        """Return the number of spikes in the current episode."""
         return int(self.controller.bound.array("spike_counts").sum())
 
     def _weights(self) -> np.ndarray:
-        """(k,) float32, all weights that learn, in one array."""
+        """Return all weights that learn, in one array (k,) float32."""
         rules = self.controller.program.facts.learning
         found = [self.controller.rule_weights(rule) for rule in rules]
         return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
 
     def learned(self, on: bool = True) -> ControllerSpec:
-        """The controller with its learned weights as initial weights; ``on``: whether it continues to learn."""
+        """Return the controller with its learned weights as initial weights; ``on``: whether it continues to learn."""
         rules = iter(self.controller.program.facts.learning)
         projections = tuple(
             one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)), on)
@@ -129,7 +129,7 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """All that is needed to resume: an environment is a function of its episode's seed and of the actions."""
+        """Return all that is needed to resume. The environment follows from its episode's seed and the actions."""
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
 
@@ -143,8 +143,7 @@ class Adaptation:
 
 
 def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
-    """The projection with these initial weights, in the form that `Controller.rule_weights` gives; ``on``: it
-    learns."""
+    """Return a projection with other initial weights, in the form of `Controller.rule_weights`; ``on``: it learns."""
     if not on:
         one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
     if not isinstance(weights, tuple):
@@ -159,8 +158,8 @@ def adapt(
     spec: ControllerSpec, make: Any, chosen: AdaptationSettings, seed: int, folder: Folder | None, most: int,
     progress: Callable[[Phase], object],
 ) -> Trained:  # fmt: skip
-    """Learn online, phase after phase. The evaluation has as many new episodes as have ended, up to ``most``, each of
-    which starts from what was learned."""
+    """Learn online, phase after phase. The evaluation plays as many new episodes as have ended, at most ``most``; each
+    of them starts from what was learned."""
     loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
     history: list[dict[str, Any]] = []
     warnings: list[Finding] = []

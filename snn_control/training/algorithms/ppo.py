@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
 
-The controller acts in the engine. The recorded steps are cut into sequences; each starts from the engine's state at
-that time and is run again by the engine after every update, so that spikes and gradients are those of the current
-weights. The critic is a perceptron that exists in training only.
+The controller acts in the engine. The recorded steps are cut into sequences. Each sequence starts from the engine's
+state at that time, and the engine runs it again after every update, so that spikes and gradients are those of the
+current weights. The critic is a perceptron that exists only in training.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from .networks import Adam, FrameStack, Perceptron, RunningMeanStd
 
 __all__ = ["PPO", "PPOSettings"]
 
-#: A controller always takes the action with the largest score. Once the task is learned, the softmax that samples
-#: actions comes close to that: its temperature falls by COOLING in each phase, down to COLD.
+#: Factor of the temperature in each phase once the task is learned, down to COLD. The softmax that samples actions then
+#: comes close to the controller, which always takes the action with the largest score.
 COOLING = np.float32(0.8)
 
 
@@ -31,15 +31,15 @@ COOLING = np.float32(0.8)
 class PPOSettings(Settings):
     """Settings of `PPO`, named as in stable-baselines3.
 
-    rollouts : rollouts in a phase, each followed by updates
-    n_envs, n_steps : environments, and steps of each of them in a rollout
+    rollouts : rollouts in a phase; updates follow each of them
+    n_envs, n_steps : number of environments, and steps of each in a rollout
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
     n_epochs : passes over a rollout
-    gamma, gae_lambda : discount, and lambda of the advantages
-    clip_range : clipping of the ratio
+    gamma, gae_lambda : discount, and lambda of the generalised advantages
+    clip_range : clipping of the probability ratio
     target_kl : divergence from the old policy at which the passes stop
-    ent_coef : weight of the entropy, which falls like the learning rates
+    ent_coef : initial weight of the entropy, which falls like the learning rates
     learning_rate, critic_learning_rate : initial learning rates of Adam (`Stage.progress_remaining`)
     max_grad_norm : largest norm of the gradients
     std_init : initial standard deviation of the sampled actions, in units of half the limits
@@ -76,8 +76,8 @@ class PPOSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """The discount makes rewards within a quarter of an episode count; in long episodes nearly all of it. These
-        also need more steps in an update."""
+        """Return defaults for episodes of at most ``limit`` steps. Rewards within a quarter of an episode count; in
+        long episodes, nearly all do. Long episodes also get more steps in an update."""
         if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
             return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
@@ -85,13 +85,13 @@ class PPOSettings(Settings):
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
-    """(parts * length, n, ..) -> (length, parts * n, ..)."""
+    """Cut steps into sequences: (parts * length, n, ..) -> (length, parts * n, ..)."""
     n, rest = value.shape[1], value.shape[2:]
     return value.reshape(parts, length, n, *rest).swapaxes(0, 1).reshape(length, parts * n, *rest)
 
 
 class PPO(Learner):
-    """The learner for ``ppo``."""
+    """The learner for ``ppo`` (proximal policy optimisation)."""
 
     settings: PPOSettings
     anneals, judged_by, reduces_spikes = True, "training_return", True
@@ -114,7 +114,7 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Rollouts in a phase: fewer if ``total_timesteps`` is less than one phase."""
+        """Number of rollouts in a phase; fewer if ``total_timesteps`` is less than one phase."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
@@ -135,7 +135,7 @@ class PPO(Learner):
         return report
 
     def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Play steps with the current policy: arrays (steps, n, ..), the critic's values, and states of the engine."""
+        """Play steps with the current policy. Return arrays (steps, n, ..), advantages and returns among them."""
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         self.student.refresh(self.batch)
@@ -171,8 +171,8 @@ class PPO(Learner):
         return data
 
     def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
-        """Add ``advantages`` (generalised: Schulman et al. 2016, arXiv:1506.02438), and ``returns``, which the critic
-        learns."""
+        """Add ``advantages`` (generalised: Schulman et al. 2016, arXiv:1506.02438) to the data, and ``returns``, which
+        the critic learns."""
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
         reward = data["reward"] / self.return_stats.std

@@ -1,8 +1,8 @@
 """Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
 A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
-their costs: ``cma`` can only pickle its state, and a pickle runs code when it is opened. A search is a function of its
-seed and of these costs, so replaying them takes milliseconds and gives the same bits.
+their costs, because ``cma`` can only pickle its state, and opening a pickle runs code. The seed and these costs
+determine the search: replaying them takes milliseconds and gives the same bits.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _environments: dict[tuple[str, str], list] = {}
 
 
 class Search:
-    """A search that starts at 0 with deviation 1.
+    """A search by CMA-ES that starts at 0 with deviation 1.
 
-    made : what is searched for, plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
+    made : description of the search, plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
     """
 
     def __init__(self, made: Mapping[str, Any]) -> None:
         import cma
 
         self.made = json.loads(json.dumps(made, default=str))
-        # a private generator, seeded as cma would: other users of the global one must not change the replay
+        # a private generator, seeded as cma would seed it: other users of the global one must not change a replay
         options = {"popsize": made["population"], "randn": np.random.RandomState(made["seed"]).randn, "seed": np.nan}
         self._strategy = cma.CMAEvolutionStrategy(np.zeros(len(made["parameters"])), 1.0, options | {"verbose": -9})
         self._asked: list[np.ndarray] = []
@@ -53,11 +53,11 @@ class Search:
 
     @property
     def mean(self) -> np.ndarray:
-        """(parameters,) float64, the current best guess."""
+        """The current best guess, (parameters,) float64."""
         return self._strategy.mean
 
     def ask(self) -> np.ndarray:
-        """(population, parameters) float64, the candidates of the next generation."""
+        """Return the candidates of the next generation, (population, parameters) float64."""
         return np.array(self._strategy.ask())
 
     def tell(self, candidates: np.ndarray, costs: Sequence[float]) -> None:
@@ -73,7 +73,7 @@ class Search:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Search:
-        """Read a file written by `save`. Raises FileNotFoundError, and DescriptionError for any other file."""
+        """Read a file written by `save`. Raises FileNotFoundError without a file, DescriptionError for any other."""
         try:
             with Arrays(path) as file:
                 if str(file["format"]) != FORMAT:
@@ -90,14 +90,14 @@ class Search:
             raise DescriptionError("--run", str(path), rule, "choose another folder") from None
         for candidates, told in zip(asked, costs, strict=True):
             if not np.array_equal(search.ask(), candidates):
-                rule = "was made by another release of cma or NumPy, whose search cannot go on here to the same result"
+                rule = "was made by another release of cma or NumPy: this one cannot continue it to the same result"
                 raise DescriptionError("--run", str(path), rule, "choose another folder")
             search.tell(candidates, told.tolist())
         return search
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
-    """Mean cost of a recipe's controller over its settings and ``seeds``; infinity if it cannot be built."""
+    """Return the mean cost of a recipe's controller over its settings and ``seeds``; infinity if it cannot be built."""
     import gymnasium
 
     key = recipe.name, repr(recipe.settings)
@@ -117,8 +117,7 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 
 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
-    """The search in a checkpoint, or None if there is no checkpoint. Raises DescriptionError if it is of another
-    search."""
+    """Return the search in a checkpoint, None without a checkpoint. Raises DescriptionError for another search."""
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
         rule = "is from an older release and no longer supported: a pickle can run code"
         raise DescriptionError("--run", str(old), rule, "remove it, or choose another folder")
@@ -155,7 +154,7 @@ def evolve(
 ) -> dict[str, float]:
     """Run the search and return the best parameters; resumes from ``folder/checkpoint.npz`` if that exists.
 
-    population, seed : candidates in a generation and seed of the search; None takes those of the checkpoint, or 12 and
+    population, seed : candidates in a generation, and seed of the search; None takes those of the checkpoint, or 12 and
         1
     episodes : training seeds of each setting, new ones in every generation (10,000 and above, never those of a score)
     progress : called after each generation with its number, its best cost and its mean cost

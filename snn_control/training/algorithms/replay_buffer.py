@@ -14,9 +14,9 @@ MAX_BUFFER_BYTES = 4 << 30
 class ReplayBuffer:
     """The newest steps of several environments.
 
-    size : steps that it holds, of all environments together
+    size : number of steps that it holds, of all environments together
 
-    count : steps of each environment that were added, those that were replaced since included
+    count : steps of each environment that were added, including those since replaced
     arrays : name -> (size // n, n, ...), rings over the steps of ``n`` environments
     """
 
@@ -25,7 +25,7 @@ class ReplayBuffer:
         self.arrays: dict[str, np.ndarray] = {}
 
     def add(self, n: int, **step: np.ndarray) -> None:
-        """Add a step of ``n`` environments, in place of the oldest one if the buffer is full."""
+        """Add a step of ``n`` environments; if the buffer is full, it replaces the oldest one."""
         if not self.arrays:
             self._check_bytes(sum(value.nbytes for value in step.values()) // n)
         for name, value in step.items():
@@ -36,7 +36,7 @@ class ReplayBuffer:
 
     @property
     def contents(self) -> dict[str, np.ndarray]:
-        """The steps that are stored."""
+        """The stored steps, name -> (steps, n, ...)."""
         return {name: value[: self.count] for name, value in self.arrays.items()}
 
     @contents.setter
@@ -47,7 +47,7 @@ class ReplayBuffer:
             self.arrays[name][: len(value)] = value
 
     def _check_bytes(self, step: int) -> None:
-        """Refuse a buffer that would be too large; ``step``: bytes of one step."""
+        """Raise DescriptionError if the buffer would be too large; ``step`` is the size of one step in bytes."""
         if step * self.size > MAX_BUFFER_BYTES:
             rule = f"would need {step * self.size / 1e9:.1f} GB: {step:,} bytes per step, cells of events included"
             fix = f"take at most {MAX_BUFFER_BYTES // step:,}, fewer neurons or a coarser grid, or --how imitate"

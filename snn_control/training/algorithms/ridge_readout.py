@@ -1,11 +1,12 @@
-"""Read-outs that are solved for: ridge regression on what a teacher would have commanded, round after round (DAgger).
+"""Read-outs fitted by ridge regression to what a teacher would have commanded, round after round (DAgger).
 
-Where commands depend linearly on all trained weights, as those of a reservoir of spiking neurons (Maass, Natschlaeger
-and Markram 2002, Neural Computation 14:2531) or of a fixed front end do, the best weights need no descent.
+If commands depend linearly on all trained weights, the best weights need no gradient descent. This holds for a
+reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Computation 14:2531) and for a fixed front
+end.
 
-Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the one that it ends
-at, driven one to one from the same source, with the same delay and current. What a tap holds times a weight is what
-this weight contributes, so that no kernel is written again here. A tap changes no command.
+Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the projection's
+target. The same source drives it one to one, with the same delay and current. The value of a tap neuron times a weight
+is the contribution of this weight, so that no kernel is written again here. A tap changes no command.
 """
 
 from __future__ import annotations
@@ -30,27 +31,27 @@ from .imitation import Imitation
 
 __all__ = ["ReadOut"]
 
-KEPT = 0.9  # of the weight of earlier rounds
-PASSES = 2  # of solving, in each of which steps are weighted by the errors of the one before
-HALF_WEIGHT_ERROR = 1.0  # half limits: error with which a step counts half
-ROOM = 2**23  # numbers of a round that are held at most; of longer ones, steps at equal distances
-DISTURBED = 0.07  # half limits: standard deviation of what is added to the teacher's commands where these act
+KEPT = 0.9  # factor of the sums of earlier rounds in each new round
+PASSES = 2  # regressions in a round; each weights the steps by the errors of the one before
+HALF_WEIGHT_ERROR = 1.0  # half limits: error at which a step counts half
+ROOM = 2**23  # largest count of numbers held of a round; of a longer round, only steps at equal distances are held
+DISTURBED = 0.07  # half limits: standard deviation of the noise in the teacher's commands when they act
 MAX_SOLVED_WEIGHTS = 4_000
 
 
-#: name of a population, each of whose neurons filters one presynaptic neuron as the target of the trained weights does;
-#: and output -> (weights, numbers of the output, n_pre) float32: derivatives by the weights, per unit of those neurons
+#: Name of a tap, a population whose neurons filter one presynaptic neuron each, as the target of the trained weights
+#: does; and the outputs' derivatives by the weights, per unit of these neurons: output -> (weights, size, n_pre) f32
 Tap = tuple[str, dict[str, np.ndarray]]
 
 
 class ReadOut(Imitation):
     """The learner for ``imitate`` with ``solve: true``.
 
-    It trains weights of projections into graded populations that only outputs read, linearly and not squashed. All
-    rounds so far are solved for together. Where the teacher is at a limit, a command beyond it is no error. A step that
-    cannot be explained counts less: where the teacher knows what cannot be seen, nothing is to be learned from it. The
-    teacher's commands are disturbed, slowly, because one that makes no errors shows no way out of them (Laskey et al.
-    2017, arXiv:1703.09327).
+    It trains weights of projections into graded populations that only outputs read, linearly and without squashing. One
+    regression covers all rounds so far. A command beyond a limit is no error if the teacher is at that limit. A step
+    that cannot be explained counts less: if the teacher knows what the controller cannot observe, nothing can be
+    learned from it. The teacher's commands are slowly disturbed, because a teacher without errors shows no way out of
+    them (Laskey et al. 2017, arXiv:1703.09327).
 
     Raises DescriptionError if something else is to be trained.
     """
@@ -63,7 +64,7 @@ class ReadOut(Imitation):
         if any(isinstance(one, Categorical) for one in self.policy):
             raise DescriptionError("settings.solve", True, "needs outputs that are numbers", "leave it out")
         if self.fits_ranges:
-            raise DescriptionError("settings.fit_ranges", True, "does not go with solve", "leave one of them out")
+            raise DescriptionError("settings.fit_ranges", True, "cannot be combined with solve", "leave one out")
         size = sum(p.values.size for p in self.parameters.parameters)
         if size > MAX_SOLVED_WEIGHTS:
             rule = f"solves for at most {MAX_SOLVED_WEIGHTS}"
@@ -82,7 +83,7 @@ class ReadOut(Imitation):
         self.rounds += 1
         if not slopes.any():
             return {"loss": 0.0}
-        asked = wanted - own + slopes @ weights  # of the trained weights alone
+        asked = wanted - own + slopes @ weights  # what the trained weights alone should give
         square, product, counts = self.square, self.product, np.ones(len(asked))
         for _ in range(PASSES):
             counted = slopes * counts[:, None]
@@ -109,8 +110,8 @@ class ReadOut(Imitation):
         return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
     def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """(k, weights) derivatives, (k,) own and wanted values of the outputs, of the steps of a sequence; in units of
-        half the limits."""
+        """Yield for the steps of each sequence, in units of half the limits: derivatives (k, weights) of the outputs,
+        and their own and wanted values (k,)."""
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
         held: list[Any] = []
         numbers = self.steps_of_a_phase * sum(one.n for one in self.policy) * len(self.product)
@@ -140,7 +141,7 @@ class ReadOut(Imitation):
 
 
 def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
-    """The controller with a tap for each parameter; raises DescriptionError."""
+    """Return the controller with a tap for each parameter, and the taps; raises DescriptionError."""
     spec, taps = parameters.spec, []
     populations, projections = list(spec.network.populations), list(spec.network.projections)
     sizes = parameters.sizes
@@ -159,7 +160,8 @@ def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
 
 
 def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
-    """The projection whose weights a parameter is; raises DescriptionError if commands do not depend linearly on it."""
+    """Return the projection to which the weights of a parameter belong. Raises DescriptionError if commands do not
+    depend linearly on them."""
     changed = p.put(spec, p.numbers.copy()).network.projections
     found = next((a for a, b in zip(spec.network.projections, changed) if a is not b), None)
     if found is None or not p.name.endswith(".weights"):

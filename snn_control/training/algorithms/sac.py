@@ -1,8 +1,8 @@
-"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller with numbers as outputs.
+"""Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller whose outputs are numbers.
 
-The replay buffer stores with every step the engine's state before it. Sequences of a few steps are run again from these
-states, so that membranes are those of the current weights. The critics, and the network that gives the deviation of the
-sampled actions, are perceptrons that exist in training only.
+The replay buffer stores with every step the engine's state before it. The engine runs sequences of a few steps again
+from these states, so that membranes are those of the current weights. The critics, and the network that gives the
+deviation of the sampled actions, are perceptrons that exist only in training.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ LOW, HIGH = np.float32(-4), np.float32(0.5)  # limits of the logarithm of the de
 class SACSettings(Settings):
     """Settings of `SAC`, named as in stable-baselines3.
 
-    n_envs, n_steps : environments, and steps of each of them in a phase
+    n_envs, n_steps : number of environments, and steps of each in a phase
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
-    train_freq, gradient_steps : after ``train_freq`` steps, counted over all environments, ``gradient_steps`` updates
-    learning_starts : first steps, with random actions
-    noise_correlation : correlation from step to step of the noise in every second environment, which explores further
-        than independent noise
-    gamma, tau : discount, and the rate at which the target critics follow
+    train_freq, gradient_steps : every ``train_freq`` steps, counted over all environments, ``gradient_steps`` updates
+        follow
+    learning_starts : number of first steps, which take random actions
+    noise_correlation : correlation of the noise from step to step in every second environment; it explores further than
+        independent noise
+    gamma, tau : discount, and the rate at which the target critics follow the critics
     ent_coef : initial weight of the entropy; it is adapted to an entropy of -1 for each output
     learning_rate, critic_learning_rate : learning rates of Adam
     max_grad_norm : largest norm of the gradients; for the critics ten times as large
@@ -79,8 +80,8 @@ class SACSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """A phase holds whole episodes, and the discount makes rewards within a quarter of an episode count. Where the
-        network looks back by a period, as the present is not enough, the critics do too."""
+        """Return defaults for a controller: a phase holds whole episodes, and rewards within a quarter of an episode
+        count. If the network looks back by a period, because the present is not enough, the critics do too."""
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
             found["n_stack"] = 3
@@ -88,7 +89,7 @@ class SACSettings(Settings):
 
 
 class SAC(Learner):
-    """The learner for ``sac``."""
+    """The learner for ``sac`` (soft actor-critic)."""
 
     settings: SACSettings
     reduces_spikes = True
@@ -105,7 +106,7 @@ class SAC(Learner):
         s = self.settings
         found = distributions(self.parameters.spec.outputs, 1.0)
         if not all(isinstance(one, DiagGaussian) for one in found):
-            rule = "is for outputs of numbers alone"
+            rule = "needs outputs that are all numbers"
             raise DescriptionError("--how", "sac", rule, "leave it out: a learner that suits the actions is then used")
         self.policy: list[DiagGaussian] = found  # type: ignore[assignment]
         self.features, self.m = self.n_features(envs) * s.n_stack, sum(one.n for one in self.policy)
@@ -165,16 +166,16 @@ class SAC(Learner):
         return report
 
     def mean(self, heads: dict[str, np.ndarray]) -> np.ndarray:
-        """(..., m), the heads of all outputs in units of half their limits."""
+        """Return the heads of all outputs in units of half their limits, (..., m)."""
         return np.concatenate([one.mean(heads[one.name]) for one in self.policy], axis=-1)
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """(..., m) -> the part of each output."""
+        """Split (..., m) into the parts of the outputs."""
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """Sample actions within -1 .. 1; returns them, their log density, and the layers and log deviation for the
-        gradient."""
+        """Sample actions within -1 .. 1. Return them, their log density, and for the gradient the layers and the log
+        deviation, limited and raw."""
         layers = self.std_net.layers(features.reshape(-1, self.features))
         raw = layers[-1].reshape(mean.shape)
         log = np.clip(raw, LOW, HIGH)
@@ -252,7 +253,7 @@ class SAC(Learner):
         return {"ent_coef": ent_coef, "target_q": float(target_q.mean())}
 
     def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Derivative of the lower of the two critics with respect to the action."""
+        """Return the derivative of the lower of the two critics by the action."""
         x = np.concatenate([features, tried], axis=1)
         a, b = (critic.layers(x) for critic in self.critics)
         lower = (a[-1] < b[-1]).astype(np.float32)

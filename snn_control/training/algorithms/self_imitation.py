@@ -1,8 +1,8 @@
 """Fewer spikes for the same actions: a trained controller imitates itself while spikes cost more and more.
 
-The controller as it was learned labels what the one in training meets (distillation, Hinton, Vinyals and Dean 2015,
-arXiv:1503.02531): of an arg-max output it gives all scores, not only the action. Supervised so, a controller keeps its
-score at prices that would hide a reward.
+The controller as it was learned labels the steps of the one in training (distillation, Hinton, Vinyals and Dean 2015,
+arXiv:1503.02531). For an arg-max output it gives all scores, not only the action. With such labels a controller keeps
+its score at prices of spikes that would hide a reward.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from .imitation import Imitation, ImitationSettings
 
 __all__ = ["SelfImitation", "spike_reduction_settings"]
 
-#: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them,
-#: and an average over most updates, without which a controller falls once in a hundred episodes.
+#: Settings that differ from those of `Imitation`: more environments and updates, because every new price needs them;
+#: and an average over most updates, without which a controller fails once in a hundred episodes.
 CHANGED = {"n_envs": 16, "gradient_steps": 100, "averaging": 1.5}
-NUMBERS = 250  # updates where actions are numbers, of which small errors add up; those of a choice can be without error
-GROUP = 2  # environments that act alike
+NUMBERS = 250  # updates if actions are numbers, whose small errors add up; choices can be without error
+GROUP = 2  # environments that take the same commands
 
 
 def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
-    """The settings that suit a controller and episodes of at most ``limit`` steps."""
+    """Return settings for a controller and episodes of at most ``limit`` steps; ``cost`` is the price of spikes."""
     changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
     return ImitationSettings(**{**ImitationSettings.defaults_for(spec, limit), **changed, "spike_cost": cost})
 
 
 class SelfImitation(Imitation):
-    """The learner that saves spikes. ``learned``: the Program of the controller that is imitated."""
+    """The learner that reduces spikes; ``learned`` is the Program of the controller that it imitates."""
 
     learned: Program
 
@@ -49,8 +49,8 @@ class SelfImitation(Imitation):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """In each group of environments all take the command of the first one's controller. The others so meet states
-        that a controller which acts for itself would avoid, and learn to leave them (compare Laskey et al. 2017,
+        """Let all environments of a group take the command of the first one's controller. The others thus reach states
+        that a controller acting for itself would avoid, and learn to leave them (compare Laskey et al. 2017,
         arXiv:1703.09327)."""
         return own[np.arange(len(own)) // GROUP * GROUP]
 

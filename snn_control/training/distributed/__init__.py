@@ -1,1 +1,1 @@
-"""Several trainings at a time: in processes of this machine, or on a Ray cluster."""
+"""Several trainings at a time, in processes of this machine or on a Ray cluster."""

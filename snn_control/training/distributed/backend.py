@@ -1,4 +1,4 @@
-"""Where training tasks run: the interface of a backend, and the messages that it passes on."""
+"""The interface of a backend, which runs training tasks, and the messages that it passes on."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from ..result import Phase, Trained
 
 __all__ = ["POLL_SECONDS", "Backend", "FinalMessage", "WorkerDied"]
 
-POLL_SECONDS = 0.2  # s, for which one message is waited before other work is done
+POLL_SECONDS = 0.2  # s, longest wait for a message before other work is done
 
 
 class WorkerDied(NamedTuple):
-    """A worker ended without a result. ``why``: the reason, in one line."""
+    """Message about a worker that ended without a result; ``why`` is the reason, in one line."""
 
     why: str
 
@@ -25,19 +25,19 @@ FinalMessage = Trained | SnnControlError | WorkerDied
 
 
 class Backend(Protocol):
-    """Processes of this machine, or a cluster."""
+    """The place where training tasks run: processes of this machine, or a cluster."""
 
-    most: int  # number of tasks at a time
+    most: int  # largest number of tasks at a time
 
     def start(self, name: str, folder: Path, arguments: Mapping[str, Any]) -> None:
-        """Start `train` with these arguments, and with its checkpoints in this folder."""
+        """Start `train` with these arguments and with its checkpoints in this folder."""
 
     def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
-        """Messages of the tasks, in order; waits a moment if there are none. A phase is reported when its checkpoint
-        is in the task's folder; any other message is a task's last."""
+        """Yield the messages of the tasks in order; wait a moment if there are none. A phase is reported when its
+        checkpoint is in the task's folder. Any other message is the last one of its task."""
 
     def end(self) -> None:
         """Ask all tasks to stop and to return their best result, as Ctrl-C asks `train`."""
 
     def close(self) -> None:
-        """Stop everything that is left, immediately."""
+        """Stop all remaining tasks immediately."""

@@ -1,4 +1,4 @@
-"""Training in processes of this machine, each with one thread."""
+"""Backend that trains in processes of this machine, each with one thread."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Processes"]
 
 
 class Processes:
-    """A `Backend`. A worker's standard output and error are in ``worker.log`` of the task's folder."""
+    """A `Backend` of processes. A worker's standard output and error go to ``worker.log`` in the task's folder."""
 
     def __init__(self, tasks: int, workers: int | None) -> None:
         self.most = workers or min(tasks, len(os.sched_getaffinity(0)))
@@ -30,7 +30,7 @@ class Processes:
         context = multiprocessing.get_context("spawn")
         here, there = context.Pipe(duplex=False)
         process = context.Process(target=_work, args=(there, folder, arguments), name=name)
-        # it inherits a signal mask that blocks Ctrl-C of the terminal, until it ignores that
+        # the worker inherits a mask that blocks Ctrl-C of the terminal, until it ignores Ctrl-C
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             process.start()
@@ -62,7 +62,7 @@ class Processes:
 
 
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
-    """The main function of a worker. SIGTERM ends it as Ctrl-C ends `train`; Ctrl-C is left to the parent process."""
+    """Main function of a worker. SIGTERM ends it as Ctrl-C ends `train`; Ctrl-C itself goes to the parent process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -76,7 +76,7 @@ def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, An
 
 
 def _received(process: Any, here: connection.Connection, folder: Path) -> Iterator[Phase | FinalMessage]:
-    gone = process.exitcode is not None  # asked before reading: then all its messages have arrived
+    gone = process.exitcode is not None  # asked before reading: if it is, all its messages have arrived
     try:
         while here.poll():
             message = here.recv()

@@ -1,8 +1,8 @@
-"""Training as tasks of Ray (Moritz et al. 2018, OSDI): on the machines of a cluster, or on this one.
+"""Backend that trains in tasks of Ray (Moritz et al. 2018, OSDI), on the machines of a cluster or on this one.
 
-A task trains in a folder of its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor,
-from which they are copied into the folder of the run; a task that is restarted gets them back. So no shared file system
-is needed, and a machine that fails loses at most one phase.
+A task trains in a folder of its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor.
+From there they are copied into the folder of the run; a restarted task gets them back. No shared file system is needed,
+and a machine that fails loses at most one phase.
 """
 
 from __future__ import annotations
@@ -109,14 +109,14 @@ def _connect(ray: Any, address: str) -> None:
 
 
 class Desk:
-    """An actor that holds what tasks have sent until it is fetched."""
+    """An actor that holds the reports of tasks until they are fetched."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Phase, dict[str, bytes]]] = []
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Add a task's report; returns whether the task should continue."""
+        """Add a task's report; return whether the task should continue."""
         self.messages.append((name, phase, files))
         return self.going
 

@@ -1,7 +1,7 @@
-"""Several runs of training in parallel: several seeds, or any other arguments of `train`.
+"""Several training runs in parallel: with several seeds, or any other arguments of `train`.
 
-A run is a task with a checkpoint folder of its own, in a process of this machine or on a Ray cluster. If a worker dies,
-its task is restarted from the last checkpoint and gives the same bits.
+A run is a task with its own checkpoint folder, in a process of this machine or on a Ray cluster. If a worker dies, its
+task restarts from the last checkpoint and gives the same bits.
 
 >>> from snn_control.training import train_seeds
 >>> outcomes = train_seeds("my.yaml", "CartPole-v1", range(1, 6), run="runs/five")
@@ -29,7 +29,7 @@ __all__ = ["DEATHS", "Outcome", "train_seeds", "train_tasks"]
 
 Progress = Callable[[str, Phase], object]
 Died = Callable[[str, str], object]
-DEATHS = 3  # workers of a task that may die in a row, without completing a phase, before the task is given up
+DEATHS = 3  # a task fails when this many of its workers in a row die without completing a phase
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Outcome:
     """The result of a task.
 
     trained : None if the task failed, or was stopped before it had started
-    error : why it failed; otherwise empty
+    error : why the task failed; otherwise empty
     """
 
     trained: Trained | None = None
@@ -49,7 +49,7 @@ def train_seeds(
     ray: str | None = None, progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
     **arguments: Any,
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Train a controller with several seeds; ``"seed-K"`` -> `Outcome`.
+    """Train a controller with several seeds; returns ``"seed-K"`` -> `Outcome`.
 
     controller, env, arguments : as `train` takes them
     run : folder; seed K uses ``run/seed-K``
@@ -64,19 +64,19 @@ def train_tasks(
     tasks: Mapping[str, Mapping[str, Any]], run: str | Path, *, workers: int | None = None, ray: str | None = None,
     progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Run training tasks in parallel; name -> `Outcome`, in the same order.
+    """Run training tasks in parallel; returns name -> `Outcome`, in the same order.
 
     tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; they are pickled
     run : folder; a task uses ``run/name``. The same call resumes what is there
     workers : tasks at a time; None: as many as there are cores
     ray : address of a Ray cluster; "" takes ``RAY_ADDRESS``, or starts one on this machine; None: processes of this
         machine
-    progress : called with the name of a task after each of its phases
+    progress : called after each phase with the name of the task and the phase
     died : called with the name of a task and why its worker died, before the task is restarted
 
     Ctrl-C, or a `progress` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that dies
-    is replaced; a task whose workers die `DEATHS` times in a row without completing a phase has failed, and the others
-    continue. A script that calls this needs ``if __name__ == "__main__":``, because workers import it.
+    is replaced. If the workers of a task die `DEATHS` times in a row without completing a phase, the task has failed,
+    and the others continue. A script that calls this needs ``if __name__ == "__main__":``, because workers import it.
 
     Raises DescriptionError, or another error of snn_control that a task raised; all tasks are then stopped.
     """
@@ -100,8 +100,8 @@ def _backend(tasks: int, workers: int | None, ray: str | None) -> Backend:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Ctrl-C sets an event, which is checked between messages so that none is cut; a second Ctrl-C interrupts as
-    usual. Outside of the main thread, where Python raises no KeyboardInterrupt, nothing is changed."""
+    """Context in which Ctrl-C sets an event, which is checked between messages so that none is cut. A second Ctrl-C
+    interrupts as usual. Outside the main thread, where Python raises no KeyboardInterrupt, nothing changes."""
     asked = threading.Event()
 
     def remember(number: int, frame: Any) -> None:
@@ -120,7 +120,7 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Tasks:
-    """Tasks that wait, that run, and that have ended."""
+    """The tasks that wait, that run, and that have ended."""
 
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, backend: Backend, progress: Any, died: Any):
         self.tasks, self.run, self.backend, self.progress, self.died = tasks, run, backend, progress, died

@@ -20,10 +20,10 @@ T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 def play(
     env: Any, choose: Callable[[Any, Mapping[str, Any]], Any], seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """One episode. Returns the rewards of its steps and the last info.
+    """Play one episode. Return the rewards of its steps and the last info.
 
     choose : (observation, info) -> action, called once before each step
-    horizon : most steps
+    horizon : largest number of steps
     """
     observation, info = env.reset(seed=seed)
     rewards: list[float] = []
@@ -61,7 +61,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """The spread of one or more numbers."""
+        """Return the spread of one or more numbers."""
         given = np.asarray(values, np.float64)
         n, mean = given.size, float(given.mean())
         if n == 1:
@@ -72,7 +72,7 @@ class Spread:
 
 
 def _t_975(freedom: int) -> float:
-    """The quantile within 0.003; beyond the table by Abramowitz and Stegun 26.7.5, two terms."""
+    """Return the 97.5 % quantile of Student's t within 0.003, beyond the table by Abramowitz and Stegun 26.7.5."""
     if freedom <= len(T_975):
         return T_975[freedom - 1]
     return 1.959964 + 2.372272 / freedom + 2.822566 / freedom**2

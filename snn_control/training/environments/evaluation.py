@@ -1,4 +1,4 @@
-"""How good a controller is: whole episodes of the controller itself, on separate seeds."""
+"""Evaluation of a controller in whole episodes, on separate seeds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .vector import Interface
 
 __all__ = ["Evaluation", "evaluate", "played", "with_environments"]
 
-TOGETHER = 64  # steps whose inputs are counted together
+TOGETHER = 64  # steps whose inputs enter the statistics together
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,11 @@ class Evaluation:
     seeds : seeds of the episodes
     returns : undiscounted returns
     steps : steps of the environment
-    spikes_of : population -> spikes in a step of the environment
-    operations_of : label of a projection, linear encoder or decoder -> its synaptic operations in such a step
-    statistics : commands, and which neurons fired
-    arrivals : value input -> statistics of what arrived in all episodes
+    spikes_of : population -> spikes per step of the environment
+    operations_of : label of a projection, linear encoder or decoder -> its synaptic operations per step of the
+        environment
+    statistics : statistics of the commands, and which neurons fired
+    arrivals : value input -> statistics of the values that arrived in all episodes
     """
 
     seeds: np.ndarray
@@ -51,7 +52,7 @@ class Evaluation:
 
     @property
     def spikes(self) -> np.ndarray:
-        """Spikes of all populations in a step."""
+        """Spikes of all populations per step of the environment."""
         return sum(self.spikes_of.values(), np.zeros(len(self.seeds)))
 
     @property
@@ -68,12 +69,12 @@ def played(
     begins: Callable[[int, int], object] = lambda row, episode: None,
     sees: Callable[[Mapping[str, Any], list[int]], object] = lambda inputs, rows: None,
 ) -> Iterator[tuple[int, int, float, int]]:
-    """Play one episode for each seed, in parallel: an environment that is free takes the next seed. The engine's own
-    commands act.
+    """Play one episode for each seed, in parallel, with the engine's own commands. A free environment takes the next
+    seed.
 
     batch : a row for each environment that plays
     begins : called with the row and the number of an episode before the row is reset for it
-    sees : called in each step with the inputs of all rows, and which rows play
+    sees : called in each step with the inputs of all rows, and the list of rows that play
 
     Yields row, episode, return and steps of each episode when it has ended.
     """
@@ -112,7 +113,7 @@ def played(
 
 
 def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds: Sequence[int]) -> Evaluation:
-    """Play one episode for each seed, see `played`."""
+    """Play one episode for each seed with `played`, and return the results."""
     episodes, facts = len(seeds), program.facts
     batch = Batch(program, min(len(envs), episodes), facts.repeat)
     watcher = Watcher(batch)
@@ -121,7 +122,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
     spikes, operations = np.zeros((episodes, len(facts.spiking))), np.zeros((episodes, len(facts.counted)))
     statistics: list[EpisodeStatistics] = [None] * episodes  # type: ignore[list-item]
     arrivals = {name: InputStatistics(one) for name, one in interface.inputs.items() if isinstance(one, ValueInput)}
-    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # and is not counted yet
+    arrived: dict[str, list[np.ndarray]] = defaultdict(list)  # arrived, but not counted yet
 
     def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
         for name in arrivals.keys() & inputs.keys():
@@ -147,6 +148,6 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """`evaluate` for these seeds, in at most ``most`` environments that are reused from call to call."""
+    """Return a function that calls `evaluate` for these seeds, always in the same environments, at most ``most``."""
     envs = [make() for _ in range(min(most, len(seeds)))]
     return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -1,4 +1,4 @@
-"""Make, reset and step a Gymnasium environment; what it raises becomes an error of this project, told in one line."""
+"""Make, reset and step a Gymnasium environment; its exceptions become errors of this project, in one line."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT = 1000  # steps after which an episode is cut, if the environment names no
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module; one that is not found elsewhere may be in the current folder, as for ``python -m``."""
+    """Import a module; if it is not found elsewhere, look in the current folder, as ``python -m`` does."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -33,8 +33,8 @@ def import_module(name: str) -> ModuleType:
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``, and give the environment's observations by name (`snn_control.gym_adapter.flat`); raises
-    DescriptionError, in one line, for any exception."""
+    """Call ``gymnasium.make``, and name the parts of the environment's observations (`snn_control.gym_adapter.flat`).
+    Raises DescriptionError, in one line, for any exception."""
     import gymnasium
 
     try:
@@ -48,12 +48,12 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
 
 
 def episode_limit(env: Any) -> int | None:
-    """The environment's ``max_episode_steps``, from its registration or an attribute; None: episodes may never end."""
+    """Return the environment's ``max_episode_steps``, from its registration or an attribute; None: no limit."""
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
 
 def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
-    """Call ``env.reset``; raises RuntimeFault for any exception of the environment."""
+    """Call ``env.reset``. Raises RuntimeFault for any exception of the environment."""
     try:
         observation, info = env.reset(seed=seed)
     except (Exception, SystemExit) as error:
@@ -62,8 +62,8 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``; raises RuntimeFault for any exception of the environment, a reward that is not finite or
-    too large, or an end of the episode that is not True or False."""
+    """Call ``env.step``. Raises RuntimeFault for any exception of the environment. The reward must be one finite number
+    that is not too large, and the ends of the episode True or False; otherwise RuntimeFault is raised, too."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
     except (Exception, SystemExit) as error:
@@ -71,7 +71,7 @@ def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
     try:
         reward = float(reward)
     except (TypeError, ValueError):
-        rule = "must be one number; add up what it consists of in a wrapper"
+        rule = "must be one number; add up its parts in a wrapper"
         raise _wrong(env, f"a reward of {reward!r}", rule) from None
     if not math.isfinite(reward):
         raise _wrong(env, f"a reward of {reward}", "nothing can be learned from it")

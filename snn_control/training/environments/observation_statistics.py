@@ -1,4 +1,4 @@
-"""Statistics of an environment's observations under random and held actions, and ranges of inputs from them."""
+"""Statistics of an environment's observations under random and held actions, and input ranges derived from them."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from .episodes import play
 __all__ = ["Actions", "ObservationStatistics", "Played", "actions_of", "observe", "ranges", "rounded"]
 
 SPANS = (10, 50)  # steps for which an action is held
-EPISODES = 5  # minimum of episodes with random actions, and for each way of holding actions
+EPISODES = 5  # smallest number of episodes with random actions, and for each way of holding actions
 MOST_CONSTANT = 16  # largest number of actions that are held for whole episodes
-RANDOM, HELD = 0.005, 0.1  # a range covers these quantiles, and 1 minus them, of steps with random and held actions
+RANDOM, HELD = 0.005, 0.1  # a range goes from this quantile to 1 minus it, in steps with random and with held actions
 ROOM = 0.05  # margin at each end, as a fraction of the width
 WIDE = 1.5  # a space's bounds are used unless they are more than this many times wider than the measured range
-MUCH = 7, 30  # bounds so many times wider widen the measured range, to the geometric mean of both widths
-COUNTS = 1000  # so are bounds of whole numbers that are at most so far apart
-LITTLE = 20  # unless they are those of a byte, which say less, and more than this many times wider
-SAME = 1e-5  # relative difference of values that count as one
-BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times that quantile's magnitude are ignored
+MUCH = 7, 30  # bounds that are wider by these factors widen the measured range to the geometric mean of both widths
+COUNTS = 1000  # bounds of whole numbers are always used if they are at most this far apart
+LITTLE = 20  # but bounds of a byte, which say less, only up to this many times the measured width
+SAME = 1e-5  # relative difference below which values count as equal
+BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times this quantile's magnitude are ignored
 
 
 @dataclass
 class ObservationStatistics:
-    """Observations of one array of n numbers: (steps, n) with random actions, and (steps, n) with held ones."""
+    """Observations of one array of n numbers: (steps, n) with random actions, and (steps, n) with held actions."""
 
     random: np.ndarray
     held: np.ndarray
@@ -40,10 +40,10 @@ class ObservationStatistics:
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Low and high ends of nearly all numbers, (n,) each, NaN if there is none; and a mask of the whole numbers.
+        """Return low and high ends of nearly all numbers, (n,) each, NaN without any; and a mask of the whole numbers.
 
-        Held actions often drive the environment to extreme states, so only the middle part of what they show is
-        covered. Numbers that are far larger than most others, such as error codes, are ignored.
+        Held actions often drive the environment to extreme states, so only the middle part of their values is covered.
+        Values that are far larger than most others, such as error codes, are ignored.
         """
         n = self.random.shape[1]
         low, high, whole = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
@@ -62,11 +62,12 @@ class ObservationStatistics:
 
 
 def _usable(x: np.ndarray) -> np.ndarray:
-    return np.abs(x) <= np.finfo(np.float32).max  # a NaN is not
+    return np.abs(x) <= np.finfo(np.float32).max  # false for NaN
 
 
 class Actions(NamedTuple):
-    """Actions of a space, drawn with a generator of ours, because a space's own samples may exceed the useful limits.
+    """Actions of a space, drawn with a generator of this module, because a space's own samples may exceed the useful
+    limits.
 
     any : draws a random action
     constant : actions that are held for whole episodes
@@ -77,7 +78,7 @@ class Actions(NamedTuple):
 
 
 def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) -> Actions:
-    """Actions of a Discrete, MultiDiscrete or MultiBinary, or of a Box within ``limits``, (low, high) of (n,) each."""
+    """Return the actions of a Discrete, MultiDiscrete, MultiBinary, or of a Box within ``limits`` (low, high)."""
     if limits is not None:
         low, high = limits
         rest = np.clip(np.zeros(low.size), low, high)
@@ -101,13 +102,13 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
 
 
 def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[Any]:
-    """Random actions, each for ``steps`` steps, without end."""
+    """Yield random actions without end, each for ``steps`` steps."""
     while True:
         yield from itertools.repeat(actions.any(rng), steps)
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
-    """The actions of episodes with held ones, one after another without end."""
+    """Yield the actions of one episode with held actions after another, without end."""
     while True:
         for k, constant in enumerate(actions.constant):
             yield itertools.repeat(constant)
@@ -115,9 +116,9 @@ def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[An
 
 
 class Played(NamedTuple):
-    """What was played with random actions.
+    """The steps that were played with random actions.
 
-    actions : (steps, k) float64, a Discrete's as one of n numbers that is 1
+    actions : (steps, k) float64; a Discrete action is one-hot
     first : (steps,) bool, the first step of an episode
     """
 
@@ -130,7 +131,7 @@ def observe(
 ) -> tuple[dict[str | None, ObservationStatistics], Played, int]:
     """Play ``steps`` steps with random actions and as many with held ones.
 
-    sizes : key of an observation -> how many numbers; None is the key if the observation is not a Dict
+    sizes : key of an observation -> how many numbers it has; the key is None if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
     Returns key -> `ObservationStatistics`, the random actions, and the first seed that was not used.
@@ -141,7 +142,7 @@ def observe(
     seen: dict[str | None, tuple[list, list]] = {key: ([], []) for key in sizes}
     taken: list[np.ndarray] = []
     first: list[bool] = []
-    now = 0  # random actions, then held ones
+    now = 0  # 0 with random actions, then 1 with held ones
 
     def choose(script: Iterator[Any], observation: Any, info: Any) -> Any:
         for key, parts in seen.items():
@@ -165,11 +166,11 @@ def observe(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Ranges, (n,) each: the space's bounds, or the values seen where the bounds are infinite or far wider.
+    """Return ranges, (n,) each: the space's bounds, or the observed values if the bounds are infinite or far wider.
 
     low, high : bounds of the space
 
-    Returns low < high, and a mask of the ranges that come from the values seen.
+    Returns low < high, and a mask of the ranges that come from observed values.
     """
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
@@ -180,13 +181,13 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tu
         wider = _towards(least, most, low, high)
         least, most = (np.where(byte, *both) for both in zip((least, most), wider, strict=True))
     least, most = np.where(measured, least, low), np.where(measured, most, high)
-    same = ~(least < most)  # a space of one number
+    same = ~(least < most)  # a space with a single value
     return np.where(same, least - 1, least), np.where(same, most + 1, most), measured
 
 
 def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Measured ranges. One that covers little of what is possible becomes wider, as a trained controller may get
-    further; a sign that was not seen is not added."""
+    """Widen measured ranges that cover little of the space, because a trained controller may get further. A range does
+    not get a sign that was not observed."""
     wider = (high - low) / (most - least)
     grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
     share = (np.sqrt(wider) - 1) / (wider - 1)
@@ -197,8 +198,8 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The `ends` of what was seen, a tenth wider, symmetrical if they have both signs, and rounded; and a mask of the
-    whole numbers."""
+    """Return the `ends` of the observed values, a tenth wider, symmetrical if both signs occur, and rounded; and a mask
+    of the whole numbers."""
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), np.isclose(low, high, rtol=SAME, atol=0)
@@ -210,6 +211,6 @@ def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def rounded(low: Any, high: Any) -> tuple[Any, Any]:
-    """Ranges, low < high, rounded outwards to about two digits of their width."""
+    """Return ranges, low < high, rounded outwards to about two digits of their width."""
     step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
     return np.floor(low / step) * step, np.ceil(high / step) * step

@@ -1,8 +1,8 @@
-"""Steps of several environments; of Gymnasium's cart-poles all at once, compiled, to the bit.
+"""Steps of several environments; compiled code steps all of Gymnasium's cart-poles at once, with the same bits.
 
-A step of `gymnasium.envs.classic_control.CartPoleEnv` is nine microseconds of Python, more than its spiking controller
-takes. Here sines and cosines are numpy's, as there, and the rest is its arithmetic in its order. The steps of an
-episode are counted here, so it must be stepped here alone.
+A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, more than its spiking
+controller. As in Gymnasium, sines and cosines come from numpy; the rest repeats its arithmetic in its order. The steps
+of an episode are counted here, so an episode must not be stepped elsewhere.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _MOVE = "void(float64[:,::1],float64[:,::1],int64[:,::1],float64[::1],float64[::
 
 
 def _move(states, numbers, moves, cosines, sines, terminated):
-    """One step of cart-poles by explicit Euler integration.
+    """Move cart-poles by one step of explicit Euler integration.
 
-    states, numbers : (n, 4), changed; (n, 9), see `NUMBERS`
-    moves : (m, 2), which one, and whether the force is to the right
+    states, numbers : (n, 4), changed in place; (n, 9), see `NUMBERS`
+    moves : (m, 2), number of a cart-pole, and 1 if the force is to the right
     cosines, sines : (n,), of the poles' angles
-    terminated : (n,), set to whether the pole has fallen, or the cart left the track
+    terminated : (n,), set to whether the pole has fallen or the cart has left the track
     """
     for k, right in moves:
         gravity, mass, total, length, moment, push, tau, far, steep = numbers[k]
@@ -48,15 +48,15 @@ Result = tuple[Any, float, bool, bool, Any]
 
 
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
-    """A function of numbers of environments and of their actions that gives what `step` of each gives, or raises it.
-    Episodes that have ended must be reset before."""
+    """Return a function that steps environments, given their numbers and their actions. It returns a list of what
+    `step` returns for each, and raises what `step` raises. Episodes that have ended must be reset before."""
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)
     return lambda rows, actions: [step(envs[k], action) for k, action in zip(rows, actions, strict=True)]
 
 
 def _is_plain(env: Any) -> bool:
-    """Whether this is a cart-pole as ``gymnasium.make`` makes it, which `_move` moves."""
+    """Whether this is an unchanged cart-pole from ``gymnasium.make``, which `_move` can step."""
     from gymnasium.envs.classic_control import CartPoleEnv
     from gymnasium.wrappers import OrderEnforcing, TimeLimit
 
@@ -69,7 +69,7 @@ def _is_plain(env: Any) -> bool:
 
 
 class _CartPoles:
-    """See `stepper`."""
+    """The `stepper` of unchanged cart-poles."""
 
     def __init__(self, envs: Sequence[Any]) -> None:
         self._poles = [env.unwrapped for env in envs]

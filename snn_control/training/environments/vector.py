@@ -1,4 +1,4 @@
-"""Several copies of a Gymnasium environment, seen as a controller sees it: inputs by name, actions by output."""
+"""Several copies of a Gymnasium environment as a controller sees them: inputs by name, actions by output."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from .stepping import stepper
 
 __all__ = ["Interface", "Transition", "VectorEnv"]
 
-MAX_FEATURE = 10.0  # half ranges, to which a critic's inputs are clipped
-MOST_CHOICES = 1024  # discrete values that a critic sees one-hot
+MAX_FEATURE = 10.0  # half ranges; a critic's inputs are clipped to this
+MOST_CHOICES = 1024  # largest number of discrete values that a critic sees one-hot
 
 
 class Interface:
-    """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
+    """Translation between an environment's spaces and a controller's inputs and outputs, for many rows at once.
 
-    environment : its name, for errors
+    environment : name of the environment, for errors
 
     Raises DescriptionError if they do not fit.
 
@@ -57,9 +57,9 @@ class Interface:
         self.scales = [self._scale(name) for name in self.observed]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
-        """Observations of n environments as inputs: value input -> (n, size) float32, as the engine rounds them;
-        events input -> n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault if their shapes are not
-        those of the space."""
+        """Return the observations of n environments as inputs of a controller. A value input gets (n, size) float32, as
+        the engine rounds them; an events input n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault if
+        a shape is not that of the space."""
         try:
             with np.errstate(over="ignore"):
                 absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
@@ -84,7 +84,7 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """How an input is scaled: (centre, half) of its range; (count, first value) of a Discrete; None for events."""
+        """Return an input's scale: (centre, half) of its range; (count, first value) of a Discrete; None for events."""
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
             return None
@@ -97,10 +97,10 @@ class Interface:
         return (low + high) / 2, (high - low) / 2
 
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        """A critic's view of what the network was given: (..., size), events (..., repeat, cells) -> (..., k) float32.
+        """Return a critic's view of the network's inputs: (..., size), events (..., repeat, cells) -> (..., k) float32.
 
-        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`, discrete values are one-hot, and of
-        events the newest cells are taken. All are finite, also where the engine replaces or rejects a value.
+        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. Events give
+        their newest cells. All features are finite, even if the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.observed, self.scales, strict=True):
@@ -119,13 +119,13 @@ class Interface:
 
     # actions -----------------------------------------------------------------------------------------------------
     def act(self, commands: Sequence[np.ndarray]) -> list[Any]:
-        """Commands (n, size) of each output -> actions of n environments, as `Controller.predict` returns them."""
+        """Return actions of n environments, as `Controller.predict` does, for the commands (n, size) of each output."""
         whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
         return as_actions(whole, self._action)
 
 
 def _rows(values: Sequence[Any], size: int) -> np.ndarray:
-    """n values of an observation as (n, size) float32."""
+    """Return n values of an observation as (n, size) float32. Raises ValueError for another size."""
     found = np.asarray(values, np.float32).reshape(len(values), -1)
     if found.shape[1] != size:
         raise ValueError(f"{counted(found.shape[1])}, not {size}")
@@ -133,7 +133,7 @@ def _rows(values: Sequence[Any], size: int) -> np.ndarray:
 
 
 class _Fact(NamedTuple):
-    """The facts of an input that `snn_control.gym_adapter.spaces` needs."""
+    """Facts about an input that `snn_control.gym_adapter.spaces` needs."""
 
     size: Any
     required: bool
@@ -143,8 +143,9 @@ class _Fact(NamedTuple):
 class Transition(NamedTuple):
     """The result of one step of n environments.
 
-    inputs : input -> what `Interface.observe` gives for the next step: where an episode has ended, for the new one
-    last : the same, but where an episode has ended, for its last observation
+    inputs : input -> what `Interface.observe` returns for the next step; after the end of an episode, that of the new
+        one
+    last : the same, but after the end of an episode, that of its last observation
     reward, terminated, truncated : (n,) float32 and bool
     """
 
@@ -164,8 +165,9 @@ class VectorEnv:
 
     make : makes one copy
     spec : the controller that acts in them
-    keeps : record the values of the inputs, for `met`
-    not_finite : value input -> steps since the last reset in which a copy observed a number that is not finite
+    keeps : whether to record the values of the inputs, for `met`
+    not_finite : value input -> number of steps since the last reset in which a copy observed a number that is not
+        finite
     """
 
     def __init__(self, make: Callable[[], Any], n: int, spec: ControllerSpec) -> None:
@@ -180,19 +182,19 @@ class VectorEnv:
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
-        """Reset all copies, copy k with ``seed + k``."""
+        """Reset all copies, copy k with ``seed + k``, and return the inputs."""
         self.returns, self.finished, self._met = [0.0] * self.n, [], []
         self.not_finite.clear()
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
     def current(self, k: int) -> tuple[Any, Any, Any]:
-        """Environment, its own observation, and info of copy k, as they are now."""
+        """Return the environment of copy k, its own observation and its info, as they are now."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
-        """Step all copies; ``commands`` as `Interface.act` takes them."""
+        """Step all copies; ``commands`` are as `Interface.act` takes them."""
         actions = self.interface.act(commands)
         last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
         for k in range(self.n):
@@ -211,7 +213,7 @@ class VectorEnv:
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Value inputs recorded since the last reset: name -> (steps of all copies, size)."""
+        """Return the values of value inputs recorded since the last reset, name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

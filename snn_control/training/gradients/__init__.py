@@ -1,1 +1,1 @@
-"""Gradients on the spikes of the engine: what is trained, sequences that are run again, adjoints of the kernels."""
+"""Gradients on the spikes of the engine: trained parameters, sequences that are run again, adjoints of the kernels."""

@@ -1,8 +1,8 @@
 """Gradients of a network's outputs by its weights, biases and neuron parameters, over recorded sequences.
 
-The operations of a Program are analysed once: which of them are between what is trained and what is read, in which
-order their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
-processed in parts as long as the shortest delay in the cycle; all others process all steps at once, so that a
+The operations of a Program are analysed once: which of them lie between trained constants and outputs, in which order
+their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
+processed in parts as long as the shortest delay in the cycle. All others process all steps at once, so that a
 projection costs one matrix product.
 """
 
@@ -25,21 +25,22 @@ from .adjoints.tape import Signal, Tape
 __all__ = ["Gradient"]
 
 
-AFTER = ("argmax", "squash", "guard")  # operations after the heads
+AFTER = ("argmax", "squash", "guard")  # kernels that run after the heads
 
 
 class Gradient:
-    """How a Program is differentiated.
+    """The differentiation of a Program.
 
     program : its constants are read at the time of a call
     trained : places of the constants whose gradients are wanted
-    heads : places in the state, written after the steps, with respect to which the loss is differentiated
+    heads : places in the state, written after the steps, by which the loss is differentiated
 
     spikes : spike signals that the tape must record in each step
     once : signals that the tape must record once in each tick
     past : signal -> number of steps before the run that the tape must hold
 
-    Raises ProgramError, naming operation and kernel, if an operation in between has no adjoint.
+    Raises ProgramError, naming operation and kernel, if an operation between trained constants and heads has no
+    adjoint.
     """
 
     def __init__(self, program: Program, trained: Iterable[Place], heads: Iterable[Place]) -> None:
@@ -64,7 +65,7 @@ class Gradient:
         steps = self._operations
         for s in steps:
             s.follow(lines)
-        # signals that depend on what is trained, and those that the heads depend on through these
+        # moved: signals that depend on what is trained; asked: signals through which the heads depend on these
         moved = _closure(steps, (), lambda s, found: set(s.writes) if s.trains or s.reads_any(found) else set())
         asked = _closure(steps, self._heads, lambda s, found: s.sources if moved & set(s.writes) & found else set())
         self._wanted = frozenset(moved & asked)
@@ -90,8 +91,9 @@ class Gradient:
         self.past = {read: delay for read, delay in past.items() if delay}
 
     def _kept(self, moved: set[Signal]) -> set[Signal]:
-        """Signals that cannot be computed again, because an operation without an adjoint comes before them, and need
-        not: nothing trained moves them, and only the end of a tick reads them, as that of a learned command."""
+        """Return the signals that are recorded once a tick instead of computed again. They cannot be computed, because
+        an operation without an adjoint comes before them. They need not be: nothing trained changes them, and only the
+        end of a tick reads them, as with a learned command."""
         every = self._operations
         closed = _closure(every, (), lambda s, found: set() if s.known and not s.reads_any(found) else set(s.writes))
         ends = {read for s in every if s.section == POST and not s.looks_back for read in s.sources}
@@ -100,7 +102,7 @@ class Gradient:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """Spikes that gradients pass through."""
+        """The spike signals that gradients pass through."""
         return [one for one in self.spikes if one in self._wanted]
 
     def use(self, surrogate: Surrogate) -> None:
@@ -118,8 +120,7 @@ class Gradient:
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
-        """The `Constant` at a place; raises TypeError if the array is in the state, as weights that learn online
-        are."""
+        """Return the `Constant` at a place. Raises TypeError for an array in the state, as of weights that learn."""
         if place.kind != PROGRAM:
             raise TypeError("with weights that learn online")
         key = signal(place)
@@ -128,7 +129,7 @@ class Gradient:
         return self.constants[key]
 
     def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
-        """Compute what was not recorded.
+        """Compute the signals that were not recorded.
 
         state : place -> (rows, ...), that array of the state before the run
 
@@ -151,7 +152,7 @@ class Gradient:
     def backward(self, tape: Tape, heads: Mapping[Signal, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the gradients; call `forward` first.
 
-        heads : head -> (ticks, rows, n), derivative of the loss with respect to it
+        heads : head -> (ticks, rows, n), derivative of the loss by it
 
         Gradients that were added to ``tape.gradient(spikes)`` before, such as that of a price of spikes, are included.
         Returns `signal` of a constant -> derivative of the loss, float32, in the shape of the constant; for sparse
@@ -206,8 +207,8 @@ class _Step:
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Set what the operation reads and writes. Without an adjoint that is every array of the state among its
-        operands, except those declared read-only."""
+        """Set the signals that the operation reads and writes. Without an adjoint, it reads every array of the state
+        among its operands, and writes those that are not declared read-only."""
         if self._adjoint is None:
             self.reads = [(lines.get(one, one), 0) for one in self._may_read]
             self.writes = [lines.get(one, one) for one in self._may_write]
@@ -217,12 +218,12 @@ class _Step:
 
     @property
     def known(self) -> bool:
-        """Whether it has an adjoint."""
+        """Whether the operation has an adjoint."""
         return self._adjoint is not None
 
     @property
     def sources(self) -> set[Signal]:
-        """What it reads."""
+        """The signals that the operation reads."""
         return {read for read, _ in self.reads}
 
     def reads_any(self, signals: Set[Signal]) -> bool:
@@ -230,7 +231,7 @@ class _Step:
 
     @property
     def adjoint(self) -> Adjoint:
-        """The adjoint; raises ProgramError if there is none."""
+        """The adjoint of the operation. Raises ProgramError if it has none."""
         if self._adjoint is None:
             rule = f"cannot be differentiated: kernel '{self.name}'{self.why or ' has no adjoint'}"
             raise ProgramError(f"{self.label}: {rule}; train what follows it, or choose another model")
@@ -238,7 +239,8 @@ class _Step:
 
 
 def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
-    """The signals ``first``, and all that operations add to those found so far."""
+    """Return ``first`` and all signals that operations add, until there are no new ones. ``more`` returns the signals
+    that an operation adds to those found so far."""
     found: set[Signal] = set(first)
     before = -1
     while len(found) > before:
@@ -252,7 +254,7 @@ Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: 
 
 
 def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
-    """Group the operations so that each group comes before those that read its results; a group with several operations
+    """Group the operations so that each group comes before those that read its results. A group with several operations
     is a cycle.
 
     counts : whether a signal's readers have to wait for its writer
@@ -271,7 +273,7 @@ def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]
 
 
 def _cycles(follows: Mapping[int, list[tuple[int, int]]]) -> list[list[int]]:
-    """Strongly connected components, sources first (Tarjan 1972, SIAM J. Comput. 1:146)."""
+    """Return the strongly connected components, sources first (Tarjan 1972, SIAM J. Comput. 1:146)."""
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []

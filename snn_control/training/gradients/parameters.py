@@ -1,9 +1,10 @@
-"""What is trained of a controller: weights, biases and neuron parameters by name, in the file and in the Program.
+"""The trained parameters of a controller: weights, biases and neuron parameters by name, in the file and in the
+Program.
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
-``steering.weights``), in its shape there. Its numbers are located in the constants of the Program by building the
-controller with other numbers in their place; so `Parameters.write` writes the same bits that building a file with these
-numbers would give.
+``steering.weights``), in its shape there. To locate its numbers in the constants of the Program, the controller is
+built with other numbers in their place. `Parameters.write` therefore writes the same bits as building a file with these
+numbers.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ from .student import writable
 __all__ = ["DEFAULT", "Parameter", "Parameters"]
 
 Put = Callable[[ControllerSpec, np.ndarray], ControllerSpec]
-#: what is trained where nothing is said
+#: what is trained by default
 DEFAULT = {"*.weights": Limits(), "*.bias": Limits()}
 NOTHING = np.float32(1e-8)
 GROWTH = 1e-4  # relative step of the finite differences for neuron parameters
@@ -48,8 +49,8 @@ class Parameter:
     """An array of a controller file that is trained.
 
     name : e.g. ``hidden.bias``
-    values : the current values in units of ``unit``: float32, or float64 for neuron parameters, which range from
-        milliseconds to volts and are scaled so that one learning rate suits all; so are weights with a ``tau_syn``
+    values : current values in units of ``unit``, float32. Neuron parameters are float64: they range from milliseconds
+        to volts and are scaled so that one learning rate suits all. Weights with a ``tau_syn`` are scaled, too
     put : (spec, `numbers`) -> the spec with these numbers
     low, high : limits of the numbers
     population : the population of a neuron parameter, otherwise empty
@@ -65,7 +66,7 @@ class Parameter:
     place: Place = None  # type: ignore[assignment]
     at: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # indices in ``place``
     index: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # index in ``values`` for each of ``at``
-    factor: float = 1.0  # numbers in the Program are ``factor`` times ``values``
+    factor: float = 1.0  # the Program holds ``factor`` times ``values``
 
     @property
     def numbers(self) -> np.ndarray:
@@ -73,7 +74,7 @@ class Parameter:
         return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
 
     def check(self, spec: ControllerSpec) -> None:
-        """Raise DescriptionError if the description does not accept a limit."""
+        """Raise DescriptionError if the description does not accept one of the limits as a value."""
         for end, limit in (("low", self.low), ("high", self.high)):
             if self.population and np.isfinite(limit).all():
                 try:
@@ -89,7 +90,7 @@ class Parameter:
 
 
 def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
-    """The descriptions, of which the k-th has other fields."""
+    """Return the descriptions, with other fields in the k-th one."""
     return tuple(replace(one, **fields) if j == k else one for j, one in enumerate(items))
 
 
@@ -126,7 +127,7 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """A new array of this shape; a Distribution is drawn with ``rng``."""
+    """Return ``value`` as a new array of this shape; a Distribution is drawn with ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
         value = again.sample(shape)
@@ -136,13 +137,13 @@ def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np
 class Parameters:
     """The trained parameters of a controller, and its Program, whose constants can be written to.
 
-    spec : the controller; weights that it draws are drawn again, with ``rng``
+    spec : the controller; its random weights are drawn again, with ``rng``
     chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
     sizes : input or population -> number of neurons, or of graded signals
-    ranges : ranges of inputs that may be fitted to what is met
+    ranges : ranges of inputs that may be fitted to observed values
 
-    Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, and for what cannot be
+    Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, or if something cannot be
     trained.
     """
 
@@ -173,7 +174,7 @@ class Parameters:
         return self.ranges.put(spec)
 
     def values(self) -> dict[str, np.ndarray]:
-        """Copies of all that training changes: parameters and ranges by name."""
+        """Return copies of all that training changes: parameters and ranges by name."""
         ranges = {f"{name}.range": ends.copy() for name, ends in self.ranges.values.items()}
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
@@ -186,7 +187,7 @@ class Parameters:
 
     @property
     def flat(self) -> np.ndarray:
-        """(numbers,) the values of all parameters, one after the other; to be set without limits, see `write`."""
+        """The values of all parameters, one after the other, (numbers,); `write` applies limits after it is set."""
         return np.concatenate([p.values.ravel() for p in self.parameters])
 
     @flat.setter
@@ -201,7 +202,7 @@ class Parameters:
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
-        """Write the values into the Program."""
+        """Write the values, clipped to their limits, into the Program."""
         for p in self.parameters:
             p.clip()
         for p in self.parameters:
@@ -214,7 +215,7 @@ class Parameters:
                 numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
 
     def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
-        """Derivatives with respect to the parameters, from those with respect to places
+        """Return the derivatives by the parameters, from those by places
         (`snn_control.training.gradients.student.Student.backward`)."""
         return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
 
@@ -230,8 +231,8 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """(rows, n) parameters of a population's kernel; with ``moved``, after adding ``by`` to the neuron parameter
-        of that name."""
+        """Return the parameters of a population's kernel, (rows, n). If ``moved`` names a neuron parameter, ``by`` is
+        first added to it."""
         one = next(p for p in self._spec.network.populations if p.name == population)
         values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
         if moved:
@@ -243,7 +244,7 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """(rows, n) derivatives of the kernel's parameters with respect to the values of a neuron parameter."""
+        """Return the derivatives (rows, n) of the kernel's parameters by the values of a neuron parameter."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -251,7 +252,7 @@ class Parameters:
 
     # places ----------------------------------------------------------------------------------------------------
     def _find(self, p: Parameter) -> None:
-        """Locate the parameter's numbers in the constants."""
+        """Locate the parameter's numbers in the Program's constants."""
         if p.population:
             operation = next(o for o in self.program.operations if o.label == p.population and "params" in _words(o))
             p.place = _words(operation)["params"]
@@ -282,7 +283,7 @@ def _words(operation: Operation) -> dict[str, Any]:
     return dict(zip(kernel(operation.kernel).words, operation.operands, strict=True))
 
 
-# what there is to train ---------------------------------------------------------------------------------------------
+# everything that can be trained -------------------------------------------------------------------------------------
 def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Generator) -> list[Parameter]:
     found: list[Parameter] = []
     for k, p in enumerate(spec.network.projections):
@@ -291,7 +292,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         title += f"#{same + 1}" * (same > 0)
         if p.precision == "float32" and p.learning is None:
             values, put = _weights(p, sizes, rng), _with_projection(k, "weights")
-            # a current of its own adds up what arrives within tau_syn: one learning rate suits the steady sums
+            # a separate current sums what arrives within tau_syn; in this unit one learning rate suits all
             unit = 1.0 if p.tau_syn is None else -math.expm1(-spec.dt / p.tau_syn)
             found.append(Parameter(f"{title}.weights", values / np.float32(unit), put, unit=unit))
         if p.bias is not None:
@@ -302,7 +303,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
         found.append(Parameter(f"{pop.name}.bias", bias, _with_population(k, "bias", False)))
         for name in pop.neuron.arrays():
             values = np.array(np.broadcast_to(np.asarray(getattr(pop.neuron, name), np.float64), (pop.size,)))
-            if np.isfinite(values).all():  # an infinite bound is no parameter
+            if np.isfinite(values).all():  # an infinite bound is not a parameter
                 put, unit = _with_population(k, name, True), float(np.abs(values).mean()) or 1.0
                 limits = _own_limits(pop.neuron, name, values)
                 found.append(Parameter(f"{pop.name}.{name}", values / unit, put, *limits, unit, pop.name))
@@ -325,7 +326,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Weights of a projection in a new array: one for each synapse; for a convolution in their own shape."""
+    """Return the weights of a projection in a new array: one for each synapse; for a convolution in their own shape."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -336,7 +337,7 @@ def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) 
     else:
         shape = (len(p.connector.pairs(n_pre, n_post, p.pre == p.post)[0]),)
     values = _float32(p.weights, shape, rng)
-    if np.ndim(p.weights) == 0 and not isinstance(p.weights, Distribution):  # equal weights would learn the same
+    if np.ndim(p.weights) == 0 and not isinstance(p.weights, Distribution):  # equal weights would stay equal
         values *= (1 + 0.01 * rng.normal(size=shape)).astype(np.float32)
     if not isinstance(p.connector, AllToAll | Convolution):
         values[values == 0] = NOTHING  # a weight of 0 would be left out of a sparse row
@@ -344,8 +345,9 @@ def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) 
 
 
 def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any, Any]:
-    """Default limits of a neuron parameter: one that must be > 0 stays above a hundredth of its smallest value, the
-    threshold above a tenth of its distance from the reset, and what must be below the threshold stays below it."""
+    """Return the default limits of a neuron parameter. One that must be > 0 stays above a hundredth of its smallest
+    value. The threshold stays above a tenth of its distance from the reset. Reset and floor stay below the threshold.
+    """
     rule = neuron.checks().get(name)
     if isinstance(rule, Numbers) and rule.strict and rule.least == 0:
         return values.min() / 100, np.inf
@@ -360,7 +362,7 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Fix the initial membrane at the present resting value: no gradient is computed for the former."""
+    """Fix the initial membrane at the present resting value, because no gradient is computed for its change."""
     k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
     if k is None or spec.network.populations[k].v_init is not None:
         return spec

@@ -1,4 +1,5 @@
-"""Ranges of inputs that are fitted to what a controller meets in training: the file itself normalises observations.
+"""Input ranges fitted to the values that a controller meets in training, so that the file itself normalises
+observations.
 
 Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, one field is
 always active; if it is too narrow, the outer fields are.
@@ -21,14 +22,14 @@ __all__ = ["Ranges", "around"]
 
 LOW_QUANTILE, HIGH_QUANTILE = 0.02, 0.98  # quantiles of the values met
 ROOM = 0.4  # margin on each side, in units of the distance between these quantiles
-NEAR = 1.5  # a range up to so many times as wide as the fitted one is kept
-BEYOND = 0.01  # share of the values that may lie outside of a range that is kept
+NEAR = 1.5  # a range is kept if it is at most this many times as wide as the fitted one
+BEYOND = 0.01  # share of the values that may be outside a range that is kept
 FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Fit ranges ``ends`` (2, n), low and high, to the values ``met``, (samples, n). A range is kept if there are
-    too few samples, if all are whole numbers, or if it already fits."""
+    """Return the ranges ``ends`` (2, n), low and high, fitted to the values ``met`` (samples, n). A range is kept if
+    there are too few samples, if all are whole numbers, or if it already fits."""
     new = ends.copy()
     for k, column in enumerate(met.T):
         (low, high), x = ends[:, k], column[np.isfinite(column)]
@@ -54,7 +55,7 @@ class Ranges:
         self.values = {one.name: _ends(one) for one in spec.inputs if isinstance(one, ValueInput) and _follows(one)}
 
     def put(self, spec: ControllerSpec) -> ControllerSpec:
-        """The spec with the current ranges."""
+        """Return the spec with the current ranges."""
         found = list(spec.inputs)
         for k, one in enumerate(found):
             if isinstance(one, ValueInput) and one.name in self.values:
@@ -63,12 +64,12 @@ class Ranges:
         return replace(spec, inputs=tuple(found))
 
     def fit(self, met: Mapping[str, np.ndarray]) -> bool:
-        """Fit the ranges to the values met, input -> (samples, size); returns whether any changed."""
+        """Fit the ranges to the values met, input -> (samples, size). Return whether any changed."""
         fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
-        """Set the ranges and update the encoders; returns whether any changed."""
+        """Set the ranges and update the encoders. Return whether any changed."""
         if all(np.array_equal(values[name], ends) for name, ends in self.values.items()):
             return False
         before = build_program(self.put(self._spec))

@@ -1,4 +1,4 @@
-"""A Program in training: run by the engine over sequences, and differentiated on the spikes that it recorded."""
+"""A Program in training: the engine runs it over sequences, and it is differentiated on the recorded spikes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from .gradient import Gradient
 
 __all__ = ["Seen", "Student", "heads_of", "writable"]
 
-Seen = dict[str, np.ndarray]  # input -> (rows, ...), what the network was given
+Seen = dict[str, np.ndarray]  # input -> (rows, ...), the inputs of the network
 
 
 def writable(program: Program) -> Program:
-    """A copy of a Program whose constants and initial state can be written to."""
+    """Return a copy of a Program whose constants and initial state can be written to."""
     copy = Program(*program.__reduce__()[1])
     for name in ("constants", "initial_state"):
         block = getattr(program, name)
@@ -34,7 +34,8 @@ def writable(program: Program) -> Program:
 
 
 def heads_of(program: Program) -> dict[str, Place]:
-    """Output -> what a loss uses: the scores of an arg-max, the sum before squashing, otherwise the output itself."""
+    """Return for each output the place that a loss uses: the scores of an arg-max, the sum before squashing, otherwise
+    the output itself."""
     heads, first, raw = {}, 0, program.names["raw"]
     for output in program.facts.outputs:
         inner = (program.names.get(f"{output.name}.{kind}") for kind in ("scores", "sum"))
@@ -44,10 +45,10 @@ def heads_of(program: Program) -> dict[str, Place]:
 
 
 class Student:
-    """Forward and backward passes over sequences of ``program``, whose constants are written by `Parameters`.
+    """Forward and backward passes over sequences of ``program``, to whose constants `Parameters` writes.
 
     trained : places of the constants whose gradients are wanted
-    heads : output name -> place of the values that a loss uses
+    heads : output -> place of the values that a loss uses
     events : events input -> place of its encoder's output
     """
 
@@ -76,20 +77,21 @@ class Student:
             if one.kind == "events":
                 place = encoded_of(self.program, one.name)
                 if place is None:
-                    rule = "cannot be trained on: what its encoder gives has no name in the Program"
-                    raise DescriptionError(f"inputs.{one.name}.encoder", NO_VALUE, rule, "call it INPUT.drive")
+                    rule = "cannot be trained on: its encoder's output has no name in the Program"
+                    raise DescriptionError(f"inputs.{one.name}.encoder", NO_VALUE, rule, "name it INPUT.drive")
                 found[one.name] = place
         return found
 
     @property
     def seen_shapes(self) -> dict[str, tuple[int, ...]]:
-        """Input -> shape of what `step` returns for one row."""
+        """Input -> shape of one row of the inputs that `step` returns."""
         repeat, inputs = self.program.facts.repeat, self.program.facts.inputs
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Offset and bytes of the parts of a state that a sequence starts from: all except currents, which start at
-        the bias, rings that no delay reads, counters of work, and what filters and encoders of events remember."""
+        """Return offset and bytes of the parts of a state that a sequence starts from. Left out are currents, which
+        start at the bias, rings that no delay reads, counters of work, and the state of filters and encoders of events.
+        """
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
         left_out += [names[f"{p.name}.spikes"] for p in self._rings.values() if p.slots == 1]
@@ -107,36 +109,36 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """The batch of this many rows that `run` uses."""
+        """Return the batch of this many rows that `run` uses."""
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
     def started(self, rows: int) -> Batch:
-        """`batch`, reset, with the current constants."""
+        """Return the `batch`, reset, with the current constants."""
         batch = self.batch(rows)
         self.refresh(batch)
         batch.reset()
         return batch
 
     def settle(self) -> None:
-        """Call after constants have changed: sets the currents after a reset to the new bias."""
+        """Set the currents after a reset to the new bias; call this after constants have changed."""
         for current, bias in self._currents:
             current.view(self.program.initial_state)[:] = bias.view(self.program.constants)
 
     def refresh(self, batch: Batch) -> None:
-        """`settle`, and set the currents of a batch."""
+        """Call `settle`, and set the currents of a batch to the new bias."""
         self.settle()
         for current, bias in self._currents:
             part = batch.bound.state[:, current.offset : current.offset + current.n_bytes]
             part.view(np.float32)[:] = bias.view(self.program.constants)
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """(rows, bytes) uint8, the state from which `recall` and `run` can continue."""
+        """Return the state of a batch, (rows, bytes) uint8, from which `recall` and `run` can continue."""
         return np.concatenate([batch.bound.state[:, offset : offset + size] for offset, size in self._parts], axis=1)
 
     def recall(self, batch: Batch, memory: np.ndarray) -> None:
-        """Set the rows of a batch to what `remember` returned."""
+        """Set the rows of a batch to states that `remember` returned."""
         first = 0
         for offset, size in self._parts:
             batch.bound.state[:, offset : offset + size] = memory[:, first : first + size]
@@ -144,14 +146,15 @@ class Student:
         self.refresh(batch)
 
     def step(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> tuple[dict[str, np.ndarray], Seen]:
-        """One step of a batch.
+        """Run one step of a batch.
 
         inputs : value input -> (rows, size); events input -> a list with the events of each row, as `Batch.step` takes
             them
         starts : (rows,) bool, rows that are reset before the step
 
-        Returns output -> (rows, m) float32, a copy of its head; and what `run` needs to repeat the step: the numbers of
-        a value input, or (rows, repeat, cells) float32, the encoder's output in each tick, of an events input.
+        Returns output -> (rows, m) float32, a copy of its head; and the inputs that `run` needs to repeat the step.
+        These are the numbers of a value input, and for an events input the encoder's output in each tick, (rows,
+        repeat, cells) float32.
         """
         if starts.any():
             batch.reset(starts)
@@ -161,7 +164,7 @@ class Student:
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
     def peek(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
-        """What the controllers of a batch would be given in a `step`, without making the step."""
+        """Return the inputs that `step` would return, without making the step."""
         if not self.events:
             return dict(inputs)
         state = batch.state()
@@ -176,9 +179,9 @@ class Student:
 
         observations : input -> (steps, rows, ...), as `step` returns it
         starts : (steps, rows) bool, rows that are reset before that step
-        memory : (rows, bytes), what the rows start from; None resets all of them
+        memory : (rows, bytes), states that the rows start from, see `remember`; None resets all rows
 
-        Returns output -> (steps, rows, m) float32, its head, and the tape that `backward` takes.
+        Returns output -> (steps, rows, m) float32, its head; and the tape that `backward` takes.
         """
         batch = self.batch(starts.shape[1]) if memory is not None else self.started(starts.shape[1])
         if memory is not None:
@@ -201,7 +204,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """What delays read from before the run: signal -> (steps, rows, n), the newest last."""
+        """Return what delays read from before the run: signal -> (steps, rows, n), the newest last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:
@@ -219,7 +222,7 @@ class Student:
         return found
 
     def _fired(self, slot: np.ndarray, p: PopulationFacts) -> np.ndarray:
-        """(n,) float32, the number of spikes of each neuron in a slot of a ring of spike lists."""
+        """Return the number of spikes of each neuron, (n,) float32, in a slot of a ring of spike lists."""
         count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
         times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
@@ -227,20 +230,20 @@ class Student:
 
     @property
     def trained_spikes(self) -> list[Signal]:
-        """Spikes that gradients pass through."""
+        """The spike signals that gradients pass through."""
         return self.gradient.trained_spikes
 
     def price_spikes(self, tape: Tape, price: float) -> float:
-        """Add ``price`` times the mean number of spikes of a neuron in a step to the loss; returns that mean."""
+        """Add ``price`` times the mean number of spikes per neuron and step to the loss. Return this mean."""
         trained = self.trained_spikes
         for one in trained:
             tape.gradient(one)[:] += np.float32(price / (tape.values[one].size * len(trained)))
         return float(np.mean([tape.values[one].mean() for one in trained] or [0.0]))
 
     def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
-        """Gradients of a loss with respect to the trained constants.
+        """Compute the gradients of a loss by the trained constants.
 
-        g : output -> (steps, rows, m) float32, derivative of the loss with respect to what `run` returned
+        g : output -> (steps, rows, m) float32, derivative of the loss by what `run` returned
 
         Returns place (as `signal`) -> float32 in its shape; for sparse weights one number for each synapse.
         """

@@ -1,8 +1,7 @@
-"""What training does not change, such as a front end in front of the trained layers, need not run again.
+"""The part of a controller that training changes. A fixed front end before it need not run again in each update.
 
-A `TrainedPart` is the part of a controller that depends on what is trained. Its inputs are the graded
-populations in front of it, whose values are recorded while the whole controller acts; sequences then only run, and
-keep, this part.
+A `TrainedPart` depends on the trained values. Its inputs are the graded populations before it, whose values are
+recorded while the whole controller acts. Sequences then run, and keep, only this part.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ __all__ = ["TrainedPart", "trained_part_of"]
 
 
 def trained_part_of(parameters: Parameters) -> TrainedPart | None:
-    """The rest of a controller; None where nothing could be left out, or what is in front of it is not graded."""
+    """Return the trained part of a controller; None if it cannot be separated, for example from spiking populations."""
     spec = parameters.spec
     projections, populations = spec.network.projections, spec.network.populations
     changed = spec
@@ -46,7 +45,7 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 
 
 class TrainedPart:
-    """A controller that shares the trained values with ``whole``. ``parameters``, ``student``: its own."""
+    """A controller that shares the trained values with ``whole``; ``parameters`` and ``student`` are its own."""
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
         self.parameters = Parameters(spec, whole.chosen, np.random.default_rng(0))
@@ -63,11 +62,11 @@ class TrainedPart:
         self._batches: dict[int, Batch] = {}
 
     def inputs_of(self, batch: Batch) -> Seen:
-        """What the rest was given in the last step of a batch of the whole controller."""
+        """Return the inputs of this part in the last step of a batch of the whole controller."""
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """As `Student.remember`, from a batch of the whole controller."""
+        """Return the state of this part as `Student.remember` does, from a batch of the whole controller."""
         own = self._batches.setdefault(batch.n, Batch(self.parameters.program, batch.n))
         for to, start, size in self._alike:
             own.bound.state[:, to : to + size] = batch.bound.state[:, start : start + size]

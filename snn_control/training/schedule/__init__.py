@@ -1,1 +1,1 @@
-"""When training stops, what spikes cost, which values are kept, and what is wrong with it."""
+"""The schedule of training: when it stops, what spikes cost, which values are kept, and what keeps it from learning."""

@@ -1,5 +1,5 @@
-"""Signs that a controller cannot learn: silent populations, outputs stuck at their limits, ranges that do not fit
-the values that arrive, returns that are always the same."""
+"""Signs that a controller cannot learn: silent populations, outputs stuck at their limits, ranges that do not fit the
+values that arrive, returns that are always the same."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from ..environments.evaluation import Evaluation
 __all__ = ["LearningDiagnosis"]
 
 PHASES = 3  # phases after which constant returns and unused ranges are reported
-USED = 0.1  # share of a range: it is seen by one of eight Gaussian fields
+USED = 0.1  # share of a range; a number that uses less is seen by only one of eight Gaussian fields
 
 
 class LearningDiagnosis:
-    """Inspects each validation and reports each finding once.
+    """Diagnosis of each validation, which reports each finding once.
 
     threshold : return at which the environment counts as solved, or None
-    reported : kind and path -> what was found, also in an earlier part of a run that was resumed
+    reported : kind and path -> finding, including those of an earlier part of a resumed run
     """
 
     def __init__(self, threshold: float | None) -> None:
@@ -39,14 +39,15 @@ class LearningDiagnosis:
         self, spec: ControllerSpec, found: Evaluation, history: Sequence[Mapping[str, Any]],
         not_finite: Mapping[str, int] = {},
     ) -> list[Finding]:  # fmt: skip
-        """New findings.
+        """Return the findings that were not reported before.
 
         found : a validation
         not_finite : `VectorEnv.not_finite` of the phase before it
-        history : one row for each phase: steps, and score and worst of its validation; the last is that of ``found``
+        history : one row for each phase: steps, and score and worst of its validation; the last row is that of
+            ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
-        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also outputs that rest there
+        outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also those at rest
         by_kind = {
             "silent": list(_silent(spec, found)),
             "at a limit": findings(outputs, at_limits),
@@ -66,14 +67,14 @@ class LearningDiagnosis:
         }
         after, new = f" (after {counted(history[-1]['steps'], 'step')})", {}
         for kind, one in ((kind, one) for kind, some in by_kind.items() for one in some):
-            key = f"{kind} {one.path.partition('[')[0]}"  # once for an input or output, whichever of its numbers it is
+            key = f"{kind} {one.path.partition('[')[0]}"  # once for each input or output, not for each number
             if key not in self.reported:
                 new[key] = replace(one, text=one.text + after)
         self.reported |= new
         return list(new.values())
 
     def _unused(self, one: InputStatistics, phases: int) -> Iterator[Finding]:
-        """Numbers of an input that use little of their range, in all validations."""
+        """Yield a finding if numbers of an input used little of their range in all validations."""
         name, nan = one.spec.name, np.full(one.spec.size, np.nan)
         lowest, highest = self._seen.get(name, (nan, nan))
         lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)
@@ -89,18 +90,18 @@ class LearningDiagnosis:
             yield warning(which, f"{text}[{one.low[j]:g}, {one.high[j]:g}]{more}", "narrow `range` to what occurs")
 
     def _same(self, history: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
-        """A finding if all episodes had the same return."""
+        """Yield a finding if all episodes had the same return."""
         returns = [row[key] for row in history for key in ("score", "worst", "training_return") if key in row]
         if len(history) < PHASES or not np.allclose(returns, returns[0], rtol=1e-9, atol=1e-9):
             return
         if self.threshold is None or returns[0] < self.threshold:
             text = f"each episode of {len(history)} phases gave {returns[0]:.6g}, so there is nothing to learn from"
-            fix = "rewards on the way (in a wrapper), a --teacher, --how evolve, or more --steps"
+            fix = "give rewards on the way (in a wrapper), a --teacher, --how evolve, or more --steps"
             yield warning("returns", text, fix)
 
 
 def _silent(spec: ControllerSpec, found: Evaluation) -> Iterator[Finding]:
-    """Populations in which no neuron fired in any episode."""
+    """Yield a finding for each population in which no neuron fired in any episode."""
     paths = neurons_of(spec)
     for name, spikes in found.spikes_of.items():
         if not spikes.any():
@@ -108,5 +109,5 @@ def _silent(spec: ControllerSpec, found: Evaluation) -> Iterator[Finding]:
             fix = (
                 "a larger bias, or larger weights into it" if "populations" in path else "more drive, or another range"
             )
-            text = f"no neuron of it fired in {counted(len(spikes), 'episode')}, so nothing that it leads to can learn"
+            text = f"no neuron of it fired in {counted(len(spikes), 'episode')}, so nothing after it can learn"
             yield warning(path, text, f"{fix} ('snn_control check FILE --env ID' says by how much)")

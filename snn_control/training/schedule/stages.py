@@ -1,17 +1,18 @@
-"""The stages of a training run: when each of them ends, what spikes cost meanwhile, which values are kept.
+"""The stages of a training run: when each of them ends, what spikes cost meanwhile, and which values are kept.
 
-1. The score of a phase is the mean return of its validation, with ``ppo`` that of its episodes of training, averaged
-   over three phases.
-2. Learning ends when the best score has reached the environment's threshold (where it names none, when a validation is
-   three standard errors above random actions) and none has been better for the learner's ``patience``.
-3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself while the price of spikes changes by 30 % from
-   phase to phase, up while more than a twelfth of them is left and else down, and this ends after six phases in which
-   about a tenth is left and the score is as good, or after twenty.
-4. A score is as good as another if it is lower by at most two standard errors of the other, or by at most 1 % of what
-   the other is above random actions.
-5. Of up to four candidates of each stage, compared in the same new episodes, the one with the fewest spikes is kept
-   whose score is within one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3),
-   or the same 1 %, of the best.
+1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
+   three phases.
+2. Learning ends when the best score has reached the environment's threshold, and no score has been better for the
+   learner's ``patience``. If the environment names no threshold, a validation must be three standard errors above
+   random actions.
+3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
+   by 30 % while more than a twelfth of them is left, and otherwise falls. The stage ends after six phases in which
+   about a tenth is left and the score is as good, or after twenty phases.
+4. A score is as good as another if it is lower by at most two standard errors of the other, or by at most 1 % of the
+   distance of the other from random actions.
+5. Up to four candidates of each stage are compared in the same new episodes. The one with the fewest spikes is kept,
+   among those whose score is within one standard error (Breiman et al. 1984, Classification and Regression Trees,
+   section 3.4.3), or the same 1 %, of the best.
 """
 
 from __future__ import annotations
@@ -25,26 +26,26 @@ import numpy as np
 
 __all__ = ["Candidate", "GainSearch", "Learning", "SpikeReduction", "Stage", "select"]
 
-RECENT = 3  # phases whose mean score counts, because a single validation of ten episodes may be luck
-ERRORS = 2.0  # standard errors: a larger difference is luck once in twenty times
-CLEARLY = 3.0  # standard errors above the score of random actions: the best of many validations is one or two by luck
-ANNEALING = 6  # phases in which learning rate and temperature of sampled choices fall, after the task is learned
+RECENT = 3  # phases whose scores are averaged, because a single validation of ten episodes may be luck
+ERRORS = 2.0  # standard errors; a larger difference is luck once in twenty times
+CLEARLY = 3.0  # standard errors above random actions; luck puts the best of many validations one or two above
+ANNEALING = 6  # phases after the task is learned, in which learning rate and temperature of sampled choices fall
 REDUCTION = 20  # largest number of phases in which spikes are reduced
-FIRST_PRICE = 3.0  # factor of the price of spikes in the first of them, at which their number falls at once
-RISE = 1.3  # its change from phase to phase: at a steeper one the score is lost
-GOAL = 12  # times fewer spikes than learned: a tenth, and SIMILAR
+FIRST_PRICE = 3.0  # factor of the price of spikes in the first of these phases; the number of spikes falls at once
+RISE = 1.3  # change of this factor from phase to phase; a larger change would lose the score
+GOAL = 12  # the goal is this many times fewer spikes than learned: with SIMILAR, about a tenth
 AT_GOAL = 6  # phases at the goal, so that the score recovers and there are candidates to compare
-CANDIDATES = 4  # that are compared at the end of a stage: each costs 40 or 100 episodes
-SLIGHT = 0.01  # share of what was learned above random actions: a difference that does not count
-SIMILAR = 1.25  # times as many spikes count as equally few: the number differs so much from phase to phase
+CANDIDATES = 4  # number of candidates compared at the end of a stage; each costs 40 or 100 episodes
+SLIGHT = 0.01  # differences below this share of what was learned above random actions do not count
+SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because they vary so much from phase to phase
 
 
 @dataclass(frozen=True)
 class Candidate:
     """Values that may be selected.
 
-    score, error, spikes : mean return, its standard error, and spikes in a step, in their validation
-    values : by the name of the parameter
+    score, error, spikes : mean return, its standard error, and spikes per step, in their validation
+    values : parameter -> values
     """
 
     score: float
@@ -54,11 +55,11 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Index of the candidate with the fewest spikes whose score is as good as the best by rule 5; of those with hardly
-    more spikes, the one with the highest score.
+    """Return the index of the candidate with the fewest spikes whose score is as good as the best by rule 5. Among
+    candidates with hardly more spikes, take the one with the highest score.
 
-    returns : of each candidate, in the same episodes
-    spikes : of each candidate, in a step
+    returns : returns of each candidate, in the same episodes
+    spikes : spikes per step of each candidate
     chance : score of random actions
     """
     score = [float(one.mean()) for one in returns]
@@ -70,7 +71,7 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
 
 
 class Stage:
-    """A stage of a run, after each of its phases.
+    """A stage of a run: when it ends, and its best candidates.
 
     phases : largest number of phases
 
@@ -81,9 +82,9 @@ class Stage:
     """
 
     name = "learning"  # as `Phase` names it
-    key = ""  # of the history's rows in this stage
-    annealing_phase = 0  # of the next phase: 1 in the first one of the annealing; 0 before it
-    spike_cost_factor = 1.0  # of the price of spikes in the next phase
+    key = ""  # key that marks this stage's rows of the history
+    annealing_phase = 0  # number of the next phase in the annealing, from 1; 0 before it
+    spike_cost_factor = 1.0  # factor of the price of spikes in the next phase
 
     def __init__(self, phases: int) -> None:
         self.phases = phases
@@ -100,11 +101,11 @@ class Stage:
         return self.candidates[0] if self.candidates else None
 
     def progress_remaining(self, number: int) -> float:
-        """Share of the initial learning rate at the beginning of phase ``number``."""
+        """Return the share of the initial learning rate at the beginning of phase ``number``."""
         return 1 - number / self.phases
 
     def consider(self, new: Candidate) -> None:
-        """Keep the candidates with the highest scores; of equal ones, the newest."""
+        """Keep the candidates with the highest scores; among equal scores, the newest."""
         self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
 
 
@@ -112,11 +113,11 @@ class Learning(Stage):
     """The stage in which the task is learned.
 
     threshold : score at which the environment counts as solved, or None
-    patience : fraction of all phases without a new best score after which learning ends, at least RECENT phases
-    anneals : once the task is learned, at the latest at the end, ANNEALING phases follow without patience; in them the
-        learning rate falls to 0, and the learner comes close to the controller that it trains
+    patience : share of all phases; learning ends after this many, at least RECENT, without a new best score
+    anneals : whether ANNEALING phases without patience follow once the task is learned, at the latest at the end; in
+        them the learning rate falls to 0, and sampled actions come close to those of the controller
     judged_by : key of the score that decides, in the history's rows
-    confirms : learning ends only if the worst episode, too, reaches the threshold
+    confirms : whether the worst episode, too, must reach the threshold before learning ends
     chance : returns the score of random actions
     """
 
@@ -152,7 +153,7 @@ class Learning(Stage):
 
     @property
     def above_chance(self) -> bool:
-        """Whether anything was learned."""
+        """Whether the best validation is clearly better than random actions."""
         return self._above_chance(self.history)
 
     def _above_chance(self, rows: Sequence[dict[str, Any]]) -> bool:
@@ -160,7 +161,7 @@ class Learning(Stage):
         return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
 
     def _means(self, rows: Sequence[dict[str, Any]]) -> list[float]:
-        """Means of the score over RECENT phases."""
+        """Return the means of the score over RECENT phases."""
         scores = [row.get(self.judged_by, row["score"]) for row in rows]
         return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
 
@@ -170,7 +171,7 @@ class Learning(Stage):
         return max(self._means(rows), default=-math.inf) >= self.threshold
 
     def _settled(self, rows: Sequence[dict[str, Any]]) -> bool:
-        """Whether the score has not become better for the patience."""
+        """Whether the score has not become better for the number of phases in ``patience``."""
         n, means = self.patience, self._means(rows)
         if len(means) <= n:
             return False
@@ -182,10 +183,11 @@ class Learning(Stage):
 
 
 class SpikeReduction(Stage):
-    """The stage in which a controller that has learned its task imitates itself with fewer spikes. Their price rises
-    whatever the score is meanwhile, because the score returns where they stay few.
+    """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    learned : what it begins with, the last of the candidates
+    The price of spikes rises even if the score falls meanwhile, because the score returns while spikes stay few.
+
+    learned : the candidate that the stage begins with; it stays the last of the candidates
     chance : score of random actions
     """
 
@@ -214,7 +216,7 @@ class SpikeReduction(Stage):
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
 
     def consider(self, new: Candidate) -> None:
-        """Keep those as good as what was learned, with the fewest spikes; of those at the goal, the highest scores."""
+        """Keep candidates as good as what was learned: the fewest spikes, or the highest scores at the goal."""
         *others, learned = self.candidates
         if new.score >= self.least:
             least = SIMILAR * self.goal
@@ -225,7 +227,7 @@ class SpikeReduction(Stage):
 class GainSearch(Stage):
     """The stage in which the gains of the best candidate are searched.
 
-    candidates : those of the stage before; the last one is the newest mean of the search
+    candidates : those of the stage before, then the newest mean of the search
     """
 
     name, key = "adjusting gains", "adjusts"
@@ -236,10 +238,10 @@ class GainSearch(Stage):
 
     @property
     def best(self) -> Candidate | None:
-        """The newest mean, if its score is higher than that of what was kept before."""
+        """The newest mean if its score is higher than that of the candidate kept before, otherwise that candidate."""
         new = self.candidates[len(self.before.candidates) :]
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
 
     def consider(self, new: Candidate) -> None:
-        """Take the newest mean: the search's own episodes speak for it, not a few of a validation."""
+        """Replace the search's mean by the newest: the search's own episodes support it, not a few of validation."""
         self.candidates = [*self.before.candidates, new]

@@ -1,7 +1,7 @@
 """The network of a controller file for a camera in short steps: leaky pictures, followed by a recurrent layer.
 
 A step of a millisecond holds few events. Cells that sum events and decay slowly hold a picture of what recently became
-brighter or darker; neurons with longer time constants compute commands from it.
+brighter or darker. Neurons with longer time constants compute commands from it.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Sequence
 
 __all__ = ["GRID", "SHORT", "network_text"]
 
-SHORT = 0.005  # s, steps of the environment up to this length use leaky pictures
+SHORT = 0.005  # s, environments with steps up to this length get leaky pictures
 GRID = 16  # columns and rows of a picture
 PICTURES = {"slow": 0.2, "fast": 0.03}  # s, time constants of the pictures
-ENOUGH = 0.5  # events of a pixel that make a cell fire
+ENOUGH = 0.5  # events per pixel that make a cell fire
 LAYER, SLOW = 64, 0.05  # neurons of a layer; its long time constant [s]
-#: standard deviations of the weights of a spike into a layer, and into what is read; of a number's fields
+#: standard deviations of random weights: into a layer, between layers, into a read-out
 INTO, ACROSS, READ = 0.1, 0.02, 0.003
 
 
@@ -28,9 +28,9 @@ def network_text(
     period: float,
     seed: int,
 ) -> list[str]:
-    """Lines of the ``network`` section of a file.
+    """Return the lines of a file's ``network`` section.
 
-    cameras : name, cells, pixels of a cell; each is pooled ``signed``
+    cameras : name, number of cells, and pixels per cell of each camera; each is pooled ``signed``
     numbers : names of the other inputs
     readouts : name and number of neurons of each population that an output reads
     layers : names of the two halves of the recurrent layer, with short and long time constants
@@ -51,7 +51,7 @@ def network_text(
                 populations.append(f"    {name}: {{size: {cells}, neuron: {{{neuron}, {more}}}}}")
                 wires.append(f"    - {{pre: {camera}, post: {name}, connection: one_to_one, weights: {weight:.4g}}}")
                 pictures.append(name)
-    populations.append("    # a layer that remembers, for 5 steps and for longer")
+    populations.append("    # a recurrent layer: half of it remembers for 5 steps, half for longer")
     for layer, tau in zip(layers, (5 * period, SLOW), strict=True):
         kept = 1 - math.exp(-period / tau)
         neuron = f"type: lif, tau_mem: {tau:g}, r: {1 / kept:.6g}, reset: subtract, v_min: -2"
@@ -67,7 +67,7 @@ def network_text(
             connect(source, name, READ)
     return [
         *("", "network:", "  populations:"),
-        "    # leaky pictures: cells that fire where it became brighter (on) or darker (off), by half an event a pixel",
+        "    # leaky pictures: cells fire where it becomes brighter (on) or darker (off), by half an event per pixel",
         *populations,
         "  projections:",
         *wires,

@@ -1,4 +1,4 @@
-"""A controller file for an environment, to train from: inputs and outputs fit its spaces, weights are drawn.
+"""A controller file for an environment, to train from: inputs and outputs fit its spaces, weights are random.
 
 | space | as an observation | as an action |
 |---|---|---|
@@ -7,8 +7,8 @@
 | Tuple of these, of one shape | as these | |
 | Dict of these | one input for each key; rows of events (KEY and KEY_count) drive cells | |
 
-Parts in parts, and keys that are no names, have names of their own (`snn_control.gym_adapter.flat`). Parts of other
-kinds, such as text, are not seen.
+Nested parts, and keys that are not valid names, get other names (`snn_control.gym_adapter.flat`). Parts of other kinds,
+such as text, are ignored.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, input
 
 __all__ = ["STEPS", "starting_point"]
 
-STEPS = 2000  # steps with random actions to measure ranges in, and again with held ones
-TICKS, LAYER, BIAS = 4, 64, 0.15  # steps in a period, neurons of a layer and their bias
+STEPS = 2000  # steps with random actions to measure ranges, and again with held ones
+TICKS, LAYER, BIAS = 4, 64, 0.15  # network steps in a period; neurons of a layer, and their bias
 KEPT = 0.75  # share of the membrane that is left after a step
-PAST = 2  # periods that the past comes later, where it is needed
-FIELDS = 8  # fields of one number
-PERIOD = 0.02  # s, step of an environment that does not state its own
+PAST = 2  # delay of past observations in periods, if they are needed
+FIELDS = 8  # receptive fields of one number
+PERIOD = 0.02  # s, step of an environment that does not state one
 SIGMA = 0.4  # width of fields at whole numbers: neighbouring fields hardly overlap
 GRID = 8  # columns and rows of a camera's cells
 #: how strongly one number of an input drives a layer: sum of the squares of its fields, times sqrt(2)
@@ -47,12 +47,12 @@ DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
 
 
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
-    """The text of a controller file for a Gymnasium environment, which is played to measure ranges.
+    """Return the text of a controller file for a Gymnasium environment, which is played to measure ranges.
 
     command : the command that makes it, for the first line of the file
     environment : options that name the environment, ``--env ID --arg KEY=VALUE``
     seed : seed of the weights, and of the first episode
-    steps : steps with random actions, and again with held ones
+    steps : number of steps with random actions, and again with held ones
 
     Raises DescriptionError if a controller cannot have one of the environment's spaces.
     """
@@ -83,7 +83,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
 
 
 def _period(env: Any) -> tuple[float, str]:
-    """Seconds in a step, and where that is stated."""
+    """Return the seconds in a step, and where the environment states them."""
     for key in ("dt", "tau"):
         value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
@@ -99,11 +99,11 @@ def _is_time(value: Any) -> bool:
 
 
 class _Measured(NamedTuple):
-    """What was measured by playing.
+    """Measurements from playing the environment.
 
     found : key of an observation of numbers -> low, high, mask of measured ends, whether all was finite
-    says : how it was measured
-    remembers : the past predicts what the present does not
+    says : a text that says how it was measured
+    remembers : whether the past predicts what the present does not
     """
 
     found: dict[str | None, tuple[np.ndarray, np.ndarray, np.ndarray, bool]]
@@ -122,9 +122,9 @@ def _measure(
     found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
     found |= {one.key: (one.low, one.high, np.zeros(one.size, bool), True) for one in numbers if one.picture}
     says = (
-        f"measured: what was seen in {steps:,} steps of random actions and {steps:,} of held ones, in episodes "
-        f"of the seeds {seed} to {last - 1}, a tenth wider, or more where the space has bounds. Numbers "
-        "beyond a range are clamped: widen it where a trained controller gets further"
+        f"measured: the values of {steps:,} steps with random actions and {steps:,} with held ones, in episodes "
+        f"with the seeds {seed} to {last - 1}, a tenth wider, or more if the space has bounds. Numbers beyond "
+        "a range are clamped: widen it if a trained controller gets further"
     )
     observations = np.concatenate([seen[one.key].random for one in numbers], axis=1)
     return _Measured(found, says, past_helps(observations, played.actions, played.first))
@@ -157,24 +157,25 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
 
 
 def _whose(measured: np.ndarray) -> str:
-    """The comment on a range: where it comes from."""
+    """Return the comment that says where a range comes from."""
     if not measured.any():
         return "the space's"
     why = "the space has no bounds, or far wider ones"
     if measured.all():
         return f"measured, {why}"
     which = ", ".join(map(str, np.flatnonzero(measured)[:20].tolist())) + (", ..." if measured.sum() > 20 else "")
-    return f"the space's, but for [{which}] measured: {why}"
+    return f"the space's; [{which}] are measured: {why}"
 
 
 def _choices_text(one: SpaceInput) -> list[str]:
-    """Fields at whole numbers. Each number of the input has equally many, so some may lie beyond its values."""
+    """Return the text of an input with fields at whole numbers. Each of its numbers has equally many fields, so some
+    fields may lie beyond the values."""
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
     if one.size > 1:
         ends = f"low: {flow(one.low)}, high: {flow(one.low + n - 1)}, " + ends
     if n > most:
-        n, ends, says = most, "", "fewer fields than values: neighbours share them"
+        n, ends, says = most, "", "fewer fields than values: neighbouring values share them"
     return [
         "    kind: value",
         f"    size: {one.size}",
@@ -202,7 +203,7 @@ def _size(camera: SpaceInput) -> tuple[int, int]:
 
 # the network -------------------------------------------------------------------------------------------------
 def _free(inputs: Sequence[SpaceInput], name: str) -> str:
-    """A name for a population that no input has."""
+    """Return a name for a population that no input has."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
@@ -281,32 +282,32 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
 
 # numbers, comments and long lines ----------------------------------------------------------------------------------
 def number(x: float) -> str:
-    """The shortest text of a number; a bound that is a float32 is written with the digits of a float32."""
+    """Return the shortest text of a number. A bound that is a float32 is written with the digits of a float32."""
     short = float(str(np.float32(x)))
     x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
     return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
 
 
 def flow(values: np.ndarray) -> str:
-    """``[0.5, 1]`` for (n,) numbers."""
+    """Return ``[0.5, 1]`` for (n,) numbers."""
     return f"[{', '.join(number(float(x)) for x in values)}]"
 
 
 def pair(low: np.ndarray, high: np.ndarray) -> str:
-    """``[low, high]``: of numbers if all are equal, otherwise of lists."""
+    """Return ``[low, high]``: two numbers if all bounds are equal, otherwise two lists."""
     if (low == low[0]).all() and (high == high[0]).all():
         return f"[{number(float(low[0]))}, {number(float(high[0]))}]"
     return f"[{flow(low)}, {flow(high)}]"
 
 
 def comment(text: str, indent: int = 4) -> list[str]:
-    """Lines of a comment."""
+    """Return the lines of a comment."""
     start = " " * indent + "# "
     return textwrap.wrap(text, 116, initial_indent=start, subsequent_indent=start)
 
 
 def wrapped(key: str, value: str) -> list[str]:
-    """A key of an input or an output, wrapped into lines of limited length."""
+    """Return a key of an input or an output and its value, wrapped into lines of limited length."""
     return textwrap.wrap(
         f"{key}: {value}", 116, initial_indent="    ", subsequent_indent="      ", break_long_words=False,
         break_on_hyphens=False,

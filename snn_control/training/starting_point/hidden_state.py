@@ -1,8 +1,8 @@
-"""Whether an environment hides what a controller must remember, such as velocities: seen in random play.
+"""A test whether an environment hides what a controller must remember, such as velocities. It uses random play.
 
-What a step changes is predicted from the observation and the action, in a half of the steps, by squares and products of
-their numbers; and once more with the observation and the action before. A number that the present does not predict, and
-the past does, depends on something hidden.
+From observation and action the test predicts how each number changes in a step. It fits the numbers, their squares and
+their products in one half of the steps, and tests the prediction in the other. It does this twice: without and with the
+observation and action before. A number that only the past predicts depends on something hidden.
 """
 
 from __future__ import annotations
@@ -11,23 +11,25 @@ import numpy as np
 
 __all__ = ["past_helps"]
 
-UNEXPLAINED = 0.02  # share of a number's variance that the present must leave
-GAIN = 0.1  # of its squared error that may be left with the past
-MAX_PRODUCT_NUMBERS = 16  # numbers whose products are used; of more only themselves
+UNEXPLAINED = 0.02  # smallest share of a number's variance that the present must leave unexplained
+GAIN = 0.1  # largest share of the remaining squared error that the past may leave
+MAX_PRODUCT_NUMBERS = 16  # products are only used with at most this many numbers
 HUGE = 1e30
-MAX_CHECKED_NUMBERS = 128  # numbers of observation and action together beyond which nothing is said
-MIN_STEPS = 200  # steps below which nothing is said
-RIDGE, NOTHING = 1e-6, 1e-9  # of the variance
+MAX_CHECKED_NUMBERS = 128  # with more numbers of observation and action together, the answer is no
+MIN_STEPS = 200  # with fewer steps, the answer is no
+RIDGE, NOTHING = 1e-6, 1e-9  # in units of the variance
 
 
 def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
     """Whether the step before predicts the next observation far better than the present alone.
 
-    observations : (steps, n), actions : (steps, k), first : (steps,) bool, the first step of an episode
+    observations : (steps, n)
+    actions : (steps, k)
+    first : (steps,) bool, the first step of an episode
     """
-    observations = np.clip(observations, -HUGE, HUGE)  # squares of what some environments show would not be numbers
+    observations = np.clip(observations, -HUGE, HUGE)  # squares of larger values would not be finite
     t = np.arange(2, len(first))
-    t = t[~first[t] & ~first[t - 1]]  # three steps of an episode
+    t = t[~first[t] & ~first[t - 1]]  # those with two earlier steps in the episode
     now, before = (np.concatenate([observations, actions], axis=1)[t - k] for k in (1, 2))
     change = observations[t] - observations[t - 1]
     good = np.isfinite(now).all(axis=1) & np.isfinite(before).all(axis=1) & np.isfinite(change).all(axis=1)
@@ -51,7 +53,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """1, the numbers, their squares and products."""
+    """Return 1, the numbers, their squares and their products."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
     products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]
@@ -59,8 +61,8 @@ def _features(x: np.ndarray) -> np.ndarray:
 
 
 def _error(features: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Median of the squared errors of a linear prediction, fitted to every other step, in those between: rare jumps,
-    such as contacts, do not count."""
+    """Return the median squared errors of a linear prediction, fitted to every other step and tested on the steps
+    between. Rare jumps, such as contacts, do not count in a median."""
     a, b = features[::2], change[::2]
     weights = np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ b)
     return np.median((change[1::2] - features[1::2] @ weights) ** 2, axis=0) + NOTHING * change.var(axis=0)

@@ -1,4 +1,4 @@
-"""What a controller has for the spaces of an environment: inputs and outputs, or why it cannot have them."""
+"""The inputs and outputs of a controller for the spaces of an environment, or the reason why it cannot have them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ...errors import DescriptionError
 
 __all__ = ["MAX_OBSERVATION_NUMBERS", "SpaceInput", "SpaceOutput", "inputs_of", "outputs_of"]
 
-MAX_OBSERVATION_NUMBERS = 1024  # largest number of numbers in an observation
-MOST_ACTIONS = 512  # of numbers or choices: a decoder has a row of weights for each
-UNBOUNDED = 1e6  # bounds of an action beyond it count as infinite
+MAX_OBSERVATION_NUMBERS = 1024  # largest size of an observation
+MOST_ACTIONS = 512  # largest count of numbers or choices; a decoder has a row of weights for each
+UNBOUNDED = 1e6  # bounds of an action beyond this count as infinite
 
 WRAP = "register one that is wrapped"  # the wrappers that docs/explanation/training.md describes
 FLATTEN = f"{WRAP} in gymnasium.wrappers.FlattenObservation (docs/explanation/training.md)"
@@ -27,7 +27,7 @@ SHRINK = (
 
 @dataclass(frozen=True)
 class SpaceInput:
-    """An input of the file.
+    """An input of the controller file.
 
     key : key in a Dict observation; None if the observation is one array
     kind : numbers, choices or events
@@ -47,17 +47,17 @@ class SpaceInput:
 
     @property
     def picture(self) -> bool:
-        """Whether it is a picture: what a pixel was while ranges were measured says little of what it can be."""
+        """Whether it is a picture. The measured range of a pixel says little about its possible values."""
         return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
 
 
 @dataclass(frozen=True)
 class SpaceOutput:
-    """An output of the file.
+    """An output of the controller file.
 
-    neurons : size of its read-out: one for each number or action
+    neurons : number of its read-out neurons, one for each number or action
     limits : (low, high) of (neurons,) float64 for numbers; None for a choice
-    whose : where the limits come from
+    whose : a text that says where the limits come from
     """
 
     name: str
@@ -67,7 +67,7 @@ class SpaceOutput:
 
 
 def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
-    """The inputs, and parts of a Dict that cannot be one."""
+    """Return the inputs for an observation space, and the parts of a Dict that cannot be inputs."""
     from gymnasium import spaces
 
     unseen = {}
@@ -78,13 +78,13 @@ def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
         others = {key: part for key, part in space.spaces.items() if key.removesuffix("_count") not in cameras}
         unseen = {key: part for key, part in others.items() if _bounds(part) is None}
         if not cameras and len(unseen) == len(others):
-            unseen = {}  # without anything to see, `_value` refuses the first part and names what is wrong
+            unseen = {}  # no part fits: `_value` refuses the first one and names what is wrong
         kept = [key for key in space.spaces if key in cameras or (key in others and key not in unseen)]
         found = [_camera(key, space[key]) if key in cameras else _value(key, key, space[key]) for key in kept]
     numbers = [one for one in found if one.kind != "events"]
     size = sum(one.size for one in numbers)
     if len(found) == len(numbers) and size == 0:
-        raise DescriptionError("observation_space", space, "must have a number")
+        raise DescriptionError("observation_space", space, "must have at least one number")
     if size > MAX_OBSERVATION_NUMBERS:
         pictures = any(one.picture for one in numbers)
         rule = f"must be at most {MAX_OBSERVATION_NUMBERS:,} numbers, and has {size:,}"
@@ -93,7 +93,7 @@ def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
 
 
 def _bounds(space: Any) -> tuple[Any, Any] | None:
-    """Low and high ends of the numbers of a space; None if it does not consist of numbers."""
+    """Return low and high ends of a space's numbers; None if it does not consist of numbers."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box):
@@ -129,8 +129,8 @@ def _is_events(space: Any) -> bool:
 def _camera(key: str, space: Any) -> SpaceInput:
     last = np.array(space.high[0, 1:3], np.float64)
     if not (last < 65535).all():
-        rule = "has no bounds that say how many columns and rows the camera has"
-        fix = "'snn_control new FILE --events WIDTHxHEIGHT' writes what to start from"
+        rule = "must have bounds that give the camera's numbers of columns and rows"
+        fix = "'snn_control new FILE --events WIDTHxHEIGHT' writes a file to start from"
         raise DescriptionError(f"observation_space[{key!r}]", space, rule, fix)
     return SpaceInput(key, key, "events", space, np.zeros(2), last)
 
@@ -162,9 +162,9 @@ def _commands(space: Any) -> SpaceOutput:
     bounded = [np.abs(side) < UNBOUNDED for side in (low, high)]
     limits = np.where(bounded[0], low, np.minimum(-1.0, high - 2)), np.where(bounded[1], high, np.maximum(1.0, low + 2))
     if not (limits[0] < limits[1]).all():
-        rule = "must leave room between low and high"
+        rule = "must have low < high"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    whose = "the space's" if np.all(bounded) else "the space has no bounds, write what the task needs"
+    whose = "the space's" if np.all(bounded) else "the space has no bounds: write those of the task"
     if space.dtype.kind in "iu":
-        whose += "; commands are rounded to its whole numbers where it is run and trained"
+        whose += "; `run` and `train` round commands to whole numbers"
     return SpaceOutput("action", low.size, limits, whose)

@@ -1,1 +1,1 @@
-"""Teachers: anything that gives the action that a controller should imitate."""
+"""Teachers: sources of the actions that a controller imitates."""

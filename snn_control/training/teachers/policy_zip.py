@@ -2,9 +2,9 @@
 or run, and neither stable-baselines3 nor torch is needed.
 
 ``data`` is JSON; its members ``:serialized:``, which are pickles, are never opened. ``policy.pth`` is a file of
-``torch.save``: a pickle that names tensors, and the bytes of these, in a ZIP (since torch 1.6) or one after the other.
-`_value` reads the pickle. It knows only the operations that torch writes for a dictionary of tensors, and reports any
-other by its name. No size in the file is trusted.
+``torch.save``: a pickle that names tensors, and the bytes of these tensors. They are members of a ZIP (since torch 1.6)
+or follow each other. `_value` reads the pickle. It knows only the operations that torch writes for a dictionary of
+tensors, and names any other in an error. No size in the file is trusted.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from ...files import MOST_TEXT, open_file
 
 __all__ = ["read_policy_zip"]
 
-MOST_BYTES = 1 << 26  # of policy.pth
+MOST_BYTES = 1 << 26  # largest size of policy.pth
 MAGIC = 0x1950A86A20F9469CFC6C  # the first value in a file of torch before 1.6
 STORAGES = {
     f"torch {name}Storage": np.dtype(code)
@@ -38,8 +38,8 @@ STORAGES = {
 
 
 def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """The content of ``data``, and the arrays of ``policy.pth`` by name (read-only). Raises OSError, or any other
-    exception for a file that is not as it should be."""
+    """Return the content of ``data``, and the arrays of ``policy.pth`` by name (read-only). Raises OSError, or any
+    other exception if the file is not valid."""
     with open_file(path) as file:
         outer = _Zip(file, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         data = json.loads(outer.read("data", MOST_TEXT))
@@ -50,7 +50,7 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
 
 
 class _Zip:
-    """The members of a ZIP, packed by one of the ``methods``; none is unpacked to more bytes than is allowed."""
+    """The members of a ZIP that are packed by one of ``methods``; none is unpacked to more bytes than allowed."""
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         self._zip, self._methods = zipfile.ZipFile(file), methods
@@ -73,7 +73,8 @@ class _Zip:
 
 @dataclass(frozen=True)
 class _Tensor:
-    """A tensor: ``size`` numbers of a storage (its key, the type and number of its elements), from ``offset`` on."""
+    """A tensor of shape ``size`` in a storage, from element ``offset`` on. ``key``, ``dtype`` and ``count`` are the
+    name of the storage, the type of its elements and their number."""
 
     dtype: np.dtype
     key: str
@@ -83,8 +84,8 @@ class _Tensor:
 
     @classmethod
     def rebuilt(cls, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
-        """As ``torch._utils._rebuild_tensor_v2`` is called. Raises ValueError if it is not contiguous, or longer than
-        its storage; one that repeats numbers could have any size."""
+        """Make a tensor from the arguments of ``torch._utils._rebuild_tensor_v2``. Raises ValueError if it is not
+        contiguous, or longer than its storage: a tensor that repeats numbers could have any size."""
         dtype, key, count = storage
         if any(type(n) is not int or n < 0 for n in (offset, *size, *stride)) or len(size) != len(stride):
             raise ValueError("a tensor has sizes that are not whole numbers >= 0")
@@ -101,7 +102,7 @@ class _Tensor:
         return np.frombuffer(raw, self.dtype)[self.offset :][: math.prod(self.size)].reshape(self.size)
 
 
-#: operation of a pickle -> its value
+#: operation of a pickle -> function that makes its value
 SIMPLE: dict[str, Callable[[], Any]] = {
     "NONE": lambda: None, "NEWTRUE": lambda: True, "NEWFALSE": bool, "EMPTY_TUPLE": tuple, "EMPTY_LIST": list,
     "EMPTY_DICT": dict,
@@ -109,11 +110,11 @@ SIMPLE: dict[str, Callable[[], Any]] = {
 
 
 def _dictionary() -> dict:
-    """An empty OrderedDict; with contents, its keys would not be checked."""
+    """Return an empty dictionary for an OrderedDict. It takes no contents, because nothing checks their keys."""
     return {}
 
 
-#: name in a pickle -> what is made of its arguments
+#: name in a pickle -> what it stands for
 KNOWN: dict[str, Any] = {
     "collections OrderedDict": _dictionary,
     "torch._utils _rebuild_tensor_v2": _Tensor.rebuilt,
@@ -124,15 +125,15 @@ KNOWN: dict[str, Any] = {
 
 def _storage(kind: Any, dtype: Any, key: Any, device: Any, count: Any, *rest: Any) -> tuple[np.dtype, str, int]:
     if kind != "storage" or not isinstance(dtype, np.dtype) or type(count) is not int or not 0 <= count <= MOST_BYTES:
-        raise ValueError("a tensor has no storage that is known")
+        raise ValueError("a tensor has a storage of an unknown kind")
     if not (isinstance(key, str) and key.isascii() and key.isdigit()):
         raise ValueError(f"a storage has the name {key!r}")
     return dtype, key, count
 
 
 def _value(stream: IO[bytes]) -> Any:
-    """The value of one pickle, in which tensors are `_Tensor`; the stream is left behind it. Raises ValueError, naming
-    it, for an operation or a name that files of weights do not have."""
+    """Return the value of one pickle, in which tensors are `_Tensor`, and leave the stream behind it. Raises ValueError
+    with the name of an operation or an object that files of weights do not have."""
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
@@ -176,7 +177,7 @@ def _value(stream: IO[bytes]) -> Any:
             case "REDUCE":
                 arguments = stack.pop()
                 stack.append(stack.pop()(*arguments))
-            case "BUILD":  # attributes of an OrderedDict, which torch keeps versions in
+            case "BUILD":  # attributes of an OrderedDict, in which torch keeps versions
                 stack.pop()
             case "STOP":
                 return stack.pop()
@@ -187,7 +188,7 @@ def _value(stream: IO[bytes]) -> Any:
 
 def _extend(there: Any, values: Iterable[Any]) -> None:
     if type(there) is not list:
-        raise ValueError("its pickle appends to what is no list")
+        raise ValueError("its pickle appends to something that is not a list")
     there.extend(values)
 
 
@@ -198,7 +199,7 @@ def _update(there: Any, pairs: list[Any]) -> None:
 
 
 def _state_dict(raw: bytes) -> dict[str, np.ndarray]:
-    """The tensors of a file of ``torch.save``, by name."""
+    """Return the tensors of a file of ``torch.save`` by name."""
     stream = io.BytesIO(raw)
     tensors, read = (_of_zip if raw.startswith(b"PK") else _of_pickles)(stream)
     if type(tensors) is not dict:
@@ -225,7 +226,7 @@ def _of_zip(stream: IO[bytes]) -> tuple[Any, Read]:
 
 
 def _of_pickles(stream: IO[bytes]) -> tuple[Any, Read]:
-    """Pickles of the magic number, protocol, facts of the machine, tensors and keys of storages; then the storages."""
+    """Read pickles of magic number, protocol, facts of the machine, tensors and keys of storages; then the storages."""
     magic, _, machine, tensors, keys = (_value(stream) for _ in range(5))
     if magic != MAGIC or not machine["little_endian"]:
         raise ValueError("it is not a little-endian file of torch.save")

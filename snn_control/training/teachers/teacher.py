@@ -1,4 +1,4 @@
-"""Teachers: anything that gives the action that a controller should imitate."""
+"""Teachers: sources of the actions that a controller imitates."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ class Teacher:
     """A source of actions to imitate in one environment.
 
     act : (environment, observation, info) -> action
-    reset : to be called at the start of each episode
+    reset : function to call at the start of each episode
     """
 
     def __init__(self, name: Any, act: Callable[[Any, Any, Any], Any], reset: Any = lambda: None) -> None:
         self.name, self._act, self.reset = name, act, reset
 
     def __call__(self, env: Any, observation: Any, info: Any) -> Any:
-        """The action; raises RuntimeFault for any exception of the teacher."""
+        """Return the action. Raises RuntimeFault for any exception of the teacher."""
         try:
             return self._act(env, observation, info)
         except (Exception, SystemExit) as error:
             raise RuntimeFault(f"--teacher {self.name}: raised {describe_exception(error)}") from error
 
     def command(self, env: Any, observation: Any, info: Any) -> np.ndarray:
-        """The action as a command (k,) float32; raises RuntimeFault if it is not one of the environment's."""
+        """Return the action as a command (k,) float32. Raises RuntimeFault if the environment does not take it."""
         action, space = self(env, observation, info), env.action_space
         try:
             given = np.asarray(action)
             with np.errstate(over="ignore"):
                 found = as_command(given, space) if given.dtype.kind in "biuf" else np.zeros(0, np.float32)
-        except ValueError:  # lists of several lengths
+        except ValueError:  # lists of different lengths
             found = np.zeros(0, np.float32)
         if found.size != np.prod(space.shape, dtype=int) or not np.isfinite(found).all() or not _chosen(found, space):
             shown = " ".join(repr(action).split())[:80]
@@ -60,12 +60,12 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 
 
 def teacher_of(what: Any, env: Any) -> Teacher:
-    """A teacher for one environment, with a state of its own if it needs one.
+    """Return a teacher for one environment, with a state of its own if it needs one.
 
-    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or what
-        `snn_control.training.teachers.trained_policy.load_policy` read of it; the name of a baseline of the
-        environment; ``module:function``; or a callable. A function takes (observation), (observation, info) or
-        (env, observation), which are told apart by the parameters' names; with ``env`` it can use the simulator's state
+    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or the result of
+        `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the environment;
+        ``module:function``; or a callable. A function takes (observation), (observation, info) or (env, observation),
+        as its parameters' names show. With ``env`` it can use the simulator's state
 
     Raises DescriptionError if it is none of these.
     """
@@ -99,7 +99,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
 def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
     try:
         parameters = inspect.signature(function).parameters.values()
-    except ValueError:  # of compiled code
+    except ValueError:  # compiled code has no signature
         parameters = {}.values()
     needed = [p.name for p in parameters if p.default is p.empty]
     if needed[:1] == ["env"]:

@@ -1,4 +1,4 @@
-"""Policies that stable-baselines3 or sb3-contrib trained: multilayer perceptrons, computed with NumPy."""
+"""Policies trained by stable-baselines3 or sb3-contrib: multilayer perceptrons, computed with NumPy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ __all__ = ["TrainedPolicy", "load_policy"]
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """The action that a trained policy takes without noise.
+    """A trained policy, which acts without noise.
 
     layers : for each layer its weights (outputs, inputs) and biases (outputs,), float32
-    activation : "tanh" or "relu", after each layer but the last
-    head : what makes an action of the last layer: "argmax", the index of the largest; "clip", to the bounds; "tanh", of
-        it, scaled to the bounds
-    shape, low, high : of the action, unless it is an index; float32
+    activation : "tanh" or "relu", after each layer except the last
+    head : how the last layer gives an action: "argmax" takes the index of the largest value, "clip" clips to the
+        bounds, "tanh" squashes and scales to the bounds
+    shape, low, high : shape and bounds of the action, float32, unless it is an index
     bound : limit of the last layer before the tanh
-    one_hot : whether observations are whole numbers, of which the first layer has an input each
-    path : of its file
+    one_hot : whether an observation is one whole number, with one input of the first layer for each of its values
+    path : path of its file
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -53,7 +53,7 @@ class TrainedPolicy:
         return self.layers[-1][0].shape[0]
 
     def __call__(self, observation: Any) -> Any:
-        """The action for one observation: a whole number, or an array of ``shape``, float32."""
+        """Return the action for one observation: a whole number, or an array of ``shape``, float32."""
         x: np.ndarray = np.asarray(observation, np.float32).reshape(-1)
         if self.one_hot:
             x = (np.arange(self.inputs) == x).astype(np.float32)
@@ -68,7 +68,7 @@ class TrainedPolicy:
         return x.clip(self.low, self.high).reshape(self.shape)
 
     def check(self, observation_space: Any, action_space: Any) -> None:
-        """Raise ValueError if it cannot act in an environment of these spaces."""
+        """Raise ValueError if it cannot act in an environment with these spaces."""
         n = getattr(observation_space, "n", None) if self.one_hot else numbers_of(observation_space)
         if n != self.inputs:
             raise ValueError(f"it was trained for {self.inputs} observed values, the environment has {n}")
@@ -80,8 +80,8 @@ class TrainedPolicy:
 
 
 class _Family(NamedTuple):
-    """How algorithms name the weights of their policies: first parts of the names of the layers, in their order, and
-    of weights that do not act."""
+    """How algorithms name the weights of their policies: first parts of the names of the layers, in their order
+    (``layers``), and of weights that do not act (``others``)."""
 
     activation: str
     layers: tuple[str, ...]
@@ -93,7 +93,7 @@ _SAC = _Family("relu", ("actor.latent_pi", "actor.mu"), ("actor.log_std", "criti
 _TD3 = _Family("relu", ("actor.mu",), ("actor_target", "critic", "critic_target"), "tanh")
 _COMMON = "mlp_extractor.shared_net", "mlp_extractor.policy_net", "action_net"
 _NOT_ACTING = "mlp_extractor.value_net", "value_net", "log_std"
-#: module of a policy's class -> names of its weights, and the algorithms that use it
+#: module of a policy's class -> names of its weights; `ALGORITHMS` use these modules
 FAMILIES = {
     "stable_baselines3.common.policies": _Family("tanh", _COMMON, _NOT_ACTING, "clip"),
     "stable_baselines3.sac.policies": _SAC,
@@ -106,8 +106,8 @@ ALGORITHMS = "PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN, QR-DQN"
 
 
 def load_policy(path: str | os.PathLike) -> TrainedPolicy:
-    """Read a .zip of stable-baselines3; nothing in it is run. Raises DescriptionError for anything but a multilayer
-    policy of `ALGORITHMS` whose observations are an array or one whole number."""
+    """Read a .zip of stable-baselines3; nothing in it is run. Raises DescriptionError unless it is a multilayer policy
+    of `ALGORITHMS` whose observations are an array or one whole number."""
     try:
         return replace(_policy(*read_policy_zip(path)), path=str(path))
     except Exception as error:  # the file may be damaged or hostile in any way
@@ -137,7 +137,7 @@ def _policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Train
 
 
 def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np.ndarray, np.ndarray]]:
-    """The layers that act. Raises ValueError if there are weights whose use is not known."""
+    """Return the layers that act. Raises ValueError if there are weights whose use is not known."""
     left = {name for name in weights if not any(name == one or name.startswith(f"{one}.") for one in family.others)}
     found = []
     for first in family.layers:
@@ -153,14 +153,14 @@ def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np
                 raise ValueError(f"{name} has weights that are not finite")
             found.append((w.astype(np.float32), b.astype(np.float32)))
     if left:
-        raise ValueError(f"{min(left)[:80]} is no layer of a multilayer policy; {ALGORITHMS} with MlpPolicy are known")
+        raise ValueError(f"{min(left)[:80]} is not a layer of a multilayer policy; known: MlpPolicy of {ALGORITHMS}")
     if not found:
         raise ValueError(f"it has no {family.layers[-1]}")
     return found
 
 
 def _class(value: Any) -> str:
-    """``Box`` of ``<class 'gymnasium.spaces.box.Box'>``."""
+    """Return ``Box`` for ``<class 'gymnasium.spaces.box.Box'>``."""
     return str(value).rpartition(".")[2].rstrip("'>")
 
 
@@ -172,7 +172,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
-    """How many inputs the first layer has, and whether an observation is a whole number."""
+    """Return the number of inputs of the first layer, and whether an observation is one whole number."""
     kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return int(space["n"]), True
@@ -195,7 +195,7 @@ def _actions(space: Mapping[str, Any], family: _Family, squash: bool) -> tuple[s
 
 
 def _numbers(text: str, n: int) -> np.ndarray:
-    """The numbers of an array that NumPy printed."""
+    """Return the numbers of an array that NumPy printed."""
     found = [float(word) for word in re.sub(r"[\[\],]", " ", text).split()]
     if len(found) != n:
         raise ValueError(f"its actions have bounds of {len(found)} numbers, not {n}")

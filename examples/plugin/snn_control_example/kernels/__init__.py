@@ -1,4 +1,4 @@
-"""One file a kernel: an edited file is compiled again with all that stands in it, and with all that it imports."""
+"""The kernels, one per file: an edit compiles all kernels of the file again, and all kernels that import it."""
 
 from . import lif_again, oja, quadratic, weber
 

@@ -1,4 +1,4 @@
-"""v <- decay v + gain current + leak, at least floor; fire at the threshold: one parameter for all neurons."""
+"""v <- decay v + gain current + leak, but at least floor; fires at the threshold. All neurons share the parameters."""
 
 from snn_control.engine.kernels import bounded, flush
 from snn_control.engine.kernels.neurons import Firing, Neurons, emit, restart_current
@@ -9,7 +9,7 @@ from snn_control.engine.rows import kernel, written
 def lif_again(
     cells: Neurons("decay", "gain", "leak", "threshold", "reset", "floor"), fired: Firing(), v: written("f32", "n")
 ):
-    """No branch in the loop, only selects: the compiler makes vectors of it."""
+    """Compute one step of all neurons, with selects instead of branches, so that the compiler vectorises the loop."""
     p, current, flags = cells.p, cells.current, fired.flags
     decay, gain, leak, threshold, reset, floor = (
         p.decay[0], p.gain[0], p.leak[0], p.threshold[0], p.reset[0], p.floor[0]

@@ -1,4 +1,4 @@
-"""w += rate y (x - y w), with filtered spikes x of the presynaptic and y of the postsynaptic neurons."""
+"""w += rate y (x - y w), with the filtered spikes x of the presynaptic and y of the postsynaptic neurons."""
 
 from snn_control.engine.kernels import ONE, ZERO
 from snn_control.engine.kernels.plasticity import (
@@ -27,11 +27,11 @@ def oja(
     params: Scalars("f32", "decay", "rate", "low", "high"),
     switch: switched,
 ):
-    """Weights are a matrix (n_pre, n_post), of which `part` is a row."""
+    """Update the traces, then the weights: a matrix (n_pre, n_post), of which `part` is a row."""
     state = state_of(switch)
     if state == 0:
         return
-    decay = params.decay if state == 2 else ZERO  # switched on again: what it remembers is of another time
+    decay = params.decay if state == 2 else ZERO  # just switched on: old traces are of another time
     fade(x, decay)
     fade(y, decay)
     add_arrivals(source, x, ONE)

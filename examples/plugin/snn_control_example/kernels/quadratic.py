@@ -12,7 +12,7 @@ def quadratic(
     v: written("f32", "n"),
     wait: waiting,
 ):
-    """All neurons of a population, one step."""
+    """Compute one step of all neurons of a population."""
     p, current, flags, refractory = cells.p, cells.current, fired.flags, fired.refractory
     for i in range(cells.n):
         j, before = i * cells.step, bounded(v[i])  # j: one parameter for all, or one per neuron

@@ -1,4 +1,4 @@
-"""Contrast of each value to a background that follows it: ON channels of all values, then OFF channels."""
+"""Contrast of each value to its slowly adapting background: ON channels of all values, then OFF channels."""
 
 from snn_control.engine.kernels import ZERO, settle
 from snn_control.engine.rows import Table, count, kernel, read, written
@@ -12,7 +12,7 @@ def weber(
     background: written("f32", "n"),
     params: Table("f32", "n", "gain", "floor", "rate"),
 ):
-    """The background b moves by rate (x - b)."""
+    """Compute the contrasts, then move each background b by rate (x - b)."""
     p = params
     for i in range(n):
         away = values[i] - background[i]

@@ -1,9 +1,9 @@
-"""Adjoints of kernels, by name: how gradients are propagated back through the operations of a tick.
+"""Adjoints of kernels, by name: they propagate gradients back through the operations of a tick.
 
-The engine runs forward, and its spikes are recorded. An `Adjoint` processes the recorded sequences twice: `forward`
-computes the membranes and graded signals that belong to these spikes, `backward` the derivatives of a loss with
-respect to an operation's inputs and its constants, weights and biases. A package adds adjoints of its own kernels as
-the companion "adjoint" of its plug-in (`snn_control.engine.lowering.Plugin`).
+The engine runs forward, and its spikes are recorded. An `Adjoint` processes the recorded sequences twice. `forward`
+computes the membranes and graded signals that belong to these spikes. `backward` computes the derivatives of a loss by
+an operation's inputs, and by its constants, weights and biases. A package adds adjoints of its own kernels as the
+companion "adjoint" of its plug-in (`snn_control.engine.lowering.Plugin`).
 """
 
 from .adjoint import Adjoint

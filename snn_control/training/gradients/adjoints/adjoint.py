@@ -1,4 +1,4 @@
-"""Base of adjoints: what an operation does to the signals of whole sequences, and its backward pass."""
+"""Base classes of adjoints: an operation's effect on the signals of whole sequences, and its backward pass."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ from .tape import Signal, Tape
 
 __all__ = ["NOTHING", "Adjoint", "Constant", "Neurons", "numbers", "signal"]
 
-NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a signal that is not there
+NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a missing signal
 
 
 def signal(place: Place) -> Signal:
-    """The key of an array among the signals."""
+    """Return the key of an array's signal: its kind of block and its offset."""
     return place.kind, place.offset
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """A view of the float32 weights in an array of the Program: all of it, or the second of each pair of a sparse
-    row."""
+    """Return a view of the float32 weights in an array of the Program; a sparse row has pairs of index and weight."""
     return array if array.dtype == np.float32 else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
@@ -44,26 +43,26 @@ class Constant:
         return numbers(self.bits)
 
     def add(self, g: np.ndarray) -> None:
-        """Add to the gradient; ``g`` has as many numbers as the array."""
+        """Add ``g``, which has as many numbers as the array, to the gradient."""
         self.gradient += g.reshape(self.gradient.shape)
 
 
 class Adjoint:
-    """One operation of a Program, over a part of the steps of a `Tape`; an operation of section POST, over its ticks.
+    """The adjoint of one operation of a Program, over part of the steps of a `Tape` (in section POST, of its ticks).
 
     A subclass sets ``reads`` and ``writes`` and implements `forward` and `backward`. Both are called for consecutive
-    parts of a run: in `forward` from the first to the last step, in `backward` from the last to the first. An adjoint
-    itself keeps what it needs from one part to the next, starting with `begin`.
+    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. An adjoint itself
+    keeps what it needs from one part to the next, starting with `begin`.
 
     w : operands by word
-    post : the operation is in section POST
+    post : whether the operation is in section POST
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
-    reads : (signal, delay [steps]) that it computes from
+    reads : (signal, delay [steps]) pairs that it computes from
     writes : signals that it sets or adds to
-    source : the signal that a projection delivers
+    source : signal that a projection delivers
     wanted : signals whose gradients are needed to reach something that is trained
-    spiking : its outputs are spikes, which are on the tape; ``surrogate`` stands for their derivative
-    each_tick : its state is reset in each tick
+    spiking : whether its outputs are spikes, which are on the tape; ``surrogate`` then replaces their derivative
+    each_tick : whether its state is reset in each tick
     """
 
     source: Any = None
@@ -78,33 +77,33 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Replace the lines of past vectors that it reads by the vectors themselves: line -> vector."""
+        """Read vectors directly, not from the delay lines that store them; ``lines`` maps each line to its vector."""
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
         if self.source is not None:
             self.source = lines.get(self.source, self.source)
 
     def age(self, tape: Tape) -> np.ndarray:
-        """(steps, rows) int32, number of steps since its state was last reset."""
+        """Return the number of steps since the operation's state was last reset, (steps, rows) int32."""
         return tape.age_in_tick if self.each_tick else tape.age
 
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
-        """Create the signals that it writes first.
+        """Create the signals that belong to this operation, before the first step.
 
-        state : place -> (rows, ...) float32, an array of the state at the start of the run
+        state : place -> (rows, ...) float32, that array of the state at the start of the run
         initial : place -> its values after a reset
         """
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
-        """Compute the signals that it writes, in the steps ``first`` to ``stop``."""
+        """Compute the signals that the operation writes, in the steps ``first`` to ``stop - 1``."""
         raise NotImplementedError
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        """Add to the gradients of what it reads and of its constants."""
+        """Add to the gradients of the signals that the operation reads in these steps, and of its constants."""
         raise NotImplementedError
 
 
 class Neurons(Adjoint):
-    """Base of adjoints of neurons: their parameters and the currents that they read."""
+    """Base of adjoints of neurons, with their parameters and the currents that they read."""
 
     def __init__(self, w: Any, post: bool, constant: Callable[[Place], Constant]) -> None:
         super().__init__(w, post, constant)
@@ -114,7 +113,7 @@ class Neurons(Adjoint):
         self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
 
     def begin_with(self, tape: Tape, state: Any, initial: Any, states: Sequence[Any], kinds: int) -> None:
-        """`begin`, for these places of the state; the backward pass needs ``kinds`` numbers of each step."""
+        """Do the work of `begin` for the places ``states``; the backward pass needs ``kinds`` numbers of each step."""
         n, rows, size = self.w.n, tape.rows, len(states)
         tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
         if self.isyn is not None:
@@ -128,12 +127,12 @@ class Neurons(Adjoint):
         self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
 
     def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """The current, and what arrives at the synaptic current (none: 0 steps), or their gradients."""
+        """Return the current, and the input of the synaptic current (0 steps without one); or their gradients."""
         of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
         return of(self.current), NOTHING if self.isyn is None else of(self.isyn)
 
     def add_parameters(self, tape: Tape) -> None:
-        """Add the gradients of parameters and bias, after all steps."""
+        """Add the gradients of parameters and bias, after all steps were processed."""
         if self.params.trained:
             self.params.add(self.gp if self.params.values.shape[1] > 1 else self.gp.sum(1, keepdims=True))
         if self.bias is not None and self.bias.trained:

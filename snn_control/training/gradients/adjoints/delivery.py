@@ -17,12 +17,12 @@ ZERO = np.float32(0)
 
 
 def flat(x: np.ndarray) -> np.ndarray:
-    """A contiguous array as (product of all axes but the last, n)."""
+    """Return an array as contiguous rows: (product of all axes except the last, n)."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
 class Delivery(Adjoint):
-    """y += x W for some W: spikes or a graded vector from a source are added to a target."""
+    """Base of adjoints of y += x W: spikes or a graded vector from a source are added to a target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -31,15 +31,15 @@ class Delivery(Adjoint):
         self.reads, self.writes = [(self.source, self.delay)], [self.y]
 
     def matrix(self, constant: Any) -> Constant:
-        """The weights."""
+        """Return the weights of the delivery as a `Constant`."""
         return constant(self.w.weights)
 
     def once(self, tape: Tape) -> bool:
-        """Whether the source, and with it the product, is constant over the steps of a tick."""
+        """Whether the source is constant over the steps of a tick, and with it the product."""
         return not self.post and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """(steps, rows, n_pre), or (ticks, rows, n_pre) if the source is constant over a tick."""
+        """Return the source's values: (steps, rows, n_pre), or (ticks, rows, n_pre) if it is constant over a tick."""
         if self.post:
             return tape.last(self.source)
         if self.once(tape):
@@ -47,7 +47,7 @@ class Delivery(Adjoint):
         return tape.delayed(self.source, self.delay, first, stop)
 
     def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
-        """Add a gradient with respect to `arrived` to that of the source."""
+        """Add a gradient by the result of `arrived` to the gradient of the source."""
         if self.post:
             tape.last(self.source, gradient=True)[:] += g
         elif self.once(tape):
@@ -56,8 +56,8 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """The target, or its gradient, in the shape of `arrived`; (ticks, steps, ..) if the source is constant over
-        a tick."""
+        """Return the target, or its gradient, in the shape of `arrived`. If the source is constant over a tick, the
+        target has a further axis for the steps of a tick: (ticks, steps, ..)."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
@@ -65,16 +65,16 @@ class Delivery(Adjoint):
 
 
 class Product(Delivery):
-    """A `Delivery` by a matrix product, which costs one for all steps and rows."""
+    """A `Delivery` by one matrix product for all steps and rows."""
 
     weights: Constant
 
     def kernel(self) -> np.ndarray:
-        """The matrix."""
+        """Return the weight matrix W of y += x W."""
         raise NotImplementedError
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """A source or target as rows that the matrix is multiplied with."""
+        """Return values of a source or target as rows, which the weight matrix multiplies."""
         return flat(x)
 
     def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -92,13 +92,13 @@ class Product(Delivery):
             self.weights.add(self.rows(x).T @ self.rows(g))
 
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """The gradient of the target in the shape of `arrived`."""
+        """Return the target's gradient in the shape of `arrived`, summed over steps in which the source is constant."""
         g = self.target(tape, first, stop, gradient=True)
         return g.sum(1) if self.once(tape) else g
 
 
 class Dense(Product):
-    """Adjoint of dense_spikes and dense_graded."""
+    """Adjoint of the kernels dense_spikes and dense_graded."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -110,7 +110,7 @@ class Dense(Product):
 
 # filters ---------------------------------------------------------------------------------------------------------
 def filter_forward(x, age, decay, state, start, first, stop):
-    """Filter x in place: the state is added to what arrives, then it decays."""
+    """Filter x in place: add the state to what arrives, then let it decay."""
     for t in range(first, stop):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -120,7 +120,7 @@ def filter_forward(x, age, decay, state, start, first, stop):
 
 
 def filter_backward(g, age, decay, carry, first, stop):
-    """Replace g, the derivative with respect to the filtered signal, by that with respect to what arrives."""
+    """Replace g, the derivative by the filtered signal, by the derivative by what arrives."""
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
             for i in range(g.shape[2]):
@@ -139,7 +139,7 @@ class Filter:
         self.decay = decay
 
     def begin(self, left: np.ndarray, start: np.ndarray) -> None:
-        """left : (rows, n), the state of each row at the start of the run; start : (n,), the state after a reset."""
+        """Set each row's state at the start of the run, ``left`` (rows, n), and that after a reset, ``start`` (n,)."""
         self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
         self.carry = np.zeros_like(self.left)
 
@@ -153,7 +153,7 @@ class Filter:
 
 
 class Synapse(Adjoint):
-    """Adjoint of synapse: a synaptic current with a time constant of its own."""
+    """Adjoint of the kernel synapse: a synaptic current with its own time constant."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -176,7 +176,7 @@ class Synapse(Adjoint):
 
 
 class Trace(Dense):
-    """Adjoint of trace: spikes, decoded and filtered."""
+    """Adjoint of the kernel trace: decoded and filtered spikes."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -198,7 +198,7 @@ class Trace(Dense):
 
 # sums and means --------------------------------------------------------------------------------------------------
 class Add(Adjoint):
-    """Adjoint of add: y += x, a constant or a signal."""
+    """Adjoint of the kernel add: y += x, where x is a constant or a signal."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -207,7 +207,7 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """y and x, or their gradients, in the same shape."""
+        """Return y and x, or their gradients, in shapes that fit together."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.post:
             return y, tape.last(self.x, gradient)
@@ -233,7 +233,7 @@ class Add(Adjoint):
 
 
 class Copy(Adjoint):
-    """Adjoint of copy in section POST, where an output is set to its bias."""
+    """Adjoint of the kernel copy in section POST, which sets an output to its bias."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -276,8 +276,8 @@ class Window(Adjoint):
 
 
 class PopulationVector(Adjoint):
-    """Adjoint of population_vector: the mean of directions weighted by rates; it is held while the rates are too
-    small."""
+    """Adjoint of population_vector: the mean of directions weighted by rates. While the rates are too small, the output
+    is the last mean, or 0."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)

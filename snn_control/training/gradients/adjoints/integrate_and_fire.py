@@ -1,10 +1,10 @@
 """The adjoint of integrate-and-fire neurons.
 
-A spike is a step function of the membrane, whose derivative is 0 or infinite. It is replaced by that of a surrogate
+A spike is a step function of the membrane, whose derivative is 0 or infinite. It is replaced by a surrogate derivative
 (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), a `Surrogate` of the distance between
-membrane and threshold. For a neuron that fires several times in a step the spike count is a staircase, and the distance
-is that to its nearest step. The spikes themselves are those that the engine recorded, and the reset of a neuron by its
-own spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
+membrane and threshold. If a neuron may fire several times in a step, the spike count is a staircase, and the distance
+is that to its nearest step. The spikes themselves are those that the engine recorded. The reset of a neuron by its own
+spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HALF_PI = np.float32(np.pi / 2)
 
 @register_jitable(forceinline=True)
 def to_derivatives(x, scale, kind, slope):
-    """Replace distances from the threshold by the derivatives of the spikes."""
+    """Replace the distances from the threshold in ``x`` by the surrogate derivatives of the spikes."""
     half = slope * HALF
     if kind == FAST_SIGMOID:
         for i in range(x.size):
@@ -50,14 +50,14 @@ def to_derivatives(x, scale, kind, slope):
 # integrate and fire ----------------------------------------------------------------------------------------------
 # the rows of the parameters, in the order that the kernel declares
 DECAY, GAIN, LEAK, GAIN_SYN, DECAY_SYN, THRESHOLD, RESET, FLOOR, BETA, DECAY_ADAPT = range(10)
-#: stored by the forward pass for the backward one, rows of ``kept``: the membrane before, the surrogate's derivative,
-#: 1 if the membrane was computed (0: it was at its floor, -1: refractory), the synaptic current, the adaptation
+#: rows of ``kept``, which the forward pass stores for the backward one: membrane before the step, surrogate derivative,
+#: 1 if the membrane was computed (0: it was at its floor, -1: refractory), synaptic current, adaptation
 BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 
 @register_jitable(forceinline=True)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Neurons without synaptic currents, adaptation and refractory periods, that are reset immediately."""
+    """Compute neurons without synaptic currents, adaptation and refractory periods, which are reset immediately."""
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
     for i in range(v.size):
         before[i] = v[i]
@@ -70,7 +70,7 @@ def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
 
 @register_jitable(forceinline=True)
 def clear_waiting(x, free):
-    """Refractory neurons cannot fire: set their derivative to 0."""
+    """Set the derivative of refractory neurons to 0, because they cannot fire."""
     for i in range(x.size):
         if free[i] < ZERO:
             x[i] = ZERO
@@ -78,7 +78,7 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Number of resets between the threshold and the step of the spike count that is nearest to a membrane u."""
+    """Return the step of the spike count that is nearest to a membrane ``u``, in resets above the threshold."""
     if mode & SEVERAL:
         above = np.float32(np.floor((u - threshold) / reset + HALF))
         return above if above > ZERO else ZERO
@@ -88,14 +88,16 @@ def lift(mode, before, u, threshold, reset):
 def fire_forward(
     current, isyn, spikes, age, p, scale, mode, refractory, kind, slope, state, waits, start, kept, first, stop
 ):  # fmt: skip
-    """Compute the membranes of the steps ``first`` to ``stop`` from the recorded spikes.
+    """Compute the membranes of the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current, isyn, spikes : (steps, rows, n); isyn is what arrives in each step, (0, rows, n) without a synaptic current
-    p : (10, n) parameters; scale : (n,) of the surrogate
-    state : (4, rows, n) membrane, synaptic current, adaptation, and whether it fired in the last step
-    waits : (rows, n) refractory steps that are left
+    current, isyn, spikes : (steps, rows, n); isyn is the input of the synaptic current in each step, (0, rows, n)
+        without one
+    p : (10, n) parameters
+    scale : (n,) scale of the surrogate
+    state : (4, rows, n) membrane, synaptic current, adaptation, and whether the neuron fired in the last step
+    waits : (rows, n) remaining refractory steps
     start : (3, n) the first three of the state after a reset
-    kept : (3 to 5, steps, rows, n)
+    kept : (3 to 5, steps, rows, n), see `BEFORE`
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
@@ -159,8 +161,7 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Add to the gradients of the parameters that every neuron has; ``threshold``: minus the derivative by the
-    threshold."""
+    """Add to the gradients of the parameters of every neuron. ``threshold``: minus the derivative by the threshold."""
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
     gp[GAIN, i] += gu * current
@@ -180,7 +181,7 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 
 @register_jitable(forceinline=True)
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
-    """`lift` of neuron ``i``, from the values that the forward pass stored."""
+    """Return the `lift` of neuron ``i`` from the values that the forward pass stored."""
     u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
     threshold = p[THRESHOLD, i]
     if synaptic:
@@ -193,12 +194,13 @@ def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
-    """Compute the gradients of the steps from ``stop`` - 1 down to ``first``.
+    """Compute the gradients of the steps from ``stop - 1`` down to ``first``.
 
-    gs : (steps, rows, n) derivative of the loss by each spike; fired_before : (rows, n) in the step before the run
+    gs : (steps, rows, n) derivative of the loss by each spike
+    fired_before : (rows, n) spikes in the step before the run
     carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation, from the step processed before
     gp : (10, n) float64, gradient of the parameters, computed if ``want``
-    gi, gq : (steps, rows, n) gradients of the current and of what arrives at the synaptic current (none: 0 steps)
+    gi, gq : (steps, rows, n) gradients of the current, and of the input of the synaptic current (0 steps without one)
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION
@@ -261,7 +263,7 @@ BACKWARD = (
 
 
 class IntegrateAndFire(Neurons):
-    """Adjoint of integrate_and_fire."""
+    """Adjoint of the kernel integrate_and_fire."""
 
     spiking = True
 

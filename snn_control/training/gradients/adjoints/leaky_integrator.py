@@ -17,10 +17,11 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 
 
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
-    """Compute the membranes of the steps ``first`` to ``stop`` into ``value``; other arguments as in
+    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``; other arguments are those of
     `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
 
-    state : (2, rows, n) membrane and synaptic current; start : (2, n)
+    state : (2, rows, n) membrane and synaptic current
+    start : (2, n) the state after a reset
     kept : (1 or 2, steps, rows, n) the membrane before, not below its floor; the synaptic current
     """
     rows, n = current.shape[1], current.shape[2]
@@ -45,8 +46,12 @@ def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
 
 
 def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
-    """Arguments as in `fire_backward` there; ``gs`` is the derivative by the membrane of each step, ``carry`` (2, rows,
-    n)."""
+    """Compute the gradients; other arguments are those of
+    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
+
+    gs : (steps, rows, n) derivative of the loss by the membrane of each step
+    carry : (2, rows, n)
+    """
     rows, n = current.shape[1], current.shape[2]
     synaptic = gq.shape[0] > 0
     for t in range(stop - 1, first - 1, -1):
@@ -84,7 +89,7 @@ LEAK_BACKWARD = (
 
 
 class LeakyIntegrator(Neurons):
-    """Adjoint of leaky_integrator."""
+    """Adjoint of the kernel leaky_integrator."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)

@@ -18,11 +18,12 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """Add to y what synapses deliver; neuron i of x has the synapses pointers[i] to pointers[i + 1].
+    """Add to y what synapses deliver; neuron i of x has the synapses pointers[i] to pointers[i + 1] - 1.
 
-    x : (steps, rows, n_pre); its elements belong to ``each`` steps of y (steps, rows, n_post), starting at step
+    x : (steps, rows, n_pre); each of its steps stands for ``each`` steps of y (steps, rows, n_post), starting at step
         ``first``
-    target, place, extra : for each synapse its neuron, the index of its weight in ``weights``, and its additional delay
+    target, place, extra : for each synapse its target neuron, the index of its weight in ``weights``, and its
+        additional delay
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
@@ -38,7 +39,7 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
 
 
 def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
-    """Gradients of x and of the weights, if they are wanted; arguments as in `list_forward`."""
+    """Compute the gradients of x and of the weights, if they are wanted; other arguments as in `list_forward`."""
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -63,7 +64,7 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 
 
 class Listed(Delivery):
-    """A projection with a list of synapses, which a subclass provides in `synapses`."""
+    """Base of adjoints of projections with a list of synapses, which a subclass returns in `synapses`."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -77,8 +78,7 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Source, target, index of the weight and additional delay of each synapse; a number stands for all
-        synapses."""
+        """Return each synapse's source, target, index of the weight and additional delay; one number stands for all."""
         raise NotImplementedError
 
     def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:
@@ -101,7 +101,7 @@ class Listed(Delivery):
 
 
 class Sparse(Listed):
-    """Adjoint of csr_spikes and csr_graded."""
+    """Adjoint of the kernels csr_spikes and csr_graded."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         pointers = np.asarray(constant(self.w.pointers).bits[: self.n_pre(self.w) + 1], np.int64)
@@ -110,10 +110,10 @@ class Sparse(Listed):
 
 
 class Delayed(Sparse):
-    """Adjoint of csr_delayed, which writes into a line; `Release` delivers what the line holds."""
+    """Adjoint of csr_delayed, which writes into a delay line; `Release` delivers what the line holds."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
-        w.y = w.line  # where the synapses of the list end
+        w.y = w.line  # the target of the list's synapses
         super().__init__(w, post, constant)
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
@@ -132,7 +132,7 @@ class Delayed(Sparse):
 
 
 class Release(Delivery):
-    """Adjoint of release."""
+    """Adjoint of the kernel release, which delivers what a delay line holds."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         w.x = w.line
@@ -146,7 +146,7 @@ class Release(Delivery):
 
 
 class OneToOne(Listed):
-    """Adjoint of one_to_one_graded."""
+    """Adjoint of the kernel one_to_one_graded."""
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
         each = np.arange(self.w.n_post)
@@ -154,7 +154,7 @@ class OneToOne(Listed):
 
 
 class Gather(Listed):
-    """Adjoint of gather_graded, whose sum may start at the bias of the target."""
+    """Adjoint of the kernel gather_graded, whose sum may start at the bias of the target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -176,7 +176,7 @@ class Gather(Listed):
 
 
 class Tiles(Gather):
-    """Adjoint of tile_graded, with one weight for all."""
+    """Adjoint of the kernel tile_graded, which has one weight for all synapses."""
 
     def matrix(self, constant: Any) -> Constant:
         return constant(self.w.weight)
@@ -187,8 +187,8 @@ class Tiles(Gather):
 
 
 class Convolution(Listed, Product):
-    """Adjoint of conv_spikes and conv_graded. A kernel of one pixel that leaves the picture as it is (shared weights:
-    each pixel has the same synapses) is a matrix product."""
+    """Adjoint of the kernels conv_spikes and conv_graded. A convolution kernel of one pixel that keeps the shape of the
+    picture is computed as a matrix product, because all pixels share its weights."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -197,7 +197,7 @@ class Convolution(Listed, Product):
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """(.., channels times pixels) -> (.. times pixels, channels)."""
+        """Return one row for each pixel: (.., channels times pixels) -> (.. times pixels, channels)."""
         area = self.w.area
         return np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, x.shape[-1] // area)
 
@@ -212,7 +212,7 @@ class Convolution(Listed, Product):
         (Product if self.pointwise else Listed).backward(self, tape, first, stop)
 
     def kernel(self) -> np.ndarray:
-        """(channels in, channels out) of a kernel of one pixel."""
+        """Return a convolution kernel of one pixel as a matrix, (channels in, channels out)."""
         return self.weights.values.reshape(self.w.weights.shape[0], -1)
 
     def n_pre(self, w: Any) -> int:

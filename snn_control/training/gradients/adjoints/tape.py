@@ -1,9 +1,8 @@
-"""Tape: what was recorded of a run of sequences, and the signals and gradients that adjoints compute from it.
+"""Tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
 
-A signal is an array of a Program's state over all steps and rows of a run: float32 (steps, rows, n) if it changes in
-each step (``"step"``), (ticks, rows, n) if it is written once a tick (``"tick"``: by encoders before the steps, by
-decoders after them). The spikes are those that the engine recorded; everything else is computed again by the adjoints'
-`forward`.
+A signal is an array of a Program's state over all steps and rows of a run. It is float32 (steps, rows, n) if it changes
+in each step, and (ticks, rows, n) if it is written once a tick (by encoders before the steps, by decoders after them).
+The engine recorded the spikes; everything else is computed again by the adjoints' `forward`.
 """
 
 from __future__ import annotations
@@ -22,9 +21,9 @@ class Tape:
     """Signals of ``ticks`` ticks of ``steps`` steps each, in ``rows`` rows.
 
     steps : network steps in a tick
-    starts : (ticks, rows) bool, the row is reset before that tick
-    recorded : signal -> spikes (ticks * steps, rows, n), or (ticks, rows, n) of what is written once a tick
-    past : signal -> (k, rows, n), its last k steps before the run, the newest last, as many as delays read
+    starts : (ticks, rows) bool, whether the row is reset before that tick
+    recorded : signal -> spikes (ticks * steps, rows, n), or (ticks, rows, n) of a signal that is written once a tick
+    past : signal -> (k, rows, n), its last k steps before the run, the newest last; delays read at most k steps back
     """
 
     def __init__(
@@ -35,7 +34,7 @@ class Tape:
         self.values: dict[Signal, np.ndarray] = dict(recorded)
         self.gradients: dict[Signal, np.ndarray] = {}
         self.length = self.ticks * steps
-        #: (steps, rows) number of steps since the row's episode started; before its first reset, larger than any delay
+        #: (steps, rows) steps since the row's episode started; before its first reset, a number larger than any delay
         self.age = np.empty((self.length, self.rows), np.int32)
         age = np.full(self.rows, 1 << 30, np.int32)
         for t in range(self.ticks):
@@ -45,35 +44,35 @@ class Tape:
 
     @functools.cached_property
     def age_in_tick(self) -> np.ndarray:
-        """(steps, rows) int32, number of steps since the start of the tick."""
+        """Number of steps since the start of the tick, (steps, rows) int32."""
         steps = np.arange(self.length, dtype=np.int32) % self.steps
         return np.repeat(steps[:, None], self.rows, axis=1)
 
     def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
-        """A signal filled with ``start``, a number or (n,); ``once``: it is written once a tick."""
+        """Create a signal filled with ``start``, a number or (n,); ``once``: whether it is written once a tick."""
         value = np.empty((self.ticks if once else self.length, self.rows, n), np.float32)
         value[:] = start
         self.values[signal] = value
         return value
 
     def gradient(self, signal: Signal) -> np.ndarray:
-        """Derivative of the loss by a signal, in its shape; it is created with zeros."""
+        """Return the derivative of the loss by a signal, in its shape; it starts as zeros."""
         if signal not in self.gradients:
             self.gradients[signal] = np.zeros_like(self.values[signal])
         return self.gradients[signal]
 
     def in_steps(self, signal: Signal) -> bool:
-        """Whether a signal changes in each step, rather than once a tick."""
+        """Whether a signal changes in each step, instead of once a tick."""
         return len(self.values[signal]) == self.length
 
     def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
-        """(ticks, rows, n), a view: a signal, or its gradient, at the end of each tick."""
+        """Return a view of a signal, or of its gradient, at the end of each tick, (ticks, rows, n)."""
         array = self.gradient(signal) if gradient else self.values[signal]
         return array[self.steps - 1 :: self.steps] if self.in_steps(signal) else array
 
     # delays --------------------------------------------------------------------------------------------------
     def delayed(self, signal: Signal, delay: int, first: int, stop: int) -> np.ndarray:
-        """(stop - first, rows, n): the signal as it was ``delay`` steps before each step; 0 before a row's reset."""
+        """Return a signal as it was ``delay`` steps before, (stop - first, rows, n); it is 0 before a row's reset."""
         value = self.values[signal]
         if delay == 0:
             return value[first:stop]
@@ -87,7 +86,7 @@ class Tape:
         return np.where((self.age[first:stop] >= delay)[..., None], found, np.float32(0))
 
     def add_delayed(self, signal: Signal, delay: int, first: int, stop: int, g: np.ndarray) -> None:
-        """Add a gradient by what `delayed` returned to that of the signal; steps before the run are left out."""
+        """Add a gradient by the result of `delayed` to the gradient of the signal, except for steps before the run."""
         into = self.gradient(signal)
         if delay:
             g = np.where((self.age[first:stop] >= delay)[..., None], g, np.float32(0))
