@@ -14,7 +14,7 @@ import numpy as np
 
 from ..controller_file import ControllerSpec, load_spec, nearest
 from ..engine.bound import input_taker
-from ..engine.control import FORGET, LEARNING, RELEASE, RESTART, UPDATES
+from ..engine.control import FORGET, HELD, LEARNING, RELEASE, RESTART, UPDATES
 from ..engine.facts import InputFacts, OutputFacts, PopulationFacts, RuleFacts
 from ..engine.input_values import set_input
 from ..engine.kernels.guard import CLAMPS, FAULTED, FAULTS, SAFE_TICKS, SLEWED
@@ -288,9 +288,15 @@ class Controller(SteppedController):
         """Whether the last command was the safe one, because of a fault or too few valid ticks after it."""
         return bool(self._guard[FAULTED])
 
+    def stop(self) -> None:
+        """Stop the commands, as an operator does: from the next tick on they are the safe ones, until `release`. Also
+        while a loop runs the controller."""
+        self._control[RELEASE] |= HELD
+
     def release(self) -> None:
-        """Release a fault, as an operator does. The next tick ends it if that tick is valid; otherwise call again."""
-        self._control[RELEASE] += 1
+        """Release a stop or a fault, as an operator does. The next tick ends it if that tick is valid; otherwise call
+        again."""
+        self._control[RELEASE] = (self._control[RELEASE] & ~HELD) + 1
 
     def restart(self, forget: bool = False) -> None:
         """Restart the network in the next tick, also while a loop runs the controller.

@@ -6,7 +6,8 @@ copy, and recordings contain it.
 
 driver    what the driver reports: bits of the guard's reasons
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
-release   number of times an operator has asked to end a fault; an increase is a request
+release   number of times an operator has asked to end a fault; an increase is a request. The bit HELD is set while an
+          operator stops the commands
 restart   number of restarts of the network that were asked for, plus FORGET times the number of those that also forget
           what was learned; an increase is a request
 learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
@@ -22,12 +23,13 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "DRIVER", "ELAPSED", "FORGET", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
+    "DRIVER", "ELAPSED", "FORGET", "HELD", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
     "no_request", "tuned_words", "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)
 FORGET = 1 << 32
+HELD = 1 << 62
 WHOLE = 1000  # a period, in the unit of ELAPSED
 #: words of a switch: the rule is on; it was on in the last step; number of weights visited so far
 ON, RUNS, UPDATES, SWITCH_WORDS = range(4)

@@ -163,23 +163,25 @@ def guard(
 ):  # fmt: skip
     previous, step, ring = motion[:m], motion[m : 2 * m] if each > 1 else 0, motion[2 * m :]
     longest = max(each - 2, 0)
-    reason, elapsed = int(control[0]), min(int(control[1]) if control[1] > 0 else 1000, 10_000)
+    held = int(control[2]) & 1 << 62
+    released = int(control[2]) ^ held
+    reason, elapsed = int(control[0]) | (64 if held else 0), min(int(control[1]) if control[1] > 0 else 1000, 10_000)
     if np.ndim(stops):  # 0: no input stops the commands
-        if words[7] != control[2]:
+        if words[7] != released:
             stops[1] &= stops[0]
         reason |= 16 if stops.any() else 0
     if any(required[k] and not valid[k, 0] for k in range(n_inputs)):
         reason |= 1
     if not np.isfinite(raw).all():
         reason |= 2
-    faulted, streak, operator = bool(words[0]), int(words[1]), words[7] != control[2]
+    faulted, streak, operator = bool(words[0]), int(words[1]), words[7] != released
     if reason:
         words[6] += not faulted
         faulted, streak = True, 0
     elif faulted:
         streak += 1
         faulted = not (operator or (release > 0 and streak >= release))
-    words[0], words[1], words[2], words[7] = faulted, streak, reason, control[2]
+    words[0], words[1], words[2], words[7] = faulted, streak, reason, released
     words[3] += faulted
     first = not words[8]
     words[8] |= not faulted
@@ -357,7 +359,8 @@ def guard_case(rng, m):
     words = rng.integers(0, 4, 9)
     words[0], words[8], released = rng.integers(0, 2), rng.integers(0, 2), words[7] + rng.integers(0, 2)
     elapsed = rng.choice([-1, 0, 1, 499, 500, 1000, 1499, 1500, 2000, 9000, 10_000, 11_000, 1 << 40])
-    control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released, 0])
+    held = rng.choice([0] * 4 + [1 << 62])  # by an operator
+    control = np.array([rng.choice([0] * 9 + [4, 8]), elapsed, released | held, 0])
     way = rng.integers(0, 3, m).astype(np.uint8)
     each, ring = 2 + longest, rng.uniform(np.repeat(low, max(longest, 0)), np.repeat(high, max(longest, 0)))
     motion = np.concatenate([previous, rng.uniform(-0.3, 0.3, m), ring])[: m * each]

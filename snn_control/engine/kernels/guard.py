@@ -15,7 +15,7 @@ from ..command_limiter import (
     within,
     words_of,
 )
-from ..control import DRIVER, ELAPSED, LEARNING, RELEASE
+from ..control import DRIVER, ELAPSED, HELD, LEARNING, RELEASE
 from ..rows import Number, Table, count, kernel, number, optional, read, written
 from ..slots import AGE, SLOT_WORDS
 from . import ZERO
@@ -24,7 +24,7 @@ from .inputs import VALID
 # words of the guard's state
 FAULTED, STREAK, REASON, SAFE_TICKS, CLAMPS, SLEWED, FAULTS, RELEASED, BEGUN, GUARD_WORDS = range(10)
 # bits of REASON; a driver sets STOPPED, LATE and OVERLOADED
-INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED = 1, 2, 4, 8, 16, 32
+INPUT_INVALID, OUTPUT_NOT_FINITE, STOPPED, LATE, STOP_INPUT, OVERLOADED, OPERATOR = 1, 2, 4, 8, 16, 32, 64
 # words of `stop`, with a bit for each input: inputs that stop now, and inputs whose stop is latched
 NOW, LATCHED, STOP_WORDS = range(3)
 MOST_STOPS = 62  # number of bits for inputs in a word
@@ -134,9 +134,13 @@ def guard(
     acceleration limit, each whole period of that time is a step of its own.
     """
     reason = control[DRIVER] | fault_bits(inputs, validity, required, m, raw)
-    if stops.size > 0 and stopped(stops, control[RELEASE] != words[RELEASED]):
+    held = control[RELEASE] & HELD
+    released = control[RELEASE] ^ held
+    if held != 0:
+        reason |= OPERATOR
+    if stops.size > 0 and stopped(stops, released != words[RELEASED]):
         reason |= STOP_INPUT
-    faulted = latch(words, reason, release, control[RELEASE])
+    faulted = latch(words, reason, release, released)
     periods, rounds = elapsed_periods(control[ELAPSED])
     begins = words[BEGUN] == 0
     words[BEGUN] |= not faulted

@@ -223,6 +223,7 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
         guard_words.STOPPED: "the loop ends",
         guard_words.LATE: "a tick or its publication took too long",
         guard_words.OVERLOADED: "too many ticks were missed",
+        guard_words.OPERATOR: "stopped by an operator",
     }
     return ", ".join(text for bit, text in words.items() if reason & bit)
 

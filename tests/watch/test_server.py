@@ -1,0 +1,170 @@
+"""A watched world: what the page gets, what it can do, and who is refused."""
+
+import json
+import socket
+import time
+import urllib.error
+import urllib.request
+
+import gymnasium
+import numpy as np
+import pytest
+
+from snn_control import Controller
+from snn_control.controller_file import parse_spec
+from snn_control.errors import InputError, RuntimeFault
+from snn_control.watch import Client
+from snn_control.watch.server import Server
+from snn_control.watch.world import WorldRun
+
+pytest.importorskip("websockets")
+
+FILE = {
+    "version": 1, "period": 0.02, "dt": 0.005,
+    "inputs": {"state": {"kind": "value", "size": 4, "encoder": {"type": "population", "neurons": 8, "range": [-3, 3]}}},
+    "network": {
+        "populations": {"hidden": {"size": 20, "neuron": {"type": "lif"}, "bias": {"value": 1.5, "tunable": [0, 3]}}},
+        "projections": [{"pre": "state", "post": "hidden", "weights": 0.5}],
+    },
+    "outputs": {"push": {"decoder": {"type": "argmax", "terms": [
+        {"type": "linear", "from": "hidden", "weights": 1.0, "tau": 0.05}]}}},
+}  # fmt: skip
+
+
+def spec():
+    from snn_control.controller_file import load_spec
+    from snn_control.resources import controller_path
+
+    return load_spec(controller_path("cartpole"))
+
+
+@pytest.fixture
+def served():
+    one = spec()
+    run = WorldRun(Controller.from_spec(one), one, lambda: gymnasium.make("CartPole-v1"), "cartpole")
+    server = Server(run, control=True)
+    yield server, run
+    server.close()
+    run.close()
+
+
+def until(client, condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        header, arrays = client.frame()
+        if condition(header, arrays):
+            return header, arrays
+    raise AssertionError("the condition was not met in time")
+
+
+def test_frames_have_the_spikes_of_the_run(served):
+    server, run = served
+    with Client(server.url) as client:
+        assert client.scene["title"] == "cartpole"
+        assert {p["name"] for p in client.scene["populations"]} >= {p.name for p in run.controller.program.facts.populations}
+        total, counted = 0, None
+        client.act("pause")
+        client.act("reset", seed=3)
+        client.act("step", steps=40)
+        header, arrays = until(client, lambda h, a: h["episode"]["seed"] == 3)
+        total += len(arrays["spike_step"])
+        while header["episode"]["steps"] < 40:
+            header, arrays = client.frame()
+            total += len(arrays["spike_step"])
+        counted = sum(header["spikes"].values())
+        assert counted > 0
+        assert total == counted
+
+
+def test_steps_of_the_page_are_those_of_the_controller(served):
+    server, run = served
+    with Client(server.url) as client:
+        client.act("pause")
+        client.act("reset", seed=5)
+        client.act("step", steps=25)
+        header, _ = until(client, lambda h, a: h["episode"]["seed"] == 5 and h["episode"]["steps"] == 25)
+        command = run.controller.bound.array("command").copy()
+    alone, env = Controller.load("cartpole"), gymnasium.make("CartPole-v1")
+    observation, _ = env.reset(seed=5)
+    for _ in range(25):
+        observation, *_ = env.step(alone.act(observation, env.action_space))
+    assert header["spikes"] == alone.counters()["spikes"]
+    assert np.array_equal(command, alone.bound.array("command"))
+
+
+def test_a_stop_lasts_until_it_is_released(served):
+    server, _ = served
+    with Client(server.url) as client:
+        client.act("speed", speed=5)
+        client.act("stop")
+        header, _ = until(client, lambda h, a: h["safe"])
+        client.act("release")
+        until(client, lambda h, a: not h["safe"])
+
+
+def test_a_page_without_the_token_only_looks(served):
+    server, _ = served
+    with Client(f"http://127.0.0.1:{server.port}/") as client:
+        assert not client.scene["control"]
+        client.frame()
+        with pytest.raises(InputError, match="may only look"):
+            client.act("stop")
+    with pytest.raises(RuntimeFault, match="401"):
+        Client(f"http://127.0.0.1:{server.port}/#token=wrong")
+
+
+@pytest.mark.parametrize("headers", [
+    {"Host": "evil.example"}, {"Host": "evil.example:80"}, {"Origin": "http://evil.example"}, {"Origin": "null"},
+])  # fmt: skip
+def test_foreign_hosts_and_origins_are_refused(served, headers):
+    server, _ = served
+    request = urllib.request.Request(f"http://127.0.0.1:{server.port}/", headers=headers)
+    with pytest.raises(urllib.error.HTTPError, match="403"):
+        urllib.request.urlopen(request)
+    assert server.refused == 1
+
+
+@pytest.mark.parametrize("path", ["/../server.py", "/%2e%2e/server.py", "/none.js", "//etc/passwd", "/..\\server.py"])
+def test_paths_outside_of_the_page_are_not_served(served, path):
+    server, _ = served
+    with socket.create_connection(("127.0.0.1", server.port)) as connection:
+        connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n\r\n".encode())
+        assert b" 404 " in connection.recv(200)
+
+
+def test_the_page_and_its_modules_are_served(served):
+    server, _ = served
+    for name in ("", "main.js", "style.css", "icon.svg"):
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/{name}") as answer:
+            assert answer.status == 200
+            assert "default-src 'self'" in answer.headers["Content-Security-Policy"]
+            assert len(answer.read()) > 100
+
+
+@pytest.mark.parametrize("message", [
+    "", "{", "[]", "null", '{"op": "act"}', '{"op": "act", "action": "fly"}', '{"op": "look"}', '{"op": "look", "names": [1]}',
+    '{"op": "act", "action": "tune", "path": "x", "value": 1}', '{"op": "act", "action": "speed", "speed": 1e9}',
+    '{"op": "act", "action": "reset", "seed": "no"}', "[" * 5000,
+])  # fmt: skip
+def test_wrong_messages_are_refused_and_the_run_goes_on(served, message):
+    server, _ = served
+    with Client(server.url) as client:
+        client._connection.send(message)
+        while isinstance(answer := client._connection.recv(5.0), bytes):
+            pass
+        assert json.loads(answer)["op"] == "error"
+        first, _ = client.frame()
+        until(client, lambda h, a: h["sent"] > first["sent"])
+    assert server.refused == 1
+
+
+def test_a_client_that_never_reads_does_not_stop_the_others(served):
+    server, _ = served
+    with Client(server.url) as slow, Client(server.url) as client:
+        slow._connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        begin = time.monotonic()
+        frames = 0
+        while time.monotonic() < begin + 1.0:
+            client.frame()
+            frames += 1
+    assert frames > 15
