@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import deque
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -31,15 +32,15 @@ class Client:
     """
 
     def __init__(self, url: str, timeout: float = 10.0) -> None:
-        connect = optional("websockets.sync.client", "watch").connect
-        parts, self.timeout = urlsplit(url), timeout
+        connect = optional("websockets.sync.client", "the live page needs websockets", "watch").connect
+        parts, self.timeout, self._open = urlsplit(url), timeout, ExitStack()
         token = parse_qs(parts.fragment).get("token", [""])[0]
         address = f"ws://{parts.netloc}/ws" + (f"?token={quote(token)}" if token else "")
         try:
-            self._connection = connect(
+            self._connection = self._open.enter_context(connect(
                 address, subprotocols=[protocol.SUBPROTOCOL], max_size=None, compression=None, open_timeout=timeout,
                 proxy=None,
-            )  # fmt: skip
+            ))  # fmt: skip
         except Exception as error:
             raise RuntimeFault(f"{url}: cannot be watched: {error}") from None
         self._frames: deque[bytes] = deque(maxlen=256)
@@ -54,7 +55,7 @@ class Client:
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._open.close()
 
     def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return header and arrays of the next frame; raises RuntimeFault if none comes in time."""

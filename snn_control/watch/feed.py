@@ -72,7 +72,7 @@ class Feed:
         controller, guard = self.controller, self.controller.bound.array("guard")
         counters = controller.counters()
         header = {
-            "tick": log.first + ticks - first, "t": (log.first + ticks - first) * controller.program.facts.period,
+            "tick": log.first_tick + ticks - first, "t": (log.first_tick + ticks - first) * controller.program.facts.period,
             "ticks": ticks - first, "left_out": self.left_out, "faulted": bool(guard[FAULTED]), "safe": bool(controller.safe),
             "guard": counters["guard"], "spikes": counters["spikes"],
             "operations": counters["synaptic_operations"], "tuned": finite(list(controller.tuned.values())),

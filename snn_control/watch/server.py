@@ -104,7 +104,7 @@ class Server:
         self._loop.close()
 
     async def _serve(self) -> None:
-        serve = optional("websockets.asyncio.server", "watch").serve
+        serve = optional("websockets.asyncio.server", "the live page needs websockets", "watch").serve
         try:
             async with serve(
                 self._client, self.host, self.port, process_request=self._request, compression=None,
@@ -114,8 +114,9 @@ class Server:
                 self.port = server.sockets[0].getsockname()[1]
                 self._started.set()
                 await self._give_frames()
-        except OSError as error:
-            self._error = error.strerror or str(error)
+        except (OSError, OverflowError) as error:
+            self._error = getattr(error, "strerror", None) or str(error)
+        finally:
             self._started.set()
 
     async def _give_frames(self) -> None:
@@ -157,7 +158,8 @@ class Server:
         response.body = self._pages[name]
         kind = TYPES.get(f".{name.rpartition('.')[2]}") or mimetypes.guess_type(name)[0] or "application/octet-stream"
         for key, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(response.body))}.items():
-            del response.headers[key]
+            if key in response.headers:
+                del response.headers[key]
             response.headers[key] = value
         return response
 
