@@ -1,6 +1,6 @@
 """JSON Schema of controller files, for editors, made from the keys with which the files are read.
 
-Of the rules that relate several keys, the schema covers only the rules in `TOGETHER`. The reader checks all rules.
+The schema covers only those rules between several keys that are in `TOGETHER`. The reader checks all rules.
 """
 
 from __future__ import annotations

@@ -177,7 +177,7 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Continue to tick in fault until every command has its safe value, but for at most `RAMP_NS`. Outputs that ramp
+    """Continue to tick in fault until every command has its safe value; at most `RAMP_NS` long. Outputs that ramp
     thus keep their slew limits."""
     last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):

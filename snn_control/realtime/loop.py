@@ -33,7 +33,7 @@ messages, or a stamp one period after the last tick if no message has one. A com
 
 When a loop stops, it sets every command to its safe values and publishes the commands once, as the final safe command.
 This needs neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop
-first continues to tick in fault, once per period, until the outputs have reached these values, but for at most 1 s. In
+first continues to tick in fault, once per period, until the outputs have reached these values, at most 1 s long. In
 the other modes outputs do not ramp, because without messages time stops in lockstep.
 """
 

@@ -102,7 +102,7 @@ class Interface:
 
         seen : input -> values (..., size); for events the cells (..., repeat, cells)
 
-        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. Of events, the
+        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. For events, the
         newest cells are used. All features are finite, even if the engine replaces or rejects a value.
         """
         found = []

@@ -13,7 +13,7 @@
    1 % of the distance between the other score and the score of random actions.
 5. Up to four candidates of each stage are compared in the same new episodes. Candidates count whose score is below the
    best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3),
-   or by at most the 1 % of rule 4. Of these, the candidate with the fewest spikes is kept.
+   or by at most the 1 % of rule 4. The candidate with the fewest spikes is kept.
 """
 
 from __future__ import annotations
