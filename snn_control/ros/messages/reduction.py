@@ -1,7 +1,7 @@
 """Reduce the many numbers of a message to the few numbers of an input, one for each of m sectors.
 
-Sector k of m has the numbers floor(k n / m) to floor((k + 1) n / m) - 1 of n numbers, so that 360 and 720 beams give the
-same sectors. If m does not divide n, the sizes of the sectors differ by one. A number that is not finite is first
+Sector k of m has the numbers floor(k n / m) to floor((k + 1) n / m) - 1 of n numbers, so that 360 and 720 beams give
+the same sectors. If m does not divide n, the sizes of the sectors differ by one. A number that is not finite is first
 handled by the input's rule, as in the tick (`kernels.inputs.finite`): "high" and "low" replace the number by an end of
 the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too. The tick
 then applies its own rule to a NaN: it holds the last value or rejects the sample. If nothing at all was measured, all
