@@ -185,7 +185,9 @@ class InputLogRecorder(CompiledPort):
     def kept(self) -> str:
         """How many ticks and events are kept, as a text."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
-        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:,.0f} s"
+        seconds = ticks * self.period_ns * 1e-9
+        span = f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
+        lasts = f"the newest {counted(ticks, 'tick')}, {span} s"
         return f"{lasts}, and {counted(events, 'event')} of each camera" if self._events else lasts
 
     @property
