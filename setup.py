@@ -44,6 +44,7 @@ EXTRAS = {
     "training": ["cma>=4.0", "threadpoolctl>=3.1"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
     "nir": ["nir>=1.0.8"],
+    "watch": ["websockets>=14"],
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
@@ -90,7 +91,7 @@ setup(
     ],
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
     package_data={
-        NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "py.typed"),
+        NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "watch/page/*", "py.typed"),
         "sim_worlds": below("sim_worlds", "*.urdf", "*.json", "*.yaml"),
     },
     data_files=[

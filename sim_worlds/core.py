@@ -28,8 +28,8 @@ __all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_acti
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
-    """Raise InputError if an action does not have the shape of its space, or is not finite. It may exceed the
-    bounds."""
+    """Raise InputError if an action does not have the shape of its space, or is not finite. The action may exceed the
+    bounds of the space."""
     numbers = np.asarray(action, np.float64)
     if numbers.shape != space.shape:
         raise InputError(f"action of shape {numbers.shape}: must have the shape {space.shape}")
@@ -64,8 +64,8 @@ class Robot(ABC):
         """Drive the joints during the step that starts now. The action has passed `check_action`."""
 
     def drive(self) -> None:  # noqa: B027 - most need nothing
-        """Apply the actuators in the physics step that starts now. A step of the world may consist of several of
-        them."""
+        """Apply the actuators in the physics step that starts now. A step of the world may consist of several physics
+        steps."""
 
     def read(self) -> None:
         """Update ``position`` and ``velocity`` from the physics client."""
@@ -79,7 +79,7 @@ class Robot(ABC):
         self.read()
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``joint_position`` and ``joint_velocity``: (joints,) float64, new arrays."""
+        """Return ``joint_position`` and ``joint_velocity`` as new (joints,) float64 arrays."""
         return {"joint_position": np.array(self.position), "joint_velocity": np.array(self.velocity)}
 
 
@@ -99,7 +99,8 @@ class Task(ABC):
 
     @abstractmethod
     def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
-        """Return the reward of this step, whether the episode terminates, and info; called once for each step."""
+        """Return the reward of this step, whether the episode terminates, and info. This is called once for each
+        step."""
 
     def score(self) -> dict[str, float]:
         """Return the scores of the whole episode: name -> number, in units of the world's
@@ -132,8 +133,8 @@ class Tracking:
     target, head : names of the target's position (in info) and of the robot's (in the observation) [rad or m]
     error : name of the distance between them (in info)
     axes : names of the numbers of ``target`` and ``head``
-    unit, scale : unit of the error in keys of a summary; factor for that unit
-    lost, closed : error at which the target counts as lost; rms error that only a closed loop can keep [unit]
+    unit, scale : unit of the error in keys of a summary; factor that converts the error to this unit
+    lost, closed : error at which the target counts as lost; rms error below which only a closed loop can stay [unit]
     scored_from : time of an episode from which the error counts [s]
     note : remark on ``closed``
     """
@@ -170,9 +171,9 @@ class World(gymnasium.Env):
     The info of `reset` has the factors that were drawn for ``randomize``, as ``randomized``.
 
     ``snn_control run``, ``demo`` and ``worlds`` use a world's ``metadata``, all entries of which are optional:
-    ``title``; ``pictures``, a description of its pictures; ``controller``, the shipped one; ``tracking`` or ``goal``;
-    ``score_units``; ``compared_with``, the `baselines` that ``run`` plays; ``rows``, the settings of the world's table
-    in the gallery: label -> arguments.
+    ``title``; ``pictures``, a description of its pictures; ``controller``, the shipped controller; ``tracking`` or
+    ``goal``; ``score_units``; ``compared_with``, the `baselines` that ``run`` plays; ``rows``, the settings of the
+    world's table in the gallery: label -> arguments.
 
     A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. It
     names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns.
@@ -247,7 +248,7 @@ class World(gymnasium.Env):
     @classmethod
     def start_file(cls) -> Path | None:
         """Return the controller file that training begins with, ``start.yaml`` in the world's folder; None if there is
-        none."""
+        no such file."""
         file = Path(inspect.getfile(cls)).with_name("start.yaml")
         return file if file.is_file() else None
 
@@ -255,11 +256,11 @@ class World(gymnasium.Env):
         """Change the world for the episode that begins. ``factors`` has one factor for each name in ``RANDOMIZED``."""
 
     def picture(self) -> np.ndarray:
-        """Draw the present state for people: (rows, columns, 3) uint8."""
+        """Draw the present state for people. Return a (rows, columns, 3) uint8 array."""
         raise NotImplementedError
 
     def render(self) -> np.ndarray | None:
-        """Return the `picture`; None without a ``render_mode``."""
+        """Return the `picture`; None if ``render_mode`` is None."""
         return None if self.render_mode is None else self.picture()
 
     def _observe(self) -> dict[str, np.ndarray]:

@@ -16,10 +16,11 @@ __all__ = ["FollowPath"]
 
 
 class FollowPath(Task):
-    """Follow a path. The error is the root of the sum of the joints' squared errors [rad]; the score is its rms.
+    """Follow a path. The error is the root of the sum of the joints' squared errors [rad]; the score is the rms of this
+    error.
 
     robot : an arm with n joints, which has ``begin(wanted, load, rng)`` and ``wanted``, (2 n,) angles and speeds
-    load : load in the hand [kg]; None draws it
+    load : load in the hand [kg]; None: a load is drawn for each episode
     scored_from : time after which the score counts [s]
     dt : length of a step [s]
     """
@@ -31,7 +32,8 @@ class FollowPath(Task):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Draw a load [kg] and a path, (len(times), 2 n) float64, wanted angles and speeds [rad, rad/s]."""
+        """Draw a load [kg] and a path, and return both. The path is a (len(times), 2 n) float64 array of wanted angles
+        and speeds [rad, rad/s]."""
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         drawn, self._path = self.draw(rng, times)
@@ -53,5 +55,5 @@ class FollowPath(Task):
         }  # fmt: skip
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad]; empty if no step counts."""
+        """Return ``rms_error`` [rad]. The result is empty if no step counts."""
         return {"rms_error": math.sqrt(self._squares / self._counted)} if self._counted else {}

@@ -43,14 +43,14 @@ class EventReplayEnv(gymnasium.Env):
     path, topic, width, height : as in `snn_control.events.open_recording`
     input : name of the events in the observation
     period : length of a tick [s]
-    capacity : most events in a tick
+    capacity : maximum number of events in a tick
     values : constant observations: name -> numbers
     silent : names of other cameras
     actions : number of values of the action
     discrete : number of discrete actions, instead of ``actions``; 0: the action is continuous
-    longest_gap : a longer pause is cut out [s]
+    longest_gap : length beyond which a pause is cut out [s]
     speed : sensor time divided by the world's time; times after the start of a tick are divided by it
-    begin, end : the part that is played, seconds after the first event; None: from the start, to the end
+    begin, end : begin and end of the part that is played [s after the first event]; None: those of the recording
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

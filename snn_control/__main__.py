@@ -1,4 +1,4 @@
-"""Runs the command ``snn_control`` as ``python -m snn_control``, even if the folder of commands is not in PATH."""
+"""Run the command ``snn_control`` as ``python -m snn_control``, even if the folder of commands is not in PATH."""
 
 import sys
 

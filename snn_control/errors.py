@@ -7,10 +7,10 @@ SnnControlError
 ├── InputError            a value given to a running controller has the wrong shape or type
 └── RuntimeFault          a fault that only a running system shows (no rights, no topic, a time-out)
 
-`CacheWarning` is not an error: it says why a start is slow, and how to make it faster.
+`CacheWarning` is not an error: it says why the start of a program is slow, and how to make the start faster.
 
-A message is one line: ``path = value: rule; fix``, without the value if there is none. The command line prints it and
-exits with code 2, or with 1 for a RuntimeFault.
+A message is one line: ``path = value: rule; fix``, or without ``= value`` if there is no value. The command line prints
+it and exits with code 2, or with 1 for a RuntimeFault.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DescriptionError(SnnControlError, ValueError):
     path : place of the value, e.g. ``inputs.camera.size[0]``
     value : the value; `NO_VALUE` if there is none
     rule : what must hold
-    fix : how to correct it (optional)
+    fix : how to correct the value (optional)
     """
 
     def __init__(self, path: str, value: Any, rule: str, fix: str = "") -> None:
@@ -64,7 +64,7 @@ class DescriptionError(SnnControlError, ValueError):
         return type(self)(f"{prefix}.{self.path}" if self.path else prefix, self.value, self.rule, self.fix)
 
     def in_file(self, file: str) -> DescriptionError:
-        """Return this error with the name of the file before its path; an empty name changes nothing."""
+        """Return this error with the name of the file before its path. If the name is empty, change nothing."""
         return type(self)(f"{file}: {self.path}", self.value, self.rule, self.fix) if file else self
 
 
@@ -105,7 +105,7 @@ class RuntimeFault(SnnControlError, RuntimeError):
 
 
 class CacheWarning(UserWarning):
-    """Warning that compiled code could not be read from the cache or stored there, so it was compiled again."""
+    """Warning that compiled code could not be read from the cache or stored in it, so that it was compiled again."""
 
 
 def in_line(text: str, most: int = 1000) -> str:
@@ -115,7 +115,7 @@ def in_line(text: str, most: int = 1000) -> str:
 
 
 def message_of(error: BaseException) -> str:
-    """Return an exception's message on one line, or its type and origin if it has no message."""
+    """Return an exception's message on one line; if it has no message, return its type and origin."""
     return in_line(str(error)) or describe_exception(error)
 
 
@@ -132,7 +132,7 @@ def how_to_install(extra: str) -> str:
 
 
 def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = SnnControlError) -> Any:
-    """Import a module of an optional dependency; raises ``fault``, with the command to install it, if it is missing.
+    """Import a module of an optional dependency; if it is missing, raise ``fault`` with the command that installs it.
 
     need : reason in the message, e.g. "a report needs Jinja2"
     extra : extra of snn_control that installs the module
@@ -144,13 +144,16 @@ def optional(module: str, need: str, extra: str, fault: type[SnnControlError] = 
 
 
 def nearest(word: Any, known: Any) -> str:
-    """Return a hint for an unknown word: ``did you mean 'x'?``, or a list of the known words."""
+    """Return a hint for an unknown word: ``did you mean 'x'?`` if one is similar, otherwise the known words."""
     known = [str(k) for k in known]
     return close_match(word, known) or f"known: {', '.join(known)}"
 
 
 def close_match(word: Any, known: Iterable[str]) -> str:
-    """Return ``did you mean 'x'?`` or an empty text; case is ignored, and 'rate' also matches 'learning_rate'."""
+    """Return ``did you mean 'x'?``, or an empty text if no word is similar.
+
+    Case is ignored, and 'rate' also matches 'learning_rate'.
+    """
     names, text = {one.lower(): one for one in known}, str(word).lower()
     close = difflib.get_close_matches(text, names, 1) or [k for k in names if text in k.split("_")]
     return f"did you mean '{names[close[0]]}'?" if close else ""

@@ -1,6 +1,7 @@
 """Atomic writing of files, and reading that does not trust the sizes declared in a file.
 
-Reading functions raise OSError or ValueError; `reason` turns either into one line that says why.
+Reading functions raise OSError or ValueError; `reason` turns such an error into one line that says why the file could
+not be read.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def replace_file(path: str | os.PathLike, write: Write) -> None:
 
 
 def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
-    """Write files that belong together, as `replace_file` does; all are written before the first one is replaced."""
+    """Write files that belong together as `replace_file` does; write all before the first old file is replaced."""
     parts: list[tuple[Path, Path]] = []
     try:
         for path, write in writes.items():
@@ -53,7 +54,7 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Make OSErrors name ``path`` instead of the temporary file; without ``always``, only those that name no file."""
+    """Make OSErrors name ``path`` instead of the temporary file; if not ``always``, only OSErrors that name no file."""
     try:
         yield
     except OSError as error:
@@ -94,7 +95,7 @@ def replace_text(path: str | os.PathLike, text: str) -> None:
 
 
 def open_file(path: str | os.PathLike) -> IO[bytes]:
-    """Open a regular file for reading; raises OSError for folders, and for pipes and devices, which might never end."""
+    """Open a regular file for reading; raises OSError for folders, pipes and devices, which might never end."""
     mode = os.stat(path).st_mode
     if stat.S_ISDIR(mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -117,7 +118,7 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return on one line why a file could not be read."""
+    """Return a line of text that says why a file could not be read."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -162,7 +163,7 @@ class Arrays(Mapping[str, np.ndarray]):
 
     @contextmanager
     def open(self, name: str) -> Iterator[tuple[IO[bytes], tuple[int, ...], np.dtype]]:
-        """Open an array for reading in pieces: yields its bytes, shape and dtype.
+        """Open an array for reading in pieces, and yield its bytes, shape and dtype as a tuple.
 
         Raises KeyError if there is no such array, and ValueError if shape and dtype do not fit the number of bytes.
         """

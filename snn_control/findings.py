@@ -14,9 +14,10 @@ class Finding:
     """One finding: where it is, how severe it is, and what to do.
 
     path : the place in the controller file, or the name of what was examined
-    level : `OK`; `NOTE` (costs nothing, or cannot be changed); `WARNING`; `ERROR` (it does not work like this)
+    level : `OK`, `NOTE` (the finding does no harm, or cannot be changed), `WARNING`, or `ERROR` (what was examined does
+        not work)
     text : what was found
-    fix : advice, or the command that applies it; may be empty
+    fix : advice, or the command that applies the advice; may be empty
     """
 
     path: str

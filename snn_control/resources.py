@@ -22,7 +22,7 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _share_folders() -> Iterator[Path]:
-    """Yield the folders that may hold ``config/`` and ``launch/``, the nearest first."""
+    """Yield the folders that may hold ``config/`` and ``launch/``, beginning with the nearest folder."""
     if (_PACKAGE.parent / "package.xml").is_file():  # a checkout, editable install or colcon --symlink-install
         yield _PACKAGE.parent
     prefixes = [*_PACKAGE.parents[1:5], Path(sys.prefix)]  # <prefix>/lib/python3.x/site-packages/snn_control
@@ -49,7 +49,7 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
     Raises
     ------
-    DescriptionError : if there is no such file; the message names the nearest and the existing ones
+    DescriptionError : if there is no such file; the message gives the nearest name and the names of the existing files
     """
     names = (name,) if Path(name).suffix else (name + suffix, name)
     for share in _share_folders():
@@ -64,8 +64,10 @@ def shipped(name: str, folder: str = "config", suffix: str = ".yaml") -> Path:
 
 
 def controller_path(name: str | os.PathLike, argument: str = "controller") -> Path:
-    """Return the path of a controller file, given as a path or as the name of a shipped file; raises DescriptionError,
-    which names ``argument``, if there is no such file."""
+    """Return the path of a controller file, given as a path or as the name of a shipped file.
+
+    Raises a DescriptionError that names ``argument`` if there is no such file.
+    """
     path = Path(name)
     if path.suffix or path.exists() or "/" in str(name):
         return path

@@ -1,8 +1,9 @@
 """Conformance test of kernels: a kernel and its reference must give the same bits for all operands.
 
-`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is plain NumPy: it takes the numbers and
-arrays of the kernel's row, and does the same float32 operations in the same order. The other functions help to write
-references and random operands (from a generator and a size). ``docs/tutorials/own_neuron.md`` has an example.
+`check_kernel` tests the kernels of snn_control and of plug-ins. A reference is plain NumPy: it gets the numbers and
+arrays of the kernel's row as arguments, and does the same float32 operations in the same order. The other functions
+help to write references, and to make random operands from a generator and a size. ``docs/tutorials/own_neuron.md`` has
+an example.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def check_kernel(name: str, references: References, runs: int = 72) -> None:
 
 @slow
 def disagreement(name: str, references: References, seed: int, size: int) -> str:
-    """Run a kernel and its reference on the same random operands; returns the first difference, or an empty text."""
+    """Run a kernel and its reference on the same random operands; return the first difference; "" if there is none."""
     plain, case = references[name]
     operands = case(np.random.default_rng(seed), size)
     expected = copy.deepcopy(operands)  # a single call, so that shared arrays stay shared
@@ -67,7 +68,7 @@ def disagreement(name: str, references: References, seed: int, size: int) -> str
 
 
 def call_kernel(address: int, operands: Operands) -> None:
-    """Run a compiled kernel once, on a new row of these operands; arrays are changed in place."""
+    """Run a compiled kernel once on a new row of these operands. Arrays are changed in place."""
     row = np.zeros(WORDS, np.int64)
     row[0] = address
     for k, operand in enumerate(operands, 1):
@@ -76,7 +77,7 @@ def call_kernel(address: int, operands: Operands) -> None:
 
 
 def canonical(array: np.ndarray) -> bytes:
-    """Return the bytes of an array with all NaN made equal, because processors give different NaN."""
+    """Return the bytes of an array in which all NaN have the same bits, because processors give different NaN."""
     array = array.copy()
     if array.dtype.kind == "f":
         array[np.isnan(array)] = np.nan
@@ -95,7 +96,7 @@ def bounded(x: np.float32) -> np.float32:
 
 
 def settle(x: np.float32) -> np.float32:
-    """Return x, or 0 if x is tiny, huge, infinite or NaN: `flush` and `bounded` in one."""
+    """Return x, or 0 if x is tiny, huge, infinite or NaN. This combines `flush` and `bounded`."""
     return x if TINY < abs(x) < HUGE else ZERO
 
 
@@ -116,13 +117,13 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """Return the bytes of a spike ring, starting at the slot that was written ``delay`` steps ago."""
+    """Return the bytes of a spike ring from the slot on that was written ``delay`` steps ago."""
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
     return base.reshape(-1).view(np.uint8)[first:]
 
 
 def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.float32]]:
-    """Return (neuron, number of spikes) for each neuron that fired, from a slot of a spike ring."""
+    """Return a list of (neuron, number of spikes) for the neurons that fired, from a slot of a spike ring."""
     count = int(slot[:8].view(np.int64)[0])
     fired = slot[HEADER : HEADER + 4 * count].view(np.uint32).tolist()
     times = slot[multiplicity : multiplicity + 2 * count].view(np.uint16).tolist() if multiplicity else [1] * count
@@ -132,7 +133,7 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """Write the spike list of this step into a ring; ``times``: number of spikes of each neuron."""
+    """Write the spike list of this step into a ring; ``times`` is the number of spikes of each neuron."""
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
@@ -150,7 +151,7 @@ def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.f
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Return whether a learning rule runs; clear the arrays ``memory`` in the step in which it is switched on."""
+    """Return whether a learning rule is on; in the step in which it is switched on, set the arrays ``memory`` to 0."""
     if switch[0] and not switch[1]:
         for array in memory:
             if not isinstance(array, int):
@@ -161,7 +162,7 @@ def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
 
 # random operands ------------------------------------------------------------------------------------------------
 def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: float = 1.0) -> np.ndarray:
-    """Return random float32 of a shape; with ``special``, half of the time some are NaN, infinite, huge or tiny."""
+    """Return random float32 numbers of a shape; if ``special``, half of the arrays have NaN, inf, huge or tiny ones."""
     x = (scale * rng.standard_normal(shape)).astype(np.float32)
     if special and rng.random() < 0.5:
         x = np.where(rng.random(shape) < 0.2, rng.choice(SPECIAL, shape), x)
@@ -169,7 +170,10 @@ def floats(rng: np.random.Generator, *shape: int, special: bool = True, scale: f
 
 
 def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = None) -> list[Any]:
-    """Return operands of a ring with random ascending spike lists: ring, stride, slots, clock, delay, multiplicity."""
+    """Return the operands of a ring with random spike lists: [ring, stride, slots, clock, delay, multiplicity].
+
+    The lists are ascending.
+    """
     slots = int(rng.integers(1, 5))
     multiple = rng.random() < 0.3 if multiple is None else multiple
     multiplicity = HEADER + 4 * n if multiple else 0
@@ -186,25 +190,25 @@ def ring_of_spikes(rng: np.random.Generator, n: int, multiple: bool | None = Non
 
 
 def clock_of(rng: np.random.Generator) -> np.ndarray:
-    """Return a random clock, int64 [tick, step]."""
+    """Return a random clock: an int64 array [tick, step]."""
     return np.array([rng.integers(0, 9), rng.integers(0, 1000)], np.int64)
 
 
 def counter_of() -> np.ndarray:
-    """Return a counter, int64[1], at 0."""
+    """Return a counter: an int64 array of length 1 that contains 0."""
     return np.zeros(1, np.int64)
 
 
 def currents(rng: np.random.Generator, n: int) -> Operands:
-    """Return a random current and bias, (n,) each, sometimes as the same array."""
+    """Return a random current and a random bias, (n,) each; sometimes both are the same array."""
     bias = floats(rng, n)
     return [bias if rng.random() < 0.3 else floats(rng, n), bias]
 
 
 def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> Operands:
-    """Return random parameters, (rows, 1) or (rows, n) float32, and the number in each row.
+    """Return random parameters, (rows, 1) or (rows, n) float32, and the length of a row (1 or n), as a list.
 
-    rows : lowest value and width of the range of each row
+    rows : lowest value and width of the range for each row
     """
     each = n if rng.random() < 0.4 else 1
     p = np.stack([mean + spread * rng.random(each) for mean, spread in rows]).astype(np.float32)
@@ -212,9 +216,10 @@ def parameters(rng: np.random.Generator, n: int, *rows: tuple[float, float]) -> 
 
 
 def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Operands, Any]:
-    """Return random operands of neurons that fire, and the refractory steps left, (n,) uint16 or 0.
+    """Return random operands of neurons that fire, and the numbers of refractory steps left, as a tuple.
 
-    The operands are flags, ring, stride, slots, clock, counter, multiplicity and refractory period.
+    Steps left are (n,) uint16, or 0 without a refractory period. The operands are flags, ring, stride, slots, clock,
+    counter, multiplicity and refractory period.
     """
     ring, stride, slots, clock, _, multiplicity = ring_of_spikes(rng, n, multiple)
     refractory = 0 if multiple else int(rng.choice([0, 1, 2, 3, 5]))
@@ -225,15 +230,15 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """Return a random switch of a learning rule: on now, on in the last step, weights visited so far."""
+    """Return a random switch of a learning rule: [on now, on in the last step, weights visited so far]."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 
 def bounds_of(rng: np.random.Generator) -> tuple[float, float]:
-    """Return a random lower and upper bound of weights."""
+    """Return a random lower and a random upper bound of weights, as a tuple."""
     return [(0.0, 1.0), (-1.0, 0.5), (-FLOAT_MAX, FLOAT_MAX)][rng.integers(0, 3)]
 
 
 def learned(rng: np.random.Generator, n_pre: int, n_post: int, low: float, high: float) -> np.ndarray:
-    """Return random weights (n_pre, n_post) float32 within [low, high]."""
+    """Return random weights within [low, high] as an (n_pre, n_post) float32 array."""
     return np.clip(floats(rng, n_pre, n_post, special=False), low, high).astype(np.float32)

@@ -139,7 +139,7 @@ def test_a_spike_moves_the_membrane_as_the_page_says(row):
 @pytest.mark.parametrize("integration", ["exact", "euler"])
 def test_a_spike_with_brian2s_delay_leaves_brian2s_membrane(integration):
     """v of Brian2 2.9 when it asks the threshold, after on_pre="v += 0.25" with tau = 20 ms; euler by 1 - dt / tau."""
-    (row,) = (text for text in PAGE.splitlines() if "the same v as in Brian2" in text)
+    (row,) = (text for text in PAGE.splitlines() if "Brian2's v, exactly" in text)
     resistance = re.search(r"`r=(.*?)`" if integration == "euler" else r"r=(.*?)\)`", row)[1]
     r = eval(resistance, {"dt": 1e-3, "tau_mem": 0.02, "np": np})
     m = Model(dt=1e-3)

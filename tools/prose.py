@@ -33,7 +33,8 @@ RULES = {
     "has against": (r"\b(?:has|have) against\b", "write 'rejects'"),
     "of": (r"(?:^|(?<=[.!?:] ))Of [a-z][^.?]*[.?]", "begin with the subject"),
     "what": (r"(?:^|(?<=[.!?] ))What [a-z][^.?]*\.", "begin with the subject; 'what' asks"),
-    "that": (r"(?:^|(?<=[.!?] ))That [a-z][^.?]* (?:is|are) [^.?]*\.(?= |$)", "begin with the subject"),
+    "that": (r"(?:^|(?<=[.!?] ))That (?:it|they|the|a|an|there|no|one|this)\b[^.?]* (?:is|are) [^.?]*\.(?= |$)",
+             "begin with the subject"),
     "history": (r"\b(?:formerly|used to be|has been tried|(?:former|earlier|previous) version)\b",
                 "describe the present state"),
 }  # fmt: skip

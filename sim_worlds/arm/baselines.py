@@ -19,7 +19,7 @@ STIFFNESS, DAMPING = np.array([100.0, 50.0]), np.array([20.0, 5.0])
 
 @dataclass
 class PD(Baseline):
-    """Torque proportional to the errors of angle and speed."""
+    """A controller whose torque is proportional to the errors of angle and speed."""
 
     label: ClassVar[str] = "PD"
 
@@ -31,9 +31,9 @@ class PD(Baseline):
 
 @dataclass
 class PID(PD):
-    """PD plus the integral of the angle error, which is held while the torque is at its limit.
+    """PD plus the integral of the angle error. The integral is held while the torque is at its limit.
 
-    integral : gain in units of the stiffness [1/s]; with twice as much, a load of 2.5 kg starts to oscillate
+    integral : gain in units of the stiffness [1/s]; with twice this gain, a load of 2.5 kg starts to oscillate
     """
 
     label: ClassVar[str] = "PID"

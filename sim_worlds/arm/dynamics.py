@@ -22,9 +22,9 @@ FASTEST = 40.0  # rad/s, upper limit of a joint's speed
 
 @register_jitable
 def acceleration(q1, q2, v1, v2, u1, u2, load):
-    """Return the accelerations of both joints [rad/s^2]: M(q) a = u - c(q, v) - g(q) - friction v.
+    """Return the accelerations a of both joints [rad/s^2], which solve M(q) a = u - c(q, v) - g(q) - friction v.
 
-    q1, q2 : angles, positive upwards, of the shoulder from the horizontal, of the elbow from the upper arm [rad]
+    q1, q2 : angles of the shoulder from the horizontal and of the elbow from the upper arm, positive upwards [rad]
     v1, v2, u1, u2, load : speeds [rad/s], torques [N m], load in the hand [kg]
     """
     l1, l2 = LENGTHS

@@ -75,8 +75,8 @@ class ArmUnknownLoadEnv(World):
 
     An arm of two joints in a vertical plane: an upper arm of 0.4 m and 2 kg, a forearm of 0.35 m and 1.2 kg, 0.5 N m
     s/rad of friction in each joint, and in the hand a load of 0.5 to 2.5 kg. Shoulder and elbow each follow two sines
-    of 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad, with random phases. Angles count upwards,
-    the shoulder's from the horizontal, the elbow's from the upper arm. One step is 1 ms.
+    of 0.4 rad (0.15 and 0.35 Hz; 0.25 and 0.45 Hz) around -0.3 and 0.8 rad, with random phases. Angles are positive
+    upwards; the shoulder's angle counts from the horizontal, the elbow's angle from the upper arm. One step is 1 ms.
 
     ========== ==========================  ===================================================================
     Action     ``Box((2,))``               float64, torques of shoulder and elbow [N m], up to 60 and 30; clipped
@@ -92,14 +92,14 @@ class ArmUnknownLoadEnv(World):
     =================== ========================== ===========================================================
 
     **Reward**: minus the error, the root of the sum of both joints' squared errors [rad]. **Start**: on the path, at
-    rest. **End**: truncated after ``duration``. **Info**: ``time`` [s], ``error``, ``target`` (2,), ``load`` [kg]; that
-    of the last step has ``score``: ``rms_error`` [rad], the root mean square of the error from ``scored_from`` on.
+    rest. **End**: truncated after ``duration``. **Info**: ``time`` [s], ``error``, ``target`` (2,), ``load`` [kg]. The
+    last step adds ``score``: ``rms_error`` [rad], the root mean square of the error from ``scored_from`` on.
 
     Parameters
     ----------
     load : load in all episodes [kg]; None draws it for each episode
     duration, scored_from : length of an episode, and start of its score [s]
-    render_mode : None or ``rgb_array``: the arm and its load, and in green its wanted pose
+    render_mode : None, or ``rgb_array``, which shows the arm and its load, and in green its wanted pose
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

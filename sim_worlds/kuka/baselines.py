@@ -20,7 +20,7 @@ INTEGRAL = np.array([4.4, 4.4, 4.4, 4.4, 8.4, 8.4, 8.4])
 
 
 class PD(Baseline):
-    """Torque proportional to the errors of angle and speed."""
+    """A controller whose torque is proportional to the errors of angle and speed."""
 
     label: ClassVar[str] = "PD"
 
@@ -36,7 +36,7 @@ class PD(Baseline):
 
 
 class PID(PD):
-    """PD plus the integral of the angle error, in units of the stiffness [1/s]."""
+    """PD plus the integral of the angle error. The gain of the integral is in units of the stiffness [1/s]."""
 
     label: ClassVar[str] = "PID"
 

@@ -16,8 +16,8 @@ GREEN = (0.1, 0.7, 0.2, 1.0)
 
 
 class Picture:
-    """Draws the arm with a ball in its hand, and where the ball should be, a green cube that sticks out of it on all
-    sides."""
+    """Draws the arm with a ball in its hand, and a green cube where the ball should be. If the ball is there, the cube
+    sticks out of the ball on all sides."""
 
     def __init__(self) -> None:
         self._client = client = Client()
@@ -28,13 +28,13 @@ class Picture:
         self._lens = client.computeProjectionMatrixFOV(30.0, WIDTH / HEIGHT, 0.1, 4.0)
 
     def _move(self, position: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-        """Show these angles; returns the position of the load's middle [m]."""
+        """Show these angles, and return the position of the load's middle [m]."""
         for joint, angle in zip(self._arm.joints, position, strict=True):
             self._client.resetJointState(self._arm.body, joint, angle)
         return self._client.getLinkState(self._arm.body, self._arm.hand, computeForwardKinematics=True)[4]
 
     def draw(self, position: Sequence[float], wanted: np.ndarray) -> np.ndarray:
-        """Return a picture, (240, 320, 3) uint8, of actual and wanted angles [rad]."""
+        """Return a picture of the actual and the wanted angles [rad] as a (240, 320, 3) uint8 array."""
         self._client.resetBasePositionAndOrientation(self._goal, self._move(wanted), (0.0, 0.0, 0.0, 1.0))
         self._move(position)
         pixels = self._client.getCameraImage(

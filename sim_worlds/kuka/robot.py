@@ -39,7 +39,7 @@ LOAD = f"""<robot><link name="load">{{}}<inertial><mass value="1"/>
 def urdf(shapes: bool) -> ElementTree.Element:
     """Return pybullet_data's description of the arm, with a link ``load`` in its hand.
 
-    shapes : whether visual shapes are kept. Collision shapes never are, because the arm touches nothing
+    shapes : whether visual shapes are kept. Collision shapes are never kept, because the arm touches nothing
     """
     with silent(1, 2):
         import pybullet_data
@@ -131,8 +131,8 @@ class Kuka(Robot):
         self.client.setJointMotorControlArray(self.body, self.joints, pybullet.TORQUE_CONTROL, forces=forces)
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``joint_position``, ``joint_velocity``, ``target_position``, ``target_velocity``: (7,) float64 each.
-        Call it once a step."""
+        """Return ``joint_position``, ``joint_velocity``, ``target_position`` and ``target_velocity`` as (7,) float64
+        arrays. Call this once per step."""
         self._seen.append(self.state)
         seen = self._seen[0] + next(self._errors)
         seen.clip(self._least, self._most, out=seen)

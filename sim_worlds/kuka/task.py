@@ -21,7 +21,8 @@ BETWEEN = 2.0  # s, time from one waypoint to the next
 
 
 def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path of two sines of equal amplitude for each joint: (len(times), 14), angles and speeds."""
+    """Return a path of two sines of equal amplitude for each joint, as a (len(times), 14) array of angles and
+    speeds."""
     turn = 2.0 * math.pi * rng.uniform(*FREQUENCIES, (2, 7))
     angle = times[:, None, None] * turn + rng.uniform(0.0, 2.0 * math.pi, (2, 7))
     half = 0.5 * WIDTH
@@ -29,8 +30,8 @@ def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path from one random pose to the next with minimum jerk (Flash, Hogan 1985, J. Neurosci. 5:1688):
-    (len(times), 14), angles and speeds."""
+    """Return a path from one random pose to the next with minimum jerk (Flash, Hogan 1985, J. Neurosci. 5:1688). It is
+    a (len(times), 14) array of angles and speeds."""
     places = rng.uniform(-WIDTH, WIDTH, (math.ceil(times[-1] / BETWEEN) + 2, 7))
     k, part = np.divmod(times / BETWEEN, 1.0)
     first, way = places[k.astype(int)], np.diff(places, axis=0)[k.astype(int)]

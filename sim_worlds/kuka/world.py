@@ -41,8 +41,8 @@ class KukaPayloadEnv(World):
 
     **Reward**: minus the error, the root of the sum of all seven joints' squared errors [rad]. **Start**: on the path,
     at rest, without a torque. **End**: truncated after ``duration``; there is nothing that the arm could hit. **Info**:
-    ``time`` [s], ``error``, ``target`` (7,), ``load`` [kg]; that of the last step has ``score``: ``rms_error`` [rad],
-    the root mean square of the error from ``scored_from`` on.
+    ``time`` [s], ``error``, ``target`` (7,), ``load`` [kg]. The last step adds ``score``: ``rms_error`` [rad], the root
+    mean square of the error from ``scored_from`` on.
 
     Parameters
     ----------
@@ -50,8 +50,8 @@ class KukaPayloadEnv(World):
     motion : ``sines``: two sines of 0.25 rad for each joint, each of 0.1 to 0.4 Hz; ``waypoints``: a random pose every
         2 s, reached with minimum jerk
     duration, scored_from : length of an episode, and start of its score [s]
-    randomize : from 0 to 1, share of: masses 10 %, friction 50 %, torques 10 %, noise 100 %, delay 50 %
-    render_mode : None or ``rgb_array``: the arm and its load, and a green cube where the load should be
+    randomize : from 0 to 1, the share of these spreads: masses and torques 10 %, friction and delay 50 %, noise 100 %
+    render_mode : None, or ``rgb_array``, which shows the arm and its load, and a green cube where the load should be
     """
 
     RANDOMIZED = {"mass": 0.1, "friction": 0.5, "motor": 0.1, "noise": 1.0, "delay": 0.5}  # noqa: RUF012

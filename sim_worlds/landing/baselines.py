@@ -2,7 +2,7 @@
 
 Both keep the divergence of the optical flow constant. Then height and speed fall exponentially together, and the
 touchdown is soft from any height. ``FlowDivergence`` measures the divergence in the events; ``TrueDivergence`` knows
-it.
+its true value.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ BORDER = 2  # pixels at each border, for which no gradient is computed
 @register_jitable
 def slopes(picture, i, j):
     """Return how the brightness at a pixel changes with D, u and v, the components of the flow D r + (u, v), where r is
-    the pixel's place in focal lengths. These are minus its Sobel gradients times (r, 1, 1)."""
+    the pixel's place in focal lengths. These three changes are (r, 1, 1) times minus the Sobel gradients of the
+    brightness."""
     above, below = picture[j - 1], picture[j + 1]
     right = above[i + 1] + 2.0 * picture[j, i + 1] + below[i + 1]
     left = above[i - 1] + 2.0 * picture[j, i - 1] + below[i - 1]
@@ -43,13 +44,13 @@ def slopes(picture, i, j):
 def measure(events, count, keep, picture, sums):
     """Add a step's events to the normal equations of the flow, and to the picture.
 
-    If the flow moves a slope of the picture, the brightness changes by e = slopes . (D, u, v) a second. The events are
-    these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
+    If the flow moves a slope of the picture, the brightness changes by e = slopes . (D, u, v) per second. The events
+    are these changes, so least squares over pixels and time give D (the method of gradients: Lucas and Kanade 1981).
 
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     keep : factor by which the picture decays in a step
     picture : (48, 48) float64, leaky sum of the events of each pixel, ON 1, OFF -1; updated
-    sums : (4, 3) float64, normal matrix (its upper triangle) and right side; added to
+    sums : (4, 3) float64, normal matrix (its upper triangle) and right side; the step's sums are added
     """
     for j in range(SIDE):
         for i in range(SIDE):
@@ -76,16 +77,16 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class FlowDivergence(Baseline):
-    """Constant divergence, measured in the events by least squares.
+    """Keeps the divergence constant, and measures it in the events by least squares.
 
     acceleration = K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but not below
     ``min_gain``, so that the loop is as fast at any height. The height falls to the share exp(-integral of D).
 
-    gain, min_gain : [m/s]
+    gain, min_gain : K at the start, and the smallest K [m/s]
     wanted : wanted divergence [1/s]
     tau_picture : time constant of the picture [s]
     tau : time constant of the sums over time [s]
-    ridge : added to the diagonal of the normal matrix, so that few events give little flow
+    ridge : number that is added to the diagonal of the normal matrix, so that few events give little flow
     """
 
     label: ClassVar[str] = "divergence of the flow"
@@ -123,12 +124,15 @@ class FlowDivergence(Baseline):
 
 @dataclass
 class TrueDivergence(Baseline):
-    """Constant divergence, as with perfect vision: a reference, and a teacher for controllers that get events.
+    """Keeps the divergence constant, as with perfect vision: a reference, and a teacher for controllers that get
+    events.
 
     acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``. Near the ground the
     same change of speed changes the divergence more, and a controller with delays would be unstable with a large gain.
 
-    gain, max_gain, gain_slope, wanted : [m/s], [m/s], [1/s], [1/s]
+    gain, max_gain : K at height 0, and the largest K [m/s]
+    gain_slope : increase of K with the height [1/s]
+    wanted : wanted divergence [1/s]
     """
 
     label: ClassVar[str] = "true divergence"

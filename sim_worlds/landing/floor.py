@@ -29,13 +29,14 @@ FADE = 3.0  # pixels: a wavelength of this length is invisible, one of twice thi
 
 
 def draw_tile(rng: np.random.Generator) -> np.ndarray:
-    """Return a tile of noise, (128, 128) float32, see `band_passed_noise`."""
+    """Return a tile of noise (see `band_passed_noise`) as a (128, 128) float32 array."""
     return band_passed_noise(rng, (SIDE, SIDE), WAVE, 0.33, std=1.0)
 
 
 @register_jitable
 def add_octave(row, tile, x, y, scale, left, down, weight):
-    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]; bilinear and periodic."""
+    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]. The tile is periodic, and interpolated
+    bilinearly."""
     mask = np.int32(SIDE - 1)
     flat = tile.reshape(tile.size)
     for i in range(row.size):
@@ -51,7 +52,8 @@ def add_octave(row, tile, x, y, scale, left, down, weight):
 def render(picture, tile, focal, view, places, contrast, scratch):
     """Draw the camera's view.
 
-    picture : (height, width) float32, log intensity, row y and column x; written. Its top is ahead, its right is right
+    picture : (height, width) float32, log intensity, row y and column x; written. Its top shows what is ahead, its
+        right side what is on the right
     tile : (128, 128) float32, see `draw_tile`
     focal : focal length [pixels]
     view : (5,) float64, x, y, z of the camera above the floor [m], its tilt to the front and to the left [rad]
@@ -104,6 +106,6 @@ class Floor:
         return self.step(view)
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """Return the picture one step later, (height, width) float32: an array that the next call overwrites."""
+        """Return the picture one step later as a (height, width) float32 array, which the next call overwrites."""
         self._render(self._picture, self._tile, self._focal, view, self._places, self._contrast, self._scratch)
         return self._picture

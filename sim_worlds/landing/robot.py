@@ -28,7 +28,8 @@ HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the controller that holds its place ove
 class Quadrotor(Robot):
     """One body with a thrust along its own axis and drag in the wind.
 
-    An internal controller, which knows the position, tilts the body against sideways drift: that is not the task here.
+    An internal controller, which knows the position, tilts the body against sideways drift, because controlling the
+    drift is not the task here.
 
     position, velocity : of the camera [m, m/s], (3,) each
     tilt : tilt to the front and to the left [rad]
@@ -46,7 +47,7 @@ class Quadrotor(Robot):
         self.place(1.0)
 
     def place(self, height: float) -> None:
-        """Let it hover level at this height [m], with the thrust for calm air."""
+        """Let the body hover level at this height [m], with the thrust for calm air."""
         self.client.resetBasePositionAndOrientation(self.body, [0.0, 0.0, height], [0.0, 0.0, 0.0, 1.0])
         self.wind, self.tilt = [0.0, 0.0, 0.0], [0.0, 0.0]
         self._command = self._thrust = GRAVITY
@@ -73,5 +74,5 @@ class Quadrotor(Robot):
         self.velocity = self.client.getBaseVelocity(self.body)[0]
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return no observation of its own."""
+        """Return an empty dictionary: the robot itself observes nothing."""
         return {}

@@ -68,10 +68,10 @@ class EventLandingEnv(World):
 
     **Camera**: 48 x 48 pixels, 90 degrees, 0.1 m above the feet; the top of its picture is ahead. Contrast threshold
     0.2 with 3 % mismatch between pixels, refractory time 1 ms, times interpolated within the step, 0.1 Hz of noise for
-    each pixel; other kinds by ``camera``. The floor is drawn by `floor.render`.
+    each pixel. The argument ``camera`` selects other kinds. The floor is drawn by `floor.render`.
 
     **Reward**: in a step, minus dt times the difference of the divergence from 0.5 / s, at most 2 / s. At touchdown, 2
-    minus 10 for each m/s of its speed above 0.15 m/s, at most 10. For flying away, -10.
+    minus a penalty: 10 for each m/s of the touchdown's speed above 0.15 m/s, but at most 10. For flying away, -10.
 
     **Start**: at rest, in hover. Height, wind, place of the texture, thresholds and noise come from the seed.
 
@@ -89,8 +89,8 @@ class EventLandingEnv(World):
     duration : length of an episode [s]
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
     randomize : see `World`; thrust, lag, drag, contrast, thresholds and gusts, by the spreads in ``RANDOMIZED``
-    render_mode : None or ``rgb_array``: the height, and beside it the camera's picture with the events of the last
-        20 ms (ON orange, OFF blue)
+    render_mode : None, or ``rgb_array``, which shows the height and, to its right, the camera's picture with the events
+        of the last 20 ms (ON orange, OFF blue)
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

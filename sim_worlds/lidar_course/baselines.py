@@ -20,13 +20,13 @@ STUCK = 0.25  # m, largest free depth at which the robot counts as stuck
 
 @dataclass
 class FollowTheGap(Baseline):
-    """Turn towards the deepest gap for a robot of this width, and drive as fast as the way ahead allows.
+    """Turn towards the deepest gap that is wide enough for the robot, and drive as fast as the way ahead allows.
 
     After Sezer and Gokasan 2012 (doi:10.1016/j.robot.2012.05.021): obstacles are widened by ``clearance`` on both
     sides, so the free depth of a direction is the distance of the nearest beam whose widened obstacle covers it. The
     score of a direction within ``max_heading`` is its free depth minus ``heading_cost`` for each radian from straight
-    ahead. The robot drives through the middle of the range of directions, around the best one, whose score is within
-    ``tolerance`` of the best.
+    ahead. Around the best direction there is a range of directions whose scores are within ``tolerance`` of the best
+    score. The robot drives in the middle direction of this range.
 
     clearance : radius of the robot plus a distance to keep [m]
     min_clearance : clearance that is used instead if no direction is free for ``min_depth`` [m], and for stopping
@@ -58,7 +58,7 @@ class FollowTheGap(Baseline):
         return np.array([speed * max(math.cos(way), 0.0) ** 2, turn], np.float32), None
 
     def way(self, free: np.ndarray) -> tuple[float, float]:
-        """Return the direction to take [rad], and the free depth of the best direction [m]."""
+        """Return the direction to drive in [rad], and the free depth of the best direction [m]."""
         good = np.minimum(free, self.max_depth) - self.heading_cost * np.abs(ANGLES)
         good[np.abs(ANGLES) > self.max_heading + 1e-6] = -math.inf
         best = int(np.argmax(good))
@@ -68,7 +68,8 @@ class FollowTheGap(Baseline):
         return 0.5 * float(ANGLES[first] + ANGLES[last]), float(free[best])
 
     def freedom(self, scan: np.ndarray, wide: float) -> np.ndarray:
-        """Return how far a robot of this radius could go in the direction of each beam, (55,) float64 [m]."""
+        """Return how far a robot of radius ``wide`` could go in the direction of each beam [m], as a (55,) float64
+        array."""
         half = np.arcsin(np.minimum(wide / np.maximum(scan, wide), 1.0))
         covers = np.abs(ANGLES[:, None] - ANGLES) <= half  # (direction, beam)
         return np.where(covers | np.eye(len(ANGLES), dtype=bool), scan, RANGE).min(1)

@@ -28,7 +28,8 @@ SPACING = 2 * MAX_OBSTACLE_RADIUS_M + 1.25 * PASSAGE  # m, between obstacles alo
 class Course:
     """A corridor.
 
-    line : (n, 2) float64, its middle from behind the start to beyond the finish, a point every ``STEP`` [m]
+    line : (n, 2) float64, middle of the corridor, with a point every ``STEP`` from behind the start to beyond the
+        finish [m]
     walls : (k, 3) float64, x and y of the middle of each panel [m], and its direction [rad]
     obstacles : (m, 3) float64, the same for the first m of ``OBSTACLES``, which stand along the line in any order
     start : distance along ``line`` at which a robot starts [m]
@@ -41,13 +42,13 @@ class Course:
 
 
 def panels_needed(length: float, width: float) -> int:
-    """Return the most panels that a course of this length and width [m] can have."""
+    """Return the maximum number of panels that a course of this length and width [m] can have."""
     side = length + BEHIND + BEYOND + 0.5 * width * STEEPEST
     return 2 * (math.ceil(side / PANEL) + 1) + math.ceil(width / PANEL)
 
 
 def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
-    """Return the directions [rad], (n,) float64, of the steps of a middle line of straights and arcs."""
+    """Return the directions of the steps of a middle line of straights and arcs [rad], as an (n,) float64 array."""
     heading, total = [0.0] * round((BEHIND + 1.0) / STEP), length + BEHIND + BEYOND
     while len(heading) * STEP < total:
         here = heading[-1]
@@ -61,7 +62,7 @@ def middle_line(length: float, rng: np.random.Generator) -> np.ndarray:
 
 
 def panels(side: np.ndarray) -> list[tuple[float, float, float]]:
-    """Return panels along a line, each of which begins at the end of the one before.
+    """Return panels along a line as (x, y, direction). Each panel begins at the end of the panel before.
 
     side : (n, 2) float64, points of the line
     """

@@ -55,7 +55,7 @@ class Map:
         picture[part][within] = colour
 
     def draw(self, pose: Sequence[float], scan: np.ndarray, way: Sequence[tuple[float, float]]) -> np.ndarray:
-        """Return the picture of a moment, (rows, 800, 3) uint8.
+        """Return the picture of a moment as a (rows, 800, 3) uint8 array.
 
         pose : x, y [m] and yaw [rad] of the robot
         scan : (55,) distances of its beams [m]

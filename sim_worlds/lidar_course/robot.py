@@ -90,7 +90,8 @@ class DiffDrive(Robot):
         )
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return a scan with noise, ``inf`` for beams that hit nothing, and the odometry of the wheels; new arrays."""
+        """Return a scan with noise and the odometry of the wheels as new arrays. Beams that hit nothing have
+        ``inf``."""
         x, y, yaw = self.position
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)

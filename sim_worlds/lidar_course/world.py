@@ -68,7 +68,8 @@ class LidarCourseEnv(World):
     length : length of the course [m]
     duration : length of an episode [s]
     randomize : share of the domain randomisation, 0 to 1
-    render_mode : None or ``rgb_array``: the course from above, the robot, its way, and the points that its beams hit
+    render_mode : None, or ``rgb_array``, which shows the course from above, the robot, its way, and the points that its
+        beams hit
     """
 
     RANDOMIZED = {  # noqa: RUF012

@@ -24,8 +24,8 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueLine(Baseline):
-    """Feedback of the true distance and angle to the line, with feed-forward of its true curvature. A teacher for
-    controllers that only get events (``snn_control train --teacher TrueLine``).
+    """Feeds back the true distance and angle to the line, and feeds forward the line's true curvature. It is a teacher
+    for controllers that only get events (``snn_control train --teacher TrueLine``).
 
     Distance e [m] and angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped
     oscillator of frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
@@ -52,9 +52,9 @@ def band(events, count, points, nearest, farthest, gate, share, line):
     events : (capacity, 4) float32, t, x, y, p; the first ``count`` are used
     points : (2, rows, columns) float32, see `camera.floor_points`
     nearest, farthest : ends of the band, ahead of the axle [m]
-    gate : events farther from the expected place than this are ignored [m]
+    gate : distance from the expected place beyond which events are ignored [m]
     share : fraction of its distance by which an event moves the expected place
-    line : (1,) float64, expected place, to the left [m]; updated
+    line : (1,) float64, expected place of the line, positive to the left [m]; updated
     """
     for k in range(count):
         i, j = np.int64(events[k, 1]), np.int64(events[k, 2])
@@ -80,7 +80,7 @@ class EventLine(Baseline):
 
     nearest, farthest : ends of the band, ahead of the axle [m]
     gate, share : see `band`
-    gain : gain of the turn; 1 is the arc through the point
+    gain : gain of the turn; with 1 the robot drives on the arc through the point
     """
 
     label: ClassVar[str] = "pursuit of events"

@@ -23,8 +23,8 @@ PITCH = math.radians(45.0)  # angle of its axis below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Return the points where the rays of the pixels meet the floor: (2, rows, columns) float32, ahead of the axle's
-    middle and to its left [m].
+    """Return the points where the rays of the pixels meet the floor, as a (2, rows, columns) float32 array: distance
+    ahead of the axle's middle, and to its left [m].
 
     height : height of the camera above the floor [m]
     """
@@ -36,7 +36,7 @@ def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
 
 
 def look(picture, points, floor, x, y, heading):
-    """Draw the camera's view; bilinear between the cells of the floor.
+    """Draw the camera's view, interpolated bilinearly between the cells of the floor.
 
     picture : (rows, columns) float32, log intensity; written
     points : (2, rows, columns) float32, see `floor_points`
@@ -83,8 +83,7 @@ class FloorCamera(EventSensor):
         self.vary(1.0, 1.0, 1.0, 1.0, 1.0)
 
     def vary(self, contrast: float, texture: float, height: float, threshold: float, noise: float) -> None:
-        """Set factors of the line's contrast, the floor's texture, the camera's height, its thresholds and its
-        noise."""
+        """Set factors of the line's contrast, the floor's texture, and the camera's height, thresholds and noise."""
         self._factors = contrast, texture
         self._points = floor_points(self._pinhole, HEIGHT * height)
         m = self._model

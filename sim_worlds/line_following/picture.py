@@ -17,8 +17,8 @@ ROBOT, AHEAD = (90, 230, 90), (255, 255, 255)
 
 
 def draw(seen: np.ndarray, floor: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Draw on the left the camera's view, and on the right the floor from above with the robot in its middle: (rows,
-    columns + rows, 3) uint8.
+    """Draw on the left the camera's view, and on the right the floor from above with the robot in the middle. Return a
+    (rows, columns + rows, 3) uint8 array.
 
     seen : (rows, columns, 3) uint8
     floor : (SIDE, SIDE) float32, log intensity

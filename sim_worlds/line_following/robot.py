@@ -23,8 +23,8 @@ DELAY = 0.02  # s, until a command reaches the wheels
 
 @register_jitable
 def follow(v, u, share, most):
-    """Return the speed ``v`` one step later: a first-order lag towards ``u``, exact for a constant u, but by at most
-    ``most``."""
+    """Return the speed ``v`` one step later. It approaches ``u`` with a first-order lag, which is exact for a constant
+    ``u``, but changes by at most ``most``."""
     return v + min(max((u - v) * share, -most), most)
 
 
@@ -76,8 +76,8 @@ class Drive(Robot):
         self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
 
     def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
-        """Place the robot there at these speeds, which delayed commands keep up. ``forward`` becomes the wanted
-        speed."""
+        """Place the robot there at these speeds. Commands that are still delayed keep these speeds. ``forward`` becomes
+        the wanted speed."""
         self.wanted = forward
         self.state[:] = x, y, heading, forward, turn
         self._queue = [(forward, turn)] * self._late
@@ -95,6 +95,6 @@ class Drive(Robot):
         """Do nothing, because `drive` has updated the state."""
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return ``speed`` [m/s], ``yaw_rate`` [rad/s] and ``target_speed`` [m/s]: (1,) float64 each, new arrays."""
+        """Return ``speed`` [m/s], ``yaw_rate`` [rad/s] and ``target_speed`` [m/s] as new (1,) float64 arrays."""
         seen = {"speed": self.state[3], "yaw_rate": self.state[4], "target_speed": self.wanted}
         return {name: np.array([value]) for name, value in seen.items()}

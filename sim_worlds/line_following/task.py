@@ -23,12 +23,12 @@ SPEEDS = 0.4, 0.8  # m/s, range from which a speed is drawn
 
 
 def locate(course, x, y, near):
-    """Locate a place along a closed course; returns the distance moved along the course since the last call [m].
+    """Locate a place along a closed course. Return the distance moved along the course since the last call [m].
 
     course : (n, 4) float64, see `course.draw_course`
     x, y : the place [m]
     near : (3,) float64: the nearest point of the course, and how far ahead of it and to its left the place is [m]. On
-        entry the result of the last call, for a place close by; updated
+        entry it holds the result of the last call, for a place close by; updated
     """
     n = course.shape[0]
     spacing = math.hypot(course[1, 0] - course[0, 0], course[1, 1] - course[0, 1])
@@ -101,8 +101,8 @@ class FollowLine(Task):
         return pace * max(1.0 - abs(offset) / WIDTH, 0.0), abs(offset) > LOST, info
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [m], in which the time after a loss counts as LOST; ``followed``, the share of the time
-        before a loss; ``speed`` along the line [m/s]."""
+        """Return ``rms_error`` [m], ``followed`` and ``speed`` along the line [m/s]. In ``rms_error`` the time after a
+        loss counts as LOST. ``followed`` is the share of the time before a loss."""
         missed = self._steps - self._k
         rms = math.sqrt((self._squares + missed * LOST**2) / self._steps)
         return {"rms_error": rms, "followed": self._k / self._steps, "speed": self._advance / (self._k * self._dt)}

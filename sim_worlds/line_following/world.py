@@ -28,9 +28,9 @@ SIZE = 64, 48  # pixels
 class LineFollowingEnv(World):
     """Follow a line on a textured floor from the events of a camera that looks at the floor ahead.
 
-    A robot with two driven wheels drives along a closed course, 30 mm wide, whose curvature is at most 2.5 /m. Its
-    event camera, 64 x 48 pixels over 60 degrees, is 0.15 m above the floor and 0.08 m in front of the axle, and looks
-    45 degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's own motion moves the floor's
+    A robot with two driven wheels drives along a closed line, 30 mm wide, whose curvature is at most 2.5 /m. Its event
+    camera, 64 x 48 pixels over 60 degrees, is 0.15 m above the floor and 0.08 m in front of the axle, and looks 45
+    degrees down: it sees the floor from 0.14 to 0.46 m ahead of the axle. The robot's own motion moves the floor's
     texture through the picture, while a line that is followed well hardly moves in it.
 
     One step is 4 ms. Frames are those of REP-103: x ahead, y to the left, turns to the left positive; in the image x
@@ -60,11 +60,11 @@ class LineFollowingEnv(World):
     **Start**: at a random place of the course, up to 2 cm beside it and turned by up to 0.1 rad, at the wanted speed.
     **End**: terminated when the line is more than 0.15 m away; truncated after ``duration``.
 
-    **Info**: ``time`` [s]; ``error`` [m], distance of the axle's middle from the line; ``offset`` [m], the same,
-    positive left of it; ``heading_error`` [rad], angle between robot and line; ``curvature`` [1/m] of the line there;
-    ``events`` and ``dropped_events`` of the step. The last step adds ``score``: ``rms_error`` [m], in which the time
-    after a loss counts as 0.15 m; ``followed``, the share of the time until the line was lost; ``speed`` [m/s] along
-    the line.
+    **Info**: ``time`` [s]; ``error`` [m], distance of the axle's middle from the line; ``offset`` [m], the same
+    distance, positive if the axle is left of the line; ``heading_error`` [rad], angle between robot and line;
+    ``curvature`` [1/m] of the line there; ``events`` and ``dropped_events`` of the step. The last step adds ``score``:
+    ``rms_error`` [m], in which the time after a loss counts as 0.15 m; ``followed``, the share of the time until the
+    line was lost; ``speed`` [m/s] along the line.
 
     Parameters
     ----------
@@ -73,10 +73,10 @@ class LineFollowingEnv(World):
     texture : standard deviation of the floor's log intensity
     duration : length of an episode [s]
     randomize : share of the spreads in ``RANDOMIZED``, 0 to 1
-    capacity : most events of a step in an observation
+    capacity : maximum number of events of a step in an observation
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
-    render_mode : None or ``rgb_array``: on the left the camera's picture with the events of the last 40 ms (ON orange,
-        OFF blue), on the right the floor around the robot from above
+    render_mode : None, or ``rgb_array``, which shows on the left the camera's picture with the events of the last 40 ms
+        (ON orange, OFF blue), on the right the floor around the robot from above
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

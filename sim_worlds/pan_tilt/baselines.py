@@ -2,10 +2,10 @@
 
 Each has ``reset()`` and ``predict(observation, info) -> (action, None)``, with the newest observation and info of the
 world. Only ``TrueAngleP`` and ``TrueMotion`` use the true position of the target. The gains are in ``gains.json``, to
-which ``benchmarks/pan_tilt.py --sweep`` writes those of the other controllers.
+which ``benchmarks/pan_tilt.py --sweep`` writes the gains of the other controllers.
 
-Controllers that are ``of_events`` are designed for the default camera of 128 x 128 pixels. Angles are positive to the
-left and upwards, like those of the joints.
+Controllers whose ``of_events`` is true are designed for the default camera of 128 x 128 pixels. Angles are positive to
+the left and upwards, like those of the joints.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueAngleP(Baseline):
-    """Velocity proportional to the true angle between target and head, as with perfect vision.
+    """Commands a velocity proportional to the true angle between target and head, as with perfect vision.
 
     gain : [1/s]
     """
@@ -60,8 +60,8 @@ class TrueAngleP(Baseline):
 
 @dataclass
 class TrueMotion(Baseline):
-    """The target's true velocity and acceleration, plus a term proportional to the remaining angle. A teacher for
-    controllers that only get events (``snn_control train --teacher TrueMotion``).
+    """Commands the target's true velocity, plus terms for its acceleration and for the remaining angle. It is a teacher
+    for controllers that only get events (``snn_control train --teacher TrueMotion``).
 
     command = v + tau_lag a + p(e). The target's velocity v and acceleration a are differences of its positions; e is
     the angle that will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from
@@ -69,7 +69,7 @@ class TrueMotion(Baseline):
 
     gain : [1/s]
     brake : assumed deceleration [rad/s2]
-    spare : largest share to assume of the servo's acceleration that the target's own motion does not need
+    spare : largest share of the servo's acceleration that is assumed to be left over by the target's own motion
     """
 
     of_events: ClassVar[bool] = False
@@ -105,7 +105,7 @@ class TrueMotion(Baseline):
 
 @dataclass
 class CentroidP(Baseline):
-    """Velocity proportional to the mean position of the recent events.
+    """Commands a velocity proportional to the mean position of the recent events.
 
     ``S += n``, ``X += sum(angle)``, after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
 
@@ -146,7 +146,7 @@ def gate(events, count, angle, x, y, radius, out):
     angle : (128,) float64, angle of each pixel [rad]
     x, y, radius : middle and radius of the gate [rad]
     out : (4,) float64, written: events within the gate, events in the ring of equal area around it, sums of the
-        distances in x and y of those within
+        distances in x and y of the events within the gate
     """
     within = around = 0
     dx_sum = dy_sum = 0.0
@@ -167,14 +167,14 @@ class GatedTracker(Baseline):
     """An alpha-beta tracker of the target's direction in the world, from the events around its expected position.
 
     The estimate moves with its velocity; the joints' angles compensate the head's own motion. Events within the gate
-    pull it, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the ring around
-    it, the gate widens. So the target is found at the start, and again after it was lost.
+    pull the estimate, weighted with ``n / (n + pseudocount)``. If the gate has recently held no more events than the
+    ring around it, the gate widens. So the target is found at the start, and again after it was lost.
 
     gain : gain of the command for the angle between estimate and head [1/s]
     feed_forward : gain of the command for the estimate's velocity
     radius, extra_radius : radius of the gate [rad]; ``extra_radius`` is added if nothing was seen recently
-    alpha, beta : correction of the position, and of the velocity [1/s, times 10 ms]
-    pseudocount : number of events
+    alpha, beta : gains of the correction of the position, and of the velocity [per 10 ms]
+    pseudocount : number of events at which the weight is one half
     min_excess : recent excess of events above which the gate is narrow
     tau : time constant of "recent" [s]
     """

@@ -14,14 +14,16 @@ RATIO = (1.0, 1.3)
 
 
 def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return one sine for each axis: azimuth at ``frequency``, elevation at 1.3 times that, random phases."""
+    """Return one sine with a random phase for each axis: azimuth at ``frequency``, elevation at 1.3 times
+    ``frequency``."""
     phase = rng.uniform(0.0, 2.0 * math.pi, 2)
     columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
     return np.stack(columns, axis=1)
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return three sines for each axis at 0.3 to 1 times its frequency, of equal amplitude, random phases."""
+    """Return for each axis a sum of three sines of equal amplitude and random phases, at 0.3 to 1 times the axis's
+    frequency."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)
@@ -56,7 +58,8 @@ MOTIONS = {"sinusoid": sinusoid, "sum_of_sines": sum_of_sines, "random": random_
 
 
 def target_path(motion: str, frequency: float, t: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return directions of the target: (n, 2) float64, azimuth (positive left) and elevation (positive up) [rad].
+    """Return directions of the target as an (n, 2) float64 array: azimuth (positive left) and elevation (positive up)
+    [rad].
 
     motion, frequency : a key of ``MOTIONS``, and its frequency [Hz]
     t : (n,) float64, ascending from 0 [s]

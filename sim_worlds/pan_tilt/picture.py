@@ -11,7 +11,7 @@ MARK, TARGET = (255, 255, 255), (90, 230, 90)
 
 
 def draw(image: np.ndarray, target: tuple[float, float, float], radius: float) -> np.ndarray:
-    """Draw a cross in the middle of the camera's view, and a ring around the target; returns the image.
+    """Draw a cross in the middle of the camera's view, and a ring around the target. Return the image.
 
     image : (SCALE rows, SCALE columns, 3) uint8, written
     target : pixel x and y of its centre, and its depth (behind the camera if <= 0)

@@ -31,7 +31,7 @@ class RenderedScene:
 
     pinhole : the camera, with the limits of the analytic scene
     every : number of steps between frames
-    egl : draw with the EGL plugin if it works
+    egl : whether to draw with the EGL plugin, if the plugin works
     """
 
     def __init__(self, pinhole: Pinhole, every: int, egl: bool) -> None:
@@ -56,7 +56,7 @@ class RenderedScene:
         return self._between.reset()
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """Return the picture one step later, (height, width) float32; it is one frame late."""
+        """Return the picture one step later as a (height, width) float32 array. The picture is one frame late."""
         self._view[:] = view
         return self._between.step()
 
@@ -74,7 +74,7 @@ class RenderedScene:
 def load_sphere(
     client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
 ) -> int:
-    """Load a textured sphere around the origin, seen from within or from outside; returns the number of its body."""
+    """Load a textured sphere around the origin, seen from within or from outside. Return the number of its body."""
     mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
     mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin reads meshes only from files
     picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
@@ -85,7 +85,8 @@ def load_sphere(
 
 
 def turn(azimuth: float, elevation: float) -> np.ndarray:
-    """Return the rotation (3, 3) of a body that faces a direction: its columns are the body's forward, left and up."""
+    """Return the (3, 3) rotation matrix of a body that faces a direction. Its columns are the body's forward, left and
+    up."""
     ca, sa, ce, se = math.cos(azimuth), math.sin(azimuth), math.cos(elevation), math.sin(elevation)
     return np.array([[ca * ce, -sa, -ca * se], [sa * ce, ca, -sa * se], [se, 0.0, ce]])
 
@@ -116,8 +117,8 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """Return a texture for the ball, a map of azimuth and elevation similar to the disc's pattern: (128, 256) log
-    intensity."""
+    """Return a texture for the ball, similar to the disc's pattern, as a (128, 256) array of log intensity. It is a map
+    of azimuth and elevation."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)

@@ -1,4 +1,4 @@
-"""The pan-tilt head: two joints whose servos take velocity commands."""
+"""The pan-tilt head: two joints whose servos accept velocity commands."""
 
 from __future__ import annotations
 

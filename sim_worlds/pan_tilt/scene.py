@@ -38,7 +38,7 @@ B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.002379
 
 
 def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Return the texture of the wall: (512, 1024) float32, log intensity of mean 0 and standard deviation
+    """Return the texture of the wall as a (512, 1024) float32 array of log intensity with mean 0 and standard deviation
     ``deviation``."""
     return band_passed_noise(rng, (ROWS, COLUMNS), WAVELENGTH, 0.5, deviation, scale=TEXELS)
 
@@ -52,15 +52,15 @@ def pixel_of(pinhole: Pinhole, pan: float, tilt: float, azimuth: float, elevatio
 
 @register_jitable
 def to_camera(x, y, z, tilt):
-    """Convert a vector from the frame of the pan link to the camera: (forward, left, up)."""
+    """Convert a vector from the frame of the pan link to the frame of the camera. Return (forward, left, up)."""
     c, s = math.cos(tilt), math.sin(tilt)
     return x * c + z * s, y, z * c - x * s
 
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Compute column and row of the texture, (width,) float32, for the pixels of an image row ``up`` pixels above the
-    axis."""
+    """Write into ``column`` and ``row``, (width,) float32, the place in the texture of each pixel of the image row that
+    is ``up`` pixels above the axis."""
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
     row_0 = np.float32(0.5 * ROWS)
@@ -86,7 +86,8 @@ def wall_row(up, focal, pan, tilt, column, row):
 
 @register_jitable
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
-    """Draw the texture of the wall in every pixel, bilinear. Two of the three loops for each row are vector code."""
+    """Draw the texture of the wall in every pixel, interpolated bilinearly. Two of the three loops for each row are
+    vector code."""
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -184,6 +185,6 @@ class AnalyticScene:
         return self.step(view)
 
     def step(self, view: np.ndarray) -> np.ndarray:
-        """Return the picture one step later, (height, width) float32: an array that the next call overwrites."""
+        """Return the picture one step later as a (height, width) float32 array, which the next call overwrites."""
         self._render(self._picture, self._wall, self._focal, view, *self._scratch)
         return self._picture

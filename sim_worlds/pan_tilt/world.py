@@ -56,8 +56,8 @@ class HeadCamera(EventSensor):
 class PanTiltTrackingEnv(World):
     """Track a disc with a pan-tilt head from the events of a camera.
 
-    An event camera with 60 degrees and by default 128 x 128 pixels is at the intersection of a pan and a tilt
-    axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head
+    An event camera with a field of view of 60 degrees and by default 128 x 128 pixels is at the intersection of a pan
+    and a tilt axis. A textured disc (radius 0.11 m, 1.5 to 3 m away) moves before a static textured wall. When the head
     moves, the wall produces many more events than the disc. A perfectly tracked disc produces none.
 
     One step is 1 ms. Frames are those of REP-103: pan and azimuth are positive to the left, tilt and
@@ -81,8 +81,8 @@ class PanTiltTrackingEnv(World):
     ``joint_velocity``  ``Box((2,))``              float64, pan and tilt [rad/s]
     =================== ========================== ===========================================================
 
-    **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch between pixels, refractory time 1 ms,
-    times interpolated within the step, 0.1 Hz of noise for each pixel; other kinds by ``camera``.
+    **Camera**: log intensity, contrast threshold 0.2 with 3 % mismatch between pixels, refractory time 1 ms, times
+    interpolated within the step, 0.1 Hz of noise for each pixel. The argument ``camera`` selects other kinds.
 
     **Reward**: minus the angle between the optical axis and the target [rad].
 
@@ -91,9 +91,9 @@ class PanTiltTrackingEnv(World):
 
     **End**: never terminated; truncated after ``duration``.
 
-    **Info**: ``time`` [s]; ``error`` [rad], that angle; ``target``, (2,) azimuth and elevation [rad];
-    ``lost``, whether the error is beyond 25 degrees; ``events`` and ``dropped_events`` of the step. The last
-    step of an episode adds ``score``: ``rms_error`` [rad] and ``lost`` (fraction) over t > 1 s.
+    **Info**: ``time`` [s]; ``error`` [rad], the angle between optical axis and target; ``target``, (2,) azimuth and
+    elevation [rad]; ``lost``, whether the error is beyond 25 degrees; ``events`` and ``dropped_events`` of the step.
+    The last step of an episode adds ``score``: ``rms_error`` [rad] and ``lost`` (fraction) over t > 1 s.
 
     Parameters
     ----------
@@ -102,18 +102,19 @@ class PanTiltTrackingEnv(World):
     motion : ``sinusoid``, ``sum_of_sines`` or ``random``
     contrast : log intensity of the disc against the wall's mean; negative for a dark disc
     duration : length of an episode [s]
-    capacity : most events of a step in an observation
-    size : width and height of the camera [pixels], at most 2048, not higher than wide; its width covers 60 degrees
+    capacity : maximum number of events of a step in an observation
+    size : width and height of the camera [pixels], at most 2048; the height is at most the width, which covers 60
+        degrees
     camera : ``default``, ``clean``, ``noisy`` or a ``sensors.camera_model.CameraModel``
     scene : ``analytic``: a formula computes a picture for every step. ``rendered``: PyBullet's TinyRenderer draws a
-        ball before a textured sphere; ``rendered_egl``: PyBullet's EGL plugin draws it, if it works
+        ball before a textured sphere; ``rendered_egl``: PyBullet's EGL plugin draws this ball, if the plugin works
     frame_rate : frame rate of a rendered scene [Hz], rounded to whole steps; the camera's pictures are one frame late
     randomize : from 0 to 1. With 1 an episode draws the frequency, 0.125 to 1.875 times the given one (0.1 to 1.5 Hz by
         default), and the contrast, 0.7 to 1.3 times. With probability ``randomize`` each, it draws the motion, and a
         background 0.4 to 2.5 times as strong (logarithmic). The disc is dark with half this probability, and the camera
         is ``noisy`` with a third of it
-    render_mode : None or ``rgb_array``: the picture, the events of the last 20 ms (ON orange, OFF blue),
-        a cross at the optical axis and a ring around the target
+    render_mode : None, or ``rgb_array``, which shows the picture, the events of the last 20 ms (ON orange, OFF blue), a
+        cross at the optical axis and a ring around the target
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
@@ -202,7 +203,8 @@ class PanTiltTrackingEnv(World):
         eye.camera = self._cameras[int(noisy)]
 
     def baselines(self) -> dict[str, Any]:
-        """Return the classical controllers. Those that use events are designed for the default size and scene."""
+        """Return the classical controllers. The controllers that use events are designed for the default size and
+        scene, and are left out for others."""
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 
     def picture(self) -> np.ndarray:

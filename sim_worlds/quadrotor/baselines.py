@@ -24,8 +24,8 @@ STEEPEST = np.array([2.0, 2.0, 4.0])  # rad/s, rad/s, rad/s^2, limits of these s
 class CascadedPID(Baseline):
     """The cascade of the Crazyflie's firmware: PI of roll and pitch -> wanted rates -> PID of the rates -> mixer.
 
-    The rates' derivative is that of the measured rate, filtered. Integrals are limited, and held while a motor is at a
-    limit. Commands are shares of a motor's thrust.
+    The derivative term uses the filtered derivative of the measured rate. Integrals are limited, and are held while a
+    motor is at a limit. Commands are shares of a motor's thrust.
 
     angle : gain of roll and pitch [1/s], and of their integral [1/s^2]
     rate : gains of the rates around x and y: proportional [s], integral [1], derivative [s^2]

@@ -66,10 +66,11 @@ class QuadrotorAttitudeEnv(World):
     ----------
     reference : ``smooth``: sums of sines of 0.1 to 0.6 Hz; ``steps``: levels that are held for 1 to 2 s. Roll and pitch
         reach up to 25 degrees, the yaw rate 1 rad/s; the thrust is always smooth, within 10 %
-    gusts : root mean square of a torque around x and y, 0.2 to 5 Hz [N m]; a fifth of it around z
+    gusts : root mean square of a torque around x and y, with frequencies of 0.2 to 5 Hz [N m]; the torque around z has
+        a fifth of this value
     duration : length of an episode [s]
     randomize : from 0 to 1, the share of the spreads above
-    render_mode : None or ``rgb_array``: the quadrotor, and above it one with the wanted roll and pitch
+    render_mode : None, or ``rgb_array``, which shows the quadrotor, and above it one with the wanted roll and pitch
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it
@@ -118,7 +119,8 @@ class QuadrotorAttitudeEnv(World):
         self.robot.vary(factors)
 
     def picture(self) -> np.ndarray:
-        """Draw (240, 320, 3) uint8 in a separate client, so that a picture does not change the simulation."""
+        """Return a picture of the present state as a (240, 320, 3) uint8 array. A separate client draws it, so that the
+        picture does not change the simulation."""
         if self._pictured is None:
             self._pictured = Client()
             with silent():

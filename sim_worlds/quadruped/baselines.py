@@ -21,8 +21,8 @@ LATER = np.array([0.0, 0.5, 0.5, 0.0])  # phase of each leg, as a share of a cyc
 
 
 def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return the angles (12,) of the joints [rad] for feet at x, y, z (4,) from their hips [m]. A leg that cannot reach
-    its foot is straight."""
+    """Return the angles of the joints [rad], a (12,) array, for feet at x, y, z from their hips [m], (4,) each. A leg
+    that cannot reach its foot is straight."""
     side = SIDE * HIP[2]
     down = np.sqrt(np.maximum(y * y + z * z - side * side, 1e-4))
     hip = np.arctan2(z, y) - np.arctan2(-down, side)
@@ -35,8 +35,8 @@ def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
 class Trot(Baseline):
     """Open-loop trot, in which diagonal legs step together.
 
-    On the ground a foot moves back as fast as the trunk should move ahead, and sideways as the trunk should turn. It
-    returns in the air.
+    On the ground a foot moves back as fast as the trunk should move ahead, and sideways as the trunk should turn. In
+    the air it moves ahead again.
 
     period : length of a cycle [s]
     stance : share of a cycle on the ground
@@ -63,7 +63,7 @@ class Trot(Baseline):
         self._k = 0
 
     def feet(self, forward: float, left: float, turn: float) -> np.ndarray:
-        """Return (3, 4): x, y, z of the feet from their hips [m]."""
+        """Return x, y, z of the feet from their hips [m] as a (3, 4) array."""
         phase = (self._k * STEP / self.period + LATER) % 1.0
         self._k += 1
         down = phase < self.stance
@@ -86,9 +86,9 @@ class TrotWithImu(Trot):
     """The trot with feedback from the IMU: it controls the yaw rate (PI), levels the trunk, and steps to the side to
     which the trunk tips.
 
-    turn_gain, turn_integral : [1], [1/s]
+    turn_gain, turn_integral : gains of the yaw rate's error [1], and of its integral [1/s]
     hold : share of the integral that a step keeps
-    level : change of the legs' lengths, as a share of the change that would level the trunk at once
+    level : change of the legs' lengths, as a share of the change that would level the trunk in one step
     tip : speed sideways and ahead in response to a tilting rate [m]
     tau : time constant of the filter that estimates the tilt from acceleration and rates [s]
     """
@@ -126,7 +126,8 @@ class TrotWithImu(Trot):
 @dataclass
 class TrotWithTwist(TrotWithImu):
     """The trot with IMU, whose feet also turn back and forth around the trunk once a cycle. This opposes the trunk's
-    turning that the swinging legs cause. Its numbers were found by CMA-ES on the reward, on seeds below 1000.
+    turning that the swinging legs cause. Its numbers were found by CMA-ES, which maximised the reward in episodes with
+    seeds below 1000.
 
     twist : cosine and sine coefficient of the feet's angle around the trunk [rad]
     """

@@ -58,7 +58,7 @@ FACTORS = {
 
 @register_jitable
 def turned(rotation, w, x, y, z):
-    """Compute the rotation matrix (3, 3) of a quaternion, into ``rotation``."""
+    """Compute the (3, 3) rotation matrix of a quaternion, and write it into ``rotation``."""
     rotation[0, 0], rotation[0, 1], rotation[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
     rotation[1, 0], rotation[1, 1], rotation[1, 2] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
     rotation[2, 0], rotation[2, 1], rotation[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
@@ -66,7 +66,8 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """Compute a link's rotation: its parent's, then ``angle`` about its own axis x (0) or y (1)."""
+    """Compute a link's rotation: its parent's rotation, then a turn by ``angle`` about the link's own axis x (0) or y
+    (1)."""
     c, s = math.cos(angle), math.sin(angle)
     for k in range(3):
         if axis == 0:
@@ -123,8 +124,9 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
 
 @register_jitable
 def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
-    """Compute the ground's force on a foot (3,). It is a spring and damper upwards, and sideways towards the place
-    where the foot came to rest, until the sideways force exceeds friction."""
+    """Compute the ground's force on a foot, and write it into ``forces``, (3,). The force is that of a spring and
+    damper upwards, and sideways towards the place where the foot came to rest, until the sideways force exceeds
+    friction."""
     height = factors[4] * math.sin(WAVES[0] * x + factors[5]) * math.sin(WAVES[1] * y + factors[6])
     depth = height + FOOT - z
     forces[0] = forces[1] = forces[2] = 0.0

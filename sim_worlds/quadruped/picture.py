@@ -19,7 +19,7 @@ TILE = 0.25  # m
 
 
 def joints(state: np.ndarray) -> np.ndarray:
-    """Return (4, 4, 3) float64: hip, thigh, knee and foot of each leg, in the world [m]."""
+    """Return the places of hip, thigh, knee and foot of each leg in the world [m], as a (4, 4, 3) float64 array."""
     trunk, places = np.empty((3, 3)), np.empty((4, 4, 3))
     turned(trunk, *state[3:7].tolist())
     for leg in range(4):
@@ -35,7 +35,7 @@ def joints(state: np.ndarray) -> np.ndarray:
 
 
 def draw(state: np.ndarray) -> np.ndarray:
-    """Draw a state (see `dynamics.move`): (240, 320, 3) uint8."""
+    """Draw a state (see `dynamics.move`). Return a (240, 320, 3) uint8 array."""
     columns, rows = SIZE
     here = np.array([state[0], state[1], 0.0])
     eye = here + EYE

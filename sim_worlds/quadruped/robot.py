@@ -55,7 +55,7 @@ class Quadruped(Robot):
         self.read()
 
     def disturb(self, noise: np.ndarray) -> None:
-        """Set the IMU's noise for the steps from now on: (steps, 6), with a standard deviation of 1."""
+        """Set the IMU's noise for the steps from now on. ``noise`` is (steps, 6), with a standard deviation of 1."""
         self._noise, self._k = noise * NOISE, 0
 
     def act(self, action: Any) -> None:

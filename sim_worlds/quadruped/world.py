@@ -20,10 +20,10 @@ __all__ = ["QuadrupedWalkEnv"]
 class QuadrupedWalkEnv(World):
     """Walk forward and turn as commanded, with twelve motors that take target angles.
 
-    A trunk on four legs of hip, thigh and knee has the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m
-    apart, legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m s/rad, at most
-    33.5 N m). Only the feet touch the ground, with a coefficient of friction of 0.8. x is forward, y to the left, z
-    upwards. One step is 10 ms, ten of the physics (``dynamics``).
+    A trunk on four legs of hip, thigh and knee has the masses and lengths of a Unitree A1 (12.5 kg, hips 0.37 m apart,
+    legs of 0.2 + 0.2 m). The motors are PD controllers of the joints' angles (80 N m/rad, 2 N m s/rad, at most 33.5 N
+    m). Only the feet touch the ground, with a coefficient of friction of 0.8. x is forward, y to the left, z upwards.
+    One step is 10 ms, with ten steps of the physics (``dynamics``).
 
     ========== ==========================  ===================================================================
     Action     ``Box((12,))``              float64, target angles of `dynamics.JOINTS` [rad]; clipped to the stops: hip
@@ -47,7 +47,7 @@ class QuadrupedWalkEnv(World):
     robot's own heading, w the error of the yaw rate [rad/s]. Velocity and rate are filtered with a time constant of
     0.3 s, because every gait speeds up and slows down within a stride.
 
-    **Start**: standing, joints up to 0.03 rad beside 0, 0.8 and -1.6 rad, at rest.
+    **Start**: standing, joints up to 0.03 rad away from 0, 0.8 and -1.6 rad, at rest.
 
     **End**: a fall, the trunk below 0.15 m or tilted by more than 45 degrees, terminates; truncated after ``duration``.
 
@@ -65,7 +65,8 @@ class QuadrupedWalkEnv(World):
     turn : commanded yaw rate [rad/s], from -1 to 1; None draws from -0.5 to 0.5 every 4 s
     duration : length of an episode [s]
     randomize : from 0 to 1, share of the randomisation above
-    render_mode : None or ``rgb_array``: seen from the right side, left legs blue, right legs orange
+    render_mode : None, or ``rgb_array``, which shows the robot from its right side, with left legs blue and right legs
+        orange
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

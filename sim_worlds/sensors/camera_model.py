@@ -22,7 +22,7 @@ class CameraModel:
         at least 0.01
     refractory : least time between two events of a pixel [s]
     cutoff : cutoff of the pixels' first-order low-pass at an intensity of ``white`` or more [Hz]. Below ``white`` it is
-        proportional to the intensity, down to 0.07 of it; 0: infinitely fast pixels
+        proportional to the intensity, down to 0.07 of ``cutoff``; 0: infinitely fast pixels
     white : log intensity above which a pixel becomes neither faster nor less noisy
     leak : rate of ON events of a pixel without changes [Hz]
     leak_spread : relative standard deviation of ``leak`` between pixels
@@ -69,7 +69,8 @@ PRESETS = {
 
 
 def camera_model(camera: str | CameraModel) -> CameraModel:
-    """Return the given model, or the preset of this name. Raises DescriptionError."""
+    """Return ``camera`` if it is a model, else the preset of this name. Raises DescriptionError if there is no such
+    preset."""
     if isinstance(camera, CameraModel):
         return camera
     if not isinstance(camera, str) or camera not in PRESETS:

@@ -30,7 +30,7 @@ class EventCamera:
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
     period : time between pictures [s]; ``advance`` can override it
-    capacity : most events of a step that ``observe`` returns; the rest is dropped and counted
+    capacity : maximum number of events of a step that ``observe`` returns; further events are dropped and counted
     """
 
     def __init__(
@@ -75,12 +75,12 @@ class EventCamera:
 
     @property
     def reference(self) -> np.ndarray:
-        """(height, width) float32, log intensity relative to which a pixel measures changes."""
+        """Log intensity relative to which each pixel measures changes, as a (height, width) float32 array."""
         return self.state[1 if self.model.cutoff else 0] - self.state[2]
 
     @property
     def thresholds(self) -> tuple[np.ndarray, np.ndarray]:
-        """Thresholds for ON and OFF, (height, width) float32 each."""
+        """Thresholds for ON and for OFF events, as two (height, width) float32 arrays."""
         return self.state[3].copy(), self.state[4].copy()
 
     @property
@@ -136,8 +136,9 @@ class EventCamera:
 
         picture : (height, width) float32, present log intensity
 
-        Returns events, (capacity, 4) float32, a new array: t [s] after the previous picture, x, y, polarity (ON 1),
-        ascending in t, zeros after the last; the number of events; and the number that did not fit.
+        Return three values: the events as a new (capacity, 4) float32 array, the number of events, and the number of
+        events that did not fit. A row is t [s after the previous picture], x, y, polarity (ON 1). Rows ascend in t;
+        after the last event they are zero.
         """
         events = np.zeros((self.capacity, 4), np.float32)
         n, lost = self._step(picture)
@@ -151,8 +152,8 @@ class EventCamera:
         picture : (height, width) float32, present log intensity
         period : time since the previous picture [s]; None: the camera's period
 
-        Returns events, with t [ns] after ``reset``, ascending; and the number of crossings that did not fit, which
-        happens above four for each pixel in one step.
+        Return the events, with ascending t [ns after ``reset``], and the number of crossings that did not fit.
+        Crossings do not fit if there are more than four per pixel in one step.
         """
         self._set_period(self.period if period is None else period)
         start = self.time

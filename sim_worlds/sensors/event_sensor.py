@@ -16,7 +16,8 @@ __all__ = ["EventSensor", "grey"]
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
-    """Convert a log intensity (...) to grey, (..., 3) uint8. ``exposure`` is the grey value of log intensity 0."""
+    """Convert log intensities, of any shape (...), to a (..., 3) uint8 array of grey. ``exposure`` is the grey value of
+    log intensity 0."""
     brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
     return np.repeat(brightness[..., None], 3, axis=-1)
 
@@ -38,8 +39,8 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the next ``picture``, one step after the previous one; with ``rng`` the first picture of a new
-        episode."""
+        """Return the next ``picture``, one step after the previous one. If ``rng`` is given, return the first picture
+        of a new episode."""
 
     def reset(self, rng: np.random.Generator) -> None:
         """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
@@ -59,8 +60,8 @@ class EventSensor(ABC):
         return {"events": self._seen[1], "dropped_events": self._seen[2]}
 
     def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
-        """Return (scale rows, scale columns, 3) uint8: the picture in grey (see `grey`), with the events of the last
-        ``seconds`` over it, ON orange and OFF blue."""
+        """Return a (scale rows, scale columns, 3) uint8 array: the picture in grey (see `grey`), with the events of the
+        last ``seconds`` over it, ON orange and OFF blue."""
         camera, picture = self.camera, grey(self.picture, exposure)
         recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)
         sign = camera.sign.reshape(self.picture.shape)

@@ -29,10 +29,10 @@ def simulate(
     """Simulate the events of a camera that sees frames one after another, and has adapted to the first.
 
     Between two frames the log intensity is linear in time, divided into equal steps of at most ``step``. Only the
-    low-pass depends on the length of the steps, because it takes the intensity as constant in a step.
+    low-pass depends on the length of the steps, because it treats the intensity as constant in a step.
 
-    frames : (time [s], picture); times ascend. A picture is uint8, (height, width) grey or (height, width, 3) RGB, or
-        float32 (height, width): log intensity, used unchanged
+    frames : pairs (time [s], picture), with ascending times. A picture is (height, width) uint8 grey, (height, width,
+        3) uint8 RGB, or (height, width) float32 log intensity, which is used unchanged
     model : a CameraModel or the name of a preset
     seed : seed of thresholds and noise
     step : longest time between the camera's pictures [s]

@@ -56,7 +56,7 @@ class Pinhole:
         return self.centre[0] - left * scale, self.centre[1] - up * scale, forward
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the angles between the axis and each column, positive left, and each row, positive up: (width,),
-        (height,) [rad]."""
+        """Return two arrays of angles [rad]: (width,), between the axis and each column, positive to the left; and
+        (height,), between the axis and each row, positive upwards."""
         x, y = (np.arange(side) - middle for side, middle in zip((self.width, self.height), self.centre))
         return -np.arctan(x / self.focal), -np.arctan(y / self.focal)

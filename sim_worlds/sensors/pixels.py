@@ -30,8 +30,8 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 
 @register_jitable(forceinline=True)
 def decay(a):
-    """Return exp(-a) and (1 - exp(-a)) / a for a float32 from 0 to 16, within 2e-6: a Pade step for a / 8; vector
-    code."""
+    """Return exp(-a) and (1 - exp(-a)) / a for a float32 ``a`` from 0 to 16, with errors below 2e-6. It uses a Pade
+    step for a / 8, in vector code."""
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
     p = (F12 - z * (F6 - z)) * q
@@ -75,11 +75,11 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of one row after ``n``; returns their total number, or -1 if a value is NaN or too
+    """Append the threshold crossings of one row after ``n``. Return their total number, or -1 if a value is NaN or too
     large.
 
-    ``when`` int32 [ns after the previous picture], ``what`` int32 pixel << 1 | polarity. Crossings that do not fit are
-    not written.
+    ``when`` receives their times, int32 [ns after the previous picture], and ``what`` receives pixel << 1 | polarity,
+    int32. Crossings that do not fit are not written.
     """
     columns = gap.size
     address = np.int64(flags.ctypes.data)
@@ -110,7 +110,7 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 
 @register_jitable
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
-    """Append the shot noise of row ``j``; returns the total number of candidates.
+    """Append the shot noise of row ``j``. Return the total number of candidates.
 
     A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times. Each is
     kept with a probability that depends on its pixel's intensity. Event k of a row and a step has its own random
@@ -138,7 +138,7 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Sort stably by a time below ``period``, ten bits in a pass; returns which of the two rows holds the result."""
+    """Sort stably by a time below ``period``, ten bits per pass. Return which of the two rows holds the result."""
     source, shift = 0, 0
     while (period >> shift) > 0:
         target = 1 - source
@@ -159,7 +159,7 @@ def sort_by_time(n, period, when, what, counts):
 
 @register_jitable
 def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
-    """Keep the events whose pixel is not refractory, at the start of the outputs; returns their number."""
+    """Keep the events whose pixel is not refractory, at the start of the outputs. Return their number."""
     kept = 0
     for k in range(n):
         pixel = what[k] >> 1
@@ -185,7 +185,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
     key : uint64, seed of the noise
     numbers : (4,) float64, cutoff [Hz], white, shot rate [Hz for each pixel], its share for bright pixels
 
-    Returns int64, events << 32 | crossings that did not fit; -1 for a picture that is not finite.
+    Return the int64 events << 32 | crossings that did not fit; -1 for a picture that is not finite.
     """
     step, start, period, refractory = clock[0], clock[1], clock[2], clock[3]
     white, rate, bright = np.float32(numbers[1]), numbers[2], numbers[3]

@@ -30,15 +30,15 @@ PLUGIN = "eglRenderer"
 
 
 def _plugin() -> str:
-    """Return the path of the EGL plugin, or an empty text."""
+    """Return the path of the EGL plugin; an empty text if the plugin is not installed."""
     found = importlib.util.find_spec(PLUGIN)
     return found.origin or "" if found else ""
 
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin can draw on this machine. This is tried in a separate process, which it may
-    crash."""
+    """Whether PyBullet's EGL plugin can draw on this machine. This is tried in a separate process, because the plugin
+    may crash its process."""
     if not _plugin():
         return False
     code = (
@@ -60,8 +60,8 @@ class Renderer:
     client : id of the client in PyBullet
     pinhole : size and field of view
     near, far : distances between which bodies are drawn [m]
-    egl : use the EGL plugin, which only draws bodies that are created after it; if it does not work, TinyRenderer is
-        used, with a warning
+    egl : whether to use the EGL plugin, which only draws bodies that are created after it; if the plugin does not work,
+        TinyRenderer is used, with a warning
     **light : arguments of ``pybullet.getCameraImage``: lightDirection, lightAmbientCoeff, shadow, ...
     """
 
@@ -88,7 +88,7 @@ class Renderer:
         self._which = pybullet.ER_BULLET_HARDWARE_OPENGL if egl else pybullet.ER_TINY_RENDERER
 
     def frame(self, position: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-        """Render one picture: (height, width) float32, log intensity; 0 is white.
+        """Render one picture as a (height, width) float32 array of log intensity; 0 is white.
 
         position : (3,) place of the camera in the world [m]
         rotation : (3, 3) whose columns are the camera's forward, left and up in the world
@@ -105,9 +105,10 @@ class Renderer:
 
 
 class Between:
-    """Pictures for every step, interpolated between frames every few steps, one frame late.
+    """Makes a picture for every step by interpolation between frames, which are drawn every few steps. The pictures are
+    one frame late.
 
-    draw : draws a frame of the present scene; (height, width) float32, log intensity
+    draw : function that draws a frame of the present scene as a (height, width) float32 array of log intensity
     every : number of steps between frames
     """
 
@@ -123,7 +124,7 @@ class Between:
         return self._new
 
     def step(self) -> np.ndarray:
-        """Return the picture one step later: a new array, (height, width) float32."""
+        """Return the picture one step later as a new (height, width) float32 array."""
         self._step += 1
         k = self._step % self.every
         part = np.float32((k or self.every) / self.every)

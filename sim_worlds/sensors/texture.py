@@ -10,7 +10,8 @@ __all__ = ["band_passed_noise"]
 def band_passed_noise(
     rng: np.random.Generator, shape: tuple[int, int], wavelength: float, width: float, std: float, scale: float = 1.0
 ) -> np.ndarray:
-    """Return Gaussian noise of this shape, periodic along both axes: float32, mean 0 and standard deviation ``std``.
+    """Return Gaussian noise as a float32 array of this shape, periodic along both axes, with mean 0 and standard
+    deviation ``std``.
 
     Its spectrum is a Gaussian in the logarithm of the spatial frequency, ``width`` e-folds wide, centred on one period
     in ``wavelength``. ``scale`` is the number of texels in the unit of ``wavelength``.

@@ -23,8 +23,8 @@ def regulator(errors: tuple[float, ...], effort: float) -> tuple[np.ndarray, np.
 
     errors, effort : weights of the squares of place, angle, speed, turning, and of the force
 
-    Returns its gain, (4,) float64: the force is minus its product with (place, angle, speed, turning); and the matrix
-    of the expected cost, (4, 4) float64.
+    Return the gain as a (4,) float64 array, and the matrix of the expected cost as a (4, 4) float64 array. The force is
+    minus the product of the gain with (place, angle, speed, turning).
     """
     mass = np.array([[CART_MASS + POLE_MASS, LEVER], [LEVER, INERTIA]])
     a: np.ndarray = np.zeros((4, 4))

@@ -86,7 +86,7 @@ def improve(values, following, forces):
     values : float32, values of the grid
     following : (.., 5) float32, for the half of the grid that the other half mirrors: the next state in units of the
         grid, and the reward
-    forces : float64
+    forces : float64, the forces to choose from
     """
     for i in range(following.shape[0]):
         place = WIDE[0] * (2.0 * i / (POINTS[0] - 1) - 1.0)
@@ -136,8 +136,8 @@ GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64
 
 @functools.cache
 def plan() -> np.ndarray:
-    """Return the value of each state of the grid, by modified policy iteration (Puterman and Shin 1978): (place, angle,
-    speed, turning) float32, the discounted sum of future rewards."""
+    """Return the value of each state of the grid, by modified policy iteration (Puterman and Shin 1978). The value is
+    the discounted sum of future rewards. The float32 array has the axes (place, angle, speed, turning)."""
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
     values, forces = np.zeros(POINTS, np.float32), np.linspace(-FORCE, FORCE, 7)

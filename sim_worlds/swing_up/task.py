@@ -24,7 +24,8 @@ def reward(place: float, angle: float, turning: float, force: float) -> float:
     """Return the reward of a step, a product of four factors; see `CartPoleSwingUpEnv`. Its form is that of
     dm_control's cart-pole.
 
-    place, angle, turning, force : place of the cart [m], of the pole [rad, rad/s], force of the motor [N]
+    place, angle, turning, force : place of the cart [m]; angle [rad] and speed [rad/s] of the pole; force of the motor
+        [N]
     """
     upright = 0.5 + 0.5 * math.cos(angle)
     middle = 0.5 + 0.5 * 0.1 ** (place / RAIL) ** 2
@@ -58,5 +59,5 @@ class SwingUp(Task):
         return got, abs(place) > STOP, {"upright": up}
 
     def score(self) -> dict[str, float]:
-        """Return ``return``, the sum of the rewards, and ``upright``, a share of the steps."""
+        """Return ``return``, the sum of the rewards, and ``upright``, which is a share of the steps."""
         return {"return": self._return, "upright": self._up / self._count}

@@ -41,8 +41,8 @@ class CartPoleSwingUpEnv(World):
                                                    and 30
     =================== ========================== ===========================================================
 
-    They have the form of a JointState. The hinge's angle is not given as cosine and sine, because receptive fields code
-    a place on the circle as well. The angle jumps where the pole hangs, far from where it is held.
+    The observations have the form of a JointState. The hinge's angle is not given as cosine and sine, because receptive
+    fields code a place on the circle as well. The angle jumps where the pole hangs, far from where it is held.
 
     **Reward** of a step, from 0 to 1: the product of the four factors below, in the form of dm_control's swing-up.
 
@@ -68,7 +68,7 @@ class CartPoleSwingUpEnv(World):
     randomize : from 0 to 1, the share of the spreads in ``RANDOMIZED``: 20 % of the cart's mass and of the motor's
         force, 30 % of the pole's mass, 50 % of the viscous friction (0.2 N s/m on the rail, 0.002 N m s/rad in the
         hinge)
-    render_mode : None or ``rgb_array``: rail, cart and pole; a green bar is the force
+    render_mode : None, or ``rgb_array``, which shows rail, cart and pole; a green bar is the force
     """
 
     metadata = {  # noqa: RUF012 - as gymnasium declares it

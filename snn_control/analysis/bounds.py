@@ -2,11 +2,11 @@
 
 Interval arithmetic is repeated, from the inputs on, until nothing changes. No stimulus can exceed a bound (except for
 membranes with another initial value, `v_init`). But a bound may never be reached, for example if all neurons of a sum
-would have to fire together. So "it can never fire" is certain, and "it can" is not. If a model, an encoder or a loop is
-not analysed, the bound is infinite.
+would have to fire together. So the statement "it can never fire" is certain, and the statement "it can fire" is not. If
+a model, an encoder or a loop is not analysed, the bound is infinite.
 
-A leaky membrane is a weighted mean of its drive, so v_leak + r I bounds it. A trace to which a neuron adds at most w
-every R steps is at most w / (1 - exp(-R dt / tau)).
+A leaky membrane is a weighted mean of its drive, so v_leak + r I bounds the membrane. A trace to which a neuron adds at
+most w every R steps is at most w / (1 - exp(-R dt / tau)).
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Bounds:
     drive : lowest and highest current, including synaptic currents
     output : lowest and highest output in a step: number of spikes, or graded value
     fires : whether the neuron may fire; always true for graded neurons
-    always : whether it fires in every step that its refractory period allows, with any stimulus
+    always : whether the neuron fires, with any stimulus, in every step that its refractory period allows
     way : how far the highest drive takes the membrane from rest to threshold, as a fraction; infinite if not known
     """
 
@@ -56,8 +56,8 @@ class ReachableActivity:
     """Bounds of a whole controller.
 
     populations : name -> Bounds, including inputs whose encoder has neurons
-    commands : lowest and highest value of every number of the outputs, in order: before its limits, squashed if the
-        output squashes; infinite for a choice of an action
+    commands : lowest and highest value of every number of the outputs, in order. The values are those before the
+        limits, but after squashing if the output squashes. For the choice of an action they are infinite
     """
 
     populations: dict[str, Bounds]
@@ -67,7 +67,7 @@ class ReachableActivity:
 def reachable_activity(
     spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] | None
 ) -> ReachableActivity:
-    """Compute the bounds; ``synapses``: from `snn_control.analysis.synapses.all_synapses`, None: not known."""
+    """Compute the bounds. ``synapses`` is from `snn_control.analysis.synapses.all_synapses`; None: not known."""
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
     signals: dict[str, Span] = {}
@@ -98,7 +98,7 @@ def reachable_activity(
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Return the largest current that each input's encoder gives its neurons, for inputs in which ranges bound it."""
+    """Return input -> largest current that its encoder gives its neurons, for inputs whose range bounds it."""
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
     return {name: current for name, current in most.items() if math.isfinite(current)}
@@ -114,7 +114,7 @@ def _hull(span: Span, value: Any) -> Span:
 
 
 def _times(weight: Any, span: Span) -> Span:
-    """Return the lowest and highest value of weight x; for an infinite x and a weight of 0 it is 0."""
+    """Return the lowest and highest value of weight x; if x is infinite and the weight is 0, the value is 0."""
     ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.sort(ends, axis=0)
 
@@ -183,7 +183,7 @@ def _membrane(model: Any, drive: Span, dt: float) -> Span | None:
 
 
 def _bounds(model: NeuronModel, drive: Span, dt: float, most: float) -> Bounds:
-    """Return the bounds of a population; ``most``: maximum number of spikes of a neuron in a step."""
+    """Return the bounds of a population; ``most`` is the maximum number of spikes of a neuron in a step."""
     n = drive.shape[1]
     no, yes, unknown = np.zeros(n, bool), np.ones(n, bool), np.full(n, np.inf)
     if model.graded:

@@ -1,11 +1,11 @@
 """Diagnosis: problems of a controller, either certain or observed with a stimulus.
 
 There are two kinds of findings. Some follow from weights, parameters and ranges alone: neurons can never fire or always
-do, neurons are identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A number
-that was not finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and count
-only if it is a real one, from a recording or an environment. A neuron that did not fire then may have had no cause to:
-a place cell whose place was not visited, a turn that was not needed. So silence is a finding only if a changing
-stimulus had no effect at all.
+fire, neurons are identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A
+number that was not finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and
+count only if it is a real stimulus, from a recording or an environment. A neuron that did not fire with this stimulus
+may have had no cause to fire: for example, a place cell's place was not visited, or a turn was not needed. So silence
+is a finding only if a changing stimulus had no effect at all.
 """
 
 from __future__ import annotations
@@ -40,22 +40,22 @@ SOME = 0.10  # share of a population: fewer dead, saturated or identical neurons
 class PopulationHealth:
     """How one population fired with the stimulus, and whether it can fire with any stimulus.
 
-    where : its path in the controller file
-    rate_hz, slowest_hz, fastest_hz : mean over all neurons, and rates of the slowest and the fastest neuron
+    where : path of the population in the controller file
+    rate_hz, slowest_hz, fastest_hz : mean rate of all neurons, and rates of the slowest and the fastest neuron
     silent : number of neurons that did not fire with the stimulus
     dead : number of neurons that can never fire, with any stimulus
     possible_drive, way : largest current that inputs and weights allow into a dead neuron, and the largest fraction of
         the way from rest to threshold that a dead neuron's membrane can reach
     bias : bias of the dead neuron with the largest possible current
     always : number of neurons that fire in every step that their refractory period allows, with any stimulus
-    saturated : number of neurons that fired in more than 95 % of these steps
-    selective : the neurons are meant to fire as fast as they can, or not at all
+    saturated : number of neurons that fired in more than 95 % of the steps that their refractory period allows
+    selective : whether the neurons are meant to fire as fast as they can, or not at all
     together : sizes of the groups of neurons with equal parameters and incoming weights, which therefore fire together
-    identical : sizes of the groups that also have equal outgoing weights
+    identical : sizes of the groups of neurons that also have equal outgoing weights
     largest_drive : largest current (including synaptic) into a silent neuron, or into any neuron if none is silent
     membrane : largest and median of the highest membranes of silent neurons that received input, as a fraction of the
-        way from rest to threshold; None without such neurons, or if the model is not linear below its threshold
-    threshold : threshold of the silent neuron that came closest to it, or None
+        way from rest to threshold; None if there are no such neurons, or if the model is not linear below its threshold
+    threshold : threshold of the silent neuron that came closest to its threshold; None if ``membrane`` is None
     bad_steps : number of steps in which a current or membrane was not finite, or was beyond what the engine keeps, and
         was reset
     """
@@ -87,9 +87,10 @@ class Health:
     """The result of `diagnose`.
 
     stimulus, seconds : title and length [s] of the stimulus
-    synthetic : the stimulus was neither measured nor simulated, so a controller's reaction to it is no finding
-    changes : the stimulus was not constant
-    weighed : synapses were examined individually, which is skipped if there are too many
+    synthetic : whether the stimulus was neither measured nor simulated; a controller's reaction to such a stimulus is
+        no finding
+    changes : whether the stimulus changed with time
+    weighed : whether synapses were examined individually, which is not done if there are too many
     steps, ticks : numbers of network steps and ticks
     safe_ticks : number of ticks with the safe command
     not_finite_ticks : number of ticks in which an output was not finite
@@ -109,7 +110,7 @@ class Health:
     not_finite_ticks: int
 
     def numbers(self) -> dict[str, Any]:
-        """Return all results as JSON data: numbers with six digits, null for numbers that are not finite."""
+        """Return all results as JSON data. Numbers have six digits; numbers that are not finite are null."""
         text = json.dumps(asdict(self))
         found = json.loads(text, parse_constant=lambda _: None, parse_float=lambda t: float(f"{float(t):.6g}"))
         for o, one in zip(self.outputs, found["outputs"], strict=True):
@@ -131,7 +132,7 @@ class Health:
         return found if self.synthetic else found + self._observed()
 
     def _observed(self) -> list[Finding]:
-        """Return findings from a stimulus that is not synthetic."""
+        """Return the findings from a stimulus; none if the stimulus is synthetic."""
         found = [one for p in self.populations for one in _saturated(p)]
         if self.safe_ticks == self.ticks:
             return found
@@ -196,7 +197,7 @@ def _saturated(p: PopulationHealth) -> Iterator[Finding]:
 
 
 def _silent(p: PopulationHealth) -> Finding:
-    """Return the finding for a population that did not fire although it can: the cause and a fix."""
+    """Return the finding for a population that did not fire although it can fire: the cause and a fix."""
     many = f"none of its {p.size:,} neurons fired" if p.size > 1 else "its neuron did not fire"
     if p.membrane is None:
         why = f"the largest current into them was {p.largest_drive:.3g}: raise the weights or the drive"
@@ -217,12 +218,12 @@ def _percent(share: float) -> str:
 
 
 def _more(share: float) -> str:
-    """Return the fix for a membrane that reaches this share of the way to the threshold: the factor of its drive."""
+    """Return the fix for a membrane that reaches this share of the way to the threshold: the factor that it needs."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 
 def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
-    """Return name -> (path in the controller file, model) for all neurons: of encoders, then of populations."""
+    """Return name -> (path in the controller file, model) for all neurons, first of encoders, then of populations."""
     found = {}
     for one in spec.inputs:
         model = getattr(getattr(one, "encoder", None), "neuron", None)
@@ -232,7 +233,7 @@ def neurons_of(spec: ControllerSpec) -> dict[str, tuple[str, NeuronModel]]:
 
 
 def fires_always(model: NeuronModel, fired: np.ndarray, steps: int, dt: float) -> np.ndarray:
-    """Return whether neurons fired in over 95 % of the steps that their refractory period allows, (n,) bool.
+    """Return whether each neuron fired in over 95 % of the steps that its refractory period allows, (n,) bool.
 
     fired : number of steps in which each neuron fired
     """

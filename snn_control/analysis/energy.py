@@ -1,8 +1,8 @@
 """Estimate the energy of a controller's arithmetic from its counters.
 
 The costs are those of single operations in 45 nm CMOS at 0.9 V (Horowitz 2014, Computing's energy problem (and what we
-can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says what is left out,
-and how the update of a neuron is counted.
+can do about it), ISSCC, doi:10.1109/ISSCC.2014.6757323, figure 1.1.9). docs/howto/measuring.md says which costs are
+left out, and how the update of a neuron is counted.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ LABEL = "estimate, not measured: arithmetic alone in 45 nm CMOS (Horowitz 2014);
 
 @dataclass(frozen=True)
 class Energy:
-    """Picojoules of a tick, on average since the reset.
+    """Energy of a tick [pJ], averaged over the ticks since the reset.
 
-    synapses : energy of accumulates and multiply-accumulates whose source and weight are not 0
+    synapses : energy of the accumulates and multiply-accumulates of synapses whose source and weight are not 0
     neurons : energy of one multiply-accumulate for each state variable that decays: membranes, currents, decoding
         traces
     period : period of a tick [s]
@@ -47,12 +47,12 @@ class Energy:
 
     @property
     def microwatt(self) -> float:
-        """Power with one tick in each period [uW]."""
+        """Power [uW] if there is one tick in each period."""
         return self.tick * 1e-6 / self.period
 
 
 def price(kind: str, precision: str = "float32") -> float:
-    """Return the energy of an "accumulate" or "multiply_accumulate" of a weight [pJ]: 0.9 and 4.6 in float32."""
+    """Return the energy [pJ] of an "accumulate" or "multiply_accumulate" of a weight (0.9 and 4.6 in float32)."""
     add = PICOJOULE["add", SUMS[precision]]
     return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
 

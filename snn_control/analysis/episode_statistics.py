@@ -28,7 +28,7 @@ class EpisodeStatistics:
     """The commands and firing of a controller in an episode.
 
     commands : (ticks, numbers) float64
-    fired : (neurons,) int64 for all spiking populations in order: number of network steps in which the neuron fired
+    fired : (neurons,) int64, number of network steps in which each neuron fired, for all spiking populations in order
     """
 
     commands: np.ndarray
@@ -49,7 +49,7 @@ def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons)
 
 
 class Watcher:
-    """An observer (`SteppedController.observers`) that keeps commands and counts the neurons that fired.
+    """An observer (`SteppedController.observers`) that stores the commands and counts the neurons that fired.
 
     It observes one controller, or the rows of a batch.
     """
@@ -76,7 +76,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> EpisodeStatistics:
-        """Return the statistics of a row since the last call, or since the start."""
+        """Return the statistics of a row since the last call; the first call returns the statistics since the start."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -85,9 +85,10 @@ class Watcher:
 
 @dataclass(frozen=True)
 class Firing:
-    """Numbers of neurons of a population that ``never`` fired, and that ``always`` fired.
+    """Number of neurons of a population that ``never`` fired, and number of neurons that ``always`` fired.
 
-    ``always``: in more than 95 % of the network steps in which the refractory period allows it.
+    A neuron counts as ``always`` if it fired in more than 95 % of the network steps in which its refractory period
+    allows it to fire.
     """
 
     where: str
@@ -97,7 +98,7 @@ class Firing:
 
 
 def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> list[OutputHealth]:
-    """Return the health of each number of the command in all episodes, without bounds from the weights."""
+    """Return an `OutputHealth` for each number of the command over all episodes, without bounds from the weights."""
     gap = np.full((1, episodes[0].commands.shape[1]), np.nan)  # so that no change is counted between episodes
     commands = np.concatenate([part for one in episodes for part in (one.commands, gap)])
     live, numbers = ~np.isnan(commands[:, 0]), [(one, j) for one in spec.outputs for j in range(one.size)]
@@ -108,7 +109,7 @@ def commands_of(spec: ControllerSpec, episodes: Sequence[EpisodeStatistics]) -> 
 
 
 def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]) -> list[Firing]:
-    """Return which neurons fired in all episodes, for each spiking population."""
+    """Return which neurons fired during all episodes, for each spiking population."""
     models, fired, found, first = neurons_of(spec), np.sum([one.fired for one in episodes], axis=0), [], 0
     steps = sum(len(one.commands) for one in episodes) * program.steps
     for p in program.facts.populations:
@@ -124,11 +125,11 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Episode
 def command_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return how each number of the command moved, and `Firing` for each spiking population, as rows of plain data.
+    """Return how each number of the command moved, and the `Firing` of each spiking population, as rows of plain data.
 
-    A chosen action has ``changes_hz``, its changes in a second. Other numbers have ``sign_changes_hz`` and
-    ``at_a_limit``, the share of the ticks at a limit, or for a squashed number near one. Values that do not apply are
-    None.
+    A chosen action has ``changes_hz``, the number of its changes per second. All other numbers have ``sign_changes_hz``
+    and ``at_a_limit``. The latter is the share of ticks in which the number was at a limit, or for a squashed number,
+    near a limit. Values that do not apply are None.
     """
     chosen = {f"outputs.{one.name}" for one in spec.outputs if isinstance(one.decoder, ArgmaxDecoder)}
     nothing = dict.fromkeys(("changes_hz", "sign_changes_hz", "at_a_limit"))

@@ -1,7 +1,8 @@
-"""Run a controller on the recording of an event camera: fit it to the camera, then step it through the recording.
+"""Run a controller on the recording of an event camera: fit it to the camera, then step it through the events.
 
-Without topics a tick is a `Controller.step` in this process. With topics the recording is a world, ``sim_worlds:
-EventReplay-v0``. The events, their times and the other inputs are equal in both; so are the commands in lockstep.
+Without topics a tick is a `Controller.step` in this process. With topics, the recording is a world,
+``sim_worlds: EventReplay-v0``. The events, their times and the other inputs are the same with and without topics. In
+lockstep, the commands are the same, too.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ class Fitted:
     events : the input that gets the recording's events
     values : input -> its numbers in every tick
     silent : the other events inputs, which get no events
-    notes : changes and assumptions, one line each
+    notes : changes and assumptions, one text line each
     """
 
     spec: ControllerSpec
@@ -61,10 +62,11 @@ def fit(
 ) -> Fitted:
     """Fit a controller to a recording.
 
-    size : (width, height) of the recording's camera; None: not known, the controller's own is used
+    size : (width, height) of the recording's camera; None means that it is not known; the size in the controller is
+        then used
     name : name of the input that gets the events; None: the only events input
     values : input -> its numbers in every tick; 0 by default
-    guessed : the size was not stated, but guessed from the events
+    guessed : whether the size was guessed from the events
 
     Raises DescriptionError for an unknown input, numbers that do not fit, and a grid or filters that do not fit the
     camera.
@@ -110,7 +112,7 @@ def _resized(camera: EventsInput, size: tuple[int, int]) -> EventsInput:
 
 
 def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) -> dict[str, list[float]]:
-    """Return the numbers of every value input; assumptions are added to ``notes``."""
+    """Return the numbers of every value input, and add the assumptions to ``notes``."""
     inputs = {i.name: i for i in spec.inputs if isinstance(i, ValueInput)}
     for name in given:
         if name not in inputs:
@@ -128,7 +130,7 @@ def _values(spec: ControllerSpec, given: Mapping[str, Any], notes: list[str]) ->
 
 
 def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Iterator[Tick]:
-    """Step a controller of ``fitted.spec`` with each tick and the values, then yield the tick.
+    """Step a controller of ``fitted.spec`` with each tick and the values, and yield each tick after its step.
 
     The times of the events count from one period before the recording starts, as in lockstep over topics.
     """
@@ -141,7 +143,7 @@ def play(controller: Controller, fitted: Fitted, ticks: Iterable[Tick]) -> Itera
 
 
 def paced(ticks: Iterable[Tick], period: float, late: list[int]) -> Iterator[Tick]:
-    """Yield each tick at its time, one for each ``period`` [s].
+    """Yield each tick when it is due in real time, one tick per ``period`` [s].
 
     Indices of ticks that are more than a period late are appended to ``late``.
     """
@@ -165,13 +167,14 @@ def replay(
 ) -> dict[str, np.ndarray]:
     """Step a controller of ``fitted.spec`` through a recording.
 
-    speed : sensor time over real time, 1: as fast as recorded; 0: as fast as possible
+    speed : sensor time divided by real time: 1 is as fast as recorded; 0 is as fast as possible
     progress : called with the index of each tick
-    input_log : recorder of this controller for the inputs of each tick
+    input_log : an input recorder of this controller, which records the inputs of each tick
 
-    Returns ``command`` (ticks, outputs); ``safe`` (ticks,), whether the command was the safe one; ``tick_events`` and
-    ``tick_dropped`` (ticks,); ``late_ticks`` (), number of ticks that started more than a period too late;
-    ``loop_seconds`` () from the first tick on; and the newest 2,000,000 spikes as in `ActivityRecorder.arrays`.
+    Return a dictionary of arrays: ``command`` (ticks, outputs); ``safe`` (ticks,), whether the command was the safe
+    command; ``tick_events`` and ``tick_dropped`` (ticks,), numbers of events; ``late_ticks`` (), number of ticks that
+    started more than a period too late; ``loop_seconds`` (), duration from the first tick on; and the newest 2,000,000
+    spikes, as `ActivityRecorder.arrays` returns them.
     """
     recorder = ActivityRecorder(controller.bound, ticks=1)
     controller.observers = [recorder] if input_log is None else [recorder, input_log]
@@ -200,5 +203,5 @@ def replay(
 
 
 def command_digest(command: np.ndarray) -> str:
-    """Return 16 hex digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
+    """Return 16 hexadecimal digits of sha256 over the bits of all commands, (ticks, outputs) float64."""
     return hashlib.sha256(np.ascontiguousarray(command, "<f8").tobytes()).hexdigest()[:16]

@@ -1,7 +1,7 @@
-"""Health of inputs and outputs.
+"""Problems of inputs and outputs.
 
-Inputs: samples that were clamped or rejected. Outputs: commands that are stuck, have only one sign, swing, or are at a
-limit or slew limit most of the time.
+Problems of inputs are samples that were clamped or rejected. Problems of outputs are commands that are stuck, have only
+one sign, swing, or are at a limit or slew limit most of the time.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ SOME, ENOUGH = 200, 1_000  # ticks without a sign after which it is reported, an
 
 @dataclass(frozen=True)
 class InputHealth:
-    """Numbers of samples of one value input that were rejected or clamped.
+    """Number of samples of one value input that were rejected, and that were clamped.
 
     ticks : number of ticks in which a sample arrived
     rejected : number of these samples that the engine rejected as not plausible
-    clamped : share of the ticks in which the number ``worst`` was beyond ``range``; for this number it is largest
-    low, high : the range of that number, infinite if there is none
-    span : smallest and largest finite value of that number
+    clamped : largest share, over the numbers of the input, of ticks in which a number was beyond ``range``; ``worst``
+        is the name of that number
+    low, high : the range of the number ``worst``; infinite if there is none
+    span : smallest and largest finite value of the number ``worst``
     """
 
     where: str
@@ -55,9 +56,9 @@ class InputHealth:
 class InputStatistics:
     """Counts over the samples of a value input.
 
-    samples, rejected : numbers of all samples, and of those that the engine rejected as not plausible
+    samples, rejected : number of all samples, and number of samples that the engine rejected as not plausible
     beyond : (size,) int64, number of samples in which each number was beyond the range
-    lowest, highest : (size,) float64, smallest and largest finite value of each number, NaN if there was none
+    lowest, highest : (size,) float64, smallest and largest finite value of each number; NaN if there was none
     """
 
     def __init__(self, spec: ValueInput) -> None:
@@ -78,7 +79,7 @@ class InputStatistics:
         self.highest = np.fmax(self.highest, np.fmax.reduce(known))
 
     def health(self) -> InputHealth | None:
-        """Return the health; None if nothing arrived."""
+        """Return the `InputHealth`; None if nothing arrived."""
         if not self.samples:
             return None
         spec, j = self.spec, int(np.argmax(self.beyond))
@@ -91,7 +92,10 @@ class InputStatistics:
 
 
 def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, int]) -> InputHealth | None:
-    """Return the health of an input; None if nothing arrived. ``counters``: the input's in `Controller.counters`."""
+    """Return the `InputHealth` of an input; None if nothing arrived.
+
+    ``counters`` are the counts of this input in `Controller.counters`.
+    """
     logged = stimulus.log.inputs.get(spec.name)
     if logged is None:
         return None
@@ -104,7 +108,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
 
 
 def input_findings(i: InputHealth) -> Iterator[Finding]:
-    """Yield problems of the samples that arrived."""
+    """Yield findings about the samples that arrived."""
     if i.rejected:
         text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
         yield warning(i.where, text, "widen `plausible`, or correct the unit or the sensor")
@@ -117,23 +121,23 @@ def input_findings(i: InputHealth) -> Iterator[Finding]:
 
 @dataclass(frozen=True)
 class OutputHealth:
-    """Statistics of one number of an output, over the ticks whose command was not the safe one.
+    """Statistics of one number of an output, over the ticks whose command was not the safe command.
 
-    ticks : number of these ticks
-    squash : it is squashed into its limits
-    at_low, at_high : share of the ticks at a limit; for a squashed number, nearer to it than a hundredth of the limits'
-        distance
-    slewed : share of the ticks in which it changed by as much as its slew limit allows
-    seconds : duration of these ticks
-    swings_hz : swings in a second, there and back, each way by more than a quarter of its limits' distance, in any
-        number of ticks; 0 without finite limits on both sides
-    swing : median of these ways
-    changes_hz, sign_changes_hz : changes of the value and of its sign in a second; 0 has no sign
-    low, high, unit : the limits, infinite if there are none
+    ticks : number of ticks whose command was not the safe command
+    squash : whether the number is squashed into its limits
+    at_low, at_high : share of the ticks in which the number is at the lower or upper limit; for a squashed number,
+        nearer to the limit than a hundredth of the limits' distance
+    slewed : share of the ticks in which the number changed by as much as its slew limit allows
+    seconds : duration of the ticks [s]
+    swings_hz : swings per second. A swing goes there and back, each way by more than a quarter of the limits' distance,
+        in any number of ticks. The value is 0 without finite limits on both sides
+    swing : median length of the ways of these swings
+    changes_hz, sign_changes_hz : changes of the value per second, and changes of its sign per second; 0 has no sign
+    low, high, unit : limits and unit of the number; limits are infinite if there are none
     rest : the command while all sources of its decoder are silent
     span : smallest and largest command
-    possible : smallest and largest number that weights allow before the limits, squashed if the output squashes;
-        infinite, or a limit, if not known
+    possible : smallest and largest number that weights allow before the limits, but after squashing if the output
+        squashes; if not known, they are infinite, or a limit
     """
 
     where: str
@@ -160,26 +164,26 @@ class OutputHealth:
 
     @property
     def stuck(self) -> float:
-        """Share of the ticks at a limit that is not its value at rest."""
+        """Share of the ticks in which the number is at a limit that is not its value at rest."""
         return self.at_low * (self.low != self.rest) + self.at_high * (self.high != self.rest)
 
     @property
     def signed(self) -> bool:
-        """Whether the limits are finite, and allow commands of both signs."""
+        """Whether the limits are finite and allow numbers of both signs."""
         return self.low < 0 < self.high and math.isfinite(self.high - self.low)
 
     @property
     def one_sided(self) -> str:
-        """The only sign that weights allow, ">= 0" or "<= 0", although the limits allow both; otherwise ""."""
+        """The only sign that the weights allow although the limits allow both signs: ">= 0" or "<= 0"; otherwise ""."""
         if not self.signed or self.possible[0] == self.possible[1]:
             return ""
         return ">= 0" if self.possible[0] >= 0 else "<= 0" if self.possible[1] <= 0 else ""
 
     @property
     def never(self) -> str:
-        """The sign, "negative" or "positive", that a moving command never had in many ticks; otherwise "".
+        """The sign, "negative" or "positive", that the moving number never had in many ticks; otherwise "".
 
-        It is reported only if the limits allow this sign.
+        A sign is returned only if the limits allow it.
         """
         if not self.signed or self.ticks < SOME or not self.moved:
             return ""
@@ -189,10 +193,10 @@ class OutputHealth:
 def output_health(
     spec: Output, j: int, command: np.ndarray, live: np.ndarray, period: float, possible: Sequence[float]
 ) -> OutputHealth:
-    """Return the health of number j of an output.
+    """Return the `OutputHealth` of number j of an output.
 
     command : (ticks,) float64
-    live : (ticks,) bool: the command was not the safe one
+    live : (ticks,) bool: true where the command was not the safe command
     period : period of a tick [s]
     possible : see `OutputHealth`
     """
@@ -223,14 +227,14 @@ def output_health(
 
 
 def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
-    """Return the number of sign changes between consecutive live ticks."""
+    """Return the number of sign changes between consecutive ticks that are both live."""
     at = np.flatnonzero(live & (command != 0))
     positive, gaps = command[at] > 0, np.cumsum(~live)[at]
     return int(np.count_nonzero(np.diff(positive) & (np.diff(gaps) == 0)))
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Return the distances between the turning points at which a command (ticks,) reverses by more than ``least``."""
+    """Return the distances between turning points, at which a command (ticks,) reverses by more than ``least``."""
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]
@@ -245,8 +249,8 @@ def _ways(command: np.ndarray, least: float) -> np.ndarray:
 def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Iterator[Finding]]) -> list[Finding]:
     """Return the findings of all outputs.
 
-    ``find`` is `certain_findings` or `output_findings`. A finding that several numbers of one output share is reported
-    once.
+    ``find`` is `certain_findings` or `output_findings`. If several numbers of one output have the same finding, it is
+    reported once.
     """
     found: dict[tuple[str, str, str], list[Finding]] = {}
     for o in outputs:
@@ -259,7 +263,7 @@ def findings(outputs: Iterable[OutputHealth], find: Callable[[OutputHealth], Ite
 
 
 def certain_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield findings that follow from the weights, for any stimulus."""
+    """Yield the findings that follow from the weights and so hold for any stimulus."""
     if o.possible[0] == o.possible[1]:
         text = f"can only be {min(max(o.possible[0], o.low), o.high):.4g}{_unit(o)}: no decoded signal can fire "
         yield warning(o.where, f"{text}or move, or its weights are 0", "correct the signals, or give it weights")
@@ -270,7 +274,7 @@ def certain_findings(o: OutputHealth) -> Iterator[Finding]:
 
 
 def at_limits(o: OutputHealth) -> Iterator[Finding]:
-    """Yield a finding if the command was at a limit most of the time."""
+    """Yield a finding if the command was at a limit for most of the time."""
     both = min(o.at_low, o.at_high) > OTHER
     if o.stuck > AT_LIMIT if both else o.stuck >= ONLY:
         where = "its limits" if both else f"its limit of {o.low if o.at_low else o.high:.4g}{_unit(o)}"
@@ -279,7 +283,7 @@ def at_limits(o: OutputHealth) -> Iterator[Finding]:
 
 
 def output_findings(o: OutputHealth) -> Iterator[Finding]:
-    """Yield findings observed with a stimulus."""
+    """Yield the findings that were observed with a stimulus."""
     yield from at_limits(o)
     if o.slewed > SLEWED:
         text = f"as fast as its slew limit allows in {round(o.slewed * o.ticks):,} of {o.ticks:,} ticks, so it lags "

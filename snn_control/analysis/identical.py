@@ -25,11 +25,11 @@ Groups = tuple[int, ...]
 
 
 def identical(spec: ControllerSpec, synapses: Sequence[Synapses]) -> dict[str, tuple[Groups, Groups]]:
-    """Return population -> sizes of its groups of neurons that fire together, and of identical neurons.
+    """Return population -> (sizes of groups of neurons that fire together, sizes of groups of identical neurons).
 
     The largest groups come first; populations without groups are left out. Neurons soon differ if weights into their
-    population learn, if they draw random numbers, or if a rule reads them individually: such populations are left out,
-    too. Neurons without any input are left out because they are dead, which is another finding.
+    population learn, if the neurons draw random numbers, or if a learning rule reads them individually. So such
+    populations are left out, too. Neurons without any input are dead, which is another finding, so they are left out.
     """
     rules = [s.of.learning for s in synapses if s.of.learning is not None]
     taught = {getattr(rule, key) for rule in rules for key in rule.signals()}
@@ -57,9 +57,9 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Return (n,) uint64 that almost surely differ if any of the columns (n,) differ: splitmix64 of one after another.
+    """Return hashes, (n,) uint64, that almost surely differ where any of the columns (n,) differ.
 
-    columns : numbers, or uint64 hashes
+    columns : numbers, or uint64 hashes; splitmix64 is applied to one column after another
     """
     state: Any = np.uint64(0)
     with np.errstate(over="ignore"):
@@ -74,7 +74,7 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.ndarray:
-    """Return hashes of the synapses between each of n neurons and others, independent of their order: (n,) uint64."""
+    """Return a hash of the synapses between each of n neurons and others, (n,) uint64, independent of their order."""
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
         np.add.at(total, own, _hashes([other, s.weight, s.delay]))
@@ -82,7 +82,7 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """Return the parameters that are given for each neuron, (n,)."""
+    """Return the arrays (n,) of all parameters that are given for each neuron."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]
@@ -90,7 +90,7 @@ def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> li
 
 
 def _read(spec: ControllerSpec, p: Population) -> list[np.ndarray]:
-    """Return the weights with which decoders read each neuron, (n,)."""
+    """Return the arrays (n,) of the weights with which decoders read each neuron."""
     columns = []
     for output in spec.outputs:
         for term in output.terms:

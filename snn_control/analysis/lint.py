@@ -28,16 +28,16 @@ MAX_TIMES_S = {
 
 
 def lint(spec: ControllerSpec) -> list[Finding]:
-    """Return the weaknesses of a controller file.
+    """Return the weaknesses of a controller file as findings.
 
-    These are times that look like ms, rates that look like millions, unconnected parts and, for inputs and outputs on
-    ROS topics, missing reactions to faults and limits that would cause faults.
+    Weaknesses are times that look like ms, rates that look like millions, and unconnected parts. For inputs and outputs
+    on ROS topics, they are also missing reactions to faults, and limits that would cause faults.
     """
     return [*_too_long(spec), *_alone(spec), *unconnected(spec), *_limited(spec), *_on_topics(spec)]
 
 
 def unconnected(spec: ControllerSpec) -> list[Finding]:
-    """Return warnings of inputs that nothing reads, and of inputs and outputs without a topic if others have one."""
+    """Warn of inputs that nothing reads, and of inputs and outputs without a topic if others have a topic."""
     used = _read(spec.network.projections, spec)
     unread = [one.name for one in spec.inputs if one.name not in used and not getattr(one, "stop_when", "")]
     fix = "add a projection from it, or remove it"
@@ -59,7 +59,7 @@ def _too_long(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _alone(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of populations that are connected to no other population, decoder or rule."""
+    """Warn of populations that are connected to no other population, no decoder and no learning rule."""
     others = [p for p in spec.network.projections if p.pre != p.post]
     used = _read(others, spec) | {p.post for p in others}
     for p in spec.network.populations:
@@ -69,17 +69,17 @@ def _alone(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Return the names that these projections, the decoders and the learning rules read."""
+    """Return the names of everything that these projections, the decoders or the learning rules read."""
     used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
     rules = [p.learning for p in spec.network.projections if p.learning is not None]
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}
 
 
 def _limited(spec: ControllerSpec) -> Iterator[Finding]:
-    """Warn of rate limits that block almost all events of a camera, and of capacities that cut a tick before a limit.
+    """Warn of rate limits that block almost all events of a camera, and of capacities that are too small for them.
 
-    A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly before the
-    capacity cuts the end of a tick.
+    A camera sends 10,000 to 100,000,000 events a second. The rate limit should thin the events evenly, before the
+    capacity removes all events at the end of a tick.
     """
     for one in (i for i in spec.inputs if isinstance(i, EventsInput)):
         for k, used in enumerate(one.filters):
@@ -120,7 +120,7 @@ def _on_topics(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
-    """Yield path, value [s] and upper limit of every time constant, filter, delay and period."""
+    """Yield (path, value [s], upper limit) for every time constant, filter, delay and period."""
     yield "period", spec.period, LONG_WAIT
     for room, those in (
         ("inputs", spec.inputs), ("network.populations", spec.network.populations), ("outputs", spec.outputs),
@@ -134,7 +134,7 @@ def _times(spec: ControllerSpec) -> Iterator[tuple[str, Any, float]]:
 
 
 def _times_of(where: str, described: object) -> Iterator[tuple[str, Any, float]]:
-    """Yield, like `_times`, the times among the fields of a description, and of descriptions in it."""
+    """Yield the same as `_times` for all times in the fields of a description, and of descriptions in them."""
     names = described.names() if isinstance(described, NeuronModel) else vars(described)
     for name in names:
         value = getattr(described, name)

@@ -1,9 +1,9 @@
 """Run a controller with probes: the activity of each population in every network step, with the same bits as the tick.
 
 A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in parts, and reads the state
-between them: the current that will drive a population's neurons before they run, and their membranes afterwards. It
-finds what no driver can see, such as a membrane within a tick or a NaN that the engine removes immediately, and changes
-nothing.
+between them: the current that will drive a population's neurons before they run, and their membranes afterwards. So it
+finds what cannot be seen between ticks, such as a membrane within a tick or a NaN that the engine removes immediately.
+It changes nothing.
 """
 
 from __future__ import annotations
@@ -36,13 +36,14 @@ class PopulationProbe:
 
     Arrays have one element for each neuron.
 
-    spikes, fired : (n,) int64, number of spikes, and of steps with a spike
+    spikes, fired : (n,) int64, number of spikes, and number of steps with a spike
     highest : (n,) float32, largest membrane after a step
     drive_low, drive_high : (n,) float32, smallest and largest finite current (including synaptic) before a step
-    bias : (n,) float32
+    bias : (n,) float32, bias current
     bad_steps : number of steps in which a current or membrane was not finite, or so large that the engine resets it
-    kept : (k,) the neurons whose spikes or membranes are kept: all of a small population, some of a large one
-    trace : for graded populations: (steps, k) float32 membranes of these neurons
+    kept : (k,) indices of the neurons whose spikes or membranes are kept: all neurons of a small population, some of a
+        large population
+    trace : for graded populations, the membranes of the neurons ``kept``, (steps, k) float32
     """
 
     def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
@@ -93,12 +94,12 @@ class PopulationProbe:
 
     @cached_property
     def spike_step(self) -> np.ndarray:
-        """Steps of the kept spikes, repeated for each spike of a neuron in a step: (s,) int64."""
+        """Step of each kept spike, repeated if a neuron spikes several times in a step: (s,) int64."""
         return np.repeat(np.arange(len(self._spikes)), [len(one) for one in self._spikes])
 
     @cached_property
     def spike_neuron(self) -> np.ndarray:
-        """Neurons of the kept spikes: (s,) int64."""
+        """Neuron of each kept spike: (s,) int64."""
         return np.concatenate([np.zeros(0, np.int64), *self._spikes])
 
     @property
@@ -112,11 +113,11 @@ class Activity:
     """The activity of a controller with a stimulus.
 
     program : the Program that ran
-    dt, period : [s]
+    dt, period : step of the network and period of a tick [s]
     steps : total number of network steps
     populations : name -> PopulationProbe
     command : (ticks, numbers) float64, the outputs in their order
-    safe, not_finite : (ticks,) bool: the command was the safe one; an output was not finite
+    safe, not_finite : (ticks,) bool: whether the command was the safe command; whether an output was not finite
     inputs : name -> its counters, as in `Controller.counters`
     """
 
@@ -133,7 +134,9 @@ class Activity:
 
 
 class Probed(Controller):
-    """A controller with a probe at each population in each network step. Its `step` is one tick; ``repeat`` is ignored.
+    """A controller with a probe at each population in each network step.
+
+    A `step` is one tick; ``repeat`` is ignored.
 
     keep_steps : number of network steps for which spikes, and membranes of graded populations, are kept
     """
@@ -149,7 +152,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Return the row of a step that runs the neurons of population ``name``, and has its spikes or membranes."""
+        """Return the row of a step that runs the neurons of population ``name`` and writes its spikes or membranes."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)
@@ -171,14 +174,14 @@ class Probed(Controller):
 
 
 def sample(n: int, most: int) -> np.ndarray:
-    """Return at most ``most`` of n indices, evenly spaced, including the first and the last."""
+    """Return at most ``most`` indices of n, evenly spaced, including the first and the last index."""
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
 def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
-    """Run a stimulus with probes, starting with a reset.
+    """Reset a controller, then run it with a stimulus and probes.
 
-    keep : whether to keep spikes, and the membranes of graded populations, too
+    keep : whether to also keep single spikes, and the membranes of graded populations
     """
     steps = stimulus.ticks * program.steps
     probed = Probed(program, steps if keep else 0)

@@ -1,4 +1,4 @@
-"""Measure how long each operation of a tick takes: the clock is read after each operation of a bound table."""
+"""Measure how long each operation of a tick takes: read the clock after each operation of a bound table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run `tick`, and add the nanoseconds of each operation to the int64 words at ``spent_at``."""
+    """Run `tick`, and add the nanoseconds of each operation to its int64 word at the address ``spent_at``."""
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
     before, within, after = header[BEFORE], header[IN_STEP], header[AFTER]
@@ -47,7 +47,7 @@ def timed_tick(table, spent_at, scratch):
 
 
 class Profiled(Controller):
-    """A controller whose `step` is one tick (``repeat`` is ignored), timed operation by operation."""
+    """A controller whose `step` is one tick, of which each operation is timed; ``repeat`` is ignored."""
 
     def __init__(self, program: Program) -> None:
         self._spent, self._scratch = np.zeros(len(program.operations), np.int64), np.zeros(2, np.int64)
@@ -62,12 +62,12 @@ class Profiled(Controller):
             self._times.append(self._spent.copy())
 
     def shares(self, tick_us: float = math.inf) -> list[dict[str, Any]]:
-        """Return the time of each operation in a tick [us] and its share, the longest first.
+        """Return the time of each operation in a tick [us] and the operation's share, the longest time first.
 
         The slowest hundredth of the ticks is left out, because other processes disturbed them.
 
         tick_us : median time of a whole tick [us]. Reading the clock takes as long as a small operation, so the excess
-            of the median measured here is subtracted from the operations
+            of the median that is measured here over ``tick_us`` is subtracted from the operations
         """
         program, times = self.program, np.array(self._times, np.float64)
         ticks = times.sum(axis=1)

@@ -1,8 +1,8 @@
-"""Measure the response of single neurons and encoders with the engine: f-I curves, tuning curves, pooled events.
+"""Measure the response of single neurons and encoders with the engine: f-I curves, tuning curves and pooled events.
 
 A rate is measured with a constant current, from the intervals between spikes in the second half of the run, when the
-neuron has settled (for a stochastic neuron, from the number of spikes). It is the behaviour of the neuron at this dt,
-so effects of the step, of a refractory period and of a reset by subtraction are included.
+neuron has settled. The rate of a stochastic neuron is measured from the number of spikes. The rate is the behaviour of
+the neuron at this dt, so effects of the step, of a refractory period and of a reset by subtraction are included.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ SPANS = np.concatenate([[0.0], np.geomspace(1e-15, 1e12, 217)])  # currents amon
 
 @dataclass(frozen=True)
 class Curve:
-    """Rate against constant current.
+    """Rate of a neuron against constant current.
 
-    current : (k,) in the unit of the membrane over r
+    current : (k,) in the unit of the membrane divided by the unit of r
     rate : (k,) Hz
     rheobase : smallest current with sustained firing; NaN if there is none
     seconds : duration of each current [s]
@@ -52,13 +52,13 @@ class Curve:
 
 @dataclass(frozen=True)
 class TuningCurve:
-    """Response of an encoder's neurons to one dimension of a value input, with the others constant.
+    """Response of an encoder's neurons to one dimension of a value input; the other dimensions are constant.
 
     x : (k,) values, in the input's unit
-    response : (k, neurons), rates [Hz] if the neurons spike, otherwise the graded drive
+    response : (k, neurons): rates [Hz] if the neurons spike, otherwise graded drives
     neurons : (neurons,) indices of the encoder's neurons that respond: their drive changes by at least a tenth of the
         largest change
-    of : total number of neurons that respond; some of them may be left out
+    of : total number of neurons that respond; some of them may be left out of the arrays
     held : (size,) values of the other dimensions; the value of this dimension has no meaning
     """
 
@@ -77,15 +77,15 @@ def measurement_steps(model: NeuronModel, dt: float) -> int:
 
 
 def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
-    """Return the model with the parameters of the neurons ``index``, for parameters that are given for each neuron."""
+    """Return the model for the neurons ``index`` alone, by selecting from parameters that are given for each neuron."""
     each = {name: np.asarray(getattr(model, name)) for name in model.names()}
     return replace(model, **{name: value[index] for name, value in each.items() if value.ndim == 1})
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
-    """Return the rate of a neuron at each of n constant currents, (n,) Hz.
+    """Return the rate of a neuron at each of n constant currents, (n,) [Hz].
 
-    model : its parameters are numbers, or (n,)
+    model : a model whose parameters are numbers, or (n,)
     """
     n, steps = len(currents), measurement_steps(model, dt)
     chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes must all be in the ring at its end
@@ -112,11 +112,11 @@ def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndar
 
 
 def rheobase(model: NeuronModel, dt: float) -> float:
-    """Return the smallest constant current with sustained firing, to a millionth; NaN if there is none.
+    """Return the smallest constant current with sustained firing, within a millionth; NaN if there is none.
 
     The search starts at 0: upwards, or downwards if the neuron fires without a current. The result is also NaN if the
-    neuron fires at any current. Without a leak, and for a stochastic neuron, any current suffices after a long enough
-    time: 0.
+    neuron fires at any current. The result is 0 without a leak, and for a stochastic neuron: any current suffices after
+    a long enough time.
     """
     if type(model) in (IF, Bernoulli, Poisson):
         return 0.0
@@ -140,7 +140,7 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 
     Without a leak, the curve goes up to a fifth of the highest rate.
 
-    model : its parameters must be numbers; see `parameters_of`
+    model : a model whose parameters are numbers; see `parameters_of`
     up_to : a current that the curve must include
     """
     edge = rheobase(model, dt)
@@ -157,10 +157,10 @@ def f_i_curve(model: NeuronModel, dt: float, up_to: float = 0.0) -> Curve:
 
 
 def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
-    """Return the rate of an IF, LIF, CubaLIF or stochastic neuron in continuous time, (k,) Hz; None for other models.
+    """Return a neuron's rate in continuous time, (k,) [Hz]; None unless it is an IF, LIF, CubaLIF or stochastic neuron.
 
-    For LIF see `snn_control.nef.rates`; without a leak 1 / (refractory + (v_threshold - v_reset) / (r I)). For a reset
-    by subtraction v_reset is 0.
+    For LIF see `snn_control.nef.rates`. Without a leak, the rate is 1 / (refractory + (v_threshold - v_reset) / (r I)).
+    For a reset by subtraction, v_reset is 0.
     """
     if type(model) in (LIF, CubaLIF):
         return rates(model, current)  # type: ignore[arg-type]
@@ -174,7 +174,7 @@ def closed_form(model: NeuronModel, current: np.ndarray) -> np.ndarray | None:
 
 
 def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
-    """Return a controller with only this input and its encoder."""
+    """Return a controller that has only this input and its encoder."""
     alone = replace(spec, stale=math.inf, required=False)
     source: Any = MembraneDecoder(spec.name, 0.0)
     if getattr(spec.encoder, "neuron", None) is not None:
@@ -183,10 +183,10 @@ def _alone(spec: ValueInput | EventsInput, dt: float) -> Controller:
 
 
 def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
-    """Return tuning curves of an input's encoder for each dimension; at most ``most`` neurons of each.
+    """Return the tuning curves of an input's encoder for each dimension, with at most ``most`` neurons per dimension.
 
-    The other dimensions are in the middle of their range, those of a `FieldsEncoder` at the nearest centre: no neuron
-    would respond between centres, or where there is no field.
+    The other dimensions are in the middle of their range. For a `FieldsEncoder`, they are at the centre of the nearest
+    field, because neurons may not respond between centres or where there is no field.
     """
     if spec.encoder is None:
         return []
@@ -217,7 +217,7 @@ def tuning(spec: ValueInput, dt: float, most: int = 60) -> list[TuningCurve]:
 
 
 def pooled(spec: EventsInput, dt: float, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> np.ndarray:
-    """Return the output of an events encoder for one tick with these events, (channels, rows, columns) float32."""
+    """Return an events encoder's output for one tick with these events, (channels, rows, columns) float32."""
     controller = _alone(replace(spec, filters=()), dt)
     controller.step({spec.name: (np.zeros(len(x), np.int64), x, y, p)})
     columns, lines = spec.encoder.grid

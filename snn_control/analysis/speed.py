@@ -34,7 +34,7 @@ Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
 
 def summary(times_ns: Iterable[float]) -> Summary:
-    """Return statistics of times in nanoseconds, in microseconds."""
+    """Return statistics, in microseconds, of times that are given in nanoseconds."""
     ns = np.asarray(times_ns, np.float64)
     p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
     found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}
@@ -42,7 +42,7 @@ def summary(times_ns: Iterable[float]) -> Summary:
 
 
 def passes(stimulus: Stimulus) -> Iterator[None]:
-    """Yield for each pass through a stimulus, until enough ticks are timed."""
+    """Yield once for each pass through a stimulus, until enough ticks are timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         yield
@@ -50,7 +50,7 @@ def passes(stimulus: Stimulus) -> Iterator[None]:
 
 
 class _TimedTicks(Controller):
-    """A controller that times `Bound.tick`, called from Python."""
+    """A controller that measures the time of `Bound.tick`, called from Python."""
 
     def __init__(self, program: Program) -> None:
         self.times: list[int] = []
@@ -64,14 +64,14 @@ class _TimedTicks(Controller):
 
 
 def call_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the time of a tick called from Python, without writing its inputs [us]."""
+    """Measure the time [us] of a tick that is called from Python, without the time to write its inputs."""
     one = _TimedTicks(program)
     step_times(one, stimulus)
     return summary(one.times)
 
 
 def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
-    """Measure the time of `Controller.step` with a dictionary: inputs, its ``repeat`` ticks, outputs [us]."""
+    """Measure the time [us] of `Controller.step` with a dictionary: set inputs, run ``repeat`` ticks, read outputs."""
     times: list[int] = []
     clock = time.perf_counter_ns
     for _ in passes(stimulus):
@@ -84,7 +84,7 @@ def step_times(controller: Controller, stimulus: Stimulus) -> Summary:
 
 
 def loop_times(program: Program, stimulus: Stimulus) -> Summary:
-    """Measure the time of a tick in the compiled loop, without the ports [us]."""
+    """Measure the time [us] of a tick in the compiled loop, without the ports."""
     one = Controller(program)
     ports = stimulus.log.ports(one.bound)
     loop = Loop(tick_address(), one.bound.table, one.period_ns, ports, mode="free", keep=one)
@@ -98,9 +98,9 @@ def loop_times(program: Program, stimulus: Stimulus) -> Summary:
 
 
 def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[str, Any]:
-    """Measure the delay with which the loop wakes at the controller's rate [us].
+    """Measure the delay [us] with which the loop wakes at the controller's rate.
 
-    hog : run beside a thread that never releases Python
+    hog : run while another thread never releases Python's lock
     """
     quit_hog = threading.Event()
 
@@ -121,16 +121,16 @@ def wake_up(controller: Controller, seconds: float, hog: bool = False) -> dict[s
 
 
 def largest_rate(controller: Controller, period_us: float, seconds: float) -> dict[str, Any]:
-    """Find the largest rate [Hz] at which at most one tick in a thousand is not finished when the next is due.
+    """Find the largest rate [Hz] at which at most one tick in a thousand is unfinished when the next tick is due.
 
-    Each try runs a loop for ``seconds``, first with ``period_us``, then with increasing periods. Other processes can
-    only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
+    Each try runs a loop for ``seconds``. The first try has the period ``period_us``; later tries have increasing
+    periods. Other processes can only delay a loop, so a rate that is nearly kept is tried up to `CHANCES` times.
     """
     return search(lambda period: _at_rate(controller, period, seconds), period_us)
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """Return the first result of ``at_rate(period [ns])`` whose period was kept, starting with ``period_us``.
+    """Return the first result of ``at_rate(period [ns])`` whose period was kept; the first try is ``period_us``.
 
     If no period was kept, return the last result.
     """
@@ -147,14 +147,14 @@ def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[s
 
 
 def _at_rate(controller: Controller, period: int, seconds: float) -> dict[str, Any]:
-    """Return whether a loop keeps a period [ns], with its statistics."""
+    """Run a loop with a period [ns], and return its rate, its share of late ticks and whether it kept the period."""
     stats, _ = _run_loop(controller, period, max(seconds, min(2000 * period * 1e-9, 2.0)))
     late = stats["overruns"] / max(1, stats["ticks"])
     return {"hz": round(1e9 / period, 1), "late_share": round(late, 5), "kept": late <= LATE}
 
 
 def _run_loop(controller: Controller, period: int, seconds: float) -> tuple[dict[str, Any], Rights]:
-    """Run a loop with a period [ns]; returns its statistics, and the rights that it had."""
+    """Run a loop with a period [ns], and return its statistics and the scheduling rights that it had."""
     loop = Loop(tick_address(), controller.bound.table, period, name="bench", keep=controller)
     rights = loop.start()
     time.sleep(seconds)

@@ -1,12 +1,12 @@
-"""A stimulus: the inputs of a controller for an analysis, by default or from an environment.
+"""A stimulus: the inputs of a controller for an analysis, either the default stimulus or from an environment.
 
 The default stimulus covers every input, and depends only on the seed and the duration T:
 
-- a value input: for each number a sinusoid over its whole range, 1 to 2 periods in T, with random frequency and phase
+- a value input: each number is a sinusoid over its whole range, with random phase and a random frequency of 1 to 2 / T
 - a value input with ``stop_when``: numbers that do not stop the commands
-- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other). Its
-  edge gives ON events in front and OFF events behind it; random single events of both polarities occur everywhere.
-  Each pixel has about two events a second, but a tick has at most half of the input's capacity.
+- an events input: a bright disc moves over the whole frame (4 periods in T along one axis, 5 along the other). Its edge
+  gives ON events in front and OFF events behind it; random single events of both polarities occur everywhere. Each
+  pixel has about two events per second, but a tick has at most half as many events as the input's capacity.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ MOST_EVENTS = 4_000_000  # for each camera of an environment
 class Stimulus:
     """The inputs of a controller, tick by tick.
 
-    text : a description, for titles
+    text : a description of the stimulus, used in titles
     period : period of a tick [s]
     log : the inputs of every tick
     synthetic : the stimulus was neither measured nor simulated, so a controller's reaction to it proves little
@@ -61,21 +61,21 @@ class Stimulus:
 
     @property
     def values(self) -> dict[str, np.ndarray]:
-        """Input -> (ticks, size) float64, for value inputs at which anything arrived."""
+        """Name of a value input -> (ticks, size) float64, for the value inputs at which anything arrived."""
         return {name: one["values"] for name, one in self.log.inputs.items() if "values" in one and one["fresh"].any()}
 
     @property
     def events(self) -> dict[str, tuple[np.ndarray, ...]]:
-        """Input -> columns t int64 [ns], x, y, p."""
+        """Name of an events input -> columns t int64 [ns], x, y, p."""
         inputs = self.log.inputs.items()
         return {name: tuple(one[key] for key in EVENT_COLUMNS) for name, one in inputs if "offsets" in one}
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """Return low and high of an input's values, (size,) each.
+    """Return the tuple of the lowest and highest values of an input, (size,) each.
 
-    They are its range, otherwise the range that its encoder covers, otherwise its plausible range, otherwise -1 to 1.
-    If only one side is known, the other is 2 away.
+    These are the first that are known of the input's range, the range that its encoder covers, its plausible range, and
+    -1 to 1. If only one end of a range is known, the other end is 2 away from it.
     """
     low, high = (np.broadcast_to(np.asarray(side, np.float64), spec.size).copy() for side in spec.range)
     e: Any = spec.encoder
@@ -89,7 +89,7 @@ def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
 
 
 def default_stimulus(spec: ControllerSpec, seconds: float, seed: int = 0) -> Stimulus:
-    """Return the default stimulus of this module's docstring, at least one tick long."""
+    """Return the default stimulus, which the docstring of this module describes; it has at least one tick."""
     rng = np.random.default_rng(seed)
     ticks = max(1, round(seconds / spec.period))
     if ticks > MOST_TICKS:
@@ -113,7 +113,7 @@ def _sinusoids(spec: ValueInput, ticks: int, rng: np.random.Generator) -> np.nda
 
 
 def _wandering_disc(spec: EventsInput, ticks: int, period: float, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-    """Return times [ns], positions and polarities: ON where the disc's edge moves outwards."""
+    """Return times [ns], x, y and polarities of events; the polarity is ON where the disc's edge moves outwards."""
     (width, height), seconds = spec.size, ticks * period
     n = round(min(EVENTS_A_PIXEL * width * height * seconds, spec.capacity * ticks / 2))
     t = np.sort(rng.uniform(0, seconds, n))
@@ -137,9 +137,9 @@ def closed_loop(
     """Return the inputs of a controller that acts in an environment, about ``ticks`` ticks long.
 
     When an episode ends, the next begins with the next seed; the controller is not reset. If the stimulus is replayed
-    to a controller that was just reset, it gives the same commands again.
+    to a controller that was just reset, the controller gives the same commands again.
 
-    env : a ``gymnasium.Env`` that fits the controller; it is not closed
+    env : a ``gymnasium.Env`` that fits the controller; the environment is not closed
     title : title of the environment
     seed : seed of the first episode
     most_episodes : maximum number of episodes

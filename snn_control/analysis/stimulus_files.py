@@ -27,20 +27,20 @@ MOST_EVENTS = 30_000_000  # maximum number of events of a recording, held in mem
 def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None = None) -> Stimulus:
     """Load a stimulus from a file: arrays of the inputs, an input log, or a recording of an event camera.
 
-    An .npz file has an array for each input, with the name of the input:
+    An .npz file has an array for each input, with the name of the input, in one of these forms:
 
     values : (ticks, size) numbers, one row for each tick
     events : (n, 4) rows of t, x, y, p; t starts at 0, in seconds, or in nanoseconds if the array has an integer type
 
-    An `InputLog` must be of a controller with the same inputs and period. A recording is any that `open_recording`
-    reads, for a controller with one events input. It is divided into ticks as by ``snn_control events replay``, without
-    events outside the controller's frame; the other inputs are 0.
+    An `InputLog` must be of a controller with the same inputs and period. A recording may have any format that
+    `open_recording` reads; the controller must have exactly one events input. The recording is divided into ticks as by
+    ``snn_control events replay``. Events outside the controller's frame are removed; all other inputs are 0.
 
-    seconds : length of the part to use; None: all
+    seconds : length of the part to use [s]; None: the whole file
 
     Raises
     ------
-    DescriptionError : naming file and array
+    DescriptionError : the file or an array in it does not fit; the message names both
     """
     names = _array_names(path)
     if names is None or EVENT_COLUMNS.keys() <= names - {one.name for one in spec.inputs}:
@@ -73,7 +73,7 @@ def load_stimulus(path: str | os.PathLike, spec: ControllerSpec, seconds: float 
 
 
 def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | None, fixed: bool = True) -> int:
-    """Return the number of ticks to use from a file that lasts ``whole`` ticks; ``fixed``: not more than these."""
+    """Return the number of ticks to use from a file with ``whole`` ticks; if ``fixed``, not more than ``whole``."""
     ticks = whole if seconds is None else max(1, round(seconds / period))
     if fixed and not 1 <= ticks <= whole:
         raise DescriptionError("--seconds", seconds, f"must be at most the {whole * period:g} s that {path} lasts")
@@ -85,7 +85,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
 
 @contextmanager
 def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Turn exceptions from reading an .npz file into DescriptionError."""
+    """Turn exceptions while reading an .npz file into DescriptionError."""
     try:
         yield
     except OSError as error:
@@ -95,7 +95,7 @@ def _reading(path: str | os.PathLike) -> Iterator[None]:
 
 
 def _array_names(path: str | os.PathLike) -> set[str] | None:
-    """Return the names of the arrays in an .npz file; None for any other file or folder, which must be a recording."""
+    """Return the names of the arrays in an .npz file; None for other files or folders, which must be recordings."""
     with _reading(path):
         is_archive = False
         if not os.path.isdir(path):
@@ -138,7 +138,7 @@ def _logged(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None
 
 
 def _recorded(path: str | os.PathLike, spec: ControllerSpec, seconds: float | None) -> Stimulus:
-    """Return the recording of an event camera; its text states how many events were outside the frame."""
+    """Return the recording of an event camera as a stimulus; its text says how many events were outside the frame."""
     cameras = [one for one in spec.inputs if isinstance(one, EventsInput)]
     if len(cameras) != 1:
         rule = "is a recording of events, and the controller must have one input of events"

@@ -1,4 +1,4 @@
-"""All synapses of a description as arrays, and descriptions with learned weights."""
+"""All synapses of a description as arrays; replacement of a description's initial weights by learned weights."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Synapses:
 
 
 def sizes_of(program: Program) -> dict[str, int]:
-    """Return name -> number of signals: of populations, inputs whose encoder spikes, and graded inputs."""
+    """Return name -> number of signals, for populations, inputs whose encoder spikes, and graded inputs."""
     found = {p.name: p.size for p in program.facts.populations}
     for one in program.facts.inputs:
         for kind in ("drive", "pooled", "held"):
@@ -48,7 +48,7 @@ def sizes_of(program: Program) -> dict[str, int]:
 
 
 def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | None:
-    """Return the synapses of all projections, in order; None if there are too many to examine in about a second."""
+    """Return the synapses of all projections in order; None if there are too many to examine in about a second."""
     if sum(p.synapses for p in program.facts.projections) > MAX_SYNAPSES:
         return None
     sizes, found = sizes_of(program), []
@@ -60,9 +60,9 @@ def all_synapses(spec: ControllerSpec, program: Program) -> list[Synapses] | Non
 
 
 def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return source, target, weight and delay [s], each (k,), of every synapse of a projection.
+    """Return sources, targets, weights and delays [s] of all synapses of a projection, as a tuple of (k,) arrays.
 
-    Synapses with weight 0 are included, except for convolutions; int8 weights are given after rounding.
+    Synapses with weight 0 are included, except for convolutions; int8 weights are returned after rounding.
     """
     connector = p.connector
     if isinstance(connector, Convolution):
@@ -79,7 +79,7 @@ def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
 
 
 def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
-    """Return weights, directions or values of a decoder, of each of n neurons for each of m numbers: (n, m) float64."""
+    """Return the weights, directions or values of a decoder for n neurons and m numbers, (n, m) float64."""
     values = getattr(term, "directions", getattr(term, "weights", None))
     if values is None:  # a first spike gives the index of its neuron, or one number for each neuron
         values = np.arange(n) if m == 1 else np.eye(n, m)
@@ -88,9 +88,9 @@ def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
 
 
 def with_learned(spec: ControllerSpec, path: str | os.PathLike) -> ControllerSpec:
-    """Return the description with learned weights from a file of `Controller.save_state` instead of initial weights.
+    """Return the description with learned weights, from a file of `Controller.save_state`, instead of initial weights.
 
-    Raises ProgramError if the file is not such a file, or is of another controller.
+    Raises ProgramError if the file is of another kind, or belongs to another controller.
     """
     controller = Controller.from_spec(spec)
     controller.load_state(path)

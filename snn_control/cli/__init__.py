@@ -35,7 +35,8 @@ FILE is a controller file (.yaml), or the name of one that ships with the packag
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse's parser with errors in one line. Subcommands use this class too, and errors name their own --help."""
+    """argparse's parser with one-line errors. Subcommands use this class, too, so that an error names the --help of the
+    subcommand."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
         found, unknown = super().parse_known_args(args, namespace)
@@ -66,8 +67,13 @@ def parser() -> Parser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code: 0 success; 1 a run failed (a loop that crashed, hung or was not closed); 2
-    bad input, or something is not installed; 130 interrupted."""
+    """Run a command, and return its exit code.
+
+    - 0: success
+    - 1: a run failed, for example because a loop crashed, hung or was not closed
+    - 2: the input is wrong, a file cannot be written, or something is not installed
+    - 130: the command was interrupted
+    """
     try:
         options = parser().parse_args(arguments)  # inside the try, because the user may interrupt it
         return options.execute(options)

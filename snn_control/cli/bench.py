@@ -110,7 +110,11 @@ def counts(controller: Controller) -> dict[str, Any]:
 
 
 def limits(controller: Controller, tick: dict[str, float], seconds: float, phase: Any) -> dict[str, Any]:
-    """Measure the wake-up latency, and how fast the controller could run."""
+    """Measure the wake-up latency, and how fast the controller could run. Return both as plain data.
+
+    tick : percentiles and mean of the time of a tick in the loop [us]
+    seconds : duration of each measurement of the wake-up latency [s]
+    """
     wakes = {}
     for name, hog in (("idle", False), ("busy interpreter", True)):
         phase(f"wake-up, {name}")
@@ -130,7 +134,7 @@ def limits(controller: Controller, tick: dict[str, float], seconds: float, phase
 
 
 def advice(result: dict[str, Any]) -> list[str]:
-    """Derive advice from the figures."""
+    """Return advice, one text per line, that follows from the measured figures."""
     period, tick = result["period_us"], result["time_us"]["loop"]
     found = [f"missing: {Finding(**one)}" for one in result["wake_up"]["idle"]["missing"]]
     if tick["p99"] > 0.5 * period:

@@ -63,7 +63,7 @@ def add_to(commands: Any) -> None:
 
 
 def rough_cost(spec: ControllerSpec, program: Program) -> float:
-    """Estimate the time of a tick [us] from counts alone, if every neuron fires at 20 Hz."""
+    """Return an estimate of the time of a tick [us], from counts alone, for neurons that all fire at 20 Hz."""
     facts, spiking = program.facts, set(program.facts.spiking)
     neurons = sum(p.size for p in facts.populations)
     delivered = sum(p.synapses * (ASSUMED_HZ * facts.dt if p.pre in spiking else 1.0) for p in facts.projections)
@@ -78,8 +78,8 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
-    """Check the ``ros`` section. Returns how far it could be checked, and warnings. Raises DescriptionError for
-    anything that any node would refuse."""
+    """Check the ``ros`` section. Return a tuple: a text that says how far it could be checked, and a list of warnings.
+    Raises DescriptionError for anything that every node would refuse."""
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
     if importlib.util.find_spec("rclpy") is None:
@@ -133,7 +133,8 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _limits_of(one: Output) -> dict[str, Any]:
-    """Return the limits of an output that are finite: name -> a number, or a list for several numbers."""
+    """Return the finite limits of an output: name -> limit. A limit is a number, or a list if the output has several
+    numbers."""
     sides = {key: side for key, side in zip(("low", "high"), one.limits, strict=True) if np.isfinite(side).any()}
     sides |= {key: getattr(one, key) for key in MOTION_LIMITS if one.given(key).any()}
     found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
@@ -141,7 +142,8 @@ def _limits_of(one: Output) -> dict[str, Any]:
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
-    """Merge the warnings of the file and of the run. A population without a connection is only in the file's."""
+    """Merge the warnings ``weak`` about the file and the warnings ``seen`` in the run. For a population without a
+    connection, only the warnings about the file are kept."""
     alone = {one.path for one in weak if one.path.startswith("network.populations.")}
     return weak + [one for one in seen if one.path not in alone]
 

@@ -36,12 +36,13 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add the argument ``name`` of `SHARED`; the options ``other`` of ``add_argument`` replace its own."""
+    """Add the argument ``name`` of `SHARED`. The keyword arguments ``other`` of ``add_argument`` replace the keyword
+    arguments with the same names in `SHARED`."""
     parser.add_argument(name, **{**SHARED[name], **other})
 
 
 def write_new(options: argparse.Namespace, text: str) -> bool:
-    """Write a text to ``options.file``, or print it if no name is given; returns whether it was written to a file."""
+    """Write a text to ``options.file``; print it if no file name is given. Return whether it was written to a file."""
     if options.file is None:
         sys.stdout.write(text)
         return False
@@ -52,7 +53,7 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a subcommand to the parser. The text ``more`` follows its options in the help."""
+    """Add a subcommand to the parser. In its help, the text ``more`` comes after the options."""
     parser = commands.add_parser(
         name,
         help=summary,
@@ -65,7 +66,7 @@ def add_command(commands: Any, name: str, run: Any, summary: str, more: str = ""
 
 
 def add_out(parser: argparse.ArgumentParser, name: str, what: str, required: bool = False) -> None:
-    """Add ``--out``, which names a new file, and ``--force``, to replace an existing one."""
+    """Add two options: ``--out``, which names a new file, and ``--force``, which allows to replace an existing file."""
     parser.add_argument("--out", metavar=name, required=required, help=what)
     parser.add_argument("--force", action="store_true", help="replace the file of --out if it exists already")
 
@@ -116,7 +117,8 @@ def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Calla
 
 
 def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
-    """Convert ``["frequency=0.8", "motion=random"]`` to keyword arguments, read as YAML; errors name ``option``."""
+    """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments. The values are read as YAML.
+    An error names ``option`` as the option that is wrong."""
     found = {}
     for pair in pairs:
         key, mark, value = pair.partition("=")
@@ -132,20 +134,21 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Raise an error with the command to install an optional dependency if it is missing; imports nothing."""
+    """Raise an error if an optional dependency is missing. The error names the command that installs it. The dependency
+    is not imported."""
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
 
 def environment(identity: str) -> str:
-    """A ``type=`` of argparse: the id of an environment. For a shipped world its name is enough."""
+    """Return the id of an environment. For a shipped world, its name is enough. (A ``type=`` of argparse.)"""
     from sim_worlds import WORLDS
 
     return f"sim_worlds:{identity}" if identity in WORLDS else identity
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``, with errors in one line."""
+    """Call ``gymnasium.make``. Errors are raised with one-line messages."""
     need_extra("gymnasium", "sim")
     from ..training.environments.gymnasium_calls import make
 
@@ -153,7 +156,7 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
 
 
 def check_fit(controller: Controller, env: Any, file: str) -> None:
-    """Raise DescriptionError, with the file's name in front, if a controller does not fit an environment."""
+    """Raise DescriptionError if a controller does not fit an environment. The message begins with the file's name."""
     outputs = {name: (output.size, output.actions or None) for name, output in controller.outputs.items()}
     with in_file(file):
         check_action(outputs, env.action_space)
@@ -162,7 +165,8 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
 
 @contextmanager
 def our_output() -> Iterator[None]:
-    """Keep standard output for our report: in this context, environments (Python or C) print to standard error."""
+    """Context in which everything that an environment prints, from Python or from C, goes to standard error. Standard
+    output is thus kept for our report."""
     sys.stdout.flush()
     ours, libc = os.dup(1), ctypes.CDLL(None)
     try:

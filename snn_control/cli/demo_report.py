@@ -1,4 +1,4 @@
-"""Report of a closed loop over ROS 2, made from the files of its two processes and from its world."""
+"""Report of a closed loop over ROS 2. It is made from the files of the two processes, and from the world."""
 
 from __future__ import annotations
 
@@ -45,7 +45,11 @@ ABOUT_THE_STEPS = "Skipped: periods of real time in which the world made no step
 
 
 def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
-    """Return statistics of the errors (steps,), one for each ``step`` [s], from ``tracking.scored_from`` on."""
+    """Return statistics of the tracking error from the time ``tracking.scored_from`` on.
+
+    error : (steps,) errors
+    step : time from one error to the next [s]
+    """
     scored = np.asarray(error)[round(tracking.scored_from / step) :] * tracking.scale
     return {
         f"rms_{tracking.unit}": round(float(np.sqrt(np.mean(scored**2))), 3),
@@ -56,9 +60,11 @@ def score(tracking: Tracking, error: Any, step: float) -> dict[str, float]:
 
 
 def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dict[str, float]:
-    """Return how rough commands (steps, axes) are, one for each ``step`` [s], from the time ``scored_from`` [s] on.
+    """Return how rough the commands are from the time ``scored_from`` [s] on.
 
-    limit : (axes,) or a number, largest absolute value of a command
+    commands : (steps, axes) commands
+    limit : largest absolute value of a command, as a number or as an (axes,) array
+    step : time from one command to the next [s]
     """
     given = np.asarray(commands, np.float64)[round(scored_from / step) :]
     change = np.diff(given, axis=0)
@@ -71,13 +77,19 @@ def roughness(commands: Any, limit: Any, step: float, scored_from: float) -> dic
 
 
 def commanded(actions: Any) -> float:
-    """Return the share of the steps in which a command acted; ``actions`` is (steps, axes)."""
+    """Return the share of the steps in which a command acted, which means that it was not zero.
+
+    actions : (steps, axes) commands that acted on the world
+    """
     return float((actions != 0).any(axis=1).mean()) if len(actions) else 0.0
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Return the index of the first command (ticks, axes) that is not zero, the safe one, and how many zero commands
-    lie between it and the last such command. The world starts with the first one."""
+    """Return a tuple: the index of the first command that is not zero, and how many commands between this one and the
+    last non-zero command are zero. Zero is the safe command. The world starts with the first command that is not zero.
+
+    commands : (ticks, axes)
+    """
     moving = np.flatnonzero(np.any(commands != 0, axis=1))
     return (int(moving[0]), int(moving[-1] - moving[0] + 1 - moving.size)) if moving.size else (0, 0)
 
@@ -85,9 +97,9 @@ def span_of_commands(commands: Any) -> tuple[int, int]:
 def judged(
     tracking: Tracking | None, row: dict[str, float], share: float, goal: Goal | None = None
 ) -> dict[str, dict[str, Any]]:
-    """Judge a closed loop by criteria: {criterion: {found, wanted, met}}.
+    """Judge a closed loop by criteria. Return a dictionary: criterion -> {found, wanted, met}.
 
-    row : result of `score`, or the scores of the world
+    row : result of `score` if the world has a tracking task, otherwise the scores of the world
     share : result of `commanded`
     """
     rows = [("a command in", f"at least {CLOSED_SHARE:.0%}", f"{share:.1%} of the steps", share >= CLOSED_SHARE)]
@@ -109,7 +121,7 @@ def judged(
 
 
 def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> dict[str, dict[str, Any]]:
-    """Convert the result of `snn_control.engine.workload.stages` from numbers a step to numbers a second."""
+    """Convert the result of `snn_control.engine.workload.stages` from numbers per step to numbers per second."""
     found: dict[str, dict[str, Any]] = {}
     for name, one in stages.items():
         done = one["accumulates"] + one["multiply_accumulates"]
@@ -130,7 +142,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """Explain, in a sentence or two, the stages that do not spike."""
+    """Return a short text that explains the operations of the stages, above all of the stages that do not spike."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
     said = ["AC: a spike adds a weight.", "MAC: a value that is not a spike is multiplied by a weight."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
@@ -142,7 +154,10 @@ def about_the_stages(spec: ControllerSpec) -> str:
 
 
 def network_summary(counters: dict[str, Any], microwatt: float, seconds: float, steps_per_s: float) -> dict[str, Any]:
-    """Return activity and cost of the network, from the counters of `snn_control.controller.Controller.counters`."""
+    """Return activity and cost of the network as plain data.
+
+    counters : result of `snn_control.controller.Controller.counters`
+    """
     load, events = counters["workload"], [one["events"] for one in counters["inputs"].values() if "events" in one]
     silent = load["activation_sparsity"]  # None if nothing spikes
     return {
@@ -168,8 +183,8 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """Explain, in a sentence, when the guard's faults and safe ticks occurred. They are counted from the start to the
-    end of the controller; ``between`` of them lie between its first and its last command."""
+    """Return a text that explains when the guard's faults and safe ticks occurred. They are counted from the start to
+    the end of the controller. ``between`` is the number of safe ticks between its first and its last command."""
     # the camera is a required input, so each stale tick is a safe tick
     rest = f"all but {between} safe ticks are from then" if between else "all faults, safe, stale ticks are from then"
     return (
@@ -179,7 +194,7 @@ def about_the_guard(between: int) -> str:
 
 
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return the part of the summary about this machine and its software; ``rights`` are those of the loop."""
+    """Return the part of the summary about this machine and its software. ``rights`` are the rights of the loop."""
     from ..record.provenance import commit, machine, software
     from ..ros.ports.transport import middleware
 
@@ -202,7 +217,8 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended: the files of its two processes; its world and controller, made again in this process."""
+    """A run that has ended. It holds the data from the files of its two processes, and its world and its controller,
+    which were made again in this process."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -226,11 +242,11 @@ class Finished:
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
-        """Return score and roughness of an episode.
+        """Return the scores of an episode and the roughness of its commands, in one dictionary.
 
-        error : (steps,) from the world's info; None if the world tracks nothing
+        error : (steps,) tracking errors from the world's info; None if the world tracks nothing
         scores : the world's scores of the episode
-        commands : (steps, axes)
+        commands : (steps, axes) commands
         """
         limit, tracking = getattr(self.env.action_space, "high", np.inf), self.tracking
         if tracking is None:
@@ -270,7 +286,7 @@ class Finished:
         }
 
     def tracked(self, share: float) -> dict[str, Any]:
-        """Return the part of the summary about the task; ``share`` is the result of `commanded`."""
+        """Return the part of the summary about the task. ``share`` is the result of `commanded`."""
         options, tracking = self.options, self.tracking
         scores = {name.removeprefix("score."): x[0] for name, x in self.world.items() if name.startswith("score.")}
         row = self.row(self.world[f"info.{tracking.error}"] if tracking else None, scores, self.commands)
@@ -322,7 +338,8 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """Return the `row` of a classical controller of the world, which is called directly instead of over ROS."""
+        """Return the `row` of an episode of a classical controller of the world. This controller is called directly
+        instead of over ROS."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -336,7 +353,8 @@ class Finished:
         return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
-        """Return pictures of the run. The world is deterministic, so the recorded actions reproduce the run."""
+        """Return pictures of the run and their times [s]. They are drawn in a second run with the recorded actions,
+        which is the same because the world is deterministic. Empty if the world cannot draw pictures."""
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}
         env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")

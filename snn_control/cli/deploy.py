@@ -103,7 +103,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compile(folder: Path, parameters: list[str]) -> int:
-    """Start the node until it is active, or step only the controller without ROS; returns the number of functions."""
+    """Compile the code into the cache of the folder, and return the number of compiled functions. For this, start the
+    node until it is active; if ROS is not installed, only make one step of the controller."""
     from ..engine.code_cache import usable_folder
 
     environment = os.environ | {"SNN_CONTROL_CACHE": str(folder / "cache"), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
@@ -130,7 +131,7 @@ def _start(file: Path, parameters: list[str]) -> list[str]:
 
 
 def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) -> None:
-    """Run the node until it reports that it is active."""
+    """Run the node until it reports that it is active. Records and states are written to a temporary folder."""
     with TemporaryDirectory() as folder:
         there = {key: f"{key}:={folder}/{key}.npz" for key in ("record", "state")}  # write elsewhere, raise no alarm
         there["supervise"] = "supervise:=0.0"
@@ -138,7 +139,8 @@ def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) 
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run a node's command line until it is active. Raises RuntimeFault if it ends before, or its code is not kept."""
+    """Run the command line of a node until the node is active. Raises RuntimeFault if the node ends before, or if its
+    compiled code is not kept."""
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
         late = threading.Timer(COMPILES_WITHIN, node.kill)
@@ -159,7 +161,8 @@ def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
 
 
 def _unit(options: argparse.Namespace, folder: Path, user: str, start: list[str]) -> str:
-    """Return the systemd unit. Raises DescriptionError for a text that is not allowed in a unit."""
+    """Return the text of the systemd unit. Raises DescriptionError if an option has a text that is not allowed in a
+    unit."""
     text = files("snn_control").joinpath("templates", "service.txt").read_text(encoding="utf-8")
     environment = {"SNN_CONTROL_CACHE": f"{folder}/cache"} | {key: os.environ[key] for key in KEPT if key in os.environ}
     given = [("FILE", options.file), ("--out", str(folder)), ("--user", user), *environment.items()]
@@ -201,7 +204,8 @@ analyzers:
 
 
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
-    """Return ``twist_mux.yaml`` for a base: file name -> text; empty for other robots."""
+    """Return the file for twist_mux as a dictionary file name -> text. It is empty unless the controller commands a
+    mobile base by one kind of Twist message."""
     types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
     if len(types) != 1:
         return {}

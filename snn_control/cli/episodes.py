@@ -1,4 +1,4 @@
-"""Play episodes of a controller and of baselines, in this process or in several, with the same results."""
+"""Play episodes of a controller and of baselines, in this process or in several processes. The results are the same."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ Task = tuple[str, int]
 class World:
     """The data that a process needs to play episodes.
 
-    steps : most steps of an episode
-    keep_learning : keep learned weights from one episode to the next
+    steps : maximum number of steps of an episode; None: no limit other than that of the environment
+    keep_learning : whether learned weights are kept from one episode to the next
     """
 
     file: str
@@ -66,15 +66,17 @@ class Player:
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
-        """Return the actors to compare the controller with: chance, and the environment's baselines."""
+        """Return the names of the actors with which the controller is compared: chance, and the environment's
+        baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
-        """Play an episode; returns a row with seed, steps, return and any scores, for the controller also with its
-        cost. Raises DescriptionError for any exception of the environment.
+        """Play an episode. Return a row with the seed, the number of steps, the return, and the scores if the
+        environment has some. For the controller, the row also has its cost: spikes, operations and time. Raises
+        DescriptionError for any exception of the environment.
 
-        before_step : called before each step of the controller; its time is not counted
+        before_step : function that is called before each step of the controller; its time is not counted
         """
         try:
             if who == CONTROLLER:
@@ -138,7 +140,8 @@ HEADINGS = {
 def statistics_of(
     spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, Any]:
-    """Return `command_rows`, which is empty without a description or without episodes."""
+    """Return the result of `command_rows`. Its tables are empty if there is no description of the controller, or if
+    there are no episodes."""
     return command_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
 
@@ -171,8 +174,9 @@ def _play(who: str, seed: int) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    """Play the tasks in ``jobs`` processes; yield each task with its row as soon as it has ended. Closing the iterator
-    early stops the processes. Raises the exception of an episode, and RuntimeFault if a process died."""
+    """Play the tasks in ``jobs`` processes. As soon as a task has ended, yield a (task, row) pair. If you close the
+    iterator early, the processes are stopped. Raises any exception that an episode raised, and RuntimeFault if a
+    process died."""
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
     over = False
@@ -194,7 +198,8 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tu
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Return a context in which new processes ignore Ctrl-C, which a terminal sends to all. The parent stops them."""
+    """Context in which new processes ignore Ctrl-C, because a terminal sends Ctrl-C to all processes. The parent
+    process stops them instead."""
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

@@ -1,4 +1,5 @@
-"""``snn_control import``: read a NIR file in a framework's dialect, compare it with the original, make a controller."""
+"""``snn_control import``: read a NIR file in the dialect of a framework, compare the network with the original, and
+make a controller."""
 
 from __future__ import annotations
 
@@ -78,7 +79,7 @@ def add_to(commands: Any) -> None:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """A ``type=`` of argparse: a text such as ``reset_delay=true``, as key and value."""
+    """Return a text such as ``reset_delay=true`` as a (key, value) pair. (A ``type=`` of argparse.)"""
     key, _, value = text.partition("=")
     if not key or not value:
         raise argparse.ArgumentTypeError(f"{text!r}: must look like reset_delay=true")
@@ -130,8 +131,8 @@ def hints(imported: Imported) -> None:
 
 
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
-    """Compare the network with the original's activity, and print the result; returns whether they are identical. If
-    they are not, print which dialects and options would be."""
+    """Compare the activity of the network with that of the original, and print the result. If they differ, also print
+    with which dialects and options they would be identical. Return whether they are identical."""
     from ..nir.verification import load_activity, search_dialects, verify
 
     arrays = load_activity(options.verify)
@@ -158,7 +159,7 @@ def compare(imported: Imported, options: argparse.Namespace) -> bool:
 
 
 def open_points(imported: Imported, options: argparse.Namespace) -> list[str]:
-    """Return remarks for a controller file: the origin of its period, and what is still missing."""
+    """Return remarks for a controller file: where its period comes from, and what the user still has to fill in."""
     from ..nir.importing import DIALECTS
 
     points = []
@@ -190,7 +191,8 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 
 
 def read(options: argparse.Namespace) -> Imported:
-    """Import the network. Raises DescriptionError; if no dialect was given, the error names possible ones."""
+    """Import the network. Raises DescriptionError if it cannot be imported. If no dialect was given and one is needed,
+    raises SnnControlError with the possible dialects."""
     from ..nir import import_nir
     from ..nir.importing import DIALECTS
     from ..nir.verification import fitting_dialects

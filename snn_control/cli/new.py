@@ -62,7 +62,7 @@ SIZE, WEIGHT = (640, 480), 0.3  # values in the template
 
 
 def camera_size(text: str) -> tuple[int, int]:
-    """A ``type=`` of argparse: ``640x480`` as (640, 480)."""
+    """Return a text such as ``640x480`` as a (width, height) pair. (A ``type=`` of argparse.)"""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal()):
         raise argparse.ArgumentTypeError(f"{text!r}: must be width x height in pixels, e.g. 640x480")
@@ -91,7 +91,7 @@ def add_to(commands: Any) -> None:
 
 
 def template(size: tuple[int, int] | None) -> str:
-    """Return the text of a controller file for numbers, or for the events of a camera of this size."""
+    """Return the text of a controller file for the events of a camera of this size; for numbers if ``size`` is None."""
     name = "controller.yaml" if size is None else "events.yaml"
     text = files("snn_control").joinpath("templates", name).read_text(encoding="utf-8")
     if size is None:
@@ -103,7 +103,7 @@ def template(size: tuple[int, int] | None) -> str:
 
 
 def for_robot(kind: str) -> str:
-    """Return the text of a controller file for a kind of robot, one of `ROBOTS`."""
+    """Return the text of a controller file for a kind of robot. ``kind`` is a key of `ROBOTS`."""
     name, changes, _ = ROBOTS[kind]
     text = files("snn_control").joinpath("templates", "robots", f"{name}.yaml").read_text(encoding="utf-8")
     for before, after in changes:
@@ -114,12 +114,13 @@ def for_robot(kind: str) -> str:
 
 
 def named(options: argparse.Namespace) -> str:
-    """Return the options of the command that name the environment."""
+    """Return those options of the command that name the environment and its arguments."""
     return " ".join([f"--env {shlex.quote(options.env)}", *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
 
 
 def for_environment(options: argparse.Namespace) -> str:
-    """Return the text of a controller file that fits the environment of ``--env``. Raises DescriptionError."""
+    """Return the text of a controller file that fits the environment of ``--env``. Raises DescriptionError if a
+    controller cannot have its spaces, or if it cannot be played."""
     from ..training.starting_point.file_text import STEPS, starting_point
 
     env = common.make_environment(options.env, common.keywords(options.arg))

@@ -1,4 +1,4 @@
-"""Node processes that a command starts, watches and stops. Each writes a log into the run's folder."""
+"""Node processes that a command starts, watches and stops. Each process writes a log into the run's folder."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["failure", "run_processes"]
 
 
 def failure(folder: Path, codes: Mapping[str, int]) -> str:
-    """Describe the processes that failed, with the last line that each wrote."""
+    """Return a text that describes the processes that failed, with the last line that each process wrote."""
     said = []
     for name in (name for name, code in codes.items() if code):
         path = folder / f"{name}.log"
@@ -37,8 +37,8 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until a needed one ends, and stop the others in order. Returns exit codes by name. Their
-    records replace those of an earlier run.
+    """Start processes, wait until a process ends that is needed, and stop the others in order. Return a dictionary:
+    name of a process -> its exit code. Records of the processes replace the records of an earlier run.
 
     seconds : expected duration, for the progress bar [s]; None: not known
     limit : time after which RuntimeFault is raised [s]; None: no limit
@@ -76,14 +76,15 @@ def run_processes(
 
 
 def end_with_parent() -> None:
-    """Ask the kernel to end this child process if its parent is killed."""
+    """Ask the kernel to end this child process when its parent process ends, for example because it is killed."""
     import ctypes
 
     ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
 
 
 def end_process(process: subprocess.Popen) -> int:
-    """Send SIGINT, as launch does, and SIGKILL only if the process does not end; returns its exit code."""
+    """End a process, and return its exit code. It gets SIGINT, as from ``ros2 launch``, and SIGKILL only if it does not
+    end within 10 s."""
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

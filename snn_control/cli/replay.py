@@ -81,7 +81,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_mcap(file: Path) -> tuple[Any, Any, Any, str]:
-    """Read the arrays, the input log, the controller and the condition of a .mcap file."""
+    """Read a .mcap file. Return a tuple of four: the arrays, the input log, the controller, and the condition of the
+    file."""
     from ..controller_file import load_spec
     from ..record.mcap_record import read_mcap
 

@@ -1,4 +1,5 @@
-"""``snn_control ros``: topics, services and parameters as with ``ros2``, for installations without it."""
+"""``snn_control ros``: the subcommands of ``ros2`` for topics, services and parameters, for installations that do not
+have the command ``ros2``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""``ros2 snn ...`` and the checks of ``ros2 doctor``, by entry points of ros2cli and ros2doctor if these are installed.
-Both find the classes by name and call the methods below. Neither package is needed to import this module."""
+"""The command ``ros2 snn ...`` and a check for ``ros2 doctor``. They are entry points for ros2cli and ros2doctor, which
+find the classes of this module by name and call their methods. Neither package is needed to import this module."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class SnnCommand:
         parser.add_argument("arguments", nargs=argparse.REMAINDER, metavar="COMMAND ...", help="as of snn_control")
 
     def main(self, *, parser: argparse.ArgumentParser, args: argparse.Namespace) -> int:
-        """Run ``snn_control`` with these arguments; returns its exit code."""
+        """Run ``snn_control`` with these arguments, and return its exit code."""
         return main(args.arguments or ["--help"])
 
 

@@ -104,8 +104,8 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 def _play(
     options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
 ) -> int:
-    """Play all tasks into ``rows``, and add written files to ``notes``; returns the number of processes. After an
-    interrupt the completed episodes are kept."""
+    """Play all tasks, and return the number of processes that played them. The results are added to ``rows``, and notes
+    about written files to ``notes``. After an interrupt, ``rows`` has the completed episodes."""
     from rich.console import Console
     from rich.progress import Progress
 
@@ -127,7 +127,8 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode, and record its inputs and a video if requested. Written files are added to ``notes``."""
+    """Play the first episode. Record its inputs and make a video of it, if the options ask for this. Notes about the
+    written files are added to ``notes``."""
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
     if options.video:
@@ -169,7 +170,7 @@ def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[
 
 # output -------------------------------------------------------------------------------------------------------
 def _result(options: argparse.Namespace, player: Player, played: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return the JSON object, without times and number of processes."""
+    """Return the JSON object of the command, except for the time that it took and the number of processes."""
     rows, program = played[CONTROLLER], player.controller.program
     conduct = [row.pop("conduct") for row in rows]
     of_chance = {row["seed"]: row["return"] for row in played.get(CHANCE, [])}
@@ -247,9 +248,10 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """Print the environment's scores: for each episode or, if there are many, mean, least and most.
+    """Print the environment's scores. If there are few episodes, there is a row for each, otherwise only the mean, the
+    least and the largest score.
 
-    units : units of those scores for which the environment's metadata has one (``score_units``)
+    units : name of a score -> its unit, if the environment's metadata name one (``score_units``)
     """
     scores = list(dict.fromkeys(key for row in rows for key in row if key.startswith("score.")))
     if not scores:

@@ -147,7 +147,8 @@ def _ended(early: bool, begun: bool = True) -> int:
 
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
-    """Train with several seeds: write one file for each, and a copy of the one with the best validation as ``out``."""
+    """Train with several seeds, and return the exit code. Write one controller file for each seed, and the controller
+    with the best validation also as ``out``."""
     from ..training.distributed.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
@@ -170,7 +171,7 @@ def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], fol
 
 
 def _head(options: argparse.Namespace, trained: Trained) -> str:
-    """Return the first lines of the trained file: how it was made, and its score."""
+    """Return the first lines of the trained controller file. They say how it was made, and which score it has."""
     given = [options.file, "--env", options.env, *(f"--arg {shlex.quote(pair)}" for pair in options.arg)]
     own = {key: getattr(options, key) for key in ("how", "teacher", "seed", "steps")}
     given += [f"--{key} {value}" for key, value in own.items() if value is not None]
@@ -191,7 +192,7 @@ def _tell(
     out: Path,
     arguments: dict[str, Any],
 ) -> None:
-    """Report the scores of the best seed and, if there are several, of all seeds. Write a page about the best one."""
+    """Report the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed."""
     import numpy as np
 
     from .episodes import print_statistics
@@ -258,7 +259,7 @@ def _spread(returns: Any) -> dict[str, float]:
 
 
 def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[int]) -> dict[str, dict[str, float]]:
-    """Return scores of chance and of the environment's own baselines on the same episodes."""
+    """Return the scores of chance and of the environment's own baselines in the episodes with these seeds."""
     import numpy as np
 
     from .episodes import Player, World
@@ -331,7 +332,7 @@ def _recipe(options: argparse.Namespace) -> int:
 
 
 def _taught(options: argparse.Namespace, recipe: TaughtRecipe) -> int:
-    """Teach a controller by the recipe's own procedure."""
+    """Teach a controller by the recipe's own procedure, and return the exit code."""
     from ..training.recipes import controller_file
 
     common.need_extra("gymnasium", "sim")

@@ -1,4 +1,4 @@
-"""Progress of training on standard error: a bar for each run on a terminal, otherwise a line for each phase."""
+"""Progress of training on standard error: on a terminal a bar for each run, otherwise a line for each phase."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def display(names: Sequence[str]) -> Iterator[Display]:
 
 
 class Display:
-    """Progress of several runs, see `display`."""
+    """Progress of several runs; `display` makes it."""
 
     def __init__(self, bars: Any, names: Sequence[str]) -> None:
         self._bars = bars

@@ -1,4 +1,4 @@
-"""The page that ``snn_control train`` writes at the end; an episode is played for it."""
+"""The page that ``snn_control train`` writes at the end. An episode is played for this page."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ def make_page(
     """Write the page into a run's folder and return its path. If that fails, print one line on stderr and return None,
     because training does not depend on the page.
 
-    file : the trained controller
-    runs : name of a run -> result, the selected one first
-    scores : name -> mean, std, worst, best of the returns in the new episodes; the controller first
-    compared : names that are not runs of this training
+    file : file of the trained controller
+    runs : name of a run -> its result; the selected run comes first
+    scores : name -> mean, std, worst and best of the returns in the new episodes; the controller comes first
+    compared : those names in ``scores`` that are not runs of this training
     conduct : result of `command_rows`
     """
     kept = next(iter(runs.values()))
@@ -96,7 +96,10 @@ def _sections(
     scores: Mapping[str, Mapping[str, float]], episodes: int, conduct: Mapping[str, Any],
     costs: Mapping[str, Mapping[str, float]],
 ) -> list[Section]:  # fmt: skip
-    """Return the page's tables. ``costs``: what is counted -> label -> number in a step of the environment."""
+    """Return the page's tables.
+
+    costs : what is counted -> label -> number per step of the environment
+    """
 
     def rows(found: Sequence[Mapping[str, Any]], keys: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
         return tuple((str(one["where"]), *(number(one[key]) for key in keys)) for one in found)
@@ -123,7 +126,7 @@ def _sections(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Activity, Clip | Omitted]:
-    """Play the episode of a seed; returns its activity, and a video or the reason why there is none."""
+    """Play the episode of a seed. Return a tuple: its activity, and a video or, if there is no video, the reason."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -143,7 +146,8 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """Make the environment; returns it, and a video, or None with the reason."""
+    """Make the environment. Return a tuple of three: the environment; a video, None if it cannot be made; and the
+    reason for this, empty if there is a video."""
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"

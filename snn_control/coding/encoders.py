@@ -1,8 +1,8 @@
-"""Encoders: how the numbers or events of an input become currents, once a tick.
+"""Encoders: how the numbers or events of an input become currents, once per tick.
 
-The `neuron` of an encoder turns the currents into spikes in each step; without one, they are a graded signal. Any
-neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic one, `Latency`
-and `Phase` for codes in time.
+The `neuron` of an encoder turns the currents into spikes in each step; without a neuron, the currents are a graded
+signal. Any neuron fits any encoder: integrate-and-fire for a regular rate, `Bernoulli` or `Poisson` for a stochastic
+one, `Latency` and `Phase` for codes in time.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 class Encoder(Checked):
     """Base of all encoders; subclasses are frozen dataclasses.
 
-    neuron : model that the currents drive; None leaves them as a graded signal
-    selective : each neuron represents a value or a change, at which it is meant to fire as fast as it can
+    neuron : model of the neurons that the currents drive; None leaves the currents as a graded signal
+    selective : each neuron represents a value or a change, and is meant to fire as fast as it can when that value or
+        change occurs
     """
 
     neuron: NeuronModel | None
@@ -46,8 +47,9 @@ class Encoder(Checked):
 class _GridEncoder(Encoder):
     """Base of the encoders that pool the events of a sensor over the cells of a grid.
 
-    An event belongs to the cell that contains the middle of its pixel. On the boundary of two cells it belongs to the
-    outer one, so that a mirrored picture has mirrored cells for any size of camera.
+    An event belongs to the cell that contains the middle of its pixel. If this point is on the boundary of two cells,
+    the event belongs to the cell farther from the centre, so that a mirrored picture gives mirrored cells for any size
+    of camera.
     """
 
     grid: Cells
@@ -65,20 +67,20 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return how many pixel rows the grid covers, and how many half rows of them are above the camera's picture."""
+        """Return how many pixel rows the grid covers, and how many half rows are above the camera's picture."""
         if self.made_for is None:
             return size[1], 0
         lines = round(size[0] * self.made_for[1] / self.made_for[0])
         return lines, max(lines - size[1], 0)
 
     def share(self, size: tuple[int, int]) -> float:
-        """Return how much one event counts: less if the camera sees the same with more pixels than ``made_for``."""
+        """Return the weight of one event, below 1 if the camera has more pixels for the same view than ``made_for``."""
         return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """current = gain x + bias, with one neuron per dimension.
+    """current = gain x + bias; one neuron per dimension.
 
     gain, bias : a number or (dimensions,)
     """
@@ -92,7 +94,7 @@ class DirectEncoder(Encoder):
 class LinearEncoder(Encoder):
     """current = x W + bias, for example with the encoders, gains and biases of the NEF.
 
-    weights : W, (dimensions, neurons)
+    weights : the matrix W, (dimensions, neurons)
     bias : a number or (neurons,)
     """
 
@@ -105,9 +107,9 @@ class LinearEncoder(Encoder):
 class PopulationEncoder(Encoder):
     """Gaussian receptive fields along each dimension, evenly spaced over ``range`` (PopSAN, Tang et al. 2020).
 
-    neurons : fields per dimension
-    low, high : first and last centre, a number or (dimensions,); None takes the input's range
-    sigma : width in units of the input; None takes the distance between two centres
+    neurons : number of fields per dimension
+    low, high : first and last centre, a number or (dimensions,); None uses the input's range
+    sigma : width of a field in units of the input; None uses the distance between two centres
     drive : current at a field's centre
     neuron : spiking model driven by the fields; None leaves the graded current
     """
@@ -124,12 +126,15 @@ class PopulationEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class FieldsEncoder(Encoder):
-    """Gaussian receptive fields over all dimensions together: drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
+    """Gaussian receptive fields over all dimensions together.
 
-    grid : fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies fastest
+    The current of a field is drive exp(-sum over d of ((x_d - c_d) / sigma_d)^2 / 2).
+
+    grid : number of fields along each dimension, evenly spaced from ``low`` to ``high``; the last dimension varies
+        fastest
     centres : centres of the fields, (fields, dimensions), instead of a grid
-    low, high : first and last centre of the grid, a number or (dimensions,); None takes the input's range
-    sigma : width, a number or (dimensions,); None takes the distance between two centres of the grid
+    low, high : first and last centre of the grid, a number or (dimensions,); None uses the input's range
+    sigma : width of a field, a number or (dimensions,); None uses the distance between two centres of the grid
     drive : current at a field's centre
     """
 
@@ -175,8 +180,8 @@ class SignedEncoder(Encoder):
 class _OnChange(Encoder):
     """Base of the encoders that send only changes.
 
-    threshold : smallest change that is sent, > 0, a number or (dimensions,)
-    neuron : the default fires once for each pulse
+    threshold : smallest change that is sent: a number or (dimensions,), > 0
+    neuron : model of the neurons; the default model fires once for each pulse
     """
 
     threshold: EachPositive = 0.1
@@ -186,31 +191,38 @@ class _OnChange(Encoder):
 
 
 class DeltaEncoder(_OnChange):
-    """Send on change: a pulse of 1 if x is at least ``threshold`` away from the value last sent, which starts at 0. The
-    pulse acts in the first step of the tick, and x becomes the value last sent. ON channels first, then OFF."""
+    """Send on change: a pulse of 1 if x is at least ``threshold`` away from the value last sent, which is 0 at first.
+
+    The pulse acts in the first step of the tick, and x becomes the value last sent. There are two channels per
+    dimension: all ON channels (x has increased) come first, then all OFF channels (x has decreased).
+    """
 
 
 class StepForwardEncoder(_OnChange):
-    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358): a `DeltaEncoder` whose value last sent
-    moves by one threshold, once a tick. So the sum of the pulses times the threshold follows x."""
+    """Step-forward encoder (Petro, Kasabov and Kiss 2020, IEEE TNNLS 31:358).
+
+    It is a `DeltaEncoder`, but a pulse moves the value last sent by only one threshold, at most once per tick. So the
+    sum of the pulses times the threshold follows x.
+    """
 
 
 @dataclass(frozen=True)
 class PoolEncoder(_GridEncoder):
-    """Events summed over the cells of a grid: a graded vector per tick, in row-major order of (row, column).
+    """Sum of the events in each cell of a grid, as one graded vector per tick.
+
+    Cells are in row-major order of (row, column).
 
     grid : (columns, rows)
     polarity : "signed" (ON adds ``on_weight``, OFF subtracts ``off_weight``), "merge" (both add 1), "split" (OFF cells,
-        then ON cells: a picture of 2 channels, as a `Convolution` takes it)
-    on_weight, off_weight : weight of one event, with "signed"
-    response : "sum"; "binary": the sign of the sum, so 1 if there were events; "saturate": the sum, limited to
-        ``ceiling`` on both sides of 0
+        then ON cells: a picture of 2 channels, which fits a `Convolution`)
+    on_weight, off_weight : weight of one event, used by "signed"
+    response : "sum"; "binary": the sign of the sum; or "saturate": the sum, limited to ``ceiling`` on both sides of 0
     ceiling : limit for "saturate"
-    tau : time constant [s] of a leaky count, which decays once a tick by exp(-period / tau) before the response is
-        added. The count acts in all steps of a tick; without tau, the response acts only in the first step
-    made_for : (width, height) of the camera for which the network was made; None: this one. Another camera with the
-        same horizontal field of view uses the same cells: its picture lies in their middle, and an event counts
-        (made_for[0] / width)^2, so that more pixels do not increase the sum
+    tau : time constant [s] of a leaky count, which is multiplied once per tick by exp(-period / tau) before the
+        response is added. The count acts in all steps of a tick. Without tau, the response acts only in the first step
+    made_for : (width, height) of the camera for which the network was made; None: the camera of the input. Another
+        camera with the same horizontal field of view uses the same cells: its picture lies in their middle, and the
+        weight of an event is multiplied by (made_for[0] / width)^2, so that more pixels do not increase the sum
     """
 
     grid: Cells
@@ -232,13 +244,17 @@ class PoolEncoder(_GridEncoder):
 
 @dataclass(frozen=True)
 class SurfaceEncoder(_GridEncoder):
-    """Surface of active events (Lagorce et al. 2017, IEEE TPAMI 39:1346): a cell is 1 in the tick of an event, then
-    decays by exp(-age / tau) with its age counted in ticks. The graded vector acts in all steps of a tick.
+    """Surface of active events (Lagorce et al. 2017, IEEE TPAMI 39:1346), as one graded vector per tick.
+
+    A cell is 1 in the tick of an event, then decays by exp(-age / tau), where the age is counted in ticks. The vector
+    acts in all steps of a tick.
 
     grid : (columns, rows)
     tau : time constant of the decay [s]
-    polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1, the sign of the last event)
-    made_for : (width, height) of the camera for which the network was made, as in `PoolEncoder`; None: this one
+    polarity : "merge", "split" (OFF cells, then ON cells), "signed" (1 or -1 according to the polarity of the last
+        event)
+    made_for : (width, height) of the camera for which the network was made, as in `PoolEncoder`; None: the camera of
+        the input
     """
 
     grid: Cells

@@ -1,7 +1,7 @@
 """Filters of an events input, which remove events before the encoder.
 
-Filters run in the given order. Each gets the events that earlier filters kept, and counts those that it removes. They
-are part of the tick, so they give identical results in simulation, in replay and on a robot.
+Filters run in the given order. Each filter gets the events that earlier filters kept, and counts the events that it
+removes. Filters are part of the tick, so they give identical results in simulation, in replay and on a robot.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ class Region(EventFilter):
 
 @dataclass(frozen=True, eq=False)
 class HotPixels(EventFilter):
-    """Removes the events of hot pixels, which fire without light: a mask, or a list of pixels.
+    """Removes the events of hot pixels, which fire without light; give either ``mask`` or ``pixels``.
 
-    mask : (height, width), not 0 where a pixel is hot; ``snn_control events hot-pixels`` makes one from a recording
-    pixels : (n, 2), column and row of each hot pixel
+    mask : array (height, width) that is not 0 where a pixel is hot; ``snn_control events hot-pixels`` makes one from a
+        recording
+    pixels : array (n, 2) of the column and row of each hot pixel
     """
 
     mask: Any = None
@@ -84,7 +85,7 @@ class HotPixels(EventFilter):
                     raise DescriptionError(f"{path}.pixels[{k}]", [int(x), int(y)], rule)
 
     def hot(self, width: int, height: int) -> np.ndarray:
-        """Return the mask of hot pixels, (height, width) bool."""
+        """Return the mask of hot pixels as a (height, width) bool array."""
         if self.mask is not None:
             return np.asarray(self.mask) != 0
         hot = np.zeros((height, width), bool)
@@ -97,11 +98,11 @@ class HotPixels(EventFilter):
 class Refractory(EventFilter):
     """Removes an event if it comes less than ``period`` after the last kept event of its pixel.
 
-    Times are in whole microseconds. An event that is older than the pixel's last one by the period or more counts as
-    new, because the recording may have started again.
+    Times are in whole microseconds. An event that is older than the last event of its pixel by the period or more is
+    kept, because the recording may have started again.
 
     period : refractory period of each pixel [s]
-    each_polarity : ON and OFF events of a pixel have separate periods
+    each_polarity : ON and OFF events of a pixel have separate refractory periods
     """
 
     period: Period
@@ -110,8 +111,10 @@ class Refractory(EventFilter):
 
 @dataclass(frozen=True)
 class BackgroundActivity(EventFilter):
-    """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision"): keeps an event if at least
-    ``support`` of its pixel's 8 neighbours had an event, kept or not, within ``window``.
+    """Removes isolated events (Delbruck 2008, "Frame-free dynamic digital vision").
+
+    An event is kept if at least ``support`` of the 8 neighbours of its pixel had an event within ``window``, whether
+    that event was kept or not.
 
     window : largest difference of sensor time [s], in whole microseconds
     support : number of active neighbours that an event needs, 1 to 8
@@ -133,13 +136,13 @@ class Polarity(EventFilter):
 
 @dataclass(frozen=True)
 class RateLimit(EventFilter):
-    """Keeps at most ``rate`` events per second and ``burst`` in a tick; beyond that, events are thinned evenly.
+    """Keeps at most ``rate`` events per second and ``burst`` events per tick; thins further events evenly.
 
-    Each tick adds rate x period to a budget of at most ``burst``, and spends it. If the budget is m of n events, every
-    n/m-th event is kept, by an accumulator, without random numbers.
+    Each tick adds rate x period to a budget of at most ``burst`` events, and subtracts the events that it keeps. If the
+    budget allows m of n events, every n/m-th event is kept. An accumulator selects them, without random numbers.
 
-    rate : largest rate on average [1/s]
-    burst : most events in a tick; None: rate x period, at least 1
+    rate : maximum average number of events per second [1/s]
+    burst : maximum number of events in a tick; None means rate x period, at least 1
     """
 
     rate: Annotated[float, Numbers(least=0, strict=True, most=MOST_EVENTS)]

@@ -26,7 +26,7 @@ class Input(Checked):
     """Base of the inputs.
 
     stale : age [s] beyond which the input is invalid
-    required : while the input is invalid, the command is the safe one
+    required : while the input is invalid, the safe command is sent
     """
 
     name: str
@@ -39,7 +39,7 @@ class Input(Checked):
 
     @property
     def needed(self) -> bool:
-        """Whether an invalid input is a fault by itself; one with ``stop_when`` stops the commands in any case."""
+        """Whether it is a fault if this input is invalid. An input with ``stop_when`` always stops the commands."""
         return self.required
 
     def __post_init__(self) -> None:
@@ -54,23 +54,26 @@ class Input(Checked):
 class ValueInput(Input):
     """Vector of numbers; the newest sample is used.
 
-    size : how many numbers
-    encoder : converts them to currents; without one, they are a graded signal
-    unit : a text for readers, e.g. rad/s
-    range : (low, high), numbers or (size,); values outside are clamped and counted
-    plausible : (low, high); a sample with a value that is outside or not finite is rejected and the input is invalid
-    rate : largest change of a number per second, a number or (size,); a sample that changed faster since the last
-        accepted one is rejected
-    jump : largest change of a number since the last sample, accepted or not; a sample with a larger one is rejected
-    frozen : a sample is rejected if no number has changed for longer than this [s]: a sensor that hangs
-    not_finite : how a number that is not finite is treated, for all or for each number. "reject" rejects the sample.
-        "high" and "low" replace an infinity by the end of the range on its side, and a NaN by the end that they name.
-        "hold" uses the number's last finite, plausible value, and rejects the sample if there is none or if it is older
-        than ``stale``. A sample without any measurement is always rejected: no finite number, no infinity under "high"
-        or "low", and no number held within a finite ``stale``
-    stop_when : "nonzero": commands are the safe ones while a number of the input is not 0 (an emergency stop). "zero":
-        while a number is 0 (an enabling device). Both also stop while the input is invalid, so ``stale`` must be
-        finite. Empty: the input does not stop the commands
+    size : number of numbers in a sample
+    encoder : converts the numbers to currents; without an encoder, the numbers are a graded signal
+    unit : unit of the numbers for human readers, e.g. rad/s
+    range : (low, high), each a number or (size,); values outside are clamped to the range and counted
+    plausible : (low, high); a sample that has a value outside these limits, or a value that is not finite, is rejected,
+        and the input is then invalid
+    rate : largest change of a number per second, given as a number or (size,). A sample that changed faster since the
+        last accepted sample is rejected
+    jump : largest change of a number since the last sample, accepted or not; a sample with a larger change is rejected
+    frozen : time [s]; a sample is rejected if no number has changed for longer than this time, because the sensor
+        probably hangs
+    not_finite : how a number that is not finite is treated: one word for all numbers, or one for each number. "reject"
+        rejects the sample. "high" and "low" replace infinity by the upper and -infinity by the lower end of the range.
+        "high" replaces NaN by the upper end, "low" by the lower end. "hold" uses the number's last finite, plausible
+        value. It rejects the sample if there is no such value or if the value is older than ``stale``. A sample without
+        any measurement is always rejected. Measurements are finite numbers, infinite numbers treated by "high" or
+        "low", and numbers held within a finite ``stale``
+    stop_when : "nonzero": the safe command is sent while a number of the input is not 0 (an emergency stop). "zero":
+        the safe command is sent while a number of the input is 0 (an enabling device). Both words also stop the
+        commands while the input is invalid, so ``stale`` must be finite. Empty: the input does not stop the commands
     latched : a stop lasts until an operator releases it, even if the input no longer stops
     """
 
@@ -92,7 +95,7 @@ class ValueInput(Input):
 
     @property
     def moves(self) -> bool:
-        """Whether the input checks how its numbers change: it has a rate, a jump or a time ``frozen``."""
+        """Whether the input checks how its numbers change: true if it has a rate, a jump or a time ``frozen``."""
         return math.isfinite(self.frozen) or bool(np.isfinite(self.rate).any() or np.isfinite(self.jump).any())
 
     def __post_init__(self) -> None:
@@ -110,7 +113,7 @@ class ValueInput(Input):
             raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 
     def rules(self) -> tuple[str, ...]:
-        """Return the rule of each number, one of `NOT_FINITE`."""
+        """Return the rule of each number, which is one of `NOT_FINITE`."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 
@@ -139,8 +142,8 @@ class EventsInput(Input):
 
     size : (width, height) in pixels
     encoder : an encoder of events
-    capacity : most events in a tick; further ones are cut and counted
-    filters : run in this order, before the encoder
+    capacity : maximum number of events in a tick; further events are discarded and counted
+    filters : event filters, which run in this order before the encoder
     """
 
     size: tuple[Side, Side] = (128, 128)

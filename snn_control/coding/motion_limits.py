@@ -1,7 +1,7 @@
 """Rule for the fields of `Output` that limit how a command moves.
 
 A field with this rule becomes a key of the controller file, a row of the guard's table of limits, and a line in
-``check``. `snn_control.engine.command_limiter` keeps the limit.
+``check``. `snn_control.engine.command_limiter` enforces the limit.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ __all__ = ["MotionLimit"]
 
 @dataclass(frozen=True)
 class MotionLimit(Numbers):
-    """Rule for a motion limit: one number > 0, or one per number of an output; the field's default means no limit.
+    """Rule for a motion limit: one number > 0, or one per number of an output.
+
+    The default of the field means no limit.
 
     order : order of the limited derivative of the command; the unit of the limit is that of the output / s^order
-    joint : for a position, the derivative's name in joint_limits.yaml and URDF, e.g. velocity; empty: they have none
-    needs : another limit, which must be finite if this one is
-    smooth : the limit relates successive changes, so it needs ticks of one length and a field with fractions
+    joint : name that joint_limits.yaml and URDF give to this derivative of a position, e.g. velocity; empty if they do
+        not limit this derivative
+    needs : name of another limit, which must be finite if this limit is finite
+    smooth : the limit relates successive changes of the command, so all ticks must have the same length and the message
+        field must allow fractions
     """
 
     ndim: int = 1
@@ -34,7 +38,7 @@ class MotionLimit(Numbers):
     smooth: bool = False
 
     def a_period(self, value: Any, period: float) -> Any:
-        """Convert the limit from per second to per ``period`` [s], for commands that change once a period."""
+        """Convert the limit from per second to per ``period`` [s], for commands that change once per period."""
         for _ in range(self.order):
             value = value * period
         return value

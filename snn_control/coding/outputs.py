@@ -29,7 +29,9 @@ STAYS = ("hold", "none")  # words for a safe command that stays at the last comm
 
 @dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoders, frozen dataclasses: the contribution of one population to an output.
+    """Base of all decoders, which are frozen dataclasses.
+
+    A decoder gives the contribution of one population to an output.
 
     source : name of a population
     """
@@ -41,8 +43,9 @@ class Decoder(Checked):
 class SpikeDecoder(Decoder):
     """Sum over neurons of weight times firing rate [Hz], filtered exponentially.
 
-    weights : (neurons, size of the output), (neurons,) if the size is 1, or one number for all; output units per Hz
-    tau : time constant of the filter [s]; its area is one, so a constant rate is decoded as that rate
+    weights : weights in output units per Hz: (neurons, size of the output), (neurons,) if the size is 1, or one number
+        for all neurons
+    tau : time constant of the filter [s]; the filter does not change a constant rate
     """
 
     weights: Any
@@ -53,9 +56,9 @@ class SpikeDecoder(Decoder):
 class MembraneDecoder(Decoder):
     """Weighted sum v W of a graded population's output v, for example of an `LI`.
 
-    weights : W, a number, (n,) or (n, size)
-    window : use the mean of v over the last ``window`` seconds, in whole steps; v is 0 before the first step. None
-        takes the newest value
+    weights : the matrix W: a number, (n,) or (n, size)
+    window : use the mean of v over the last ``window`` seconds, in whole steps; v is 0 before the first step. None uses
+        the newest value of v
     """
 
     weights: Any
@@ -66,10 +69,10 @@ class MembraneDecoder(Decoder):
 class PopulationVectorDecoder(Decoder):
     """Mean of the neurons' directions, weighted by their filtered rates (Georgopoulos et al. 1986, Science 233:1416).
 
-    directions : direction that each neuron represents, (n, size), or (n,) for an output of one number
+    directions : direction that each neuron represents, (n, size), or (n,) if the output is one number
     tau : time constant of the rates' exponential filter [s]
-    hold : while the population is silent, keep the last mean; otherwise the mean is 0. It counts as silent if the sum
-        of rates is below what is left of one spike after 5 tau
+    hold : if true, keep the last mean while the population is silent; if false, the mean is then 0. The population
+        counts as silent if the sum of its rates is below the rate that remains of one spike after 5 tau
     """
 
     directions: Any
@@ -82,7 +85,7 @@ class SpikeCountDecoder(Decoder):
     """Weighted sum of each neuron's exact spike count in the last ``window`` seconds.
 
     weights : a number, (n,) or (n, size)
-    window : length [s], whole steps; it slides with every step
+    window : length of the window [s], a whole number of steps; the window moves with every step
     """
 
     weights: Any
@@ -91,15 +94,17 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """Weights of the neuron that fires first in a decision window; if several do, of the lowest index.
+    """The weights of the neuron that fires first in a decision window, as the result.
 
-    Windows follow each other from step 0. A decision is kept until a neuron fires in a later window. Before the first
+    If several neurons fire first in the same step, the neuron with the lowest index counts.
+
+    Windows follow each other from step 0. The result is kept until a neuron fires in a later window. Before the first
     decision the result is 0.
 
-    window : length [s], whole steps
-    weights : a number, (n,) or (n, size); groups of neurons have equal rows. None: the index of the neuron if the
-        output is one number, otherwise one output per neuron, which is 1 for the first to fire; with arg-max, this
-        makes each neuron an action
+    window : length of a window [s], a whole number of steps
+    weights : a number, (n,) or (n, size); neurons that vote for the same result have equal rows. With None and an
+        output of one number, the result is the index of the neuron. With None and one number per neuron, the number of
+        the first neuron to fire is 1 and all others are 0; with arg-max, each neuron is then an action
     """
 
     window: Seconds
@@ -108,7 +113,7 @@ class FirstSpikeDecoder(Decoder):
 
 @dataclass(frozen=True)
 class ArgmaxDecoder(Checked):
-    """Discrete action: the index of the largest of ``actions`` decoded values.
+    """Discrete action: the index of the largest of ``actions`` decoded numbers.
 
     actions : number of actions to choose from
     terms : decoders whose results are summed
@@ -125,23 +130,26 @@ class ArgmaxDecoder(Checked):
 
 @dataclass(frozen=True, eq=False)
 class Output(Checked):
-    """Command of ``size`` numbers: the sum of its decoders' results and a bias, checked by the guard.
+    """Command of ``size`` numbers: the sum of the results of its decoders and a bias, checked by the guard.
 
-    With ``squash`` it is centre + half tanh(sum), with the centre and half the width of its limits.
+    If ``squash`` is true, the command is centre + half tanh(sum), where ``centre`` is the centre and ``half`` is half
+    the width of the limits.
 
     decoder : one decoder, or several whose results are summed, or an `ArgmaxDecoder`
-    size : how many numbers
-    bias : added to the sum, a number or (size,)
-    limits : (low, high), numbers or (size,)
-    slew : largest change per second, inf for none
-    acceleration : largest change per second of the command's rate of change, inf for none
-    jerk : largest change per second of the acceleration, inf for none; it delays commands by acceleration / jerk
-    safe : command when something is wrong: a number or (size,); or ``hold``, which stays at the last command; or
-        ``none``, which stays there and publishes nothing, so that the actuator's time-out acts
-    ramp : go to the safe value within slew and acceleration instead of at once
-    start : name of a value input of the same size from whose numbers the commands begin, with ``hold`` or ``none``
-    unit : a text for readers, e.g. rad/s
-    squash : squash the sum smoothly into limits, which must be finite, by tanh; without it, the sum is clamped to them
+    size : number of numbers in the command
+    bias : a number or (size,) that is added to the sum
+    limits : (low, high) of the command, each a number or (size,)
+    slew : largest change of the command per second; inf for no limit
+    acceleration : largest change per second of the command's rate of change; inf for no limit
+    jerk : largest change per second of the acceleration; inf for no limit. The limit delays commands by acceleration /
+        jerk
+    safe : command when something is wrong: a number or (size,), or the word ``hold`` or ``none``. ``hold`` repeats the
+        last command. ``none`` publishes nothing, so that the actuator's time-out acts
+    ramp : change to the safe command within the limits slew and acceleration, instead of in one step
+    start : if safe is ``hold`` or ``none``, name of a value input of the same size whose numbers are the first command
+    unit : unit of the numbers for human readers, e.g. rad/s
+    squash : map the sum smoothly into the limits by tanh, for which the limits must be finite; if false, the sum is
+        clamped to the limits
     """
 
     name: str
@@ -164,7 +172,7 @@ class Output(Checked):
 
     @property
     def terms(self) -> tuple[Decoder, ...]:
-        """All decoders of the output, including those of an arg-max."""
+        """All decoders of the output, including the decoders of an arg-max."""
         return self.decoder.terms if isinstance(self.decoder, ArgmaxDecoder) else self.decoder
 
     @property
@@ -174,12 +182,15 @@ class Output(Checked):
 
     @property
     def smooth(self) -> str:
-        """Name of the first given limit that is `MotionLimit.smooth`, or an empty text."""
+        """Name of the first given limit whose `MotionLimit.smooth` is true; an empty text if there is none."""
         return next((key for key, limit in MOTION_LIMITS.items() if limit.smooth and self.given(key).any()), "")
 
     @property
     def safe_numbers(self) -> np.ndarray:
-        """Safe command, (size,) float64; if the output `stays`, the command before the first tick: 0 within limits."""
+        """Safe command, (size,) float64.
+
+        If the output `stays` at its last command, this is the command before the first tick: 0, moved into the limits.
+        """
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.array(np.broadcast_to(np.clip(0.0, low, high) if self.stays else self.safe, self.size), np.float64)
 
@@ -203,12 +214,12 @@ class Output(Checked):
         self._check_motion()
 
     def squashed(self, x: Any) -> np.ndarray:
-        """Return centre + half tanh(x) of a sum x, (size,) float64, for `squash`."""
+        """Return centre + half tanh(x), (size,) float64, for a sum x, as `squash` defines it."""
         low, high = (np.asarray(side, np.float64) for side in self.limits)
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def given(self, key: str) -> np.ndarray:
-        """Return for which numbers a field differs from its default, () or (size,) bool."""
+        """Return for which numbers a field differs from its default, as a bool array () or (size,)."""
         return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
 
     def _check_motion(self) -> None:
@@ -226,7 +237,10 @@ class Output(Checked):
             raise self.wrong("start", "requires safe: hold or none", "leave it out: commands begin at the safe value")
 
     def _check_action(self, actions: int) -> None:
-        """Raise DescriptionError for a bias, limits or motion limits, which the index of an action cannot have."""
+        """Raise DescriptionError if an arg-max output has a bias, limits or motion limits.
+
+        The command of such an output is the index of an action, to which they cannot apply.
+        """
         if self.size != 1:
             raise self.wrong("size", "must be 1 with arg-max")
         for k, (side, none) in enumerate(zip(self.limits, Output.limits, strict=True)):
@@ -245,11 +259,11 @@ MOTION_LIMITS = {key: rule for key, rule in Output.checks().items() if isinstanc
 
 @dataclass(frozen=True)
 class Guard(Checked):
-    """Faults of timing, and when a fault ends.
+    """Which faults of timing the guard detects, and when a fault ends.
 
     release : number of valid ticks in a row that end a fault; 0 waits for an operator
-    missed : on a robot, more periods in a row without a tick are a fault; 0: no limit
-    latency : on a robot, budget of the time from the stamp of the newest message to the command [s]; a later command is
+    missed : on a robot, it is a fault if more than this number of periods in a row have no tick; 0 means no limit
+    latency : on a robot, maximum time [s] from the stamp of the newest message to the command. A later command is
         counted and reported, but is no fault
     """
 

@@ -1,4 +1,4 @@
-"""Reduction of many numbers to one: the words of the key ``reduce`` of a topic, and their meaning.
+"""Reduction of many numbers to one number: the words of the key ``reduce`` of a topic, and their meaning.
 
 `snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message's numbers. This module
 imports nothing that compiles.
@@ -15,7 +15,10 @@ _, MIN, MEAN, MAX = range(len(REDUCTIONS))
 
 
 def combine(x: Any, how: int) -> Any:
-    """Reduce x, (n,) float64 with n >= 1, to one number; x may be changed. ``how``: index in `REDUCTIONS`, > 0."""
+    """Reduce x, (n,) float64 with n >= 1, to one number; x may be changed.
+
+    how : index in `REDUCTIONS`, > 0
+    """
     result = 0.0 if how == MEAN else x[0]
     for value in x:
         if how == MEAN:

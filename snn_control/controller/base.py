@@ -24,7 +24,7 @@ Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def serialised(method: Method) -> Method:
-    """Decorate a method to hold its object's ``_lock``, so that calls from several threads run one at a time."""
+    """Decorate a method to hold the ``_lock`` of its object, so that calls from several threads run one by one."""
 
     @functools.wraps(method)
     def locked(self: Any, *arguments: Any, **more: Any) -> Any:
@@ -47,7 +47,7 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """A bound Program with its inputs and states; ``observers`` are called after each tick of a step."""
+    """A Program bound to memory, with its inputs and states; ``observers`` are called after each tick of a step."""
 
     def __init__(
         self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None,
@@ -81,7 +81,10 @@ class SteppedController:
 
     @serialised
     def _state(self, rows: Any, block: np.ndarray | None = None) -> np.ndarray:
-        """Return the Program's digest, the state or its copy ``block``, and the inputs' ages, (..., bytes) uint8."""
+        """Return the Program's digest, the state and the ages of the inputs, joined in one (..., bytes) uint8 array.
+
+        If the copy ``block`` of the state is given, it is used instead of the present state.
+        """
         states = self.bound.snapshot(rows) if block is None else block
         marks = np.broadcast_to(self._mark, (*states.shape[:-1], self._mark.size))
         ages = [np.ascontiguousarray(slot[rows, AGE, None]).view(np.uint8) for slot in self._slots.values()]

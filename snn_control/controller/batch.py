@@ -27,7 +27,10 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """Return the place of an input's encoder output, or None: (n,) float32 of the state, written once a tick."""
+    """Return the place in the state where an input's encoder writes its output once per tick; None if there is none.
+
+    The array at this place is (n,) float32.
+    """
     found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
     return next((place for place in found if place is not None), None)
 
@@ -36,9 +39,9 @@ class Batch(SteppedController):
     """``n`` controllers of one Program; each row gives the same bits as a separate `Controller`.
 
     program : the Program to run; its constants are shared, not copied
-    repeat : ticks in one `step`; only the first tick gets the inputs
+    repeat : number of ticks in one `step`; only the first tick gets the inputs
     own_numbers : each row has its own constants and initial state, see `snn_control.engine.bound.Bound`
-    encoded : events input -> place of its encoder's output in a tick, (cells,) float32
+    encoded : events input -> place of its encoder's output in a tick; the array at this place is (cells,) float32
 
     Threads may share a batch: calls run one after another.
     """
@@ -60,12 +63,13 @@ class Batch(SteppedController):
     def step(self, observation: Mapping[str, Any], encoded: Sequence[Place] = ()) -> dict[Any, np.ndarray]:
         """Run one tick, or ``repeat`` ticks, of every row.
 
-        observation : input name -> values (n, size); or a list of n entries, each as `Controller.step` takes it (for
-            events always a list). An input or entry that is None did not arrive, like an input that is absent
-        encoded : arrays to record in each tick, before the network's steps
+        observation : input name -> values (n, size), or a list of n entries, each in the form that `Controller.step`
+            accepts. Events are always such a list. An input or entry that is None did not arrive, like an input that is
+            absent
+        encoded : places of arrays to record in each tick, before the network's steps
 
-        Returns output name -> (n, size) float64, a copy; and for ``encoded`` place -> (n, repeat, ...). Raises
-        InputError for an unknown name or a wrong shape.
+        Return one dictionary with output name -> (n, size) float64, a copy, and for each place in ``encoded``, place ->
+        (n, repeat, ...). Raises InputError for an unknown name or a wrong shape.
         """
         self._check_names(observation)
         seen = []
@@ -114,15 +118,17 @@ class Batch(SteppedController):
     ) -> dict[str | Place, np.ndarray]:  # fmt: skip
         """Run many steps of every row in one compiled call, and return what was recorded.
 
-        observations : value input -> (steps, n, size); an input that is absent does not arrive. Events input -> (steps,
-            n, repeat, cells) float32: its encoder's output in each tick, recorded by `step`, replaces the events
-        starts : (steps, n) bool: the row is reset before that step
+        observations : value input -> (steps, n, size); an input that is absent does not arrive. For an events input,
+            give the output of its encoder in each tick, which `step` recorded, instead of the events: name -> (steps,
+            n, repeat, cells) float32
+        starts : (steps, n) bool array; a row is reset before each step for which it is true
         keep : names or places of arrays to record after each tick, in addition to the commands; ``<population>.spikes``
             gives the number of spikes of each neuron in each network step
-        encoded : arrays to record in each tick, before the network's steps
+        encoded : places of arrays to record in each tick, before the network's steps
 
-        Returns output -> (steps, n, size) float64; array -> (ticks, n, ...), with ``repeat`` ticks in a step; spikes ->
-        (ticks, network steps in a tick, n, neurons) float32. Raises InputError for an unknown input and a wrong shape.
+        Return one dictionary. A command is a (steps, n, size) float64 array. A recorded array is (ticks, n, ...), with
+        ``repeat`` ticks per step. Numbers of spikes are (ticks, network steps in a tick, n, neurons) float32. Raises
+        InputError for an unknown input and for a wrong shape.
         """
         self._check_names(observations)
         given = {n: self._sequence(n, v) for n, v in observations.items() if n in self._data}
@@ -159,7 +165,7 @@ class Batch(SteppedController):
         return array
 
     def _cells(self, name: str, value: Any) -> np.ndarray:
-        """Return the encoder outputs given for an events input, (steps, n, repeat, cells).
+        """Return the encoder outputs given for an events input as a (steps, n, repeat, cells) array.
 
         Raises InputError for another shape.
         """
@@ -175,13 +181,19 @@ class Batch(SteppedController):
         self._reset(... if rows is None else rows)
 
     def state(self, rows: Rows = None) -> np.ndarray:
-        """Return a copy of the rows' states, (rows, bytes) uint8, each as `Controller.state` returns it."""
+        """Return a copy of the rows' states, (rows, bytes) uint8; each row is like a `Controller.state`."""
         return self._state(... if rows is None else rows)
 
     def restore(self, state: np.ndarray, rows: Rows = None) -> None:
-        """Continue from a `state` with as many rows, or with one for all; raises ProgramError for another Program's."""
+        """Continue from a `state` that has as many rows as the batch, or one row, which is used for all rows.
+
+        Raises ProgramError if the state belongs to another Program.
+        """
         self._restore(state, ... if rows is None else rows)
 
     def array(self, name: str) -> np.ndarray:
-        """Return a live view of a named array, (n, ...); constants that rows share are read-only, without rows."""
+        """Return a live view of a named array, (n, ...).
+
+        If all rows share a constant, its view is read-only and has no axis for the rows.
+        """
         return self.bound.array(name)

@@ -19,7 +19,10 @@ __all__ = ["build_program", "tuning_of"]
 
 
 def build_program(spec: ControllerSpec) -> Program:
-    """Compile a controller file for its own dt and period; raises DescriptionError that begins with the file's name."""
+    """Compile a controller file for the dt and period that it gives.
+
+    Raises a DescriptionError that begins with the file's name.
+    """
     try:
         program = build(
             spec.network, spec.inputs, spec.outputs, dt=spec.dt, period=spec.period, guard=spec.guard, seed=spec.seed,
@@ -36,7 +39,10 @@ def build_program(spec: ControllerSpec) -> Program:
 
 
 def tuning_of(spec: ControllerSpec, program: Program) -> Tuning | None:
-    """Return a controller's tunable parameters, None without any; raises DescriptionError if one cannot be tuned."""
+    """Return the tunable parameters of a controller, or None if it has none.
+
+    Raises DescriptionError if a parameter cannot be tuned.
+    """
     if not spec.tunable:
         return None
     with in_file(spec.path):
@@ -53,6 +59,6 @@ def _with_values(spec: ControllerSpec, values: Mapping[str, float]) -> Program:
 
 
 def _tuned(spec: ControllerSpec) -> dict[str, float]:
-    """Return the file's values of the tunable parameters; an array has the factor 1."""
+    """Return the values of the tunable parameters in the file; the value of an array is its factor, which is 1."""
     values = {path: value_at(spec, path) for path in sorted(spec.tunable)}
     return {path: 1.0 if np.ndim(value) else float(value) for path, value in values.items()}

@@ -41,7 +41,7 @@ class Controller(SteppedController):
     """A Program with its state, stepped from Python.
 
     program : the Program to run
-    repeat : ticks in one `step`; only the first tick gets the inputs
+    repeat : number of ticks in one `step`; only the first tick gets the inputs
     tuning : tunable parameters of the Program (`snn_control.controller.build.tuning_of`)
 
     A tick is the same compiled code, with the same bits, that the real-time loop runs. Threads may share a controller:
@@ -61,7 +61,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file, a shipped one by name, or a .npz Program; raises DescriptionError or ProgramError."""
+        """Load a controller file, a shipped file by name, or a .npz Program; raises DescriptionError, ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -82,11 +82,12 @@ class Controller(SteppedController):
     def step(self, observation: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Run one tick, or ``repeat`` ticks, and return the commands.
 
-        observation : input name -> value ((size,) numbers), events ((n, 4) rows of t, x, y, p, or a tuple of the four
-            arrays), or None. An input that is None or absent did not arrive: its age grows by a period. An integer t is
-            in ns on the sensor's clock; a float t is in seconds after the beginning of this tick.
+        observation : input name -> value ((size,) numbers), events (an (n, 4) array with rows t, x, y, p, or a tuple of
+            the four arrays), or None. An input that is None or absent did not arrive, and its age grows by a period. An
+            integer t is in ns on the sensor's clock; a float t is in seconds after the beginning of this tick.
 
-        Returns output name -> (size,) float64, a copy. Raises InputError for an unknown name or a wrong shape.
+        Return a dictionary, output name -> (size,) float64; the arrays are copies. Raises InputError for an unknown
+        name or a wrong shape.
         """
         if type(observation) is not dict and not isinstance(observation, Mapping):
             rule = "must be a mapping, input name -> value; predict takes an array"  # type: ignore[unreachable]
@@ -121,13 +122,13 @@ class Controller(SteppedController):
     ) -> tuple[Any, None]:
         """Return the action for an observation, like stable-baselines3: ``action, _ = controller.predict(obs)``.
 
-        A Dict observation is read by name: ``<name>_count`` gives the used rows of an events input, and other keys are
-        ignored. An array is divided among the value inputs in their order, or among the required ones if it has exactly
-        as many numbers as these.
+        A dictionary is read by the names of the inputs. ``<name>_count`` is the number of used rows of an events input.
+        Other keys are ignored. An array is divided among all value inputs in their order, or among the required value
+        inputs if it has exactly as many numbers as these.
 
-        The action is an int for one arg-max output, (n,) int64 for several, otherwise the (n,) float32 of all outputs
-        in their order. If ``episode_start`` is true, the controller is reset first. ``state`` and ``deterministic`` are
-        ignored.
+        The action is an int if the controller has one arg-max output, and an (n,) int64 array if it has several.
+        Otherwise the action is an (n,) float32 array of all outputs in their order. If ``episode_start`` is true, the
+        controller is reset first. ``state`` and ``deterministic`` are ignored.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -139,9 +140,10 @@ class Controller(SteppedController):
             return (int(self._command[0]) if self._command.size == 1 else self._command.astype(np.int64)), None
 
     def act(self, observation: Any, space: Any) -> Any:
-        """Return the action of a Gymnasium space for an observation, which is read as by `predict`.
+        """Return the action of a Gymnasium space for an observation, which is read as `predict` reads it.
 
-        The action is an array of the space's shape and dtype, clipped to its bounds; for a Discrete, a whole number.
+        The action is an array of the space's shape and dtype, clipped to the space's bounds. For a Discrete space, the
+        action is a whole number.
         """
         given = self.read_observation(observation)
         with self._lock:
@@ -151,14 +153,14 @@ class Controller(SteppedController):
     def read_observation(self, observation: Any) -> dict[str, Any]:
         """Convert an observation to the argument of `step`: input name -> value or events.
 
-        An input with ``stop_when`` that is not in the observation does not stop the commands.
+        An input with ``stop_when`` that is not in the observation gets values that do not stop the commands.
         """
         return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
     @serialised
     def reset(self, keep_learning: bool = False) -> None:
-        """Reset to the initial state; with ``keep_learning`` the learned weights are kept."""
+        """Reset to the initial state. If ``keep_learning`` is true, the learned weights are kept."""
         learned = [self.bound.array(f"{rule.title}.weights") for rule in self._rules] if keep_learning else []
         kept = [weights.copy() for weights in learned]
         self._reset(...)
@@ -166,21 +168,24 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of all that changes, (bytes,) uint8, with the ages of the inputs and the Program's digest."""
+        """Return a copy of everything that changes, as one (bytes,) uint8 array.
+
+        The array also holds the ages of the inputs and the Program's digest.
+        """
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
-        """Continue from a `state`; raises ProgramError if it is of another Program, or was changed."""
+        """Continue from a `state`; raises ProgramError if the state belongs to another Program or was damaged."""
         self._restore(state, ...)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Let copy and pickle make a separate controller that continues from this one's state."""
+        """Let copy and pickle make a separate controller that continues from this controller's state."""
         return _again, (type(self), self.program, self.repeat, self.bound.tuning, self.state())
 
     def save_state(self, path: str | os.PathLike, block: np.ndarray | None = None) -> None:
-        """Write `state`, which includes all learned weights, as .npz, atomically.
+        """Write `state`, which includes all learned weights, as an .npz file, atomically.
 
-        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None: the state now
+        block : (bytes,) uint8, a copy of ``bound.state`` that a running loop made; None writes the present state
         """
         arrays = {"program": np.array(self.program.digest), "state": self._state(..., block)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
@@ -188,7 +193,8 @@ class Controller(SteppedController):
     def load_state(self, path: str | os.PathLike) -> None:
         """Continue from a file that `save_state` wrote.
 
-        Raises ProgramError, and changes nothing, if it is damaged or of another Program (another file, dt or kernel).
+        Raises ProgramError, and changes nothing, if the file is damaged or belongs to another Program (another
+        controller file, dt or kernel).
         """
         try:
             with Arrays(path) as file:
@@ -203,7 +209,7 @@ class Controller(SteppedController):
             raise ProgramError(f"{path}: {error}") from None
 
     def load_learned(self, path: str | os.PathLike) -> None:
-        """Load only the learned weights of a `save_state` file; raises ProgramError as `load_state` does."""
+        """Load only the learned weights from a file of `save_state`; raises ProgramError as `load_state` does."""
         other = type(self)(self.program, self.repeat, self.bound.tuning)
         other.load_state(path)
         learned = [w[-1] if isinstance(w, tuple) else w for w in map(other.rule_weights, self._rules)]
@@ -215,18 +221,19 @@ class Controller(SteppedController):
     # tuning --------------------------------------------------------------------------------------------------
     @property
     def tuned(self) -> dict[str, float]:
-        """The values of the tunable parameters that the last tick used, by their path in the file."""
+        """The values of the tunable parameters that the last tick used: path in the controller file -> value."""
         names = self.program.facts.tunable
         return dict(zip(names, self.bound.tuned.tolist(), strict=True)) if names else {}
 
     @serialised
     def tune(self, values: Mapping[str, float]) -> None:
-        """Set tunable parameters from the next tick on, also while a loop runs the controller; a reset keeps them.
+        """Change tunable parameters from the next tick on, also while a loop runs the controller.
 
-        values : path in the file, e.g. ``network.populations.a.neuron.v_threshold``, -> number, or factor of an array
+        values : path in the controller file -> number, or factor of an array. A path is, for example,
+            ``network.populations.a.neuron.v_threshold``
 
-        The next ticks have the same bits as with a file that has these values. Raises InputError, and changes nothing,
-        for an unknown path or a value out of its range.
+        A reset keeps the values. The next ticks have the same bits as with a controller file that contains these
+        values. Raises InputError, and changes nothing, for an unknown path or a value out of its range.
         """
         names = list(self.program.facts.tunable)
         newest = dict(zip(names, self.bound.newest_values, strict=True)) if names else {}
@@ -244,10 +251,10 @@ class Controller(SteppedController):
     def learning(self, on: bool, name: str | None = None) -> None:
         """Switch learning rules on or off from the next tick on, also while a loop runs the controller.
 
-        name : name of the rules; None switches all rules
+        name : name of the rules to switch; None switches all rules
 
         A rule that is off changes nothing and costs almost nothing. When it is switched on again, it starts with new
-        traces. Raises InputError if there is no such rule.
+        traces. Raises InputError if no rule has this name.
         """
         found = [k for k, rule in enumerate(self._rules) if name in (None, rule.name)]
         if not found:
@@ -261,9 +268,9 @@ class Controller(SteppedController):
 
         name : name of the rule, if several projections from pre to post learn
 
-        Returns (n_pre, n_post) float32 for a dense projection. For a sparse or one_to_one projection, returns the tuple
-        (pre, post, weights) of (k,) uint32, uint32 and float32, ascending in pre and post. Raises InputError if there
-        is no such projection, or more than one.
+        Return an (n_pre, n_post) float32 array for a dense projection. For a sparse or one_to_one projection, return
+        the tuple (pre, post, weights) of (k,) arrays: uint32, uint32 and float32, ascending in pre and post. Raises
+        InputError if no projection fits, or more than one.
         """
         found = [r for r in self._rules if (r.pre, r.post) == (pre, post) and name in (None, r.name)]
         if len(found) != 1:
@@ -273,7 +280,7 @@ class Controller(SteppedController):
 
     @serialised
     def rule_weights(self, rule: RuleFacts) -> Any:
-        """Return the `weights` that a rule of the Program's facts learns."""
+        """Return the `weights` that a rule learns; the rule is given by its entry in the Program's facts."""
         title = rule.title
         weights = self.bound.array(f"{title}.weights")
         if not rule.sparse:
@@ -285,17 +292,21 @@ class Controller(SteppedController):
     # looking -------------------------------------------------------------------------------------------------
     @property
     def safe(self) -> bool:
-        """Whether the last command was the safe one, because of a fault or too few valid ticks after it."""
+        """Whether the last command was the safe command, because of a fault or too few valid ticks since a fault."""
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
-        """Stop the commands, as an operator does: from the next tick on they are the safe ones, until `release`. Also
-        while a loop runs the controller."""
+        """Stop the commands, as an operator does, also while a loop runs the controller.
+
+        From the next tick on, the commands are the safe commands, until `release`.
+        """
         self._control[RELEASE] |= HELD
 
     def release(self) -> None:
-        """Release a stop or a fault, as an operator does. The next tick ends it if that tick is valid; otherwise call
-        again."""
+        """Release a stop or a fault, as an operator does.
+
+        The next tick ends the fault if that tick is valid. If the tick is not valid, call this method again.
+        """
         self._control[RELEASE] = (self._control[RELEASE] & ~HELD) + 1
 
     def restart(self, forget: bool = False) -> None:
@@ -304,28 +315,30 @@ class Controller(SteppedController):
         This resets membranes, currents, spikes under way and the traces of decoders and learning rules. It keeps
         learned weights, the inputs, the guard with the last command, the clock and all counters.
 
-        forget : reset learned weights, too
+        forget : if true, the learned weights are reset, too
         """
         self._control[RESTART] += FORGET if forget else 1
 
     @serialised
     def spikes(self, population: str) -> np.ndarray:
-        """Return the neurons that fired in the last network step, (k,) uint32 ascending, each once.
+        """Return the indices of the neurons that fired in the last network step as an ascending (k,) uint32 array.
 
-        `raster` has all steps of the tick, and how often a neuron fired.
+        Each neuron is listed once. `raster` also returns the earlier steps of the tick, and lists a neuron as often as
+        it fired.
 
-        population : name of a population, or of an input whose encoder's neurons spike. Raises InputError for others.
+        population : name of a population, or of an input whose encoder has spiking neurons. Raises InputError for all
+            other names.
         """
         end = int(self.bound.array("clock")[1])
         return self._ring(population).read(end - 1, end)[1].astype(np.uint32)
 
     @serialised
     def raster(self, population: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return all spikes of the last tick in order, as (step, neuron), each (k,) int64.
+        """Return all spikes of the last tick in order, as the tuple (steps, neurons) of two (k,) int64 arrays.
 
-        The step is the network step, counted from the reset (its time is step * dt). A neuron that fired several times
-        in a step is repeated. With ``repeat`` > 1, only the last tick of a `step` is covered. Raises InputError as
-        `spikes` does.
+        Steps are network steps, counted from the reset (the time of a spike is step * dt). A neuron that fired several
+        times in a step is repeated. If ``repeat`` is above 1, only the spikes of the last tick of a `step` are
+        returned. Raises InputError as `spikes` does.
         """
         ring, end = self._ring(population), int(self.bound.array("clock")[1])
         step, neuron, times = ring.read(max(0, end - self.program.steps), end)
@@ -333,10 +346,10 @@ class Controller(SteppedController):
 
     @serialised
     def values(self, population: str) -> np.ndarray:
-        """Return a copy of a population's current membranes, (n,) float32; in a graded population they are its output.
+        """Return a copy of the present membranes of a population, an (n,) float32 array.
 
-        population : name of a population, or of an input whose encoder has neurons. Raises InputError for any other,
-            and if its neurons have no membrane.
+        population : name of a population, or of an input whose encoder has neurons. The membranes of a graded
+            population are its output. Raises InputError for all other names, and if the neurons have no membrane.
         """
         name = self._facts_of(population).name
         if f"{name}.v" not in self.program.names:
@@ -360,8 +373,8 @@ class Controller(SteppedController):
     def counters(self) -> dict[str, Any]:
         """Return all counts since the reset: ticks, spikes, synaptic operations, guard, inputs, learning and workload.
 
-        ``learning`` has, for each rule, whether it is on and how many weights it visited. ``workload`` is in
-        NeuroBench's terms, see `workload`.
+        ``learning`` has, for each rule, whether the rule is on and how many weights it visited. ``workload`` uses
+        NeuroBench's terms, see the function `workload`.
         """
         a, spiking = self.bound.array, self.program.facts.spiking
         return {
@@ -379,7 +392,7 @@ class Controller(SteppedController):
         return {"name": rule.name, "on": bool(self._control[LEARNING + k]), "updates": updates}
 
     def _counted(self, one: InputFacts) -> dict[str, Any]:
-        """Return the counts of an input; ``filtered`` has how many events in the frame each filter removed."""
+        """Return the counts of an input; ``filtered`` has the number of events that each filter removed."""
         name, a = one.name, self.bound.array
         found: dict[str, Any] = {key: int(a(f"{name}.counters")[word]) for key, word in OF_INPUT.items()}
         if f"{name}.replaced" in self.program.names:

@@ -26,7 +26,7 @@ class Model:
     """Collects the descriptions of a controller; `spec` and `controller` can be called at any time.
 
     dt : step of the network [s]
-    period : control period [s], a whole number of steps; None is one step
+    period : control period [s], a whole number of steps; None means one step
     seed : seed of stochastic neurons
     """
 
@@ -39,28 +39,28 @@ class Model:
         self.guard = Guard()
 
     def input(self, name: str, size: int = 1, **more: Any) -> Input:
-        """Add an input of ``size`` numbers; ``more`` are fields of `ValueInput` (range, encoder, stale, ...)."""
+        """Add an input of ``size`` numbers. ``more`` are fields of `ValueInput`, such as range, encoder or stale."""
         self.inputs.append(ValueInput(name, size=size, **more))
         return self.inputs[-1]
 
     def events(self, name: str, size: tuple[int, int], **more: Any) -> Input:
-        """Add an event camera of (width, height) pixels; ``more`` are fields of `EventsInput`."""
+        """Add an event camera of ``size`` (width, height) pixels. ``more`` are fields of `EventsInput`."""
         self.inputs.append(EventsInput(name, size=size, **more))
         return self.inputs[-1]
 
     def population(self, name: str, size: int, neuron: NeuronModel, **more: Any) -> Population:
-        """Add ``size`` neurons of one model; ``more`` are fields of `Population` (bias, v_init)."""
+        """Add ``size`` neurons of one model. ``more`` are fields of `Population`: bias and v_init."""
         self.populations.append(Population(name, size, neuron, **more))
         return self.populations[-1]
 
     def connect(self, pre: Any, post: Any, weights: Any = 1.0, connection: Any = "dense", **more: Any) -> Projection:
-        """Connect an input or population to a population, by object or name; ``more`` are fields of `Projection`."""
+        """Connect an input or population to a population, by objects or names. ``more`` are fields of `Projection`."""
         pre, post = (getattr(end, "name", end) for end in (pre, post))
         self.projections.append(Projection(pre, post, weights, connection, **more))
         return self.projections[-1]
 
     def add(self, network: Network) -> Network:
-        """Add the parts of a network, e.g. of `snn_control.nef.network`; raises DescriptionError for other objects."""
+        """Add the parts of a network, e.g. from `snn_control.nef.network`; raises DescriptionError for others."""
         if not isinstance(network, Network):
             raise DescriptionError("network", type(network).__name__, "must be a Network")
         self.populations += network.populations
@@ -72,10 +72,10 @@ class Model:
     ) -> Output:
         """Add a command decoded from a population or an input, given as an object or a name.
 
-        Spikes give rates [Hz] filtered with tau [s], times weights. Graded neurons and inputs give their values times
-        weights (default 1). An Ensemble without weights gives the value that it represents. ``decoder=`` in ``more``
-        replaces this; other fields in ``more`` are those of `Output`. Raises DescriptionError for an unknown source,
-        and for an Ensemble of another dt.
+        From spikes, the command is the rates [Hz], filtered with tau [s], times the weights. From graded neurons and
+        inputs, the command is their values times the weights (default 1). An Ensemble without weights gives the value
+        that it represents. ``decoder=`` in ``more`` replaces these rules; all other names in ``more`` are fields of
+        `Output`. Raises DescriptionError for an unknown source, and for an Ensemble with another dt than the model.
         """
         if "decoder" not in more:
             more["decoder"] = (self._decoder(f"outputs.{name}", source, weights, tau),)
@@ -100,7 +100,7 @@ class Model:
         return SpikeDecoder(origin, weights, tau)
 
     def spec(self) -> ControllerSpec:
-        """Return the description of the controller, as a controller file would give it."""
+        """Return the description of the controller, as `load_spec` would return it for a controller file."""
         network = Network(tuple(self.populations), tuple(self.projections))
         inputs, outputs = tuple(self.inputs), tuple(self.outputs)
         return ControllerSpec(self.period, self.dt, inputs, network, outputs, self.guard, seed=self.seed)

@@ -1,7 +1,7 @@
-"""The controller file: one strict YAML, read into descriptions and written from them.
+"""The controller file: one strict YAML file, which is read into descriptions and written from descriptions.
 
 Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The descriptions
-and `keys` declare the keys; `schema` makes a JSON Schema for editors from them.
+and `keys` declare the keys; `schema` makes a JSON Schema for editors from the keys.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class ControllerSpec(Checked):
     """The contents of a controller file.
 
     period : control period, the length of one tick [s]
-    dt : step of the network [s]; the period is a whole number of steps. A file without it uses the period
-    repeat : ticks in one `Controller.step`
+    dt : step of the network [s]; the period is a whole number of steps. If the file has no dt, it is the period
+    repeat : number of ticks in one `Controller.step`
     seed : seed of all random numbers in a tick, a whole number >= 0 and below 2^63
     reset_each_tick : reset the populations at the start of each tick
     ros_inputs, ros_outputs : name of an input or output -> RosTopic
     training : what is trained and how; not part of the Program
     tunable : path of a number in the file -> the range in which it may be changed while the controller runs
-    path : the file from which it was read, or empty
+    path : the file from which the description was read; empty if there is none
 
     Raises DescriptionError for an invalid number.
     """

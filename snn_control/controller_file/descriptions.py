@@ -1,4 +1,4 @@
-"""Reading of descriptions from mappings, key by key as `keys` declares; outputs and networks have shorter forms."""
+"""Reading of descriptions from mappings, whose keys are declared in `keys`; outputs and networks have shorter forms."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """Read the description at a place of the file by its ``type``; raises DescriptionError if that is not allowed."""
+    """Read the description at a place of the file by its ``type``; raises DescriptionError for a wrong type."""
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
     value = r.values.get("type")
@@ -76,7 +76,7 @@ def read_output(r: Reader, name: str) -> Output:
 
 
 def _read_decoder(r: Reader) -> tuple[Decoder, ...] | ArgmaxDecoder:
-    """Read the decoder of an output: one decoder, a list of them, or an arg-max."""
+    """Read the decoders of an output: one decoder, a list of decoders, or an arg-max."""
     value = r.values.get("decoder")
     if isinstance(value, list):
         if not value:
@@ -110,7 +110,7 @@ def _read_projection(r: Reader) -> Projection:
 
 
 def _read_nir(r: Reader, dt: float) -> Network:
-    """Read a network from ``nir: net.nir``, its ``dialect`` and ``options``; Input nodes name the inputs."""
+    """Read a network from ``nir: net.nir``, its ``dialect`` and ``options``; its Input nodes give the inputs' names."""
     from ..nir import import_nir
 
     file, dialect, options = r.plain("nir", str), r.plain("dialect", str, ""), r.child("options", {})
@@ -124,7 +124,7 @@ def _read_nir(r: Reader, dt: float) -> Network:
 
 
 def read_training(r: Reader) -> Training:
-    """Read the section ``training``, without the checks that only the trainer can do; raises DescriptionError."""
+    """Read the section ``training``, without the checks that only the trainer can make; raises DescriptionError."""
     settings = r.child("settings", {}).values
     return read_fields(r, Training, trainable=read_limits(r), settings=settings)
 

@@ -1,6 +1,6 @@
 """Limits of joints from a robot's own files: ``joint_limits.yaml`` of ros2_control and MoveIt, or a URDF.
 
-They are read together with the controller file, and tighten the limits that the output itself has.
+These files are read together with the controller file. They can only tighten the limits of an output, not widen them.
 """
 
 from __future__ import annotations
@@ -45,8 +45,9 @@ class JointLimits(Checked):
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
     joints : names, one for each number of the output
-    of : quantity of the numbers: "position", "velocity" or "effort"
-    use : which limits are used, of position, velocity, acceleration, jerk, effort; by default all that the file has
+    of : quantity that the numbers of the output are: "position", "velocity" or "effort"
+    use : which limits are used: any of position, velocity, acceleration, jerk and effort; by default all limits in the
+        file
     """
 
     file: str
@@ -65,7 +66,7 @@ class JointLimits(Checked):
 
 
 def take_joint_limits(r: Reader) -> None:
-    """Take ``joint_limits`` from the mapping of an output and tighten its other limits; raises DescriptionError."""
+    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits; raises DescriptionError."""
     if not r.has("joint_limits"):
         return
     inner = r.child("joint_limits")
@@ -90,7 +91,7 @@ def take_joint_limits(r: Reader) -> None:
 
 
 def _tighten(r: Reader, key: str, ends: np.ndarray, file: str) -> None:
-    """Put the (joints, 2) limits of a file into an output's mapping if they are tighter than its own."""
+    """Put the (joints, 2) limits of a file into an output's mapping where they are tighter than its own limits."""
     own = r.values.get(key)
     try:
         if key == "limits":
@@ -139,7 +140,7 @@ def _number(where: str, value: Any) -> float:
 
 
 def _of_yaml(text: str) -> dict[str, Limits]:
-    """Return limits from ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
+    """Return the limits in ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
     joints = _found(yaml.load(text, Loader))
     if joints is None:
         raise ValueError("it has no mapping joint_limits")
@@ -147,7 +148,7 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """Return the mapping ``joint_limits``, also if it is among the parameters of a node."""
+    """Return the mapping ``joint_limits``, which may also be among the parameters of a node."""
     if not isinstance(values, Mapping):
         return None
     if isinstance(values.get("joint_limits"), Mapping):
@@ -182,8 +183,11 @@ def _of_joint(name: str, values: Any) -> Limits:
 
 
 def _of_urdf(text: str) -> dict[str, Limits]:
-    """Return limits from ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``. A continuous joint has
-    no position limit. Joints inside ros2_control and transmissions only refer to these and are ignored."""
+    """Return the limits in ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``.
+
+    A continuous joint has no position limit. Joints inside ros2_control and transmissions only refer to other joints
+    and are ignored.
+    """
     found: dict[str, Limits] = {}
     for joint in ET.fromstring(text).findall("joint"):
         limit, name = joint.find("limit"), joint.get("name", "")

@@ -65,7 +65,7 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
     """Return the ``type`` names that a place of the file allows, each with its class (a function for "pooling").
 
     place : a key of `OWN`, a value of `PLUGINS`, `EVENTS_ENCODERS` or `OUTPUT_DECODERS`
-    name : the requested ``type``, if known: plug-ins are loaded only if snn_control has none of that name
+    name : the requested ``type``, if it is known; plug-ins are then loaded only if snn_control itself has no such type
     """
     if place in OWN:
         return OWN[place]
@@ -80,7 +80,10 @@ def types_at(place: str, name: Any = None) -> dict[str, Any]:
 
 
 def type_of(cls: type) -> str | None:
-    """Return the ``type`` of a class in the file: empty if it is the only one at its place, None if it has none."""
+    """Return the ``type`` of a class in the file; None if it has none.
+
+    The type is empty if the class is the only class at its place.
+    """
     if cls in SINGLE.values():
         return ""
     own = {described: name for table in OWN.values() for name, described in table.items()}
@@ -94,9 +97,9 @@ class Key:
     name, field : name in the file, and name of the description's field
     hint : the field's annotation, with its rule
     default : MISSING if the file must have the key
-    text : explanation from the docstring, or empty
-    place : place of the descriptions that the key may hold, or empty
-    kind : type as which other values are read; None if the description checks the raw value
+    text : explanation from the docstring; empty if there is none
+    place : place of the descriptions that the key may hold; empty if it holds no descriptions
+    kind : type as which all other values are read; None if the description checks the raw value
     """
 
     name: str
@@ -134,7 +137,7 @@ def may_be_tuned(described: Any, key: Key) -> bool:
 
 @functools.cache
 def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
-    """Return the keys of a description's class, or of a function that makes a description."""
+    """Return the keys for a description's class, or for a function that makes a description."""
     texts, found = _texts(described), []
     hints = get_type_hints(described, include_extras=True)
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
@@ -178,7 +181,7 @@ def _texts(described: Any) -> dict[str, str]:
 
 
 def members(hint: Any) -> list[Any]:
-    """Return the types that an annotation allows: the members of a union, or the annotation itself."""
+    """Return the types that an annotation allows: the members if it is a union, otherwise the annotation itself."""
     return list(get_args(hint)) if get_origin(hint) in (Union, types.UnionType) else [hint]
 
 
@@ -189,7 +192,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """Yield the members of an annotation and of its sequences, and the descriptions that its rules allow."""
+    """Yield the members of an annotation and of the sequences in it, and the descriptions that their rules allow."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

@@ -17,9 +17,9 @@ SELECTED = re.compile(r"\[\s*\w+\s*=\s*([^\]]+)\]")
 def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
     """Return a name for each number of an input or output.
 
-    The ``ros`` section is used if it names each number: in a selector (``position[name=pan]``), or in a list in
-    ``values`` (``name: [pan, tilt]``). Otherwise the name is that of the input or output, with an index if it has
-    several numbers: ``joints[0]``.
+    The names come from the ``ros`` section if it names each number, in a selector (``position[name=pan]``) or in a list
+    in ``values`` (``name: [pan, tilt]``). Otherwise the name of the input or output is used; if it has several numbers,
+    each gets an index: ``joints[0]``.
     """
     size = end.size if isinstance(end, ValueInput | Output) else 1
     topic = (spec.ros_outputs if isinstance(end, Output) else spec.ros_inputs).get(end.name)
@@ -41,7 +41,7 @@ def _named(topic: RosTopic, size: int) -> list[str]:
 
 
 def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
-    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``; with ``units`` e.g. ``pan [rad/s]``."""
+    """Return a name for each number of the command, e.g. ``pan`` or ``arm[2]``; if ``units``, e.g. ``pan [rad/s]``."""
     names = []
     for output in spec.outputs:
         unit = f" [{output.unit}]" if units and output.unit else ""
@@ -50,7 +50,7 @@ def output_names(spec: ControllerSpec, units: bool = False) -> list[str]:
 
 
 def term_names(spec: ControllerSpec, output: Output) -> list[str]:
-    """Return a name for each result of an output's decoders: its own names, or ``action 0``, ... for an arg-max."""
+    """Return a name for each decoded number of an output: its own name, or ``action 0``, ... for an arg-max."""
     if isinstance(output.decoder, ArgmaxDecoder):
         return [f"action {k}" for k in range(output.decoder.actions)]
     return number_names(spec, output)

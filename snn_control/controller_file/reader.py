@@ -1,6 +1,6 @@
 """Strict reading of YAML: every key must be used, and every error names path, value, rule and nearest key.
 
-Arrays may be inline or ``file.npz#name``, relative to the controller file.
+Arrays may be inline, or ``file.npz#name`` with a path relative to the controller file.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ DEEPEST = 50  # nesting of lists and mappings
 class Loader(yaml.SafeLoader):
     """YAML loader that reads numbers and booleans as YAML 1.2 does, and refuses a mapping with the same key twice.
 
-    So 1e-3 is a number; on and no are words. The number of values, with every reference (``*name``) expanded, and the
-    depth of nesting are limited.
+    So 1e-3 is a number; ``on`` and ``no`` are words. The depth of nesting and the number of values are limited; values
+    behind a reference (``*name``) count each time.
     """
 
     def __init__(self, stream: Any) -> None:
@@ -95,13 +95,13 @@ Loader.yaml_implicit_resolvers = {
 
 
 def without_unit(value: Any) -> str:
-    """Return a fix for a value that is a number with a unit; otherwise an empty text."""
+    """Return a fix for a value that is a number with a unit; an empty text for any other value."""
     united = isinstance(value, str) and WITH_UNIT.fullmatch(value)
     return "write the number alone, in SI units: 10 ms is 0.01" if united else ""
 
 
 def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
-    """Return the shape of a number or of nested lists of equal length; raises DescriptionError for other values."""
+    """Return the shape of a number or of nested lists of equal length; raises DescriptionError for any other value."""
     if isinstance(value, np.ndarray | np.generic):
         return value.shape
     if not isinstance(value, list | tuple):
@@ -119,7 +119,7 @@ def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
 
 
 class Reader:
-    """Takes the keys of one mapping; keys that were not taken are an error."""
+    """Reads the keys of one mapping. Keys that were not read are an error."""
 
     def __init__(self, value: Any, path: str, folder: Path) -> None:
         if not isinstance(value, Mapping):
@@ -144,7 +144,7 @@ class Reader:
         return self.values.pop(key)
 
     def plain(self, key: str, kind: type, default: Any = MISSING) -> Any:
-        """Take a value of a plain type; ``kind`` is a key of `PLAIN`."""
+        """Read the value of a key as a plain type; ``kind`` is a key of `PLAIN`."""
         value = self.take(key, default)
         types, what = PLAIN[kind]
         if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
@@ -161,7 +161,7 @@ class Reader:
         return value[0], value[1]
 
     def array(self, key: str) -> Any:
-        """Take a number, nested lists of numbers, or the array ``file.npz#name``."""
+        """Read a number, nested lists of numbers, or the array ``file.npz#name``."""
         value = self.take(key)
         numbers = self._numbers(self.at(key), value)
         found = np.asarray(numbers)
@@ -170,7 +170,7 @@ class Reader:
         return numbers
 
     def bounds(self, key: str) -> tuple[Any, Any]:
-        """Take ``[low, high]``; each is a number, a list of numbers or ``file.npz#name``."""
+        """Read ``[low, high]``; low and high are each a number, a list of numbers or ``file.npz#name``."""
         low, high = self.pair(key)
         return self._numbers(f"{self.at(key)}[0]", low), self._numbers(f"{self.at(key)}[1]", high)
 
@@ -202,7 +202,7 @@ class Reader:
         return array.astype(np.uint8) if array.dtype.kind == "b" else array  # a mask, kept as 0 and 1
 
     def beside(self, path: str, name: str) -> Path:
-        """Return the path of a file in the controller file's folder or below; raises DescriptionError for others."""
+        """Return the path of a file in or below the controller file's folder; raises DescriptionError otherwise."""
         if Path(name).is_absolute() or ".." in Path(name).parts:
             rule = "must be in the folder of the controller file"
             raise DescriptionError(path, name, rule, f"copy it there, and write {Path(name).name}")
@@ -225,7 +225,7 @@ class Reader:
         return value
 
     def reject_unknown_keys(self) -> None:
-        """Raise a DescriptionError that names all keys that were not taken."""
+        """Raise a DescriptionError that names all keys that were not read, if there are any."""
         unknown, known = [str(key) for key in self.values], list(dict.fromkeys(self.known))
         if len(unknown) == 1:
             (value,) = self.values.values()
@@ -238,7 +238,7 @@ class Reader:
             raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """Return ``cls(**values)`` after `reject_unknown_keys`; the paths of errors become those of the file."""
+        """Return ``cls(**values)`` after `reject_unknown_keys`. The paths in errors become paths in the file."""
         self.reject_unknown_keys()
         try:
             return cls(**values)

@@ -38,19 +38,20 @@ class RosTopic(Checked):
     type : message type, e.g. ``sensor_msgs/msg/JointState``
     field : path of the numbers in the message, e.g. ``position[:]``; empty for event messages
     reliability : "best_effort" or "reliable"
-    depth : how many messages may wait; the default in a file is that of `usual_values`
-    age : for an input, the time from which its age counts in real time: "arrival", when the message was published as
-        far as the middleware knows; "stamp", its own stamp; "older", the earlier of the two
-    pace : for an events input, when an event is due: "arrival", as soon as its packet is there, or "sensor", at its own
-        time, so that a long packet is spread over the ticks that it covers
-    late : for an events input, an event counts as late if it is older than the newest one by more than this [s]
-    reduce : for a value input, divides the numbers that the field selects into equal sectors and reduces each to one
-        number, e.g. by "mean"; empty: the numbers are used as they are
-    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of cells; each gives its mean
-        brightness, 0 to 255, row by row from the top left
-    values : for a command, values of other fields of its message, field -> value, e.g. ``name: [pan, tilt]``
+    depth : how many messages may wait in the queue; a file's default is the depth that `usual_values` returns
+    age : for an input, the time from which its age counts in real time. "arrival": the time at which the message was
+        published, as far as the middleware knows. "stamp": the stamp in the message. "older": the earlier of the two
+    pace : for an events input, when an event is due. "arrival": as soon as its packet has arrived. "sensor": at the
+        event's own time, so that a long packet is spread over the ticks that it covers
+    late : for an events input, time [s]; an event counts as late if it is older than the newest event by more than this
+        time
+    reduce : for a value input, how each of several equal sectors of the field's numbers is reduced to one number, e.g.
+        "mean"; empty: the numbers are not reduced
+    grid : for a value input from pictures (sensor_msgs/msg/Image), (columns, rows) of cells. Each cell gives its mean
+        brightness, 0 to 255. Cells are ordered row by row from the top left
+    values : for a command, fixed values of other fields of its message, as field -> value, e.g. ``name: [pan, tilt]``
     stamp : for a command, a field of whole microseconds that gets the time, such as ``timestamp`` of px4_msgs; a header
-        gets it anyway
+        gets the time in any case
     """
 
     topic: str
@@ -90,8 +91,10 @@ def end_kind(end: Input | Output) -> str:
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Return the defaults of a topic for its kind (one in `ONLY_WITH`) and message type. Packets of events get a longer
-    queue, because the driver of an event camera sends one each millisecond."""
+    """Return the defaults of a topic for its kind (a kind in `ONLY_WITH`) and its message type.
+
+    Packets of events get a longer queue, because the driver of an event camera sends a packet each millisecond.
+    """
     if kind == OUTPUTS:
         return {"reliability": "reliable", "depth": 1}
     packets = type.startswith(("event_camera_msgs/", "event_array_msgs/"))

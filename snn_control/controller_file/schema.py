@@ -1,6 +1,6 @@
 """JSON Schema of controller files, for editors, made from the keys with which the files are read.
 
-It covers only those rules between several keys that are in `TOGETHER`; the reader checks all rules.
+The schema covers only those rules between several keys that are in `TOGETHER`. The reader checks all rules.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _by_name(item: Schema) -> Schema:
 
 
 def _whole(pattern: re.Pattern[str]) -> str:
-    """Return a pattern that matches only the whole text, in the syntax of JSON Schema."""
+    """Return a pattern that matches only a whole text, in the syntax of JSON Schema."""
     return f"^{pattern.pattern}$"
 
 
@@ -189,7 +189,7 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """Return the schema of an annotation; descriptions in it are those of the given ``place``."""
+    """Return the schema of an annotation; descriptions in the annotation are descriptions of the given ``place``."""
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
         return _ruled(arguments[1], arguments[0], place)

@@ -35,9 +35,10 @@ class Limits(Checked):
 
 @dataclass(frozen=True)
 class Surrogate(Checked):
-    """Surrogate derivative, which replaces the derivative of a spike by the membrane, at distance x from the threshold.
+    """Surrogate derivative, which replaces the derivative of a spike with respect to the membrane.
 
-    The unit of x is the distance between reset and threshold. All kinds have the value slope / 2 at the threshold:
+    x is the distance from the threshold, in units of the distance between reset and threshold. All kinds have the value
+    slope / 2 at the threshold:
 
         fast_sigmoid  slope / 2 / (1 + slope abs(x))^2       Zenke and Ganguli 2018, Neural Computation 30:1514
         triangle      slope / 2 max(0, 1 - slope / 2 abs(x)) Bellec et al. 2018, arXiv:1803.09574
@@ -63,8 +64,8 @@ class Surrogate(Checked):
 class Training(Checked):
     """Which parameters of a controller are trained, and how.
 
-    how : way to train; by default, one that suits the actions
-    trainable : pattern of names -> `Limits`; later patterns take precedence. Empty: the default parameters
+    how : way to train; the default suits the kind of actions
+    trainable : pattern of names -> `Limits`; later patterns take precedence. Empty means the default parameters
     surrogate : surrogate derivative of spikes
     settings : settings of the learner, by name: numbers, texts, true or false, or lists of numbers
     """

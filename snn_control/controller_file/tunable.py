@@ -38,7 +38,7 @@ class Tunable:
 
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
-    """Return a parsed document without its tunable marks, and the range of each path; raises DescriptionError."""
+    """Return a parsed document without its tunable marks, and a dictionary path -> range; raises DescriptionError."""
     if isinstance(values, Mapping) and "tunable" in values:
         return _take(values, path)
     if isinstance(values, Mapping) and len(values) == 2 and "value" in values:
@@ -77,7 +77,7 @@ def _take(values: Mapping[Any, Any], path: Path) -> tuple[Any, dict[Path, Tunabl
 
 
 def parameter_name(path: Path) -> str:
-    """Return a path as the name of a node's parameter: ``projections[0]`` becomes ``projections_0``."""
+    """Convert a path to the name of a node's parameter: ``projections[0]`` becomes ``projections_0``."""
     return re.sub(r"\[(\d+)\]", r"_\1", path)
 
 
@@ -94,7 +94,7 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """Return a description with a number at a path replaced, or an array multiplied; raises DescriptionError."""
+    """Return a description with the number at a path replaced, or the array multiplied; raises DescriptionError."""
     old = value_at(described, path)
     if isinstance(old, int) and float(number).is_integer():  # a whole number stays one
         number = int(number)
@@ -116,7 +116,7 @@ def _at(described: Any, place: int | str) -> Any:
 
 
 def _places(described: Any, path: Path) -> list[int | str]:
-    """Convert a path of the file to indices of tuples and fields of descriptions."""
+    """Convert a path in the file to indices of tuples and fields of descriptions."""
     found: list[int | str] = []
     for number, word in STEP.findall(path):
         named = isinstance(described, tuple) and not number
@@ -135,7 +135,7 @@ def _places(described: Any, path: Path) -> list[int | str]:
 
 
 def _place(described: Any, number: str, word: str) -> int | str | None:
-    """Return the index or field for one step of a path, or None if there is none."""
+    """Return the index or field for one part of a path; None if there is none."""
     if isinstance(described, tuple):
         if number:
             return int(number) if int(number) < len(described) else None

@@ -1,7 +1,7 @@
-"""Writing of controller files: descriptions become YAML, with arrays beside it, that reads back to the same Program.
+"""Writing of controller files: descriptions become YAML, with arrays in a second file.
 
-Defaults are omitted. An array of up to `INLINE` numbers is in the YAML, a larger one in the .npz of the same name. An
-array that is used several times is stored once.
+The files are read back to the same Program. Defaults are omitted. An array of up to `INLINE` numbers is in the YAML; a
+larger array is in the .npz file of the same name. An array that is used several times is stored once.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class _Writer:
     ) -> dict[str, Any]:
         """Return the fields of a description that differ from their defaults.
 
-        defaults : defaults of the file, if they differ from those of the description
+        defaults : the file's own defaults, where they differ from the defaults of the description
         """
         found: dict[str, Any] = {}
         cls: Any = type(value)
@@ -87,7 +87,7 @@ class _Writer:
         return self.numbers(value, path)
 
     def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
-        """Return a number, lists of numbers, or, for a large array, a reference to it in the .npz."""
+        """Return a number, lists of numbers, or a text; for a large array, the text refers to the array in the .npz."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise DescriptionError(".".join(path), value, "must be numbers")
@@ -169,7 +169,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """Return the projection with the name of its connection instead of the connector, if there is one."""
+    """Return the projection with a connection's name instead of its connector, if the connector has a name."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one
@@ -228,10 +228,11 @@ _Dumper.add_representer(list, _sequence)
 
 
 def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
-    """Raise DescriptionError if writing would replace foreign arrays in the file ``beside``.
+    """Raise DescriptionError if writing would replace foreign arrays in the .npz file ``beside``.
 
     Arrays are foreign if the controller file ``path`` does not refer to them and they are not among ``names``, which
-    will be written. The latter may be there already if a process was killed between the two files.
+    will be written. Arrays among ``names`` may already be in the .npz if a process was killed after it wrote only this
+    file.
     """
     if not beside.exists() or beside.stat().st_size == 0:
         return
@@ -252,14 +253,14 @@ def _check_own(path: Path, beside: Path, names: Iterable[str]) -> None:
 
 
 def save_spec(spec: Any, path: str | os.PathLike, head: str = "") -> Path:
-    """Write a ControllerSpec as ``NAME.yaml``, and ``NAME.npz`` if it has larger arrays; both or none.
+    """Write a ControllerSpec as ``NAME.yaml``, and its larger arrays as ``NAME.npz``; write both files or none.
 
     head : comment lines at the start, e.g. "Made by: ..."
 
-    Returns the path; `load_spec` reads it back to a Program of the same digest. An existing ``NAME.yaml`` is replaced,
-    and so is a ``NAME.npz`` if that file refers to all of its arrays. Raises DescriptionError if ``NAME.npz`` holds
-    other arrays or a description has no name in the file, and OSError if a file cannot be written; nothing is written
-    then.
+    Return the path of the YAML, which `load_spec` reads back to a Program with the same digest. An existing
+    ``NAME.yaml`` is replaced, and so is an existing ``NAME.npz`` if the existing YAML refers to all of its arrays.
+    Raises DescriptionError if ``NAME.npz`` holds other arrays or a description has no name in the file, and OSError if
+    a file cannot be written. In these cases nothing is written.
     """
     path = Path(path)
     if path.suffix not in (".yaml", ".yml"):

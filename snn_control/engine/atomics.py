@@ -17,13 +17,13 @@ __all__ = ["fence", "load_acquire", "read_word", "store_release", "write_word"]
 
 @emitted(types.int64, types.int64)
 def load_acquire(builder, address):
-    """Read the int64 at ``address``; later reads see everything written before the `store_release` of this value."""
+    """Read the int64 at ``address``. Later reads see everything written before the `store_release` of this value."""
     return builder.load_atomic(builder.inttoptr(address, I64.as_pointer()), "acquire", 8, typ=I64)
 
 
 @emitted(types.void, types.int64, types.int64)
 def store_release(builder, address, value):
-    """Write an int64; a thread that then reads it with `load_acquire` sees everything written before."""
+    """Write an int64. A thread that reads the value with `load_acquire` sees everything written before the value."""
     builder.store_atomic(value, builder.inttoptr(address, I64.as_pointer()), "release", 8)
 
 
@@ -43,7 +43,7 @@ def _write(address, value):
 
 
 def read_word(address: int) -> int:
-    """Call `load_acquire` from Python, after a fence: copies made before the call are complete."""
+    """Call `load_acquire` from Python, after a fence. Copies that were made before the call are then complete."""
     from .compile import compile_function  # imported here so that the digest of compiled code does not depend on it
 
     return compile_function(_read, "int64(int64)")(address)

@@ -1,6 +1,6 @@
-"""Bound: a Program with a state and an io block of its own, ready to run.
+"""Bind a Program to a state and an io block of its own, so that it can run.
 
-Here places become addresses. Every bound is checked here, so that a tick can follow the table without checks.
+Binding turns places into addresses, and checks that no access leaves its array. A tick therefore needs no checks.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
 def address_of(place: Place, blocks: Blocks) -> int:
-    """Return the address of a place; raises ProgramError if the place is invalid or outside its block."""
+    """Return the address of a place. Raise ProgramError if the place is invalid or outside its block."""
     p, block = place, blocks.get(place.kind)
     try:
         shaped = all(operator.index(n) >= 0 for n in p.shape)
@@ -51,9 +51,9 @@ def address_of(place: Place, blocks: Blocks) -> int:
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
     """Make the table of a Program for these blocks: a header, and a row of words for each operation.
 
-    Returns the table, (1 + operations, WORDS) int64 at a multiple of 64 bytes, and the kind of block that each word
-    points into, uint8 of the same shape: PROGRAM, STATE, IO, or NUMBER for a word that is no address. Raises
-    ProgramError if Program and blocks do not fit.
+    Return two arrays of the shape (1 + operations, WORDS). The first is the table, int64, at a multiple of 64 bytes.
+    The second, uint8, contains the kind of block that each word points into: PROGRAM, STATE or IO; or NUMBER if the
+    word is not an address. Raise ProgramError if the Program and the blocks do not fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -74,7 +74,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """Write one word of a row of the table: a number, or the address of a place with its kind of block."""
+    """Write a number, or the address of a place and the kind of its block, into one word of a row of the table."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -97,7 +97,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Raise ProgramError if a kernel or a driver would leave its arrays, or write into arrays of others."""
+    """Raise ProgramError if a kernel or a driver would leave its arrays, or would write into arrays of another one."""
     rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -106,7 +106,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Raise ProgramError if a restart would reset state outside the network, or part of an array of indices."""
+    """Raise ProgramError if a restart would reset state outside the network, or a part of an array of indices."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
@@ -124,7 +124,7 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
-    """Return the `Array` of a place, for checks."""
+    """Return a place as an `Array`, for the checks."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
     constant, from_driver = place.kind == PROGRAM, place.kind == IO
@@ -132,7 +132,7 @@ def _array(place: Place, blocks: Blocks) -> Array:
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """Check the operands of one operation, and return them with places as `Array`."""
+    """Check the operands of one operation. Return the operands, with an `Array` in place of each `Place`."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -152,7 +152,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Return slot and data arrays of an input in an io block; raises ProgramError if no such input exists."""
+    """Return the slot and data arrays of an input in an io block. Raise ProgramError if no such input exists."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
@@ -160,7 +160,10 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """Return the writer of an input: ``take(x)`` for values, ``take(t, x, y, p)`` or ``take(None)`` for events."""
+    """Return the function that writes an input.
+
+    The function is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived.
+    """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
         return calls.value_taker(slot, data[0], period, io)
@@ -170,19 +173,20 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
-    rows : None, or the number of states and io blocks, each with a table of its own
-    own_numbers : each row has its own constants and initial state; only numbers in them may be changed, not indices
-    state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` gives named views into them
-    constants, initial : the Program's own, read-only; copies if numbers can be tuned, or with ``own_numbers``
-    tuning : what can be tuned, or None
+    rows : number of states and io blocks, each with a table of its own; None: one state and one io block, without an
+        axis of rows
+    own_numbers : each row has its own constants and initial state; change only numbers in them, never indices
+    state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views into them
+    constants, initial : the read-only arrays of the Program; copies if parameters are tunable or ``own_numbers`` is set
+    tuning : the tunable parameters; None if there are none
     tables : (1 or rows, 1 + operations, WORDS) int64, the bound table of each row
     table : address of the first table, which `tick` and steppers run
-    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock,
-        takes 0.03 us and checks nothing. It keeps the blocks alive, but not this object. For long runs without the
-        lock use `snn_control.controller.batch.Batch` or the loop's mode "free".
+    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock
+        and checks nothing. The call itself takes 0.03 us. It keeps the blocks alive, but not this object. For long runs
+        that release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free".
 
     Threads may share `tick` and steppers: their calls run one after the other. Resets, restores and writes through
-    views need a lock, see `snn_control.controller.Controller`. While a loop runs the table, nothing else may tick it.
+    views need a lock, see `snn_control.controller.Controller`. While a loop runs the table, do not tick it elsewhere.
     """
 
     def __init__(
@@ -226,26 +230,29 @@ class Bound:
         self._ask_for_nothing()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make a copied or unpickled object build its own table: addresses are valid for one object's blocks only."""
+        """Make a copied or unpickled object build its own table: addresses are valid for its own blocks only."""
         own = (self.constants, self.initial) if self.constants.ndim > 1 else None
         return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """Return ``step(x)``, a builtin like `tick` that gives a value input a sample arriving now and runs one tick.
+        """Return ``step(x)``, which gives the sample ``x`` to a value input as arriving now, and runs one tick.
 
-        x : (size,) float32 or float64, C-contiguous; anything else raises InputError and changes nothing
+        x : (size,) float32 or float64, C-contiguous; ``step`` raises InputError and changes nothing for anything else
 
-        Raises ProgramError if no value input has this name.
+        Raise ProgramError if no value input has this name.
         """
         slot, data = input_arrays(self.program, self.io, name, "value")
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Return the address of a place or named array; raises ProgramError if it is outside its block."""
+        """Return the address of a place or named array. Raise ProgramError if the array is outside its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """Return a live view of a named array or place: (rows, ...) with rows, except for shared constants."""
+        """Return a live view of a named array or place.
+
+        With rows, the view has the shape (rows, ...), except for constants that all rows share.
+        """
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
         part = block[..., place.offset : place.offset + place.n_bytes]
@@ -268,9 +275,9 @@ class Bound:
             self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a state that `snapshot` returned: one for all rows, or one for each row.
+        """Continue from a state that `snapshot` returned: one state for all rows, or one state for each row.
 
-        Raises ProgramError and changes nothing if the state does not fit this Program.
+        Raise ProgramError and change nothing if the state does not fit this Program.
         """
         state = np.array(state)  # a copy, which nothing can change between check and use
         size = self.program.initial_state.size
@@ -293,13 +300,14 @@ class Bound:
 
     @property
     def tuned(self) -> np.ndarray:
-        """Copy of the values of the tunable parameters in the last tick, (tunable,) float64."""
+        """Copy of the values that the tunable parameters had in the last tick, (tunable,) float64."""
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
-        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on, also while a loop runs.
+        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on.
 
-        Raises DescriptionError for values that are not allowed, and ProgramError if nothing is tunable here.
+        A loop may run meanwhile. Raise DescriptionError if a value is not allowed, and ProgramError if no parameter is
+        tunable here.
         """
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
@@ -312,7 +320,10 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return addresses and new 32-bit words of all numbers that ``values`` or earlier settings change."""
+        """Return all numbers that ``values`` or earlier settings change, as an array of addresses and one of words.
+
+        The words are the new values of the numbers, uint32.
+        """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
         blocks = [(self.constants, other.constants, self.program.constants)]
@@ -332,7 +343,7 @@ class Bound:
         return self._newest_setting()[1:].view(np.float64).tolist()
 
     def _newest_setting(self) -> np.ndarray:
-        """Return number and values of the setting that the next tick uses, (1 + tunable,) int64."""
+        """Return one (1 + tunable,) int64 array: the number of the setting that the next tick uses, and its values."""
         n = self._tuned_words
         if self._settings:
             return np.delete(self._settings[-1][: n + 1], 1)
@@ -349,7 +360,7 @@ class Bound:
             raise ProgramError(str(error)) from None
 
     def _take(self, tuned: np.ndarray) -> None:
-        """Set constants and initial state to a setting (its number, its values). Do not call it while a loop runs."""
+        """Set constants and initial state to a setting: its number and values. Do not call it while a loop runs."""
         assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
@@ -360,7 +371,7 @@ class Bound:
         control.view(self.initial)[:] = control.view(self.program.initial_state)
 
     def snapshot(self, rows: Any = ...) -> np.ndarray:
-        """Return a copy of the state, with the setting that the next tick uses."""
+        """Return a copy of the state, in which the tunable parameters have the values that the next tick uses."""
         state = self.state[rows].copy()
         if self.tuning is not None:
             tuned = self._newest_setting()
@@ -369,7 +380,7 @@ class Bound:
 
 
 def stride_of(block: np.ndarray) -> int:
-    """Return the bytes from one row of a block to the next; 0 if the block has no rows."""
+    """Return the number of bytes from one row of a block to the next; 0 if the block has no rows."""
     return block.strides[0] if block.ndim > 1 else 0
 
 

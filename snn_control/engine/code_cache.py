@@ -1,10 +1,11 @@
 """Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
 
-An entry is one file: a digest, followed by the code of a function. It is written under another name, flushed to the
-disk and renamed. The digest covers its name and code, and is checked before the code is run. A problem with the disk
-causes a compilation and a `CacheWarning`, but never keeps a controller from starting. A missing entry is copied from
-the folder ``$SNN_CONTROL_CACHE_SOURCE`` if it is there: a robot's cache is filled like this. A folder that another user
-owns or can write to is not used. If several processes miss the same code at the same time, one compiles it for all.
+An entry is one file: a digest, followed by the code of a function. A writer writes the file under another name, flushes
+it to the disk and renames it. The digest covers the entry's name and code, and is checked before the code is run. A
+problem with the disk causes a compilation and a `CacheWarning`, but never keeps a controller from starting. A missing
+entry is copied from the folder ``$SNN_CONTROL_CACHE_SOURCE`` if the folder has it: a robot's cache is filled in this
+way. A folder that another user owns or can write to is not used. If several processes miss the same code, one of them
+compiles it and the others wait.
 """
 
 from __future__ import annotations
@@ -37,16 +38,18 @@ _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn only once in this process about a kind of problem, ``what``, as it is the same for all functions."""
+    """Warn about a kind of problem, ``what``, only once in this process, because it is the same for all functions."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)
 
 
 def cache_folder() -> Path:
-    """Return ``$SNN_CONTROL_CACHE``, else ``snn_control`` in ``$XDG_CACHE_HOME`` or ``~/.cache``.
+    """Return the folder for the cache of this user.
 
-    Raises RuntimeError if these are not set and the user has no home.
+    It is ``$SNN_CONTROL_CACHE``. If this is not set, it is ``snn_control`` in ``$XDG_CACHE_HOME`` or in ``~/.cache``.
+
+    Raise RuntimeError if these are not set and the user has no home.
     """
     base = os.environ.get("SNN_CONTROL_CACHE")
     if base:
@@ -57,8 +60,8 @@ def cache_folder() -> Path:
 def usable_folder() -> Path | None:
     """Return the folder of compiled code, or None if no folder can be used.
 
-    It is `cache_folder`, unless that is empty and not writable, or others can write to it. It is then a folder of this
-    user in the temporary directory.
+    The folder is `cache_folder`. If that is empty and not writable, or if others can write to it, the folder is one of
+    this user in the temporary directory.
     """
     try:
         folder = cache_folder()
@@ -93,7 +96,7 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 
 def _sources() -> list[Path]:
-    """Return the folder from which missing entries are copied; no folder if others can write to it."""
+    """Return the folder from which missing entries are copied, in a list; empty if others can write to the folder."""
     try:
         folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
         _check_owner(folder, folder.stat())
@@ -106,7 +109,7 @@ def _sources() -> list[Path]:
 
 
 def _locked(folder: int) -> bool:
-    """Lock an open folder until it is closed; False if another process has locked it."""
+    """Lock an open folder until it is closed. Return False if another process has locked it."""
     try:
         fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -117,7 +120,10 @@ def _locked(folder: int) -> bool:
 
 
 def processor() -> tuple[str, str]:
-    """Return LLVM's name and features of the processor that code is for: this one, or that of ``NUMBA_CPU_NAME``."""
+    """Return LLVM's name and features of the processor that code is compiled for.
+
+    It is this processor, or the processor named in ``NUMBA_CPU_NAME``.
+    """
     name, features = config.CPU_NAME, config.CPU_FEATURES
     if features is None:
         with suppress(RuntimeError):  # LLVM does not know the features of every processor
@@ -128,7 +134,7 @@ def processor() -> tuple[str, str]:
 class CodeFile:
     """The code of one function on disk.
 
-    folder : folder of the file; None: the code is not kept
+    folder : folder of the file; None: the code is not stored
     name : name of the function, for readers of the folder
     key : everything that the code depends on, except the folder and the processor
     """
@@ -140,7 +146,7 @@ class CodeFile:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Enter a context in which to read the code and, if it is missing, write it; other processes wait meanwhile."""
+        """Enter a context to read the code and, if it is missing, write it. Other processes wait until it ends."""
         if self._path is None or self._path.exists():
             yield
             return
@@ -158,7 +164,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """Return ``make`` called with the pickled arguments that `write` stored; None if missing or damaged."""
+        """Return ``make`` called with the pickled arguments that `write` stored; None if no usable file exists."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -180,7 +186,7 @@ class CodeFile:
         return None
 
     def _digest(self, code: bytes) -> bytes:
-        """Return the digest of an entry. It covers folder and name, so that an entry under another name is not run."""
+        """Return the digest of an entry. It covers folder and name, so a file that was renamed is not run."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 

@@ -4,11 +4,13 @@ The guard compiles these functions (`snn_control.engine.kernels.guard`). A super
 stopped, calls them as Python (`snn_control.ros.supervision.continuation`). This module imports nothing that compiles.
 All numbers are float64: rounding a limit or a small slew to float32 would change it.
 
-limits : by name, m numbers each: ``low``, ``high``, ``safe`` and the limits that `snn_control.coding.Output` declares.
-    The unit of time is a period: a slew is a change per period, an acceleration a change of that step
-motion : (m * words_per_element,), the state: m commands, before jerk is limited; with an acceleration also their m last
-    steps; with a jerk also m rings of the newest of these commands
-words_per_element : words of ``motion`` for one command, see `words_of`
+limits : named arrays (m,): ``low``, ``high``, ``safe`` and the limits that `snn_control.coding.Output` declares. The
+    unit of time is a period: a slew is the change of a command per period, called a step here, and an acceleration is
+    the change of this step per period
+motion : (m * words_per_element,), the state. It begins with m commands as they were before jerk was limited. If there
+    is an acceleration limit, the last step of each command follows. If there is a jerk limit, a ring of the newest of
+    these commands follows for each command
+words_per_element : number of words in ``motion`` for one command, see `words_of`
 """
 
 from __future__ import annotations
@@ -30,7 +32,10 @@ ARRIVED = 1e-6  # a target nearer than this fraction of min(acceleration, slew) 
 
 
 def elapsed_periods(elapsed):
-    """Convert elapsed thousandths of a period to periods, for the slew, and to whole periods; 0 counts as one."""
+    """Convert elapsed time in thousandths of a period to periods, for the slew, and to whole periods.
+
+    0 counts as one period.
+    """
     elapsed = min(elapsed if elapsed > 0 else WHOLE, MOST_ELAPSED * WHOLE)
     return elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
 
@@ -40,9 +45,10 @@ def within(value, low, high):
 
 
 def reach(distance, acceleration):
-    """Return the largest step s from which one can still stop at ``distance``.
+    """Return the largest step s from which a command can still stop at ``distance``.
 
-    k steps, each smaller than the one before by ``acceleration``, add up to k s - acceleration k (k - 1) / 2.
+    If each of k steps is smaller by ``acceleration`` than the step before it, the k steps add up to
+    k s - acceleration k (k - 1) / 2.
     """
     k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
     return distance / k + acceleration * (k - 1) / 2
@@ -55,8 +61,8 @@ def brake(step, acceleration):
 def towards(target, position, step, slew, acceleration):
     """Return the next step towards a target, after the step ``step``.
 
-    It is at most ``slew``, differs from ``step`` by at most ``acceleration``, and is small enough to stop at a constant
-    target without overshoot.
+    The next step is at most ``slew``, differs from ``step`` by at most ``acceleration``, and is so small that the
+    command stops at a constant target without overshoot.
     """
     distance = target - position
     wanted = min(slew, reach(abs(distance), acceleration))
@@ -64,7 +70,7 @@ def towards(target, position, step, slew, acceleration):
 
 
 def periods_of(acceleration, jerk):
-    """Return the periods n of the moving average that limits jerk.
+    """Return the length n [periods] of the moving average that limits jerk.
 
     In one period, the averaged acceleration changes by at most 2 acceleration / n.
     """
@@ -95,11 +101,13 @@ def reset_motion(j, value, limits, motion, words_per_element):
 
 
 def limit_command(j, target, way, periods, rounds, limits, motion, words_per_element):
-    """Move command ``j`` towards its target within its limits; returns the command, and whether the target was reached.
+    """Move command ``j`` towards its target within its limits.
+
+    Return the command as limited, and whether the target was reached.
 
     way : JUMP, RAMP or STAY
     periods : elapsed periods, for the slew
-    rounds : whole elapsed periods; with an acceleration, each is one step
+    rounds : number of whole elapsed periods; with an acceleration limit, each of these periods is one step
 
     Jerk is limited by a moving average of commands (Biagiotti and Melchiorri 2012, Control Engineering Practice
     20:1050).
@@ -130,9 +138,11 @@ def limit_command(j, target, way, periods, rounds, limits, motion, words_per_ele
 
 
 def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motion, words_per_element):
-    """Compute all commands: each approaches its ``wanted`` value or, if ``faulted``, its safe value by its ``way``.
+    """Compute all commands. Each approaches its ``wanted`` value; if ``faulted``, it approaches its safe value.
 
-    Returns the number of wanted values beyond the limits, and the number of targets that were not reached.
+    way : how each command approaches its safe value
+
+    Return the number of wanted values beyond the limits, and the number of targets that were not reached.
     """
     clamps = slewed = 0
     for j in range(len(way)):
@@ -152,14 +162,14 @@ FUNCTIONS = (
 
 
 def averaged(limits):
-    """Return, for each limit kept by a moving average, the number of commands in the average, (m,) float64."""
+    """Return the number of commands in the moving average of each jerk limit, (m,) float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
         periods = [periods_of(*pair) if np.isfinite(pair[0]) else 1.0 for pair in zip(limits.acceleration, limits.jerk)]
     return {"jerk": np.array(periods)}
 
 
 def words_of(limits):
-    """Return the words_per_element that these limits, arrays (m,), need; inf or NaN if a jerk cannot be kept."""
+    """Return the words_per_element that these limits, arrays (m,), need; inf or NaN if a jerk limit cannot be kept."""
     longest = max(np.max(periods) for periods in averaged(limits).values())
     if longest == 1:
         return 1 + int(np.isfinite(limits.acceleration).any())

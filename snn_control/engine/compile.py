@@ -1,10 +1,10 @@
 """Compile a function to a C callback once, and never run outdated code.
 
-numba's cache uses the modification time of the file that a function is in, so it misses edits in files whose functions
-were inlined. Code is therefore kept in a folder (`code_cache`) named by a digest. The digest covers the function's
-module, every module of functions that it uses, and their imports from their own package or from this one, since
-constants are compiled in as well. `compilations` records for tests what was compiled and what came from the cache. Any
-thread may compile, but only one at a time, and code is never moved or freed.
+numba's cache uses the modification time of the file that contains a function, so it misses edits in files whose
+functions were inlined. Code is therefore kept (`code_cache`) in a folder that is named by a digest. The digest
+covers the function's module, every module of functions that it uses, and the modules that these import from their own
+package or from snn_control, because constants are compiled in as well. `compilations` records for tests what was
+compiled and what came from the cache. Any thread may compile, but only one at a time. Code is never moved or freed.
 
 A callback is kept as machine code, which is loaded in a millisecond. numba takes 0.3 s to initialise for the first
 function of a process, even if that is in numba's own cache.
@@ -61,7 +61,7 @@ _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
 def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """Return ``module`` and, recursively, the modules that it imports or whose compiled functions it names."""
+    """Return ``module`` and, recursively, the modules that it imports or whose compiled functions it uses."""
     if module.__name__ in seen:
         return seen
     seen[module.__name__] = module
@@ -78,7 +78,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Return the modules, of its own package or of this one, that module ``name`` imports when it is loaded."""
+    """Return the modules of its own package and of snn_control that module ``name`` imports when it is loaded."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -96,8 +96,8 @@ def _imports(name: str) -> tuple[str, ...]:
 def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
     """Yield the imports that run when a module is loaded, as (level, module, names), from its bytecode.
 
-    The bytecode is on disk, and is read much faster than a syntax tree is made. Imports within functions are left out,
-    as they depend on what the process did before; so are those for type checkers, which do not run.
+    Reading the bytecode from disk is much faster than making a syntax tree. Imports within functions are left out,
+    as they depend on what the process did before. Imports for type checkers are left out too, because they do not run.
     """
     constants: list[Any] = []
     for_checkers, end = False, 0
@@ -118,9 +118,9 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 def source_digest(module: pytypes.ModuleType) -> str | None:
     """Return a digest of the compiler, and of the sources that a function of ``module`` is compiled from.
 
-    Returns None if a source changed while this process was running: the imported code may differ from the file. The
-    change time of the inode counts too, because an upgrade may keep the modification time. A time in the future comes
-    from another clock and does not count.
+    Return None if a source changed while this process was running, because the imported code may differ from the file.
+    The change time of the inode counts too, because an upgrade may keep the modification time. A time in the future
+    comes from another clock and does not count.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -158,9 +158,10 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
     """Return the address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
-    It is compiled at the first call in this process, or taken from the cache, and kept. A callback has no caller to
-    raise to: numba prints an exception and returns. If ``may_raise`` is false, ProgramError is raised for a function
-    whose code can raise an exception, except from checks of indices (``NUMBA_BOUNDSCHECK``).
+    The first call in this process compiles the function, or reads it from the cache; later calls return the same
+    address. A callback has no caller that could catch an exception: numba prints the exception and returns. If
+    ``may_raise`` is false, a function whose code can raise an exception causes ProgramError. Exceptions from checks of
+    indices (``NUMBA_BOUNDSCHECK``) are allowed.
     """
 
     def make(file: CodeFile) -> Callback:
@@ -191,7 +192,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
 
 
 def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
-    """Load the function ``name`` from an object file that `_compiled` wrote; raises ValueError if that fails."""
+    """Load the function ``name`` from an object file that `_compiled` wrote. Raise ValueError if that fails."""
     numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
     if not all(map(llvm.address_of_symbol, needed)):
         rtsys.initialize(numba_itself)  # for functions that allocate

@@ -1,19 +1,20 @@
 """Control words: inputs of the tick that change what a running controller does.
 
-They are in the io block (``control``). The driver of the ticks, such as the loop, writes the first two words; any
-thread writes the others. At the beginning of a tick they are copied into the state (``controlled``). The tick uses this
-copy, and recordings contain it.
+They are in the io block (``control``). The driver of the ticks, such as the loop, writes the first two words. Any
+thread may write the others. At the beginning of a tick they are copied into the state (``controlled``). The tick uses
+this copy, and recordings contain it.
 
-driver    what the driver reports: bits of the guard's reasons
+driver    faults that the driver reports, as bits of the guard's reasons
 elapsed   time since the last tick in thousandths of a period; 0 counts as a whole period
-release   number of times an operator has asked to end a fault; an increase is a request. The bit HELD is set while an
+release   how many times an operator has asked to end a fault; an increase is a request. The bit HELD is set while an
           operator stops the commands
-restart   number of restarts of the network that were asked for, plus FORGET times the number of those that also forget
-          what was learned; an increase is a request
-learning  from here on one word for each rule, in the order of the projections: 1 on, 0 off
+restart   number of requested restarts of the network, plus FORGET times the number of requested restarts that also
+          forget what was learned; an increase is a request
+learning  first of the switches of the learning rules: one word for each rule, in the order of the projections: 1 on,
+          0 off
 
-In the copy, each rule has its whole switch in place of its word. The copy ends with the words for tunable numbers: how
-often they were set, and their values (float64). A tick takes these from a setting
+In the copy, a rule has all words of its switch in place of its one word. The copy ends with the words for tunable
+numbers: how often the numbers were set, and their values (float64). A tick reads these from a setting
 (`snn_control.engine.bound.Bound.tune`), because they become many constants, which must all change between the same two
 ticks.
 """
@@ -36,16 +37,19 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Return the number of control words in the io block and the state, for ``rules`` rules and ``tunable`` numbers."""
+    """Return the number of control words for ``rules`` rules and ``tunable`` numbers: in the io block, in the state."""
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 
 def tuned_words(tunable: int) -> int:
-    """Return the words for ``tunable`` numbers at the end of the copy: how often they were set, and each value."""
+    """Return how many words ``tunable`` numbers need at the end of the copy: how often they were set, each value."""
     return tunable + (tunable > 0)
 
 
 def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
-    """Return control words (..., io words) that request nothing new, made from those in the state (..., words)."""
+    """Make control words for the io block (..., io words) from the words in the state, (..., words).
+
+    The control words that are returned request nothing new.
+    """
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
     return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

@@ -1,4 +1,4 @@
-"""Facts about a Program, for people and drivers. Only this module converts them to and from JSON."""
+"""Facts about a Program, for people and drivers. Only this module converts facts to and from JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class InputFacts:
     kind : "value" or "events"
     size : number of values, int; for events (width, height) [pixel], tuple[int, int]
     capacity : maximum number of events in a tick
-    filters : names of the filters, which are also the names of their counters
+    filters : names of the filters; the counter of a filter has the same name
     stop_when : see `snn_control.coding.ValueInput`
     """
 
@@ -36,7 +36,7 @@ class InputFacts:
 
 @dataclass(frozen=True)
 class OutputFacts:
-    """Facts about an output; ``actions``: number of actions of an arg-max decoder, otherwise 0."""
+    """Facts about an output. ``actions`` is the number of actions of an arg-max decoder; 0 for other decoders."""
 
     name: str
     size: int
@@ -48,8 +48,9 @@ class OutputFacts:
 class PopulationFacts:
     """Facts about a population, or about the neurons of an encoder.
 
-    A spiking population has a ring of spike lists: ``stride`` is the bytes of a slot, ``slots`` their number, and
-    ``multiplicity`` the offset of the multiplicities in a slot (0: each neuron fires at most once in a step).
+    A spiking population has a ring of spike lists. ``stride`` is the size of a slot [bytes], ``slots`` is the number of
+    slots, and ``multiplicity`` is the offset of the multiplicities in a slot [bytes]. If ``multiplicity`` is 0, each
+    neuron fires at most once in a step.
     """
 
     name: str
@@ -65,10 +66,10 @@ class CountedFacts:
     """Facts about one counter of synaptic operations.
 
     label : place of the counted operation in the controller
-    kind : "accumulate" if sources are 0 or 1, otherwise "multiply_accumulate"
-    each : "step" or "tick", in which the operation runs once
+    kind : "accumulate" if sources are 0 or 1; "multiply_accumulate" for other sources
+    each : "step" or "tick": the operation runs once in each of them
     synapses : number of synaptic operations in one run, if none is skipped
-    weights, zeros : number of all weights, and of those that are 0
+    weights, zeros : number of all weights, and number of weights that are 0
     precision : type of the weights
     """
 
@@ -83,7 +84,7 @@ class CountedFacts:
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """Facts about a projection; ``used``: number of synapses without those whose weight is always 0."""
+    """Facts about a projection. ``used`` is the number of its synapses, except synapses whose weight is always 0."""
 
     pre: str
     post: str
@@ -94,7 +95,7 @@ class ProjectionFacts:
 
 @dataclass(frozen=True)
 class RuleFacts:
-    """Facts about a learning rule; ``title``: title of its projection, with which the names of its arrays start."""
+    """Facts about a learning rule. ``title`` is the title of its projection, with which its arrays' names start."""
 
     name: str
     rule: str
@@ -107,13 +108,13 @@ class RuleFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """Facts about a controller that was built for one dt and period [s]; both are 0 if nothing is known.
+    """Facts about a controller that was built for one dt and period [s]. Both are 0 if they are not known.
 
     spiking : populations that fire, in the order of their counters
     updates : number of state variables that decay in a step
     repeat : number of ticks for which an observation is used (`ControllerSpec.repeat`)
     tunable : names of the tunable numbers (`ControllerSpec.tunable`)
-    tuned : their values in the file
+    tuned : values of the tunable numbers in the file
     """
 
     dt: float = 0.0
@@ -141,7 +142,7 @@ NOTHING_KNOWN = Facts()
 def from_json(hint: Any, where: str, data: Any) -> Any:
     """Convert JSON data to the type ``hint``: a dataclass, a tuple, a word or a number.
 
-    Raises ProgramError, which names the place ``where``, if the data have another form.
+    Raise ProgramError, which names the place ``where``, if the data do not have this type.
     """
     if isinstance(hint, type) and dataclasses.is_dataclass(hint):
         hints = get_type_hints(hint)

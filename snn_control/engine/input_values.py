@@ -1,6 +1,6 @@
 """Copy values from Python into io slots.
 
-One compiled call takes the columns t, x, y, p of events, of any usual dtype. Python converts or refuses everything that
+One compiled call reads the columns t, x, y, p of events, of any usual dtype. Python converts or refuses everything that
 compiled code does not accept, such as lists and other dtypes.
 """
 
@@ -56,7 +56,7 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """Write times [ns] to ``out``; a float column is in seconds after ``start``, the beginning of the tick."""
+    """Write times [ns] to ``out``. A float column is in seconds after ``start``, the beginning of the tick."""
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
             t = np.rint(number(column + k * stride, kind) * 1e9)
@@ -80,7 +80,7 @@ def read_polarities(out, column, stride, kind):
 
 
 def take_events(owner, columns, count):
-    """Implement take(t, x, y, p) for vectors of one length and usual dtypes, and take(None); returns success."""
+    """Implement take(t, x, y, p) for vectors of one length and usual dtypes, and take(None). Return True on success."""
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         calls.nothing_came(o[4], o[8])
@@ -111,9 +111,9 @@ def taker(
 ) -> Callable[..., bool]:
     """Return ``take(t, x, y, p)`` for an events input with this io slot and columns t int64, x and y uint16, p uint8.
 
-    It takes four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or float64.
-    It marks the slot fresh and returns True; for anything else it returns False and does nothing. An integer t is in
-    ns, on the sensor's clock; a float t is in s after the beginning of tick ``clock[0]``. ``take(None)`` means that
+    ``take`` accepts four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or
+    float64. It marks the slot fresh and returns True. For anything else it returns False and does nothing. An integer t
+    is in ns, on the sensor's clock. A float t is in s after the beginning of tick ``clock[0]``. Call ``take(None)`` if
     nothing arrived.
     """
     words = [c.ctypes.data for c in columns]
@@ -122,11 +122,11 @@ def taker(
 
 
 def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
-    """Give an input a value; raises InputError, which names the input ``path``, if the value does not fit.
+    """Give an input a value. Raise InputError, which names the input ``path``, if the value does not fit.
 
-    take : the input's function, see `snn_control.engine.bound.input_taker`
-    data : the numbers of a value input, float64; None for an events input
-    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of the four arrays, t as in `Controller.step`
+    take : function that writes the input, see `snn_control.engine.bound.input_taker`
+    data : the array of numbers of a value input, float64; None for an events input
+    value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of four arrays with t as in `Controller.step`
     """
     if data is not None:
         set_numbers(path, data, value)
@@ -144,7 +144,7 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
 
 
 def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
-    """Copy the numbers of a value into ``data`` [float64]; raises InputError if they do not fit."""
+    """Copy the numbers of a value into ``data``, float64. Raise InputError if they do not fit."""
     rule, given = f"must be {counted(data.size)}", _plain_numbers(value)
     if given is None:
         raise InputError(f"{path} = {in_line(repr(value), 80)}: {rule}")
@@ -154,7 +154,7 @@ def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
 
 
 def _plain_numbers(value: Any) -> np.ndarray | None:
-    """Return a value as an array; None for text, times, objects and masked arrays."""
+    """Return a value as an array; None if it is text, times, objects or a masked array."""
     try:
         given = np.asarray(value)
     except ValueError:  # rows of different lengths
@@ -163,7 +163,7 @@ def _plain_numbers(value: Any) -> np.ndarray | None:
 
 
 def _usual_columns(path: str, columns: tuple[Any, ...]) -> tuple[np.ndarray, ...]:
-    """Convert columns of other types (lists, float16, ...) to dtypes that compiled code reads; raises InputError."""
+    """Convert columns of other types (lists, float16, ...) to dtypes that compiled code reads, or raise InputError."""
     arrays = [array for column in columns if (array := _plain_numbers(column)) is not None]
     if len(arrays) < len(columns):
         raise InputError(f"{path}: t, x, y and p must be numbers")

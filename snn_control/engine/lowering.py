@@ -1,7 +1,7 @@
 """The types of what a package can add to controllers: kernels, and descriptions with their lowerings.
 
-A lowering converts a description to operations. Those of snn_control are a `Plugin` too (`snn_control.engine.builtin`);
-``docs/tutorials/own_neuron.md`` is the tutorial.
+A lowering converts a description to operations. The lowerings of snn_control are in a `Plugin` too
+(`snn_control.engine.builtin`). The tutorial is ``docs/tutorials/own_neuron.md``.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ class NeuronLowering:
     """The conversion of a neuron description to a kernel's row.
 
     kernel : name in the registry
-    parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers; a list of them
-        if its row has any number of parameters without names
-    states : description -> word of a state array -> its dtype, or None if this description does not use it; "v" is the
-        membrane, "isyn" receives synaptic currents
-    options : (description, dt) -> other numbers of the row, by word
-    multiple : description -> whether a neuron can fire several times in a step; it then has a state "counts"
-    initial : (description, v at reset) -> other states at reset that are not 0, by name
-    random : the kernel draws random numbers: its row has the words seed and number
+    parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers. If the row of
+        the kernel has any number of parameters without names, it returns a list of parameters
+    states : description -> name of a state array in the row -> dtype of the array, or None if this description does not
+        use the array; "v" is the membrane, "isyn" receives synaptic currents
+    options : (description, dt) -> other numbers of the row, by the name of their word
+    multiple : description -> whether a neuron can fire several times in a step; such a neuron has a state "counts"
+    initial : (description, v at reset) -> by name, the other states that are not 0 at reset
+    random : true if the kernel draws random numbers; its row then has the words seed and number
     """
 
     kernel: str
@@ -54,7 +54,10 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """Return (parameters, 1 or n) float32, in the order of ``names``; raises ProgramError for other names."""
+        """Return the parameters in the order of ``names``, as one (parameters, 1 or n) float32 array.
+
+        Raise ProgramError if the lowering has other names.
+        """
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
             if set(given) != set(names):
@@ -73,13 +76,14 @@ class EncoderLowering:
     """The conversion of an encoder description to operations.
 
     build : (builder, input, source) -> place of the currents, float32 (neurons,). It emits operations into section PRE
-        that write all of them once a tick. The source is the checked numbers, float32 (size,), or the io header of an
-        events input (`snn_control.engine.slots`), whose columns and filters `event_columns` returns
-    pulse : the currents act in the first step of a tick only; or a function of the description that returns this
-    events : the encoder takes events, not numbers
-    drawing : ``"module:function"`` that draws such an input in ``snn_control plot``, imported only there; the function
-        is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative text). None: tuning curves,
-        for encoders in which the same numbers always give the same currents
+        that write all currents once per tick. For a value input, the source is the checked numbers, float32 (size,).
+        For an events input it is the io header (`snn_control.engine.slots`); `event_columns` returns the input's
+        columns and filters
+    pulse : true if the currents act in the first step of a tick only; or a function of the description that returns it
+    events : true if the encoder reads events instead of numbers
+    drawing : ``"module:function"``, the function that draws such an input in ``snn_control plot``. Only this command
+        imports it. The function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
+        text). None: tuning curves are drawn, which suit encoders whose currents depend only on the present numbers
     """
 
     build: Callable[[Any, Any, Place], Place]
@@ -93,7 +97,7 @@ class FilterLowering:
     """The conversion of a filter description to an operation.
 
     kernel : name of the kernel, see `snn_control.engine.kernels.filters`
-    operands : (builder, input, filter, columns) -> the words of the row except those of `Events`
+    operands : (builder, input, filter, columns) -> the words of the row, except the words of `Events`
     """
 
     kernel: str
@@ -104,10 +108,10 @@ class FilterLowering:
 class DecoderLowering:
     """The conversion of a decoder description to operations.
 
-    build : (builder, path of the term, term, its population, into) emits operations that add the term to ``into``,
-        float32 (m,), in section POST, and operations that these need in section STEP
-    graded : the decoder reads a graded population, not a spiking one
-    lists : (path, term, dt) -> number of newest spike lists or graded vectors, one for each step, that the population
+    build : function (builder, path of the term, term, population of the term, into). It emits operations into section
+        POST that add the term to ``into``, float32 (m,), and operations into section STEP that these need
+    graded : true if the decoder reads a graded population, false if it reads a spiking population
+    lists : (path, term, dt) -> how many of its newest spike lists or graded vectors, one per step, the population
         must keep for the decoder
     """
 
@@ -128,14 +132,14 @@ BASES: dict[str, tuple[type, Any]] = {
 
 @dataclass(frozen=True)
 class Plugin:
-    """The kernels and descriptions that a package adds. Raises ProgramError if one has the wrong type.
+    """The kernels and descriptions that a package adds. Raises ProgramError if one of them has the wrong type.
 
     kernels : kernels with new names
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
         description is a dataclass of the package, whose fields are the keys in the file
-    companions : objects that belong to the kernels and are imported only by their users: kind -> ``"module:NAME"`` of a
-        mapping kernel -> companion. Those of the kind "reference" are pairs (reference implementation, random
-        operands), see `snn_control.testing`
+    companions : objects that belong to kernels and that only their users import: kind -> ``"module:NAME"``, the name
+        of a mapping from kernel to companion. Companions of the kind "reference" are pairs (reference implementation,
+        random operands), see `snn_control.testing`
     """
 
     kernels: tuple[Kernel, ...] = ()
@@ -161,6 +165,6 @@ class Plugin:
                     raise ProgramError(f"{where}: {pair[1]!r} is not a lowering of {kind}")
 
     def entries(self) -> list[tuple[tuple[str, str], Any]]:
-        """Return pairs: (kind, name), and a kernel or a pair (description, lowering)."""
+        """Return one pair per entry: (kind, name), and a kernel or a pair (description, lowering)."""
         found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
         return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

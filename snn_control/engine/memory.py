@@ -1,9 +1,9 @@
 """Addresses as numbers: the LLVM intrinsics from which kernels and ports are built.
 
-A bound table holds plain int64 addresses. These functions turn an address into an array view without a reference count
-(``f32(address, n)``), read and write single values at any alignment, prefetch, find set flags, and call a compiled
-function through its address. They check nothing: addresses are checked once when they are written into a table
-(``engine.bound.bind``).
+A bound table holds plain int64 addresses. With these functions, compiled code turns an address into an array view
+without a reference count (``f32(address, n)``), reads and writes single values at any alignment, prefetches, finds set
+flags, and calls a compiled function through its address. The functions check nothing: addresses are checked once, when
+they are written into a table (``engine.bound.bind``).
 """
 
 from __future__ import annotations
@@ -18,7 +18,10 @@ I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def emitted(result, *arguments):
-    """Make an intrinsic from ``function(builder, *values)``, which emits code of these types and returns the value."""
+    """Make an intrinsic from ``function(builder, *values)``.
+
+    The function emits code that works on values of these types, and returns the value of the intrinsic.
+    """
 
     def make(function):
         def gen(context, builder, sig, args):
@@ -40,7 +43,7 @@ def _pointer(builder, address, llvm_type):
 
 
 def _view(dtype):
-    """Make the intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over foreign memory."""
+    """Make ``view(address, n)``, which returns a contiguous 1-D array of ``dtype`` over foreign memory."""
     array_type = types.Array(dtype, 1, "C")
 
     @intrinsic
@@ -68,7 +71,7 @@ f32, f64 = _view(types.float32), _view(types.float64)
 
 
 def _load(numba_type, llvm_type, extend=None):
-    """Make the intrinsic ``load(address)`` with alignment 1; narrow integers are returned as int64."""
+    """Make the intrinsic ``load(address)``, which reads at any alignment and returns narrow integers as int64."""
 
     @emitted(numba_type, types.int64)
     def load(builder, address):
@@ -101,7 +104,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @emitted(types.int64, types.int64, types.int64)
 def word(builder, row, k):
-    """Read word ``k`` of a row of the bound table, which is constant while a kernel runs, as the compiler knows."""
+    """Read word ``k`` of a row of the bound table. The compiler may assume that it is constant while a kernel runs."""
     at = builder.add(row, builder.mul(k, I64(8)))
     value = builder.load(_pointer(builder, at, I64), typ=I64)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -109,7 +112,7 @@ def word(builder, row, k):
 
 
 def _prefetch(locality):
-    """Make the intrinsic ``prefetch(address)``; locality 3 is the first-level cache, 2 the second."""
+    """Make the intrinsic ``prefetch(address)``. Locality 3 is the first-level cache, 2 the second-level cache."""
 
     @emitted(types.void, types.int64)
     def prefetch(builder, address):
@@ -128,14 +131,14 @@ prefetch, prefetch_far = _prefetch(3), _prefetch(2)  # prefetch the cache line a
 def one_by_one(builder):
     """Do nothing, but prevent the compiler from vectorising the loop that contains this call.
 
-    It is for loops with many branches and arrays, in which comparing all addresses would cost more than short vectors
-    save.
+    Use it for loops with many branches and arrays. To vectorise such a loop, the compiled code would compare all
+    addresses, which costs more time than short vectors save.
     """
     builder.asm(ir.FunctionType(ir.VoidType(), []), "", "", [], side_effect=True)
 
 
 def magnitude_between(low, high):
-    """Make ``inside(x)``: low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
+    """Make ``inside(x)``: whether low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
     @emitted(types.boolean, types.float32)
@@ -180,7 +183,10 @@ def call_kernel(builder, function, row):
 
 
 def _call(n, result):
-    """Make the intrinsic ``call(function, a0 .. a(n-1))``: int64 arguments, result int32 or int64 as int64."""
+    """Make the intrinsic ``call(function, a0 .. a(n-1))`` with int64 arguments and an int32 or int64 result.
+
+    The intrinsic returns the result as int64.
+    """
 
     @emitted(types.int64, *[types.int64] * (n + 1))
     def call(builder, function, *values):

@@ -1,7 +1,7 @@
 """Check the names and facts of a Program against its blocks.
 
-Drivers write inputs, and read commands and spike lists, at the addresses and with the sizes that these state, and a
-Program can come from a file.
+Drivers write inputs, and read commands and spike lists. They use the addresses and sizes that the names and facts
+state. A Program can come from a file, so the names and facts are not trusted.
 """
 
 from __future__ import annotations
@@ -25,10 +25,11 @@ Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, d
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
     """Check the named arrays and the facts of a Program against its blocks.
 
-    array : makes the checked `Array` of a place; raises ProgramError if it is outside its block
+    array : function that returns the checked `Array` of a place; it raises ProgramError if the place is outside its
+        block
 
-    Returns the named arrays that code other than kernels writes to, or takes indices from, so that `apart` can refuse
-    kernels that use them otherwise. Raises ProgramError if an array or a fact is wrong.
+    Return the named arrays that code other than kernels writes to or reads indices from, so that `apart` can refuse
+    kernels that use these arrays in another way. Raise ProgramError if an array or a fact is wrong.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -47,7 +48,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
 
 def _promises(program: Program) -> Iterator[Promise]:
-    """Yield the arrays that drivers use, as the facts declare them."""
+    """Yield the arrays that drivers use, with the types and sizes that the facts declare."""
     facts = program.facts
     named: list[Any] = [*facts.inputs, *facts.outputs, *facts.populations]
     for one in named:
@@ -98,7 +99,7 @@ def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
 
 
 def _check_outputs(program: Program, array: Callable[[Place], Array]) -> None:
-    """Check that the commands are the results of the guard, which must be the last operation."""
+    """Check that the guard writes the commands, and that the guard is the last operation."""
     names, last = program.names, program.operations[-1] if program.operations else None
     command, safe = names["command"], names["safe"]
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}

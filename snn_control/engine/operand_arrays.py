@@ -1,4 +1,4 @@
-"""The checks of operands, and the form in which they see a place."""
+"""The checks of operands, and the class `Array`, as which these checks see a place."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Array:
     """A place whose bounds have been checked.
 
     data : the bytes of the place
-    block : the kind of the block that contains it, and its offset there
-    constant : all states share it, and nothing may write to it
-    from_driver : drivers write to it between two ticks
-    lists : stride, slots and neurons of a ring of spike lists; or what a list of events refers to
-    indices : it holds counts or indices that kernels follow without checks: nothing else may write there
+    block : the kind of the block that contains the place, and the offset of the place in the block
+    constant : true if all states share the array; nothing may write to it
+    from_driver : true if drivers write to the array between two ticks
+    lists : for a ring of spike lists: its stride, slots and neurons; for a list of events: what the list refers to
+    indices : true if the array holds counts or indices that kernels use without checks; nothing else may write there
     dtype : dtype of the elements
-    made : LASTING if the elements are kept from earlier ticks; FOLLOWED if each tick makes its own, and BEGUN for the
-        operation that starts them
+    made : LASTING if the elements are kept from earlier ticks; FOLLOWED if each tick makes its own elements; BEGUN for
+        the operation that starts these elements
     """
 
     data: np.ndarray
@@ -104,8 +104,8 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 def apart(rows: Sequence[Sequence[Any]]) -> None:
     """Raise ProgramError if the rows of a Program, in the order they run, disagree on the arrays that they share.
 
-    It refuses a ring that is used as two kinds of ring, a list of a tick that is followed before it is made, and an
-    operation that may write to the counts and indices that another follows.
+    It refuses a ring that is used as two kinds of ring, and a list of events that is used before the tick has made it.
+    It also refuses an operation that may write to counts and indices that another operation uses without checks.
     """
     rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
@@ -141,7 +141,7 @@ def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> N
 
 
 def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
-    """Check row pointers; returns the end of the last row."""
+    """Check row pointers. Return the end of the last row."""
     need(n_pointers, 4, pointers)
     followed(pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]

@@ -1,8 +1,8 @@
-"""Program: a controller compiled for one dt and period. State: all its numbers that change.
+"""A Program is a controller compiled for one dt and period; its State is all numbers that change while it runs.
 
-A Program is rows of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
-number or a place in one of three blocks: `program`, `state`, `io`. A Program never holds addresses: these are made, and
-all bounds checked, when it is bound (``engine.bound``).
+A Program consists of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
+number or a place in one of three blocks: `program`, `state`, `io`. A Program never holds addresses. Binding makes the
+addresses and checks all bounds (``engine.bound``).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def up(n_bytes: int) -> int:
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """Return (*rows, n_bytes) uint8 zeros; every row starts at a multiple of 64 bytes."""
+    """Return zeros as a (*rows, n_bytes) uint8 array, in which every row starts at a multiple of 64 bytes."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
@@ -69,7 +69,7 @@ def element(place: Place, first: int, count: int = 1) -> Place:
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of a kernel: operands are numbers or Places."""
+    """One call of a kernel. Each operand is a number or a Place."""
 
     kernel: str
     version: int
@@ -114,7 +114,7 @@ class Program:
 
     @functools.cached_property
     def digest(self) -> str:
-        """Hash of the content: Programs with equal digests run bit-identically."""
+        """Hash of the content. Programs with equal digests compute the same bits."""
         h = hashlib.sha256(json.dumps(self._description(), sort_keys=True, default=int).encode())
         h.update(self.constants.data)
         h.update(self.initial_state.data)
@@ -140,7 +140,7 @@ class Program:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Program:
-        """Read a saved Program; raises ProgramError if it is damaged or of another schema."""
+        """Read a saved Program. Raise ProgramError if the file is damaged or was written with another schema."""
 
         def place(p: list) -> Place:
             return Place(p[0], p[1], p[2], tuple(p[3]))

@@ -1,9 +1,10 @@
 """Builtins: compiled functions that Python calls without the argument dispatch of a numba function.
 
-A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Our ``self`` is an array of
-int64 words, which are addresses, and `keep`, the objects that own the memory there. A builtin can therefore outlive
-everything else. It reads arrays that it gets as arguments through the fixed part of their C struct (PyArrayObject,
-PyArray_Descr), which NumPy keeps stable; it does not read objects of other types. A builtin holds the interpreter lock.
+A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Here ``self`` is an array of
+int64 words, which are addresses; its attribute `keep` holds the objects that own the memory at these addresses. A
+builtin can therefore outlive everything else. It reads its array arguments through the fixed part of their C struct
+(PyArrayObject, PyArray_Descr), which NumPy keeps stable. It does not read objects of other types. A builtin holds the
+interpreter lock.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
 
 
 def _result(make: Callable, *arguments: Any) -> tuple:
-    """Return typing and code of an intrinsic that returns the address of a new reference."""
+    """Return the typing and the code of an intrinsic that returns the address of a new reference."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -57,7 +58,10 @@ def is_true(typingctx, value):
 
 @intrinsic
 def refuse(typingctx, exception, text):
-    """Raise an exception and return 0; arguments: addresses of its class and of a text that ends with a zero byte."""
+    """Raise an exception in Python and return 0.
+
+    The arguments are the addresses of the exception's class and of a text that ends with a zero byte.
+    """
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -102,9 +106,11 @@ _new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_obje
 
 
 def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
-    """Make a builtin that calls ``function(self, argument)``; for METH_FASTCALL ``function(self, arguments, count)``.
+    """Make a builtin that calls ``function(self, argument)``.
 
-    words : int64, which the function finds in its ``self``; read-only from now on
+    For METH_FASTCALL, the builtin calls ``function(self, arguments, count)``.
+
+    words : int64 array, which the function finds in its ``self``; the array becomes read-only
     keep : objects to keep alive
     """
     from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
@@ -128,7 +134,7 @@ def call_tick(owner, _):
 
 
 def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
-    """Return ``tick()`` for a bound table; ``keep`` holds its blocks."""
+    """Return ``tick()`` for a bound table. ``keep`` are the objects that own its blocks."""
     return builtin(call_tick, METH_NOARGS, table, *keep)
 
 
@@ -142,7 +148,7 @@ def nothing_came(address, period):
 
 @register_jitable(forceinline=True)
 def take_sample(x, address, to, n, array_type):
-    """Copy ``x`` into the slot if it is a C-contiguous (n,) array of float32 or float64; returns whether it is."""
+    """Copy ``x`` into the slot if it is a C-contiguous (n,) array of float32 or float64. Return whether it is."""
     number = 0
     if is_vector(x, array_type) and load_i64(load_i64(x + SHAPE)) == n:
         if load_i32(x + FLAGS) & C_CONTIGUOUS_AND_ALIGNED == C_CONTIGUOUS_AND_ALIGNED:
@@ -164,7 +170,7 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """Take a sample, or None: take(x) -> whether x was accepted."""
+    """Implement ``take(x)``: accept a sample or None. Return whether ``x`` was accepted."""
     o = i64(words_of(owner), 6)
     if x == o[4]:
         nothing_came(o[0], o[5])
@@ -175,8 +181,8 @@ def take_value(owner, x):
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
     """Return ``take(x)`` for a value input with this io slot and these numbers.
 
-    It takes a C-contiguous (n,) array of float32 or float64, a sample that arrives now, or None, and returns True. For
-    anything else it returns False and does nothing.
+    ``take`` accepts a sample that arrives now, as a C-contiguous (n,) array of float32 or float64, or None if there is
+    no sample. It then returns True. For anything else it returns False and does nothing.
     """
     words = [slot.ctypes.data, data.ctypes.data, data.size, id(np.ndarray), id(None), period_ns]
     return builtin(take_value, METH_O, np.array(words, np.int64), slot, data, *keep)
@@ -194,7 +200,10 @@ def call_step(owner, x):
 def stepper(
     table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
 ) -> Callable[[np.ndarray], None]:
-    """Return ``step(x)`` for a value input: x is (n,) float32 or float64, C-contiguous, otherwise InputError."""
+    """Return ``step(x)`` for a value input, which gives the input the sample ``x`` and runs one tick.
+
+    x : (n,) float32 or float64, C-contiguous; ``step`` raises InputError for anything else
+    """
     text = f"input '{name}': must be a C-contiguous ({data.size},) array of float32 or float64".encode()
     at = ctypes.create_string_buffer(text)
     words = [table.ctypes.data, slot.ctypes.data, data.ctypes.data, data.size]

@@ -1,9 +1,9 @@
-"""Random numbers that depend on where they are used, never on how many were drawn before.
+"""Random numbers that depend on where they are used, never on how many numbers were drawn before.
 
-Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", SC11): ten rounds of
-multiplications turn a key, the controller's seed, and a counter (block of four neurons, step, operation) into four
-words of 32 bits. A reset, a restored state, a replay and another division of steps into ticks therefore give the same
-numbers, and there is no state to save.
+Philox4x32-10 (Salmon, Moraes, Dror and Shaw 2011, "Parallel random numbers: as easy as 1, 2, 3", SC11) turns a key and
+a counter into four words of 32 bits by ten rounds of multiplications. The key is the controller's seed. The counter is
+(block of four neurons, step, operation). A reset, a restored state, a replay and another division of steps into ticks
+therefore give the same numbers, and there is no state to save.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ UNIT = np.float32(2.0**-24)
 
 
 def operation_number(name: str) -> int:
-    """Return a 32-bit number derived from ``name``, so that the random numbers of this name differ from others."""
+    """Return a 32-bit number derived from ``name``, so that its random numbers differ from those of other names."""
     return zlib.crc32(name.encode())
 
 
 @register_jitable(forceinline=True)
 def philox(c0, c1, c2, c3, k0, k1):
-    """Return four random words for a counter of four words and a key of two; all are uint64 below 2^32."""
+    """Return four random words for a counter of four words and a key of two words. All words are uint64 below 2^32."""
     for _ in range(10):
         p0, p1 = MULTIPLY_0 * c0, MULTIPLY_1 * c2
         c0, c1, c2, c3 = (p1 >> HALF_WORD) ^ c1 ^ k0, p1 & WORD, (p0 >> HALF_WORD) ^ c3 ^ k1, p0 & WORD
@@ -44,7 +44,7 @@ def uniform(word):
 
 @register_jitable(forceinline=True)
 def uniform4(seed, number, step, block):
-    """Return four float32 in [0, 1), for neurons 4 block to 4 block + 3; the arguments are int64."""
+    """Return four float32 in [0, 1), for the neurons 4 block to 4 block + 3. All arguments are int64."""
     s, t = np.uint64(seed), np.uint64(step)
     w = philox(np.uint64(block), t & WORD, t >> HALF_WORD, np.uint64(number), s & WORD, s >> HALF_WORD)
     return uniform(w[0]), uniform(w[1]), uniform(w[2]), uniform(w[3])

@@ -1,9 +1,9 @@
 """The registry of kernels and descriptions, with their lowerings, that controllers can use by name.
 
-All are registered as a `Plugin`: those of snn_control under the name `BUILTIN`, others as entry points of the group
-``snn_control.plugins``, or by `add` for the running process. Entry points are loaded only for a name or a description
-that snn_control does not have. A plug-in that cannot be loaded does not affect controllers that do not use it; every
-error about an unknown name reports it.
+All are registered as a `Plugin`. Those of snn_control have the name `BUILTIN`. Others are registered as entry points of
+the group ``snn_control.plugins``, or by `add` for the running process. Entry points are loaded only for a name or a
+description that snn_control does not have. A plug-in that cannot be loaded does not affect controllers that do not use
+it. Every error about an unknown name reports such plug-ins.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def _origin(entry: EntryPoint) -> str:
 
 
 def _check(plugin: Any, name: str) -> None:
-    """Raise ProgramError if an object is no plug-in, or would replace a kernel or a description of snn_control."""
+    """Raise ProgramError if an object is not a plug-in, or would replace a kernel or a description of snn_control."""
     if not isinstance(plugin, Plugin):
         raise ProgramError(f"{name} is a {type(plugin).__name__}, must be a Plugin")
     for one in plugin.kernels:
@@ -98,13 +98,16 @@ def _check(plugin: Any, name: str) -> None:
 
 
 def add(plugin: Plugin) -> None:
-    """Register a plug-in for this process; raises ProgramError for other objects, and for names of snn_control."""
+    """Register a plug-in for this process.
+
+    Raise ProgramError if the object is not a plug-in, or if it uses a name of snn_control.
+    """
     _check(plugin, repr(plugin))
     _added.add("this process", plugin)
 
 
 def _tables() -> Iterator[_Table]:
-    """Yield the tables in the order of search: snn_control, this process, entry points (loaded when reached)."""
+    """Yield the tables in the order of search: snn_control, this process, entry points (loaded only when reached)."""
     yield _ours()
     yield _added
     yield _others()
@@ -112,7 +115,7 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def builtin(kind: str) -> dict[str, Any]:
-    """Return the entries of snn_control: name -> kernel, or pair (description, lowering)."""
+    """Return the entries of snn_control: name -> kernel, or name -> pair (description, lowering)."""
     return _ours().of(kind)
 
 
@@ -122,7 +125,7 @@ def all_kernels() -> dict[str, Kernel]:
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
-    """Return the kernel of that name; raises ProgramError if it is not known in that version."""
+    """Return the kernel of that name. Raise ProgramError if there is no such kernel in that version."""
     found = next((t.entries["kernels", name] for t in _tables() if ("kernels", name) in t.entries), None)
     if found is None:
         broken = f"; {faults()}" if faults() else ""
@@ -148,7 +151,7 @@ def types(kind: str, name: Any = None) -> dict[str, type]:
 
 
 def name_of(description: type) -> str | None:
-    """Return the ``type`` of a description in a controller file; None if it has none."""
+    """Return the ``type`` that a description has in a controller file; None if it has no ``type``."""
     for table in _tables():
         for (kind, name), value in table.entries.items():
             if kind in BASES and value[0] is description:
@@ -157,12 +160,12 @@ def name_of(description: type) -> str | None:
 
 
 def lowering(kind: str, description: type) -> Any | None:
-    """Return the lowering of a description, or of its nearest base class that has one."""
+    """Return the lowering of a description. If it has no lowering, return that of its nearest base class with one."""
     return next((table.entries[key][1] for table, key in _found(kind, description)), None)
 
 
 def origin(kind: str, description: type) -> str:
-    """Return the plug-in that provides the `lowering`, e.g. "snn_control"; empty if there is none."""
+    """Return the name of the plug-in that provides the `lowering`, e.g. "snn_control"; "" if there is no lowering."""
     return next((table.origins[key] for table, key in _found(kind, description)), "")
 
 
@@ -177,7 +180,10 @@ def _found(kind: str, description: type) -> Iterator[tuple[_Table, Key]]:
 
 
 def faults(kind: str = "") -> str:
-    """Return the problems of plug-ins in one line, or "". With ``kind``, also names that snn_control has already."""
+    """Return the problems of plug-ins in one line, or "" if there are none.
+
+    With ``kind``, names that snn_control already has are problems too.
+    """
     clashes = [
         f"{table.origins[key]}: {kind} '{key[1]}' exists already"
         for table in (_added, _others()) for key in table.origins if key[0] == kind and key in _ours().entries
@@ -186,7 +192,7 @@ def faults(kind: str = "") -> str:
 
 
 def companions(kind: str) -> dict[str, Any]:
-    """Return the companions of kernels, by kernel; those of the kind "reference" are reference implementations."""
+    """Return kernel -> companion. Companions of the kind "reference" are reference implementations."""
     found: dict[str, Any] = {}
     for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
         found = _named(plugin.companions[kind]) | found

@@ -6,13 +6,14 @@
         for i in range(n):
             y[i] += x[i]
 
-A Program's operation names a kernel and has one operand for each word of its row: a number, or a place in a block. In
-the bound table these are int64 numbers and addresses. Three things are derived from the declaration:
+An operation of a Program names a kernel and has one operand for each word of the kernel's row: a number, or a place in
+a block. In the bound table these operands are int64 numbers and addresses. Three things are derived from the
+declaration:
 
 - the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls
   the function;
-- the check of the operands when a Program is bound, so that no row leads a kernel out of its arrays: `Kernel.check`;
-- the operands in their order, from the keywords that builders give: `Kernel.operands`.
+- `Kernel.check`, which checks the operands when a Program is bound, so that no row leads a kernel out of its arrays;
+- `Kernel.operands`, which puts the operands that builders give as keywords in order.
 
 A parameter may stand for several words that belong together, for example a list of spikes: see `Word`.
 """
@@ -54,9 +55,9 @@ UNKNOWN = str(1 << 40)  # larger than any array
 class Word:
     """The meaning of one parameter of a kernel: one word of the row, or several that belong together.
 
-    A subclass defines its words (``words``; empty: one word with the name of the parameter), how they become the
-    parameter's value (`code`), and which rules they must obey (`check`). ``uses`` are the functions and types that the
-    code names.
+    A subclass defines three things: its words (``words``; empty: one word with the name of the parameter), how these
+    become the parameter's value (`code`), and which rules the words must obey (`check`). ``uses`` are the functions and
+    types that the code names.
     """
 
     uses: tuple[Any, ...] = ()
@@ -66,11 +67,11 @@ class Word:
         return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        """Return statements that bind ``parameter``; ``w``: word -> the int64 variable that holds it."""
+        """Return statements that bind ``parameter``; ``w`` maps a word to the int64 variable that holds the word."""
         raise NotImplementedError
 
     def check(self, parameter: str, w: Any) -> None:
-        """Raise ProgramError if the operands do not fit; ``w.NAME``: an int, or an `Array` of a place."""
+        """Raise ProgramError if the operands do not fit. ``w.NAME`` is an int, or the `Array` of a place."""
         raise NotImplementedError
 
     def default(self, parameter: str) -> dict[str, int]:
@@ -108,9 +109,9 @@ class View(Word):
     """An array of ``size`` elements, passed as a view, as its first element or as its address (``form``).
 
     written : the kernel changes it
-    followed : it holds counts or indices that the kernel follows without checks: nothing else may write there
+    followed : the array holds counts or indices that the kernel uses without checks: nothing else may write there
     missing : the word may be 0 if there is no array; the view then has no elements
-    when : name of a word that is 0 if the kernel does not access the array
+    when : name of another word; if that word is 0, the kernel does not access the array
     """
 
     dtype: str
@@ -180,7 +181,7 @@ def written(dtype: str, size: Size, **more: Any) -> View:
 
 
 def optional(array: View) -> View:
-    """Declare an array that a row may omit: the word is then 0, and the view is empty."""
+    """Declare an array that a row may omit. The word is then 0, and the view is empty."""
     return replace(array, missing=True)
 
 
@@ -195,14 +196,14 @@ def scalar(dtype: str) -> View:
 
 
 class Table(Word):
-    """A matrix with named rows: the parameter is a named tuple of views of ``size`` elements, one for each row."""
+    """A matrix with named rows: the parameter is a named tuple with one view of ``size`` elements for each row."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def rows_of(self, data: np.ndarray, n: int) -> Any:
-        """Return the rows by name, with ``n`` elements each, as views into the bytes ``data`` of the matrix."""
+        """Return the rows by name, as views of ``n`` elements each into the bytes ``data`` of the matrix."""
         rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
         return self.uses[0](*rows.reshape(len(self.rows), n))
 
@@ -223,7 +224,7 @@ class Table(Word):
 
 
 class Scalars(Table):
-    """Numbers with names, in one array: the parameter is a named tuple of them."""
+    """Named numbers in one array: the parameter is a named tuple of these numbers."""
 
     def __init__(self, dtype: str, *names: str) -> None:
         super().__init__(dtype, 1, *names)
@@ -237,7 +238,7 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together: the parameter is a named tuple, whose fields are declared as parameters are."""
+    """Words that belong together: the parameter is a named tuple. Its fields are declared like parameters."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
@@ -284,10 +285,10 @@ class Kernel:
     """One operation of a tick.
 
     name : unique name, used by Programs
-    version : increased whenever the result or the row changes, so that an old Program is refused
-    function : plain function of numbers and arrays, one parameter for each entry of ``row``
+    version : increased whenever the result or the row changes, so that a Program for an older version is refused
+    function : plain function of numbers and arrays, with one parameter for each entry of ``row``
     row : parameter -> its declaration
-    must : function of the operands (by word) that raises ProgramError if they break a rule on several of them
+    must : function of the operands (by word) that raises ProgramError if the operands break a rule on several words
     """
 
     name: str
@@ -303,19 +304,22 @@ class Kernel:
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:
-        """Names of the words in their order, without word 0 of a row, the address of the kernel."""
+        """Names of the words in their order, without word 0 of a row, which is the address of the kernel."""
         return self.record.names("")
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function, made at the first use; raises ProgramError for code that can raise."""
+        """Address of the compiled C function, which is made at the first use.
+
+        Raises ProgramError if the function's code can raise an exception.
+        """
         from .compile import compile_callback  # here: a kernel's digest must not depend on it
 
         return compile_callback(self.entry, "void(int64)", may_raise=False)
 
     @functools.cached_property
     def entry(self) -> Callable:
-        """``entry(row)``: converts the words and calls the function."""
+        """The function ``entry(row)``, which converts the words and calls ``function``."""
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
         lines += self.record.statements(w)
@@ -330,7 +334,7 @@ class Kernel:
         return entry
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the operands of a row in order, given by word; raises TypeError for missing and unknown words."""
+        """Return the operands, given by word, in the row's order. Raise TypeError for missing and unknown words."""
         found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
             missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))

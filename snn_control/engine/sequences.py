@@ -1,7 +1,7 @@
 """Run many ticks of many states in one compiled call, and record them.
 
-Tables of int64 rows say what is copied into a row's io block before a tick, and what is recorded after it, so that the
-compiled function does not depend on the Program.
+Tables of int64 rows say what is copied into the io block of a row (one state with its io block) before a tick, and what
+is recorded after the tick. The compiled function therefore does not depend on the Program.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def copy_bytes(to, source, n):
 
 @register_jitable
 def copy_arrays(lists, n, at, row, back):
-    """Record the arrays of a row at index ``at``; with ``back``, set the arrays to the values recorded there."""
+    """Record the arrays of a row at index ``at``; or, if ``back``, copy the values recorded there to the arrays."""
     for k in range(n):
         array = i64(lists + 32 * k, 4)
         here, there = array[0] + row * array[1], array[3] + array[2] * at
@@ -55,12 +55,12 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """Run the ticks; see `run`, which prepares the words. A table has ``stride`` bytes and a ``period`` [ns].
+    """Run the ticks. See `run`, which prepares the words. A table has ``stride`` bytes; ``period`` [ns] is a tick.
 
-    blocks : for the state and the io block: address in the first row, bytes from row to row, size, address of the
-        initial content of the first row, bytes from row to row of that
-    counts : entries in ``lists``: of 4 words for inputs, for arrays set before the steps, recorded before the steps and
-        recorded after the tick, and of 6 words for rings
+    blocks : five words for the state and five for the io block: address of the block in the first row, bytes from row
+        to row, size, address of the initial content of the first row, bytes from row to row of the initial content
+    counts : number of entries in ``lists`` of each kind, in this order: inputs, arrays set before the steps, arrays
+        recorded before the steps, arrays recorded after the tick (4 words each), and rings (6 words each)
     """
     block, n = i64(blocks, 5 * n_blocks), i64(counts, 5)
     put_at = lists + 32 * n[0]
@@ -110,12 +110,14 @@ def run(
     first_io : (bytes,) uint8, initial content of the io block of a row
     given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the
         present content of the io block, in one tick
-    put : array of the state -> (ticks, rows, ...), contiguous: its values before the network's steps
-    starts : (ticks / repeat, rows) uint8: the row is reset before that tick
-    encoded, kept : arrays that are recorded in each tick, before the network's steps and after the tick
+    put : array of the state -> its values before the network's steps, (ticks, rows, ...), contiguous
+    starts : (ticks / repeat, rows) uint8; where it is not 0, the row is reset before that tick
+    encoded, kept : arrays that are recorded in each tick: ``encoded`` before the network's steps, ``kept`` after the
+        tick
     rings : spiking populations whose spikes are recorded
 
-    Returns place -> (ticks, rows, ...), and population -> (ticks, steps, rows, neurons) float32, spikes in each step.
+    Return one dictionary: place -> its recorded values, (ticks, rows, ...), and population -> number of spikes of each
+    neuron in each step, (ticks, steps, rows, neurons) float32.
     """
     program, rows, found = bound.program, len(bound.state), dict[Place | str, np.ndarray]()
     gives, puts, early, late, lists = (list[int]() for _ in range(5))

@@ -1,11 +1,11 @@
-"""Header of an io slot: the int64 words before an input's data, which ports write and the tick reads.
+"""Header of an io slot: the int64 words before an input's data. The writer in brackets sets a word; the tick reads it.
 
-fresh    messages with a sample since the last tick                         (port)
-age      ns since the newest arrived, at this tick; -1 never                (loop)
-count    events of the stream in this tick                                  (port)
-dropped  stream elements cut in this tick by the capacity                   (port)
-stamp    ns, source stamp of the newest message; -1 unstamped or never      (port)
-arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1 never    (port)
+fresh    number of messages with a sample since the last tick                        (port)
+age      ns from the arrival of the newest message to this tick; -1: none arrived    (loop)
+count    number of events of the stream in this tick                                 (port)
+dropped  number of stream elements left out in this tick, because of the capacity    (port)
+stamp    ns, source stamp of the newest message; -1: no stamp, or none arrived       (port)
+arrival  ns of CLOCK_MONOTONIC when the newest message arrived; -1: none arrived     (port)
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 
 @register_jitable(forceinline=True)
 def clear_marks(slot):
-    """Mark a tick without a sample in the header, (SLOT_WORDS,) int64; age, stamp and arrival are kept."""
+    """Mark a tick without a sample in the header, (SLOT_WORDS,) int64. Age, stamp and arrival keep their values."""
     slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
 
 
 @register_jitable(forceinline=True)
 def count_age(slot, period, delay):
-    """Set the age without a clock: ``delay`` [ns] for a sample of this tick, otherwise ``period`` [ns] more."""
+    """Set the age without a clock: to ``delay`` [ns] for a sample of this tick; else add ``period`` [ns] to the age."""
     if slot[FRESH] > 0:
         slot[AGE] = delay
     elif slot[AGE] >= 0:

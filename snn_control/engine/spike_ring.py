@@ -1,6 +1,6 @@
 """The spikes of the newest steps, with the number of spikes of each neuron, for readers outside the tick.
 
-`spikes_of_step` is for compiled code (recorders, spike topics), `SpikeRing` for Python.
+Compiled code (recorders, spike topics) uses `spikes_of_step`; Python uses `SpikeRing`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ def times_fired(spikes, k):
 
 
 def copy_spikes(words, first, end, rows):
-    """Write an int64 row (step, neuron, times) for each neuron that fired in [first, end); returns their number."""
+    """Write an int64 row (step, neuron, times) for each neuron that fired in a step of [first, end).
+
+    Return the number of rows.
+    """
     total = 0
     for step in range(first, end):
         spikes = spikes_of_step(words, step)
@@ -66,9 +69,10 @@ class SpikeRing:
         self._copy = compile_function(copy_spikes, "int64(int64,int64,int64,int64)")
 
     def read(self, first: int, end: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the neurons that fired from step ``first`` to ``end`` (exclusive), which must still be in the ring.
+        """Return which neurons fired in the steps from ``first`` up to ``end`` (exclusive).
 
-        Returns (step, neuron, times), each (k,) int64, ascending in step and then in neuron; times: number of spikes.
+        All of these steps must still be in the ring. Return a tuple of three arrays (step, neuron, times), each (k,)
+        int64, in ascending order of step and then of neuron; times is the number of spikes of the neuron in the step.
         """
         rows = np.empty((max(0, end - first) * self._size, 3), np.int64)
         total = self._copy(self._words.ctypes.data, first, end, rows.ctypes.data)

@@ -2,13 +2,13 @@
 
 The table is int64, with rows of `WORDS`. Row 0 is the header (`HEADER`):
 
-before, in_step, after : operations before the steps, in each step and after them
-steps, clock : steps in a tick, address of the clock (int64 [tick, step], in the state)
-asked, taken, rules : control words as requested (io) and as taken (state), number of learning rules
-restarts, n_restarts : the parts of the state that a restart resets (int64 rows offset and bytes), their number
-state, initial : the state and its initial content
-forgets, n_forgets : the parts of the state that hold what was learned, their number
-tunable, setting : how many numbers are tunable, and the newest setting (0: none)
+before, in_step, after : number of operations before the steps, in each step, and after the steps
+steps, clock : number of steps in a tick, address of the clock (int64 [tick, step], in the state)
+asked, taken, rules : addresses of the control words as requested (io) and as accepted (state), number of learning rules
+restarts, n_restarts : the parts of the state that a restart resets (int64 rows offset and bytes), number of these parts
+state, initial : addresses of the state and of its initial content
+forgets, n_forgets : the parts of the state that hold what was learned, number of these parts
+tunable, setting : number of tunable numbers, and address of the newest setting (0: there is none)
 
 Each further row is one operation.
 """
@@ -58,10 +58,10 @@ def reset_parts(header, address, count):
 
 @register_jitable
 def take_setting(header, setting):
-    """Take all numbers of a setting, if it is new: into the state, the constants and the initial state.
+    """Apply a setting if it is new: write its numbers into the state, the constants and the initial state.
 
-    A setting is int64 words: its number, how many 32-bit words it changes, the values, the addresses of these words,
-    and the words themselves, two in each.
+    A setting is int64 words: its number, the number n of 32-bit words that it changes, the tunable values, the n
+    addresses of these 32-bit words, and their n new values, two values in each int64.
     """
     tunable = header[TUNABLE]
     given = i64(setting, 2 + tunable)
@@ -79,7 +79,7 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Copy the control words into the state, take a new setting, and restart the network or forget on request."""
+    """Apply a new setting, copy the control words into the state, and restart the network or forget on request."""
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:
@@ -98,7 +98,7 @@ def take_control(header, table):
 
 @register_jitable(forceinline=True)
 def encode(table):
-    """Take the control words, and the inputs of the io block, and encode them; returns the address of the next row."""
+    """Accept the control words, then check and encode the inputs. Return the address of the next row of the table."""
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
         take_control(header, table)
@@ -124,7 +124,7 @@ def tick(table):
 
 
 def run_tables(first, stride, count):
-    """Run a tick of each of ``count`` tables, ``stride`` bytes apart; to be compiled as `TABLES`."""
+    """Run one tick of each of ``count`` tables, which are ``stride`` bytes apart. It is compiled as `TABLES`."""
     for k in range(count):
         tick(first + k * stride)
 

@@ -1,8 +1,8 @@
 """Numbers of a controller that can be changed while it runs, through the constants of another Program.
 
-Other values in a controller file make another Program. If it has the same operations and arrays, a tick can take over
-its constants and initial state between two ticks. From then on the ticks have the same bits as those of the other file.
-A change of more than constants (a number of neurons, a delay) cannot be tuned.
+Other values in a controller file make another Program. If that Program has the same operations and arrays, its
+constants and initial state can replace those of the running Program between two ticks. From then on, ticks compute the
+same bits as ticks of the other Program. A number that changes more than constants, e.g. a delay, is not tunable.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ FORM = ("operations", "names", "steps", "io_bytes")  # parts that are equal in a
 class Tuning:
     """The tunable numbers of a Program.
 
-    build : values -> Program; raises DescriptionError
-    program : Program of the file's values, ``program.facts.tuned``
+    build : function of the values that returns a Program; it raises DescriptionError
+    program : Program of the values in the file, ``program.facts.tuned``
     ends : (low, high) of each number
 
-    Raises DescriptionError for a number whose ends the controller cannot have, that changes more than constants, or
-    that changes nothing while the controller runs.
+    Raises DescriptionError for a number if the controller cannot have an end of its range. It also raises it if the
+    number changes more than constants, or changes nothing while the controller runs.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Tuning:
                 raise DescriptionError(f"{name}.tunable", [low, high], "changes nothing while the controller runs")
 
     def check(self, values: np.ndarray) -> None:
-        """Raise DescriptionError for values out of their ranges."""
+        """Raise DescriptionError if a value is outside its range."""
         outside = ~((values >= self._low) & (values <= self._high))
         for k in np.flatnonzero(outside)[:1]:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """Return the Program of other values; raises DescriptionError if they are out of range or inconsistent."""
+        """Return the Program of other values. Raise DescriptionError if they are out of range or inconsistent."""
         self.check(values)
         if self._last[0] != values.tobytes():
             given = dict(zip(self.names, values.tolist(), strict=True))

@@ -19,8 +19,8 @@ class Counted:
     """Synaptic operations of one projection, linear encoder or decoder since the reset.
 
     label, kind, precision : as in `CountedFacts`
-    dense : operations if nothing were skipped
-    effective : operations whose source and weight are not 0
+    dense : number of operations if none were skipped
+    effective : number of operations whose source and weight are not 0
     """
 
     label: str
@@ -31,7 +31,7 @@ class Counted:
 
 
 def counted(bound: Bound) -> list[Counted]:
-    """Return the operations that count synaptic operations, in the order in which they run."""
+    """Return the counts of all operations that count synaptic operations, in the order in which these run."""
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
     return [
@@ -43,11 +43,11 @@ def counted(bound: Bound) -> list[Counted]:
 def workload(bound: Bound) -> dict[str, Any]:
     """Return NeuroBench's algorithm metrics since the reset; one execution of the model is one network step.
 
-    footprint : [bytes] "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
+    footprint : sizes [bytes]: "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
     connection_sparsity : share of the weights that are 0; a sparse projection counts as the full matrix
-    activation_sparsity : share of the neurons that do not fire in a step, among those that fire at most once; None
-        without such neurons, or before the first step
-    synaptic_operations : mean number in a step: "dense", "accumulates" and "multiply_accumulates"
+    activation_sparsity : average share of the neurons that do not fire in a step. Only neurons that fire at most once
+        in a step count. None if there are no such neurons, or before the first step
+    synaptic_operations : mean numbers per step: "dense", "accumulates" and "multiply_accumulates"
     """
     program, steps = bound.program, int(bound.array("clock")[1])
     weights = sum(c.weights for c in program.facts.counted)
@@ -80,10 +80,10 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
     """Return the activity of ``encoder``, ``network`` and ``decoder`` since the reset.
 
-    The encoder turns numbers and events into currents: inputs, and projections from inputs that do not spike. Each
-    stage has ``neurons`` that can spike; means for a step of ``spikes``, ``dense``, ``accumulates`` and
-    ``multiply_accumulates``; and ``most``: the label of the operation with the most effective synaptic operations, and
-    its share.
+    The encoder turns numbers and events into currents: it is the inputs, and projections from inputs that do not spike.
+    Each stage has ``neurons``, the number of neurons that can spike. It has the means per step of ``spikes``,
+    ``dense``, ``accumulates`` and ``multiply_accumulates``. It also has ``most``: the label of the operation with the
+    largest number of effective synaptic operations -> the share of this operation.
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

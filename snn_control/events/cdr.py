@@ -1,7 +1,7 @@
 """Common functions of all compiled readers of CDR messages: error codes, a cursor, numbers and stamps.
 
-CDR (OMG CDR as DDS uses it, "XCDR1") is 4 bytes of encapsulation, of which the second says big (0) or little (1)
-endian, followed by the fields. Each field is aligned to its own size, counted from byte 4.
+CDR (OMG CDR as DDS uses it, "XCDR1") is a header of 4 bytes, the encapsulation, followed by the fields. The second byte
+says whether numbers are big endian (0) or little endian (1). Each field is aligned to its own size, from byte 4 on.
 
 A cursor is an offset that counts from byte 4. `begin`, `offset_after` and `offset_after_text` return the next cursor or
 an error code. An error code is negative, and is returned unchanged if it is passed as a cursor.
@@ -41,21 +41,21 @@ def get_u16(address, big):
 
 @register_jitable
 def get_i64(address, big):
-    """Read the 8 bytes at ``address`` as int64: a uint64 from 2^63 on becomes negative."""
+    """Read the 8 bytes at ``address`` as int64. A uint64 from 2^63 on becomes negative."""
     first, second = get_u32(address, big), get_u32(address + 4, big)
     return first << 32 | second if big else second << 32 | first
 
 
 @register_jitable
 def get_time(address, big):
-    """Read the builtin_interfaces/Time at ``address`` in ns; its seconds are signed."""
+    """Read the builtin_interfaces/Time at ``address`` in ns. The seconds of such a time are signed."""
     seconds = get_u32(address, big)
     return (seconds - (seconds >> 31 << 32)) * 1000000000 + get_u32(address + 4, big)
 
 
 @register_jitable
 def get_stamp(address, big):
-    """Read the builtin_interfaces/Time at ``address`` in ns; returns -1 for times before 0."""
+    """Read the builtin_interfaces/Time at ``address`` in ns. Return -1 for times before 0."""
     return get_time(address, big) if get_u32(address, big) < 0x80000000 else np.int64(-1)
 
 
@@ -67,7 +67,10 @@ def is_big(address):
 
 @register_jitable
 def begin(address, length):
-    """Return the cursor at the first field of a message of ``length`` bytes at ``address``: 0, or ENCAPSULATION."""
+    """Return 0, the cursor at the first field of a message of ``length`` bytes at ``address``.
+
+    Return ENCAPSULATION if this is not the beginning of such a message.
+    """
     if length < 4 or load_u8(address) != 0 or load_u8(address + 1) > 1:
         return np.int64(ENCAPSULATION)
     return np.int64(0)
@@ -75,7 +78,7 @@ def begin(address, length):
 
 @register_jitable(forceinline=True)
 def offset_after(o, align, size, end):
-    """Align the cursor and move it by ``size`` bytes; returns TRUNCATED if it then passes the offset ``end``."""
+    """Align the cursor and move it by ``size`` bytes. Return TRUNCATED if it then is beyond the offset ``end``."""
     if o < 0:
         return o
     o = (o + align - 1) & -align
@@ -84,14 +87,20 @@ def offset_after(o, align, size, end):
 
 @register_jitable
 def offset_after_text(base, o, end, big):
-    """Return the cursor after the string at the cursor, or TRUNCATED; offsets count from the address ``base``."""
+    """Return the cursor after the string at the cursor; TRUNCATED if the message ends before the end of the string.
+
+    Offsets count from the address ``base``.
+    """
     o = offset_after(o, 4, 4, end)
     return o if o < 0 else offset_after(o, 1, get_u32(base + o - 4, big), end)
 
 
 @register_jitable
 def word_number(words, address, size):
-    """Return the row of a text among ``words``, (n, width) uint8, or -1; texts end with a NUL that ``size`` counts."""
+    """Return the row of a text among ``words``, (n, width) uint8; -1 if there is no such row.
+
+    Texts end with a NUL, which ``size`` counts.
+    """
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]
         for i in range(min(size, words.shape[1])):

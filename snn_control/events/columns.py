@@ -34,9 +34,9 @@ class Events:
 
     t : (n,) int64, time on the sensor's clock in ``unit``
     x, y : (n,) uint16, column and row [pixel], row 0 at the top
-    p : (n,) uint8, 1: brighter (ON), 0: darker (OFF)
-    unit : "us" or "ns", as the encoding carries
-    width, height : size of the sensor; None if not known
+    p : (n,) uint8, polarity; 1: brighter (ON), 0: darker (OFF)
+    unit : "us" or "ns", the unit of the times in the encoding
+    width, height : size of the sensor [pixel]; None if it is not known
     """
 
     t: np.ndarray = field(default_factory=lambda: np.empty(0, EVENT_COLUMNS["t"]))
@@ -60,12 +60,12 @@ class Events:
 
     @classmethod
     def concatenate(cls, parts: Iterable[Events]) -> Events:
-        """Concatenate events; unit and size are those of the first part."""
+        """Concatenate events. The result has the unit and the size of the first part."""
         parts = list(parts) or [cls()]
         return replace(parts[0], **{key: np.concatenate([getattr(part, key) for part in parts]) for key in "txyp"})
 
     def digest(self) -> str:
-        """Return 16 hex digits of sha256 over the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
+        """Return 16 hex digits of a sha256 of the columns t (<i8), x (<u2), y (<u2), p (u1), one after another."""
         digest = hashlib.sha256()
         for name, dtype in EVENT_COLUMNS.items():
             digest.update(np.ascontiguousarray(getattr(self, name), dtype).tobytes())
@@ -73,9 +73,9 @@ class Events:
 
 
 class Spool:
-    """Store for chunks of events, which returns each column as a whole, in blocks of bytes.
+    """Stores chunks of events, and returns each column of all of them in blocks of bytes.
 
-    It uses at most 64 MB of memory for a column; the rest is in temporary files of this process.
+    A spool uses at most 64 MB of memory per column. The rest is in temporary files of this process.
     """
 
     def __init__(self, names: str = "txyp") -> None:
@@ -95,7 +95,7 @@ class Spool:
         self.count += len(events)
 
     def blocks(self, name: str) -> Iterator[bytes]:
-        """Yield the bytes of a column, from its beginning."""
+        """Yield the bytes of a column of all events, in blocks, from the beginning of the column."""
         file = self._files[name]
         file.seek(0)
         while block := file.read(BLOCK):

@@ -15,12 +15,12 @@ ROOM = 1 << 16  # initial room of the columns, in events
 
 
 class Decoder:
-    """Decodes the packets of one stream in order: times and rows may continue from packet to packet.
+    """Decodes the packets of one stream in order, because times and rows may continue from packet to packet.
 
     encoding : one of `snn_control.events.codecs.ENCODINGS`
-    width, height : size of the sensor; None: not known, so that no event is outside the frame
+    width, height : size of the sensor [pixel]; None: not known, so no event counts as outside the frame
 
-    Raises DescriptionError for an unknown encoding. Decoding never raises: problems in packets are counted.
+    Raises DescriptionError if the encoding is unknown. Decoding never raises: problems in packets are counted.
     """
 
     def __init__(self, encoding: str, width: int | None = None, height: int | None = None) -> None:
@@ -36,9 +36,9 @@ class Decoder:
         """Return the events of the next packet.
 
         packet : bytes, or an array that is read as bytes; bytes after the last whole word are dropped and counted
-        time_base : ns, the time base of its EventPacket, clipped to -2^61 .. 2^62; used only by encodings with times
-            relative to it
-        big_endian : whether the bytes of each word are in this order
+        time_base : time base of the packet [ns], clipped to -2^61 .. 2^62; only encodings whose times are relative to
+            it use it
+        big_endian : whether the bytes of each word are in big-endian order
         """
         raw = np.frombuffer(packet, np.uint8)
         rest = len(raw) % self.codec.word
@@ -74,11 +74,11 @@ class Decoder:
 
     @property
     def triggers(self) -> np.ndarray:
-        """The external triggers so far, (n, 3) int64: t, id, edge (1: rising)."""
+        """The external triggers of all packets so far, as (n, 3) int64 rows of t, id and edge (1: rising)."""
         rows = np.concatenate(self._seen) if self._seen else np.empty((0, 2), np.int64)
         return np.stack([rows[:, 0], rows[:, 1] >> 1, rows[:, 1] & 1], axis=1)
 
     @property
     def counters(self) -> dict[str, int]:
-        """All counters by name."""
+        """All counters by name, summed over the packets so far."""
         return {name: int(self.state[word]) for name, word in words.COUNTERS.items()}

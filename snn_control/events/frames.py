@@ -1,7 +1,7 @@
-"""Draw events as pictures: (rows, columns, 3) uint8, ON orange, OFF blue, which colour-blind people can distinguish.
+"""Draw events as (rows, columns, 3) uint8 pictures. ON is orange, OFF is blue: colour-blind people see the difference.
 
-Each style is a painter: ``add`` events in order, then request the ``image`` at a time. Only numpy is used: 30 pictures
-a second of a 1280x720 sensor take a fraction of one core.
+Each style is a painter: ``add`` events in order, then request the ``image`` at a time. Only numpy is used. Drawing 30
+pictures per second of a 1280x720 sensor takes a fraction of one core.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480
 
 
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """Return (..., 3) uint8: the background with the given share (0 to 1) of each colour over it."""
+    """Mix the colours of ON and OFF, in the given shares (0 to 1), over the background. Return (..., 3) uint8."""
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
     return np.clip(np.rint(back + light), 0, 255).astype(np.uint8)
@@ -36,9 +36,9 @@ class Painter:
     """Draws pictures of one sensor.
 
     width, height : size of the sensor [pixel]; events outside are left out
-    shrink : number of rows and columns of the sensor that form one of the picture
+    shrink : number of rows of the sensor that form one row of the picture; the same number applies to columns
 
-    ``shape`` is (rows, columns) of the picture; ``memory`` is the age at which an event becomes invisible [s].
+    ``shape`` is (rows, columns) of the picture. ``memory`` is the age at which an event becomes invisible [s].
     """
 
     memory = 0.0
@@ -50,7 +50,7 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """Return (n,) indices of the events in the flat picture, and the events that are in the frame."""
+        """Return the indices of the events in the flat picture, (n,), and the events that are in the frame."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -64,12 +64,15 @@ class Painter:
         raise NotImplementedError
 
     def image(self, t_ns: int) -> np.ndarray:
-        """Return (rows, columns, 3) uint8 at t_ns [ns] of the sensor's clock, which is not before the last event."""
+        """Return the picture, (rows, columns, 3) uint8, at ``t_ns`` [ns] on the sensor's clock.
+
+        ``t_ns`` must not be before the last event.
+        """
         raise NotImplementedError
 
 
 class Polarity(Painter):
-    """Draws the number of ON and OFF events of each pixel since the last picture: more events are brighter."""
+    """Draws the number of ON and OFF events of each pixel since the last picture. More events are brighter."""
 
     def __init__(self, width: int, height: int, shrink: int = 1) -> None:
         super().__init__(width, height, shrink)
@@ -119,7 +122,7 @@ class Surface(Painter):
 
 
 class Grey(Painter):
-    """Draws a leaky sum of the polarities as a grey picture: like a camera's image without static parts."""
+    """Draws a leaky sum of the polarities as a grey picture, which resembles a camera's image without static parts."""
 
     tau = 0.1  # s
     memory = FADE * tau
@@ -156,21 +159,21 @@ STYLES: dict[str, type[Painter]] = {"polarity": Polarity, "surface": Surface, "g
 
 
 def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
-    """Return the painter of a style; raises InputError for an unknown one."""
+    """Return the painter of a style. Raise InputError if the style is unknown."""
     if style not in STYLES:
         raise InputError(f"style = {style!r}: is not known; {nearest(style, STYLES)}")
     return STYLES[style](width, height, shrink)
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """Return (shrink, enlarge): the integer factors that fit a sensor best into a room of (width, height)."""
+    """Return (shrink, enlarge), the two integer factors that fit a sensor best into ``room``, (width, height)."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
 
 
 def likely_size(columns: int, rows: int) -> tuple[int, int]:
-    """Return the likely (width, height) of a sensor of which so many columns and rows were seen."""
+    """Return the likely (width, height) of a sensor, from the numbers of columns and rows that were seen."""
     fits = [size for size in SENSORS if size[0] >= columns and size[1] >= rows]
     return min(fits, key=lambda size: size[0] * size[1], default=(columns, rows))
 

@@ -1,9 +1,10 @@
 """Find hot pixels in a recording: pixels of an event camera that fire without a cause.
 
-A pixel is hot if it had more events than ``deviations`` robust deviations above the median of the active pixels (those
-with any event), and more than ``rate`` a second. The robust deviation is 1.4826 times the median of the distances from
-the median, as for a normal distribution, but at least the square root of the median, the deviation of a Poisson count.
-Record a still scene, or with the lens covered: a pixel under a moving edge can fire as often.
+A pixel is hot if it had more events than a threshold, and more than ``rate`` events per second. The threshold is
+``deviations`` robust deviations above the median of the active pixels, which are the pixels with any event. The robust
+deviation is 1.4826 times the median of the distances from the median, which is the standard deviation of a normal
+distribution. It is at least the square root of the median, the deviation of a Poisson count. Record a still scene, or
+cover the lens: a pixel under a moving edge can fire as often as a hot pixel.
 """
 
 from __future__ import annotations
@@ -30,9 +31,9 @@ class HotPixelMask:
     """The result of `learn_hot_pixels`.
 
     mask : (height, width) bool, true if the pixel is hot
-    counts : (height, width) int64, events of each pixel
-    duration : [s], length of the recording
-    threshold : number of events above which a pixel is hot
+    counts : (height, width) int64, number of events of each pixel
+    duration : length of the recording [s]
+    threshold : a pixel with more events than this number is hot
     """
 
     mask: np.ndarray
@@ -42,7 +43,7 @@ class HotPixelMask:
 
     @property
     def pixels(self) -> np.ndarray:
-        """Column and row of the hot pixels, the busiest first: (n, 2) int64."""
+        """Column and row of each hot pixel, as (n, 2) int64 rows, the busiest pixel first."""
         rows, columns = np.nonzero(self.mask)
         order = np.argsort(-self.counts[rows, columns], kind="stable")
         return np.stack([columns, rows], axis=1)[order]
@@ -67,9 +68,10 @@ def learn_hot_pixels(
 
     chunks : events in the order of their arrival; events outside the frame are ignored
     width, height : size of the sensor [pixel]
-    rate : [1/s]
+    deviations : threshold, in robust deviations above the median, see the docstring of the module
+    rate : minimum rate of a hot pixel [1/s]
 
-    Raises DescriptionError if there are no events, or more pixels than a camera has.
+    Raise DescriptionError if there are no events, or if the sensor has more pixels than a camera can have.
     """
     if width * height > MOST_PIXELS:
         rule = f"is more than {MOST_PIXELS:,} pixels, which no camera has"
@@ -95,7 +97,7 @@ def learn_hot_pixels(
 
 
 def save_mask(path: str | os.PathLike, found: HotPixelMask) -> None:
-    """Write the mask and its statistics as .npz, for ``{type: hot_pixels, mask: file.npz#mask}``."""
+    """Write the mask and its statistics as .npz, for use as ``{type: hot_pixels, mask: file.npz#mask}``."""
     numbers = {"duration": np.array(found.duration), "threshold": np.array(found.threshold)}
     arrays = {"mask": found.mask, "counts": found.counts, **numbers}
     replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]

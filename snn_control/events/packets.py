@@ -1,7 +1,7 @@
 """Read messages with events from CDR bytes by compiled, bounded code, and write packets.
 
-event_camera_msgs/msg/EventPacket, in older bags event_array_msgs/msg/EventArray: header, uint32 height, uint32 width,
-uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
+event_camera_msgs/msg/EventPacket, which older bags call event_array_msgs/msg/EventArray: header, uint32 height, uint32
+width, uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
 
 dvs_msgs/msg/EventArray and prophesee_event_msgs/msg/EventArray: header, uint32 height, uint32 width, Event[] events;
 an Event is uint16 x, uint16 y, builtin_interfaces/Time ts, bool polarity.
@@ -51,18 +51,18 @@ for _k, _name in enumerate(ENCODINGS):
 
 @register_jitable
 def encoding_number(address, size):
-    """Return the index of a string in ENCODINGS, or -1; ``size`` counts the closing NUL."""
+    """Return the index of a string in ENCODINGS; -1 if it is not there. ``size`` counts the closing NUL."""
     return cdr.word_number(_NAMES, address, size)
 
 
 @register_jitable
 def parse_packet(address, length, words):
-    """Read all but the events of a serialized packet; all arguments are int64.
+    """Read everything except the events of a serialized packet. All arguments are int64.
 
-    address, length : the message, encapsulation included [bytes]
+    address, length : address and length [bytes] of the message, including the encapsulation
     words : address of int64[PACKET_WORDS]
 
-    Returns 0, or ENCAPSULATION or TRUNCATED for any other message.
+    Return 0 on success; ENCAPSULATION or TRUNCATED for any other message.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -88,18 +88,18 @@ def parse_packet(address, length, words):
 
 @register_jitable
 def parse_event_array(address, length, capacity, x, y, p, t, words):
-    """Read the events of a serialized EventArray; all arguments are int64.
+    """Read the events of a serialized EventArray. All arguments are int64.
 
     In CDR the times of its events are 16 bytes apart. x and y are 4 bytes before the time in the first event, and 6
     bytes before it in all others.
 
-    address, length : the message, encapsulation included [bytes]
+    address, length : address and length [bytes] of the message, including the encapsulation
     capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t in ns)
     words : address of int64[ARRAY_WORDS]
 
-    Returns the number of events in the message, which may exceed ``capacity``. Returns ENCAPSULATION or TRUNCATED for
-    other messages, for which nothing is written to the columns.
+    Return the number of events in the message, which may exceed ``capacity``. For any other message, write nothing to
+    the columns and return ENCAPSULATION or TRUNCATED.
     """
     o = cdr.begin(address, length)
     if o < 0:
@@ -126,7 +126,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """Return the bytes of the events in a message that `parse_packet` has read into ``words``."""
+    """Return the bytes of the events in a message, after `parse_packet` has read the message into ``words``."""
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -149,15 +149,15 @@ def packet_cdr(
 
 @register_jitable
 def parse_events(address, length, capacity, x, y, p, t, scratch):
-    """Read the events of a serialized PointCloud2; all arguments are int64.
+    """Read the events of a serialized PointCloud2. All arguments are int64.
 
-    address, length : the message, encapsulation included [bytes]
+    address, length : address and length [bytes] of the message, including the encapsulation
     capacity : maximum number of events to write; further events are only counted
     x, y, p, t : addresses of uint16[capacity], uint16[capacity], uint8[capacity], int64[capacity] (t = stamp + t, ns)
-    scratch : int64[EVENT_SCRATCH_WORDS]: the stamp [ns]
+    scratch : address of int64[EVENT_SCRATCH_WORDS], to which the stamp [ns] is written
 
-    Returns the number of events in the message, which may exceed ``capacity``. For other messages it returns
-    ENCAPSULATION, TRUNCATED, MISSING (a field) or BAD_LAYOUT, which are negative: then only ``scratch`` is written.
+    Return the number of events in the message, which may exceed ``capacity``. For any other message, write only
+    ``scratch`` and return a negative code: ENCAPSULATION, TRUNCATED, MISSING (a field is missing) or BAD_LAYOUT.
     """
     store_i64(scratch, -1)
     o = cdr.begin(address, length)
@@ -201,8 +201,8 @@ def parse_events(address, length, capacity, x, y, p, t, scratch):
 def _layout(base, o, fields, end, big):
     """Read the PointFields at the cursor.
 
-    Returns the cursor after them, the offsets of x, y, p and t in a point (-1: missing) [bytes], and whether they have
-    the types of events.
+    Return the cursor after the fields, the offsets of x, y, p and t in a point [bytes] (-1: the field is missing), and
+    whether these fields have the types of events.
     """
     x = y = p = t = np.int64(-1)
     good: Any = True
@@ -225,8 +225,8 @@ def _layout(base, o, fields, end, big):
 def _field(base, o, end, big):
     """Read the PointField at the cursor.
 
-    Returns the cursor after it, its name if that is one letter (otherwise 0), its offset in a point [bytes], and the
-    type of its number (0 if it has several).
+    Return the cursor after the field, its name if that is one letter (0 for other names), its offset in a point
+    [bytes], and the type of its number (0 if the field has several numbers).
     """
     name = ((o + 3) & -4) + 4
     behind_name = cdr.offset_after_text(base, o, end, big)

@@ -22,20 +22,20 @@ OWN_COUNTERS = ("gaps", "reordered", "jumps", "malformed", "encoding_changes", "
 
 
 def refused(path: str | os.PathLike, rule: str, fix: str = "") -> DescriptionError:
-    """Return the error, to be raised, for a file that is not a recording or too damaged to be read."""
+    """Return the error to raise for a file that is not a recording, or that is too damaged to be read."""
     return DescriptionError(str(path), NO_VALUE, rule, fix)
 
 
 class Recording:
     """An open recording; one subclass for each file format.
 
-    path, encoding, unit ("us" or "ns"), topic (None if the file has none)
-    width, height : [pixel], as given by the caller, otherwise by the file; None if neither does, so that no event is
-        outside the frame
-    messages : number of messages read of the topic; None if the file has no messages
-    size_bytes, bytes_read : for a progress bar
+    path, encoding, unit ("us" or "ns"), topic (None if the file has no topics)
+    width, height : [pixel], as given by the caller or, if not given, as in the file; None if neither states it: then no
+        event counts as outside the frame
+    messages : number of messages of the topic that were read; None if the file has no messages
+    size_bytes, bytes_read : size of the file, and how much of it was read, for a progress bar
 
-    `chunks` may be called again: it starts from the beginning. ``counters`` and ``triggers`` are complete when all
+    `chunks` may be called again: it then starts from the beginning. ``counters`` and ``triggers`` are complete when all
     events have been read.
     """
 
@@ -61,7 +61,7 @@ class Recording:
         raise NotImplementedError
 
     def chunks(self) -> Iterator[Events]:
-        """Yield the events, in chunks of about a million at most; memory does not grow with the file."""
+        """Yield the events, in chunks of at most about a million. Memory does not grow with the file."""
         self._begin()
         waiting, count = list[Events](), 0
         for piece in filter(len, self._pieces()):
@@ -74,13 +74,13 @@ class Recording:
             yield Events.concatenate(waiting)
 
     def read(self) -> Events:
-        """Return all events at once."""
+        """Return all events as one object."""
         self._begin()
         return Events.concatenate([self._none(), *self._pieces()])
 
     @property
     def counters(self) -> dict[str, int]:
-        """Counters by name: those of a decoder, and `OWN_COUNTERS`."""
+        """Counters by name: the counters of a decoder, and `OWN_COUNTERS`."""
         total = dict(self._counts)
         for decoder in self._decoders.values():
             for name, n in decoder.counters.items():
@@ -89,7 +89,7 @@ class Recording:
 
     @property
     def triggers(self) -> np.ndarray:
-        """External triggers, (n, 3) int64: t in ``unit``, id, edge (1: rising)."""
+        """External triggers, as (n, 3) int64 rows of t in ``unit``, id and edge (1: rising)."""
         parts = [*self._seen_triggers, *(decoder.triggers for decoder in self._decoders.values())]
         return np.concatenate(parts) if parts else np.empty((0, 3), np.int64)
 
@@ -102,7 +102,7 @@ class Recording:
         return Events(unit=self.unit, width=self.width, height=self.height)
 
     def _in_frame(self, t: np.ndarray, x: np.ndarray, y: np.ndarray, p: np.ndarray) -> Events:
-        """Return the events of decoded columns; events outside a known frame are counted and left out."""
+        """Return the events of decoded columns. Events outside a known frame are counted and left out."""
         if self.width is not None or self.height is not None:
             inside = (x < (self.width or 1 << 16)) & (y < (self.height or 1 << 16))
             if outside := len(inside) - int(np.count_nonzero(inside)):

@@ -1,13 +1,13 @@
 """Cut a recording into the ticks of a controller, by the sensor's time.
 
-Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event. Events are never
-reordered; times that are not in order are counted:
+Tick k holds the events with t in [t0 + k P, t0 + (k + 1) P), where t0 is the time of the first event and P is the
+period. Events are never reordered. Times that are not in order are counted:
 
-- an event of an earlier tick is put into the current tick (``late``)
-- a time more than `BACK` before the newest one (``jumps_back``), or more than the longest gap after it (``gaps``,
-  ``skipped_ns``), is a jump of the clock, or a long pause: the time continues with the next tick. A shorter pause is
-  kept, as ticks without events.
-- events beyond a tick's capacity are left out and counted (``dropped``)
+- An event of an earlier tick is put into the current tick (``late``).
+- A time more than `BACK` before the newest time is a jump of the clock (``jumps_back``). A time more than the longest
+  gap after it is a long pause (``gaps``, ``skipped_ns``). In both cases the time continues with the next tick. A
+  shorter pause is kept, as ticks without events.
+- Events beyond a tick's capacity are left out and counted (``dropped``).
 """
 
 from __future__ import annotations
@@ -35,9 +35,10 @@ COUNTERS = {"late": LATE, "jumps_back": JUMPS_BACK, "gaps": GAPS, "skipped_ns": 
 def assign(state, t, ticks, offsets):
     """Compute the tick of each event, and its time in the tick.
 
-    state : int64[10], the words above
+    state : int64[10], the words that this module defines
     t : (n,) int64, times [ns], in the order of arrival
-    ticks, offsets : (n,) int64, written: never descending; [ns], 0 for a late event
+    ticks, offsets : (n,) int64 arrays, which are written: the number of the tick, never descending; and the time in the
+        tick [ns], 0 for a late event
     """
     for i in range(t.size):
         now = min(max(t[i], -FURTHEST), FURTHEST)  # so that no difference of two overflows
@@ -61,10 +62,10 @@ def assign(state, t, ticks, offsets):
 
 @dataclass(frozen=True, eq=False)
 class Tick(Events):
-    """The events of one tick; t is counted from its start [ns].
+    """The events of one tick. ``t`` is the time since the start of the tick [ns].
 
     index : number of the tick, from 0 on
-    dropped : number of events that were left out, beyond the capacity
+    dropped : number of events of the tick that were left out because of the capacity
     """
 
     unit: str = "ns"
@@ -75,11 +76,11 @@ class Tick(Events):
 class Slicer:
     """Divides the chunks of a recording into ticks; memory is bounded by a chunk and the capacity.
 
-    period_ns : length of a tick
+    period_ns : length of a tick [ns]
     capacity : maximum number of events in a tick
-    longest_gap : a pause longer than this [s], and than a tick, is cut out
+    longest_gap : a pause longer than this [s] and longer than a tick is cut out
 
-    ``counters`` : events, dropped, late, jumps_back, gaps, skipped_ns so far
+    ``counters`` are the numbers so far: events, dropped, late, jumps_back, gaps, skipped_ns.
     """
 
     def __init__(self, period_ns: int, capacity: int, longest_gap: float = LONGEST_GAP) -> None:
@@ -99,7 +100,7 @@ class Slicer:
         return counted | {name: int(self._state[word]) for name, word in COUNTERS.items()}
 
     def ticks(self, chunks: Iterable[Events]) -> Iterator[Tick]:
-        """Yield all ticks from that of the first event to that of the last one, including ticks without events."""
+        """Yield all ticks, from the tick of the first event to that of the last event, also ticks without events."""
         tick = Tick()
         for events in chunks:
             ticks, offsets = self._place(events)
@@ -116,13 +117,13 @@ class Slicer:
             yield tick
 
     def timed(self, chunks: Iterable[Events]) -> Iterator[Events]:
-        """Yield the chunks with times of the run instead of the sensor's: ns since the start of tick 0."""
+        """Yield the chunks with times of the run in place of the sensor's times: ns since the start of tick 0."""
         for events in chunks:
             ticks, offsets = self._place(events)
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """Return the tick with as many of the events in columns t, x, y, p as there is room for."""
+        """Return the tick with as many events of the columns t, x, y, p as fit into its capacity."""
         room = self.capacity - len(tick.t)
         dropped = max(0, len(columns[0]) - room)
         self.dropped += dropped
@@ -140,7 +141,10 @@ class Slicer:
 
 
 def part(chunks: Iterable[Events], begin: float | None = None, end: float | None = None) -> Iterator[Events]:
-    """Yield the events with begin <= t < end [s] after the first event; None: no limit. No chunk is empty."""
+    """Yield the events with begin <= t < end, in seconds after the first event. No chunk is empty.
+
+    begin, end : None: no limit
+    """
     start: int | None = None
     least, most = round((begin or 0) * 1e9), FURTHEST if end is None else min(round(end * 1e9), FURTHEST)
     for events in chunks:

@@ -1,18 +1,19 @@
 """State of a decoder: one int64 block for each stream, which is kept from message to message.
 
-Set by the caller
-scale      output times are the encoding's own times this number: 1, or 1000 for ns out of us
-time_base  ns, of the packet that is decoded (encodings whose times are relative to it)
-width, height  size of the sensor; 0: not known, so that no event is outside the frame
-until      only events before this time (of the output) are decoded; NEVER: all
-fresh      1 before the first call for a packet: some encodings reset their state with each packet; the call clears it
-Set by a call of ``decode``
-consumed   bytes that the call used: not all if there was no more room, or ``until`` was reached
-triggers_written  external triggers that the call wrote
-Counted over all messages
-triggers, unknown words, wraps of the clock, glitches (small steps back of it), events outside the frame, events and
-triggers before the first time, bytes after the last whole word
-From OWN on, words that belong to the codec.
+Words that the caller sets
+scale      output times are the encoding's own times, multiplied by this number: 1, or 1000 to convert us to ns
+time_base  time base of the packet that is decoded [ns], for encodings whose times are relative to it
+width, height  size of the sensor [pixel]; 0: not known, so no event counts as outside the frame
+until      only events before this output time are decoded; NEVER: all events
+fresh      1 before the first call for a packet, because some encodings reset their state with each packet; the call
+           clears it
+Words that a call of ``decode`` sets
+consumed   number of bytes that the call used; not all bytes if there was no more room, or ``until`` was reached
+triggers_written  number of external triggers that the call wrote
+Numbers that are counted over all messages
+triggers, unknown words, wraps of the clock, glitches (small steps back of the clock), events outside the frame, events
+and triggers before the first time, bytes after the last whole word
+The words from OWN on belong to the codec.
 """
 
 from __future__ import annotations

@@ -18,13 +18,13 @@ WINDOW = 10_000_000  # ns, of the peak rate
 class Summary:
     """Counts over chunks of events.
 
-    events, on, off : numbers of events
-    first_t, last_t : times of the first and the last event in ``unit``; None without events
+    events, on, off : numbers of all events, of ON events and of OFF events
+    first_t, last_t : times of the first and the last event in ``unit``; None if there are no events
     digest : see `Events.digest`; set by `summarize`
     duration : time from the earliest to the latest event [s]
-    mean_rate : events a second over the duration
-    peak_rate : events a second in the busiest 10 ms window, which starts at whole 10 ms; at least the mean rate,
-        because in a short recording the first and the last window are only partly covered
+    mean_rate : events per second over the duration
+    peak_rate : events per second in the busiest of the windows of 10 ms that start at multiples of 10 ms. It is at
+        least the mean rate, because in a short recording events cover only a part of the first and the last window
     """
 
     def __init__(self, unit: str) -> None:
@@ -38,7 +38,7 @@ class Summary:
         self._pixels: np.ndarray | None = np.zeros((1, 1), np.int64)
 
     def add(self, events: Events) -> None:
-        """Add the next events, at least one."""
+        """Add the next events. There must be at least one event."""
         least, most = int(events.t.min()), int(events.t.max())
         if self.first_t is None:
             self.first_t, self._least, self._most = int(events.t[0]), least, most
@@ -71,7 +71,7 @@ class Summary:
         return max(max(self._peak, self._in_window) / (WINDOW * 1e-9), self.mean_rate)
 
     def hottest(self, n: int) -> list[tuple[int, int, int]]:
-        """Return the ``n`` pixels with the most events: x, y, events; empty if the frame is too large to count."""
+        """Return (x, y, events) of the ``n`` pixels with the most events; empty if the frame is too large to count."""
         if self._pixels is None or not self.events:
             return []
         flat = self._pixels.ravel()
@@ -94,7 +94,7 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """Return the `Summary` of all chunks. For the digest, times are hashed at once, other columns are spooled."""
+    """Return the `Summary` of all chunks. For the digest, times are hashed immediately; other columns are spooled."""
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:
         for events in chunks:

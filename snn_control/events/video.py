@@ -1,4 +1,4 @@
-"""Read the frames of a video file, for simulated event cameras. Needs ``av``, from the extra ``events``."""
+"""Read the frames of a video file, for simulated event cameras. This needs ``av``, from the extra ``events``."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ __all__ = ["Video"]
 
 
 class Video:
-    """The frames of a video file as grey pictures, each with its time; can be iterated several times.
+    """The frames of a video file as grey pictures, each with its time. You can iterate over a video several times.
 
     path : any file that ffmpeg reads
-    size : width and height to scale to; None: those of the video
-    fps : frames a second, in place of the times in the file [Hz]
-    begin, end : seconds after the first frame: earlier frames, and frames from ``end`` on, are left out
+    size : width and height to which frames are scaled [pixel]; None: width and height of the video
+    fps : frames per second, which replaces the times in the file [Hz]
+    begin, end : seconds after the first frame; frames before ``begin``, and frames from ``end`` on, are left out
 
-    Raises InputError for a file without a video, and for frames of another size than the first if no ``size`` is given;
-    SnnControlError if the library ``av`` is missing.
+    Raises InputError for a file without a video. If no ``size`` is given, it also raises InputError for a frame whose
+    size differs from that of the first frame. Raises SnnControlError if the library ``av`` is missing.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class Video:
         return container
 
     def __iter__(self) -> Iterator[tuple[float, np.ndarray]]:
-        """Yield (time after the first frame [s], (height, width) uint8 luma).
+        """Yield pairs (time after the first frame [s], luma as a (height, width) uint8 array).
 
         A frame without a time, or with a time not later than the previous one, is placed one interval later.
         """
@@ -77,7 +77,7 @@ class Video:
                 yield now, frame
 
     def _decoded(self) -> Iterator[tuple[float | None, float, np.ndarray]]:
-        """Yield (time in the file or None, usual interval [s], luma) of every frame up to a cut of the file."""
+        """Yield (time in the file or None, usual interval [s], luma) of every frame before a cut."""
         import av
 
         with self._open() as container:

@@ -52,9 +52,11 @@ uint32 nanosec
 def write_recording(
     path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, str, int]:
-    """Write .npz, .mcap or .raw, depending on the suffix; ``encoding`` is that of a .raw.
+    """Write .npz, .mcap or .raw, depending on the suffix of ``path``.
 
-    Returns the number of events, the encoding ("" for .npz), and the time subtracted from every event [us], see
+    encoding : encoding of a .raw file; not used for the others
+
+    Return the number of events, the encoding ("" for .npz), and the time subtracted from every event [us], see
     `write_raw`.
     """
     suffix = Path(path).suffix.lower()
@@ -67,7 +69,7 @@ def write_recording(
 
 
 def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None) -> int:
-    """Write an .npz of arrays t, x, y, p and width, height (0: not known), unit; returns the number of events."""
+    """Write an .npz as `snn_control.events.files.npz` describes it. Return the number of events."""
     numbers = {"width": width or 0, "height": height or 0, "unit": unit}
     with Spool() as spool:
         for events in chunks():
@@ -92,11 +94,11 @@ def write_npz(path: str | PathLike, chunks: Chunks, unit: str, width: int | None
 def write_raw(
     path: str | PathLike, chunks: Chunks, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, int]:
-    """Write a RAW file of "evt3" or "evt2"; returns the number of events and the time subtracted from each [us].
+    """Write a RAW file of "evt3" or "evt2". Return the number of events, and the time subtracted from each one [us].
 
     The clock wraps after 16.8 s (EVT3) or 4.8 hours (EVT2), so the file cannot state a later first time. If needed, all
-    times are reduced by a whole number of such periods. Raises InputError for events that the encoding cannot carry:
-    times in disorder, or not in whole microseconds, coordinates >= 2048.
+    times are reduced by a whole number of such periods. Raise InputError for events that the encoding cannot carry:
+    times that are not in order or not whole microseconds, and coordinates >= 2048.
     """
     count = shift = 0
 
@@ -121,7 +123,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """Return the header that Metavision writes; its readers check the names of plugin and integrator."""
+    """Return the header that Metavision writes. Metavision's readers check the names of plugin and integrator."""
     known = width and height
     size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
     return (
@@ -139,10 +141,10 @@ def _bridge(encoding: str, last: int, first: int) -> bytes:
 
 
 def write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height: int | None) -> tuple[int, str]:
-    """Write an .mcap bag of event_camera_msgs/msg/EventPacket; returns the number of events and the encoding.
+    """Write an .mcap bag of event_camera_msgs/msg/EventPacket. Return the number of events and the encoding.
 
-    The encoding is evt3 if times are in us and it can carry every event exactly, otherwise mono (8 bytes for each
-    event, ns). Stamps and log times are on the sensor's clock. ``chunks`` may be called twice.
+    The encoding is evt3 if times are in us and evt3 can carry every event exactly. In all other cases it is mono (8
+    bytes per event, times in ns). Stamps and log times are on the sensor's clock. ``chunks`` may be called twice.
     """
     try:
         return _write_mcap(path, chunks, width, height, "evt3"), "evt3"
@@ -182,7 +184,7 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
 
 
 def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
-    """Divide chunks such that no packet is longer than ``longest`` [ns]."""
+    """Divide chunks into packets, none of which is longer than ``longest`` [ns]."""
     for events in chunks:
         windows = (events.ns - events.ns[0]) // longest
         cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]

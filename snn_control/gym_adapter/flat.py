@@ -1,8 +1,9 @@
-"""Flattening of nested observations, and of keys that are no names, to one dictionary from names to arrays.
+"""Conversion of nested observations to one flat dictionary, name -> array.
 
-For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The keys of a part are joined by ``_``,
-which also replaces each character that a name cannot have. A name that would not begin with a letter gets the prefix
-``observation_``. The parts of a tuple that no array can hold are counted from 0.
+For example, ``{"arm": {"joint pos": x}}`` becomes ``{"arm_joint_pos": x}``. The keys that lead to an array are joined
+by ``_``, and each character that a name cannot have is replaced by ``_``. A name that would not begin with a letter
+gets the prefix ``observation_``. If the parts of a tuple do not fit into one array, their keys are their indices from
+0.
 """
 
 from __future__ import annotations
@@ -47,9 +48,9 @@ def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def flattened(observation: Any) -> dict[str, Any]:
-    """Return all parts of an observation by name, also nested ones; empty if it has no parts.
+    """Return all parts of an observation, also nested parts, by name; the dictionary is empty if there are no parts.
 
-    A part that has a name already keeps that name, too.
+    A part whose key is a valid name is also returned under this key.
     """
     if _parts(observation) is None:
         return {}
@@ -60,14 +61,15 @@ def flattened(observation: Any) -> dict[str, Any]:
 
 
 def unflattened(env: Any, observation: Any) -> Any:
-    """Return the last observation of an environment in the form it had before `flat_environment` named its parts."""
+    """Return the last observation of an environment as it was before `flat_environment` named its parts."""
     return getattr(env, "unflattened", observation)
 
 
 def flat_environment(env: Any) -> Any:
-    """Return ``env``, or a wrapper that names the parts of nested observations and of keys that are no names.
+    """Return a wrapper of ``env`` that names the parts of its observations, or ``env`` itself if this is not needed.
 
-    Raises DescriptionError if two parts would have the same name.
+    It is needed for nested observations and for keys that are not valid names. Raises DescriptionError if two parts
+    would have the same name.
     """
     from gymnasium import ObservationWrapper, spaces
 

@@ -19,8 +19,9 @@ __all__ = [
 def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> None:
     """Raise DescriptionError if the outputs cannot be an action of ``space``.
 
-    outputs : name -> (number of values, number of actions of an arg-max output, otherwise None)
-    space : a ``gymnasium.spaces.Space``, recognised by its attributes: Box, Discrete, MultiDiscrete, MultiBinary
+    outputs : name -> (number of values, number of actions); the number of actions is None unless the output is an
+        arg-max
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes as Box, Discrete, MultiDiscrete or MultiBinary
     """
     if space.shape is None:  # a space with parts: Dict, Tuple, ...
         rule = f"must be one array, the environment takes {_short(space)}"
@@ -47,14 +48,15 @@ def check_action(outputs: Mapping[str, tuple[int, int | None]], space: Any) -> N
 def as_action(command: np.ndarray, space: Any) -> Any:
     """Convert a command (k,) to an action of a space.
 
-    For a Box it is an array of its shape and dtype, clipped to its bounds, which rounding can exceed. For a Discrete it
-    is a whole number, for others an array of whole numbers, which count from the space's first.
+    For a Box, the action is an array with the space's shape and dtype; it is clipped to the bounds, because rounding
+    can exceed them. For a Discrete, the action is a whole number; for all other spaces, it is an array of whole
+    numbers. Whole numbers count from the space's first action.
     """
     return _actions(command, space, space.shape)
 
 
 def as_actions(commands: np.ndarray, space: Any) -> list[Any]:
-    """Convert commands (n, k) of n controllers to n actions, each as `as_action` does."""
+    """Convert the commands (n, k) of n controllers to n actions, each as `as_action` does."""
     actions = _actions(commands, space, (-1, *space.shape))
     if not hasattr(space, "low"):
         return list(actions)
@@ -75,7 +77,7 @@ def as_command(action: Any, space: Any) -> np.ndarray:
 
 
 def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert an observation to inputs, name -> value or events. Raises InputError if it does not fit.
+    """Convert an observation to inputs: name -> value or events. Raises InputError if the observation does not fit.
 
     inputs : as in `check_observation`
     """
@@ -116,13 +118,13 @@ def _cut(observation: Any, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
 
 
 def released(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Return values, (size,) float64, at which each input with ``stop_when`` does not stop the commands, by name."""
+    """Return, for inputs with ``stop_when``, name -> values (size,) float64 that do not stop the commands."""
     stops = {name: one for name, one in inputs.items() if getattr(one, "stop_when", "")}
     return {name: np.full(one.size, float(one.stop_when == "zero")) for name, one in stops.items()}
 
 
 def _choices(space: Any, size: int) -> list[int]:
-    """Return the number of actions for each element of a space of whole numbers; an empty list for other spaces."""
+    """Return the number of actions for each element of a space of whole numbers; an empty list for any other space."""
     if hasattr(space, "nvec"):
         return [int(n) for n in np.ravel(space.nvec)]
     if hasattr(space, "n"):
@@ -131,10 +133,11 @@ def _choices(space: Any, size: int) -> list[int]:
 
 
 def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
-    """Raise DescriptionError if `Controller.predict` cannot take an observation of ``space``.
+    """Raise DescriptionError if `Controller.predict` cannot read observations of ``space``.
 
     inputs : name -> facts of a Program on the input (`snn_control.engine.facts.InputFacts`)
-    space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict, only parts for inputs are checked
+    space : a ``gymnasium.spaces.Space``, recognised by its attributes; in a Dict space, only the parts for inputs are
+        checked
     """
     parts = getattr(space, "spaces", None)
     if isinstance(parts, Mapping):
@@ -163,7 +166,8 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
     """Return the sizes of the inputs among which an array of ``numbers`` numbers is divided.
 
-    These are all inputs, or only the required ones, or none if neither fits. ``inputs`` as in `check_observation`.
+    Return all inputs if their sizes fit, otherwise the required inputs if these fit, otherwise an empty dictionary.
+    ``inputs`` is the same as in `check_observation`.
     """
     required = {name: one for name, one in inputs.items() if one.required}
     for taken in (inputs, required):
@@ -200,7 +204,7 @@ def _check_size(where: str, size: int, what: str, space: Any, each: Any = ()) ->
 
 
 def numbers_of(space: Any) -> int | None:
-    """Return the number of values in an array, or in a tuple of arrays of the same shape; None for other spaces."""
+    """Return the number of values in an array, or in a tuple of arrays of the same shape; None for any other space."""
     if space.shape is not None:
         return int(np.prod(space.shape, dtype=np.int64))
     parts = getattr(space, "spaces", None)

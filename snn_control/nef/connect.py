@@ -21,11 +21,12 @@ __all__ = ["Connection", "network"]
 class Connection(Checked):
     """Adds the value of ``pre``, through a function, a transform and a synapse, to the value that ``post`` represents.
 
-    pre : an ensemble, or the name of an input without an encoder (or of a graded population)
+    pre : an ensemble, or the name of a graded population or of an input without an encoder
     post : an ensemble
-    function : function of an ensemble's x: a callable, or (points (m, dimensions), targets (m, k)); None is x itself
+    function : function of an ensemble's x: a callable, or the tuple (points (m, dimensions), targets (m, k)); None
+        means x itself
     transform : a number, or (post's dimensions, k), where k is the size of pre or of the function's value
-    synapse : time constant [s] of the exponential filter; 0, only allowed from an input, is no filter
+    synapse : time constant [s] of the exponential filter; 0 means no filter and is only allowed if pre is an input
     noise : noise of the rates, for which the decoders are regularised
 
     A connection from an ensemble becomes the projection ``pre -> post_synapse<k>``. Its dense weights (neurons,
@@ -59,7 +60,7 @@ class Connection(Checked):
             raise self.wrong("synapse", "must be > 0 s: spikes are filtered")
 
     def projection(self, target: str, delay: float = 0.0) -> Projection:
-        """Return the projection from pre to a graded population of post's dimensions; raises DescriptionError."""
+        """Return the projection from pre to a graded population with post's dimensions; raises DescriptionError."""
         with within(self.label, "ensembles."):
             if isinstance(self.pre, Ensemble):
                 found = self.pre.projection(target, self.function, self.transform, self.noise, delay=delay)
@@ -77,13 +78,14 @@ class Connection(Checked):
 def network(
     connections: Sequence[Connection], populations: Iterable[Population] = (), projections: Iterable[Projection] = ()
 ) -> Network:
-    """Convert connections and their ensembles to populations and projections, and add existing ones.
+    """Convert connections and their ensembles to populations and projections of a network, and add existing ones.
 
     All connections into an ensemble with the same synapse share a leaky integrator, ``<post>_synapse<k>``, of the
-    ensemble's dimensions. It is the synapse, and the ensemble's encoders follow it. The decoders of a connection that
-    closes a cycle, for example a recurrent one, act one step later; the others act in the same step.
+    ensemble's dimensions. This integrator is the synapse, and its output goes through the ensemble's encoders. If a
+    connection closes a cycle (for example a recurrent connection), its decoders act one step later; all other decoders
+    act in the same step.
 
-    Returns a Network, to be built with the ensembles' dt. Raises DescriptionError.
+    Return a Network; build it with the dt of the ensembles. Raises DescriptionError.
     """
     ensembles = list(dict.fromkeys(e for c in connections for e in (c.pre, c.post) if isinstance(e, Ensemble)))
     if len({e.dt for e in ensembles}) > 1:

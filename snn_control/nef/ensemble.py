@@ -1,12 +1,14 @@
 """Ensembles: neurons that together represent a vector of numbers.
 
-This module computes the rates of a LIF under constant current, gains for desired rates, and decoders by least squares.
+This module computes the rates of a LIF neuron under constant current, gains for desired rates, and decoders by least
+squares.
 
-The drive of a membrane is ``v_leak + r current``. It brings the membrane from its start after a spike to the threshold
-in the time ``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``. So the rate of the continuous equation
-is 1 / (refractory + rise). On a grid of dt, the spike is delayed to the end of its step. A neuron that starts again
-from v_reset loses that time: its period is hold + dt ceil(rise / dt). A neuron that subtracts the threshold keeps the
-part above it. It loses only the share (threshold - start) / (drive - start) of the delay, which is dt / 2 on average.
+The drive of a membrane is ``v_leak + r current``. The drive brings the membrane from its value after a spike,
+``start``, to the threshold in the time ``rise(drive) = tau_mem log((drive - start) / (drive - threshold))``. So the
+rate of the continuous equation is 1 / (refractory + rise). On a grid of dt, the spike is delayed to the end of its
+step. A neuron that is reset to v_reset loses the time of this delay: its period is hold + dt ceil(rise / dt). A neuron
+that subtracts the threshold keeps the part of the membrane above the threshold. It loses only the share (threshold -
+start) / (drive - start) of the delay, which is dt / 2 on average.
 """
 
 from __future__ import annotations
@@ -34,24 +36,25 @@ NEURON = LIF(tau_mem=0.02, refractory=0.002, reset="subtract", v_min=0.0)
 
 
 def start(neuron: LIF) -> float:
-    """Return the membrane right after a spike."""
+    """Return the membrane immediately after a spike."""
     return 0.0 if neuron.reset == "subtract" else neuron.v_reset
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Return the time [s] for which the membrane is held; it can fire in the last step of its refractory period."""
+    """Return the time [s] for which the membrane is held. A neuron can fire in the last refractory step."""
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
 
 def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
-    """Return the mean rate of a LIF under a constant current.
+    """Return the mean rate [Hz] of a LIF neuron under a constant current, as float64 of the shape of ``current``.
 
-    neuron : LIF
-    current : any shape, float64
-    dt : step [s] of the network; 0 is the continuous equation
+    neuron : a LIF model
+    current : float64 of any shape
+    dt : step of the network [s]; 0 means the continuous equation
 
-    Returns float64 of the same shape [Hz]. For reset "subtract" on a grid it is a mean over phases. If the period is
-    nearly a whole number of steps, the neuron can differ from this mean by some per cent (``tests/nef``).
+    If the neuron resets by "subtract" and dt is not 0, the rate is a mean over the phases of the spikes within a step.
+    If the period is nearly a whole number of steps, the rate of a neuron can differ from this mean by some per cent
+    (``tests/nef``).
     """
     drive = neuron.v_leak + neuron.r * np.asarray(current, np.float64)
     threshold, begin = neuron.v_threshold, start(neuron)
@@ -69,10 +72,11 @@ def rates(neuron: LIF, current: np.ndarray, dt: float = 0.0) -> np.ndarray:
 
 
 def gains(neuron: LIF, max_rates: np.ndarray, intercepts: np.ndarray, dt: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return gains and biases (n,) of neurons that fire from x = intercept on, and at max_rate [Hz] for x = 1.
+    """Return the gains and biases of neurons with given intercepts and maximum rates, (n,) each.
 
-    The current is gain x + bias. It follows from the continuous equation with the refractory period of the grid.
-    Requires max_rates < 1 / (hold + dt) and intercepts < 1.
+    A neuron with the current gain x + bias fires if x is above its intercept, and fires at max_rate [Hz] for x = 1.
+    Gains and biases follow from the continuous equation, with the refractory period in whole steps. All max_rates must
+    be < 1 / (hold + dt), and intercepts < 1.
     """
     decay = np.exp(-(1 / max_rates - hold(neuron, dt)) / neuron.tau_mem)
     drive = (neuron.v_threshold - start(neuron) * decay) / (1 - decay)
@@ -86,9 +90,10 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
     activities : A, (m, n) rates [Hz] of n neurons at m points
     targets : Y, (m, k)
-    noise : noise of the rates as a share of the largest rate, > 0; sigma is their product
+    noise : noise of the rates as a share of the largest rate, > 0; sigma is the noise times the largest rate
 
-    Returns weights W (n, k) per Hz, and the root mean square error (k,). Raises DescriptionError if no neuron fires.
+    Return the tuple of the weights W (n, k), per Hz, and the root mean square errors (k,). Raises DescriptionError if
+    no neuron fires.
     """
     m, n = activities.shape
     if not 0 < noise < np.inf:
@@ -105,7 +110,7 @@ def solve(activities: np.ndarray, targets: np.ndarray, noise: float = 0.1) -> tu
 
 
 class EnsembleParameters(NamedTuple):
-    """Parameters of n neurons: unit encoders (n, dimensions), and gains, biases, membranes at reset, (n,) each."""
+    """Parameters of n neurons: unit encoders (n, dimensions); gains, biases and membranes at reset, (n,) each."""
 
     encoders: np.ndarray
     gain: np.ndarray
@@ -115,15 +120,19 @@ class EnsembleParameters(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Ensemble(Checked):
-    """Neurons that represent a vector x of length <= radius by the currents ``gain (encoder . x) / radius + bias``.
+    """Neurons that represent a vector x with a length of at most ``radius``.
 
-    name : name of its population
-    neurons, dimensions : number of neurons, and of dimensions of x
+    The current of a neuron is ``gain (encoder . x) / radius + bias``.
+
+    name : name of the ensemble's population
+    neurons, dimensions : number of neurons and number of dimensions of x
     radius : the length of x for which the neurons are tuned
-    max_rates : [Hz] at encoder . x = radius: (low, high), spread evenly over that range in random order, or (neurons,)
-    intercepts : values of encoder . x / radius from which a neuron fires: (low, high) or (neurons,), < 1
+    max_rates : rates [Hz] at encoder . x = radius: (neurons,), or (low, high), between which they are spread evenly in
+        random order
+    intercepts : values < 1 of encoder . x / radius above which a neuron fires: (neurons,), or (low, high) as for
+        max_rates
     encoders : preferred directions (neurons, dimensions); None draws them evenly from the sphere
-    neuron : a LIF
+    neuron : a LIF model
     seed : seed of the random numbers
     dt : the network's step [s], for which decoders and synapses are computed
 
@@ -159,7 +168,7 @@ class Ensemble(Checked):
         return f"ensembles.{self.name}."
 
     def _spread(self, key: str, rng: np.random.Generator) -> np.ndarray:
-        """Return the (neurons,) numbers of a field, or draw one from each of ``neurons`` equal parts of its range."""
+        """Return the (neurons,) numbers of a field; if it is a range, draw one from each of ``neurons`` equal parts."""
         n = self.neurons
         value = np.asarray(getattr(self, key), np.float64)
         part = (rng.permutation(n) + rng.random(n)) / n
@@ -186,7 +195,7 @@ class Ensemble(Checked):
 
     @cached_property
     def tuning(self) -> EnsembleParameters:
-        """Encoders, gains, biases and initial membranes, drawn with the seed; raises DescriptionError."""
+        """Draw encoders, gains, biases and initial membranes with the seed; raises DescriptionError."""
         rng = np.random.default_rng(self.seed)
         encoders = self._directions(rng)
         max_rates, intercepts = self._spread("max_rates", rng), self._spread("intercepts", rng)
@@ -202,7 +211,7 @@ class Ensemble(Checked):
 
     @cached_property
     def points(self) -> np.ndarray:
-        """Points at which decoders are fitted, (m, dimensions), within the radius; at least two per neuron."""
+        """The points at which decoders are fitted, (m, dimensions), within the radius; at least two for each neuron."""
         d = self.dimensions
         m = max(min(max(500 * d, 750), 2500), 2 * self.neurons)
         if d == 1:
@@ -213,19 +222,19 @@ class Ensemble(Checked):
         return ball
 
     def currents(self, x: np.ndarray) -> np.ndarray:
-        """Return the currents (m, neurons) for x (m, dimensions)."""
+        """Return the currents (m, neurons) for points x (m, dimensions)."""
         t = self.tuning
         return (x @ t.encoders.T) * (t.gain / self.radius) + t.bias
 
     def rates(self, x: np.ndarray) -> np.ndarray:
-        """Return the mean rates (m, neurons) [Hz] for x (m, dimensions): the tuning curves of the neurons at dt."""
+        """Return the mean rates (m, neurons) [Hz] at points x (m, dimensions), which are the tuning curves at dt."""
         return rates(self.neuron, self.currents(np.asarray(x, np.float64)), self.dt)
 
     def decoders(self, function: Function = None, noise: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
-        """Return weights (neurons, k) per Hz that decode ``function`` of x, and root mean square errors (k,).
+        """Return a tuple: weights (neurons, k) per Hz that decode ``function`` of x, and rms errors (k,).
 
-        The errors are those of the tuning curves at `points`, without noise of spikes. Raises DescriptionError if the
-        function's points or values have the wrong shape or are not finite.
+        The errors are computed from the tuning curves at `points`, without the noise of spikes. Raises DescriptionError
+        if the function's points or values have the wrong shape or are not finite.
         """
         points, targets = self._samples(function)
         return solve(self.rates(points), targets, noise)
@@ -258,26 +267,31 @@ class Ensemble(Checked):
         return points, targets
 
     def population(self) -> Population:
-        """Return the neurons, with their biases, as a population."""
+        """Return the neurons of the ensemble, with their biases, as a population."""
         return Population(self.name, self.neurons, self.neuron, bias=self.tuning.bias, v_init=self.tuning.v_init)
 
     def decoder(self, tau: float, function: Function = None, transform: Any = 1.0, noise: float = 0.1) -> SpikeDecoder:
-        """Return a decoder for an `Output`: transform, number or (size, k), x function of x, filtered with tau [s]."""
+        """Return a decoder for an `Output`, which decodes transform x function of x, filtered with tau [s].
+
+        transform : a number, or (size, k) for a function with k values
+        """
         return SpikeDecoder(self.name, transformed(self.decoders(function, noise)[0], transform), tau)
 
     def projection(
         self, post: str, function: Function = None, transform: Any = 1.0, noise: float = 0.1, **more: Any
     ) -> Projection:
-        """Return a dense projection (neurons, size of post) with the decoders to graded neurons; an LI is the synapse.
+        """Return a dense projection (neurons, size of post) whose weights are the decoders.
 
-        more : further fields of the Projection, e.g. its delay or the rule by which its weights learn
+        The target is a graded population; an LI population acts as the synapse.
+
+        more : further fields of the Projection, e.g. its delay or the learning rule of its weights
         """
         weights = transformed(self.decoders(function, noise)[0], transform) / self.dt  # one spike per step is 1 / dt Hz
         return Projection(self.name, post, weights, **more)
 
 
 def transformed(weights: np.ndarray, transform: Any) -> np.ndarray:
-    """Apply a transform, (size, k) or a number, to weights (n, k); returns (n, size). Raises DescriptionError."""
+    """Apply a transform, a number or (size, k), to weights (n, k), giving (n, size); raises DescriptionError."""
     MATRIX("transform", transform)
     t, k = np.asarray(transform, np.float64), weights.shape[1]
     if t.ndim == 0:

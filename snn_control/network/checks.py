@@ -30,7 +30,7 @@ Rule = Callable[[str, Any], None]
 
 
 def array_of(value: Any) -> np.ndarray:
-    """Convert a value to an array; rows of different lengths give an array of dtype object."""
+    """Convert a value to an array; if it has rows of different lengths, the array has the dtype object."""
     try:
         return np.asarray(value)
     except ValueError:
@@ -41,10 +41,10 @@ def array_of(value: Any) -> np.ndarray:
 class Numbers:
     """Rule for finite numbers from ``least`` to ``most``.
 
-    ndim : largest number of dimensions; 0 is a single number
+    ndim : maximum number of dimensions; 0 allows only a single number
     strict : numbers must be above ``least``, not equal to it
     unit : unit of the bounds
-    finite : refuse infinities; NaN is always refused
+    finite : refuse infinite numbers; NaN is always refused
     """
 
     ndim: int = 0
@@ -85,7 +85,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Items:
-    """Rule for a list with one rule per item; with ``many``, for one or more items that all follow the only rule."""
+    """Rule for a list with one rule per item; if ``many`` is true, one rule for each of one or more items."""
 
     rules: tuple[Rule, ...]
     many: bool
@@ -112,7 +112,7 @@ class OneOf:
 
 
 class OrWord(OneOf):
-    """Rule for numbers, which the description's class checks, or one of some words."""
+    """Rule for one of some words or for numbers; the description's class checks the numbers itself."""
 
     def __call__(self, path: str, value: Any) -> None:
         if isinstance(value, str) and value not in self.words:
@@ -126,7 +126,7 @@ def check_flag(path: str, value: Any) -> None:
 
 
 def check_name(path: str, value: Any) -> None:
-    """Raise DescriptionError unless the value is a name of an input, population or output."""
+    """Raise DescriptionError unless the value can be the name of an input, population or output."""
     if not isinstance(value, str) or not NAME.fullmatch(value):
         raise DescriptionError(path, value, "must be a name: a letter, then letters, digits and underscores")
 
@@ -152,7 +152,10 @@ EachBound = Annotated[Any, Numbers(ndim=1, finite=False)]
 
 
 def declared_rule(hint: Any) -> Rule | None:
-    """Return the rule of an annotation ``Annotated[X, rule]``, `Items` for a tuple of these, or None."""
+    """Return the rule of an annotation ``Annotated[X, rule]``, or `Items` for a tuple of such annotations.
+
+    Return None for any other annotation.
+    """
     if get_origin(hint) is not tuple:
         return hint.__metadata__[0] if hasattr(hint, "__metadata__") else None
     rules = [declared_rule(one) for one in get_args(hint) if one is not ...]
@@ -160,7 +163,7 @@ def declared_rule(hint: Any) -> Rule | None:
 
 
 class Checked:
-    """Base of the descriptions, which are frozen dataclasses: checks the rules of the fields on creation."""
+    """Base of the descriptions, which are frozen dataclasses: it checks the rules of the fields on creation."""
 
     #: the rule of fields that declare none
     default_rule: ClassVar[Rule | None] = None
@@ -190,11 +193,11 @@ class Checked:
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """Return the error for a field that breaks ``rule``; it shows ``value``, by default that of the field."""
+        """Return the error for a field that breaks ``rule``; it shows ``value``, by default the field's value."""
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
-        """Convert a number or ``n`` numbers, which may be infinite, to () or (n,) float64; raises DescriptionError."""
+        """Convert a number to (), or ``n`` numbers to (n,) float64; infinity is allowed. Raises DescriptionError."""
         try:
             array = np.asarray(value, np.float64)
         except (TypeError, ValueError, OverflowError):

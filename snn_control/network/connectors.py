@@ -1,8 +1,9 @@
-"""Connectors between two populations, with PyNN's meaning (Davison et al. 2009); random connectors have a seed.
+"""Connectors between two populations, with the meaning that they have in PyNN (Davison et al. 2009).
 
-``rows(n_pre, n_post, recurrent)`` returns all synapses as pointers (n_pre + 1,) and targets (k,), uint32. The targets
-of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]``, ascending; a pair that is connected twice is
-listed twice. ``recurrent``: pre and post are the same population; only then does ``allow_self`` matter.
+Random connectors have a seed. ``rows(n_pre, n_post, recurrent)`` returns all synapses as the tuple of pointers (n_pre +
+1,) and targets (k,), both uint32. The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]`` in
+ascending order. A pair that is connected twice is listed twice. ``recurrent`` is true if pre and post are the same
+population; only then does ``allow_self`` matter.
 
 The builder recognises `AllToAll`, `OneToOne` and `FromArrays` by their class and has faster paths for them.
 """
@@ -34,7 +35,7 @@ def check_count(k: float) -> None:
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
-    """Return the row pointers (n + 1,) uint32 for rows of these lengths."""
+    """Return the row pointers, (n + 1,) uint32, for rows with these numbers of synapses."""
     pointers = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=pointers[1:])
     check_count(pointers[-1])
@@ -42,14 +43,14 @@ def pointers_of(counts: np.ndarray) -> np.ndarray:
 
 
 def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
-    """Return pointers and targets of synapses with keys ``pre << 32 | post``, (k,) uint64; sorts ``keys`` in place."""
+    """Sort the uint64 keys ``pre << 32 | post`` of synapses in place, and return pointers and targets."""
     keys.sort()
     pointers = np.searchsorted(keys, np.arange(n_pre + 1, dtype=np.uint64) << np.uint64(32))
     return pointers.astype(np.uint32), keys.astype(np.uint32)  # the lower half
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Select each number of [0, total) with probability p, by geometric gaps; yields them ascending, in chunks."""
+    """Yield numbers of [0, total), each selected with probability p by geometric gaps, ascending, in chunks."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -65,18 +66,18 @@ class Connector:
     """
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return pointers (n_pre + 1,) and targets (k,) of all synapses, uint32; raises DescriptionError."""
+        """Return a tuple: pointers (n_pre + 1,) and targets (k,) of all synapses, uint32; raises DescriptionError."""
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return source and target of each synapse, (k,) int64 each, in the order of a projection's weights."""
+        """Return sources and targets of all synapses, (k,) int64 each, in the order of a projection's weights."""
         pointers, targets = self.rows(n_pre, n_post, recurrent)
         return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
 
 
 @dataclass(frozen=True)
 class AllToAll(Connector):
-    """Connect every presynaptic neuron to every postsynaptic one, including itself."""
+    """Connect every presynaptic neuron to every postsynaptic neuron, including itself."""
 
     def rows(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
         check_count(n_pre * n_post)
@@ -98,8 +99,8 @@ class OneToOne(Connector):
 class FromArrays(Connector):
     """Synapses given one by one: synapse s goes from neuron ``pre_index[s]`` to neuron ``post_index[s]``.
 
-    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in the same order;
-        synapses between the same two neurons act in it too.
+    pre_index, post_index : (k,) whole numbers, in any order. A projection's weights and delays are in the same order.
+        If several synapses connect the same two neurons, they also act in this order.
     """
 
     pre_index: Any
@@ -160,7 +161,7 @@ class FixedProbability(Seeded, Connector):
 class _FixedNumber(Seeded, Connector):
     """Base of the connectors that give each neuron of one side the same number of synapses.
 
-    n : synapses of each neuron
+    n : number of synapses of each neuron
     with_replacement : allow the same partner to be chosen more than once
     """
 
@@ -170,7 +171,7 @@ class _FixedNumber(Seeded, Connector):
     with_replacement: Flag = False
 
     def _choices(self, n_rows: int, among: int, recurrent: bool) -> np.ndarray:
-        """Return ``n`` of ``among`` neurons for each row, (n_rows, n) uint32, ascending; raises DescriptionError."""
+        """Return ``n`` of ``among`` neurons for each row, ascending, (n_rows, n) uint32; raises DescriptionError."""
         check_count(n_rows * self.n)
         without_self = recurrent and not self.allow_self
         available = among - without_self
@@ -192,10 +193,10 @@ class _FixedNumber(Seeded, Connector):
 
 
 def distinct(rng: np.random.Generator, m: int, n: int, among: int) -> np.ndarray:
-    """Draw ``n`` different numbers of [0, among) for each of ``m`` rows, uniformly: (m, n) uint32, ascending.
+    """Draw ``n`` different numbers of [0, among) uniformly for each of ``m`` rows.
 
-    A row keeps the different numbers that it drew, and draws again for the missing ones. So it holds the first ``n``
-    different numbers of a sequence of independent draws.
+    Return an (m, n) uint32 array with ascending rows. A row keeps the different numbers that it drew, and draws again
+    until it has ``n`` of them. So each row holds the first ``n`` different numbers of a sequence of independent draws.
     """
     if 2 * n > among:  # it is faster to choose those to leave out
         chosen = np.ones((m, among), bool)

@@ -19,13 +19,13 @@ Shape = tuple[Size, Size, Size]
 
 @dataclass(frozen=True)
 class Pair:
-    """Rule for a whole number >= ``least``, or two of them for rows and columns; the text ``word`` is allowed too."""
+    """Rule for a whole number >= ``least``, or two of them (rows, columns). The text ``word`` is allowed, too."""
 
     least: int
     word: str = ""
 
     def __call__(self, path: str, value: Any) -> Any:
-        """Return (rows, columns), or the word; raises DescriptionError if the value breaks the rule."""
+        """Return (rows, columns) or the word; raises DescriptionError if the value breaks the rule."""
         if self.word and isinstance(value, str) and value == self.word:
             return value
         several = isinstance(value, list | tuple) or np.ndim(value) > 0
@@ -43,11 +43,14 @@ Steps = Annotated[Any, STEPS]
 
 @dataclass(frozen=True)
 class Convolution(Checked):
-    """2-D convolution like NIR's Conv2d; neurons are numbered channel by channel, then row by row (C, H, W).
+    """2-D convolution like NIR's Conv2d.
 
-    shape : (channels, rows, columns) of the presynaptic side; a 1-D convolution has one row
-    stride, padding, dilation : numbers, or (rows, columns)
-    padding : also "same", for an output as large as the input; the larger half of an odd padding is at the end
+    Neurons are numbered channel by channel, and row by row within a channel (C, H, W).
+
+    shape : (channels, rows, columns) of the presynaptic population; a 1-D convolution has one row
+    stride, padding, dilation : one number each, or (rows, columns)
+    padding : may also be "same", which makes the output as large as the input; if this padding is odd, one more row or
+        column is added at the end than at the beginning
     groups : number of groups of channels; output channels connect only to the input channels of their group
     """
 
@@ -69,7 +72,7 @@ class Convolution(Checked):
             raise self.wrong("groups", f"must divide the {self.shape[0]} channels")
 
     def pads(self, axis: int, kernel: int) -> tuple[int, int]:
-        """Return the padding before and after the rows (axis 0) or columns (1), for a kernel of that many."""
+        """Return the padding before and after the rows (axis 0) or columns (axis 1), for ``kernel`` rows or columns."""
         if self.padding != "same":
             return self.padding[axis], self.padding[axis]
         whole = self.dilation[axis] * (kernel - 1)
@@ -95,9 +98,10 @@ class Convolution(Checked):
         return weights[0], sides[0], sides[1]
 
     def synapses(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return source, target (k,) int64 and weight (k,) of the synapses with weights not 0; raises DescriptionError.
+        """Return the sources, targets and weights of the synapses whose weight is not 0; raises DescriptionError.
 
-        weights : (channels out, channels in / groups, rows, columns). Synapses are ordered by kernel row and column
+        weights : (channels out, channels in / groups, rows, columns). Return a tuple of three (k,) arrays; sources and
+            targets are int64. Synapses are ordered by kernel row, then by kernel column
         """
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
@@ -119,8 +123,9 @@ class Convolution(Checked):
         return pre, post, weight
 
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
-        """Return the output row to which an input row contributes through a kernel row, or -1; (size, kernel) int64.
+        """Return the output row to which each input row contributes through each kernel row; -1 if there is none.
 
+        The result is a (size, kernel) int64 array.
         axis : 0 for rows, 1 for columns
         """
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
@@ -133,11 +138,11 @@ class Convolution(Checked):
 def pooling(
     shape: Shape, kernel: Steps, stride: Steps = None, padding: Annotated[Any, Pair(0)] = 0, average: bool = False
 ) -> tuple[Convolution, np.ndarray]:
-    """Sum or average pooling, as a `Convolution` of each channel with itself and its weights.
+    """Sum or average pooling: return a `Convolution` of each channel with itself, and its weights.
 
-    shape : (channels, rows, columns) of the presynaptic side
-    kernel, stride, padding : numbers, or (rows, columns); the default of stride is the kernel
-    average : divide by the size of the kernel, with the padding, as in NIR's AvgPool2d and PyTorch
+    shape : (channels, rows, columns) of the presynaptic population
+    kernel, stride, padding : one number each, or (rows, columns); stride is by default equal to kernel
+    average : divide by the size of the kernel, also where the kernel covers padding, as NIR's AvgPool2d and PyTorch do
     """
     rows, columns = STEPS("kernel", kernel)
     weight = 1.0 / (rows * columns) if average else 1.0

@@ -25,7 +25,8 @@ class Grid(Checked):
     """Positions of neurons on a regular grid, at the centres of its cells.
 
     shape : (columns,), (columns, rows) or (columns, rows, layers); neuron = column + columns * row + ...
-    extent : length of each axis, from 0; without it the spacing is 1. Grids of one extent cover the same space
+    extent : length of each axis, from 0; without an extent, neighbours are 1 apart. Grids with the same extent cover
+        the same space
     """
 
     shape: tuple[Size, ...]
@@ -43,7 +44,7 @@ class Grid(Checked):
 
     @property
     def positions(self) -> np.ndarray:
-        """Positions of the neurons, (neurons, axes) float64."""
+        """Return the positions of the neurons as a (neurons, axes) float64 array."""
         cells = np.indices(self.shape[::-1]).reshape(len(self.shape), -1)[::-1].T
         extent = self.shape if self.extent is None else self.extent
         return (cells + 0.5) * (np.asarray(extent, np.float64) / self.shape)
@@ -56,7 +57,7 @@ def check_lengths(path: str, value: Any, n: int) -> None:
 
 
 def check_positions(path: str, value: Any) -> None:
-    """Raise DescriptionError unless the value is a Grid or (n, axes) finite numbers."""
+    """Raise DescriptionError unless the value is a Grid or an (n, axes) array of finite numbers."""
     if isinstance(value, Grid):
         return
     array = array_of(value)
@@ -67,7 +68,7 @@ def check_positions(path: str, value: Any) -> None:
 
 
 def form_of(positions: Any) -> tuple[int, ...]:
-    """Return (n, axes) of a Grid or an array without computing positions, which may exceed the memory."""
+    """Return the shape (n, axes) of the positions without computing them, because they may exceed the memory."""
     return (math.prod(positions.shape), len(positions.shape)) if isinstance(positions, Grid) else np.shape(positions)
 
 
@@ -76,17 +77,20 @@ Positions = Annotated[Any, check_positions]
 
 @dataclass(frozen=True, eq=False)
 class DistanceDependent(Seeded, Connector):
-    """Connect each pair of neurons with a probability p that falls with their distance d, independently of other pairs.
+    """Connect each pair of neurons, with a probability p that falls with their distance d.
 
-    kind : "gaussian" p = peak exp(-d^2 / (2 width^2)), "exponential" p = peak exp(-d / width), "step" p = peak for d <=
-        width, else 0
-    pre_positions, post_positions : a Grid, or (n, axes) numbers
-    width : standard deviation, decay length or radius, in the unit of the positions
+    The decision for each pair is independent of other pairs.
+
+    kind : "gaussian" is p = peak exp(-d^2 / (2 width^2)); "exponential" is p = peak exp(-d / width); "step" is p = peak
+        for d <= width, and 0 beyond
+    pre_positions, post_positions : a Grid, or an array (n, axes) of coordinates
+    width : standard deviation of "gaussian", decay length of "exponential" or radius of "step", in the unit of the
+        positions
     peak : probability at distance 0, in [0, 1]
     period : length of each axis after which space repeats; None: space has borders
 
-    Pairs are first drawn with an upper bound of their probability, then kept with the ratio of probability to bound
-    (thinning: Lewis and Shedler 1979). So distant pairs cost almost nothing.
+    Pairs are first drawn with an upper bound of their probability. Each drawn pair is then kept with the probability p
+    / bound (thinning: Lewis and Shedler 1979). So distant pairs cost almost nothing.
     """
 
     pre_positions: Positions
@@ -143,7 +147,8 @@ class DistanceDependent(Seeded, Connector):
     def _shells(self, pre: np.ndarray, post: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, float]]:
         """Yield groups of pairs (sources, targets) with an upper bound of their connection probability.
 
-        Sources lie in one tile of space, targets at similar distances. Pairs below 2^-64 of the peak are left out.
+        The sources of a group lie in one tile of space, and its targets are at similar distances. Pairs whose
+        probability is below 2^-64 of the peak are left out.
         """
         axes, slack = range(pre.shape[1]), ROUNDING * (self.width + np.abs(pre).max() + np.abs(post).max())
         for sources in tiles(pre):
@@ -159,7 +164,7 @@ class DistanceDependent(Seeded, Connector):
 
 
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
-    """Divide the space of positions into about 2 sqrt(n) equal parts; returns the indices of positions in each."""
+    """Divide space into about 2 sqrt(n) equal parts, and return the indices of the positions in each part."""
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
     cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)

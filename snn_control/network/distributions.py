@@ -16,16 +16,16 @@ __all__ = ["Distribution", "Normal", "Uniform"]
 class Seeded(Checked):
     """Base of the descriptions that draw random numbers.
 
-    seed : seed of these numbers, a whole number >= 0
+    seed : seed of the random numbers, a whole number >= 0
 
-    NumPy draws the numbers. A seed always gives the same numbers with one release of NumPy; another release may differ.
-    A saved Program holds the numbers that were drawn.
+    NumPy draws the numbers. A seed always gives the same numbers with the same release of NumPy; another release may
+    give other numbers. A saved Program holds the numbers that were drawn.
     """
 
     seed: Seed
 
     def generator(self) -> np.random.Generator:
-        """Return a generator seeded with ``seed`` and the class name: a connector and its weights may share a seed."""
+        """Return a generator seeded with ``seed`` and the class name; a connector and its weights may share a seed."""
         return np.random.default_rng([int(self.seed), *type(self).__name__.encode()])
 
 
@@ -33,7 +33,7 @@ class Distribution(Seeded):
     """Base of the distributions; subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """Return ``draw(shape)``, which continues one sequence of float64 numbers, whatever the sizes of its calls."""
+        """Return a function ``draw(shape)``. Its calls continue one float64 sequence, whatever their shapes."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ CONNECTIONS: dict[str, type[Connector]] = {"dense": AllToAll, "sparse": FromArra
 
 @dataclass(frozen=True)
 class Drawn:
-    """Rule for numbers that may also be a Distribution, from which they are drawn."""
+    """Rule for numbers, or for a Distribution from which the numbers are drawn."""
 
     rule: Numbers
 
@@ -41,7 +41,7 @@ class Population(Checked):
     size : number of neurons
     neuron : model of the neurons
     bias : constant current into each membrane: a number, (size,) or a Distribution
-    v_init : membrane at reset: a number, (size,) or a Distribution; None takes the resting value of the model
+    v_init : membrane at reset: a number, (size,) or a Distribution; None uses the resting value of the model
     """
 
     name: str
@@ -72,21 +72,23 @@ class Population(Checked):
 class Projection(Checked):
     """Connections from ``pre`` (a population or an input) to ``post``.
 
-    pre, post : the source, an input or a population; the target, a population
-    weights : a number, a Distribution, or an array: dense (n_pre, n_post); one_to_one (n,); sparse (k,) in the order of
-        pre_index and post_index; other connectors (k,), by pre, then by post; a convolution always an array (channels
-        out, channels in / groups, rows, columns)
-    connection : a Connector or the name of one: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse" (FromArrays of
-        pre_index and post_index); or a `Convolution`
-    delay : [s], a number, or one per synapse in the shape of the weights; a spike of step k arrives in step k +
-        round(delay / dt)
-    receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have it); empty
-        takes "synaptic" if the model has it
-    tau_syn : time constant [s] of this projection's own exponential current, for any model; adds to the current
-    pre_index, post_index : (k,) neurons of each synapse, with connection "sparse"
-    bias : current of every step, a number or (n_post,), as in NIR's Affine; for a convolution also (channels out,)
+    pre, post : name of the source, which is an input or a population, and name of the target population
+    weights : a number, a Distribution, or an array. Its shape is (n_pre, n_post) for "dense", (n,) for "one_to_one",
+        and (k,) for "sparse", in the order of pre_index and post_index. For other connectors it is (k,), ordered by
+        pre, then by post. A convolution always has an array (channels out, channels in / groups, rows, columns)
+    connection : a Connector or the name of a connector: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse"
+        (FromArrays of pre_index and post_index); or a `Convolution`
+    delay : [s], one number, or one number per synapse in the shape of the weights; a spike of step k arrives in step k
+        + round(delay / dt)
+    receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have isyn); empty
+        means "synaptic" if the model has isyn, and "current" if it does not
+    tau_syn : time constant [s] of an exponential current of this projection alone, which is added to the membrane's
+        current; possible for any model
+    pre_index, post_index : for the connection "sparse", indices (k,) of the source and target neuron of each synapse
+    bias : current that is added in every step, as in NIR's Affine: a number, (n_post,), or for a convolution (channels
+        out,)
     precision : "float32", or "int8": weights are whole numbers in [-127, 127] times ``scale``
-    scale : factor of int8 weights; None takes the largest weight / 127
+    scale : factor of int8 weights; None uses the largest absolute weight / 127
     learning : rule by which the weights change while the controller runs; ``weights`` are then the initial ones
     """
 
@@ -114,7 +116,7 @@ class Projection(Checked):
 
     @property
     def connector(self) -> Connector | Convolution:
-        """The connector: ``connection`` itself, or the connector that it names."""
+        """The connector: ``connection`` itself, or the connector that ``connection`` names."""
         if not isinstance(self.connection, str):
             return self.connection
         if self.connection == "sparse":
@@ -151,7 +153,7 @@ class Projection(Checked):
 
 @dataclass(frozen=True)
 class Network:
-    """Populations with unique names, and the projections between them and from inputs."""
+    """Populations with unique names, and the projections from inputs and populations to populations."""
 
     populations: tuple[Population, ...] = ()
     projections: tuple[Projection, ...] = field(default=())
@@ -164,13 +166,13 @@ class Network:
 
 
 def free_name(word: str, taken: Container[str]) -> str:
-    """Return ``word``, or the first of ``word_2``, ``word_3``, ... that is not taken."""
+    """Return ``word`` if it is not taken, otherwise the first of ``word_2``, ``word_3``, ... that is not taken."""
     names = (word if k == 1 else f"{word}_{k}" for k in count(1))
     return next(name for name in names if name not in taken)
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return the starts and all names that follow them, directly or not; ``after(name)`` gives direct followers."""
+    """Return the starts and all names reached from them; ``after(name)`` gives the direct successors of a name."""
     seen: set[str] = set()
     todo = list(starts)
     while todo:

@@ -1,7 +1,8 @@
-"""Neuron models: those of NIR (Pedersen et al. 2024, Nature Communications 15:8122), and some of other frameworks.
+"""Neuron models of NIR (Pedersen et al. 2024, Nature Communications 15:8122) and of some other frameworks.
 
-Each parameter is one number, or one per neuron, (n,). In the equations ``I`` is the input current and ``isyn`` a
-synaptic current. Models with ``graded`` False emit spikes; the output of the others is their value v.
+Each parameter is one number, or an array (n,) with one number per neuron. In the equations ``I`` is the input current
+and ``isyn`` a synaptic current. Models whose ``graded`` is False emit spikes. The output of all other models is their
+value v.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ Integration = Annotated[str, OneOf("exact", "exponential_euler", "euler")]
 class NeuronModel(Checked):
     """Base of all neuron models; subclasses are frozen dataclasses of parameters.
 
-    A field that declares no rule takes finite numbers: one, or one per neuron, (n,).
+    A field that declares no rule accepts one finite number, or an array (n,) with one finite number per neuron.
     """
 
     graded: ClassVar[bool] = True
@@ -62,7 +63,7 @@ class NeuronModel(Checked):
 
     @property
     def size(self) -> int | None:
-        """The number of neurons if a parameter has one value per neuron; otherwise None."""
+        """The number of neurons if a parameter has one value per neuron; None if all parameters are single numbers."""
         return next((a.size for a in (np.asarray(getattr(self, name)) for name in self.arrays()) if a.ndim), None)
 
     def _below(self, name: str, other: str) -> None:
@@ -76,8 +77,8 @@ class SpikingModel(NeuronModel):
 
     v_threshold : membrane at or above which the neuron fires [V, or the unit of the membrane]
     v_reset : membrane after a spike
-    refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2. Until its last step
-        the membrane is held and ignores its input
+    refractory : absolute refractory period [s], the shortest time between two spikes, as in Brian2. Until the last step
+        of this period the membrane keeps its value and ignores its input
     """
 
     v_threshold: Each = 1.0
@@ -98,10 +99,13 @@ class IF(SpikingModel):
 
     r : membrane resistance divided by the time constant [1/s]
     strict : fire only above the threshold, not at it
-    reset : "value" sets v = v_reset, "subtract" sets v -= v_threshold. "subtract_snntorch" is snnTorch's without
-        reset_delay: a neuron that is still above its threshold fires next only at twice the threshold
-    reset_delay : reset in the step after the spike, as snnTorch does; v as read in the spike's step is not reset yet
-    several : fire as often in a step as v_threshold fits into v, and subtract all, as sinabs does; needs "subtract"
+    reset : "value" sets v = v_reset, "subtract" sets v -= v_threshold. "subtract_snntorch" is the reset of snnTorch
+        without reset_delay: a neuron that is still above its threshold after a spike fires again only at twice the
+        threshold
+    reset_delay : reset in the step after the spike, as snnTorch does; the v that is read in the step of the spike is
+        not reset yet
+    several : fire as often in a step as v_threshold fits into v, and subtract v_threshold for each spike, as sinabs
+        does; requires the reset "subtract"
     v_min : lower bound of the membrane
     """
 
@@ -130,8 +134,8 @@ class LIF(IF):
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
-    integration : "exact" for input that is constant over a step; "exponential_euler" also holds the synaptic current
-        constant over a step; "euler" is the forward Euler step
+    integration : "exact" is exact if the input is constant over a step; "exponential_euler" also treats the synaptic
+        current as constant over a step; "euler" is the forward Euler method
     """
 
     tau_mem: EachSeconds = 0.02
@@ -141,7 +145,7 @@ class LIF(IF):
 
 @dataclass(frozen=True, eq=False)
 class CubaLIF(LIF):
-    """LIF driven by I + isyn, where tau_syn disyn/dt = -isyn and each input spike of weight w adds w to isyn.
+    """LIF neuron driven by I + isyn, where tau_syn disyn/dt = -isyn and each input spike of weight w adds w to isyn.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -151,7 +155,7 @@ class CubaLIF(LIF):
 
 @dataclass(frozen=True, eq=False)
 class ALIF(LIF):
-    """LIF with the adaptive threshold v_threshold + beta a, where tau_adapt da/dt = -a and each spike adds 1 to a.
+    """LIF neuron with the threshold v_threshold + beta a, where tau_adapt da/dt = -a and each spike adds 1 to a.
 
     The model is from Bellec et al. 2020, Nature Communications 11:3625. A reset by subtraction subtracts v_threshold.
 
@@ -172,7 +176,7 @@ class ALIF(LIF):
 class AdEx(SpikingModel):
     """Adaptive exponential integrate-and-fire neuron (Brette and Gerstner 2005, J. Neurophysiol. 94:3637).
 
-    The paper's equations, divided by g_leak:
+    These are the paper's equations, divided by g_leak:
         tau_mem dv/dt = (v_leak - v) + delta_t exp((v - v_rheobase) / delta_t) + r (I - w)
         tau_w dw/dt = a (v - v_leak) - w;  v >= v_threshold: v = v_reset, w += b
 
@@ -180,7 +184,7 @@ class AdEx(SpikingModel):
     tau_w : time constant of the adaptation current [s]
     v_leak : resting value of the membrane
     r : membrane resistance, 1 / g_leak
-    v_rheobase : membrane at which the upstroke starts (V_T of the paper); the upstroke is cut at v_threshold
+    v_rheobase : membrane at which the upstroke starts (V_T of the paper); the upstroke ends at v_threshold
     delta_t : slope of the upstroke [V]
     a : adaptation below the threshold [A/V]
     b : increase of the adaptation with each spike [A]
@@ -202,13 +206,13 @@ class AdEx(SpikingModel):
 
 @dataclass(frozen=True, eq=False)
 class Izhikevich(SpikingModel):
-    """Izhikevich neuron (2003, IEEE Trans. Neural Networks 14:1569), in the paper's units: v, u in mV, a in 1/ms.
+    """Izhikevich neuron (2003, IEEE Trans. Neural Networks 14:1569), in the paper's units: v and u in mV, a in 1/ms.
 
         dv/dt = 0.04 v^2 + 5 v + 140 - u + r I;  du/dt = a (b v - u);  v >= v_threshold: v = v_reset (c), u += d
 
     As in the paper's program, v takes two half-steps of dt, then u takes one step.
 
-    r : factor of the current
+    r : factor of the current I
     a, b : rate and sensitivity of the recovery variable u
     d : increase of u with each spike
     """
@@ -229,7 +233,7 @@ class Izhikevich(SpikingModel):
 class Threshold(NeuronModel):
     """Neuron without memory that fires in each step in which its input reaches v_threshold.
 
-    v_threshold : input at which it fires
+    v_threshold : input at which the neuron fires
     strict : fire only above the threshold, not at it
     """
 
@@ -241,7 +245,7 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integrator, with a graded output v and no spikes: tau_mem dv/dt = (v_leak - v) + r I.
+    """Leaky integratorwith a graded output v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane
@@ -259,7 +263,7 @@ class LI(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class CubaLI(LI):
-    """Leaky integrator with an exponential synaptic current.
+    """Leaky integrator `LI` with an exponential synaptic current.
 
     tau_syn : time constant of the synaptic current [s]
     """
@@ -269,7 +273,7 @@ class CubaLI(LI):
 
 @dataclass(frozen=True, eq=False)
 class Integrator(NeuronModel):
-    """Integrator with a graded output v: dv/dt = r I. It is the neuron I of NIR.
+    """Integrator with a graded output v: dv/dt = r I. NIR calls this neuron I.
 
     r : gain of the current [1/s]
     """
@@ -279,16 +283,16 @@ class Integrator(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Relay(NeuronModel):
-    """Graded output that equals the input of the same step."""
+    """Neuron whose graded output equals its input of the same step."""
 
 
 # stochastic and temporal codes: spikes from a graded current, after an encoder or anywhere in a network ------------
 @dataclass(frozen=True, eq=False)
 class Bernoulli(NeuronModel):
-    """Fires in each step with the probability ``rate I dt``, limited to [0, 1], independently of all other draws.
+    """Neuron that fires in each step with the probability ``rate I dt``, limited to [0, 1], at random.
 
-    rate : firing rate [Hz] for a current of 1. With 1 / dt, the current is the probability itself (the rate codes of
-        snnTorch and spikingjelly)
+    rate : firing rate [Hz] for a current of 1. If the rate is 1 / dt, the current is the probability itself, as in the
+        rate codes of snnTorch and spikingjelly
     """
 
     rate: EachPositive = 100.0
@@ -298,7 +302,9 @@ class Bernoulli(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Poisson(NeuronModel):
-    """Poisson process of rate ``rate I``. A step can hold several spikes; their mean is limited to 64.
+    """Neuron that fires as a Poisson process of rate ``rate I``.
+
+    A step can hold several spikes. The mean number of spikes in a step is limited to 64.
 
     rate : firing rate [Hz] for a current of 1
     """
@@ -310,15 +316,16 @@ class Poisson(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class Latency(NeuronModel):
-    """Time to the first spike: one spike per window, the earlier the larger the current at the window's start.
+    """Time to first spike: a neuron fires once per window, and earlier if the current at the window's start is larger.
 
-    The current x, limited to [0, 1], gives a spike after tau ln(x / (x - threshold)), or after tau (1 - x) if
-    ``linear``. The time is rounded to steps, a half to the earlier one. There is no spike if x < threshold, or if the
-    time is after the window. The logarithm is that of a charging membrane, as in ``snntorch.spikegen.latency`` with
-    ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). An x at the threshold counts as threshold + 1e-7.
+    The current x is limited to [0, 1]. The neuron fires after the time tau ln(x / (x - threshold)), or tau (1 - x) if
+    ``linear`` is true. The time is rounded to whole steps; a half step is rounded down. There is no spike if x <
+    threshold, or if the time is beyond the end of the window. The logarithm describes a charging membrane, as in
+    ``snntorch.spikegen.latency`` with ``clip`` (Eshraghian et al. 2023, Proc. IEEE 111:1016). If x equals the
+    threshold, threshold + 1e-7 is used.
 
     window : length [s], the same for all neurons; windows follow each other from step 0
-    tau : time constant [s]; None: such that the latest spike is in the window's last step
+    tau : time constant [s]; None chooses it such that the latest possible spike is in the window's last step
     threshold : smallest current that fires, in (0, 1)
     linear : use tau (1 - x) instead of tau ln(x / (x - threshold))
     """
@@ -341,8 +348,9 @@ class Latency(NeuronModel):
 class Phase(NeuronModel):
     """Phase code: the spikes of a period are the binary digits of the current at its start, the highest digit first.
 
-    This current x is limited to [0, 1]. A spike in step k = 0 .. phases - 1 is worth 2^-(k + 1). The sum over a period
-    is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al. 2018, Neurocomputing 311:373).
+    The current at the start of the period, x, is limited to [0, 1]. A spike in step k = 0 .. phases - 1 is worth 2^-(k
+    + 1). The sum over a period is x rounded down to a multiple of 2^-phases, or 1 - 2^-phases for x = 1 (Kim et al.
+    2018, Neurocomputing 311:373).
 
     phases : steps in a period, the same for all neurons, at most 24; periods follow each other from step 0
     """

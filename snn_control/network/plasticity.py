@@ -1,5 +1,7 @@
-"""Learning rules: how the weights of a projection change while the controller runs; their equations in discrete form
-are in ``docs/explanation/plasticity.md``."""
+"""Learning rules: how the weights of a projection change while the controller runs.
+
+The equations of the rules in discrete form are in ``docs/explanation/plasticity.md``.
+"""
 
 from __future__ import annotations
 
@@ -23,10 +25,12 @@ Rate = Annotated[float, Numbers(least=0)]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LearningRule(Checked):
-    """Base of all learning rules; subclasses are frozen dataclasses. A field that declares no rule is a finite number.
+    """Base of all learning rules; subclasses are frozen dataclasses.
 
-    enabled : learn from the start; `Controller.learning` switches it
-    name : name for switching, which several rules may share; empty is ``"pre->post"``
+    A field that declares no rule is a finite number.
+
+    enabled : learn from the start; `Controller.learning` switches learning on and off
+    name : name by which the rule is switched; several rules may share a name. Empty means ``"pre->post"``
     w_min, w_max : smallest and largest weight
     """
 
@@ -50,15 +54,18 @@ class LearningRule(Checked):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class STDP(LearningRule):
-    """Spike-timing dependent plasticity, additive, over all pairs of spikes, with PyNN's names (Song, Miller and Abbott
-    2000, Nature Neuroscience 3:919; Morrison, Diesmann and Gerstner 2008, Biol. Cybern. 98:459).
+    """Spike-timing dependent plasticity: additive, over all pairs of spikes.
 
-    A presynaptic spike that arrives t before a postsynaptic one, or at t = 0, adds ``a_plus exp(-t / tau_plus)`` to the
-    weight. If it arrives t after, it subtracts ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the
-    weight; PyNN's A_plus is a share of w_max. Spikes arrive after the projection's delay.
+    The names are those of PyNN (Song, Miller and Abbott 2000, Nature Neuroscience 3:919; Morrison, Diesmann and
+    Gerstner 2008, Biol. Cybern. 98:459).
+
+    A presynaptic spike that arrives a time t >= 0 before a postsynaptic spike adds ``a_plus exp(-t / tau_plus)`` to the
+    weight. A presynaptic spike that arrives a time t > 0 after a postsynaptic spike subtracts
+    ``a_minus exp(-t / tau_minus)``. Both amplitudes are in units of the weight; PyNN's A_plus is a share of w_max.
+    Presynaptic spikes arrive after the projection's delay.
 
     a_plus, a_minus : change of a weight by a pair of spikes at t = 0
-    tau_plus, tau_minus : time constants of these changes [s]
+    tau_plus, tau_minus : time constants [s] with which the changes fall with t
     """
 
     a_plus: float = 0.01
@@ -71,12 +78,15 @@ class STDP(LearningRule):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RewardSTDP(STDP):
-    """STDP gated by a reward (Izhikevich 2007, Cerebral Cortex 17:2443; Frémaux and Gerstner 2016, Frontiers in Neural
-    Circuits 9:85). Pairs of spikes change an eligibility e, with de/dt = -e / tau_e; dw/dt = learning_rate reward e.
+    """STDP gated by a reward (Izhikevich 2007, Cerebral Cortex 17:2443).
+
+    See also Frémaux and Gerstner 2016, Frontiers in Neural Circuits 9:85. Pairs of spikes change the eligibility e of a
+    synapse, which decays: de/dt = -e / tau_e. The weight changes by dw/dt = learning_rate reward e.
 
     reward : name of a graded input or population of size 1
     tau_e : time constant of the eligibility [s]
-    learning_rate : [1/s] for a reward of 1. In every rule, 0 learns nothing, which is useful as a control
+    learning_rate : rate of learning [1/s] for a reward of 1; 0 learns nothing, which is useful as a control experiment
+        with any rule
     """
 
     reward: Name
@@ -88,12 +98,12 @@ class RewardSTDP(STDP):
 class PES(LearningRule):
     """Prescribed error sensitivity, the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    Decoders d, in units per Hz, change by -learning_rate dt / n error (x) activity, with the outer product (x). The
-    activity [Hz] of the n presynaptic neurons is their filtered spikes. A weight acts for one step, so it is d / dt, as
-    in `snn_control.nef`; its change is the change of d, divided by dt.
+    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity, with where (x) is
+    the outer product. The activity [Hz] of the n presynaptic neurons is the result of filtering their spikes. A weight
+    acts for one step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
 
-    error : name of a graded input or population of the size of post: the actual value minus the desired one
-    learning_rate : as in nengo; 0 learns nothing
+    error : name of a graded input or population of the size of post that gives the actual value minus the desired value
+    learning_rate : learning rate as in nengo; 0 learns nothing
     pre_tau : time constant of the activity's filter [s]
     """
 
@@ -107,12 +117,13 @@ class EProp(LearningRule):
     """e-prop (Bellec et al. 2020, Nature Communications 11:3625), for LIF, CubaLIF and ALIF neurons.
 
     Weights change by dw/dt = -learning_rate L e, with the learning signal L = B error. The eligibility e of a synapse
-    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. It
-    is low-pass filtered with the readout's time constant. Bellec's eta is learning_rate dt.
+    is the pseudo-derivative times the filtered presynaptic spikes, with a term for the adaptation of the threshold. The
+    eligibility is low-pass filtered with the readout's time constant. Bellec's eta is learning_rate dt.
 
-    error : name of a graded input or population: the actual value minus the desired one
-    feedback : B, a number or (n_post, size of error); for symmetric e-prop, the weights of the readout
-    learning_rate : [1/s]
+    error : name of a graded input or population that gives the actual value minus the desired value
+    feedback : the matrix B, a number or (n_post, size of error); in symmetric e-prop, B contains the weights of the
+        readout
+    learning_rate : rate of learning [1/s]
     gamma : height of the pseudo-derivative gamma / v_threshold max(0, 1 - |v - threshold| / v_threshold)
     tau_out : time constant [s] of the readout
     """

@@ -1,7 +1,7 @@
 """Contraction of a NIR graph to populations and projections: weights between neurons become projections.
 
-A Flatten is dropped, and a Delay becomes the delay of a projection. Consecutive weights without a neuron between them
-meet in a Relay population. An Input gives its name to the network's input.
+A Flatten is dropped, and a Delay becomes the delay of a projection. If two nodes of weights are connected without a
+neuron between them, a Relay population is put between them. The network's inputs have the names of the Input nodes.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Contraction:
     """Converts a graph to a network.
 
     names : node -> input or population
-    outputs : name of an Output -> the population that it outputs
+    outputs : name of an Output node -> the population that is read there
     """
 
     def __init__(self, graph: Graph, cell: Callable[[Node], Cell], dt: float) -> None:
@@ -61,7 +61,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Return the network, ordered from the inputs on, or as stored in a file that snn_control wrote."""
+        """Return the network, ordered from the inputs on; a file that snn_control wrote keeps its stored order."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -77,7 +77,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """Return the name of a node in snn_control's form: a letter, then letters, digits and underscores."""
+        """Return the name of a node in an allowed form: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -88,7 +88,7 @@ class Contraction:
 
     # what arrives where ----------------------------------------------------------------------------------------
     def _sources(self, name: str, seen: tuple[str, ...] = ()) -> Iterator[tuple[Node, Steps]]:
-        """Yield the inputs, neurons and weights whose signals arrive at a node, and each signal's delay in steps."""
+        """Yield (node, delay in steps) for each input, neuron and node of weights whose signal arrives at a node."""
         if name in seen:
             raise DescriptionError(f"nodes.{name}", " -> ".join(seen), "a cycle without a neuron")
         for before in self.graph.before[name]:
@@ -114,7 +114,7 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Return the weights whose sum needs a Relay, because other weights, an Output or a delay follow."""
+        """Return the nodes of weights whose sum needs a Relay, because weights, an Output or a delay come next."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -153,7 +153,7 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """Project everything that arrives at a node to population ``post``, through node ``through`` if it is given."""
+        """Connect everything that arrives at a node to population ``post``, through node ``through`` if it is given."""
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -165,7 +165,7 @@ class Contraction:
                 self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
 
     def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
-        """Add a node of weights as a projection; its bias is used once, with the first of its sources."""
+        """Add a node of weights as a projection. Its bias is used only for the first of its sources."""
         values: dict[str, Any] = {"connection": "dense"}
         bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
         if node.kind in ("Affine", "Linear"):
@@ -195,10 +195,10 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """Return a source and the delay of its signal.
+        """Return a source, and the delay that is left for a projection from this source.
 
-        If each neuron has its own delay, spikes through weights keep it. Graded signals and pictures (``whole``) get a
-        Relay that delays them.
+        If each neuron has its own delay, the projection of a spiking source has these delays. For a graded source, or
+        if ``whole`` is true (a picture), a Relay delays the signal, and is returned as the source.
         """
         pre = self._name(origin.name)
         if not np.ndim(delay) or (not whole and origin.kind in SPIKING):
@@ -225,10 +225,10 @@ class Contraction:
         return depth
 
     def _feedback(self) -> None:
-        """Delay feedback by a step, as the frameworks do.
+        """Delay feedback by one step, as the frameworks do.
 
-        A projection is feedback if it leads only back: to its own population, or to neurons of its cycle that are no
-        farther from the input. A Delay in the cycle is enough by itself.
+        A projection is feedback if it leads only back: to its own population, or to neurons of its cycle that are not
+        farther from the input. A cycle that has a Delay gets no further delay.
         """
         at_once: dict[str, list[str]] = {}
         for p, _ in self.projections:

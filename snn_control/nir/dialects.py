@@ -2,7 +2,7 @@
 
 NIR gives continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
 Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects except
-NIR's plain readings count time in steps, so time constants become multiples of the network's dt.
+the two that read plain NIR count time in steps, so time constants become multiples of the network's dt.
 
 The equations were determined with snnTorch 1.0.0, norse 1.1.0, sinabs 3.1.3 and SpikingJelly 2.0.0 (docs/howto/nir.md).
 """
@@ -28,9 +28,9 @@ SLOWEST, FASTEST = 1e-12, 700.0  # limits of step / time constant: below, float3
 
 @dataclass(frozen=True)
 class Cell:
-    """The neurons of a population, their initial membranes and bias, and how currents enter them.
+    """The neurons of a population: their model, initial membranes and bias, and how currents enter them.
 
-    inputs : for each path of a current, the receptor and a factor, one number or one per neuron
+    inputs : for each path of a current, the receptor and a factor; a factor is one number, or one number per neuron
     """
 
     neuron: NeuronModel
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass
 class Reading:
-    """One file that is read in one dialect.
+    """A file that is read in one dialect.
 
     dt : step of the network [s]
     file_dt : step [s] for which the file's numbers were made
@@ -57,10 +57,10 @@ class Reading:
 class Dialect:
     """How to read the files of one framework.
 
-    kinds : the kinds of neurons that its exporter writes
-    dt : the network's step if none is given; 0: the user must give one
-    file_dt : finds the step in the file, or returns None
-    step : text that says where a step that was not given comes from
+    kinds : the kinds of neurons that the framework's exporter writes
+    dt : the network's step if none is given; 0: the user must give a step
+    file_dt : function that returns the step in the file; None if the file has none
+    step : text that says where the step comes from if the user did not give it
     counts : neurons count steps, so the length of a step does not change the spikes
     """
 
@@ -85,9 +85,10 @@ def _model(cls: Any, **values: Any) -> Any:
 
 
 def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, **values: Any) -> Any:
-    """Return a model that in each Euler step adds ``gain`` times its input and loses ``share`` of its membrane.
+    """Return a model that adds ``gain`` times its input and loses ``share`` of its membrane in each Euler step.
 
-    It also loses ``share_syn`` of its synaptic current. With integration="exact" the membrane keeps exp(-share).
+    The model also loses ``share_syn`` of its synaptic current. With integration="exact", exp(-share) of the membrane
+    remains.
     """
     share = np.clip(share, SLOWEST, FASTEST)
     values = {"integration": "euler", **values}
@@ -98,19 +99,19 @@ def _leaky(cls: Any, r: Reading, share: Any, gain: Any, share_syn: Any = None, *
 
 
 def _firing(node: Node, **values: Any) -> dict[str, Any]:
-    """Return threshold, reset and ``values`` as the fields of a spiking neuron; an empty dict for a graded neuron."""
+    """Return threshold, reset and ``values`` as the fields of a spiking neuron; {} for a graded neuron."""
     if MODELS[node.kind].graded:
         return {}
     return {"v_threshold": node.each("v_threshold"), "v_reset": node.each("v_reset"), **values}
 
 
 def _one(gain: np.ndarray) -> np.ndarray:
-    """Return 1 for a gain that is 1 except for the rounding of the exporter's (tau / dt) dt / tau, e.g. 0.99999994."""
+    """Return gains, with 1 for gains like 0.99999994 that the exporter's rounding of (tau / dt) dt / tau made."""
     return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Raise DescriptionError, which shows the first wrong number, unless the exporter can have written them."""
+    """Raise a DescriptionError that shows the first wrong number, unless the exporter can have written all numbers."""
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
         raise node.wrong(key, float(node.each(key)[np.argmin(fits)]), rule, fix or "another dialect or option fits")
@@ -128,9 +129,9 @@ def _no_reset(node: Node, framework: str) -> None:
 
 # snnTorch ----------------------------------------------------------------------------------------------------------
 def _snntorch(r: Reading, node: Node) -> Cell:
-    """Convert a node of snnTorch, with mem = beta mem + x, which fires above the threshold.
+    """Convert a node of snnTorch: mem = beta mem + x; it fires if mem is above the threshold.
 
-    For Synaptic, x is syn = alpha syn + input. Without a reset, mem is the output.
+    For the kind Synaptic, x is syn = alpha syn + input. If the node has no reset, its output is mem.
     """
     _no_reset(node, "snnTorch")
     # the exporter divided by the step in this dtype: this reproduces 1 - beta to the bit
@@ -171,9 +172,9 @@ def _snntorch_reset(r: Reading, node: Node) -> dict[str, Any]:
 
 # norse -------------------------------------------------------------------------------------------------------------
 def _norse(r: Reading, node: Node) -> Cell:
-    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x); the file has dt tau instead of tau.
+    """Convert a node of norse, with v += dt / tau ((v_leak - v) + x); the file contains dt tau instead of tau.
 
-    For LIFCell, x is a current to which the input adds.
+    For the kind LIFCell, x is a current to which the input is added.
     """
     _require(node, "r", _near(node.each("r"), 1), "must be 1, as norse writes it")
     firing = _firing(node, strict=True)
@@ -198,7 +199,7 @@ def _norse(r: Reading, node: Node) -> Cell:
 
 # sinabs ------------------------------------------------------------------------------------------------------------
 def _sinabs(r: Reading, node: Node) -> Cell:
-    """Convert a node of sinabs, with v = alpha v + x, or alpha v + (1 - alpha) x if ``norm_input``.
+    """Convert a node of sinabs, with v = alpha v + x, or v = alpha v + (1 - alpha) x if ``norm_input`` is true.
 
     alpha is exp(-1 / tau), with tau in steps. A neuron can fire v / threshold times in a step.
     """
@@ -218,7 +219,10 @@ def _sinabs(r: Reading, node: Node) -> Cell:
 
 # SpikingJelly ------------------------------------------------------------------------------------------------------
 def _spikingjelly_dt(graph: Graph) -> float | None:
-    """Return the step if a gain contains it, or None: r = 1 / dt for IF, tau / dt if the input does not decay."""
+    """Return the step that a gain contains, or None if no gain contains it.
+
+    The gain is r = 1 / dt for IF, and r = tau / dt if the input does not decay.
+    """
     for node in graph.of_kind("IF", "CubaLIF", "LIF"):
         r = node.each("r")
         if node.kind == "IF":
@@ -274,7 +278,10 @@ def _as_written(r: Reading, node: Node) -> dict[str, Any]:
 
 
 def _nir_euler(r: Reading, node: Node) -> Cell:
-    """Convert a node for forward Euler; the new synaptic current drives the membrane, as in LI -> LIF without delay."""
+    """Convert a node for the forward Euler method.
+
+    The new synaptic current drives the membrane in the same step, as if an LI were connected to a LIF without delay.
+    """
     values, inputs = _as_written(r, node), Cell.inputs
     if "tau_mem" in values:
         values["integration"] = "euler"
@@ -286,7 +293,7 @@ def _nir_euler(r: Reading, node: Node) -> Cell:
 
 
 def _nir_exact(r: Reading, node: Node) -> Cell:
-    """Convert a node for the exact solution with constant input over a step; the threshold is compared once a step."""
+    """Convert a node for the exact solution with constant input over a step; the threshold is tested once per step."""
     values = _as_written(r, node)
     cell = Cell(_model(MODELS[node.kind], **values), 0.0)
     if "tau_syn" not in values:

@@ -1,7 +1,8 @@
 """Export of a network to a NIR file that is read back to the same bits and that NIR's own checks accept.
 
-A population becomes a neuron, a projection a Delay and its weights. Metadata hold what NIR cannot express
-(`snn_control.nir.native`). A network that would change for a reader without the metadata is refused.
+A population becomes a node of neurons; a projection becomes a Delay node and a node of weights. Metadata hold what NIR
+cannot express (`snn_control.nir.native`). A network is refused if a reader that ignores the metadata would get a
+different network.
 """
 
 from __future__ import annotations
@@ -43,11 +44,11 @@ KNOWN = {
 def export_nir(
     path: str | os.PathLike, network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float
 ) -> Any:
-    """Write a network as a NIR file; returns the `nir.NIRGraph` that was written.
+    """Write a network as a NIR file, and return the `nir.NIRGraph` that was written.
 
-    outputs : each population that one of them reads gets an Output; decoders, limits and the guard are not in the file
+    outputs : each population that an output reads gets an Output node; decoders, limits and the guard are not written
 
-    Raises DescriptionError for what NIR cannot hold, and OSError if the file cannot be written.
+    Raises DescriptionError if NIR cannot express the network, and OSError if the file cannot be written.
     """
     graph = export_graph(network, inputs, outputs, dt)
     content = io.BytesIO()
@@ -57,13 +58,13 @@ def export_nir(
 
 
 def export_graph(network: Network, inputs: Sequence[Input], outputs: Sequence[Output], dt: float) -> Any:
-    """Convert a network to a `nir.NIRGraph`; arguments and errors are those of `export_nir`."""
+    """Convert a network to a `nir.NIRGraph`. Arguments and errors are the same as for `export_nir`."""
     build(network, inputs, outputs, dt=dt, period=dt)  # raises DescriptionError if it cannot be built
     return _Export(network, inputs, outputs, dt).graph
 
 
 def _no_more(path: str, description: Any) -> None:
-    """Raise DescriptionError for fields that this exporter does not know, unless they have their default."""
+    """Raise DescriptionError for a field that this exporter does not know, unless the field has its default."""
     known = next(names for cls, names in KNOWN.items() if isinstance(description, cls))
     for f in fields(description):
         value = getattr(description, f.name)
@@ -115,7 +116,7 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of signals: pictures at the ends of convolutions if all that arrives fits, else (n,)."""
+        """Return the shapes of signals: a picture at a convolution if all signals that arrive there fit, else (n,)."""
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -190,7 +191,7 @@ class _Export:
         self.edges += pairwise([*chain, p.post])
 
     def _flat(self, name: str, have: tuple[int, ...], want: tuple[int, ...]) -> list[str]:
-        """Return the name of a new Flatten, in a list, if a picture enters a node that takes a vector; else nothing."""
+        """Return [name of a new Flatten] if a picture enters a node that needs a vector; otherwise an empty list."""
         if have == want:
             return []
         return [self._add(f"{name}_flat", self.nir.Flatten(np.array(have), start_dim=0, end_dim=-1))]
@@ -217,7 +218,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """Return the delay [s], one number or one per presynaptic neuron: NIR delays a signal before its weights."""
+        """Return the delay [s], one number or (n_pre,), because NIR delays a signal before its weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

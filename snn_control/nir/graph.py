@@ -1,4 +1,4 @@
-"""Flat NIR graphs, with the nodes' parameters as in the file, and groups of node kinds."""
+"""Flat NIR graphs, whose nodes have the parameters of the file, and groups of node kinds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class Node:
     """One node of a graph.
 
     kind : NIR's name of its type
-    shape_in, shape : shapes of the signals in and out, without batch and time; elements are numbered row by row
+    shape_in, shape : shapes of the node's input and output signals, without the dimensions of batch and time; elements
+        are numbered row by row
     """
 
     name: str
@@ -51,7 +52,7 @@ class Node:
 
     @property
     def neuron(self) -> bool:
-        """Whether the node becomes a population: a neuron, or a Scale that stands for a Relay in our own files."""
+        """Whether the node becomes a population: a neuron, or a Scale that means a Relay in snn_control's own files."""
         return self.kind in NEURONS or self.metadata.get("model") == "relay"
 
     @property
@@ -68,9 +69,10 @@ class Node:
         return value
 
     def each(self, key: str, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """Return a parameter for each element of a signal of ``shape``, or of the output, row by row, (size,) float64.
+        """Return a parameter with one value for each element of a signal, row by row, (size,) float64.
 
-        Exporters omit dimensions, or add some of size 1.
+        The signal has the shape ``shape``, or by default the shape of the output. Exporters omit dimensions of a
+        parameter, or add dimensions of size 1.
         """
         shape, value = self.shape if shape is None else shape, self.numbers(key).astype(np.float64)
         while value.ndim > len(shape) and value.shape[0] == 1:

@@ -29,11 +29,11 @@ class Imported:
 
     dt : step of the network [s]
     inputs : name of an input -> its size
-    outputs : name of an Output -> the population that it outputs
+    outputs : name of an Output node -> the population that is read there
     hidden : the first population of neurons
-    names : node of the file -> input or population
-    shapes : shape of the signal of each input and population, whose elements are numbered row by row
-    defaults : options that were not given -> the default that was used
+    names : node of the file -> name of the input or population that it became
+    shapes : name of an input or population -> shape of its signal; the elements are numbered row by row
+    defaults : option that was not given -> default that was used
     notes : warnings, one line each
     """
 
@@ -54,9 +54,9 @@ def import_nir(
 ) -> Imported:
     """Read a NIR file as a network.
 
-    dialect : one of `DIALECTS`; empty takes the one in the metadata of a file that snn_control wrote
+    dialect : one of `DIALECTS`; empty uses the dialect in the metadata, which files that snn_control wrote have
     dt : step of the original simulation [s]
-    options : option -> value, with the framework's names
+    options : option -> value, with the names that the framework uses
 
     Raises DescriptionError with the file, path, value, rule and fix.
     """
@@ -70,7 +70,7 @@ def import_nir(
 def import_graph(
     graph: Graph, dialect: str = "", dt: float | None = None, options: Mapping[str, Any] | None = None
 ) -> Imported:
-    """Convert a graph that was already read, as `import_nir` does; errors do not have the file's name."""
+    """Convert a graph that was already read, as `import_nir` does; the errors do not contain the file's name."""
     dialect = dialect or str(graph.metadata.get("dialect", ""))
     known = f"one of {', '.join(DIALECTS)}"
     if not dialect:
@@ -104,7 +104,7 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """Return a `Reading` with two steps: the file's, for which its numbers were made, and the network's."""
+    """Return a `Reading` with two steps: the step for which the file's numbers were made, and the network's step."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

@@ -1,8 +1,8 @@
 """The dialect of snn_control itself: NIR's parameters as far as possible, and metadata for what NIR cannot express.
 
 The metadata of a neuron hold ``model`` and ``order``, the ``bias`` and ``v_init`` of the population, and the fields of
-the model that the node lacks. Those of a node of weights hold ``order``, ``connection`` and its parameters. Those of
-the graph hold ``dialect`` and ``dt``.
+the model that the node lacks. The metadata of a node of weights hold ``order``, ``connection`` and the parameters of
+the connection. The metadata of the graph hold ``dialect`` and ``dt``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def _cell(reading: Reading, node: Node) -> Cell:
 
 
 def projection(node: Node, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the fields of a projection: ``values``, which were read from the node, completed by its metadata."""
+    """Return the fields of a projection: ``values``, which were read from the node, and the fields in its metadata."""
     m, weights = node.metadata, values["weights"]
     connection = m.get("connection", "dense")
     if connection == "sparse":

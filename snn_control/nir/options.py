@@ -22,12 +22,12 @@ MEANING = {"true": True, "false": False}
 class Option:
     """An option of a dialect.
 
-    words : its allowed values
-    default : one for all kinds of nodes, or one for each kind; ASK if the user must choose
-    kinds : the kinds of nodes that it affects
-    tried : the values that `snn_control.nir.verification` tries, because the file does not state them
-    asked : if the user must choose, what the values mean and how to find out which is right
-    number : also allow a number <= 0, a lower bound of membranes; the word "none" then means None
+    words : the allowed values of the option
+    default : one value for all kinds of nodes, or one value for each kind; ASK if the user must choose
+    kinds : the kinds of nodes that the option affects
+    tried : the values that `snn_control.nir.verification` tries, because the file does not state the right value
+    asked : if the user must choose, text that says what the values mean and how to find the right value
+    number : if true, a number <= 0, a lower bound of membranes, is also allowed, and the word "none" means None
     """
 
     words: tuple[str, ...]
@@ -52,9 +52,9 @@ class Option:
 
 @dataclass
 class Choices:
-    """The options of one reading: those that the user gave, and those that were needed.
+    """The options for one file: the options that the user gave, and the defaults that were needed.
 
-    ``given`` has the keys ``option``, ``KIND.option`` or ``NODE.option``; the most specific one is used.
+    ``given`` has the keys ``option``, ``KIND.option`` or ``NODE.option``; the most specific key is used.
     """
 
     dialect: str
@@ -84,7 +84,7 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """Return the value of an option for a node, and record it if it is the default."""
+        """Return the value of an option for a node. If the value is the default, record it."""
         for key in (f"{node.name}.{name}", f"{node.kind}.{name}", name):
             if key in self.values:
                 self.used.add(key)

@@ -1,7 +1,7 @@
 """Reading of NIR files as flat graphs with known shapes.
 
-Exporters write parameters without dimensions, batch dimensions, shapes that are missing or wrong, and nested graphs. So
-the library's own type check is not used; `snn_control.nir.shapes` infers the shapes.
+Some exporters write parameters without dimensions, batch dimensions, missing or wrong shapes, and nested graphs. So the
+library's own type check is not used; `snn_control.nir.shapes` infers the shapes.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Return whether all objects of HDF5's global heaps end within their heap; otherwise the library never returns.
+    """Return whether all objects of HDF5's global heaps end within their heap; if not, the library would never return.
 
-    A heap is "GCOL", version, size; then objects of uint16 index, uint16 references, uint32, uint64 size, and content
-    in multiples of 8 bytes. The free space at the end has the index 0.
+    A heap consists of "GCOL", version, size, and objects. An object consists of uint16 index, uint16 references,
+    uint32, uint64 size, and content in multiples of 8 bytes. The free space at the end is an object with the index 0.
     """
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw:
         at = raw.find(HEAP)
@@ -84,7 +84,9 @@ def _heaps_are_whole(file: IO[bytes]) -> bool:
 
 
 def _content(group: Any, h5py: Any, size: int, objects: Iterator[int]) -> dict[str, Any]:
-    """Return the contents of an HDF5 group as the library reads it, but no more than a file of ``size`` bytes can hold.
+    """Return the contents of an HDF5 group in the form in which the library reads it.
+
+    At most as much is read as a file of ``size`` bytes can hold.
 
     objects : counts the objects that were read, because hard links can form cycles
     """
@@ -176,7 +178,7 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """Return the node to which an edge refers; for a nested graph, this is its Input or Output."""
+    """Return the node to which an edge refers; if this is a nested graph, return its Input or Output."""
     node = graph.nodes[name]
     if type(node).__name__ != "NIRGraph":
         return prefix + name

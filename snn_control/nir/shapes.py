@@ -1,4 +1,7 @@
-"""Inference of the shapes of signals in a graph from its inputs; convolutions and poolings as descriptions."""
+"""Inference of the shapes of all signals in a graph from its inputs.
+
+The module also converts convolutions and poolings to descriptions.
+"""
 
 from __future__ import annotations
 
@@ -54,7 +57,7 @@ def _walk(graph: Graph, names: list[str]) -> None:
 
 
 def _input_shape(graph: Graph, node: Node) -> Shape:
-    """Return the declared shape as the consumers need it, without the batch and time dimensions of some exporters."""
+    """Return the shape of an Input as its successors need it, without batch and time, which some exporters add."""
     declared = node.values["shape"]
     whole = declared is not None and np.size(declared) and np.all(np.isfinite(declared))
     if not whole or np.any(np.asarray(declared) < 1) or np.any(np.rint(declared) != np.asarray(declared)):
@@ -70,7 +73,7 @@ def _input_shape(graph: Graph, node: Node) -> Shape:
 
 
 def _taken(graph: Graph, name: str, shape: Shape) -> int:
-    """Return how many trailing dimensions of ``shape`` a node takes, or 0 if it takes any number."""
+    """Return how many trailing dimensions of ``shape`` a node uses; 0 if it accepts any number of dimensions."""
     node = graph.nodes[name]
     if node.kind in DIMENSIONS:
         return min(DIMENSIONS[node.kind], len(shape))
@@ -138,7 +141,7 @@ def _padding(node: Node) -> Any:
 
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
-    """Return the convolution of a node, and its weights (channels out, channels in a group, rows, columns)."""
+    """Return the convolution of a node, and its weights as (channels out, channels in a group, rows, columns)."""
     with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):

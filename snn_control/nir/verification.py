@@ -1,6 +1,6 @@
 """Comparison of an imported network with the recorded activity of the original, step by step.
 
-It includes a search for the dialects and options that reproduce this activity.
+The module can also search for the dialects and options that reproduce this activity.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 @dataclass(frozen=True)
 class Difference:
-    """First difference of two runs: of neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
+    """First difference between two runs: in neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
 
     step: int
     population: str
@@ -52,8 +52,8 @@ class Verdict:
     """Result of a comparison.
 
     steps : number of steps compared
-    first : the first difference, or None
-    wrong, compared : number of values that differ, and of all that were compared
+    first : the first difference; None if there is none
+    wrong, compared : number of values that differ, and number of all values that were compared
     """
 
     steps: int
@@ -67,7 +67,7 @@ class Verdict:
 
 
 def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Load arrays ``input``, ``hidden``, ``output``, (steps, ...), from .npz, see `verify`; raises DescriptionError."""
+    """Load the arrays ``input``, ``hidden`` and ``output`` from .npz, see `verify`; raises DescriptionError."""
     try:
         with Arrays(path) as file:
             found = {key: file[key] for key in ("input", "hidden", "output") if key in file}
@@ -89,7 +89,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """Return a function that gives each neuron's spikes in the last step, or its graded output, (n,) float32."""
+    """Return a function that returns each neuron's spikes in the last step, or its graded output, as (n,) float32."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -106,7 +106,10 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """Return an output that is never read: a build requires one, but the compared values come from the state."""
+    """Return an output that is never read.
+
+    A build requires an output, but the compared values come from the state.
+    """
     last = imported.network.populations[-1]
     term = MembraneDecoder(last.name, 0.0) if last.neuron.graded else SpikeDecoder(last.name, 0.0, imported.dt)
     return [Output("unread", (term,))]
@@ -119,9 +122,10 @@ def _forms(shape: tuple[int, ...], steps: int | str) -> str:
 
 
 def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
-    """Return an array as (steps, n), or None if its shape does not fit.
+    """Return an array as (steps, n); None if its shape does not fit.
 
-    It fits if it is (steps, n) or (steps, *shape), or either with a batch of one after the steps.
+    The shape fits if it is (steps, n) or (steps, *shape). Either may have an axis of length 1 for the batch after the
+    steps.
     """
     n = int(np.prod(shape))
     if array.shape[1:] in ((n,), shape, (1, n), (1, *shape)):
@@ -130,7 +134,7 @@ def _rows(array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
 
 
 def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the name of the network's only input, and its numbers as (steps, n); raises DescriptionError."""
+    """Return a tuple: the name of the network's only input and its numbers (steps, n); raises DescriptionError."""
     if len(imported.inputs) != 1:
         raise DescriptionError("inputs", list(imported.inputs), "must be one, for an activity with one input")
     name, size = next(iter(imported.inputs.items()))
@@ -146,7 +150,10 @@ def _the_input(imported: Imported, inputs: np.ndarray) -> tuple[str, np.ndarray]
 
 
 def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tuple[str, np.ndarray, float]]:
-    """Check the input, and return what to compare: name of a population, its (steps, n) float64 activity, tolerance."""
+    """Check the arrays, and return what to compare as a list of (population, expected activity, tolerance).
+
+    An activity is a (steps, n) float64 array.
+    """
     _, given = _the_input(imported, arrays["input"])
     names = {"hidden": imported.hidden} if "hidden" in arrays else {}
     if "output" in arrays:
@@ -167,7 +174,7 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network through the rows of its input; yields the activity of the populations after each step."""
+    """Step the network through the rows of its input, and yield the activities of the populations after each step."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -178,10 +185,11 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
 
 
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = True) -> Verdict:
-    """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``, which may be missing.
+    """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``; either may be missing.
 
-    arrays : each (steps, n) or (steps, *shape) as in `Imported.shapes`, or either with a batch of one after the steps
-    whole : compare all steps; otherwise stop after the first one that differs
+    arrays : each (steps, n) or (steps, *shape) with the shape in `Imported.shapes`; either may have an axis of length 1
+        for the batch after the steps
+    whole : compare all steps; if false, stop after the first step that differs
 
     Raises DescriptionError if shapes do not fit.
     """
@@ -204,7 +212,7 @@ def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = T
 # a search for the dialects and options with which a file reproduces the activity of the original -------------------
 @dataclass(frozen=True)
 class SearchResult:
-    """One way to read a file, as arguments of `import_nir`."""
+    """One way to read a file, given as arguments of `import_nir`."""
 
     dialect: str
     dt: float | None = None
@@ -217,7 +225,7 @@ class SearchResult:
 
 
 def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mapping[str, Any]) -> Iterator[SearchResult]:
-    """Yield all dialects with all options that affect a file's nodes; the given dialect comes first."""
+    """Yield all dialects with all options that affect the nodes of a file; the given dialect comes first."""
     kinds = {node.kind for node in graph.nodes.values()}
     for name in sorted(DIALECTS, key=lambda name: name != dialect):
         table = DIALECTS[name]
@@ -240,7 +248,7 @@ def other_readings(graph: Graph, dialect: str, dt: float | None, options: Mappin
 
 
 def fitting_dialects(path: str | os.PathLike) -> list[str]:
-    """Return the dialects that a file can be in, because with some option and step nothing in it contradicts them."""
+    """Return the possible dialects of a file: with some option and step, nothing in the file contradicts them."""
     found: list[str] = []
     for trial in islice(other_readings(read_graph(path), "", None, {}), MAX_READINGS):
         if trial.dialect in found:
@@ -257,10 +265,10 @@ def search_dialects(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
     options: Mapping[str, Any], most: int = MAX_READINGS,
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
-    """Return the readings of a file that reproduce an activity exactly, and how many were tried, e.g. "30 of 30".
+    """Return the ways to read a file that reproduce an activity exactly, and how many were tried, e.g. "30 of 30".
 
-    dialect, dt, options : the reading that differed
-    arrays : as `snn_control.nir.verification.load_activity` returns them
+    dialect, dt, options : the arguments with which the activity differed
+    arrays : the arrays that `snn_control.nir.verification.load_activity` returns
     """
     trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
     found: list[SearchResult] = []

@@ -22,7 +22,7 @@ Shape = tuple[int, ...]
 
 
 def picture(p: Projection) -> tuple[Shape, Shape]:
-    """Return the shapes before and after a convolution: (channels, rows, columns), or in 1-D (channels, places)."""
+    """Return the shapes before and after a convolution, each (channels, rows, columns) or in 1-D (channels, places)."""
     c, shape = _convolution_of(p), np.shape(p.weights)
     with within(p.label):
         behind = c.output_shape(shape)
@@ -37,7 +37,7 @@ def _convolution_of(p: Projection) -> Convolution:
 
 
 def _pool(p: Projection) -> str:
-    """Return NIR's name of the pooling that a convolution is, or an empty text."""
+    """Return NIR's name of the pooling to which a convolution is equal; an empty text if it is no pooling."""
     c, w = _convolution_of(p), np.asarray(p.weights)
     alone = c.groups == c.shape[0] == len(w) and c.dilation == (1, 1) and c.padding != "same" and p.bias is None
     if not alone or w.ndim != 4 or not (w == w.flat[0]).all() or w[0].size == 1:
@@ -52,7 +52,10 @@ def plain(value: Any) -> Any:
 
 
 def as_node(nir: Any, p: Projection, before: Shape, n_post: int) -> tuple[Any, Shape, Shape]:
-    """Return the node, and the shapes of its input and output; ``before`` is the shape of the presynaptic side."""
+    """Return the node of a projection's weights and the shapes of its input and output, as a tuple.
+
+    before : shape of the presynaptic side
+    """
     n_pre = int(np.prod(before))
     if isinstance(p.connection, Convolution):
         return _convolution(nir, p, before, n_post)
@@ -83,7 +86,7 @@ def _matrix(nir: Any, weight: np.ndarray, bias: np.ndarray | None, metadata: dic
 
 
 def _channel_bias(p: Projection) -> np.ndarray | None:
-    """Return the bias of each channel, (channels,) float32, or (n_post,) if it differs within a channel."""
+    """Return the bias of each channel, (channels,) float32; if the bias differs within a channel, return (n_post,)."""
     if p.bias is None:
         return None
     channels = len(np.asarray(p.weights))

@@ -1,6 +1,6 @@
 """A controller around an imported network: scaled inputs, number of steps in a tick, and outputs.
 
-A network that was trained with T steps per sample, and whose read-out sums these steps, runs T steps in a tick.
+If a network was trained with T steps per sample, and its read-out sums over these steps, it runs T steps in a tick.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ UNBOUNDED = (-math.inf, math.inf)
 
 
 def steps_of(imported: Imported, period: float | None, steps: int | None) -> int:
-    """Return the steps in a tick; raises DescriptionError if period [s], steps and the network's dt do not agree."""
+    """Return the steps per tick; raises DescriptionError if period [s], steps and the network's dt do not agree."""
     dt = imported.dt
     if period is None:
         return steps or 1
@@ -39,7 +39,7 @@ def steps_of(imported: Imported, period: float | None, steps: int | None) -> int
 
 
 def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tuple[ValueInput, ...]:
-    """Return an input for each Input, whose numbers x enter the network as scale x + offset.
+    """Return an input for each Input node; its numbers x enter the network as scale x + offset.
 
     scale, offset : one number each, or one for each number of the input
     """
@@ -54,11 +54,11 @@ def value_inputs(imported: Imported, scale: Any = 1.0, offset: Any = 0.0) -> tup
 def outputs_of(
     imported: Imported, steps: int = 1, readout: str = "", scale: Any = 1.0, limits: tuple[Any, Any] = UNBOUNDED
 ) -> tuple[Output, ...]:
-    """Return an output for each Output, with one number per neuron.
+    """Return an output for each Output node, with one number per neuron.
 
-    steps : steps in a tick
-    readout : one of `READOUTS`; empty takes rate for spikes and last for graded values
-    scale : factor of the result, one number or one per neuron
+    steps : number of network steps in a tick
+    readout : one of `READOUTS`; empty means "rate" for spikes and "last" for graded values
+    scale : factor of the result: one number, or one number per neuron
     limits : (low, high) of every command
 
     Raises DescriptionError if the neurons do not support the read-out, or if limits exclude the safe value 0.

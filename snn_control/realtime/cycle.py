@@ -1,7 +1,8 @@
 """The compiled control loop: how it waits for each tick, and what it does before and after the tick.
 
-`run` is one nogil function that works on one int64 table (`table`). Python writes the settings before the start, and
-later only STOP. It may read the counters at any time. `loop` describes the modes, `port` the ports.
+`run` is one nogil function that works on one int64 table (`table`). Python writes the settings into the table before
+the start; later it writes only STOP. It may read the counters at any time. `loop` describes the modes, and `port` the
+ports.
 """
 
 from __future__ import annotations
@@ -67,12 +68,12 @@ def _since(table, moment, last):
 
 @register_jitable
 def _tell_elapsed(table, moment, commanded):
-    """Report the time since the last command to the guard, so that slew limits hold per second.
+    """Tell the guard the time since the last command, so that slew limits hold per second.
 
-    This is a whole number of periods on the grid, or the exact time if messages wake the loop. Too many missed periods
-    are a fault.
+    If the loop ticks on the grid, this time is a whole number of periods; if messages wake the loop, it is exact. Too
+    many missed periods are a fault.
 
-    commanded : time of a supervisor's last command; 0: none
+    commanded : time of a supervisor's last command; 0 if there was none
     """
     last, most = get(table, words.LAST_PERIOD), get(table, words.MOST_MISSED)
     put(table, words.LAST_PERIOD, moment)
@@ -84,9 +85,9 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether the data behind a command became older than its limit plus a period while the tick was computed. This
-    happens if a thread of higher priority preempts the loop. A ramp to the safe value must not jump, so the command is
-    withheld, and the next tick starts the ramp."""
+    """Whether an input that a command depends on became older than its limit plus a period while the tick was computed.
+    This happens if a thread of higher priority preempts the loop. The command is then withheld, because a ramp to the
+    safe value must not begin with a jump. The next tick starts this ramp."""
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
     for k in range(get(table, words.N_INPUTS)):
@@ -99,7 +100,8 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """Make the next tick a fault if this publication was withheld or took longer than its budget."""
+    """Make the next tick a fault if the commands of this tick were withheld, or if their publication took longer than
+    its budget."""
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
         add(table, words.LATE_PUBLICATIONS, 1)
@@ -175,7 +177,8 @@ def _all_safe(table):
 
 @register_jitable
 def _go_safe(table, deadline):
-    """Continue to tick in fault until every command is the safe one, so that ramping outputs keep their slew limits."""
+    """Continue to tick in fault until every command has its safe value; at most `RAMP_NS` long. Outputs that ramp
+    thus keep their slew limits."""
     last = stages.clock(table) + RAMP_NS
     while deadline <= last and not _all_safe(table):
         now = _wait_deadline(table, deadline, False)
@@ -185,10 +188,11 @@ def _go_safe(table, deadline):
 
 @register_jitable
 def _wait_message(table, last):
-    """Wait for a message of the trigger and take it. Return the time at which to tick, -1 if the loop has to stop.
+    """Wait for a message of the trigger and take it from its port. Return the time at which to tick; -1 if the loop has
+    to stop.
 
-    last : begin of the last tick. The next tick comes half a period later at the earliest. Without a message it comes
-        one and a half periods later
+    last : time at which the last tick began. The next tick comes at least half a period after ``last``. If there is no
+        message, it comes one and a half periods after ``last``
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
@@ -227,7 +231,8 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Wait until every input has returned one message; return False if the loop has to stop."""
+    """Wait until every input that lockstep waits for has returned a message. Return True; False if the loop has to
+    stop."""
     since = stages.clock(table)
     while not stages.stopping(table):
         # drain first: a post from here on ends the wait below
@@ -259,7 +264,7 @@ def _gather(table):
 
 @register_jitable
 def _run_without_clock(table):
-    """Run lockstep or free mode: ages and stamps come from messages and ticks instead of a clock."""
+    """Run the loop in the mode lockstep or free, in which ages and stamps come from messages and ticks, not a clock."""
     lockstep = get(table, words.MODE) == LOCKSTEP
     while not stages.finished(table):
         now = get(table, words.TICKS) * get(table, words.PERIOD)
@@ -284,7 +289,7 @@ def _run_without_clock(table):
 
 
 def run(table):
-    """Run the loop of ``table`` (an address) until it is stopped or has reached its limit of ticks."""
+    """Run the loop until it is stopped or has reached its limit of ticks. ``table`` is the address of its table."""
     if get(table, words.WARM) != 0:  # the first call touches the memory that the loop uses, and calls no port
         store_release(table + 8 * words.HEARTBEAT, stages.clock(table))
         sleep_until(0, table + 8 * words.TIMESPEC)

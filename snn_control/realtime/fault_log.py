@@ -1,4 +1,5 @@
-"""A log of the guard's newest faults, with time and cause. The loop's thread records them; ended faults are kept."""
+"""A log of the guard's newest faults, with their times and causes. The loop's thread records the faults. A fault stays
+in the log after it has ended."""
 
 from __future__ import annotations
 
@@ -22,7 +23,8 @@ BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def record_faults(context, stamp_ns, now_ns):
-    """Write a row for each fault that the guard counts, and update it while the fault lasts; an observer."""
+    """Write a row for each fault that the guard counts, and update the row while the fault lasts. This is the function
+    of an observer, see `port`."""
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
     new = guard[FAULTS] != o[SEEN]
@@ -53,7 +55,7 @@ def record_faults(context, stamp_ns, now_ns):
 class Fault:
     """A fault of the guard.
 
-    begin, end : [ns since 1970]; end is -1 while the fault lasts
+    begin, end : times [ns since 1970]; ``end`` is -1 while the fault lasts
     causes : bits as in `engine.kernels.guard`
     invalid : names of inputs that were invalid during the fault, if they are required or may stop the commands
     stopped : names of the inputs that stopped the commands
@@ -85,7 +87,8 @@ class FaultLog(CompiledPort):
         return int(self._block[TOTAL])
 
     def restart(self) -> None:
-        """End all recorded faults. Call this after the guard's count was reset to 0, but not while a loop runs."""
+        """Mark all recorded faults as ended. Call this after the guard's count was reset to 0, and not while a loop
+        runs."""
         self._block[SEEN] = 0
         open_ones = (self._ring[:, BEGIN] > 0) & (self._ring[:, END] < 0)
         self._ring[open_ones, END] = time.time_ns()

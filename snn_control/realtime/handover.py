@@ -1,6 +1,6 @@
-"""The loop's side of a `shared_motion`: it commits the motion of each tick, and continues from a supervisor's motion.
+"""The loop's side of a `shared_motion`. It commits the motion of each tick, and continues from a supervisor's motion.
 
-A motion that was handed over is an input of the next tick, as control words are. It is recorded (`LOADED`, `COPY`), so
+A motion that was handed over is an input of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so
 that a replay gives the same bits.
 """
 
@@ -43,8 +43,9 @@ def _place(c, k):
 
 @register_jitable
 def commit(context, when):
-    """Commit the motion of a tick before its command is published. Return False if a supervisor has claimed the motion
-    since `take_over`; the command must then be withheld. The caller must have written the heartbeat before."""
+    """Commit the motion of a tick before the command of the tick is published. Return True; False if a supervisor has
+    claimed the motion since `take_over`. The caller must then withhold the command. Write the heartbeat before you call
+    this function."""
     c = i64(context, WORDS)
     fence()
     if load_acquire(c[SHARED] + 8 * TAKEN) != c[SEEN]:
@@ -60,8 +61,8 @@ def commit(context, when):
 
 @register_jitable
 def take_over(context):
-    """Continue from the supervisor's motion, if it has commanded. Return the time of its last command, 0 without one.
-    The caller must have written the heartbeat before."""
+    """Continue from the supervisor's motion if the supervisor has given a command. Return the time of its last command;
+    0 if there was none. Write the heartbeat before you call this function."""
     c = i64(context, WORDS)
     fence()
     taken, seen = load_acquire(c[SHARED] + 8 * TAKEN), c[SEEN]
@@ -87,13 +88,13 @@ def _row(program: Program) -> dict[str, Any]:
 
 
 def motion_of(program: Program) -> Place:
-    """Return the place in the state that holds the motion of the commands, as int64 words."""
+    """Return the place in the state that holds the motion of the commands, seen as int64 words."""
     row = _row(program)
     return replace(row["motion"], dtype="<i8", shape=(row["m"] * row["words_per_element"],))
 
 
 def go_on_from(bound: Bound, words: np.ndarray) -> None:
-    """Let a controller continue from a motion that was handed over. This must not be called while a loop runs.
+    """Let a controller continue from a motion that was handed over. Do not call this while a loop runs.
 
     words : int64 words of the motion, without a head
 
@@ -109,7 +110,7 @@ def go_on_from(bound: Bound, words: np.ndarray) -> None:
 class Handover:
     """A controller's side of the memory that it shares with its supervisor.
 
-    memory : (`Handover.words_of`,) int64 zeros
+    memory : shared memory, as an int64 array of zeros with `Handover.words_of` elements
     """
 
     def __init__(self, bound: Bound, memory: np.ndarray) -> None:
@@ -127,7 +128,8 @@ class Handover:
         return shared.words_of(HEAD + motion_of(bound.program).shape[0])
 
     def begin(self) -> None:
-        """Commit the motion that the state holds now. Neither may the loop run nor the supervisor command meanwhile."""
+        """Commit the motion that the state holds now. Do not call this while the loop runs or the supervisor gives
+        commands."""
         self._block[SEEN], self._block[HANDED] = read_word(self._word(TAKEN)), 0
         number = int(self._memory[COMMITTED]) + 1
         place = self._memory[PLACES + self.motion.size * (number % 2) :][: self.motion.size]
@@ -138,8 +140,8 @@ class Handover:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """Return the arguments of `ros.supervision.continuation.Continued` as JSON data: the guard's limits, in units
-        of a period, and how each output goes to its safe value."""
+        """Return the arguments of `ros.supervision.continuation.Continued` as JSON data. They are the guard's limits,
+        whose unit of time is a period, and the way in which each output goes to its safe value."""
         row, constants = _row(self._keep.program), self._keep.program.constants
         limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), row["m"])
         return {

@@ -1,8 +1,9 @@
 """Histogram of latencies that a compiled loop fills without allocation.
 
-It is one int64 array: a header (count, largest, sum, overflow), then the buckets from word `HEADER` on. Values below 32
-ns have one bucket each. Above, every octave has 32 buckets of equal width, found by counting leading zeros. A bucket is
-therefore never wider than 1/32 of its lower edge (3.1 %). Values from 2**40 ns (18 minutes) on count as overflow.
+A histogram is one int64 array: a header (count, largest value, sum, overflow), then the buckets from word `HEADER` on.
+Values below 32 ns have one bucket each. For larger values, every octave has 32 buckets of equal width; the octave is
+found by counting leading zeros. A bucket is therefore never wider than 1/32 of its lower edge (3.1 %). Values of 2**40
+ns (18 minutes) or more are counted as overflow.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ UNRELATED_NS = 60_000_000_000
 
 @register_jitable
 def record(address, ns):
-    """Count ``ns`` in the histogram at ``address``; a negative value counts as 0."""
+    """Count the value ``ns`` in the histogram at ``address``. A negative value is counted as 0."""
     if ns < 0:
         ns = 0
     add(address, COUNT, 1)
@@ -52,8 +53,8 @@ def record(address, ns):
 
 @register_jitable
 def record_since(address, stamp, scratch):
-    """Count the time since ``stamp`` [ns, CLOCK_REALTIME]. Return False, and count nothing, if it is from another
-    clock.
+    """Count the time since ``stamp`` [ns, CLOCK_REALTIME], and return True. If the stamp is from another clock, count
+    nothing and return False.
 
     scratch : address of the ``int64[2]`` that `clock` uses
     """
@@ -65,22 +66,25 @@ def record_since(address, stamp, scratch):
 
 
 def new() -> np.ndarray:
-    """Return an empty histogram, (WORDS,) int64, whose memory pages exist before the loop starts."""
+    """Return an empty histogram as a (WORDS,) int64 array. Its memory pages are touched, so that they exist before the
+    loop starts."""
     array = np.empty(WORDS, np.int64)
     array[:] = 0
     return array
 
 
 def edges() -> np.ndarray:
-    """Return the buckets' edges, (BUCKETS + 1,) int64, ns: bucket k holds ``edges[k] <= value < edges[k + 1]``."""
+    """Return the edges of the buckets [ns] as a (BUCKETS + 1,) int64 array. Bucket k counts the values for which
+    ``edges[k] <= value < edges[k + 1]``."""
     k = np.arange(BUCKETS + 1, dtype=np.int64)
     shift = np.maximum(k // SUB - 1, 0)
     return np.where(k < SUB, k, (k - shift * SUB) << shift)
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Return percentile(s) ``q`` in 0 .. 100, as numpy's ``method="inverted_cdf"`` but up to 3.1 % off; NaN if empty.
-    The value is the middle of its bucket, but at most the largest value; in the overflow it is the largest value."""
+    """Return the percentiles ``q`` (0 .. 100): a number if ``q`` is a number, otherwise an array; NaN if the histogram
+    is empty. A percentile is defined as in numpy's ``method="inverted_cdf"``, with an error of up to 3.1 %: it is the
+    middle of its bucket, but at most the largest value. In the overflow it is the largest value."""
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
     total, largest = int(cumulative[-1]), int(snapshot[MAX])
@@ -92,12 +96,13 @@ def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | fl
 
 
 def above(array: np.ndarray, ns: float) -> int:
-    """Return how many values are in the buckets that begin at ``ns`` or above, overflow included."""
+    """Return how many values are in the buckets whose lower edge is at least ``ns``, and in the overflow."""
     return int(array[HEADER:][edges()[:-1] >= ns].sum() + array[OVERFLOW])
 
 
 def summary(array: np.ndarray) -> dict[str, float]:
-    """Return count, mean, p50, p99, p99.9, max and overflow; times are in ns, and NaN if the histogram is empty."""
+    """Return a dictionary with count, mean, p50, p99, p99.9, max and overflow. Times are in ns; they are NaN if the
+    histogram is empty."""
     n = int(array[COUNT])
     mean, largest = (int(array[SUM]) / n, float(array[MAX])) if n else (math.nan, math.nan)
     p50, p99, p999 = percentile(array, (50.0, 99.0, 99.9)).tolist()  # type: ignore[union-attr]

@@ -1,37 +1,40 @@
-"""The control loop: one compiled function in one thread, from the messages of the inputs to those of the commands.
+"""The control loop: one compiled function in one thread, which reads the messages of the inputs and publishes the
+messages of the commands.
 
-In each period the loop wakes at the deadline, takes from all input ports, sets the ages, ticks, publishes on all output
-ports, calls the observers and counts. No Python runs between taking and publishing, so neither the interpreter lock nor
-the garbage collector can delay a command. The loop depends neither on the network nor on a middleware: it only calls
-addresses (`port`).
+In each period the loop wakes at the deadline, takes messages from all input ports, sets the ages, ticks, publishes on
+all output ports, calls the observers, and updates its counters. No Python runs between taking and publishing, so
+neither the interpreter lock nor the garbage collector can delay a command. The loop depends neither on the network nor
+on a middleware: it only calls addresses (`port`).
 
 Modes
 -----
-realtime : deadlines are on CLOCK_MONOTONIC, on a grid of ``period_ns`` from ``phase_ns``. The sleep ends 30 us early (a
-    tenth of a short period), and the clock is polled for the rest. All waiting messages are taken. An input's age is
-    the time since its newest message arrived. A period that cannot be kept is skipped and counted; there are no bursts
-    to catch up.
-    With a ``trigger``, a message of that input wakes the loop instead of the deadline. The tick comes at once, but
-    half a period after the last one at the earliest. Without a message it comes after one and a half periods (counted
-    in ``timeouts``). A tick remains one period of the network's time; slew limits follow the time that passed.
-lockstep : messages wake the loop (ports post ``Loop.semaphore``), at ordinary priority. A tick takes one message from
-    each input. It runs when every input has returned one, well-formed or not; an input that stops the commands is not
-    waited for. Ages need no clock: an input with a fresh sample has age 0, any other age grows by a period, and an
-    input that never had a sample has age -1. If the messages of a tick have different stamps, the newest one, T, is the
-    stamp of the tick, and the tick is counted (``stamp_mismatch``). A fresh input with an older stamp s then has age T
-    - s, so that the limits on staleness judge it. No message is dropped and no tick is withheld: if the loop waited for
-    the "right" stamp, a sender that restarts at time 0 would stop the commands for ever. After ``timeout_s`` without
-    any message, the missing inputs are counted and reported, and the loop continues to wait.
-free : ticks run without waiting and without a clock, with ages as in lockstep; for replay and benchmarks. Ports get
-    tick * period_ns as ``now``.
+realtime : deadlines are times on CLOCK_MONOTONIC: ``phase_ns`` plus multiples of ``period_ns``. The sleep ends 30 us
+    before the deadline (a tenth of the period if that is shorter), and the clock is polled for the rest. All waiting
+    messages are taken. An input's age is the time since its newest message arrived. A period that cannot be kept is
+    skipped and counted; the loop does not catch up with bursts of ticks.
+    With a ``trigger``, a message of that input wakes the loop instead of the deadline. The tick comes immediately, but
+    not sooner than half a period after the last tick. If there is no message, the tick comes one and a half periods
+    after the last tick, and is counted in ``timeouts``. Each tick still advances the network by one period; slew limits
+    use the time that really passed.
+lockstep : messages wake the loop (ports post ``Loop.semaphore``), which runs at ordinary priority. A tick takes one
+    message from each input. The tick runs when every input has returned a message, well-formed or not. The loop does
+    not wait for an input that can stop the commands. Ages need no clock: an input with a fresh sample has age 0, the
+    age of any other input grows by a period, and an input that never had a sample has age -1. If the messages of a tick
+    have different stamps, the newest stamp T is the stamp of the tick, and the tick is counted (``stamp_mismatch``). A
+    fresh input with an older stamp s then has age T - s, so that its limit of staleness applies. No message is dropped
+    and no tick is withheld: if the loop waited for the "right" stamp, a sender that restarts at time 0 would stop the
+    commands for ever. After ``timeout_s`` without any message, the missing inputs are counted and reported, and the
+    loop continues to wait.
+free : ticks run without waiting and without a clock, for replay and benchmarks. Ages are set as in lockstep, but stamps
+    do not change them. Ports get tick * period_ns as ``now``.
 
 In realtime, commands are stamped with CLOCK_REALTIME. In the other modes they get the newest stamp of the tick's
 messages, or a stamp one period after the last tick if no message has one. A command can thus be matched to its inputs.
 
-A loop that stops writes the safe values to every command and publishes them once, as the final safe command. This needs
-neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop first
-continues to tick in fault, a period apart, until they have reached them, for at most 1 s. The other modes do not ramp:
-in lockstep, time stops without messages.
+When a loop stops, it sets every command to its safe values and publishes the commands once, as the final safe command.
+This needs neither Python nor a join of the thread. If outputs ramp to their safe values (``ramps``), a realtime loop
+first continues to tick in fault, once per period, until the outputs have reached these values, at most 1 s long. In
+the other modes outputs do not ramp, because without messages time stops in lockstep.
 """
 
 from __future__ import annotations
@@ -67,8 +70,8 @@ OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return rows of the loop's table, (n, width) int64, zeros after the keys. Raises DescriptionError for a null
-    address."""
+    """Return rows of the loop's table as an (n, width) int64 array. A row has the values of the keys, then zeros.
+    Raises DescriptionError for a null address."""
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
         for key, value in zip(keys, row, strict=True):
@@ -100,7 +103,7 @@ def _check(
 
 
 class Loop:
-    """A control loop: it takes from input ports, ticks, and publishes on output ports.
+    """A control loop, which takes messages from input ports, ticks, and publishes on output ports.
 
     Parameters
     ----------
@@ -108,28 +111,32 @@ class Loop:
     table : argument of that callback
     period_ns : control period [ns]
     inputs, outputs, observers : ports, called in this order; see `port`
-    safe : for every output (address of its command, address of its safe values, n): n float64 each
+    safe : for every output (address of its command, address of its safe values, n); command and safe values are n
+        float64 each
     mode : "realtime", "lockstep" or "free"
-    control : address of the control words in the io block; 0: there are none. The loop writes them for the guard:
-        periods that passed without a tick, late publications, the end of the loop
+    control : address of the control words in the io block; 0: there are none. The loop writes into them what the guard
+        must know: periods that passed without a tick, late publications, the end of the loop
     guard : address of the guard's words in the state; 0: there is no guard
-    ramps : whether an output ramps to its safe value; a loop that stops then continues to tick until that is reached
-    publish_budget_s : realtime: the next tick is a fault if a tick's outputs and observers took longer; 0: no limit
-    most_missed : realtime: the next tick is a fault after more periods in a row without a tick; 0: no limit
-    halt : address of an int64 that also stops the loop when it is not 0; 0: none
-    trigger : realtime: one of ``inputs``, whose messages wake the loop; it must post ``semaphore``. None: the clock
-        wakes it
+    ramps : whether an output ramps to its safe value. When the loop is to stop, it then continues to tick until this
+        value is reached
+    publish_budget_s : realtime: if outputs and observers of a tick took longer than this time, the next tick is a
+        fault; 0: no limit
+    most_missed : realtime: if more periods than this passed in a row without a tick, the next tick is a fault; 0: no
+        limit
+    halt : address of an int64 that stops the loop, too, when it is not 0; 0: there is none
+    trigger : realtime: one of ``inputs``, whose messages wake the loop; its port must post ``semaphore``. None: the
+        clock wakes the loop
     phase_ns : offset of the deadlines from multiples of the period on CLOCK_MONOTONIC [ns]
     priority : SCHED_FIFO priority, only requested in realtime; 0: ordinary scheduling
     cpus : CPUs for the thread; None: any
-    lock_memory : whether to request a lock of the process' memory (realtime)
+    lock_memory : realtime: whether to request that the memory of the process is locked
     timeout_s : lockstep: time without a message after which the missing inputs are counted
     hold : context managers that the thread enters around the loop; they keep alive what the ports use
-    keep : owner of the memory of ``table``, ``safe`` and the ports' slots. It lives as long as the loop. A running loop
-        lives until it is stopped, even without other references to it
+    keep : owner of the memory of ``table``, ``safe`` and the ports' slots. The loop keeps this object alive. A running
+        loop itself lives until it is stopped, even if there is no other reference to it
     memory : (TABLE_WORDS,) int64 zeros for the loop's own table, which another process may also read; None: a new array
-    handover : realtime: the loop's side of the motion that it shares with a supervisor
-    name : name of the thread, used in messages
+    handover : realtime: the loop's side of the motion that it shares with a supervisor; None: there is no supervisor
+    name : name of the thread, which is also used in messages
     """
 
     def __init__(
@@ -186,23 +193,24 @@ class Loop:
 
     @property
     def semaphore(self) -> int:
-        """Address of the ``sem_t`` that input ports post when a message has arrived (lockstep, or a trigger)."""
+        """Address of a ``sem_t``. In lockstep all input ports post it when a message has arrived; in realtime only the
+        trigger must."""
         return int(self._semaphore.ctypes.data)
 
     @property
     def table(self) -> int:
-        """Address of the int64 table that `cycle` works on, for a watchdog."""
+        """Address of the int64 table on which `cycle` works. A watchdog needs it."""
         return int(self._table.ctypes.data)
 
     @property
     def grid(self) -> dict[str, int | bool]:
-        """When the loop ticks, as JSON data: period_ns, phase_ns, and woken (whether messages wake it)."""
+        """JSON data that tell when the loop ticks: period_ns, phase_ns, and woken (whether messages wake the loop)."""
         period, phase, trigger = self._table[[words.PERIOD, words.PHASE, words.TRIGGER]].tolist()
         return {"period_ns": period, "phase_ns": phase, "woken": trigger != 0}
 
     @property
     def running(self) -> bool:
-        """Whether the compiled loop runs; false after the final safe command, and in a fork of the process."""
+        """Whether the compiled loop runs. False after the final safe command, and in a fork of the process."""
         return self._process == os.getpid() and bool(read_word(self.table + 8 * words.RUNNING))
 
     @property
@@ -216,7 +224,8 @@ class Loop:
         return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Clear statistics, ages and io slot marks, as before the first tick. Raises RuntimeFault while it runs."""
+        """Clear statistics, ages and the marks of the io slots, so that they are as before the first tick. Raises
+        RuntimeFault while the loop runs."""
         with self._alone("reset"):
             self._table[words.STOP :] = 0
             self._table[words.TICK_STAMP] = -self.period_ns  # so that ticks without stamps count from 0
@@ -240,7 +249,8 @@ class Loop:
             self._run(self.table)
 
     def start(self, ticks: int = 0) -> Rights:
-        """Reset the loop and run it in a thread, until `stop` or for ``ticks`` ticks. Return the granted rights."""
+        """Reset the loop and run it in a thread: until `stop` if ``ticks`` is 0, otherwise for at most this number of
+        ticks. Return the granted rights."""
         with self._alone("start"):
             self.reset()
             self._table[words.FINAL_COMMAND], self._table[words.TICK_LIMIT] = 1, ticks
@@ -282,8 +292,9 @@ class Loop:
         return self.rights
 
     def stop(self, timeout: float = 2.0) -> bool:
-        """Stop the loop, which publishes the final safe command. Return True if its thread has ended within ``timeout``
-        [s]. That takes a tick, and up to 1 s more if outputs ramp. Any thread, and a signal handler, may call it."""
+        """Stop the loop, which then publishes the final safe command. Return whether its thread has ended within
+        ``timeout`` [s]. Stopping takes up to a tick, and up to 1 s more if outputs ramp. You may call this from any
+        thread, and from a signal handler."""
         if self._thread is None:
             return True
         if not self._lock.acquire(timeout=timeout):  # another thread starts or stops the loop
@@ -303,12 +314,13 @@ class Loop:
             self._lock.release()
 
     def alive(self, max_age: float) -> bool:
-        """Whether the loop runs and has updated its heartbeat within ``max_age`` [s]. It does so in every tick, and
-        every 20 ms while it waits; an older heartbeat means that the tick or a port hangs."""
+        """Whether the loop runs and has updated its heartbeat within the last ``max_age`` [s]. A loop updates its
+        heartbeat in every tick, and every 20 ms while it waits. An older heartbeat means that the tick or a port
+        hangs."""
         return self.running and self.heartbeat_age_ns <= max_age * 1e9
 
     def waiting(self) -> tuple[str, ...]:
-        """Return the names of the inputs without a message for the next tick (lockstep; otherwise empty)."""
+        """Return the names of the inputs that have no message for the next tick yet; empty if not in lockstep."""
         if self.mode != "lockstep":
             return ()
         got = self._inputs[:, words.IN_GOT].copy()
@@ -318,8 +330,8 @@ class Loop:
         """Return statistics of the loop since its start.
 
         docs/explanation/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` hold
-        count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` holds for each name: taken, errors,
-        timeouts and the port's own counters.
+        count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` holds, for the name of each input,
+        the numbers taken, errors and timeouts, and the counters of the port itself.
         """
         table, rows = self._table.copy(), self._inputs.copy()
         return {
@@ -339,7 +351,8 @@ class Loop:
 
     @contextmanager
     def _alone(self, what: str) -> Iterator[None]:
-        """Context with sole control of the loop. Raises RuntimeFault while it runs or another thread controls it."""
+        """Context in which no other thread can start, run or reset the loop. Raises RuntimeFault while the loop runs or
+        another thread controls it."""
         if not self._lock.acquire(blocking=False):
             raise RuntimeFault(f"{self.name}: {what} while another thread starts, runs or stops it: wait for it")
         try:

@@ -1,7 +1,8 @@
-"""Checks of how well a computer suits a real-time loop; each finding names the command that fixes it.
+"""Checks of how well a computer suits a real-time loop. A finding names, if possible, the command that fixes the
+problem.
 
-The checks change nothing. The only right that they try to get is SCHED_FIFO, in a thread of its own. ``root`` replaces
-/ in tests.
+The checks change nothing. The only right that they try to get is SCHED_FIFO, and only for a thread that is made for
+this. In tests, ``root`` is a folder in place of the root of the file system.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ KERNEL_THREADS = 2  # process number of the parent of all kernel threads
 def findings(
     root: Path = Path("/"), rights: Callable[[], Rights] | None = None, ros2_control: bool = False
 ) -> list[Finding]:
-    """Return all findings on this computer. A `WARNING` costs deadlines; with an `ERROR` no loop runs.
+    """Return all findings on this computer. A `WARNING` means that deadlines would be missed, an `ERROR` that no loop
+    can run.
 
-    ros2_control : also describe how the loops of a node and of controller_manager share a CPU, if none of these runs
-        now
+    ros2_control : whether to describe how the loops of a node and of controller_manager share a CPU even if no
+        controller_manager runs now
     """
     threads = list(_real_time_threads())
     return [
@@ -72,7 +74,7 @@ def _kernel(root: Path) -> Finding:
 
 
 def _share(root: Path) -> Iterator[Finding]:
-    """Yield how much of a CPU real-time threads may use; nothing if the kernel does not report it."""
+    """Yield a finding: how much of a CPU real-time threads may use. Yield nothing if the kernel does not report it."""
     text = _text(root / "proc/sys/kernel/sched_rt_runtime_us")
     if text == "-1":
         yield Finding("real-time share", OK, "not limited")
@@ -117,7 +119,8 @@ def _isolated(root: Path) -> Finding:
 
 
 def _real_time_threads() -> Iterator[tuple[str, int, int]]:
-    """Yield process name, process number and priority of real-time threads, except this process' and the kernel's."""
+    """Yield (process name, process number, priority) of each real-time thread, except threads of this process and of
+    the kernel."""
     for process in Path("/proc").glob("[0-9]*"):
         if int(process.name) == os.getpid() or _parent(process) in (0, KERNEL_THREADS):
             continue
@@ -151,7 +154,7 @@ def _manager(threads: list[tuple[str, int, int]], asked: bool) -> Iterator[Findi
 
 
 def _parent(process: Path) -> int:
-    """Return the number of a process' parent; 0 if the process has ended."""
+    """Return the process number of the parent of a process; 0 if the process has ended."""
     after_name = _text(process / "stat").rpartition(")")[2].split()
     return int(after_name[1]) if after_name else 0
 

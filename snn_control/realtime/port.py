@@ -3,14 +3,15 @@
 A port consists of two addresses: a compiled function, and its context, an int64 block of its own. The loop's thread
 calls the function ``int64(context, int64, int64)`` without Python. The function must neither allocate nor wait.
 
-input : ``take(context, now_ns, mode)`` returns the number of messages taken, or a negative error code. In `LOCKSTEP` it
-    takes at most one message, which belongs to the next tick as a whole. In `REALTIME` and `FREE` it takes all that
-    wait.
-output : ``publish(context, stamp_ns, now_ns)`` returns 0 or an error code. ``now_ns`` is the time at which the tick
-    ended, or a mark: `FINAL` for the final safe command, which no slew limits; `WITHHELD` if the command must not be
-    published, because its data became too old during the tick or a supervisor has taken over.
-observer : ``observe(context, stamp_ns, now_ns)`` returns 0 or an error code. It is called after each tick, and only
-    then.
+input : ``take(context, now_ns, mode)`` returns the number of messages that it took, or a negative code for an error. In
+    `LOCKSTEP` it takes at most one message, which belongs to the next tick as a whole. In `REALTIME` and `FREE` it
+    takes all messages that wait.
+output : ``publish(context, stamp_ns, now_ns)`` returns 0, or another code for an error. ``now_ns`` is the time at which
+    the tick ended, or one of two marks. `FINAL` marks the final safe command, to which slew limits do not apply.
+    `WITHHELD` means that the command must not be published, because its inputs became too old during the tick or a
+    supervisor has taken over.
+observer : ``observe(context, stamp_ns, now_ns)`` returns 0, or another code for an error. It is called after each tick,
+    but not after the final safe command.
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ class Port(Protocol):
 
 
 class InputPort(Protocol):
-    """An input of the loop; ``slot`` is the address of its io slot.
+    """An input of the loop. ``slot`` is the address of its io slot.
 
-    Optional attributes: ``writes_age``, whether the port sets the age itself; ``limit_ns``, an age beyond which no
-    command may depend on the input; ``unawaited``, whether lockstep does not wait for it.
+    A port may have these attributes, too: ``writes_age`` tells whether the port sets the age itself; ``limit_ns`` is
+    the maximum age with which a command may depend on the input; ``unawaited`` tells that lockstep does not wait for
+    the input.
     """
 
     name: str
@@ -61,11 +63,11 @@ class InputPort(Protocol):
 
 
 class CompiledPort:
-    """A port made of a function, which is compiled, and a block of its own. Python may call it in the same way as the
-    loop.
+    """A port made of a Python function, which is compiled, and a block of int64 words. Python may call the port in the
+    same way as the loop does.
 
-    name : for counters and messages
-    words : int64 words that the function reads and writes at ``context``
+    name : name of the port in counters and messages
+    words : initial int64 words of the block, which the function reads and writes at ``context``
     """
 
     def __init__(self, name: str, function: Callable, words: Sequence[int] | np.ndarray) -> None:
@@ -79,10 +81,12 @@ class CompiledPort:
         return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(self.function)
 
     def __call__(self, first: int = 0, second: int = 0) -> int:
-        """Call the function with the context and two arguments: an observer's stamp and time, 0 without a loop."""
+        """Call the function with the context and two arguments. For an observer these are stamp and time; they are 0 if
+        there is no loop."""
         return self._call(self.context, first, second)
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:
-    """Return a copy of the rows that a ring still holds after ``total`` rows were written to it, the oldest first."""
+    """Return a copy of the rows that a ring still holds after ``total`` rows were written to it. The oldest row is the
+    first."""
     return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

@@ -1,8 +1,8 @@
 """The rights that a real-time loop requests from the operating system.
 
-Scheduling, affinity, timer slack and the signal mask belong to the calling thread, the memory lock to the process. The
-system may refuse any right (containers, ordinary users). Each function therefore requests one right, returns what was
-granted and never raises.
+Scheduling, affinity, timer slack and the signal mask belong to the calling thread; the memory lock belongs to the
+process. The system may refuse any right, for example to ordinary users or in a container. The functions therefore do
+not raise errors, but return what was granted.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class Rights:
     """The rights that were granted.
 
     priority : SCHED_FIFO priority of the thread; 0: ordinary scheduling
-    memory_locked : whether pages that were touched are never swapped out
+    memory_locked : whether memory pages that were touched are never swapped out
     cpus : CPUs that the thread may run on
     timer_slack_ns : how much the kernel may delay the timers of an ordinary thread; -1: unknown
     signals_blocked : whether the thread blocks signals, which then go to the main thread
-    missing : a finding for each right that was requested and not granted, with the command that grants it
+    missing : a finding for each right that was requested and not granted, with a command that grants this right
     """
 
     priority: int = 0
@@ -50,7 +50,7 @@ class Rights:
     missing: tuple[Finding, ...] = ()
 
     def warnings(self) -> str:
-        """Return a text that names each missing right and how to get it; empty if none is missing."""
+        """Return a text that names each missing right and how to get it. Empty if no right is missing."""
         if not self.missing:
             return ""
         lines = "\n".join(f"  - {one}" for one in self.missing)
@@ -66,7 +66,7 @@ def _has_capability(bit: int) -> bool:
 
 
 def _fifo(priority: int, flags: int = 0) -> bool:
-    """Set SCHED_FIFO for the calling thread; return True if granted."""
+    """Set SCHED_FIFO for the calling thread. Return whether this was granted."""
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO | flags, os.sched_param(priority))
     except (OSError, ValueError):
@@ -75,7 +75,8 @@ def _fifo(priority: int, flags: int = 0) -> bool:
 
 
 def set_fifo(priority: int) -> int:
-    """Set SCHED_FIFO for the calling thread. Return the granted priority: ``priority``, a lower limit, or 0."""
+    """Set SCHED_FIFO for the calling thread. Return the granted priority: ``priority`` itself, a lower priority if the
+    system limits it, or 0 if SCHED_FIFO was refused."""
     allowed = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
     for one in (priority, min(priority, allowed)):
         if one > 0 and _fifo(one, os.SCHED_RESET_ON_FORK):  # threads that it starts do not inherit it
@@ -85,8 +86,8 @@ def set_fifo(priority: int) -> int:
 
 @contextmanager
 def priority_of_new_threads(priority: int) -> Iterator[int]:
-    """Context in which new threads inherit SCHED_FIFO ``priority``, for example those of a middleware. Yields the
-    granted priority. Afterwards the calling thread is scheduled as before."""
+    """Context in which new threads, for example threads of a middleware, inherit SCHED_FIFO ``priority``. Yields the
+    priority that was granted, or 0. After the context, the calling thread is scheduled as before."""
     before, parameters = os.sched_getscheduler(0), os.sched_getparam(0)
     granted = priority if priority > 0 and _fifo(priority) else 0
     try:
@@ -104,15 +105,15 @@ def may_lock_memory() -> bool:
 
 
 def lock_memory() -> bool:
-    """Lock every page that the process touches in memory; return True if granted. MCL_ONFAULT leaves untouched pages
-    alone; without it, all reserved memory would become resident."""
+    """Lock every page that the process touches in memory. Return whether this was granted. MCL_ONFAULT is used, which
+    leaves untouched pages alone; otherwise all reserved memory would become resident."""
     if not may_lock_memory():
         return False
     return ctypes.CDLL(None).mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0
 
 
 def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
-    """Run the calling thread on ``cpus`` only (None: no change). Return the CPUs that it may run on."""
+    """Run the calling thread on ``cpus`` only; None: no change. Return the CPUs on which it may run now."""
     if cpus is not None:
         with suppress(OSError, ValueError):
             os.sched_setaffinity(0, set(cpus))
@@ -120,12 +121,12 @@ def set_affinity(cpus: Iterable[int] | None) -> tuple[int, ...]:
 
 
 def block_signals() -> None:
-    """Block all signals in the calling thread, except those for its own faults."""
+    """Block all signals in the calling thread, except the signals that report faults of the thread itself."""
     signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals() - SYNCHRONOUS)
 
 
 def _grant(limit: str, container: str) -> str:
-    """Return the commands that grant a right: a line of limits.conf, a capability, an option of a container."""
+    """Return a text with three ways to grant a right: a line of limits.conf, a capability, an option of a container."""
     return (
         f'echo "$USER - {limit}" | sudo tee -a /etc/security/limits.d/99-realtime.conf, then log in again; '
         f"or sudo setcap cap_sys_nice,cap_ipc_lock=ep {os.path.realpath(sys.executable)} "
@@ -149,7 +150,7 @@ def _why_priority(wanted: int, granted: int) -> Finding:
 
 
 def why_no_memory() -> Finding:
-    """Return the reason why memory may not be locked, with the commands that grant the right."""
+    """Return a finding that says why memory may not be locked, and the commands that grant this right."""
     limit = resource.getrlimit(resource.RLIMIT_MEMLOCK)[0]
     shown = "unlimited" if limit == resource.RLIM_INFINITY else f"{limit // 1024} KiB"
     grant = _grant("memlock unlimited", "--cap-add=ipc_lock --ulimit memlock=-1")
@@ -160,8 +161,8 @@ def ask(priority: int = 0, cpus: Iterable[int] | None = None, memory: bool = Fal
     """Request all rights, for the calling thread and the process. Return what was granted.
 
     priority : SCHED_FIFO priority; 0: keep ordinary scheduling
-    cpus : CPUs for the thread; None: all that it has
-    memory : whether to lock the process' memory
+    cpus : CPUs for the thread; None: no change
+    memory : whether to lock the memory of the process
     """
     missing, libc = [], ctypes.CDLL(None)
     block_signals()

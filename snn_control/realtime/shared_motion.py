@@ -1,12 +1,14 @@
-"""Layout of the memory in which a loop and its supervisor pass the motion of the commands to each other; int64 words.
+"""Layout of the memory in which a loop and its supervisor pass the motion of the commands to each other. It consists of
+int64 words.
 
-Each side writes only its own two places, in turns, and then increases its count. The place that a count points to is
-therefore complete, wherever the writer was killed or stopped. Before publishing, the loop commits the motion of each
-tick (`COMMITTED`), and the supervisor claims the motion of each of its commands (`TAKEN`). `BASE` names the commit that
-the supervisor continued from.
+Each side has two places, writes them in turns, and increases its count after each writing. The place to which a count
+points is therefore complete, even if the writer was killed or stopped at any point. Before publishing, the loop commits
+the motion of each tick (`COMMITTED`), and the supervisor claims the motion of each of its commands (`TAKEN`). `BASE`
+names the commit from which the supervisor continued.
 
-Neither waits for the other, and no two commands follow the same motion. Each side writes its own word (the loop its
-heartbeat, the supervisor `TAKEN`), then reads the other's word, and publishes only if that has not changed.
+Neither side waits for the other, and a motion is never continued by commands of both sides. Each side writes its own
+word (the loop its heartbeat, the supervisor `TAKEN`), then reads the word of the other side, and publishes only if that
+word has not changed.
 """
 
 from __future__ import annotations
@@ -21,5 +23,5 @@ WHEN, BASE, BEGUN, HEAD = range(4)
 
 
 def words_of(motion: int) -> int:
-    """Return how many words the memory needs if one motion has ``motion`` words, head included."""
+    """Return how many words the memory needs if one motion has ``motion`` words, including its head."""
     return PLACES + 4 * motion

@@ -57,7 +57,8 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Return the address of row ``k`` of ``words`` words; the word ``rows`` of the table has the address of row 0."""
+    """Return the address of row ``k``. Each row has ``words`` words; word number ``rows`` of the table has the address
+    of row 0."""
     return get(table, rows) + 8 * words * k
 
 
@@ -69,5 +70,5 @@ def input_row(table, k):
 
 @register_jitable
 def slot_of(row):
-    """Return the header of an input's io slot, from the address of the input's row."""
+    """Return the header of the io slot of an input. ``row`` is the address of the input's row."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

@@ -1,4 +1,4 @@
-"""The stages of a tick that are the same in every mode of the loop: inputs, ages, the program, outputs, counters.
+"""The stages of a tick that several modes of the loop share: inputs, ages, the program, outputs, counters.
 
 All stages read and write the loop's table (`table`) and are compiled into `cycle.run`.
 """
@@ -45,7 +45,7 @@ def finished(table):
 
 @register_jitable
 def take(table, row, now):
-    """Take from one input. Return the number of messages, 0 after an error."""
+    """Take messages from one input. Return their number; 0 after an error."""
     taken = call3(get(row, words.IN_FUNCTION), get(row, words.IN_CONTEXT), now, get(table, words.MODE))
     if taken < 0:
         add(row, words.IN_ERRORS, 1)
@@ -59,7 +59,7 @@ def take(table, row, now):
 
 @register_jitable
 def take_all(table, now):
-    """Take from all inputs, except those already taken from for this tick."""
+    """Take messages from all inputs, except from inputs that have already given a message for this tick."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_GOT) == 0:
@@ -69,7 +69,8 @@ def take_all(table, now):
 
 @register_jitable
 def count_sleep(table):
-    """If the machine was suspended, move all arrival times back by that time, which CLOCK_MONOTONIC does not count."""
+    """If the machine was suspended, move all arrival times back by the duration of the suspension, because
+    CLOCK_MONOTONIC does not count it."""
     asleep = now_boottime(table + 8 * words.TIMESPEC) - clock(table)
     longer = asleep - get(table, words.ASLEEP)
     if longer > SLEPT_NS:
@@ -92,7 +93,10 @@ def update_ages_by_clock(table, now):
 
 @register_jitable
 def update_ages_by_count(table, newest):
-    """Set the ages without a clock; ``newest`` is the stamp of the tick [ns], -1: ignore stamps."""
+    """Set the ages without a clock.
+
+    newest : stamp of the tick [ns]; -1: stamps are ignored
+    """
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_OWN_AGE) == 0:
@@ -113,7 +117,8 @@ def newest_stamp(table):
 
 @register_jitable
 def check_stamps(table, newest):
-    """Count a tick whose messages have different stamps, and a tick whose stamp is older than the last tick's."""
+    """Count the tick if its messages have different stamps, and if its stamp is older than the stamp of the last
+    tick."""
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
         if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
@@ -125,7 +130,8 @@ def check_stamps(table, newest):
 
 @register_jitable
 def call_all(table, rows, stamp, now):
-    """Call the outputs or the observers; ``rows`` is the word of the table that holds the address of their rows."""
+    """Call the outputs or the observers. ``rows`` is the number of the word of the table that holds the address of
+    their rows."""
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)
         code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)
@@ -138,7 +144,7 @@ def call_all(table, rows, stamp, now):
 
 @register_jitable
 def tick(table):
-    """Run one tick and record how long it took. Return CLOCK_MONOTONIC [ns] at its end."""
+    """Run one tick and record how long it took. Return the time at its end [ns, CLOCK_MONOTONIC]."""
     begin = clock(table)
     call_kernel(get(table, words.TICK), get(table, words.TICK_TABLE))
     end = clock(table)

@@ -1,18 +1,20 @@
-"""A thread beside the loop that runs no Python: it receives signals immediately, and ends a process that hangs.
+"""A further thread next to the threads of the loops, which runs no Python. It receives signals immediately, and ends a
+process that hangs.
 
 A call into a middleware can block for ever. Then Python's main thread, its signal handlers and the loop may all wait
 for the same lock. This thread waits for no lock: it is one compiled function that uses only the C library.
 
-- It is the first to receive signals. The thread that creates it blocks them, so that they arrive through a signalfd.
-  Neither a busy interpreter nor a main thread that waits for a processor delays them. Threads that existed before
-  (those of an imported library) do not block them: there Python's C handler writes into a pipe, which this thread reads
-  too. A signal sets the word ``halt``, which stops a loop with its final safe command. If the process still exists
-  `GRACE_S` later, it is ended. A process that needs more time calls `Watchdog.allow`.
+- It is the first to receive signals. The thread that creates the watchdog blocks the signals, so that they arrive
+  through a signalfd. Neither a busy interpreter nor a main thread that waits for a processor delays them. Threads that
+  existed before, for example threads of an imported library, do not block the signals. If such a thread gets a signal,
+  Python's C handler writes into a pipe, which the watchdog reads, too. A signal sets the word ``halt``, which stops a
+  loop with its final safe command. If the process still exists `GRACE_S` later, the watchdog ends it. A process that
+  needs more time calls `Watchdog.allow`.
 - If the heartbeat of a watched loop stops for longer than allowed, nothing inside the process can be relied on. The
-  thread starts the programs of all watched loops, each of which publishes a safe command from its own process. Then it
-  ends this process with exit code 1.
+  watchdog starts the programs of all watched loops, each of which publishes a safe command from its own process. Then
+  it ends this process with exit code 1.
 
-Time is counted in completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
+Time is measured by counting completed waits of `WAIT_MS`, so a process that was paused does not seem to hang.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 @register_jitable
 def _hangs(one):
-    """Whether the heartbeat of a running loop has not changed for as long as allowed; called once in each round."""
+    """Whether a loop runs and its heartbeat has not changed for the allowed time. Call this once in each round."""
     w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
     beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
     running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
@@ -72,7 +74,7 @@ def _hangs(one):
 
 @register_jitable
 def _end(o, loops, stop, hung):
-    """Start the programs of all loops, report which loop hung, and end the process with all its loops."""
+    """Start the programs of all watched loops, report which loop hung, and end the process with all its loops."""
     for one in range(loops, stop, 8 * LOOP_WORDS):
         w = i64(one, LOOP_WORDS)
         if load_acquire(one + 8 * LOOP) != 0 and w[ARGUMENTS] != 0:
@@ -125,8 +127,8 @@ class Watchdog:
 
     The main thread must create it.
 
-    signals : signals that stop the loops; from then on they have no other effect
-    priority : SCHED_FIFO priority of its thread; 0: ordinary scheduling
+    signals : signals that stop the loops. As soon as the watchdog exists, these signals have no other effect
+    priority : SCHED_FIFO priority of the watchdog's thread; 0: ordinary scheduling
     """
 
     def __init__(self, signals: Collection[int], priority: int = 0) -> None:
@@ -168,7 +170,8 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """Allow a signalled process ``seconds`` from now on to end; after that it is ended with exit code ``code``."""
+        """Give this process ``seconds`` from now on to end after a signal. If it still exists then, it is ended with
+        exit code ``code``."""
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property
@@ -181,11 +184,12 @@ class Watchdog:
         return bool(self._table[HALT])
 
     def guard(self, loop: int, hangs_s: float, program: Sequence[str] = (), name: str = "") -> None:
-        """End this process if a loop hangs. Raises RuntimeFault for more than `MOST_LOOPS` loops.
+        """Watch a loop from now on, and end this process if the loop hangs. Raises RuntimeFault for more than
+        `MOST_LOOPS` loops.
 
         loop : address of the loop's table
-        hangs_s : longest time without a heartbeat [s]
-        program : path and arguments of the program to start if this loop or another one hangs; empty: none
+        hangs_s : time without a new heartbeat after which a loop counts as hanging [s]
+        program : path and arguments of the program to start if any watched loop hangs; empty: there is none
         name : name of the loop, for the message
         """
         self.release(loop)
@@ -205,7 +209,7 @@ class Watchdog:
         write_word(slot.ctypes.data + 8 * LOOP, loop)
 
     def release(self, loop: int) -> None:
-        """Stop watching a loop; after this returns, the memory of the loop may be freed."""
+        """Stop watching a loop. As soon as this method has returned, the memory of the loop may be freed."""
         if loop not in self._kept:
             return
         for slot in self._slots():
@@ -221,7 +225,7 @@ class Watchdog:
         return self._table[WORDS:].reshape(MOST_LOOPS, LOOP_WORDS)
 
     def close(self) -> None:
-        """End the thread; from now on the signals have no effect."""
+        """End the watchdog's thread. From now on the signals have no effect."""
         atexit.unregister(self.close)
         write_word(self._words + 8 * END, 1)
         self._thread.join()

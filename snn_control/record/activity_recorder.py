@@ -43,7 +43,7 @@ def _record_spikes(context, step):
 
 
 def record(context, stamp_ns, now_ns):
-    """Copy the command and all spikes of the tick that has just run (an observer)."""
+    """Copy the command and all spikes of the tick that has just run. This function is an observer."""
     o = i64(context, WORDS)
     clock = i64(o[CLOCK], 2)
     row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
@@ -60,7 +60,7 @@ def record(context, stamp_ns, now_ns):
 class ActivityRecorder(CompiledPort):
     """An observer that keeps the commands and spikes of a loop or a `Controller`.
 
-    ticks, spikes : numbers of newest ticks and spikes to keep; overwritten ones are counted in the file
+    ticks, spikes : number of newest ticks and of newest spikes to keep; the file states how many were overwritten
     """
 
     def __init__(self, bound: Bound, ticks: int = 300_000, spikes: int = 2_000_000) -> None:
@@ -91,12 +91,12 @@ class ActivityRecorder(CompiledPort):
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
         """Return everything that is kept, the oldest first.
 
-        The arrays are stamp_ns, now_ns (T,), command (T, outputs), spike_step, spike_population, spike_neuron (S,),
-        population_names, overwritten (2,) ticks and spikes.
+        The arrays are stamp_ns and now_ns (T,), command (T, outputs), spike_step, spike_population and spike_neuron
+        (S,), population_names, and overwritten (2,): the numbers of ticks and of spikes that were overwritten.
 
-        running : a loop writes meanwhile: leave out what it overwrote, or may overwrite in the present tick (an eighth
-            of the spikes)
-        most : number of newest ticks to take; None: all
+        running : true if a loop writes meanwhile. Then leave out what the loop overwrote, or may overwrite in the
+            present tick (an eighth of the spikes)
+        most : maximum number of ticks, the newest ones; None: all
         """
         totals = self.totals()
         ticks, spikes = newest(self._ticks, totals[0]), newest(self._spikes, totals[1])
@@ -110,7 +110,10 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return `arrays` of the ticks and spikes from ``first`` to before ``last``; all must still be kept."""
+        """Return the same arrays as `arrays`, from the numbers ``first`` (tick, spike) to before ``last``.
+
+        All of these ticks and spikes must still be kept.
+        """
         ticks, spikes = (
             ring[np.arange(a, b) % len(ring)]
             for ring, a, b in zip((self._ticks, self._spikes), first, last, strict=True)
@@ -133,7 +136,7 @@ class ActivityRecorder(CompiledPort):
         return all(total - number <= len(ring) // 2 for ring, total, number in rings)
 
     def totals(self) -> tuple[int, int]:
-        """Return the numbers of ticks and spikes so far. The spikes of all counted ticks have been recorded."""
+        """Return the number of ticks and the number of spikes so far. The spikes of all these ticks are recorded."""
         ticks = read_word(self.context + 8 * TICKS_TOTAL)
         return ticks, int(self._block[SPIKES_TOTAL])
 

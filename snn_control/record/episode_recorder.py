@@ -19,8 +19,8 @@ SMALL = 64  # most numbers in an observation or info that is kept; images have m
 class EpisodeRecorder:
     """Keeps actions, rewards, small numeric observations and infos of every step.
 
-    It also keeps the event rows of ``inputs``, and the ``score`` of each episode's last info. In a long run it keeps
-    the first ``MOST_STEPS`` steps; `save` writes how many followed (``dropped_steps``).
+    It also keeps the rows of events of ``inputs``, and the ``score`` in the last info of each episode. In a long run it
+    keeps the first ``MOST_STEPS`` steps. `save` writes how many steps came after these (``dropped_steps``).
     """
 
     def __init__(self, inputs: Sequence[str]) -> None:
@@ -33,7 +33,7 @@ class EpisodeRecorder:
         self._scores: list[Mapping[str, float]] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
-        """Add a step; all numbers are copied."""
+        """Add a step. All numbers are copied."""
         if self._step_count >= MOST_STEPS:
             self.dropped_steps += 1
             return
@@ -76,10 +76,10 @@ class EpisodeRecorder:
             self.ends.append(step)
 
     def save(self, path: str | os.PathLike, facts: Mapping[str, Any]) -> None:
-        """Write .npz, atomically.
+        """Write the record as .npz, atomically.
 
-        It has one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,), and ``score.NAME``
-        (episodes,).
+        The file has one array for each key, ``events.NAME`` (n, 4) with ``events.NAME.step`` (n,) for events, and
+        ``score.NAME`` (episodes,) for scores.
         """
         n = self._step_count
         # keys that are not in every step are left out: their rows would not correspond to steps

@@ -1,7 +1,7 @@
 """The input log: the inputs of a controller, tick by tick, including the division of events into ticks.
 
-Replayed from its state, a log gives the same commands, bit for bit, without a clock, a pace or a budget
-(`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` makes it.
+A log that is replayed from its state gives the same commands, bit for bit. A replay uses no clock, no pace and no time
+budget (`InputLog.ports`, `InputLog.replay`). `snn_control.record.input_recorder` makes the log.
 """
 
 from __future__ import annotations
@@ -48,17 +48,18 @@ def _fits(one: Mapping[str, np.ndarray], ticks: int) -> bool:
 class InputLog:
     """The recorded inputs of a controller.
 
-    period_ns : length of a tick
-    first_tick : number of ticks that the controller had run before the log. A replay starts from ``state``, or without
-        it from a reset; the commands are then the same only if this is 0
+    period_ns : length of a tick [ns]
+    first_tick : number of ticks that the controller had run before the log. A replay starts from ``state``. Without a
+        state it starts from a reset, and the commands are then the same only if ``first_tick`` is 0
     overwritten : number of recorded ticks that are lost
-    inputs : name -> (T,) int64 fresh, age [ns], count, dropped, stamp [ns], arrival [ns, CLOCK_MONOTONIC] as in
-        `snn_control.engine.slots`, and for a value input values (T, n) float64, for an events input columns t [ns], x,
-        y, p and offsets (T + 1,): events of tick k are ``offsets[k]:offsets[k + 1]``
-    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks took them, followed by how
-        often numbers were tuned, and these numbers; no words if they were not recorded
-    faulted : the guard started in a fault, as it does on a robot
-    state : (bytes,) uint8, the state block before the first tick; no bytes if it was not kept
+    inputs : name of an input -> its arrays. Every input has (T,) int64 fresh, age [ns], count, dropped, stamp [ns] and
+        arrival [ns, CLOCK_MONOTONIC], see `snn_control.engine.slots`. A value input also has values (T, n) float64. An
+        events input also has the columns t [ns], x, y, p and offsets (T + 1,): the events of tick k are
+        ``offsets[k]:offsets[k + 1]``
+    control : (T, words) int64, the control words (`snn_control.engine.control`) as the ticks used them, followed by how
+        often numbers were tuned, and by the tuned numbers; no words if they were not recorded
+    faulted : whether the guard started in a fault, as it does on a robot
+    state : (bytes,) uint8, the state block before the first tick; no bytes if the state was not kept
     tunable : names of the tunable numbers, in the order of the words in ``control``
     handed : tick -> int64 words, the motion of the commands that a supervisor handed over before this tick
     """
@@ -84,9 +85,9 @@ class InputLog:
         """Make a log in which every input arrives in every tick.
 
         period : length of a tick [s]
-        values : input -> (ticks, size)
-        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); they are divided into ticks by
-            t, and events after the last tick are left out
+        values : input -> values, (ticks, size)
+        events : input -> columns t [ns] ascending, x, y [pixel], p (ON > 0), each (n,); t divides the events into
+            ticks, and events after the last tick are left out
         """
         every = dict(zip(HEADER, (np.broadcast_to(np.int64(n), ticks) for n in (1, 0, 0, 0, -1, -1))))
         inputs = {name: every | {"values": np.asarray(rows, np.float64)} for name, rows in values.items()}
@@ -114,9 +115,9 @@ class InputLog:
         return replace(self, inputs=inputs, control=self.control[:ticks], handed=handed)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the log as .npz, atomically; parent folders are created.
+        """Write the log as .npz, atomically. Parent folders are created.
 
-        The arrays are ``<input>.<column>`` and the other fields.
+        The arrays are ``<input>.<column>``, and one array for each other field, with the name of the field.
         """
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +131,7 @@ class InputLog:
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> InputLog:
-        """Read an input log that `save` wrote; raises InputError for any other file."""
+        """Read an input log that `save` wrote. Raise InputError for any other file."""
         arrays = read_arrays(path, InputError)
         if str(arrays.pop("format", "")) != FORMAT:
             raise InputError(f"{path}: is not an input log")
@@ -154,7 +155,7 @@ class InputLog:
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
 
     def begin(self, bound: Bound) -> None:
-        """Set a bound to the state before the first tick; raises InputError if the log is of another controller."""
+        """Set a bound to the state before the first tick. Raise InputError if the log is of another controller."""
         if not self.state.size:
             return
         try:
@@ -163,9 +164,9 @@ class InputLog:
             raise InputError(f"the log's state is not of this controller: {error}") from None
 
     def hand_over(self, bound: Bound, tick: int) -> None:
-        """Give a bound Program the motion that a supervisor handed over before a tick, if it did.
+        """Give a bound Program the motion that a supervisor handed over before ``tick``, if there was a handover.
 
-        Raises InputError if the motion is of another controller.
+        Raise InputError if the motion is of another controller.
         """
         if tick in self.handed:
             try:
@@ -176,8 +177,8 @@ class InputLog:
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
         """Return tick -> values of all tunable numbers of ``bound`` from this tick on, (tunable,) float64.
 
-        The ticks are those of the log before which numbers were tuned. Values are matched by name; a number that the
-        log does not have keeps its value. Raises InputError if the log has other control words than the bound.
+        The ticks are the ticks of the log before which numbers were tuned. Values are matched by name. A number that
+        the log does not have keeps its value. Raise InputError if the log has other control words than the bound.
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):
@@ -200,8 +201,8 @@ class InputLog:
     def ports(self, bound: Bound) -> list[ReplayInput]:
         """Return input ports that replay the log in a loop from its state, tick by tick.
 
-        Tuned numbers (`settings`) and motions from a supervisor (`hand_over`) must be given separately. Raises
-        InputError if the bound has no such input.
+        The ports do not replay tuned numbers (`settings`) and motions from a supervisor (`hand_over`): apply these
+        separately. Raise InputError if the bound has no such input.
         """
         self.settings(bound)  # of another controller?
         ports: list[ReplayInput] = []
@@ -216,10 +217,10 @@ class InputLog:
         return ports
 
     def observations(self) -> Iterator[dict[str, Any]]:
-        """Yield an observation for `Controller.step` for each tick: None for an input at which nothing arrived.
+        """Yield an observation for `Controller.step` for each tick; it is None for an input at which nothing arrived.
 
-        Ages are then those of `Controller.step`, whole periods, so a limit of age may apply a tick earlier or later
-        than in the recording. Control words are ignored. `ports` replays everything exactly.
+        `Controller.step` counts ages in whole periods, so a limit of age may apply a tick earlier or later than in the
+        recording. Control words are ignored. `ports` replays inputs and ages exactly.
         """
         for k in range(self.ticks):
             given: dict[str, Any] = {}
@@ -236,7 +237,7 @@ class InputLog:
     def replay(self, controller: Controller) -> Iterator[dict[str, np.ndarray]]:
         """Yield the commands of a controller that steps through `observations`, with the control words of each tick.
 
-        Raises InputError if the controller has other control words.
+        Raise InputError if the controller has other control words.
         """
         control, guard = controller.bound.array("control"), controller.bound.array("guard")
         settings = self.settings(controller.bound)

@@ -1,7 +1,7 @@
 """Keep the input log of a running loop, or of a controller that is stepped, in rings of fixed size.
 
-The io slots and the control words are copied as the tick read them. The whole state is copied from time to time, so
-that a log can start from it if its beginning was overwritten.
+The io slots and the control words are copied as the tick read them. The whole state is copied at intervals, so that a
+log whose beginning was overwritten can start from a copy.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ STATES = 16  # maximum number of states; they take at most a quarter of the byte
 
 @register_jitable
 def _keep_events(row, n):
-    """Append the ``n`` events of a tick to those in the ring, which wraps around."""
+    """Append the ``n`` events of a tick to the events in the ring, which wraps around."""
     o = i64(row, INPUT_WORDS)
     at = o[EVENTS_TOTAL] % o[EVENTS]
     first = min(n, o[EVENTS] - at)
@@ -55,7 +55,7 @@ def _keep_events(row, n):
 
 @register_jitable
 def _keep_state(c, tick):
-    """Copy the state after a tick; the tick's number is written when the copy is complete."""
+    """Copy the state after a tick. The tick's number is written when the copy is complete."""
     at = tick // c[EVERY] % c[N_STATES]
     ticks = i64(c[STATE_TICKS], c[N_STATES])
     ticks[at] = -1
@@ -68,7 +68,7 @@ def _keep_state(c, tick):
 
 @register_jitable
 def _keep_handed(c, tick):
-    """Keep the motion that was taken over before this tick, if there was one."""
+    """Keep the motion that a supervisor handed over before this tick, if there was one."""
     h = i64(c[HANDOVER], handover.WORDS)
     if h[handover.LOADED] != c[LAST_LOADED]:
         c[LAST_LOADED] = h[handover.LOADED]
@@ -82,7 +82,7 @@ def _keep_handed(c, tick):
 
 
 def keep_inputs(context, stamp_ns, now_ns):
-    """Copy all io slots and the control words of the tick that has just run (an observer)."""
+    """Copy all io slots and the control words of the tick that has just run. This function is an observer."""
     c = i64(context, WORDS)
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
     rules, tuned, row[TICK] = c[RULES], c[TUNED], i64(c[CLOCK], 1)[0]
@@ -118,10 +118,10 @@ class InputLogRecorder(CompiledPort):
     bound : the controller's bound Program
     ticks : maximum number of newest ticks to keep
     events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost
-    most_bytes : limit for everything; states take at most a quarter, events half of the rest. If inputs are so large or
-        numerous that ``ticks`` and ``events`` exceed it, fewer are kept: `kept` says how many
+    most_bytes : memory limit for the whole recorder. States take at most a quarter of it, events at most half of the
+        rest. If ``ticks`` and ``events`` need more, fewer are kept; `kept` says how many
 
-    Raises DescriptionError if no tick would be kept, or fewer events than may arrive in a tick.
+    Raises DescriptionError if no tick could be kept, or fewer events than may arrive in a tick.
     """
 
     def __init__(
@@ -168,7 +168,7 @@ class InputLogRecorder(CompiledPort):
         self._handed = np.zeros((0, 1), np.int64)
 
     def _room(self, ticks: int, events: int, most_bytes: int, tick_bytes: int) -> tuple[int, int]:
-        """Return the numbers of ticks and events to keep."""
+        """Return the number of ticks to keep, and the number of events to keep for each events input."""
         cameras = [one.capacity for one in self._inputs if one.kind == "events"]
         if cameras:
             each = sum(np.dtype(dtype).itemsize for dtype in EVENT_COLUMNS.values())
@@ -183,14 +183,16 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def kept(self) -> str:
-        """How much is kept, in words."""
+        """How many ticks and events are kept, as a text."""
         ticks, events = len(self._ring), int(self._table[:, EVENTS].max())
-        lasts = f"the newest {counted(ticks, 'tick')}, {ticks * self.period_ns * 1e-9:,.0f} s"
+        seconds = ticks * self.period_ns * 1e-9
+        span = f"{seconds:.3g}" if seconds < 1000 else f"{seconds:,.0f}"
+        lasts = f"the newest {counted(ticks, 'tick')}, {span} s"
         return f"{lasts}, and {counted(events, 'event')} of each camera" if self._events else lasts
 
     @property
     def total(self) -> int:
-        """Number of ticks recorded since the recorder was cleared, including overwritten ones."""
+        """Number of ticks recorded since the recorder was cleared, including overwritten ticks."""
         return int(self._block[TOTAL])
 
     def has_room(self, ticks: int) -> bool:
@@ -208,8 +210,9 @@ class InputLogRecorder(CompiledPort):
     def log(self, running: bool = False, most: int | None = None) -> InputLog:
         """Return a copy of everything that is kept, the oldest first. It begins at a kept state, if there is one.
 
-        running : a loop writes meanwhile: leave out what it overwrote, or may overwrite in the present tick
-        most : number of newest ticks that are wanted; earlier ticks are included back to a kept state; None: all
+        running : true if a loop writes meanwhile. Then leave out what the loop overwrote, or may overwrite in the
+            present tick
+        most : number of newest ticks that are wanted; None: all. The log also has earlier ticks, back to a kept state
         """
         total = self.total
         rows = newest(self._ring, total)
@@ -228,11 +231,11 @@ class InputLogRecorder(CompiledPort):
         return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
 
     def part(self, first: int, last: int) -> InputLog:
-        """Return the ticks from number ``first`` to before ``last``, without a state; all must still be kept."""
+        """Return the ticks from number ``first`` to before ``last``, without a state. All must still be kept."""
         return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
 
     def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
-        """Return the log of some rows of the ring; ``columns``: rings of the events inputs."""
+        """Return the log of some rows of the ring. ``columns`` are the rings of the events inputs."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -262,13 +265,17 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def beginning(self) -> tuple[int, bool, np.ndarray]:
-        """Number of ticks before the first, whether the guard was in a fault, and the state, (bytes,) uint8."""
+        """The moment before the first recorded tick, as a tuple.
+
+        It contains the number of ticks so far, whether the guard was in a fault, and the state, (bytes,) uint8.
+        """
         return self._first, self._faulted, self._initial.copy()
 
     def _state_for(self, rows: np.ndarray, most: int | None) -> tuple[np.ndarray, int]:
-        """Return a kept state, (bytes,) uint8, and the number of rows before it; no bytes if there is none.
+        """Return a kept state, (bytes,) uint8, and the number of rows before the state.
 
-        It is the oldest state from which all rows are kept, or the newest state from which ``most`` rows are kept.
+        It is the oldest state after which all rows are kept. With ``most``, it is the newest state after which at least
+        ``most`` rows are kept. If there is no such state, the array has no bytes.
         """
         first = int(rows[0, TICK]) - 1 if len(rows) else int(self._clock[0])
         wanted = first if most is None else max(first, first + len(rows) - most)
@@ -285,5 +292,5 @@ class InputLogRecorder(CompiledPort):
         return np.zeros(0, np.uint8), 0
 
     def save(self, path: str | os.PathLike, running: bool = False, most: int | None = None) -> None:
-        """Save `log` to a file."""
+        """Save the result of `log` to a file."""
         self.log(running, most).save(path)

@@ -2,8 +2,9 @@
 
 The file contains everything that a replay needs, as messages in CDR with their definitions: the inputs of each tick
 (``NODE/inputs/NAME``), its control words, command and spikes (``NODE/ticks``), the state before the first tick
-(``NODE/state``) and the controller's files (``NODE/files``). A thread takes new ticks from the rings of the two
-recorders and appends them, a chunk at a time. After a crash or a loss of power, the file is whole up to the last chunk.
+(``NODE/state``) and the controller's files (``NODE/files``). A thread copies new ticks from the rings of the two
+recorders and appends them to the file in chunks. After a crash or a loss of power, the file is whole up to its last
+chunk.
 """
 
 from __future__ import annotations
@@ -48,12 +49,12 @@ NAMES = {int: "int64", str: "string", list: "string[]"}
 
 # CDR ----------------------------------------------------------------------------------------------------------------
 def definition(kind: str) -> str:
-    """Return the definition of a message as in a .msg file."""
+    """Return the definition of a message type, as in a .msg file."""
     return "".join(f"{NAMES.get(of) or np.dtype(of).name + '[]'} {name}\n" for name, of in FIELDS[kind].items())
 
 
 def packed(kind: str, message: Mapping[str, Any]) -> bytes:
-    """Return a message in CDR: each field is aligned to its own size."""
+    """Return a message in CDR. In CDR, each field is aligned to its own size."""
     out = bytearray()
 
     def put(data: bytes, align: int) -> None:
@@ -80,7 +81,7 @@ def packed(kind: str, message: Mapping[str, Any]) -> bytes:
 
 
 def unpacked(kind: str, data: bytes) -> dict[str, Any]:
-    """Return the message that `packed` encoded; raises ValueError if the data end too early."""
+    """Return the message that `packed` encoded. Raise ValueError if the data end too early."""
     if data[:4] != ENCAPSULATION:
         raise ValueError("is not little-endian CDR")
     body, at = memoryview(data)[4:], 0
@@ -117,12 +118,12 @@ def unpacked(kind: str, data: bytes) -> dict[str, Any]:
 class McapRecorder:
     """Appends the ticks of two recorders to a file, in a thread of its own.
 
-    path : the file, which must not exist
-    name : name of the node, with which its topics begin
-    files : name -> content of the controller's files
-    failed : called once, with the reason, if the file can no longer be written; the loop continues
+    path : the file, which must not exist yet
+    name : name of the node, with which the topics begin
+    files : file name -> content, for each of the controller's files
+    failed : called once, with the reason as text, if the file can no longer be written; the loop continues
 
-    Raises SnnControlError without the library `mcap`, and OSError.
+    Raises SnnControlError if the library `mcap` is missing, and OSError if the file cannot be created.
     """
 
     def __init__(
@@ -160,7 +161,7 @@ class McapRecorder:
         self._sync()
 
     def close(self) -> None:
-        """Write the remaining ticks, after the loop has ended."""
+        """Write the remaining ticks. Call this after the loop has ended."""
         self._over.set()
         self._thread.join()
         try:
@@ -212,7 +213,7 @@ class McapRecorder:
         self._done = ticks
 
     def _write(self, log: InputLog, found: Mapping[str, np.ndarray]) -> int:
-        """Write the messages of some ticks; returns the number of spikes that belong to them."""
+        """Write the messages of some ticks. Return the number of spikes that belong to these ticks."""
         steps = self._inputs.steps * (log.first_tick + 1 + np.arange(log.ticks))  # at the end of each tick
         ends = np.searchsorted(found["spike_step"], steps)
         spikes, begin = {key: found[key].astype(kind) for key, kind in SPIKES.items()}, 0
@@ -265,21 +266,24 @@ class _Topic:
         self.stamps.append(stamp)
 
     def column(self, key: str, messages: int) -> np.ndarray:
-        """Return all numbers of a field in the first ``messages`` messages."""
+        """Return all numbers of a field in the first ``messages`` messages, one message after another."""
         of = FIELDS[self.kind][key]
         return np.frombuffer(self._raw[key], np.int64 if of is int else of)[: sum(self.sizes[key][:messages])].copy()
 
     def rows(self, key: str, messages: int) -> np.ndarray:
-        """Return a row of numbers for each of the first messages; raises ValueError if rows differ in length."""
+        """Return one row of numbers for each of the first ``messages`` messages.
+
+        Raise ValueError if rows differ in length.
+        """
         return self.column(key, messages).reshape(messages, -1 if messages else 0)
 
 
 def read_mcap(path: str | Path) -> Read:
     """Read a file that `McapRecorder` wrote.
 
-    Returns arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the file:
-    "whole", "cut" or "damaged". A file that was cut or damaged is read up to there. A file in which ticks are missing
-    counts as damaged. Raises InputError for any other file.
+    Return arrays as of `ActivityRecorder`, the input log, the controller's files, and the condition of the file:
+    "whole", "cut" or "damaged". A file that was cut or damaged is read up to that place. A file in which ticks are
+    missing counts as damaged. Raise InputError for any other file.
     """
     from ..events.files.mcap_storage import McapStorage
     from ..events.files.storage import BAGS

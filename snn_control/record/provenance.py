@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def commit() -> str:
-    """Return ``git describe`` of the checkout, or the version of an installation."""
+    """Return the version and, in a checkout, the output of ``git describe``, as one text."""
     if (ROOT / ".git").exists():
         line = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--tags"]
         try:
@@ -30,7 +30,7 @@ def commit() -> str:
 
 
 def machine() -> dict[str, str]:
-    """Return the processor, its cores, the kernel with its kind of preemption, and the date."""
+    """Return name -> text: the processor, its cores, the kernel with its kind of preemption, and the date."""
     try:
         found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     except OSError:

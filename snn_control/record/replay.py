@@ -20,7 +20,7 @@ __all__ = ["Replay", "replay_log"]
 class Replay:
     """The result of a replay.
 
-    ticks, first_tick : number of ticks that were compared, and of ticks before them
+    ticks, first_tick : number of ticks that were compared, and number of ticks before the first compared tick
     spikes : number of spikes that were compared
     tick : number of the first tick whose command differs; None if none differs
     word : index of the first number that differs in this command
@@ -49,7 +49,7 @@ def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.nd
 
     record : arrays of `ActivityRecorder`
 
-    Raises InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
+    Raise InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
     """
     from ..engine.tick import tick_address
     from ..realtime.loop import Loop
@@ -96,7 +96,7 @@ def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any
 
 
 def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
-    """Return the first step of which all spikes were kept."""
+    """Return the first step whose spikes were all kept."""
     steps = arrays["spike_step"]
     if not int(arrays["overwritten"][1]):
         return 0
@@ -104,7 +104,10 @@ def _first_whole_step(arrays: Mapping[str, np.ndarray]) -> int:
 
 
 def _spikes(arrays: Mapping[str, np.ndarray], begin: int, end: int) -> np.ndarray:
-    """Return the spikes in steps from ``begin`` to before ``end``, in order: (S, 3) int64 step, population, neuron."""
+    """Return the spikes in steps from ``begin`` to before ``end``, as (S, 3) int64 rows of step, population, neuron.
+
+    The rows are in ascending order.
+    """
     found = np.stack([arrays[f"spike_{key}"].astype(np.int64) for key in ("step", "population", "neuron")], axis=1)
     return found[(found[:, 0] >= begin) & (found[:, 0] < end)]
 

@@ -6,12 +6,12 @@
     <folder>/data.npz       arrays, no pickle
     <folder>/report.html    made later by snn_control.report
 
-Files are written atomically. An old summary is removed first and the new one written last, so that a summary never
-accompanies the arrays of another run.
+Files are written atomically. An old summary is removed first and the new summary is written last, so that a summary is
+never together with the arrays of another run.
 
 Keys of the summary
 -------------------
-All optional; a report leaves out what is missing. Other keys are kept and shown as they are.
+Every key is optional; a report leaves out what is missing. Other keys are kept and shown as they are.
 
 =============  ========================================================================================
 title          str, one line
@@ -21,41 +21,41 @@ world          str, id of the environment
 seed           int
 duration_s     float, length of the run [s]
 scored_from_s  float, time of the run from which ``tracking`` counts [s]; 0 if missing
-tracking       {name: {rms_deg, max_deg, ...}}, one row for each controller; the first is the run's own, the
-               others are baselines; a key ends in its unit (deg, m); ``about_the_tracking`` is shown below
+tracking       {name: {rms_deg, max_deg, ...}}, one row for each controller; the first row is the run's own, the other
+               rows are baselines; a key ends in its unit (deg, m); ``about_the_tracking`` is shown below
 loop           ticks, missed, and wakeup_us, latency_us, tick_us: {p50, p99, p999, max} [us];
                ``about_the_loop`` is shown below
-criteria       {criterion: {found, wanted, met}}, of ``PASS``; ``about_the_criteria`` is shown below
-stages         {stage: {what: number or text}}, one column for each stage: its spikes and its cost;
+criteria       {criterion: {found, wanted, met}}, the criteria of ``PASS``; ``about_the_criteria`` is shown below
+stages         {stage: {what: number or text}}, one column for each stage, with its spikes and its cost;
                ``about_the_stages`` is shown below
 made           {what: text}: commit, machine, middleware, seeds, date
 network        spikes_per_s, synaptic_operations_per_s, events_per_s, and docs/howto/measuring.md: dense_per_s,
                accumulates_per_s, multiply_accumulates_per_s [1/s], connection_sparsity, activation_sparsity
                (shares), footprint_bytes, estimated_microwatt
-events         {input: {what: number}}: events taken, dropped, left out by each filter, ...
+events         {input: {what: number}}: number of events accepted, dropped, left out by each filter, ...
 rights         {what: str or bool}: real-time priority, locked memory, ... as granted
 versions       {package: str}
 =============  ========================================================================================
 
 Names of the arrays
 -------------------
-All optional. Times are seconds since the run began; angles are radians.
+Every array is optional. Times are seconds since the run began; angles are radians.
 
 ======================  ========================  =====================================================
 t                       (n,) float64              time of the tracking samples [s]
 target, head            (n, k) float64            positions of the target, e.g. pan and tilt, and of its follower
                                                   [rad]
-error                   (n,) float64              distance of the two [unit of ``tracking``, e.g. degrees]
+error                   (n,) float64              distance of target and head [unit of ``tracking``, e.g. degrees]
 axis_names              (k,) str                  names of the columns
 command_t               (c,) float64              time of the commands [s]; ``t`` if missing
 command                 (c, m) float64            commands [command_unit]
-command_names           (m,) str                  their names
-command_unit            () str                    their unit, e.g. ``rad/s``; empty if they differ
+command_names           (m,) str                  names of the commands
+command_unit            () str                    unit of the commands, e.g. ``rad/s``; empty if their units differ
 frames, event_frames    (k, h, w, 3) uint8        pictures of the world and of the camera's events, RGB
-frame_t, event_frame_t  (k,) float64              their times [s]
+frame_t, event_frame_t  (k,) float64              times of these pictures [s]
 events_*                                          counts of snn_control.report.event_plots.Survey: rate (ON, OFF
                                                   in each bin), pixels, intervals, points, ...
-rate_t, event_rate      (r,) float64              centres of time bins [s], and events of the camera in them [1/s]
+rate_t, event_rate      (r,) float64              centres of time bins [s], and the camera's event rate in each [1/s]
 spike_t                 (s,) float64              time of each spike [s]
 spike_population        (s,) integer              index into ``population_names``
 spike_neuron            (s,) integer              index of the neuron in its population
@@ -122,15 +122,15 @@ def _plain(value: Any, path: str) -> Any:
 
 
 def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[str, Any] | None = None) -> Path:
-    """Write a run folder; creates it if necessary, and replaces its contents.
+    """Write a run folder. Create it if necessary, and replace its contents.
 
     Parameters
     ----------
     folder : where to write; parent folders are created
     summary : see the module's docstring; non-finite numbers become null
-    arrays : name -> array, see the module's docstring; without them an old ``data.npz`` is removed
+    arrays : name -> array, see the module's docstring; without arrays an old ``data.npz`` is removed
 
-    Raises InputError for values that JSON or an array without pickle cannot hold; then nothing is written.
+    Raise InputError for values that JSON or an array without pickle cannot hold. Nothing is written in this case.
     """
     folder = Path(folder)
     text = json.dumps(_plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
@@ -153,9 +153,9 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
 
 
 def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return summary and arrays of a run folder; no arrays if there is no ``data.npz``.
+    """Return the summary and the arrays of a run folder. There are no arrays if there is no ``data.npz``.
 
-    Raises RuntimeFault if this is not a run folder, or a file cannot be read.
+    Raise RuntimeFault if this is not a run folder, or if a file cannot be read.
     """
     folder = Path(folder)
     try:
@@ -170,7 +170,7 @@ def read_run(folder: str | Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]
 
 
 def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault) -> dict[str, np.ndarray]:
-    """Return all arrays of an .npz file; raises ``fault`` if it cannot be read."""
+    """Return all arrays of an .npz file. Raise ``fault`` if the file cannot be read."""
     try:
         with Arrays(path) as file:
             return dict(file)
@@ -180,7 +180,7 @@ def read_arrays(path: str | os.PathLike, fault: type[SnnControlError] = RuntimeF
 
 
 def write_record(path: str | os.PathLike, arrays: Mapping[str, np.ndarray], facts: Mapping[str, Any]) -> None:
-    """Write a file of arrays, including ``facts`` as a JSON object, atomically; parent folders are created."""
+    """Write a file of arrays and of ``facts``, which become a JSON object, atomically. Parent folders are created."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     everything: dict[str, Any] = {**arrays, "facts": np.array(json.dumps(facts))}
@@ -192,7 +192,10 @@ BESIDE = {"inputs": "_shown.npz", "controller": "_controller.yaml", "arrays of t
 
 
 def companion(record: str | os.PathLike, what: str) -> Path:
-    """Return another file of a recorded run, by its key in `BESIDE`: the inputs of a/b.npz are a/b_shown.npz."""
+    """Return the path of another file of a recorded run, by its key in `BESIDE`.
+
+    For example, the inputs of a/b.npz are in a/b_shown.npz.
+    """
     path = Path(record)
     return path.with_name(path.name.removesuffix(".npz") + BESIDE[what])
 
@@ -205,10 +208,10 @@ def numbered(record: Path) -> Iterator[Path]:
 
 @contextmanager
 def new_record(record: Path) -> Iterator[Path]:
-    """Reserve the first free name of `numbered` during this context; raises OSError.
+    """Reserve the first free name of `numbered` during this context. Raise OSError if this fails.
 
-    All files of the record are created at once, empty, so that no other process takes the name. At the end, files that
-    are still empty are removed.
+    The context creates all files of the record immediately, empty, so that no other process uses the name. At the end,
+    files that are still empty are removed.
     """
     for path in numbered(record):
         with ExitStack() as created:
@@ -238,7 +241,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Return whether a record, or a snapshot beside it, may get a file of this name."""
+    """Return whether a record, or a snapshot in the same folder, may get a file of this name."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None
@@ -247,7 +250,7 @@ def is_file_of(record: Path, file: Path) -> bool:
 def read_record(
     path: str | os.PathLike, fault: type[SnnControlError] = RuntimeFault
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Return arrays and facts of a file that `write_record` wrote; raises ``fault`` for other files."""
+    """Return arrays and facts of a file that `write_record` wrote. Raise ``fault`` for any other file."""
     arrays = read_arrays(path, fault)
     try:
         facts = json.loads(str(arrays.pop("facts")))

@@ -16,7 +16,7 @@ CLOCK, STEPS, COUNTS, N, RING = range(5)
 
 
 def count_spikes(context, stamp_ns, now_ns):
-    """Add the spikes of the tick that has just run (an observer)."""
+    """Add the spikes of the tick that has just run. This function is an observer."""
     c = i64(context, RING + RING_WORDS)
     counts, end = i64(c[COUNTS], c[N]), i64(c[CLOCK], 2)[1]
     for step in range(end - c[STEPS], end):
@@ -29,7 +29,7 @@ def count_spikes(context, stamp_ns, now_ns):
 class SpikeCounts(CompiledPort):
     """An observer of a loop that counts the spikes of each neuron of a population.
 
-    counts : (neurons,) int64, spikes of each neuron since this object was made
+    counts : (neurons,) int64, number of spikes of each neuron since this object was made
     """
 
     def __init__(self, bound: Bound, population: PopulationFacts) -> None:

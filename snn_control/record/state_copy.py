@@ -19,7 +19,7 @@ LONGEST_S = 2.0  # longest wait for the end of a tick, in addition to its period
 
 
 def copy_state(context, stamp_ns, now_ns):
-    """Copy the state if a copy was requested and is not done yet (an observer)."""
+    """Copy the state if a copy was requested and is not done yet. This function is an observer."""
     wanted = load_acquire(context + 8 * WANTED)
     c = i64(context, WORDS)
     if wanted != c[DONE]:
@@ -40,7 +40,10 @@ class StateCopy(CompiledPort):
         ))  # fmt: skip
 
     def take(self) -> np.ndarray:
-        """Return the state block after a tick of the loop, (bytes,) uint8; raises RuntimeFault if no tick ends soon."""
+        """Return the state block after a tick of the loop, (bytes,) uint8.
+
+        Raise RuntimeFault if no tick ends soon.
+        """
         write_word(self.context + 8 * WANTED, int(self._block[WANTED]) + 1)
         end = time.monotonic() + LONGEST_S + self._bound.program.facts.period
         while read_word(self.context + 8 * DONE) != int(self._block[WANTED]):

@@ -31,11 +31,12 @@ WEIGHT = "weight [a.u.]"
 class Synapses:
     """The synapses of one projection, without those whose weight is always 0.
 
-    dense : every pair of neurons has a place for a synapse
+    dense : whether every pair of neurons has a place for a synapse
     places : number of weights
     pre_index, post_index : (k,) int64, source and target neuron
-    weights, delays : (k,) float64, delays in s. For a convolution, weights are those of the kernels, each once
-    into, out : (n_post,), (n_pre,) int64, number of synapses onto and from each neuron
+    weights, delays : (k,) float64; delays are in s. For a convolution, these are the weights of the kernels, each
+        listed once
+    into, out : (n_post,), (n_pre,) int64, number of synapses onto each target neuron, and from each source neuron
     kernels : (channels out, channels in / groups, rows, columns) float64 of a convolution
     """
 
@@ -57,9 +58,10 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """Return the synapses of a projection's description; delays in whole steps of dt [s], int8 weights after rounding.
+    """Return the synapses of a projection's description.
 
-    sizes : as `snn_control.analysis.synapses.sizes_of` returns it
+    sizes : Delays are rounded to whole steps of dt [s]; int8 weights are rounded as in the controller.
+    sizes : as
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None
@@ -83,7 +85,7 @@ def _one(values: np.ndarray) -> bool:
 
 
 def _count(s: Synapses) -> str:
-    """Return ``24 synapses``, or ``12 synapses in 24 places (zeros are none)``."""
+    """Return ``24 synapses``, or ``12 synapses in 24 places (zeros are none)`` if some places have no synapse."""
     some = s.kernels is None and len(s.weights) < s.places
     return count(int(s.into.sum()), "synapse") + f" in {count(s.places, 'place')} (zeros are none)" * some
 
@@ -93,7 +95,7 @@ def draw_weights(
 ) -> tuple[str, str]:
     """Draw one row for each projection: its weights as an image, and histograms of weights, delays and degrees.
 
-    Quantities that are equal in a projection are written as text.
+    If a quantity is the same for all synapses of a projection, it is written as text.
 
     colours : colours of inputs and populations
     """
@@ -124,7 +126,7 @@ def draw_weights(
 
 
 def _span(values: np.ndarray, scale: float = 1.0) -> str:
-    """Return a range as text: ``0.1``, ``-2 to 2`` or ``none``."""
+    """Return the range of some values as text: ``0.1``, ``-2 to 2`` or ``none``."""
     ends = [number(float(v) * scale) for v in (values.min(), values.max())] if len(values) else ["none"]
     return " to ".join(dict.fromkeys(ends))
 
@@ -144,7 +146,8 @@ def _degrees_vary(s: Synapses) -> bool:
 def _matrix(axes: Axes, s: Synapses) -> None:
     """Draw the weights of a projection.
 
-    Dense: an image, averaged if large. Sparse: dots, or the number of synapses in each cell. Convolution: its kernels.
+    Dense weights are drawn as an image, and averaged if there are many. Sparse weights are drawn as dots, or as the
+    number of synapses in each cell. A convolution is drawn as its kernels.
     """
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
@@ -171,7 +174,10 @@ def _matrix(axes: Axes, s: Synapses) -> None:
 
 
 def _cells(axes: Axes, s: Synapses) -> Any:
-    """Draw at most `MOST_CELLS` cells along an axis: means of dense weights, otherwise numbers of synapses."""
+    """Draw at most `MOST_CELLS` cells along an axis.
+
+    A cell shows the mean of dense weights, or the number of sparse synapses.
+    """
     cells: list[Any] = [np.linspace(-0.5, n - 0.5, min(n, MOST_CELLS) + 1) for n in (len(s.out), len(s.into))]
     weights = s.weights if s.dense else None
     total = np.histogram2d(s.post_index, s.pre_index, cells[::-1], weights=weights)[0]
@@ -184,7 +190,7 @@ def _cells(axes: Axes, s: Synapses) -> Any:
 
 
 def _kernels(axes: Axes, kernels: np.ndarray) -> Any:
-    """Draw all kernels side by side: output channels from left to right, input channels downwards.
+    """Draw all kernels next to each other: output channels from left to right, input channels downwards.
 
     At most `MOST_CELLS` weights are drawn along an axis.
     """
@@ -223,8 +229,7 @@ def _delay_histogram(axes: Axes, s: Synapses) -> None:
 
 
 def _edges(different: np.ndarray) -> np.ndarray:
-    """Return the edges of a histogram's bins: one bin for each value if they are on a coarse grid, otherwise 40
-    bins."""
+    """Return the edges of a histogram's bins: one bin per value if values are on a coarse grid, otherwise 40 bins."""
     gap = float(np.diff(different).min())
     places = (different - different[0]) / gap
     if places[-1] < 60 and np.allclose(places, np.rint(places), atol=1e-3):
@@ -233,7 +238,7 @@ def _edges(different: np.ndarray) -> np.ndarray:
 
 
 def _degrees(axes: Axes, s: Synapses, colours: Mapping[str, str]) -> None:
-    """Draw the numbers of synapses onto each neuron of the target, and from each of the source, in their colours."""
+    """Draw the number of synapses onto each target neuron, and from each source neuron, in their colours."""
     most = int(max(s.into.max(), s.out.max()))
     edges = np.linspace(-0.5, most + 0.5, min(most + 1, 30) + 1)
     for name, of, degree, style in (("in", s.post, s.into, "-"), ("out", s.pre, s.out, (0, (3, 1.5)))):

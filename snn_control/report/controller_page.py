@@ -50,8 +50,8 @@ MOST_SYNAPSES = 5_000_000  # maximum number in a projection whose weights are dr
 class View:
     """One picture of a controller, before it is drawn.
 
-    name : name of its file, without the suffix; starts with its kind
-    line : a description in one line
+    name : name of the picture's file without the suffix; the name starts with the kind of the picture
+    line : a description of the picture in one line
     fill : function that puts axes into a figure
     """
 
@@ -67,7 +67,7 @@ class View:
 
 @dataclass(frozen=True)
 class ControllerPage:
-    """The result of `write_controller_page`: the page, each picture's view and file, and the findings."""
+    """The result of `write_controller_page`: the page, the view and file of each picture, and the findings."""
 
     page: Path
     files: list[tuple[View, Path]]
@@ -95,7 +95,7 @@ def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[Vi
 
 
 def _encoder(spec: ControllerSpec, one: Input) -> View | None:
-    """Return the picture that an encoder's lowering names, otherwise tuning curves; None if there is no picture."""
+    """Return the picture that an encoder's lowering names, or else its tuning curves; None if it has neither."""
     lowering = registry.lowering("encoders", type(getattr(one, "encoder", None)))
     if lowering is None or (not lowering.drawing and (lowering.pulse or lowering.events)):
         return None
@@ -108,7 +108,7 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
 
 
 def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
-    """Return one picture for every `ROWS` projections, without projections that are too large to draw."""
+    """Return one picture for every `ROWS` projections. Projections that are too large to draw are left out."""
     pairs = zip(spec.network.projections, program.facts.projections, strict=True)
     drawn = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
     found = []
@@ -125,7 +125,7 @@ def _draw_weights(figure: Figure, spec: ControllerSpec, part: Sequence[Projectio
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
-    """Return the views named in ``only``, by name or kind; all views if it is empty."""
+    """Return the views that ``only`` names, by their names or kinds; return all views if ``only`` is empty."""
     known = list(dict.fromkeys([*(v.kind for v in found), *(v.name for v in found)]))
     for name in only:
         if name not in known:
@@ -142,14 +142,14 @@ def write_controller_page(
     only: Sequence[str] = (),
     title: str = "Controller",
 ) -> ControllerPage:
-    """Draw a controller; write the pictures and ``index.html``, which contains all of them, into a folder.
+    """Draw a controller, and write its pictures and ``index.html``, which contains all pictures, into a folder.
 
-    Pictures from an earlier call that are not drawn now are removed, unless they were changed since. Everything is
-    drawn before the first file is written; each file is written atomically, the page last.
+    Pictures that an earlier call wrote and that are not drawn now are removed, unless they were changed since. All
+    pictures are drawn before the first file is written. Each file is written atomically, and the page is written last.
 
     Raises
     ------
-    DescriptionError : an unknown name in ``only``, a folder that cannot be created
+    DescriptionError : an unknown name in ``only``, or a folder that cannot be created
     RuntimeFault : matplotlib or Jinja2 is not installed
     """
     program, folder = build_program(spec), Path(folder)
@@ -176,7 +176,7 @@ def _mark(data: bytes) -> str:
 
 
 def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
-    """Remove the files that an earlier page lists, unless they were changed since or are written now."""
+    """Remove the files that an earlier page lists, except files that were changed since or that are written now."""
     try:
         head = (folder / PAGE).read_text(encoding="utf-8", errors="replace")[:HEAD]
     except OSError:

@@ -1,4 +1,4 @@
-"""Pictures of the behaviour of single neurons and encoders: f-I curves, tuning curves, pooled events.
+"""Pictures of the behaviour of single neurons and encoders: f-I curves, tuning curves and pooled events.
 
 The picture of an encoder is drawn by a function (figure, input, dt [s], names of the input's numbers) -> (caption,
 alternative text). The encoder's lowering names this function (`engine.lowering.EncoderLowering.drawing`).
@@ -29,7 +29,7 @@ NEURONS = ("#440154", "#3b528b", "#21918c", "#5ec962", "#b5de2b")  # viridis wit
 
 
 def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], NeuronModel]]:
-    """Group populations by equal descriptions of their neurons; returns their names, with the description."""
+    """Group populations whose neurons have equal descriptions; return a list of (names, description)."""
     found: dict[NeuronModel, list[str]] = {}
     for name, model in neurons.items():
         found.setdefault(model, []).append(name)
@@ -37,7 +37,10 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 
 
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
-    """Return (label, model of one neuron, its curve); several if parameters differ. ``up_to``: see `f_i_curve`."""
+    """Return a list of (label, model of one neuron, its curve).
+
+    It has several entries if the parameters of neurons differ. ``up_to`` is the argument of `f_i_curve`.
+    """
     if model.size is None:
         return [("", model, f_i_curve(model, dt, up_to))]
     found = []
@@ -54,10 +57,12 @@ def draw_f_i(
     colours: Mapping[str, str],
     driven: Mapping[str, float],
 ) -> tuple[str, str]:
-    """Draw rate against constant current, one pair of axes for each model, in the colour of its first population.
+    """Draw rate against constant current, with one pair of axes for each model.
+
+    The curves have the colour of the first population with that model.
 
     colours : name -> colour of a population
-    driven : name -> largest current that an input's encoder gives its neurons; the axes extend to it
+    driven : name -> largest current that an input's encoder gives its neurons; the axes extend to this current
     """
     said = []
     shown = groups[:MOST_MODELS]
@@ -90,7 +95,7 @@ def draw_f_i(
 
 
 def _from_zero(axes: Axes) -> None:
-    """Make the axis of a rate start at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
+    """Make the axis of a rate begin at 0 and extend to at least 1, so that a rate of 0 is a line at the bottom."""
     axes.set_ylim(0, max(axes.get_ylim()[1], 1.0))
 
 
@@ -100,7 +105,7 @@ def _names(names: Sequence[str], most: int = 3) -> str:
 
 
 def draw_tuning(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
-    """Draw the response of each neuron to the value, one pair of axes for each dimension that has a response."""
+    """Draw the responses of neurons to the value, with one pair of axes for each dimension that has a response."""
     tunings = tuning(spec, dt)
     spiking = spec.encoder is not None and spec.encoder.neuron is not None
     silent = [names[t.dimension] for t in tunings if not len(t.neurons)]
@@ -145,7 +150,7 @@ def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
 
 
 def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
-    """Return the other numbers with the same curves, as a further line of a title."""
+    """Return the names of other numbers with the same curves, as a further line of a title."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -168,7 +173,7 @@ def _tuning_curves(axes: Axes, tuning: TuningCurve) -> None:
 def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str]) -> tuple[str, str]:
     """Draw the contribution of each number to each neuron's current.
 
-    Few numbers are drawn as tuning curves, many as an image of the weights.
+    Few numbers are drawn as tuning curves. Many numbers are drawn as an image of the weights.
     """
     if spec.size <= MOST_DIMENSIONS:
         return draw_tuning(figure, spec, dt, names)
@@ -190,7 +195,7 @@ def draw_linear(figure: Figure, spec: ValueInput, dt: float, names: Sequence[str
 
 
 def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: int = 2) -> str:
-    """Return the values of the other dimensions, as a second line of a title."""
+    """Return the values of the other dimensions as the second line of a title."""
     others = [d for d in range(spec.size) if d != tuning.dimension]
     if not others:
         return ""
@@ -205,7 +210,7 @@ def _where(spec: ValueInput, tuning: TuningCurve, names: Sequence[str], most: in
 
 
 def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return x, y, p of a disc that has just moved to the right: ON events on the right edge, OFF on the left."""
+    """Return x, y, p of events of a disc that has just moved to the right: ON on the right edge, OFF on the left."""
     (width, height), rng = spec.size, np.random.default_rng(0)
     n = min(spec.capacity, 4 * min(width, height))
     angle, radius = rng.uniform(0, 2 * np.pi, n), 0.3 * min(width, height) * (1 + 0.06 * rng.standard_normal(n))
@@ -215,7 +220,7 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_events(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """Draw the fields of an events encoder on the sensor with example events, and the encoder's output for them."""
+    """Draw the cells of an events encoder on the sensor with example events, and the encoder's output for them."""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)

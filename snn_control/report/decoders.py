@@ -28,9 +28,9 @@ MOST_BARS = 48  # number of neurons
 
 @dataclass(frozen=True)
 class _Panel:
-    """The contents of one pair of axes: weights (neurons, lines), with a label for each line.
+    """The contents of one pair of axes: weights (neurons, lines) and a label for each line.
 
-    grid : (columns, rows) if the neurons form a grid, which is drawn as an image
+    grid : (columns, rows) if the neurons form a grid, whose weights are drawn as an image
     blocks : names of the numbers if the source has a block of neurons for each number
     """
 
@@ -44,9 +44,9 @@ class _Panel:
 
 
 def grid_of(spec: ControllerSpec, source: str) -> tuple[int, int] | None:
-    """Return (columns, rows) if the neurons of a source are the fields of a camera, otherwise None.
+    """Return (columns, rows) if the neurons of a source are the cells of a camera's picture, otherwise None.
 
-    They are those of its encoder, or are connected one to one with these.
+    Such neurons belong to the camera's encoder, or are connected one to one with the neurons of the encoder.
     """
     cameras = {
         i.name: i.encoder for i in spec.inputs if isinstance(i, coding.EventsInput) and i.encoder.polarity != "split"
@@ -68,7 +68,7 @@ def _per(term: coding.Decoder) -> str:
 
 
 def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
-    """Return sign and seconds of a decoder's time constant or window."""
+    """Return a list of (sign, seconds) for the time constant or window of a decoder."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 
@@ -99,7 +99,7 @@ def _panels(spec: ControllerSpec, sizes: dict[str, int]) -> list[_Panel]:
 
 
 def _blocks(spec: ControllerSpec, source: str) -> list[str]:
-    """Return the names of the numbers of an input whose encoder has separate neurons for each of them."""
+    """Return the names of the numbers of an input if its encoder has separate neurons for each number; otherwise []."""
     for one in spec.inputs:
         if one.name == source and isinstance(getattr(one, "encoder", None), coding.PopulationEncoder):
             return number_names(spec, one)
@@ -109,8 +109,8 @@ def _blocks(spec: ControllerSpec, source: str) -> list[str]:
 def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -> tuple[str, str]:
     """Draw one pair of axes for each output and source: the weight of each neuron.
 
-    Neurons that form a picture are drawn as a picture, few neurons as bars, others as an image with one row for each
-    term and number.
+    Neurons that form a picture are drawn as a picture. Few neurons are drawn as bars. In all other cases, the weights
+    are drawn as an image with one row for each term and number.
     """
     panels = _panels(spec, sizes)
     shown = panels[:MOST_PANELS]
@@ -138,7 +138,7 @@ def draw_decoders(figure: Figure, spec: ControllerSpec, sizes: dict[str, int]) -
 
 
 def _picture(axes: Axes, panel: _Panel, weights: np.ndarray) -> None:
-    """Draw weights (rows, columns) as an image; if there are few, with their numbers in the cells."""
+    """Draw weights (rows, columns) as an image. If there are few weights, write the numbers into the cells."""
     signed_image(axes, weights, f"weight [{panel.unit}]")
     most = np.abs(weights).max()
     if weights.size <= 24:
@@ -158,7 +158,7 @@ def _decoder_bars(axes: Axes, panel: _Panel) -> None:
 
 
 def _name_blocks(axes: Axes, panel: _Panel) -> None:
-    """Label the axis with the names of the numbers instead of indices, if an encoder has neurons for each number."""
+    """Label the axis with names of numbers instead of indices, if an encoder has separate neurons for each number."""
     if len(panel.blocks) < 2 or len(panel.blocks) > 12:
         return
     each = len(panel.weights) // len(panel.blocks)

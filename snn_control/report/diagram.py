@@ -1,4 +1,4 @@
-"""The diagram of a controller: boxes and arrows, inputs on the left, outputs on the right."""
+"""The diagram of a controller: boxes and arrows, with the inputs on the left and the outputs on the right."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Arrow:
-    """A projection or a decoder; if dashed, a signal for a learning rule at ``end``, or a stop of an output."""
+    """A projection or a decoder. A dashed arrow is a signal for a learning rule at ``end``, or a stop of an output."""
 
     start: str
     end: str
@@ -55,7 +55,7 @@ class Arrow:
 
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
-    """Return boxes and arrows of a diagram. Boxes of inputs and populations have their names, outputs ``> name``."""
+    """Return boxes and arrows. Boxes of inputs and populations have their names, boxes of outputs ``> name``."""
     boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
@@ -95,14 +95,14 @@ def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box],
 
 
 def delay_text(p: Projection, dt: float) -> str:
-    """Return the delay of a projection in ms, rounded to steps; smallest to largest if synapses have their own."""
+    """Return a projection's delay in ms as text, rounded to steps; if synapses differ, smallest to largest delay."""
     steps = np.rint(np.asarray(p.delay, np.float64) / dt)
     ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
     return " to ".join(dict.fromkeys(ends))
 
 
 def _filters(one: Any) -> str:
-    """Return the filters of an input in order, in words: region, hot pixels."""
+    """Return the names of the filters of an input, in order, as a text: region, hot pixels."""
     names = [type(f).__name__ for f in getattr(one, "filters", ())]
     return ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower() for name in names)
 
@@ -119,9 +119,9 @@ def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
 
 
 def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
-    """Return name -> column: one more than the last column of its sources; all outputs are in the last column.
+    """Return name -> column, which is one more than the last column of its sources; outputs are in the last column.
 
-    An arrow that would close a cycle is ignored; it leads back to an earlier column.
+    An arrow that would close a cycle is ignored, so it leads back to an earlier column.
     """
     targets = {name: [a.end for a in arrows if a.start == name and a.end != name] for name in names}
     order: list[str] = []
@@ -151,7 +151,7 @@ def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
 
 
 def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[str]], list[list[str]]]:
-    """Return columns of places, and for each arrow the places that it passes through from left to right.
+    """Return the places in each column, and for each arrow the places that it passes through from left to right.
 
     A place is a box or, if an arrow passes a column, a lane for it there, so that no arrow crosses a box (Sugiyama,
     Tagawa and Toda 1981, IEEE Trans. Syst. Man Cybern. 11:109). An arrow from a box to itself has no route.
@@ -197,10 +197,10 @@ def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
 def _ports(
     routes: Sequence[Sequence[str]], place: dict[str, tuple[float, float]]
 ) -> tuple[dict[tuple[int, str, int], float], list[float]]:
-    """Return where arrows meet boxes, and the position of each arrow's label along its gap.
+    """Return the heights at which arrows meet boxes, and the position of each arrow's label along its gap.
 
-    The former is (arrow, box, side: -1 left, 1 right) -> height, in the order of the arrows' other ends. Positions are
-    chosen such that labels of neighbours do not overlap.
+    Heights are a dictionary (arrow, box, side) -> height, where the side is -1 for left and 1 for right; they have the
+    order of the arrows' other ends. Positions of labels are chosen such that labels of neighbours do not overlap.
     """
     meets: dict[tuple[str, int], list[tuple[float, int]]] = {}
     for k, route in enumerate(routes):
@@ -218,7 +218,7 @@ def _ports(
 
 
 def draw_diagram(figure: Figure, spec: ControllerSpec, program: Program) -> tuple[str, str]:
-    """Draw boxes and arrows; returns caption and alternative text."""
+    """Draw boxes and arrows, and return caption and alternative text."""
     boxes, arrows = boxes_and_arrows(spec, program)
     columns, routes = _routes([b.name for b in boxes], arrows)
     place = _places(columns)
@@ -272,7 +272,7 @@ def _box(axes: Axes, b: Box, centre: tuple[float, float]) -> None:
 def _points(
     k: int, route: Sequence[str], place: dict[str, tuple[float, float]], ports: dict[tuple[int, str, int], float]
 ) -> list[tuple[float, float]]:
-    """Return the points of an arrow, from left to right: edge of a box, both ends of each lane, edge of a box."""
+    """Return an arrow's points from left to right: the edge of a box, both ends of each lane, the edge of a box."""
     half = BOX[0] / 2
     points = [(place[route[0]][0] + half, ports[k, route[0], 1])]
     for lane in route[1:-1]:
@@ -281,7 +281,7 @@ def _points(
 
 
 def _arrow(axes: Axes, arrow: Arrow, points: list[tuple[float, float]], share: float, back: bool) -> None:
-    """Draw an arrow along ``points``. Its label is in the first lane or, without a lane, at ``share`` of the way."""
+    """Draw an arrow along ``points``. Its label is in the first lane; without a lane, at ``share`` of the way."""
     from matplotlib.path import Path
 
     (x0, y0), (x1, y1) = points[:2]

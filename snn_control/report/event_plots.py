@@ -1,7 +1,7 @@
 """Draw events of a recording or a run in one figure: pictures, rate, activity of the pixels, intervals, x-y-t.
 
-`Survey` processes the events in chunks in memory of bounded size, `survey_arrays` stores it in a run folder, and
-`draw_recording` draws it.
+`Survey` processes the events in chunks, in memory of bounded size. `survey_arrays` makes the arrays of a survey that a
+run folder stores. `draw_recording` draws a survey.
 """
 
 from __future__ import annotations
@@ -36,18 +36,19 @@ EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 class Survey:
     """Statistics of a stream of events.
 
-    begins : time of the first event if the stream is a part of a longer one [s]; shifts the time axes
+    begins : time of the first event [s] if the stream is a part of a longer stream; shifts the time axes
 
-    ``add`` the chunks in order. The results are:
+    Call ``add`` with the chunks in order. The results are:
 
-    first, last : ns, time of the first event and the latest one; None without events
-    on, off : numbers of events
+    first, last : time of the first event and latest time of an event [ns]; None without events
+    on, off : number of ON events and number of OFF events
     rate : (bins, 2) int64, ON and OFF events in bins of ``bin_ns`` from ``first`` on
-    pixels : (rows, columns) int64, events of each pixel; at most 4096 rows and columns, events beyond are ignored
-    intervals : (96,) int64, histogram of the times between two events of a pixel, for every 4th row and column, in the
-        bins of INTERVALS [s]
+    pixels : (rows, columns) int64, number of events of each pixel; there are at most 4096 rows and columns, and events
+        beyond are ignored
+    intervals : (96,) int64, histogram of the times between successive events of a pixel, for the pixels of every 4th
+        row and column; the bins are INTERVALS [s]
     jumps : times [ns after the first event] at which the clock went back by a millisecond or more
-    points : (n, 4) float64 of at most 30,000 events: s after the first, x, y, p
+    points : (n, 4) float64, for at most 30,000 events: time [s after the first event], x, y, p
     """
 
     def __init__(self, begins: float = 0.0) -> None:
@@ -136,7 +137,7 @@ class Survey:
             self._points = [points[::2]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all data of the survey, of bounded size except for the pixels; `of` restores the survey from them."""
+        """Return all data of the survey, whose size is bounded except for the pixels; `of` restores it from them."""
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
             "times": np.array(times, np.int64), "begins": np.array(self.begins), "rate": self.rate,
@@ -146,7 +147,7 @@ class Survey:
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Survey:
-        """Restore the survey from `arrays`; nothing can be added to it. Raises KeyError if an array is missing."""
+        """Restore a survey from `arrays`; no events can be added to it. Raises KeyError if an array is missing."""
         survey = cls(float(arrays["begins"]))
         survey.bin_ns, survey.first, survey.last = (int(value) for value in arrays["times"])
         survey._rate, survey.pixels = arrays["rate"], arrays["pixels"]
@@ -174,7 +175,7 @@ class Survey:
 
     @property
     def silences(self) -> list[tuple[float, float]]:
-        """Start and end [s] of at most 50 stretches of two or more bins without an event."""
+        """Start and end [s] of stretches of two or more bins without an event, for at most 50 stretches."""
         edges = np.flatnonzero(np.diff(np.r_[0, self.rate.sum(axis=1) == 0, 0]))
         stretches = edges.reshape(-1, 2)
         long = stretches[np.diff(stretches, axis=1)[:, 0] >= 2][:50]
@@ -186,7 +187,7 @@ class Survey:
 
 
 def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, width: int, height: int) -> Events:
-    """Return the events of a camera, from the arrays of an episode (`record.episode_recorder`).
+    """Return the events of a camera from the arrays of an episode (`record.episode_recorder`).
 
     name : name of the observation
     step : duration of a step of the world [s]
@@ -201,7 +202,7 @@ def events_of_episode(world: Mapping[str, np.ndarray], name: str, step: float, w
 
 
 def event_arrays(events: Events) -> dict[str, np.ndarray]:
-    """Return `survey_arrays` for events whose t is the time of the run."""
+    """Return `survey_arrays` for events whose times are times of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
     return survey_arrays(lambda: (events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
@@ -210,9 +211,9 @@ def event_arrays(events: Events) -> dict[str, np.ndarray]:
 def survey_arrays(
     pieces: Callable[[], Iterable[Events]], size: tuple[int, int], begins: float = 0.0
 ) -> dict[str, np.ndarray]:
-    """Return arrays for a run folder, of bounded size (names: `record.run_folder`); none without events.
+    """Return arrays of a survey for a run folder (names: `record.run_folder`); an empty dictionary without events.
 
-    pieces : returns the chunks of events from the first one on; is called twice
+    pieces : function that returns the chunks of events from the first chunk on; it is called twice
     size : width and height of the sensor [pixel]; 0, 0: not known
     begins : time of the first event [s of the run]
     """
@@ -230,7 +231,7 @@ def survey_arrays(
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the counters of one input as one flat dictionary; nested ones are named like ``filters hot_pixels``."""
+    """Return the counters of an input as a flat dictionary. Nested counters get names like ``filters hot_pixels``."""
     flat: dict[str, Any] = {}
     for record in records:
         for key, value in record.items():
@@ -247,9 +248,9 @@ def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:
 def draw_recording(
     figure: Figure, survey: Survey, moments: Sequence[tuple[float, np.ndarray]] = (), title: str = ""
 ) -> tuple[str, str]:
-    """Draw a survey in one figure; returns caption and alternative text.
+    """Draw a survey in one figure, and return caption and alternative text.
 
-    moments : time [s after the first event] and picture, shown above the plots
+    moments : list of (time [s after the first event], picture); the pictures are shown above the plots
     """
     heights = [WIDTH / len(moments) * np.divide(*moments[0][1].shape[:2]) + 0.3] if moments else []
     heights += [2.2, 3.4, 4.2]
@@ -272,7 +273,7 @@ def draw_recording(
 
 
 def _unit(survey: Survey) -> tuple[float, str]:
-    """Return scale and name of the unit for times of this length."""
+    """Return the scale and the name of a unit that suits times of this length."""
     units = ((1.0, "s"), (1e3, "ms"), (1e6, "µs"))
     return next((unit for unit in units if survey.seconds * unit[0] >= 1.0), units[-1])
 

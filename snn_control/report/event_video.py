@@ -40,24 +40,25 @@ def write_event_video(
     most: tuple[int, int] = (1280, 960),
     progress: Callable[[float], object] | None = None,
 ) -> int:
-    """Write a video of events and return its number of pictures. Without events it returns 0 and writes no file.
+    """Write a video of events and return its number of pictures. If there are no events, return 0 and write no file.
 
     path : .mp4, .gif or .png (contact sheet), see `VideoWriter`
-    source : an open recording, or events in order, at once or in chunks
-    fps : pictures in a second of the video
-    speed : seconds of the recording in a second of the video; 0.1 is slow motion
+    source : an open recording, or events in order, as one array of events or in chunks
+    fps : pictures per second of the video
+    speed : seconds of the recording per second of the video; 0.1 is slow motion
     style : "polarity", "surface" or "grey", see `events.frames`
     start, stop : the part to show [s after the first event]
-    size : (width, height) of the sensor [pixel]; None: as the source states, otherwise a likely size for the first
-        events
-    most : largest (width, height) of the picture [pixel]. Small sensors are enlarged by a whole number, large ones
-        shrunk; for .mp4 to dots of at least 2 x 2 pixels, as smaller dots would lose their colours
+    size : (width, height) of the sensor [pixel]; None uses the size that the source states; if it states none, a likely
+        size for the first events
+    most : maximum (width, height) of the picture [pixel]. Pictures of small sensors are enlarged by a whole number;
+        pictures of large sensors are reduced. In .mp4, dots have at least 2 x 2 pixels, because smaller dots would lose
+        their colours
     progress : called with the time that was reached [s after the first event]
 
     Raises
     ------
-    InputError : an invalid style, fps or speed
-    DescriptionError, RuntimeFault : as `VideoWriter`
+    InputError : if style, fps or speed is invalid
+    DescriptionError, RuntimeFault : as `VideoWriter` raises them
     """
     window = picture_ns(fps, speed)
     if (opened := _opened(source, size)) is None:
@@ -88,9 +89,10 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Return (time, picture) for some times [s after the first event]; each shows the ``seconds`` before its time.
+    """Return a list of (time, picture), one for each of the given times [s after the first event].
 
-    Other arguments and exceptions as in `write_event_video`; no pictures without events.
+    A picture shows the events of ``seconds`` before its time. Without events, the list is empty. Other arguments and
+    exceptions are the same as for `write_event_video`.
     """
     if (opened := _opened(source, size)) is None:
         return []
@@ -104,7 +106,7 @@ def event_moments(
 
 
 def part_of(source: Recording | Events | Iterable[Events], start: float, stop: float) -> Iterator[Events]:
-    """Return the events from ``start`` to before ``stop`` [s after the first event], in chunks that are not empty."""
+    """Return the events from ``start`` to before ``stop`` [s after the first event] in chunks that are not empty."""
     if isinstance(source, Recording):
         source = source.chunks()
     pieces = [source] if isinstance(source, Events) else source
@@ -126,7 +128,7 @@ def _opened(
 
 
 def picture_ns(fps: float, speed: float) -> float:
-    """Return the duration of the recording in one picture [ns]."""
+    """Return the duration of the part of the recording that one picture shows [ns]."""
     for name, value in (("fps", fps), ("speed", speed)):
         if not 0 < value < np.inf:
             raise InputError(f"{name} = {value!r}: must be positive and finite")
@@ -136,9 +138,9 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Pass the events of each picture to the painter, then yield its end [ns after ``origin``] and number of events.
+    """Give the events of each picture to the painter, then yield the picture's end and its number of events.
 
-    If the clock steps back, the time stays constant.
+    The end is in ns after ``origin``. If the clock steps back, the time stays constant.
     """
     k = shown = quiet = latest = 0
 
@@ -164,7 +166,7 @@ def _slices(
 
 
 def decimals_for(seconds: float) -> int:
-    """Return the number of decimals for times [s], so that times this far apart have different texts."""
+    """Return the number of decimals for times [s], such that times that differ by ``seconds`` have different texts."""
     return min(9, max(3, 1 - int(np.floor(np.log10(seconds)))))
 
 
@@ -178,7 +180,7 @@ def speed_text(speed: float) -> str:
 
 
 def speed_for(seconds: float) -> float:
-    """Return speed 1, or a slower speed (1, 2 or 5 times a power of ten) for a video of sufficient length."""
+    """Return speed 1, or a slower speed (1, 2 or 5 times a power of ten) if the video would be too short."""
     wanted = seconds / LEAST_SECONDS
     if wanted >= 1.0 or wanted <= 0.0:
         return 1.0
@@ -187,6 +189,6 @@ def speed_for(seconds: float) -> float:
 
 
 def style_for(events: int, seconds: float, speed: float, fps: float = 30.0) -> str:
-    """Return ``polarity``, or ``surface`` for slow motion in which pictures would be almost empty."""
+    """Return ``polarity``, or ``surface`` for slow motion, in which pictures of this style would be almost empty."""
     of_a_picture = events * speed / fps / max(seconds, 1e-9)
     return "surface" if speed < 1 and of_a_picture < FEW else "polarity"

@@ -1,6 +1,7 @@
 """Common parts of all pictures: colours, axes, images with colour bars, and writing figures to files.
 
-matplotlib is imported when the first picture is drawn, and only its Agg canvas: no display, no global state.
+matplotlib is imported when the first picture is drawn, and only its Agg canvas is used, which needs no display and no
+global state.
 """
 
 from __future__ import annotations
@@ -56,13 +57,13 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 def colour_places(spec: ControllerSpec) -> dict[str, int]:
-    """Return name -> index in a list of colours: inputs in the order of the file, then populations."""
+    """Return name -> index in a list of colours; inputs in the order of the file come first, then populations."""
     names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
     return {name: k for k, name in enumerate(names)}
 
 
 def colours_of(spec: ControllerSpec) -> dict[str, str]:
-    """Return name -> colour of an input or population in every picture of its controller."""
+    """Return name -> colour; inputs and populations have this colour in every picture of their controller."""
     return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}
 
 
@@ -90,12 +91,12 @@ def ramp(*colours: str) -> Colormap:
 
 
 def with_unit(what: str, unit: str, between: str = " ") -> str:
-    """Return a quantity with its unit, ``rate [Hz]``; the quantity alone without a unit."""
+    """Return a quantity with its unit, e.g. ``rate [Hz]``; if the unit is empty, return the quantity alone."""
     return f"{what}{between}[{unit}]" if unit else what
 
 
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
-    """Return n axes, at most ``columns`` in a row, each ``height`` [inch] high; sets the size of the figure."""
+    """Set the size of the figure and return n axes, at most ``columns`` in a row, each ``height`` [inch] high."""
     columns = min(n, columns)
     rows = -(-n // columns)
     figure.set_size_inches(WIDTH, 0.5 + height * rows)
@@ -106,7 +107,7 @@ def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Ax
 
 
 def whole_ticks(axes: Axes, which: str = "both", most: int = 5) -> None:
-    """Set at most ``most`` ticks at whole numbers, on both axes, or on "x" or "y"."""
+    """Set at most ``most`` ticks, at whole numbers, on both axes, or only on "x" or "y"."""
     from matplotlib.ticker import MaxNLocator
 
     for axis in (axes.xaxis, axes.yaxis) if which == "both" else (getattr(axes, f"{which}axis"),):
@@ -122,7 +123,7 @@ def legend_above(axes: Axes, columns: int) -> None:
 
 
 def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
-    """Add a colour bar beside axes.
+    """Add a colour bar next to axes.
 
     shown : the image, mesh or points that were drawn on the axes
     options : arguments of `matplotlib.figure.Figure.colorbar`
@@ -131,7 +132,7 @@ def colour_bar(axes: Axes, shown: Any, label: str, **options: Any) -> None:
 
 
 def signed_scale(values: np.ndarray) -> dict[str, Any]:
-    """Return colour map and limits for signed numbers: white is 0."""
+    """Return a colour map and limits for signed numbers, such that 0 is white."""
     most = float(np.abs(values).max(initial=0.0)) or 1.0
     return {"cmap": SIGNED, "vmin": -most, "vmax": most}
 
@@ -155,12 +156,12 @@ def photo(axes: Axes, image: np.ndarray, title: str) -> None:
 
 
 def thin(n: int, most: int) -> slice:
-    """Return the slice of every k-th of n samples, which takes at most ``most`` of them."""
+    """Return the slice that selects every k-th of n samples, with k such that at most ``most`` are selected."""
     return slice(None, None, max(1, -(-n // most)))
 
 
 def rate_prefix(highest: float) -> tuple[float, str]:
-    """Return scale and prefix for rates up to ``highest`` [1/s]."""
+    """Return the scale and the prefix of the unit for rates up to ``highest`` [1/s]."""
     for scale, prefix in ((1e6, "M"), (1e3, "k")):
         if highest >= scale:
             return scale, prefix
@@ -188,7 +189,8 @@ class Picture:
 def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "png") -> Picture:
     """Draw a picture as PNG and, if ``also`` is another of `FORMATS`, in that format too.
 
-    fill : puts axes into the figure, sets its size, returns caption and alternative text
+    fill : function that puts axes into the figure, sets the size of the figure, and returns caption and alternative
+        text
 
     Raises RuntimeFault if matplotlib is not installed.
     """
@@ -215,11 +217,11 @@ def paint(title: str, fill: Callable[[Figure], tuple[str, str]], also: str = "pn
 
 
 def pointer_values(figure: Figure) -> list[dict[str, Any]]:
-    """Return the data with which a page shows the values under the pointer, for each pair of axes of a drawn figure.
+    """Return, for each pair of axes of a drawn figure, the data with which a page shows the values under the pointer.
 
-    box : left, top, right, bottom, as shares of the figure
-    x, y : label, first and last value, 1 if the axis is logarithmic
-    cells, label : for a small image, its values and their meaning
+    box : left, top, right and bottom of the axes, as shares of the figure
+    x, y : label, first value, last value, and 1 if the axis is logarithmic
+    cells, label : for a small image, the values of its cells and the meaning of these values
 
     Axes that are switched off, axes of colour bars, and axes of three dimensions are left out.
     """
@@ -238,14 +240,14 @@ def pointer_values(figure: Figure) -> list[dict[str, Any]]:
 
 
 def _label(axes: Axes, axis: Axis, key: str) -> str:
-    """Return the label of an axis; if it has none, that of axes that share it."""
+    """Return the label of an axis; if it has no label, return the label of axes that share it."""
     group = axes.get_shared_x_axes() if key == "x" else axes.get_shared_y_axes()
     labels = [axis.get_label_text(), *(getattr(a, f"get_{key}label")() for a in group.get_siblings(axes))]
     return next((text.replace("\n", " ") for text in labels if text), "")
 
 
 def _cells(axes: Axes) -> dict[str, Any]:
-    """Return the values of a small image that fills its axes; None (null in JSON) for values that are not finite."""
+    """Return the values of a small image that fills its axes. Values that are not finite become None (null in JSON)."""
     for image in axes.images:
         values, bar = image.get_array(), image.colorbar
         if values is not None and values.ndim == 2 and values.size <= MOST_CELLS and bar is not None:

@@ -22,7 +22,7 @@ LIVE_ONLY = ("camera", "tracking", "latency")  # pictures that do not exist for 
 
 
 def _tiles(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return (label, value, remark) of the most important numbers."""
+    """Return (label, value, remark) for each of the most important numbers."""
     tiles: list[tuple[str, str, str]] = []
     rows, unit = rms_of(summary)
     if rows:
@@ -58,7 +58,7 @@ class Omitted:
 
 @dataclass(frozen=True)
 class Clip:
-    """A video in place of a picture: the bytes of a .gif."""
+    """A video in place of a picture, as the bytes of a .gif."""
 
     title: str
     caption: str
@@ -74,7 +74,7 @@ class Page:
     tiles : label, value and remark of the most important numbers
     kind : kind of the verdict: ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
-    files : files that were written beside the page; stored in its head, not shown
+    files : other files that were written with the page; their names are stored in the head of the page, not shown
     """
 
     title: str
@@ -110,8 +110,9 @@ def _has(summary: Mapping[str, Any], key: str) -> bool:
 def write_report(folder: str | Path) -> Path:
     """Write ``report.html`` into a run folder and return its path.
 
-    Pictures whose arrays are missing are left out with a note on the page, unless a run of its kind never has them
-    (`_has`). Raises RuntimeFault if there is no run in this folder, or matplotlib or Jinja2 is not installed.
+    A picture whose arrays are missing is left out. The page has a note about it, unless a run of this kind never has
+    this picture (`_has`). Raises RuntimeFault if there is no run in this folder, or if matplotlib or Jinja2 is not
+    installed.
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)

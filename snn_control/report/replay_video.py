@@ -44,14 +44,14 @@ def write_replay_video(
     title: str = "",
     progress: Callable[[int], Any] = lambda index: None,
 ) -> int:
-    """Write a video of a controller's events, spikes and commands; returns the number of pictures.
+    """Write a video of a controller's events, spikes and commands, and return the number of pictures.
 
     ticks : the replayed events, divided into ticks as in the run
-    arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run;
-        another instance of the controller computes the network's input
-    speed : seconds of the recording in a second of the video; None: 1, or slower if the video would be short
+    arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run.
+        The network's input is not among them; another instance of the controller computes it again
+    speed : seconds of the recording per second of the video; None: 1, or slower if the video would be short
 
-    Raises as `ReplayVideo`.
+    Raises the same errors as `ReplayVideo`.
     """
     spec, camera = fitted.spec, fitted.camera
     controller = Controller.from_spec(spec)
@@ -77,10 +77,11 @@ def write_replay_video(
 
 
 def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[float, float]]:
-    """Return low and high of each number of the command for its scale.
+    """Return the low and high end of the scale for each number of the command.
 
-    They are the output's limits. Without limits, or if the run used little of them, they are the range in the run, but
-    at least a tenth of the limits, so that noise stays flat.
+    These are the limits of the output. Without limits, they are the range of the number in the run. If the run used
+    only a small part of the limits, they are also this range, but at least a tenth of the limits, so that noise looks
+    flat.
 
     command : (ticks, outputs)
     """
@@ -94,7 +95,7 @@ def command_ranges(spec: ControllerSpec, command: np.ndarray) -> list[tuple[floa
 
 
 def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
-    """Return the network's input for the events, as `ReplayVideo` takes it; None if it is not a picture."""
+    """Return the network's input for the events, in the form that `ReplayVideo` needs; None if it is not a picture."""
     name = f"{camera.name}.pooled"
     grid: Any = getattr(camera.encoder, "grid", None)
     if name not in controller.program.names or np.shape(grid) != (2,):
@@ -105,10 +106,10 @@ def _pooled(controller: Controller, camera: EventsInput) -> np.ndarray | None:
 
 
 class ReplayVideo:
-    """A video of a running controller: events, pooled input, spikes and commands, side by side.
+    """A video of a running controller that shows events, pooled input, spikes and commands side by side.
 
-    ``add`` every tick, or those to be shown; then ``close``. A picture is drawn when it is due, and memory is bounded.
-    In a ``with`` statement, an exception leaves no file.
+    Call ``add`` for every tick, or only for the ticks to be shown; then call ``close``. A picture is drawn when it is
+    due, and memory is bounded. After an exception in a ``with`` statement, no file is left.
 
     Parameters
     ----------
@@ -117,17 +118,18 @@ class ReplayVideo:
     outputs : labels of the numbers of the command, e.g. ``["pan [rad/s]", "tilt [rad/s]"]``
     populations : name -> number of neurons, for all whose spikes will be given, including inputs whose encoder spikes
     period : period of a tick [s]
-    fps : pictures in a second of the video
-    speed : seconds of the controller in a second of the video
-    style : style of the events' picture: "polarity", "surface" or "grey"
-    title : shown at the top
-    limits : low and high of each number of the command, for its scale; if infinite or not given, the range seen
+    fps : pictures per second of the video
+    speed : seconds of the controller per second of the video
+    style : style of the picture of events: "polarity", "surface" or "grey"
+    title : text at the top of the picture
+    limits : low and high end of the scale of each number of the command; if infinite or not given, the scale is the
+        range seen so far
     colours : colours of populations, see `video_panels.Raster`
 
     Raises
     ------
-    InputError : an invalid style, fps, speed or period
-    DescriptionError, RuntimeFault : as `VideoWriter`
+    InputError : if style, fps, speed or period is invalid
+    DescriptionError, RuntimeFault : as `VideoWriter` raises them
     """
 
     def __init__(
@@ -163,7 +165,7 @@ class ReplayVideo:
 
     @property
     def pictures(self) -> int:
-        """Number of pictures so far."""
+        """Number of pictures that were drawn so far."""
         return self._writer.pictures
 
     def add(
@@ -176,13 +178,16 @@ class ReplayVideo:
     ) -> None:
         """Add the data of one tick.
 
-        tick : its number, larger than the last one's
-        events : the controller's events in the tick; None: no events. Their times are replaced by the tick's
-        pooled : (rows, columns), or (2, rows, columns) with ON first: the network's input for them; None: nothing
-        spikes : name -> (n,) indices of the neurons that fired in the tick, repeated for several spikes
+        tick : number of the tick, larger than the number of the last tick
+        events : the controller's events in the tick; None: no events. The times of the events are replaced by the time
+            of the tick
+        pooled : the network's input for these events, (rows, columns), or (2, rows, columns) with ON first; None: not
+            shown
+        spikes : name -> (n,) indices of the neurons that fired in the tick, listed once per spike
         command : (number of outputs,)
 
-        Raises InputError for a tick that is not after the last one, an unknown population or another shape of pooled.
+        Raises InputError for a tick that is not after the last tick, an unknown population, or a different shape of
+        pooled than before.
         """
         if tick <= self._last:
             raise InputError(f"tick = {tick}: must be after the last one, {self._last}")
@@ -237,7 +242,7 @@ class ReplayVideo:
     def _pooled_picture(self, pooled: np.ndarray) -> np.ndarray:
         """Draw the pooled input; negative values have the colour of OFF events.
 
-        Full brightness is the largest 95th percentile of the fields so far.
+        Full brightness is the largest 95th percentile of the cells in any tick so far.
         """
         on, off = pooled if pooled.ndim == 3 else (np.maximum(pooled, 0), np.maximum(-pooled, 0))
         given = np.abs(pooled[pooled != 0])
@@ -247,7 +252,7 @@ class ReplayVideo:
         return mixed(*(np.sqrt(np.minimum(np.abs(n) / scale, 1.0)) for n in (on, off)))
 
     def close(self) -> None:
-        """Draw the rest and write the file."""
+        """Draw the remaining pictures and write the file."""
         if self._counted_from < self._ticks:
             self._draw(1)
         self._writer.close()

@@ -1,4 +1,4 @@
-"""The pictures of a report, each from the arrays of a run folder (names: snn_control.record.run_folder).
+"""The pictures of a report, each drawn from the arrays of a run folder (names: snn_control.record.run_folder).
 
 A picture whose arrays are missing or do not fit raises `Missing` with the reason, which the page shows.
 """
@@ -41,7 +41,7 @@ class Missing(Exception):
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
-    """Return the array of that name, checked against ``shape`` (None: any length); empty arrays count as missing."""
+    """Return the array ``name`` after a check of its shape (None: any length). Empty arrays count as missing."""
     if name not in arrays:
         raise Missing(f"the run holds no array “{name}”")
     array = arrays[name]
@@ -55,13 +55,13 @@ def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
 
 
 def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
-    """Return the items of the array of that name; ``otherwise`` if it is missing or has another length."""
+    """Return the items of the array ``name``, or ``otherwise`` if it is missing or has another length."""
     array = arrays.get(name)
     return array.tolist() if array is not None and array.shape == (len(otherwise),) else list(otherwise)
 
 
 def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return arrays of names for pictures of a run: for numbers of the command and recorded populations."""
+    """Return the arrays with names of command numbers and recorded populations, which pictures of a run need."""
     sizes, colours, units = sizes_of(program), kit.colour_places(spec), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec, units=len(units) > 1)),
@@ -73,7 +73,7 @@ def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[s
 
 
 def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.ndarray]:
-    """Return arrays with the rate of a run's events in windows [s]; ``events``: their number in each step [s]."""
+    """Return arrays with the rate of events in windows [s]; ``events`` is the number of events in each step [s]."""
     every = max(1, round(window / step))
     firsts = np.arange(0, len(events), every)
     lengths = np.diff(np.append(firsts, len(events)))
@@ -84,7 +84,7 @@ def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.n
 def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
     """Draw one of `PICTURES`.
 
-    Raises Missing if an array is missing or does not fit, and what `paint` raises.
+    Raises Missing if an array is missing or does not fit, and all errors that `paint` raises.
     """
     title, function = PICTURES[key]
     return kit.paint(title, lambda figure: function(figure, summary, arrays))
@@ -94,7 +94,7 @@ def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
 
 
 def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw pictures of the world at up to six moments: in one row, or in two columns if they are wide."""
+    """Draw pictures of the world at up to six moments, in one row, or in two columns if they are wide."""
     frames = take(arrays, "frames", None, None, None, 3)
     k, h, w, _ = frames.shape
     t = take(arrays, "frame_t", k)
@@ -110,7 +110,7 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the events of the camera: pictures, rate, activity of the pixels, intervals, x-y-t."""
+    """Draw the events of the camera: pictures, rate, activity of the pixels, intervals between events, and x-y-t."""
     take(arrays, "events_rate", None, 2)
     try:
         survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
@@ -129,7 +129,7 @@ def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw each axis of target and head, and their distance with the rms of each controller."""
+    """Draw each axis of target and head, and the distance between them with the rms of each controller."""
     t = take(arrays, "t", None)
     target, error = take(arrays, "target", len(t), None), take(arrays, "error", len(t))
     k = target.shape[1]
@@ -179,7 +179,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw spikes, event rate and command on one time axis, as far as they exist."""
+    """Draw spikes, event rate and command on one time axis, as far as the run has them."""
     parts = {"spike_t": _spikes, "event_rate": _event_rate, "command": _command}
     there = [name for name in parts if name in arrays and arrays[name].size]
     if not there:
@@ -195,7 +195,7 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    """Return one row for each population; if fewer than half of its neurons fired, with only these, in order."""
+    """Return one row per population; if fewer than half of its neurons fired, only these are shown, in order."""
     spike_t = take(arrays, "spike_t", None)
     n = len(spike_t)
     population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
@@ -243,7 +243,7 @@ def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
 
 
 def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the share of wake-ups, messages and ticks that took longer than a time; both axes logarithmic."""
+    """Draw the share of wake-ups, messages and ticks that lasted longer than a time; both axes are logarithmic."""
     there = {name: what for name, what in HISTOGRAMS.items() if np.sum(arrays.get(f"{name}_counts", 0)) > 0}
     if not there:
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")

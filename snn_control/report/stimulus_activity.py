@@ -27,7 +27,7 @@ EVENT_BINS = 200
 
 
 def draw_activity(figure: Figure, spec: ControllerSpec, activity: Activity) -> tuple[str, str]:
-    """Draw rows for each input, population and output, and beside spikes the rate of each neuron."""
+    """Draw a row for each input, population and output, and to the right of spikes the rate of each neuron."""
     seen, colours, stimulus = list(activity.populations.values()), colours_of(spec), activity.stimulus
     inside = [s for s in seen if s.spiking] + [s for s in seen if not s.spiking]
     rows: list[Row] = []
@@ -67,7 +67,7 @@ def _input(activity: Activity, spec: ControllerSpec, one: Input, colour: str) ->
 
 
 def _numbers(activity: Activity, spec: ControllerSpec, one: ValueInput | Output, values: np.ndarray) -> Numbers:
-    """Return the numbers of an input or output, a selection if there are many; ``values``: (ticks, size)."""
+    """Return the numbers of an input or output, or a selection if there are many; ``values`` is (ticks, size)."""
     shown, names = sample(one.size, MOST_ROWS), number_names(spec, one)
     kind, what, unit = "input", "value", one.unit or "1"
     if isinstance(one, Output):

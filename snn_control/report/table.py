@@ -1,6 +1,6 @@
 """The summary of a run as rows, which the page and the terminal show.
 
-Both show the same numbers because both take them from `sections`.
+Both show the same numbers because both get them from `sections`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ _LABELS = {
 
 @dataclass(frozen=True)
 class Section:
-    """One small table: a heading, the names of its columns (empty for name and value), rows of text.
+    """One small table: a heading, the names of the columns, and rows of text.
+
+    The names of the columns are empty if the columns are name and value.
 
     note : text below the table
     """
@@ -46,7 +48,10 @@ class Section:
 
 
 def number(value: Any, digits: int = 3) -> str:
-    """Return a value as short text: ``digits`` significant digits, groups of thousands, SI prefix from a million on."""
+    """Return a value as short text, with ``digits`` significant digits.
+
+    Thousands are grouped. From a million on, an SI prefix is used.
+    """
     if value is None:
         return "–"
     if isinstance(value, bool):
@@ -68,7 +73,7 @@ def number(value: Any, digits: int = 3) -> str:
 
 
 def count(n: int, word: str = "number") -> str:
-    """Return a count with its word, ``1 number`` or ``3 000 numbers``, as `number` writes it."""
+    """Return a count with its noun, e.g. ``1 number`` or ``3 000 numbers``, in the format of `number`."""
     return counted(n, word, number(n))
 
 
@@ -90,15 +95,15 @@ def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
 
 
 def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return the mapping under a key, or an empty one."""
+    """Return the mapping under a key; an empty mapping if there is none."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
 
 
 def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
-    """Return name and rms of each tracking error, the run's own controller first, and their unit.
+    """Return a list of (name, rms) of the tracking errors, the run's own controller first, and the unit of the rms.
 
-    The unit is the end of the key, ``rms_deg``; the text has a leading space if needed.
+    The unit is the end of the key, e.g. of ``rms_deg``; its text begins with a space if needed.
     """
     table = mapping(summary, "tracking")
     unit = next((key[4:] for name in table for key in mapping(table, name) if key.startswith("rms_")), "deg")
@@ -110,7 +115,10 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 def _grid(
     title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
-    """Return {row: {column: value}} as a table, none if it is empty; columns in their order, or those of ``names``."""
+    """Return {row: {column: value}} as a list with one table; if it is empty, return an empty list.
+
+    Columns have their own order, or the order in ``names``.
+    """
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
     if names is not None:
@@ -127,18 +135,18 @@ PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tab
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
-    """Return the note below a table, from the key ``about_the_..``."""
+    """Return the note below a table, which is under the key ``about_the_..``."""
     return str(summary.get(f"about_the_{key}") or "")
 
 
 def _pairs(title: str, values: Mapping[str, Any], note: str = "") -> list[Section]:
-    """Return names and values as a table; none without values."""
+    """Return names and values as a list with one table; without values, return an empty list."""
     rows = tuple((label(key), number(value)) for key, value in values.items())
     return [Section(title, (), rows, note)] if rows else []
 
 
 def sections(summary: Mapping[str, Any]) -> list[Section]:
-    """Return the tables of a summary (keys: see snn_control.record.run_folder), without missing parts."""
+    """Return the tables of a summary (keys: see snn_control.record.run_folder). Missing parts give no table."""
     known = {"title", "verdict", "scored_from_s", "events", *GRIDS, *PAIRS}
     known |= {f"about_the_{key}" for key in (*GRIDS, *PAIRS, "pictures")}
     criteria, tracking, loop = (_note(summary, key) for key in ("criteria", "tracking", "loop"))
@@ -163,7 +171,7 @@ def sections(summary: Mapping[str, Any]) -> list[Section]:
 
 
 def print_summary(summary: Mapping[str, Any], console: Console | None = None) -> None:
-    """Print title, verdict and the tables of a summary to the terminal."""
+    """Print the title, the verdict and the tables of a summary to the terminal."""
     from rich.console import Console, Group
     from rich.table import Table
     from rich.text import Text

@@ -1,4 +1,4 @@
-"""Rows of a picture over one time axis, with optional axes beside them: numbers, spikes, rates of events."""
+"""Rows of a picture with a common time axis, with optional axes to their right: numbers, spikes, rates of events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALIKE = 3.0  # ranges that differ by a smaller factor share one axis
 class Row(NamedTuple):
     """One pair of axes of the picture.
 
-    draw : draws on the axes; its second argument creates the axes beside them
+    draw : function that draws on the axes; its second argument is a function that creates axes to the right of them
     """
 
     height: float
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def draw_rows(figure: Figure, rows: Sequence[Row], begin: float, end: float) -> None:
-    """Draw the rows below each other, from ``begin`` to ``end`` [s]."""
+    """Draw the rows below each other. All show the time from ``begin`` to ``end`` [s]."""
     heights = [row.height for row in rows]
     figure.set_size_inches(WIDTH, 0.7 + sum(1.25 * h + 0.2 for h in heights))
     grid = figure.add_gridspec(len(rows), 2, width_ratios=[6.5, 1.2], height_ratios=heights)
@@ -58,15 +58,15 @@ def draw_rows(figure: Figure, rows: Sequence[Row], begin: float, end: float) -> 
 
 @dataclass(frozen=True)
 class Numbers:
-    """Numbers over time: those of an input, of membranes or of a command.
+    """Numbers over time: the numbers of an input, of membranes or of a command.
 
-    t : (n,) [s]
+    t : times (n,) [s]
     values : (n, k)
     names : k names of the numbers
-    what, unit : label of an axis
-    low, high : possible range of each number, one number or (k,); infinite if there is none
-    one_scale : all share a scale, whatever their ranges
-    marks : draws more on the axes
+    what, unit : quantity and unit in the label of an axis
+    low, high : ends of the possible range of each number: one number or (k,); infinite if there is no limit
+    one_scale : all numbers share a scale, even if their ranges differ
+    marks : function that draws more on the axes
     """
 
     title: str
@@ -82,8 +82,11 @@ class Numbers:
     marks: Callable[[Axes], object] = lambda axes: None
 
     def rows(self) -> list[Row]:
-        """Return the axes: one pair for few numbers of one scale, a pair each for few of several scales, or an
-        image."""
+        """Return the rows of axes.
+
+        Few numbers with one scale share one row. Few numbers with different scales have a row each. Many numbers are
+        drawn as an image in one row.
+        """
         k = len(self.names)
         if k <= MOST_LINES and self.alike():
             return [Row(0.9, self._together)]
@@ -93,13 +96,13 @@ class Numbers:
         return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), self._image)]
 
     def spans(self) -> np.ndarray:
-        """Return the widths of the ranges, (k,); if a range is infinite, the width of the values seen."""
+        """Return the widths of the ranges, (k,). If a range is infinite, return the width of its values' range."""
         lowest, highest = self.seen()
         span = np.asarray(self.high) - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lowest and highest finite value of each number, (k,); 0 if there is none."""
+        """Return the lowest and highest finite value of each number, (k,) each; both are 0 if there is none."""
         there = np.isfinite(self.values)
         low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)
@@ -111,13 +114,13 @@ class Numbers:
 
     @property
     def every(self) -> int:
-        """Number of samples in a bin. Without bins, a number that alternates in each tick would be a solid bar."""
+        """Number of samples per bin. Without bins, a number that alternates in each tick looks like a solid bar."""
         return -(-len(self.t) // MOST_BINS)
 
     def _bins(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return the edges of the bins [s], (b + 1,), and their means, lowest and highest values, (b, k).
+        """Return the edges [s] of the bins, (b + 1,), and the mean, lowest and highest values in them, (b, k) each.
 
-        Each value holds until the next one.
+        Each value is valid until the next value.
         """
         n, firsts = len(self.t), np.arange(0, len(self.t), self.every)
         end = 2 * self.t[-1] - self.t[-2] if n > 1 else self.t[-1]
@@ -127,7 +130,7 @@ class Numbers:
         return np.append(self.t[firsts], end), mean, low, high
 
     def _lines(self, axes: Axes, shown: Iterable[int], colours: Sequence[str]) -> None:
-        """Draw the means of some of the numbers, and their ranges in a pale colour."""
+        """Draw the means of some of the numbers as lines, and their ranges in a pale colour."""
         edges, *bins = self._bins()
         mean, low, high = (np.vstack([values, values[-1:]]) for values in bins)
         for j, colour in zip(shown, colours):
@@ -159,7 +162,10 @@ class Numbers:
         place.text(0.0, 0.5, self.names[j], va="center", fontsize=9, color=self.colour)
 
     def _image(self, axes: Axes, beside: Callable[[], Axes]) -> None:
-        """Draw one row for each number, in the order of their indices; if ranges differ, each as a share of its own."""
+        """Draw one row of an image for each number, in the order of their indices.
+
+        If the ranges of the numbers differ, the colour shows each number as a share of its own range.
+        """
         from matplotlib.ticker import MaxNLocator
 
         edges, mean, *_ = self._bins()
@@ -219,13 +225,14 @@ def spikes_row(
     lost: int = 0,
     grid: tuple[int, int] | None = None,
 ) -> Row:
-    """Return a row with the spikes of a population of ``size`` neurons, and beside them the rate of each neuron.
+    """Return a row with the spikes of a population of ``size`` neurons, and to their right the rate of each neuron.
 
-    spikes : time [s] and row of each spike
-    counts : number of spikes in each row within ``seconds``; a row is a neuron, or one of the neurons that fired
+    spikes : times [s] and rows of the spikes
+    counts : number of spikes in each row within ``seconds``; a row is one of all neurons, or one of the neurons that
+        fired
     kept : rows whose spikes are drawn; None: all
     lost : number of later spikes that are not drawn
-    grid : (columns, rows) if the neurons are the fields of a camera
+    grid : (columns, rows) if the neurons are the cells of a camera's picture
     """
     rows, fired, rate = len(counts), int(np.count_nonzero(counts)), counts / seconds
     kept = np.arange(rows) if kept is None else kept
@@ -253,7 +260,7 @@ def spikes_row(
 
 
 def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: str) -> None:
-    """Draw one bar for each neuron, at its height in the raster; with many neurons, wide enough to be visible."""
+    """Draw one bar per neuron at its height in the raster. If there are many neurons, bars are made wide enough."""
     edges = np.concatenate([[-0.5], (shown[:-1] + shown[1:]) / 2, [size - 0.5]])
     axes.stairs(rate, edges, orientation="horizontal", fill=True, fc=colour, ec=colour, lw=0.6 * (len(rate) > 100))
     axes.set_ylim(size - 0.5, -0.5)
@@ -267,7 +274,7 @@ def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: s
 
 
 def _rates_on_a_grid(axes: Axes, rate: np.ndarray, colour: str) -> None:
-    """Draw the rates as a picture, for neurons that are the fields of a camera."""
+    """Draw the rates as a picture, for neurons that are the cells of a camera's picture."""
     shown, ground = np.sqrt(rate), ramp("#f3f4f6", colour)
     axes.imshow(shown, cmap=ground, interpolation="nearest", vmin=0, vmax=max(float(shown.max()), 1.0))
     axes.set_title(f"rates, to {number(float(rate.max()))} Hz", fontsize=8.5, fontweight="normal", color=MUTED)

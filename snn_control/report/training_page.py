@@ -19,9 +19,9 @@ History = Sequence[Mapping[str, Any]]
 def draw_learning(figure: Figure, histories: Mapping[str, History], others: Mapping[str, float]) -> tuple[str, str]:
     """Draw returns and spikes over the steps of the environment.
 
-    histories : run (a seed) -> rows of its phases: steps, score, worst of a validation, spikes_a_step; the selected run
-        first
-    others : name -> mean return of actors that do not learn; left out if phases are parts of a loop instead of
+    histories : run (a seed) -> rows of its phases; the selected run comes first. A row has steps, score, worst (lowest
+        score of a validation) and spikes_a_step
+    others : name -> mean return of actors that do not learn; not used if phases are parts of a loop instead of
         validations
     """
     kept = next(iter(histories.values()))

@@ -1,6 +1,6 @@
 """Write pictures to a file, atomically: .mp4, .gif, or .png as a contact sheet.
 
-`EpisodeVideo` takes them from a Gymnasium environment; Gymnasium itself is not needed.
+`EpisodeVideo` gets the pictures from a Gymnasium environment; Gymnasium itself is not needed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ WIDEST = 2600  # width of a contact sheet [pixel] at which text is still readabl
 
 
 def import_av() -> Any:
-    """Return the package av; raises RuntimeFault with installation instructions."""
+    """Return the package av; raises RuntimeFault with installation instructions if it is missing."""
     return optional("av", "a video needs av (PyAV)", "events", RuntimeFault)
 
 
 class Mp4:
-    """An H.264 video in 4:2:0, which every player shows; odd sizes get another row or column."""
+    """An H.264 video in 4:2:0, which every player shows. If a side is odd, a row or column is added."""
 
     dot = 2  # 2 x 2 pixels share a colour
 
@@ -57,7 +57,7 @@ class Mp4:
 
 
 class Gif:
-    """An animation that repeats forever; each picture has a palette of its own."""
+    """An animation that repeats forever. Each picture has its own palette."""
 
     dot = 1
 
@@ -81,7 +81,7 @@ class Gif:
 
 
 class ContactSheet:
-    """A sheet of up to twelve pictures, evenly spaced, in rows; fewer if they are wide."""
+    """A sheet of up to twelve pictures, evenly spaced in time, in rows; fewer pictures if they are wide."""
 
     dot = 1
 
@@ -117,17 +117,17 @@ SUFFIXES = tuple(KINDS)
 
 
 class VideoWriter:
-    """Takes pictures and writes a file when it is closed; in a ``with`` statement, an exception leaves no file.
+    """Collects pictures and writes a file when closed. After an exception in its ``with`` statement, no file is left.
 
     path : ends in .mp4 (H.264, needs av), .gif or .png (a contact sheet of up to twelve pictures, fewer if they are
         wide)
-    fps : pictures in a second of the video
+    fps : pictures per second of the video
 
     ``dot`` is the side [pixel] that a coloured dot needs to keep its colour.
 
     Raises
     ------
-    DescriptionError : another suffix, a folder that cannot be written to
+    DescriptionError : another suffix, or a folder in which no file can be written
     RuntimeFault : av or Pillow is not installed
     """
 
@@ -149,7 +149,7 @@ class VideoWriter:
 
     @property
     def text(self) -> str:
-        """A description of the file; complete after `close`."""
+        """A description of the file, which is complete after `close`."""
         if isinstance(self._kind, ContactSheet):
             return f"{self.path}, a sheet of {self._kind.shown} of {counted(self.pictures, 'picture')}"
         return f"{self.path}, {counted(self.pictures, 'picture')}"
@@ -167,7 +167,7 @@ class VideoWriter:
         self.pictures += 1
 
     def close(self) -> None:
-        """Write the file, replacing an old one; without pictures no file is written. A second call does nothing."""
+        """Write the file, replacing an old file; without pictures, write no file. A second call does nothing."""
         if self._file.closed:
             return
         with self._file:
@@ -192,7 +192,7 @@ class VideoWriter:
 
 
 def check_draws(env: Any, path: str | os.PathLike) -> None:
-    """Raise DescriptionError for an environment without ``render_mode="rgb_array"``."""
+    """Raise DescriptionError for an environment that was not made with ``render_mode="rgb_array"``."""
     modes = env.metadata.get("render_modes") or []
     if "rgb_array" not in modes:
         rule = f"{env.spec.id if env.spec else env} draws no pictures (its render modes: {', '.join(modes) or 'none'})"
@@ -200,12 +200,14 @@ def check_draws(env: Any, path: str | os.PathLike) -> None:
 
 
 class EpisodeVideo(VideoWriter):
-    """A video of an episode: call `take` before each step and after the last, at the environment's own rate.
+    """A video of an episode: call `take` before each step and after the last step.
 
-    env : made with ``render_mode="rgb_array"``
-    most_fps : maximum number of pictures a second
-    most : maximum number of pictures: later ones are not taken
-    widest : maximum width of a picture [pixel]: larger ones are scaled down
+    The video has the rate of the environment.
+
+    env : an environment that was made with ``render_mode="rgb_array"``
+    most_fps : maximum number of pictures per second
+    most : maximum number of pictures; later pictures are not taken
+    widest : maximum width of a picture [pixel]; wider pictures are scaled down
 
     Raises DescriptionError if the environment cannot be drawn, and the errors of `VideoWriter`.
     """
@@ -220,7 +222,7 @@ class EpisodeVideo(VideoWriter):
         super().__init__(path, self._step_fps / self._every)
 
     def take(self) -> None:
-        """Take the present picture, if it is due."""
+        """Take a picture of the present state, if a picture is due."""
         if self._seen % self._every == 0 and self.pictures < self.most:
             image = self.picture()
             if self.path.suffix.lower() == ".png":

@@ -41,7 +41,7 @@ class Box(NamedTuple):
 
 
 def blank(width: int, height: int) -> Any:
-    """Return an empty Pillow picture with the background between the panels."""
+    """Return an empty Pillow picture in the colour of the background between the panels."""
     return import_pillow().new("RGB", (width, height), GROUND)
 
 
@@ -54,14 +54,14 @@ def font(size: int) -> Any:
 
 
 def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size: int = 14, anchor: str = "la") -> None:
-    """Write text. ``anchor``: l, m or r of the text at x, and a (its top), m or s (its base line) at y."""
+    """Write text. ``anchor`` is l, m or r (left, middle, right at x), then a, m or s (top, middle, base line at y)."""
     from PIL import ImageDraw
 
     ImageDraw.Draw(picture).text((x, y), text, fill=colour, font=font(size), anchor=anchor)
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
-    """Draw an image as large as fits, in the centre of the box; returns its first column."""
+    """Draw an image as large as fits in the centre of the box, and return its first column."""
     rows, columns = image.shape[:2]
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))
@@ -76,8 +76,8 @@ def with_words(
 ) -> np.ndarray:
     """Return the image with a strip of text below it, ``height`` pixels high.
 
-    words : (text, colour, anchor); "lm" is at the left, "mm" in the middle, "rm" at the right
-    width : smallest width of the whole [pixel]; a narrower image is centred
+    words : list of (text, colour, anchor); the anchor is "lm" at the left, "mm" in the middle or "rm" at the right
+    width : minimum width of the result [pixel]; a narrower image is centred
     """
     rows, columns = image.shape[:2]
     picture = blank(max(columns, width), rows + height)
@@ -102,7 +102,9 @@ class Recent(deque):
 
 
 class Raster:
-    """Draws spikes of the last ``span`` seconds, one band for each population; heights grow with the root of its size.
+    """Draws spikes of the last ``span`` seconds, one band per population.
+
+    The height of a band grows with the root of the population's size.
 
     populations : name -> number of neurons
     colours : name -> index in `LINES`; by default in the order of the populations
@@ -158,7 +160,8 @@ class Strips:
     """Draws numbers over the last ``span`` seconds, each in a strip with a scale of its own.
 
     labels : names of the numbers
-    limits : low and high of each number; if infinite or exceeded, the range seen so far. A scale never shrinks.
+    limits : low and high of each number; if a limit is infinite or exceeded, the scale is the range seen so far. A
+        scale never shrinks
     """
 
     def __init__(
@@ -172,14 +175,14 @@ class Strips:
         self._low, self._high = np.minimum(ends[:, 0], 0.0), np.maximum(ends[:, 1], 0.0)
 
     def add(self, t: float, values: np.ndarray) -> None:
-        """Add the numbers that hold from the time t [s] on."""
+        """Add the numbers that are valid from the time t [s] on."""
         values = values[: len(self.labels)].copy()
         self._given.add(t, values)
         np.minimum(self._low, values, out=self._low)
         np.maximum(self._high, values, out=self._high)
 
     def draw(self, picture: Any, t: float) -> None:
-        """Draw lines, names and present values, up to the time t [s] at the right."""
+        """Draw lines, names and present values; the time t [s] is at the right."""
         times, values = np.array([when for when, _ in self._given]), np.array([row for _, row in self._given])
         ages = (t - times) / self._given.span
         for k in range(len(self.labels)):

@@ -1,9 +1,9 @@
 """Read a rosbag2 of ordinary messages as a stimulus: the topics of a controller's ``ros.inputs``, tick by tick.
 
 Numbers are read from the bag's bytes by the same program as in the control loop. Tick k lies k periods after the first
-message and receives the same data as in the loop. A value input gets the newest message received so far. It gets NaN
-(not plausible) before the first message and when the newest one is older than ``stale``. An events input gets the
-events of the messages received in that period.
+message and receives the same data as it would in the loop. A value input gets the newest message received so far. It
+gets NaN, which is not plausible, before the first message and when the newest message is older than ``stale``. An
+events input gets the events of the messages received in the tick's period.
 """
 
 from __future__ import annotations
@@ -73,7 +73,8 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """Return the newest row at each of the times ``now``: (ticks, n) float64, NaN if there is none or it is stale."""
+    """Return the newest row at each of the times ``now`` as a (ticks, n) float64 array. A row is NaN if no message had
+    arrived by then, or if the newest one was stale."""
     if not len(t):
         return np.full((len(now), rows.shape[1]), np.nan)
     at = np.searchsorted(t, now, "right") - 1
@@ -91,9 +92,9 @@ class _Bag:
         self.topics = topics_of(self.storages)
 
     def read(self, one: Any) -> tuple[np.ndarray, np.ndarray] | None:
-        """Return all data of the input ``one``: times of receipt (n,) int64, ascending [ns], and rows. The rows of
-        values are (n, size). The rows of events are (n, 3): x, y, p, one row for each event. Returns None if the input
-        is not required and its topic is not in the bag."""
+        """Return all data of the input ``one`` as two arrays; None if the input is optional and its topic is not in the
+        bag. The first array has the times of receipt [ns]: (n,) int64, ascending. The second array has a row for each
+        time: (n, size) values, or (n, 3) events with the columns x, y and p."""
         where, topic = f"ros.inputs.{one.name}", self.spec.ros_inputs.get(one.name)
         full = None if topic is None else next((t for t in (topic.topic, f"/{topic.topic}") if t in self.topics), None)
         if full is None and not one.required:
@@ -126,7 +127,8 @@ class _Bag:
                     self.malformed += 1
 
     def _values(self, topic: RosTopic, full: str, one: ValueInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the time of receipt [ns] and the values, (1, size) float64, of each message that can be read."""
+        """Yield, for each message that can be read, its time of receipt [ns] and its values as a (1, size) float64
+        array."""
         if importlib.util.find_spec("rclpy") is None:
             rule = "is a bag of messages whose types are looked up with rclpy, which is not installed"
             raise DescriptionError("--input", self.path, rule, how_to_install("ros"))
@@ -149,7 +151,8 @@ class _Bag:
                 self.malformed += 1
 
     def _events(self, topic: RosTopic, full: str, one: EventsInput) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield the time of receipt [ns] of each message, and its events within the frame, (n, 3) rows of x, y, p."""
+        """Yield, for each message that can be read, its time of receipt [ns] and its events within the frame: an (n, 3)
+        array with the columns x, y and p."""
         if topic.type not in EVENT_TYPES:
             raise DescriptionError(f"ros.inputs.{one.name}.type", topic.type, "is not a type of events")
         counts: Counter[str] = Counter()

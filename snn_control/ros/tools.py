@@ -45,7 +45,7 @@ def _node() -> Iterator[Any]:
 
 
 def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Spin until the condition holds or the time has passed; returns the condition's last value."""
+    """Spin until the condition is true or the time has passed. Return the condition's last value."""
     end = time.monotonic() + seconds
     while not (value := condition()) and (left := end - time.monotonic()) > 0:
         node.executor.spin_once(min(left, 0.05))
@@ -68,7 +68,7 @@ def _converted(kind: Any, value: Any) -> Any:
 
 
 def fill(message: Any, values: Any) -> Any:
-    """Set the fields of a message that a mapping names; returns the message. Raises DescriptionError."""
+    """Set the fields of a message that a mapping names, and return the message. Raises DescriptionError."""
     if not isinstance(values, Mapping):
         rule = f"must be a mapping of the fields of {type(message).__name__}"
         raise DescriptionError("VALUES", values, rule, f"its fields: {', '.join(fields_of(type(message)))}")
@@ -109,7 +109,8 @@ def list_topics() -> None:
 
 
 def publish(topic: str, kind: str, values: str, rate: float, once: bool) -> None:
-    """Publish a message: once, to the first subscriber, or ``rate`` times a second until interrupted."""
+    """Publish a message ``rate`` times per second until interrupted. If ``once`` is true, wait for a subscriber and
+    publish it once."""
     message = _filled(message_class("topic", kind)(), values)
     with _node() as node:
         publisher = node.create_publisher(type(message), topic, 10)

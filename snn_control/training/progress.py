@@ -3,7 +3,7 @@
 ``run.json``        the arguments of the run
 ``checkpoint.npz``  everything that is needed to continue after a phase
 ``progress.csv``    one row for each phase
-``events.*``        the same for TensorBoard, if it is installed
+``events.*``        the numbers of ``progress.csv`` for TensorBoard, if TensorBoard is installed
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ FIX = "choose another folder, or remove it"
 
 @contextmanager
 def locked_folder(path: str | os.PathLike) -> Iterator[None]:
-    """Context that locks a folder, which is created, against other trainings. The kernel ends the lock with the
-    process. Raises DescriptionError if another training uses the folder."""
+    """Context that creates a folder, if needed, and locks it against other trainings. If the process ends, the kernel
+    ends the lock. Raises DescriptionError if another training uses the folder."""
     os.makedirs(path, exist_ok=True)
     folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -52,8 +52,8 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """Return the arrays of a part of a learner by name. A part is an array or a number, an object with a ``state`` of
-    arrays, or lists and dictionaries of these."""
+    """Return the arrays of a part of a learner: name -> array. A part is an array, a number, an object whose attribute
+    ``state`` holds arrays, or a list or dictionary of parts."""
     value = getattr(value, "state", value)
     if isinstance(value, np.ndarray | int | float):
         return {"": np.asarray(value)}
@@ -65,7 +65,8 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Restore a part from the arrays that `arrays_of` returned, in place where possible. Return the part."""
+    """Restore a part of a learner from the arrays that `arrays_of` returned, and return the part. Arrays and
+    dictionaries are changed in place; for a number a new one is returned."""
     state = getattr(value, "state", value)
     if isinstance(state, int | float):
         return type(state)(arrays[""])
@@ -88,7 +89,8 @@ def part_of(arrays: Mapping[str, np.ndarray], start: str) -> dict[str, np.ndarra
 
 
 def history_in(arrays: Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Return the history in a checkpoint, a row of numbers for each phase. Raises ValueError if it is not that."""
+    """Return the history in a checkpoint as a list with a row of numbers for each phase. Raises ValueError if the
+    checkpoint holds no such list."""
     rows = json.loads(str(arrays["history"]))
     for k, row in enumerate(rows):
         if not all(isinstance(row[key], int | float) for key in ("steps", "score", *row)) or row["phase"] != k + 1:
@@ -105,7 +107,8 @@ def read_progress(path: Path) -> list[dict[str, float]]:
 
 
 def _differences(before: Any, asked: Mapping[str, Any]) -> str:
-    """Name the differences between stored and present arguments, e.g. ``seed (1, now 2), settings.n_envs (..)``."""
+    """Return the differences between stored and present arguments as text, e.g. ``seed (1, now 2), settings.n_envs
+    (..)``."""
     there, now = dict(before), dict(asked)
     for one in (there, now):
         one.update({f"settings.{key}": value for key, value in (one.pop("settings", None) or {}).items()})
@@ -116,9 +119,10 @@ def _differences(before: Any, asked: Mapping[str, Any]) -> str:
 class Folder:
     """The folder of one run.
 
-    asked : arguments that identify the run, plain JSON data
+    asked : arguments that identify the run, as plain JSON data
 
-    Raises DescriptionError if the folder holds another run.
+    Raises DescriptionError if the folder holds a run with other arguments, or a description of a run that cannot be
+    read.
     """
 
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
@@ -138,7 +142,7 @@ class Folder:
                 raise DescriptionError("--run", str(self.path), rule, FIX)
 
     def load(self) -> dict[str, np.ndarray] | None:
-        """Return the arrays of the last checkpoint, or None without one."""
+        """Return the arrays of the last checkpoint; None if there is no checkpoint."""
         file = self.path / "checkpoint.npz"
         if not file.is_file():
             return None
@@ -150,7 +154,8 @@ class Folder:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Context for reading a checkpoint, which may be damaged or hostile in any way. Any exception becomes a
-        DescriptionError that names the file, except RuntimeFault, a fault of the environment."""
+        DescriptionError that names the file. Only RuntimeFault, which reports a fault of the environment, is raised
+        unchanged."""
         try:
             yield
         except RuntimeFault:
@@ -161,7 +166,7 @@ class Folder:
             raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, FIX) from error
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write checkpoint and progress, each atomically."""
+        """Write all files of the run. The JSON, CSV and checkpoint files are each written atomically."""
         whole = {"format": np.array(FORMAT), **arrays}
         text = io.StringIO()
         table = csv.DictWriter(text, list(dict.fromkeys(key for row in rows for key in row)), restval="")

@@ -1,4 +1,5 @@
-"""Recipes: Python files that each make one kind of controller; ``examples/recipes`` has those of the shipped ones."""
+"""Recipes: Python files that each make one kind of controller. ``examples/recipes`` has the recipes of the shipped
+controllers."""
 
 from __future__ import annotations
 
@@ -26,11 +27,11 @@ class Recipe:
     """A family of controllers with few parameters, which CMA-ES searches.
 
     name : name of the recipe's file, and of the controller file that it writes
-    parameters : name -> (start, scale): where a search starts, and its initial deviation
-    make : values by name -> controller
+    parameters : name -> (start, scale): the value at which a search starts, and its initial standard deviation
+    make : parameter values by name -> controller
     environment : Gymnasium id
-    settings : keyword arguments of the environment, for one episode each
-    horizon : steps of one training episode
+    settings : sets of keyword arguments of the environment; a candidate plays one episode per set and seed
+    horizon : maximum number of steps of a training episode
     score : (rewards of an episode, last info) -> cost, to be minimised
     """
 
@@ -49,8 +50,9 @@ class TaughtRecipe:
     """A controller that is taught by a procedure of its recipe.
 
     environment : Gymnasium id
-    teach : (seed, folder of its checkpoint, processes, progress) -> controller. It resumes from the checkpoint, and
-        calls ``progress`` with the number of a round, the number of rounds, and a text about the result
+    teach : (seed, folder of the checkpoint, number of processes, progress) -> controller. It resumes from the
+        checkpoint. After each round it calls ``progress`` with the number of the round, the number of all rounds, and a
+        text about the result
     """
 
     name: str
@@ -60,10 +62,11 @@ class TaughtRecipe:
 
 
 def load_recipe(file: str) -> Recipe | TaughtRecipe:
-    """Return the ``RECIPE`` of a Python file, or of a shipped one by name. The file is run, as ``python FILE`` would
-    run it.
+    """Return the ``RECIPE`` that a Python file defines. The file is imported as a module, which runs its code.
 
-    Raises DescriptionError if there is no such file, or no ``RECIPE`` in it.
+    file : path of a file (.py), or name of a shipped recipe
+
+    Raises DescriptionError if there is no such file, if it defines no ``RECIPE``, or if another module has its name.
     """
     try:
         path = Path(file).absolute() if file.endswith(SUFFIX) else shipped(file, FOLDER, SUFFIX)
@@ -84,16 +87,17 @@ def load_recipe(file: str) -> Recipe | TaughtRecipe:
 
 
 def controller_file(name: str, out: str | os.PathLike) -> Path:
-    """Return the path of a controller file: ``out`` itself, or ``NAME.yaml`` in the folder ``out``."""
+    """Return the path of a controller file: ``out`` itself if it ends with .yaml or .yml, otherwise ``NAME.yaml`` in
+    the folder ``out``."""
     path = Path(out)
     return path if path.suffix in (".yaml", ".yml") else path / f"{name}.yaml"
 
 
 def write_controller(recipe: Recipe, values: Mapping[str, float], out: str | os.PathLike, command: str = "") -> Path:
-    """Write a controller file (and its ``.npz``, if it has arrays) atomically; returns its path.
+    """Write a controller file (and its ``.npz``, if it has arrays) atomically. Return the path of the controller file.
 
     out : see `controller_file`
-    command : the command that made it, for the head of the file
+    command : the command that made the controller, for the head of the file
     """
     head = [recipe.comment] + ([f"Made by: {command}"] if command else [])
     if len(values) <= 24:

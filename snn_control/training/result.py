@@ -1,4 +1,4 @@
-"""Results of training, after each phase and at the end; and the seeds of its episodes."""
+"""Results of training, after each phase and at the end; and the seeds of the training episodes."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ def first_episode(seed: int, number: int) -> int:
 class Phase:
     """A phase that has ended, for a callback that shows progress.
 
-    score, best : mean return of the validation, and the best so far
-    steps, total_timesteps : environment steps so far, and their limit in learning or in the stage that follows
+    score, best : mean return of the validation, and the best mean return so far
+    steps, total_timesteps : environment steps so far, and the limit of these steps in the present stage
     stage : "learning", then "saving spikes" or "adjusting gains"
-    seconds : time since this call started
+    seconds : time since this call of `train` started [s]
     report : numbers from the learner
     warnings : findings of this phase about what prevents learning (`LearningDiagnosis`)
     """
@@ -53,14 +53,14 @@ class Trained:
     """A trained controller.
 
     how : a key of `LEARNERS`, or "adapt"
-    ended : whether training was stopped by Ctrl-C; it can be resumed
-    evaluation : episodes on seeds that were used for neither training nor selection
-    validation : mean return by which it was selected, on episodes that are the same for all seeds; -inf without any;
-        for "adapt", which selects nothing, the score of the last phase
+    ended : whether training was stopped by Ctrl-C; such a training can be resumed
+    evaluation : results of episodes whose seeds were used for neither training nor selection
+    validation : mean return by which the controller was selected, in episodes that are the same for all seeds of a
+        training; -inf if there was no validation. "adapt" selects nothing; for it, the score of the last phase
     history : one row for each phase
     warnings : findings about what prevents learning
-    resumed : how many of ``steps`` an earlier call did
-    fixed : for "adapt", the evaluation repeated with learning switched off
+    resumed : number of the ``steps`` that an earlier call has trained
+    fixed : for "adapt": results of the same episodes with learning switched off; None for other learners
     """
 
     spec: ControllerSpec

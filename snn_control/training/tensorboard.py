@@ -1,4 +1,5 @@
-"""An event file for TensorBoard, if installed: the scalars of ``progress.csv`` over the steps of the environment."""
+"""An event file with the scalars of ``progress.csv`` over the steps of the environment. It is only written if
+TensorBoard is installed."""
 
 from __future__ import annotations
 
@@ -15,14 +16,15 @@ OF_VALIDATION = ("score", "best", "worst", "spikes_a_step")
 
 
 class EventFile:
-    """The event file of the run in a folder. A resumed run starts a new file with all rows, and makes TensorBoard
-    forget the rows of earlier files, so that each row is shown exactly once."""
+    """The event file of the run in a folder. A resumed run starts a new file, writes all rows of the run into it, and
+    makes TensorBoard forget the rows of earlier files. Each row is thus shown exactly once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._path, self._rows = folder, Path(), 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append the rows that the file does not have yet. ``rows`` are all rows of the run, with numbers as values."""
+        """Append the rows that the file does not have yet. Pass all rows of the run as ``rows``; their values are
+        numbers."""
         if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
             return
         from tensorboard.summary.writer.record_writer import RecordWriter

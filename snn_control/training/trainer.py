@@ -64,21 +64,23 @@ def train(
 ) -> Trained:
     """Train a controller; see ``docs/explanation/training.md``.
 
-    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first) and its keyword arguments;
-        if it names no ``max_episode_steps``, episodes are cut after 1,000 steps
-    how : "ppo", "sac", "rl" (whichever of these suits the actions), "imitate", "evolve" or "adapt"; None takes
-        "imitate" if there is a teacher, otherwise the choice of the file, otherwise "rl"
-    teacher : as `snn_control.training.teachers.teacher.teacher_of` takes it
+    env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and the keyword arguments
+        of the environment. If nothing limits the length of the episodes, they are cut after 1,000 steps
+    how : "ppo", "sac", "rl" (the one of these two that suits the actions), "imitate", "evolve" or "adapt". None selects
+        "imitate" if there is a teacher, otherwise the learner that the file names, otherwise "rl"
+    teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
     seed : seed of all random numbers
-    trainable : pattern of names -> ``low`` and ``high``; None takes those of the file, otherwise all weights and biases
-        after the encoders
-    surrogate : surrogate derivative of spikes; None takes that of the file
+    trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns of the file; if the file
+        has none, the default of the learner (for "evolve", see
+        `snn_control.training.algorithms.evolution.near_the_output`; for the others, all weights and biases after the
+        encoders)
+    surrogate : surrogate derivative of spikes; None: the one of the file
     run : folder of checkpoints, from which the same call resumes and gives the same bits
-    settings : settings of the learner by name. They take precedence over those of the file, which apply only to the
-        learner that the file names
+    settings : name -> setting of the learner. They take precedence over the settings of the file, which apply only if
+        the file names this learner or leaves the learner open
     progress : called after each phase
 
-    Raises DescriptionError, naming what does not fit.
+    Raises DescriptionError if something does not fit; the error names it.
     """
     threads = optional("threadpoolctl", "training needs threadpoolctl", "training")
     spec = controller if isinstance(controller, ControllerSpec) else load_spec(controller_path(controller))
@@ -142,7 +144,8 @@ def _learner(
 
 
 def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str, Any]) -> Any:
-    """Return a learner's settings. ``given`` takes precedence over ``before``, the file's settings and the defaults."""
+    """Return a learner's settings. ``given`` takes precedence over ``before``, which holds the settings of the file and
+    the defaults."""
     known, found = [one.name for one in fields(kind)], {**before, **given}
     try:
         for name, value in found.items():
@@ -154,13 +157,13 @@ def _settings(how: str, kind: Any, before: Mapping[str, Any], given: Mapping[str
 
 
 def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
-    """Return the limits given in Python, which may be mappings as in a file."""
+    """Return the limits of an argument ``trainable``. In it, limits may be `Limits`, or mappings as in a file."""
     plain = {name: asdict(one) if isinstance(one, Limits) else one for name, one in trainable.items()}
     return read_limits(Reader({"trainable": plain}, "", Path()))
 
 
 def _asked_of(learner: Learner) -> dict[str, Any]:
-    """Return what a learner was asked to train, for `Folder`."""
+    """Return the surrogate and the patterns that a learner was asked to train, as data for `Folder`."""
     trainable = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     return {"surrogate": asdict(learner.surrogate), "trainable": trainable}
 

@@ -48,7 +48,7 @@ def _error(returns: np.ndarray) -> float:
 
 class TrainingRun:
     """A run of one learner. After reinforcement learning, the controller imitates itself to save spikes. At the end,
-    its gains may be searched."""
+    the gains of the controller may be searched."""
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
@@ -123,7 +123,7 @@ class TrainingRun:
         return Trained(spec, self.how, final, self.history, self.steps, ended, validation, warnings, resumed)
 
     def _evaluated(self, candidate: Candidate, episodes: int) -> Evaluation:
-        """Set the values of a candidate, and evaluate them in new episodes."""
+        """Set the values of a candidate, and evaluate the controller with them in new episodes."""
         self._take(candidate.values)
         play = with_environments(self.make, [FINAL + k for k in range(episodes)])
         return play(build_program(self.learner.parameters.spec), self.envs.interface)
@@ -134,7 +134,7 @@ class TrainingRun:
         return Candidate(found.score, _error(found.returns), spikes, self.learner.parameters.values())
 
     def _take(self, values: dict[str, np.ndarray]) -> Program:
-        """Set values, and return the Program with them."""
+        """Set the parameters to these values, and return the Program, which then has them."""
         self.learner.parameters.take(values)
         return self._program()
 
@@ -177,7 +177,8 @@ class TrainingRun:
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
-        """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
+        """Return the returns of a validation and of up to CONFIRMING more episodes. Stop early once an episode misses
+        the threshold."""
         program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
         for k in range(first, first + CONFIRMING, self.n_evaluation):
             if returns.min() < threshold:
@@ -196,7 +197,8 @@ class TrainingRun:
         return self.stage.best or Candidate(-math.inf, 0.0, math.inf, self.untrained)
 
     def _best(self) -> tuple[Candidate, float]:
-        """Compare the candidates in more episodes. Return the best one, and its mean return in these."""
+        """Compare the candidates in more episodes. Return the best candidate, and its mean return in these episodes.
+        If there are fewer than two candidates, nothing is played, and the mean return is that of the validation."""
         candidates = self.stage.candidates
         if len(candidates) < 2:
             best = self._best_so_far()
@@ -212,15 +214,15 @@ class TrainingRun:
 
     # reducing spikes -----------------------------------------------------------------------------------------
     def _can_reduce_spikes(self) -> bool:
-        """Whether learning has ended and spikes are to be reduced."""
+        """Whether the stage of learning has ended and the stage that reduces spikes is to begin."""
         learner = self.learner
         wanted = learner.reduces_spikes and self.settings.spike_cost > 0 and bool(learner.student.trained_spikes)
         ready = wanted and self._reduction()[1] > 0
         return ready and isinstance(self.stage, Learning) and self.stage.above_chance
 
     def _reduction(self) -> tuple[ImitationSettings, int]:
-        """Return the settings of the imitation that reduces spikes, and its number of phases: at most as many steps as
-        learning may take."""
+        """Return the settings of the imitation that reduces spikes, and its maximum number of phases. Together, these
+        phases have at most as many steps as learning."""
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 

@@ -90,7 +90,7 @@ def test_a_fault_is_told_with_time_and_cause_when_it_is_over(tmp_path, start, ro
     assert re.fullmatch(r"20\d\d-.*T.*\+00:00, [0-9.]+ s: invalid input: sensor", values["fault.0"])
     assert "fault.1" not in values
     wait(lambda: "commands again after " in process.text)
-    assert len(re.findall(r"1 fault\(s\): .*sensor", process.text)) == 1
+    assert len(re.findall(r"1 fault: .*sensor", process.text)) == 1
     assert process.text.count("commands again after ") == process.text.count("waits for") == 1
     assert process.end() == 0
 

@@ -62,8 +62,8 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def open_from(options: argparse.Namespace) -> Any:
-    """Open the recording that the options of `add_recording` name. Raises DescriptionError, also if one size is
-    missing."""
+    """Open the recording that the options of `add_recording` name. Raises DescriptionError if it cannot be opened, or
+    if only one of ``--width`` and ``--height`` is given."""
     from ...events import open_recording
 
     sides = {"--width": options.width, "--height": options.height}
@@ -74,8 +74,8 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """Return (width, height) given by the caller or the file, by some files only with the first events; None if
-    unknown."""
+    """Return the (width, height) that the caller or the file has given; None if it is not known. Some files give the
+    size only when the first events are read."""
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
     return (recording.width, recording.height) if recording.width and recording.height else None
@@ -98,8 +98,11 @@ def check_part(options: argparse.Namespace) -> None:
 
 @contextmanager
 def progress(what: str, total: float | None, unit: str = "", quiet: bool = False) -> Iterator[Callable[..., None]]:
-    """Show a progress bar on a terminal; yields ``move(done, count)``: the part of ``total``, and the number of
-    ``unit``."""
+    """Context that shows a progress bar if standard error is a terminal.
+
+    Yields a function ``move(done, count)``. ``done`` is the part of ``total`` that is done, ``count`` is a number that
+    is shown with its ``unit``.
+    """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -127,7 +130,7 @@ def check_suffix(option: str, out: str) -> None:
 
 
 def faults(counters: Mapping[str, int]) -> list[str]:
-    """Return one line for each counter of a recording that reports a problem."""
+    """Return a list with one line for each counter of a recording that reports a problem."""
     found = []
     for name in [*WRONG, *(other for other in counters if other not in WRONG and other not in NO_FAULT)]:
         if n := counters.get(name, 0):
@@ -139,6 +142,6 @@ def faults(counters: Mapping[str, int]) -> list[str]:
 
 
 def warn(recording: Any) -> None:
-    """Print the problems found in the part of the recording that was read to standard error."""
+    """Print to standard error the problems that were found in the part of the recording that was read."""
     for line in faults(recording.counters):
         print(f"warning: {recording.path}: {line}", file=sys.stderr)

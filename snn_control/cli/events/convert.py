@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
-    """Write the file; returns the number of events, and remarks on the file."""
+    """Write the file. Return a tuple: the number of events, and a text with remarks on the file."""
     from ...events.writing import write_recording
 
     more = ""
@@ -88,7 +88,8 @@ def _write(
 
 
 def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Events]:
-    """Yield the chunks of a part. Raises DescriptionError if a part was requested and is empty."""
+    """Yield the chunks of the part from ``begin`` to ``end``. Raises DescriptionError if a part was requested and has
+    no events."""
     from ...events.slicing import part
 
     nothing = True
@@ -100,8 +101,8 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """Return the events with times in whole us and in order, and remarks on the changes. A recording is held in memory
-    only if its times are not in order."""
+    """Return a tuple: the events with times in whole us and in order, and a text with remarks on the changes. A
+    recording is held in memory only if its times are not in order."""
     from ...events import Events
 
     def whole() -> Iterator[Events]:

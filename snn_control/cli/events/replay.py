@@ -112,8 +112,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
-    """Read the recording once; returns the number of events and of ticks to replay, and the likely size of the sensor.
-    Raises DescriptionError if there are no events, or far too many ticks."""
+    """Read the recording once. Return a tuple: the number of events to replay, the number of ticks to replay, and the
+    likely size of the sensor. Raises DescriptionError if there are no events, or far too many ticks."""
     from ...events.frames import likely_size
 
     slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
@@ -131,7 +131,8 @@ def _look(options: argparse.Namespace, recording: Recording, period: float) -> t
 
 
 def _folder(options: argparse.Namespace) -> Path:
-    """Return the run folder. Raises DescriptionError if a file cannot be written, or exists without ``--force``."""
+    """Return the run folder. Raises DescriptionError if a file cannot be written, or if it exists and ``--force`` is
+    not given."""
     name = Path(options.file).name.partition(".")[0]
     folder = Path(options.out or time.strftime(f"runs/replay-{name}-%Y%m%d-%H%M%S"))
     taken = folder.is_dir() and any(folder.iterdir())
@@ -144,7 +145,7 @@ def _folder(options: argparse.Namespace) -> Path:
 
 
 def _check_video(path: Path) -> None:
-    """Raise an error now that would otherwise occur after the replay."""
+    """Raise an error now if the video cannot be written. The error would otherwise occur only after the replay."""
     from ...report.video_file import SUFFIXES
 
     if path.suffix.lower() not in SUFFIXES:
@@ -156,7 +157,7 @@ def _check_video(path: Path) -> None:
 
 
 def _values(pairs: list[str]) -> dict[str, list[float]]:
-    """Convert ``["joint_velocity=0,0"]`` to numbers by name."""
+    """Convert texts such as ``["joint_velocity=0,0"]`` to a dictionary: name of an input -> its numbers."""
     found = {}
     for pair in pairs:
         name, _, text = pair.partition("=")
@@ -171,9 +172,10 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 class Replay:
     """A replay and its settings.
 
-    looked : the recording as opened first, with its statements about itself
-    recording : opened with the size of the fitted camera, so that events out of the frame use none of the capacity
-    events, ticks : how many there are to replay
+    looked : the recording as it was opened first, with what it states about itself
+    recording : the recording, opened with the size of the fitted camera, so that events out of the frame use none of
+        the capacity
+    events, ticks : number of events and of ticks to replay
     folder : folder of the run
     """
 
@@ -195,7 +197,7 @@ class Replay:
         self.controller.reset()
 
     def chunks(self) -> Iterator[Events]:
-        """Yield the events to replay; each call starts at the beginning."""
+        """Yield the events to replay in chunks. Each call starts at the beginning of the part."""
         return part(self.recording.chunks(), self.options.begin, self.options.end)
 
     def slicer(self) -> Slicer:
@@ -204,7 +206,8 @@ class Replay:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
-        """Show a progress bar for the share of the file that was read; the yielded function is called in every tick."""
+        """Context with a progress bar for the share of the file that was read. Yields a function; call it in every tick
+        with the number of the tick."""
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
             def move(index: int) -> None:
@@ -214,8 +217,8 @@ class Replay:
             yield move
 
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
-        """Replay without ROS. Returns the arrays of `replay`, and the counters of the slicer and the controller. Saves
-        the inputs for ``check`` and ``plot --input``."""
+        """Replay without ROS, and save the inputs for ``check --input`` and ``plot --input``. Return a tuple of three:
+        the arrays of `replay`, the counters of the slicer, and the counters of the controller."""
         from ...record.input_recorder import InputLogRecorder
 
         options, fitted = self.options, self.fitted
@@ -229,7 +232,7 @@ class Replay:
         return arrays, slicer.counters, self.controller.counters()
 
     def summary(self, seconds: float, arrays: Arrays, sliced: dict[str, int], counters: Any) -> dict[str, Any]:
-        """Return the data about the run that are printed and saved; the run took ``seconds``."""
+        """Return the data about the run that are printed and saved. ``seconds`` is the time that the run took."""
         from ... import __version__
 
         options, fitted, looked = self.options, self.fitted, self.looked
@@ -288,7 +291,8 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its picture and its report, or without them if they cannot be drawn."""
+        """Write the run folder with its picture and its report. If these cannot be drawn, write the folder without
+        them."""
         from ...files import replace_file
         from ...record.run_folder import write_run
         from ...report.event_plots import survey_arrays
@@ -308,7 +312,8 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return unit, smallest, largest and mean value over the ticks for each number of the command, by name."""
+    """Return a dictionary: name of a number of the command -> its unit, and its smallest, largest and mean value over
+    all ticks."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {

@@ -1,8 +1,10 @@
 """Build a Program from descriptions: check sizes, compute decays once in float64, and order the operations.
 
-A tick runs samples and encoders, then its steps, then outputs and the guard. A step runs the deliveries with a delay
->= 1; then each population after its deliveries with delay 0, sources before targets; then the learning rules and the
-decoding traces.
+A tick runs the checks of the inputs and the encoders, then its steps, then the outputs and the guard. A step runs in order:
+
+- the deliveries with a delay >= 1;
+- each population after its deliveries with delay 0, source populations before their targets;
+- the learning rules and the filters of decoded spikes.
 """
 
 from __future__ import annotations
@@ -52,7 +54,7 @@ def _divides(dt: float, period: float) -> bool:
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
-    """Return steps with two digits that divide the period: the nearest below and above dt, if they exist."""
+    """Return the nearest step lengths below and above dt, if they exist, that have two digits and divide the period."""
     decade = math.floor(math.log10(dt)) - 1
     found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
     fit = [one for one in found if _divides(one, period)]
@@ -66,12 +68,13 @@ def build(
     guard: Guard | None = None, seed: int = 0, reset_each_tick: bool = False,
     tuned: Mapping[str, float] | None = None,
 ) -> Program:  # fmt: skip
-    """Compile a controller's description for one dt and period; ``seed`` is the seed of all its random numbers.
+    """Compile a controller's description for one dt and period [s].
 
-    reset_each_tick : populations start each tick from their initial state
+    seed : seed of all random numbers of the controller
+    reset_each_tick : whether populations start each tick from their initial state
     tuned : name -> value in the file, for each tunable number
 
-    Raises BuildError and DescriptionError, which name the path, the value, the rule and the fix.
+    Raise BuildError and DescriptionError, which name the path, the value, the rule and the fix.
     """
     steps = _steps_of(dt, period)
     TICK_SEED("seed", seed)

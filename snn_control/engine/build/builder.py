@@ -28,7 +28,10 @@ MOST_STEPS = 100_000  # longest delay or window, as a ring must hold it
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Convert times [s] to steps, int or int64 array; raises BuildError if one is too long, or > 0 but rounds to 0."""
+    """Convert times [s] to steps, as an int or an int64 array.
+
+    Raise BuildError if a time is too long, or if it is > 0 but rounds to 0 steps.
+    """
     times = np.asarray(seconds, np.float64)
     if times.size and times.max() / dt > MOST_STEPS:
         raise BuildError(path, float(times.max()), f"must be at most {MOST_STEPS} steps of {dt} s")
@@ -40,7 +43,7 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Return weights as float32 of ``shape``; a number is repeated, and an array of shape ``also`` is reshaped."""
+    """Return weights as float32 of ``shape``. A number is repeated; an array of shape ``also`` is reshaped."""
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
         raise BuildError(path, weights, "must be finite numbers of float32")
@@ -67,7 +70,7 @@ def bounded(path: str, value: Any, n: int) -> np.ndarray:
 def lowering_of(
     path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
 ) -> Any:
-    """Return the lowering of the description at ``path``; raises BuildError if no lowering of this kind exists."""
+    """Return the lowering of the description at ``path``. Raise BuildError if no lowering of this kind exists."""
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
@@ -114,7 +117,7 @@ class Builder:
 
     counters : maximum number of operations that count their synaptic operations
     tuned : name -> value of each tunable number
-    seen : population -> number of its newest spike lists or graded vectors that decoders read
+    seen : population -> how many of its newest spike lists or graded vectors the decoders read
     """
 
     def __init__(
@@ -146,7 +149,10 @@ class Builder:
         self.stops: Place | None = None  # the stops of inputs, if an input has one
 
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
-        """Allocate the control words that a tick takes; returns them and the switch of each learning projection."""
+        """Allocate the control words that a tick accepts.
+
+        Return their place, and a dictionary: index of a learning projection -> place of its switch.
+        """
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
         initial = np.zeros(taken, np.int64)
@@ -160,11 +166,11 @@ class Builder:
         return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
-        """Return whether a number of projection ``index`` is tunable: its weights may then become 0, or nonzero."""
+        """Return whether a number of projection ``index`` is tunable, so that weights may become 0, or other than 0."""
         return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
-        """Add an operation of kernel ``name``; ``words`` are its operands, by their names in the kernel's row."""
+        """Add an operation of kernel ``name``. ``words`` are its operands, by their names in the kernel's row."""
         operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
         return operation
@@ -178,12 +184,12 @@ class Builder:
         self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
     ) -> Place:  # fmt: skip
-        """Allocate the counter of an operation: it counts synapses with a nonzero source and a nonzero weight.
+        """Allocate the counter of an operation. It counts the synapses whose source and weight are not 0.
 
         synapses : number of synapses in one run of the operation, if none is skipped
-        once : the source is 0 or 1, so that synapses add without multiplying
-        steps : the operation runs in each step, otherwise once a tick
-        zeros, weights : number of weights that are 0, and of all weights (0: as many as synapses)
+        once : whether the source is 0 or 1, so that synapses add without multiplying
+        steps : true if the operation runs in each step; false if it runs once per tick
+        zeros, weights : number of weights that are 0, and number of all weights (0: as many as synapses)
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         counts = int(synapses), int(weights or synapses), int(zeros)
@@ -196,7 +202,7 @@ class Builder:
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """Return the kernel operands for a spike list: the newest, or with ``delay`` [steps] the one arriving now."""
+        """Return the kernel operands for the newest spike list, or for the list that arrives after ``delay`` steps."""
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
@@ -219,7 +225,10 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """Return the longest delay [steps] of projections from ``name``, plus 1 for one that learns; 0 without any."""
+        """Return the longest delay [steps] of the projections from ``name``.
+
+        The delay of a learning projection counts one step more. Return 0 if there are no such projections.
+        """
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
 
@@ -238,7 +247,7 @@ class Builder:
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
-        """Allocate a population and prepare its operation; ``driven`` if an encoder drives it."""
+        """Allocate a population and prepare its operation. ``driven`` is true if an encoder drives the population."""
         where = f"inputs.{pop.name}.encoder.neuron" if driven else f"populations.{pop.name}.neuron"
         with blamed(where, "neurons", pop.neuron):
             return self._population(pop, driven, where)
@@ -280,7 +289,7 @@ class Builder:
         return node
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """Allocate the state arrays of a population; returns them by name, 0 for those that its model does not use."""
+        """Allocate the state arrays of a population. Return name -> place; 0 if its model does not use the array."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
@@ -292,7 +301,7 @@ class Builder:
         }
 
     def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
-        """Allocate the ring of spike lists of a population; it has room for delays, decoders and a whole tick."""
+        """Allocate the ring of spike lists of a population. It has room for delays, decoders and a whole tick."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
         stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
@@ -300,7 +309,7 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """Return the kernel operands for spiking neurons, from the flags to the refractory period."""
+        """Return the kernel operands for spiking neurons: flags, counter, refractory period and the ring of spikes."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
@@ -311,7 +320,7 @@ class Builder:
         return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
-        """Return the node of a graded vector, with a ring of past values if a delay or a decoder needs one."""
+        """Return the node of a graded vector, with a ring of past vectors if a delay or a decoder needs them."""
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
@@ -325,7 +334,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Return the populations, sources before the targets of their projections with delay 0."""
+        """Return the populations in such an order that projections with delay 0 lead from earlier to later ones."""
         left, done = {p.name for p in self.network.populations}, []
         waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):

@@ -1,7 +1,7 @@
 """Sparse connectivity in a build: the synapses of each presynaptic neuron, written directly into a Program's block.
 
 A synapse is two uint32: the target, and a word that a kernel reads, usually the bits of its float32 weight. Synapses
-that are given one by one are sorted by row and target; those between the same two neurons keep their order.
+that a caller lists one by one are sorted by row and target. Synapses between the same two neurons keep their order.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ Words = Callable[[int, int], np.ndarray]  # (first, stop) -> uint32, in the call
 
 @dataclass(frozen=True)
 class Rows:
-    """The synapses of a projection, in rows: one for each presynaptic neuron.
+    """The synapses of a projection, in rows: one row for each presynaptic neuron.
 
     pointers : (n_pre + 1,) uint32; neuron i has the synapses ``pointers[i] : pointers[i + 1]``
-    pre, post : (k,) whole numbers, neurons of each synapse in the caller's order; pre None: they are in row order
+    pre, post : (k,) whole numbers, pre- and postsynaptic neuron of each synapse, in the caller's order; ``pre`` is None
+        if that order is the order of the rows
     """
 
     pointers: np.ndarray
@@ -48,7 +49,7 @@ class Rows:
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """Return the synapses with targets ``post + extra n_post``; ``extra``: (k,) int64 in the caller's order."""
+        """Return the synapses with targets ``post + extra n_post``. ``extra`` is (k,) int64 in the caller's order."""
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:
@@ -58,7 +59,7 @@ class Rows:
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write the synapses as (k, 2) uint32: (target, word), with ascending targets in a row."""
+        """Write the synapses as (k, 2) uint32: (target, word). In each row, targets are in ascending order."""
         if self.pre is None:
             synapses[:, 0] = self.post
             for first, stop in chunks(self.size):
@@ -73,9 +74,10 @@ class Rows:
             synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
-        """Write a sorted key of each synapse, (k,) uint64: its row, target and position in the caller's order.
+        """Write a sorted key of each synapse, (k,) uint64: its row, its target and its position in the caller's order.
 
-        If a key needs more than 64 bits, groups of rows are sorted. Returns the position's bits and the target's mask.
+        If a key needs more than 64 bits, groups of rows are sorted one after the other. Return the number of bits of
+        the position, and the mask of the target.
         """
         place, target = self.size.bit_length(), int(self.post.max(initial=0)).bit_length()
         at_once = 1 << min(64 - place - target, 32)
@@ -92,14 +94,14 @@ class Rows:
         return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
-        """Write the synapses as (k,) uint32: 24 bits of target and 8 of weight; ``weights`` (k,) int8."""
+        """Write the synapses as (k,) uint32: 24 bits of target and 8 bits of weight. ``weights`` is (k,) int8."""
         pairs = np.empty((self.size, 2), np.uint32)
         self.fill(pairs, lambda first, stop: weights[first:stop].view(np.uint8).astype(np.uint32) << np.uint32(24))
         np.bitwise_or(pairs[:, 0], pairs[:, 1], out=synapses)
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """Return the rows of a connector; raises BuildError if it does not fit the numbers of neurons."""
+    """Return the rows of a connector. Raise BuildError if the connector does not fit the numbers of neurons."""
     try:
         if isinstance(connector, FromArrays):
             return Rows(connector.pointers(n_pre, n_post), connector.pre_index, connector.post_index)
@@ -111,7 +113,10 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
-    """Return a reader of the bits of float32 weights: a number, an array in the caller's order or a Distribution."""
+    """Return a function that reads the bits of float32 weights.
+
+    The weights are a number, an array in the caller's order or a Distribution.
+    """
     draw = weights.stream() if isinstance(weights, Distribution) else None
     if draw is None:
         array = np.asarray(weights)
@@ -131,7 +136,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Return rows, weights and shape without synapses of weight 0 in float32, which would only count as operations."""
+    """Return rows, weights and shape without synapses whose float32 weight is 0: these would only cost operations."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))

@@ -27,12 +27,15 @@ def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
 
 
 def rate_factor(dt: float, tau: float) -> float:
-    """Return how much one spike adds to a rate [Hz] that is filtered with time constant ``tau`` [s]."""
+    """Return how much one spike adds to a rate [Hz], if the rate is filtered with time constant ``tau`` [s]."""
     return (1 - math.exp(-dt / tau)) / dt
 
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
-    """Emit rates [Hz], filtered with ``tau`` [s], times weights; returns the sums, (m,) float32, of each step."""
+    """Emit operations that filter rates [Hz] with ``tau`` [s] and multiply them by weights.
+
+    Return the place of the sums, (m,) float32, which each step updates.
+    """
     decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)
     y, lay = b.layout.state("", "float32", m), b.layout

@@ -23,9 +23,10 @@ class EventColumns:
     """The arrays of an input's events.
 
     slot : the io header
-    t, x, y, p : int64 ns, uint16, uint16, uint8, (capacity,)
-    kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 without filters
-    counters : int64[2], events inside and outside the frame, counted by the first operation that reads the columns
+    t, x, y, p : (capacity,) arrays: int64 [ns], uint16, uint16, uint8
+    kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 if there are no filters
+    counters : int64[2], numbers of events inside and outside the frame; the first operation that reads the columns
+        counts them
     """
 
     slot: Place
@@ -38,7 +39,7 @@ class EventColumns:
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
-    """Allocate the columns of an events input and emit its filters; returns the filters' names."""
+    """Allocate the columns of an events input and emit its filters. Return the names of the filters."""
     lay, name, n = b.layout, spec.name, spec.capacity
     for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
         lay.io(f"{name}.{key}", dtype, n)

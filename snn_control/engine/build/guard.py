@@ -1,4 +1,4 @@
-"""The guard, which ends every tick, in a build: its limits, the ways to the safe command, and the initial motion."""
+"""The guard, which ends every tick, in a build: its limits, the way to the safe command, and the initial motion."""
 
 from __future__ import annotations
 
@@ -66,7 +66,10 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
-    """Allocate the state of the motion, at rest at the safe command; returns its words per number, and its place."""
+    """Allocate the state of the motion, at rest at the safe command.
+
+    Return the number of words for each command, and the place of the state.
+    """
     m, words_per_element = limits.safe.size, int(words_of(limits))
     rest = np.zeros(m * words_per_element)
     for j in range(m):
@@ -80,7 +83,7 @@ def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:
-    """Allocate the numbers at which outputs begin, float32 (m,); NaN: at the safe command."""
+    """Allocate the values at which outputs begin, float32 (m,). NaN means that an output begins at the safe command."""
     start, known = b.layout.state("", "float32", m, np.full(m, np.nan)), {one.name: one for one in inputs}
     first = 0
     for spec in specs:

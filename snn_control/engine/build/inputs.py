@@ -68,7 +68,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Emit the rules for numbers that are not finite; returns the data that `sample` reads."""
+    """Emit the rules for numbers that are not finite. Return the place of the data that `sample` then reads."""
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
@@ -82,7 +82,7 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the check of rate, jumps and frozen numbers; returns the data that `sample` reads."""
+    """Emit the check of rate, jumps and frozen numbers. Return the place of the data that `sample` then reads."""
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
@@ -118,7 +118,10 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """Emit operations that clear, at the end of a step, inputs that act only in the first step (events, changes)."""
+    """Emit operations that clear, at the end of a step, the currents that act only in the first step of a tick.
+
+    These are the currents of events and of changes.
+    """
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:
             b.emit(STEP, "clear", n=node.pulse.shape[0], y=node.pulse, label=node.name)

@@ -32,26 +32,26 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Allocate a read-only array in the Program; raises BuildError for a float32 that became infinite."""
+        """Allocate a read-only array in the Program. Raise BuildError if a float32 has become infinite."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
             rule = "has numbers beyond the range of float32, 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def floats(self, *values: float) -> Place:
-        """Allocate unnamed float32 numbers in the Program; raises BuildError as `constant` does."""
+        """Allocate unnamed float32 numbers in the Program. Raise BuildError if one of them has become infinite."""
         return self.constant("", np.array(values, np.float32))
 
     def reserve(
         self, name: str, dtype: str, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], kind: int = PROGRAM
     ) -> Place:
-        """Allocate a large array in the PROGRAM or STATE block; ``fill(array)`` writes it when the block is created."""
+        """Allocate a large array in the PROGRAM or STATE block. ``fill(array)`` writes it when the block is created."""
         place = self._place(kind, name, dtype, shape)
         self._content[kind].append((place, fill))
         return place
 
     def state(self, name: str, dtype: str, shape: tuple[int, ...] | int, initial: np.ndarray | float = 0) -> Place:
-        """Allocate an array in the STATE block; a reset sets it to ``initial``."""
+        """Allocate an array in the STATE block. A reset sets the array to ``initial``."""
         place = self._place(STATE, name, dtype, shape)
         self.states.append((name, place, initial))
         if np.any(initial):
@@ -59,11 +59,11 @@ class Layout:
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
-        """Allocate an array in the IO block, for inputs from a driver or commands to it."""
+        """Allocate an array in the IO block: for inputs that a driver writes, or for commands that a driver reads."""
         return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """Return the finished block. Call it once for each kind: it frees the sources of the contents."""
+        """Return the finished block. Call this once for each kind, because it frees the sources of the contents."""
         block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
         while content:
             place, fill = content.pop()

@@ -1,4 +1,4 @@
-"""The parameters of the kernels, from the neuron models of snn_control and one time step."""
+"""The parameters of the kernels, computed from the neuron models of snn_control and one time step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """Return decay and 1 - decay of one step of dx/dt = (y - x) / tau with a constant y."""
+    """Return decay and 1 - decay, for one step of dx/dt = (y - x) / tau with a constant y."""
     share = dt / np.asarray(tau, np.float64)
     return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 
@@ -124,7 +124,7 @@ LATEST = 1e-7  # smallest distance to the threshold; snnTorch's epsilon
 
 
 def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
-    """Return the smallest x that fires by step j = 0 .. window - 1: its time is then at most (j + 1/2) dt."""
+    """Return the smallest x that fires by step j, for j = 0 .. window - 1: the latency of x is at most (j + 1/2) dt."""
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
     if model.tau is not None:

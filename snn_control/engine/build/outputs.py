@@ -22,7 +22,7 @@ def terms_of(output: coding.Output) -> tuple[Any, ...]:
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Return how many newest spike lists or graded vectors decoders read, for each population."""
+    """Return, for each population, how many of its newest spike lists or graded vectors the decoders read."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
@@ -51,7 +51,10 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
-    """Return centre and half width of the limits, (size,) float32, rounded so that centre +- half is within them."""
+    """Return centre and half width of the limits, two (size,) float32 arrays.
+
+    They are rounded so that centre +- half width is within the limits.
+    """
     low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
     centre = (low + (high - low) / 2).astype(np.float32)
     half = ((high - low) / 2).astype(np.float32)

@@ -22,7 +22,7 @@ TILE = 256  # a shorter signal is repeated up to about this many elements, which
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: delayed deliveries, each population after its immediate inputs, learning rules."""
+    """Emit the operations of a step: delayed deliveries, each population after its deliveries without delay, rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -58,7 +58,7 @@ def connect(b: Builder) -> None:
 
 
 def product(b: Builder, section: int, y: Place, weights: np.ndarray, x: Place, label: str) -> None:
-    """Emit the operation y += x W: a graded vector times a weight matrix."""
+    """Emit the operation y += x W, which multiplies a graded vector x by a weight matrix W."""
     counter = b.counter(label, weights.size, once=False, steps=section == STEP, zeros=zeros(weights))
     own = {"weights": b.layout.constant("", weights), "counter": counter, "fan_out": fan_out(b, weights)}
     b.emit(section, "dense_graded", n_post=y.shape[0], y=y, **b.vector(x), **own, label=label)
@@ -69,9 +69,10 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Return the number of nonzero weights in each row, to count operations.
+    """Return the place of the number of nonzero weights in each row, with which a kernel counts its operations.
 
-    Returns 0 if no weight is 0 or can be tuned to 0, or if weights learn. ``index``: of the projection, -1 for others.
+    Return 0 if no weight is 0 or can be tuned to 0, or if the weights learn. ``index`` is the number of the projection;
+    -1 if the weights are not those of a projection.
     """
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
@@ -81,7 +82,7 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one projection, which adds to ``y`` in each step; ``source``: kernel operands of its source."""
+    """The delivery of one projection, which adds to ``y`` in each step. ``source`` are the operands of its source."""
 
     b: Builder
     index: int
@@ -138,7 +139,7 @@ def deliver(b: Builder, index: int) -> None:
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """Return the array that a projection adds to: the current, the synaptic current, or that of its tau_syn."""
+    """Return the array that a projection adds to: the current, the synaptic current, or the current of its tau_syn."""
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
     if p.tau_syn not in post.synapses:
@@ -155,7 +156,7 @@ def _bias(p: Projection, n: int) -> np.ndarray:
 
 
 def _dense(d: Delivery) -> None:
-    """Emit a projection with one weight for each pair of neurons, or (one to one) for each neuron."""
+    """Emit a dense projection (one weight per pair of neurons) or a one-to-one projection (one weight per neuron)."""
     b, p, n_post = d.b, d.p, d.y.shape[0]
     one_to_one = isinstance(p.connector, OneToOne)
     weights = matrix(f"{p.label}.weights", p.weights, (n_post,) if one_to_one else (d.pre.size, n_post))
@@ -177,7 +178,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit a projection as rows of synapses; a synapse whose weight is 0 and cannot change is left out."""
+    """Emit a projection as rows of synapses. Synapses whose weight is 0 and cannot change are left out."""
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
     rows = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post)
@@ -240,8 +241,8 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 def _start(d: Delivery) -> Place:
     """Return the initial value of the sum of a projection that reaches every target.
 
-    It is the bias if this projection writes the current first in a step, otherwise y itself. With the bias, the row of
-    the neurons is changed: they no longer reset the current to the bias.
+    It is the bias if this projection is the first that writes the current in a step; else it is y itself. With the
+    bias, the row of the neurons is changed: the neurons no longer reset the current to the bias.
     """
     b, p = d.b, d.p
     node = b.nodes[p.post]
@@ -257,7 +258,10 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Return rows with targets in a line of vectors, one for each extra step of delay, and the number of vectors."""
+    """Return rows whose targets are in a line of vectors, one per step of extra delay, and the number of vectors.
+
+    Extra delay is the delay of a synapse beyond the delay of its projection.
+    """
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
         raise BuildError(f"{label}.delay", f"shape {np.shape(delays)}", f"must be a number or have shape {shape}")

@@ -1,4 +1,4 @@
-"""Restart of the network: in each tick, for networks that were trained on independent samples, or on request."""
+"""Restart of the network: on request; or in each tick, for networks that were trained on independent samples."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ LABEL = "reset_each_tick"
 
 
 def add_restart(b: Builder, first: int) -> None:
-    """Emit operations that reset the states of the network in each tick: those allocated from number ``first`` on.
+    """Emit operations that reset the states of the network in each tick.
 
-    The states of encoders and decoders are kept, and so are spikes and values of past steps. Raises BuildError if one
-    tick affects the next, through weights that learn or spikes with a delay.
+    These are the states that were allocated from number ``first`` on. The states of encoders and decoders, and spikes
+    and values of past steps, are kept. Raise BuildError if one tick would affect the next one nevertheless, through
+    weights that learn or spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
         if p.learning is not None or np.any(b.synapse_delays[index]):
@@ -36,10 +37,10 @@ def add_restart(b: Builder, first: int) -> None:
 
 
 def restarts(b: Builder, first: int) -> np.ndarray:
-    """Return the parts of the state that a requested restart resets, (k, 2) int64: offset and bytes.
+    """Return the parts of the state that a requested restart resets, as (k, 2) int64 rows of offset and bytes.
 
-    They are the states of all populations, and those allocated from ``first`` on: of projections, rules and decoders.
-    Learned weights and the switches of rules are kept.
+    The parts are the states of all populations, and the states allocated from number ``first`` on, which belong to
+    projections, rules and decoders. Learned weights and the switches of rules are kept.
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

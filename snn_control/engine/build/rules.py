@@ -28,9 +28,10 @@ class Plastic:
     """A projection with a learning rule, as its delivery was allocated.
 
     title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
-    weights : in the state: float32 (n_pre, n_post), (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : kernel operands of its source, as deliveries have them
-    pointers, rows : for sparse synapses, otherwise None: row pointers uint32 (n_pre + 1,), and the connectivity
+        populations
+    weights : in the state: float32 (n_pre, n_post) or (n,), or pairs {post uint32, weight float32} of sparse synapses
+    source : kernel operands of its source, the same as in its delivery
+    pointers, rows : for sparse synapses: row pointers uint32 (n_pre + 1,), and the connectivity; None for other weights
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
 
@@ -57,7 +58,7 @@ class Plastic:
         return BuildError(f"{self.projection.label}.learning{key}", value, rule, fix)
 
     def words(self) -> Words:
-        """Return the kernel operands that all rules of snn_control have."""
+        """Return the kernel operands that all learning rules of snn_control have in common."""
         if self.pre.graded:
             fix = "let neurons that fire read it"
             raise self.wrong("", type(self.rule).__name__, f"learns from spikes: {self.pre.name} is graded", fix)
@@ -79,7 +80,7 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """Return the node named by the rule's field ``key``; raises BuildError if it is spiking or of another size."""
+        """Return the node named by the rule's field ``key``. Raise BuildError if it is spiking or its size differs."""
         name = getattr(self.rule, key)
         if name not in b.nodes:
             raise self.wrong(f".{key}", name, f"must be an input or a population: {', '.join(b.nodes)}")
@@ -95,9 +96,9 @@ def keep_weights(
     b: Builder, index: int, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], source: Words,
     rows: Rows | None = None, pointers: Place | None = None,
 ) -> Place:
-    """Allocate the weights of a projection: in the Program, or in the State if a rule learns them.
+    """Allocate the weights of a projection: in the State if a rule learns them, else in the Program.
 
-    shape : shape of float32 weights, or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
+    shape : shape of the float32 weights; or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
     fill : function that writes the weights into an array
     source : kernel operands of the projection's source
     """
@@ -162,7 +163,7 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Return the kernel operands for sparse synapses: row pointers, and incoming {synapse, pre} of each target."""
+    """Return the kernel operands for sparse synapses: row pointers, and {synapse, pre} of each target's synapses."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}
@@ -191,7 +192,7 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 
 
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the model of the postsynaptic neurons, and their kernel's parameters by name, float64, (n,) or (1,)."""
+    """Return the model of the postsynaptic neurons, and their kernel's parameters: name -> float64, (n,) or (1,)."""
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.multiplicity:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"

@@ -1,4 +1,4 @@
-"""Kernels: each computes one operation of a tick. One small file for each family.
+"""Kernels. Each kernel computes one operation of a tick; there is one file for each family of kernels.
 
 A kernel is a plain function of numbers and arrays. The annotations of its parameters declare its row
 (`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
@@ -19,7 +19,7 @@ ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 
 @register_jitable(forceinline=True)
 def flush(x):
-    """Return x, or 0 if x is tiny or NaN. The code is a select, whose result is the same on every machine."""
+    """Return x, or 0 if x is tiny or NaN. The code selects without a branch, so all machines give the same result."""
     return x if abs(x) > TINY else ZERO
 
 
@@ -27,8 +27,8 @@ def flush(x):
 def bounded(x):
     """Return x, or 0 if x is huge, infinite or NaN.
 
-    A membrane is bounded when it is next read. The overflow itself can therefore reach the command, where the guard
-    detects it; one step later it is gone.
+    A membrane is bounded when it is next read. An overflow can therefore reach the command, where the guard detects
+    it. One step later the overflow has disappeared.
     """
     return x if abs(x) < HUGE else ZERO
 

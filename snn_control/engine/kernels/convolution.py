@@ -16,11 +16,11 @@ from .spikes import Signal, Spikes
 
 
 class Geometry(Record):
-    """The geometry of a convolution. ``area`` and ``width`` are those of the presynaptic picture, ``out_area`` is that
-    of the postsynaptic one; the convolution kernel has ``rows`` and ``columns``; ``group_in`` and ``group_out`` are the
-    channels of a group. ``lines`` (rows of the picture, rows of the kernel) and ``places`` (columns of both) map a
-    pixel and an element of the kernel to the postsynaptic neuron, relative to its channel, or to -1. ``fan_out`` is the
-    number of nonzero weights of each presynaptic neuron."""
+    """The geometry of a convolution. ``area`` and ``width`` describe the presynaptic picture, ``out_area`` describes
+    the postsynaptic picture. The convolution kernel has ``rows`` and ``columns``. ``group_in`` and ``group_out`` are
+    the numbers of channels of a group. ``lines`` (rows of the picture, rows of the kernel) and ``places`` (columns of
+    both) map a pixel and an element of the kernel to the postsynaptic neuron, relative to its channel, or to -1.
+    ``fan_out`` is the number of nonzero weights of each presynaptic neuron."""
 
     def __init__(self):
         super().__init__(
@@ -45,7 +45,7 @@ class Geometry(Record):
 
 
 def presynaptic_neurons(w):
-    """Return the number of presynaptic neurons, from the size of the weights; raises ProgramError for numbers < 1."""
+    """Return the number of presynaptic neurons, from the size of the weights. Raise ProgramError if a number is < 1."""
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
@@ -91,7 +91,7 @@ def conv_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
     geometry: Geometry(),
 ):  # fmt: skip
-    """Deliver a graded picture through a convolution; zeros are skipped."""
+    """Deliver a graded picture through a convolution. Zeros of the picture are skipped."""
     used = 0
     for i in range(x.size):
         if x[i] != ZERO:

@@ -18,9 +18,10 @@ def population_vector(
     m: count, out: written("f32", "m"), y: read("f32", "m + 1"), last: written("f32", "m"), least: scalar("f32"),
     hold: flag,
 ):  # fmt: skip
-    """Add sum of rates times directions / sum of rates to ``out``; ``y`` holds these sums, the sum of rates last.
+    """Add (sum of rates times directions) / (sum of rates) to ``out``.
 
-    If the sum of rates is below ``least``, 0 is added instead or, with ``hold``, the last result.
+    ``y`` contains these sums; the sum of rates is its last element. If the sum of rates is below ``least``, nothing is
+    added. With ``hold``, the last result is added instead.
     """
     total = y[m]
     for j in range(m):
@@ -47,14 +48,14 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Count the spikes of the last ``steps`` steps exactly: the newest list is added, the oldest subtracted."""
+    """Count the spikes of the last ``steps`` steps exactly: add the newest spike list, subtract the oldest one."""
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """Compute the mean of the last ``steps`` steps, the oldest added first; once a tick, after its last step."""
+    """Compute the mean of the last ``steps`` steps, once per tick, after the last step. The oldest is added first."""
     number = np.float32(steps)
     for i in range(n):
         x[i] = ZERO
@@ -73,7 +74,7 @@ def first_spike(
 ):  # fmt: skip
     """Add the weights of the neuron that fired first, in the newest window with a spike, to ``out``.
 
-    state : int64: the neuron that decided, or -1; whether it decided in the present window
+    state : two int64: the neuron whose weights are added, or -1; whether it fired in the present window
     """
     for step in range(past.now - steps, past.now):
         if step % window == 0:
@@ -95,7 +96,7 @@ def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
     decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Filter decoded spikes exponentially: y <- decay y + the rows of the weights of the neurons that fired.
+    """Filter decoded spikes exponentially: y <- decay y + sum of the rows of the weights of the neurons that fired.
 
     weights : float32 (n_pre, m)
     """
@@ -108,7 +109,7 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Write the index of the first largest value; NaN, which the guard detects, if a value is not finite."""
+    """Write the index of the first largest value; or NaN, which the guard detects, if a value is not finite."""
     best, finite = 0, True
     for i in range(n):
         finite &= np.isfinite(x[i])
@@ -122,7 +123,7 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """Squash a sum into limits: y = centre + half tanh(x); NaN, which the guard detects, if x is not finite.
+    """Squash a sum into limits: y = centre + half tanh(x). If x is not finite, y is NaN, which the guard detects.
 
     tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
     """

@@ -1,9 +1,9 @@
-"""Projections: add what arrives to the target's current or synaptic current, ``y += sum w``.
+"""Projections: add the weights of arriving signals to the target's current or synaptic current, ``y += sum w``.
 
-Only the neurons that fired cost work. Sums run over the presynaptic neurons in ascending order; rows are processed four
+Only the neurons that fired cost work. Sums run over the presynaptic neurons in ascending order. Rows are processed four
 at a time if this does not change the order. Sparse synapses are pairs {target uint32, weight float32} in the order of
-the presynaptic neurons; row pointers give the first synapse of each of these. ``fan_out`` is the number of nonzero
-weights of each presynaptic neuron. It is missing if no weight is zero, or if weights can change.
+the presynaptic neurons. Row pointers give the first synapse of each presynaptic neuron. ``fan_out`` is the number of
+nonzero weights of each presynaptic neuron. It is missing if no weight is zero, or if weights can change.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """Add the rows of the neurons that fired to ``y``; if ``several`` (a literal), times their number of spikes."""
+    """Add the rows of the neurons that fired to ``y``. If ``several`` (a literal), multiply by spike counts."""
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -60,7 +60,7 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """Add the rows of the neurons in a spike list to ``y``; weights: address of (n_pre, n_post) float32."""
+    """Add the rows of the neurons in a spike list to ``y``. ``weights``: address of (n_pre, n_post) float32."""
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
     else:
@@ -69,7 +69,7 @@ def add_dense_spikes(y, weights, source):
 
 @register_jitable(forceinline=True)
 def add_product(y, weights, x):
-    """Add a matrix product, y += x W, skipping zeros of x; returns the number of nonzero elements of x."""
+    """Add a matrix product, y += x W, skipping zeros of x. Return the number of nonzero elements of x."""
     n, m, q, used, j = y.size, x.size, 4 * y.size, 0, 0
     while j + 4 <= m:
         a0, a1, a2, a3 = x[j], x[j + 1], x[j + 2], x[j + 3]
@@ -89,7 +89,7 @@ def add_product(y, weights, x):
 
 @register_jitable(forceinline=True)
 def pairs_of(pointers, synapses, i):
-    """Return the addresses of the first and the last byte of the synapses of neuron ``i``."""
+    """Return the addresses of the first byte and of the last byte of the synapses of neuron ``i``."""
     return synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]) - 1
 
 
@@ -103,7 +103,7 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """Do the same as `add_each`; for every two cache lines used, prefetch two lines of each later row."""
+    """Do the same as `add_each`, and prefetch two cache lines of each later row for every two cache lines used."""
     while m >= 16:
         prefetch(near)
         prefetch(near + 64)
@@ -126,7 +126,7 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """Add the synapses of the neurons that fired to their targets: y[target] += weight; returns their number.
+    """Add the synapses of the neurons that fired to their targets: y[target] += weight. Return their number.
 
     The row `PREFETCH_L1` spikes later is prefetched into the first-level cache. If all rows together exceed the caches
     (``fetch_far``, a literal), the row `PREFETCH_L2` spikes later is also prefetched into the second-level cache,
@@ -150,7 +150,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """Add the synapses of neuron ``i`` to their targets: y[target] += a weight; returns the number of synapses."""
+    """Add the synapses of neuron ``i`` to their targets: y[target] += a weight. Return the number of synapses."""
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -161,7 +161,7 @@ def add_sparse_row(y, pointers, synapses, i, a):
 
 @register_jitable(forceinline=True)
 def synapses_of(n_post, fan_out, fired):
-    """Return the number of nonzero synapses of the neurons that fired; without ``fan_out``, each has ``n_post``."""
+    """Return the number of nonzero synapses of the neurons that fired. Without ``fan_out``, each one has ``n_post``."""
     if fan_out.size == 0:
         return fired.size * n_post
     used = 0
@@ -180,7 +180,10 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """Return a size: the number of rows of the weights, from the word of their columns and the bytes of a weight."""
+    """Return a size: the number of rows of the weights.
+
+    It is computed from the word ``columns``, the number of columns, and from the bytes of a weight.
+    """
 
     def n_pre(w):
         need(getattr(w, columns), size, w.weights)
@@ -206,7 +209,7 @@ def dense_spikes(
 class Synapses(Word):
     """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
 
-    of : number of words of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 of weight
+    of : number of words of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 bits of weight
     targets : number of targets
     """
 
@@ -257,7 +260,7 @@ def dense_spikes_int8(
     source: Spikes(n_pre_int8, once=True), counter: counter, scale: scalar("f32"), sums: written("i32", "n_post"),
     fan_out: optional(read("u32", n_pre_int8)),
 ):  # fmt: skip
-    """Deliver spikes through a dense matrix of int8 weights, which are summed exactly and scaled once."""
+    """Deliver spikes through a dense matrix of int8 weights. The weights are summed exactly and scaled once."""
     fired = source.fired
     if fired.size > 0:
         for j in range(n_post):
@@ -276,7 +279,7 @@ def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
-    """Deliver spikes through sparse rows with one word for each synapse: 24 bits of target, 8 of weight."""
+    """Deliver spikes through sparse rows with one word per synapse: 24 bits of target and 8 bits of weight."""
     fired, used = source.fired, 0
     if fired.size > 0:
         for k in range(fired.size):
@@ -294,7 +297,7 @@ def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
-    """Deliver spikes through sparse rows with a delay for each synapse, into a line of ``steps`` vectors.
+    """Deliver spikes through sparse rows with one delay per synapse, into a line of ``steps`` vectors.
 
     `release` reads the line. A synapse's target is an index into the line, relative to the vector of the step in which
     the spike arrives.
@@ -327,7 +330,7 @@ def release(
 
 @kernel()
 def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
-    """Add the exponential synaptic current of a projection: y += isyn, then isyn decays."""
+    """Add the exponential synaptic current of a projection: y += isyn. Then isyn decays."""
     for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)

@@ -1,4 +1,4 @@
-"""Encoders: convert checked inputs to currents or pooled counts, once a tick."""
+"""Encoders: convert checked inputs to currents or pooled counts, once per tick."""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -28,8 +28,8 @@ def population(
 
     Source: PopSAN, Tang et al. 2020.
 
-    m : neurons for each dimension
-    params : 1 / sigma and drive of each dimension
+    m : number of neurons for each dimension
+    params : a pair (1 / sigma, drive) for each dimension
     """
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
@@ -56,7 +56,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Encode each value times its gain in two channels: its positive part, and the size of its negative part."""
+    """Encode each value times its gain in two channels: its positive part, and the magnitude of its negative part."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
@@ -68,9 +68,9 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """Emit a pulse of 1, ON or OFF, if a value differs by at least a threshold from the value last sent.
+    """Emit an ON or OFF pulse of 1 if a value differs by at least a threshold from the value last sent.
 
-    After a pulse, the value itself counts as sent (``whole``), or the sent value moves by the threshold.
+    After a pulse, the value itself counts as sent if ``whole`` is true; if not, the sent value moves by the threshold.
     """
     for i in range(n):
         moved = values[i] - sent[i]
@@ -93,9 +93,9 @@ def to_cell(out, cell, weight, how):
 
 class Grid(Record):
     """The events of a tick, and a grid of ``n`` cells over the sensor. ``kept`` is the list of events that the filters
-    kept, or 0 for all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` half-rows of them lie
-    above the frame. ``of_on`` is the offset of the cells of ON events. ``weights`` are those of OFF and ON.
-    ``counters`` count the events inside and outside the frame."""
+    kept; 0 means all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` half-rows of these lie
+    above the frame. ``of_on`` is the offset of the cells of ON events. ``weights`` are the weight of an OFF event and
+    the weight of an ON event. ``counters`` count the events inside and outside the frame."""
 
     def __init__(self):
         super().__init__(
@@ -132,7 +132,7 @@ def cell_along(middle, size, cell_of, half):
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Apply each event of this tick, in order, to its cell: add its weight, set the cell to it, or count the event.
+    """Apply each event of this tick, in order, to its cell: add or write the event's weight, or count the event.
 
     Vector code first computes the cells of all events.
     """
@@ -176,7 +176,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Update a surface of active events: a cell is set by its last event, and then decays in each tick."""
+    """Update a surface of active events: all cells decay once per tick, then each event sets its cell."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)

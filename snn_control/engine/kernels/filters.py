@@ -1,11 +1,11 @@
-"""Filters of events: they select the events of a tick that the encoder sees, as a list of indices in the columns.
+"""Filters of events: they select which events of a tick the encoder sees, as a list of indices in the columns.
 
-``kept`` (io, uint32[1 + capacity]) is the number of events that are left, and their indices, ascending. `region`
-creates the list, the others shorten it in place, and each counts the events that it removes. The columns are not
-changed.
+``kept`` (io, uint32[1 + capacity]) contains the number of events that are left, followed by their indices in ascending
+order. `region` creates the list. The other filters shorten it in place. Each filter counts the events that it removes.
+The columns are not changed.
 
-Times in the state are whole microseconds modulo 2^32 (71.6 min); 0 means never. Only their differences are used. A
-sensor's clock may therefore start at any time, and may jump: then every pixel counts as new.
+Times in the state are whole microseconds modulo 2^32 (71.6 min); 0 means never. Only differences of times are used. A
+sensor's clock may therefore start at any time. It may also jump: then every pixel counts as new.
 """
 
 import numpy as np
@@ -29,7 +29,7 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """Set the length of the list to ``n`` - 1 and count the removed events; ``n``: index after the last entry."""
+    """Set the length of the list to ``n`` - 1 and count the removed events. ``n`` is the index after the last entry."""
     left = np.int64(n) - 1
     events.removed[0] += np.int64(events.kept[0]) - left
     events.kept[0] = np.uint32(left)
@@ -43,7 +43,7 @@ def microseconds(t):
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """Return 1 if there was an event at ``then`` and it is within the window around ``now``, otherwise 0."""
+    """Return 1 if there was an event at ``then`` and ``then`` is within the window around ``now``; 0 if not."""
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
 
@@ -60,8 +60,8 @@ def region(
 ):
     """Keep the events in a rectangle.
 
-    first : 1 for the first filter, which reads all events of the slot and counts those inside and outside the frame; 0:
-        the filter reads the list
+    first : 1 if this is the first filter: it reads all events of the slot, and counts the events inside and outside the
+        frame; 0 if the filter reads the list
     """
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
@@ -100,7 +100,7 @@ def region(
 
 @kernel()
 def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
-    """Remove the events of masked pixels; ``mask`` has one bit for each pixel, the lowest bit first."""
+    """Remove the events of masked pixels. ``mask`` has one bit for each pixel, from the lowest bit of a byte on."""
     kept, x, y, width, n = events.kept, events.x, events.y, np.uint64(events.width), U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -112,14 +112,14 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Return the index of the last time that applies to event ``k`` in `refractory`."""
+    """Return the index, in `refractory`, of the last time of the pixel (or pixel and polarity) of event ``k``."""
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Return whether a pixel may fire now, and set its time if so. No branch is used: it would be unpredictable."""
+    """Return whether a pixel may fire now, and set its time if so. A branch would be unpredictable, so none is used."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then
@@ -130,14 +130,14 @@ def keep_if_free(last, pixel, now, before, span):
 def free_ones(kept, t, last, at, before, span, most):
     """Keep the events whose pixel had its last event at least a period ago: the fast part of `refractory`.
 
-    kept : in: pixel number of each event, from index 1 on; out: indices of the events kept, from index 1 on
+    kept : on entry, the pixel number of each event; on return, the indices of the events kept; both from index 1 on
     last, at : time of the last event of each pixel [us], and the address of that array, for prefetching
     before, span : period - 1 and 2 period - 1 [us]: a pixel is free if ``now - last + before >= span``, modulo 2^32
     most : index of the last event to process
 
-    Returns the index of the first event that was not processed, and the index after the last one kept. Processing stops
-    at a time within a period of 0, modulo 2^32, because a pixel without any event (last 0) then looks as if it just had
-    one.
+    Return the index of the first event that was not processed, and the index after the last event kept. Processing
+    stops at a time that is within a period of 0, modulo 2^32, because a pixel without any event (last 0) then looks as
+    if it just had an event.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:
@@ -164,7 +164,7 @@ def refractory(
 ):  # fmt: skip
     """Remove events within a period [us], before or after, of the last event of their pixel that was kept.
 
-    If ``apart``, OFF and ON events of a pixel each have their own last time.
+    If ``apart`` is true, OFF and ON events of a pixel have separate last times.
 
     While nothing is removed, an event's index equals its position in the list. The list can then hold the numbers of
     the pixels for a while, which vector code computes.
@@ -198,7 +198,7 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Keep an event if enough of its 8 neighbours had one in the window [us]; ``last`` has a border of one pixel."""
+    """Keep an event if enough of its 8 neighbours had one in the window [us]. ``last`` has a border of one pixel."""
     kept, x, y, at = events.kept, events.x, events.y, last
     line, needed = np.uint64(events.width + 2), np.uint32(support)
     times = u32(last, (events.width + 2) * (events.height + 2))
@@ -225,7 +225,7 @@ def background(
 
 @kernel()
 def one_polarity(events: Events(), p: read("u8", "capacity"), keep: flag):
-    """Keep ON events (``keep`` 1) or OFF events (0)."""
+    """Keep only ON events (``keep`` is 1) or only OFF events (``keep`` is 0)."""
     kept, n = events.kept, U64_1
     for j in range(U64_1, np.uint64(kept[0]) + U64_1):
         k = kept[j]
@@ -243,8 +243,8 @@ def _saved_up(w):
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
     """Keep as many events as the budget allows, evenly spaced.
 
-    Each event adds its share of the budget, and an event is kept when the sum reaches a whole event. ``tokens``,
-    ``refill`` and ``most`` are in units of 2^-20 of an event.
+    Each event adds its share of the budget to a sum, and an event is kept when the sum reaches a whole event.
+    ``tokens``, ``refill`` and ``most`` are in units of 2^-20 of an event.
     """
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])

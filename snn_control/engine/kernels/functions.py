@@ -16,8 +16,8 @@ LOWEST, HIGHEST = np.float32(-87.0), np.float32(88.0)
 def exponential(x):
     """Return exp(x) in float32: the same bits on every machine, relative error < 3e-7.
 
-    It uses Cody and Waite range reduction and a Taylor polynomial of degree 7. Below -87 and for NaN the result is 0;
-    above 88 it is exp(88).
+    It uses Cody and Waite range reduction and a Taylor polynomial of degree 7. The result is 0 if x is below -87 or
+    NaN, and exp(88) if x is above 88.
     """
     if not x > LOWEST:
         return ZERO

@@ -1,7 +1,7 @@
 """Graded signals through sparse connections: ``y_i = start_i + sum w x``.
 
-``start`` is the initial value of the sum. It is y itself, so that the sum is added to y, or another vector (the bias).
-With the bias, the kernel sets y, which saves the pass in which the neurons would reset it.
+``start`` is the initial value of the sum: either y itself, so that the sum is added to y, or another vector (the bias).
+With the bias, the kernel sets y, so the neurons need no extra pass to reset y.
 """
 
 import numpy as np
@@ -76,7 +76,7 @@ def csr_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), x: Signal(), counter: counter,
     pointers: Synapses(pointers="n_pre + 1"),
 ):  # fmt: skip
-    """Deliver a graded vector through sparse rows; channels that are 0 are skipped."""
+    """Deliver a graded vector through sparse rows. Channels that are 0 are skipped."""
     used = 0
     for j in range(x.size):
         if x[j] != ZERO:

@@ -53,7 +53,9 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Update the fault; returns whether it lasts. A reason starts it; ``release`` valid ticks or an operator end it.
+    """Update the fault. Return whether there is a fault now.
+
+    A reason starts a fault. ``release`` valid ticks in a row, or an operator, end it.
 
     released : number of times an operator has asked for a release
     """
@@ -73,7 +75,7 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Return whether an input stops the commands; ``release`` first clears latched stops that have ended."""
+    """Return whether an input stops the commands. If ``release`` is true, first clear latched stops that have ended."""
     if release:
         stops[LATCHED] &= stops[NOW]
     return (stops[NOW] | stops[LATCHED]) != 0
@@ -84,10 +86,10 @@ def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
     latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
 ):  # fmt: skip
-    """Stop the commands while a number of this input is not 0 (``zero``: is 0), and while the input is invalid.
+    """Stop the commands while a number of this input is not 0, and while the input is invalid.
 
-    With ``latched`` the stop lasts until an operator's release, which the guard handles. Silence before the first
-    message is not latched.
+    If ``zero`` is 1, a number that is 0 stops the commands instead. If ``latched`` is 1, the stop lasts until an
+    operator's release, which the guard handles. Silence before the first message is not latched.
     """
     pressed = valid[VALID] == 0
     for i in range(n):
@@ -120,15 +122,15 @@ def guard(
     control: read("i64", LEARNING), release: number, stops: optional(written("i64", STOP_WORDS)),
     start: optional(read("f32", "m")),
 ):  # fmt: skip
-    """Compute the command: finite, and within limits, slew, acceleration and jerk; or the safe command.
+    """Compute a finite command within limits, slew, acceleration and jerk; in a fault, move to the safe command.
 
     A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or a
-    report of the driver (it is about to stop, its last tick took too long). A fault lasts until no reason is left, and
-    either ``release`` valid ticks have followed in a row (0: never) or an operator ends it.
+    report of the driver (it is about to stop, its last tick took too long). A fault ends when no reason for it is left
+    and, in addition, ``release`` valid ticks in a row have passed (0: never) or an operator ends it.
 
     During a fault, ``way`` selects how a command approaches the safe command. JUMP: in one tick. RAMP: within slew and
-    acceleration. STAY: it keeps its value, after braking within the acceleration. Before the first command, STAY begins
-    at ``start`` if this is finite.
+    acceleration. STAY: the command brakes within the acceleration, then keeps its value. Before the first command, STAY
+    begins at ``start`` if ``start`` is finite.
 
     The slew is a change per second: a driver reports in the control words how much time has passed. With an
     acceleration limit, each whole period of that time is a step of its own.

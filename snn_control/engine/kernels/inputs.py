@@ -1,4 +1,4 @@
-"""Check inputs once a tick: numbers that are not finite, not plausible, or that changed as no sensor does."""
+"""Check inputs once per tick: numbers that are not finite or not plausible, and changes that no sensor makes."""
 
 import numpy as np
 
@@ -22,7 +22,7 @@ def sample(
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
     stale: number, counters: written("i64", 4),
 ):  # fmt: skip
-    """Take a new sample: reject all of it if a value is not finite or not plausible, otherwise clamp and hold it.
+    """Read a new sample. Reject all of it if a value is not finite or not plausible; else clamp and hold it.
 
     stale : maximum age [ns]
 
@@ -63,12 +63,12 @@ def finite(
 ):  # fmt: skip
     """Replace numbers of a sample that are not finite, each by its rule, before `sample` checks it.
 
-    REP 117: an infinity says on which side of the range the value is. The rule defines the meaning of a NaN. A held
-    value ages with the ticks, and is not used beyond the input's limit of age. A sample without any measurement is
-    rejected under all rules.
+    REP 117: an infinity says on which side of the range the value is. The rule defines the meaning of a NaN. A value
+    that is held gets older with the ticks, and is not used after the input's limit of age. A sample without any
+    measurement is rejected under all rules.
 
-    last, age : the last finite value and its age [ns]
-    tick, stale : [ns]
+    last, age : the last finite value of each number, and the age of this value [ns]
+    tick, stale : length of a tick and limit of age [ns]
     """
     for i in range(n):
         age[i] += tick
@@ -114,14 +114,14 @@ def credible(
     since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
     counters: written("i64", 2),
 ):  # fmt: skip
-    """Refuse a sample that no working sensor would give: out is NaN, which `sample` rejects; otherwise out is the data.
+    """Refuse a sample that no working sensor would give: out is NaN, which `sample` rejects. Else out is the data.
 
-    Since the last accepted sample, a number may move by ``rate`` times the time that passed plus one tick, as a sample
-    may have arrived up to a tick earlier or later. From the last sample, accepted or not, it may move by ``jump``. A
-    sample is also refused if no number has changed by a bit for longer than ``frozen``. The driver reports the time
-    that passed.
+    Since the last accepted sample, a number may move by ``rate`` times (the time that passed plus one tick), as a
+    sample may have arrived up to a tick earlier or later. From the last sample, accepted or not, a number may move by
+    ``jump``. A sample is also refused if no number has changed by a single bit for longer than ``frozen``. The driver
+    reports the time that passed.
 
-    tick, frozen : [ns]
+    tick, frozen : length of a tick, and longest time without a change [ns]
     """
     elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK
     passed = np.int64(np.float64(tick) * (np.float64(elapsed) / WHOLE_TICK))

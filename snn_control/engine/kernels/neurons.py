@@ -1,11 +1,11 @@
-"""Neurons. Deliveries of a step were added to ``current`` or ``isyn`` before; ``current`` starts each step at ``bias``.
+"""Neurons. A step's deliveries are already in ``current`` or ``isyn``; ``current`` starts each step at ``bias``.
 
 integrate_and_fire  IF, LIF, CubaLIF, ALIF, Threshold
     v <- decay v + gain current + gain_syn isyn + leak;  then isyn <- decay_syn isyn
     fire at v >= threshold + beta adapt: v <- reset, or v - reset, now or in the next step; no update for `refractory`
-    steps; with a ``multiplicity``, v / reset spikes at once;  adapt <- decay_adapt adapt, + 1 with a spike
+    steps; with a ``multiplicity``, v / reset spikes in this step;  adapt <- decay_adapt adapt, + 1 with a spike
 leaky_integrator    LI, CubaLI, Integrator, Relay: without a threshold, graded output v
-    v <- decay v + gain current + gain_syn isyn + (leak - loss v), from a v of at least `floor`
+    v <- decay v + gain current + gain_syn isyn + (leak - loss v); before this, a v below `floor` is raised to `floor`
 adex, izhikevich    see `snn_control.network`
 
 The integration method (`snn_control.engine.lowering`) defines decay, gain and gain_syn: exact (Rotter and Diesmann
@@ -60,14 +60,14 @@ class Neurons(Word):
         return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
 
     def arrays(self, params, each):
-        """Return code that makes the parameters by name."""
+        """Return code that makes the named tuple of parameters."""
         views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
         """Return ``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers that all neurons share.
 
-        For kernels with code for both cases, which should prepare only the parameters that the case uses.
+        It is for kernels with code for both cases, which should prepare only the parameters of the present case.
         """
         n = len(self.parameters)
         numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
@@ -148,7 +148,7 @@ def emit_multiple(n, fired, counts):
 
 @register_jitable(forceinline=True)
 def restart_current(cells):
-    """Set the current for the next step to the bias (without inputs to the current, both are the same array)."""
+    """Set the current for the next step to the bias. If nothing adds to the current, both are the same array."""
     for i in range(cells.bias.size):
         cells.current[i] = cells.bias[i]
 
@@ -159,7 +159,7 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Update neurons that share their parameters, fire once in a step, do not adapt, and reset immediately: fast loops.
+    """Update neurons that share their parameters, fire once per step, do not adapt, and reset immediately: fast loops.
 
     synaptic, refractory : literals
     """
@@ -189,7 +189,7 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 
 @register_jitable(forceinline=True)
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Update neurons with their own parameters, adaptation, several spikes in a step, or a delayed reset."""
+    """Update neurons with their own parameters, adaptation, several spikes per step, or a delayed reset."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -267,9 +267,9 @@ def leaky_integrator(
     cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
     isyn: optional(written("f32", "n")),
 ):  # fmt: skip
-    """Update graded neurons; the membrane is the output.
+    """Update graded neurons, whose membrane is the output.
 
-    Forward Euler uses decay 1 and a loss: a rounded decay would differ from it over long times.
+    Forward Euler uses decay 1 and a loss, because a rounded decay would deviate from forward Euler over long times.
     """
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
@@ -287,7 +287,7 @@ def leaky_integrator(
 
 @register_jitable(forceinline=True)
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
-    """Apply threshold and refractory period to neuron i; returns its membrane and second variable after the step."""
+    """Apply threshold and refractory period to neuron i. Return its membrane and second variable after the step."""
     fired.flags[i] = 0
     if fired.refractory > 0 and wait[i] > 0:
         wait[i] -= 1

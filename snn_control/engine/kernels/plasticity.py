@@ -21,7 +21,7 @@ switched = written("i64", SWITCH_WORDS)
 
 @register_jitable(forceinline=True)
 def bounded_update(w, delta, low, high):
-    """Return w + delta, clipped to its bounds; a delta that is NaN or huge is ignored."""
+    """Return w + delta, clipped to the bounds of w. A delta that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -41,7 +41,7 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """Return and store the state of a rule: 0 off; 1 just switched on, its traces are outdated; 2 on."""
+    """Return and store the state of a rule: 0: off; 1: just switched on, so its traces are outdated; 2: on."""
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
     return (2 if before != 0 else 1) if on else 0
@@ -74,7 +74,7 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """Do `depress` for sparse synapses; each has ``step`` numbers in ``e``, of which that at ``first`` changes."""
+    """Do `depress` for sparse synapses. Each synapse has ``step`` numbers in ``e``; the number at ``first`` changes."""
     used = 0
     for k in range(pre.size):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
@@ -99,13 +99,13 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """Return the number of synapses."""
+    """Return the number of synapses of the connections."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
 class SparseConnections(Record):
-    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and these
-    synapses as {synapse, pre}. All are 0 if the weights are a matrix."""
+    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and the incoming
+    synapses as {synapse, pre}. All three are 0 if the weights are a matrix."""
 
     def __init__(self):
         super().__init__(
@@ -139,10 +139,10 @@ def synapses_of(w):
 
 @register_jitable(forceinline=True)
 def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
-    """Apply the spike pairs of this step to the weights or their eligibility; returns the number of visited synapses.
+    """Apply the spike pairs of this step to the weights, or to their eligibility if ``eligible``.
 
-    First, traces decay. Then arrivals add to x and are paired with y. Then the neurons that fire are paired with x and
-    add to y. ``weights`` and ``e`` are addresses.
+    First, traces decay. Then spikes that arrive add to x and are paired with y. Then the neurons that fire are paired
+    with x and add to y. ``weights`` and ``e`` are addresses. Return the number of synapses that were visited.
     """
     fade(x, p.decay_plus if state == 2 else ZERO)
     fade(y, p.decay_minus if state == 2 else ZERO)
@@ -188,7 +188,7 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Change the eligibility e by pairs of spikes; then w += rate reward e, and e decays."""
+    """Change the eligibility e by pairs of spikes. Then w += rate reward e, and e decays."""
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:
@@ -253,7 +253,7 @@ def pes(
 # eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def pseudo_derivative(post, each, v, flags):
-    """Compute psi of each neuron from its membrane before the reset and its threshold; 0 while refractory."""
+    """Compute psi of each neuron from its threshold and its membrane before the reset; psi is 0 while refractory."""
     for j in range(v.size):
         u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
         h = ONE - abs(u - (each.threshold[j] + each.beta[j] * post.adapted[j])) * each.inverse[j]
@@ -262,7 +262,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Store adaptation and refractoriness: at the end of this step they already have the values for the next step."""
+    """Store adaptation and refractoriness, which at the end of a step already have the values for the next step."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
@@ -318,10 +318,10 @@ def eprop(
 ):  # fmt: skip
     """Learn by e-prop: update presynaptic filters, pseudo-derivative and learning signal, then all synapses.
 
-    v, flags, adapt, wait : of the postsynaptic neurons
-    post : values of these neurons; adapted and held are kept from step to step
-    each : constants of these neurons
-    slow : eligibility of the threshold, for neurons that adapt
+    v, flags, adapt, wait : states of the postsynaptic neurons
+    post : values of the postsynaptic neurons; ``adapted`` and ``held`` are kept from step to step
+    each : constants of the postsynaptic neurons
+    slow : part of the eligibility that comes from the adapting threshold; only for neurons that adapt
     """
     p, current, x, state = params, filters.current, filters.x, state_of(switch)
     if state == 1:

@@ -15,7 +15,7 @@ MOST_MEAN = np.float32(64)  # largest mean number of spikes in a step; exp(-64) 
 
 @register_jitable(forceinline=True)
 def within(x, most):
-    """Return x limited to [0, most]; 0 for NaN."""
+    """Return x limited to [0, most]; 0 if x is NaN."""
     x = x if x > ZERO else ZERO
     return x if x < most else most
 
@@ -40,9 +40,9 @@ def stochastic(
     cells: Neurons("rate"), fired: Firing(once=False), seed: Number(0), number: Number(0, (1 << 32) - 1),
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Fire with probability rate dt current (Bernoulli), or with ``multiplicity`` a Poisson number with that mean.
+    """Fire with probability rate dt current (Bernoulli); or, with ``multiplicity``, a Poisson number with that mean.
 
-    number : number of the operation, for its random numbers
+    number : number of the operation, which makes its random numbers differ from those of other operations
     """
     n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
@@ -63,7 +63,7 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population` whose parameters, from the address ``params`` on, are the levels of the steps of a window."""
+    """A `Population`; its parameters, from the address ``params`` on, are the levels of the steps of a window."""
 
     def arrays(self, params, each):
         return "Parameters()"
@@ -78,9 +78,9 @@ def temporal(
 ):  # fmt: skip
     """Encode x, the current at the start of a window: fire in each step in which x reaches the level of the step.
 
-    After a spike, the level is subtracted from x (``subtract``), otherwise x becomes 0.
+    After a spike, the level is subtracted from x if ``subtract`` is true; if not, x becomes 0.
 
-    Latency: the level of a step is the x whose latency is t = (step + 1/2) dt; there is one spike in a window. Phase:
+    Latency: the level of a step is the x whose latency is t = (step + 1/2) dt; there is one spike per window. Phase:
     the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).
     """
     at = i64(fired.clock, 2)[1] % window

@@ -1,8 +1,8 @@
 """Spike lists and vectors of past steps. A population keeps its last ``slots`` lists in a ring, one slot for each step.
 
-A slot is 64 bytes of header (the count, int64), the ascending uint32 indices and, if a neuron can fire several times in
-a step, their uint16 multiplicities, ``multiplicity`` bytes after the start of the slot (0: each fired once). A graded
-signal keeps its last vectors in the same way, without a header.
+A slot begins with 64 bytes of header (the count, int64), followed by the ascending uint32 indices. If a neuron can fire
+several times in a step, their uint16 multiplicities begin ``multiplicity`` bytes after the start of the slot. If
+``multiplicity`` is 0, each neuron fired once. A graded signal keeps its last vectors in the same way, without a header.
 """
 
 from collections import namedtuple
@@ -25,7 +25,7 @@ Past = namedtuple("Past", "base stride slots now multiplicity")
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Return the address of the slot that was written in step ``now - delay`` (``clock``: int64 [tick, step])."""
+    """Return the address of the slot that was written in step ``now - delay``. ``clock`` is int64 [tick, step]."""
     if slots == 1:
         return base
     return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
@@ -39,10 +39,10 @@ def slot_of_step(base, stride, slots, step):
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Write the ascending indices of the set bytes to ``out``; returns their number.
+    """Write the ascending indices of the set bytes to ``out``. Return their number.
 
-    ``flags`` is the address of n bytes, padded to 64. The number after the last index is set to 0 if ``out`` (n
-    numbers) has room for it.
+    ``flags`` is the address of n bytes, padded to 64. The element after the last index is set to 0 if ``out`` (n
+    elements) has room for it.
     """
     count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
@@ -68,10 +68,10 @@ class Spikes(Word):
     """The spike list of a step, passed as `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
     of : number of neurons of the source
-    delay : the row has the word ``delay``, the age of the list in steps; otherwise it is the newest list
-    multiplicity : the row has the word ``multiplicity``; otherwise each neuron fires at most once in a step
-    once : the kernel does not accept multiplicities
-    prefix : prefix of the words of a second list, which has the clock of the first
+    delay : true if the row has the word ``delay``, the age of the list in steps; false: the list is the newest one
+    multiplicity : true if the row has the word ``multiplicity``; false: each neuron fires at most once in a step
+    once : true if the kernel does not accept multiplicities
+    prefix : prefix of the words of a second list, which uses the clock of the first list
     """
 
     uses = (slot_address, SpikeList)

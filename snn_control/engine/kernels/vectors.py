@@ -28,6 +28,6 @@ def clear(n: count, y: written("f32", "n")):
 
 @kernel()
 def remember(n: count, line: Line("n"), x: read("f32", "n")):
-    """Write x into this step's slot of its delay line; numbers that overflowed become 0, so that they do not return."""
+    """Write x into this step's slot of its delay line. Overflowed numbers become 0, so that they are not sent again."""
     for i in range(n):
         line[i] = bounded(x[i])

@@ -1,17 +1,19 @@
 """Packet codecs: one file for each encoding, or for several similar encodings.
 
-Such a file holds a codec with the name of its encoding in capitals, usually made by `packet_loop.word_codec` from a
-function that decodes one word. It also has an ``encode`` if we make such packets. Each codec has:
+Such a file holds a codec with the name of its encoding in capitals. Usually `packet_loop.word_codec` makes the codec
+from a function that decodes one word. The codec also has an ``encode`` if this package writes such packets. Each codec
+has:
 
 ``decode(state, data, t, x, y, p, triggers) -> events written``
     state : (32,) int64, see `snn_control.events.state`
     data : the packet as (n,) unsigned numbers of the encoding's ``item`` (uint16 or uint32)
-    t, x, y, p : int64, uint16, uint16, uint8, of equal length, written from 0 on; a word whose events do not fit is
-        left for the next call (room for 32 events fits any word); elements after the last event may be overwritten
-    triggers : (m, 2) int64 rows of t and id << 1 | edge; a trigger that does not fit is left for the next call, and
-        with m = 0 triggers are only counted
-Before the first call for a packet, set ``state[FRESH]`` to 1 and ``state[TIME_BASE]`` to its time base.
-It never raises, reads no byte beyond ``data`` and writes none beyond the columns.
+    t, x, y, p : int64, uint16, uint16, uint8 arrays of equal length, written from index 0 on. A word is left for the
+        next call if there is no room for its events; room for 32 events is enough for any word. Elements after the last
+        event may be overwritten
+    triggers : (m, 2) int64 rows of t and id << 1 | edge. A trigger that does not fit is left for the next call. If m is
+        0, triggers are only counted
+Before the first call for a packet, set ``state[FRESH]`` to 1 and ``state[TIME_BASE]`` to the packet's time base.
+``decode`` never raises, reads no byte beyond ``data`` and writes no byte beyond the columns.
 
 ``decode_at(state, data, size, columns) -> events written`` does the same with addresses, for ports: ``size`` is in
 bytes, ``columns`` points to int64 [t, x, y, p, room]. Bytes after the last whole word of a packet are dropped and
@@ -36,7 +38,7 @@ MODULES = {"evt21": "evt2", "evt21_legacy": "evt2", "libcaer_cmp": "libcaer", "t
 
 @cache
 def codec(name: str) -> Codec:
-    """Return the codec of an encoding; raises DescriptionError for an unknown one."""
+    """Return the codec of an encoding. Raise DescriptionError if the encoding is unknown."""
     if name not in ENCODINGS:
         raise DescriptionError("encoding", name, f"must be one of {', '.join(ENCODINGS)}")
     return getattr(importlib.import_module(f"{__name__}.{MODULES.get(name, name)}"), name.upper())

@@ -1,12 +1,12 @@
 """EVT2 and EVT2.1 (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
 
-EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the upper half is as in EVT2, the lower
-half a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is 4 bytes.
-Older firmware swaps the halves ("endianness=legacy" in RAW headers): evt21_legacy.
+EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the upper half is like a word of EVT2, the
+lower half is a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is
+4 bytes. Older firmware swaps the halves ("endianness=legacy" in RAW headers); this encoding is evt21_legacy.
 
-Their state is the high time, the loops of the 34-bit clock, and whether a time is known. The clock has wrapped if the
-high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller steps back are glitches, which
-the time follows. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
+The state of these codecs is the high time, the number of wraps of the 34-bit clock, and whether a time is known. The
+clock has wrapped if the high time falls by more than half of its range: a single wrong bit is not a wrap. Smaller steps
+back are glitches, and the output times go back too. (OpenEB 5 detects a wrap only in a step of nearly the whole range.)
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 @register_jitable
 def time_of(state, word):
-    """Return the output time of a word with its low time in bits 22..27."""
+    """Return the output time of a word that has its low time in bits 22..27."""
     return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
 
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is not an event; returns 0 or STOP."""
+    """Decode a word that is not an event. Return 0, or STOP if the word must wait for the next call."""
     kind = word >> 28
     if kind == 8:
         high = word & 0xFFFFFFF
@@ -68,9 +68,9 @@ def _word(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT2 that does not depend on earlier packets.
 
-    The format carries microseconds modulo 2^34: to decode times from 2^34 us (4.8 h) on, all earlier packets are
-    needed. Raises InputError for coordinates >= 2048, and for times that are negative, in disorder, not whole
-    microseconds, or at least 2^33 us after the previous one.
+    The format carries microseconds modulo 2^34. To decode times from 2^34 us (4.8 h) on, all earlier packets are
+    needed. Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole
+    microseconds, or at least 2^33 us after the previous time.
     """
     t, x, y, p = checked(events, "evt2", "us", 2048, 2048)
     step = np.diff(t, prepend=t[:1])

@@ -1,11 +1,11 @@
 """EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
-Its own state is the high and low time, loops of the 24-bit clock, row, base column, base polarity, and how much of the
-time is known (1: high, 2: high and low).
+Its own state is the high and low time, the number of wraps of the 24-bit clock, row, base column, base polarity, and
+which part of the time is known (1: high, 2: high and low).
 
-`_word` decodes the whole encoding, one word at a time; `_run` is a faster path for common words while there is room. It
-first packs an event into column t, in lanes of 12 bits. Each lane is the field of a word; from the lowest: event
-(column and polarity), row, low time, high time.
+`_word` decodes the whole encoding, one word at a time. `_run` is a faster path for common words while there is room. It
+first packs an event into column t, in lanes of 12 bits. Each lane is the field of a word; from the lowest lane on:
+event (column and polarity), row, low time, high time.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """Return a uint64: bit j is set if item at + j is no row, event or low time below its limit, and not ``high``."""
+    """Return a uint64 in which bit j is set if item at + j is no common word, as in `run_of_common`."""
 
     def gen(context, builder, sig, args):
         word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
@@ -81,7 +81,7 @@ def _others(typingctx, data, at, rows, columns, lows, high):
 
 @register_jitable
 def quad(data, at):
-    """Return the items at .. at + 3 of a uint16 array as one uint64, the first lowest; ``at`` is uint64."""
+    """Return the items at .. at + 3 of a uint16 array as one uint64, the first item lowest. ``at`` is uint64."""
     if data[at + np.uint64(3)] < 0:  # never true, but the access is bounds-checked
         return np.uint64(0)
     return _quad(data, at)
@@ -89,7 +89,10 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Count words, up to WINDOW, from ``k`` on that are rows, events and low times below limits, or ``high``."""
+    """Return how many words in a row from ``k`` on, up to WINDOW, are common words.
+
+    These are rows, events and low times below their limits, and the word ``high``.
+    """
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
         return np.uint64(0)
@@ -106,7 +109,7 @@ def _time(state):
 
 @register_jitable
 def _low(state, low):
-    """Store the low time; returns STOP instead if the events after it are not before ``until``."""
+    """Store the low time. If the next events are not before ``until``, return STOP instead."""
     after = state[LOOPS] << 24 | state[HIGH] << 12 | low
     if state[KNOWN] > 0:
         if after * state[words.SCALE] >= state[words.UNTIL]:
@@ -129,7 +132,7 @@ def _high(state, high):
 
 @uncounted
 def _word(state, word, n, t, x, y, p, triggers):
-    """Decode one word; returns the number of events written, or STOP."""
+    """Decode one word. Return the number of events written; STOP if the word must wait for the next call."""
     kind, d = word >> 12, word & 0xFFF
     now, known = _time(state) * state[words.SCALE], state[KNOWN] == 2
     if kind == 2:
@@ -164,7 +167,7 @@ def _word(state, word, n, t, x, y, p, triggers):
 
 @register_jitable(forceinline=True)
 def _write_mask(event, mask, n, t):
-    """Pack an event for each bit of ``mask``, from index ``n`` on, in groups of eight; returns the next index."""
+    """Pack an event for each bit of ``mask``, from index ``n`` on, in groups of eight. Return the next index."""
     left, at = mask, n
     while True:
         for lane in range(8):
@@ -177,10 +180,10 @@ def _write_mask(event, mask, n, t):
 
 @register_jitable(forceinline=True)
 def _write_words(data, k, end, packed, n, t):
-    """Pack the events among rows, events and times; returns the present lanes, and the next index.
+    """Pack the events among rows, events and times. Return the present lanes, and the next index.
 
-    The code does not branch on the words, because they are unpredictable. It writes each word to its lanes, and the
-    lanes to index ``n``, which only an event advances.
+    The code does not branch on the words, because they are unpredictable. It writes each word to its lanes, and then
+    all lanes to index ``n``. Only an event advances ``n``.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -194,7 +197,7 @@ def _write_words(data, k, end, packed, n, t):
 
 @register_jitable
 def _unpack(begin, end, epoch, scale, t, x, y, p):
-    """Convert the packed events in ``t`` to columns; vector code."""
+    """Convert the packed events in ``t`` to columns. This is vector code."""
     for n in range(begin, end):
         packed = np.uint64(t[n])
         x[n], p[n], y[n] = packed & PIXEL, packed >> np.uint64(11) & ONE, packed >> np.uint64(12) & PIXEL
@@ -203,7 +206,7 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, with a time known and before ``until``; returns the new k and n."""
+    """Decode common words from item ``k`` on, while a time is known and before ``until``. Return the new k and n."""
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048
     if data.size < WINDOW or t.size < WINDOW or state[ROW] >= height:

@@ -1,4 +1,4 @@
-"""Encode events as EVT3 words like a sensor: only changes are written, dense rows as masks of 12, 12 and 8 pixels."""
+"""Encode events as EVT3 words like a sensor: write only changes, and dense rows as masks of 12, 12 and 8 pixels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_DURATION_US = 1 << 42  # us from the first event to the last
 
 @register_jitable
 def _group(t, x, y, p, i, first):
-    """Count events from ``i`` on with one time, row and polarity, from left to right in a group of masks."""
+    """Count events from ``i`` on that have the same time, row and polarity and fit a group of masks, left to right."""
     j = i + 1
     while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
         j += 1
@@ -27,7 +27,7 @@ def _group(t, x, y, p, i, first):
 
 
 def write_words(t, x, y, p, out):
-    """Write the words of events to ``out``, uint16; returns the number of words. Columns are int64."""
+    """Write the words of events to ``out``, uint16. Return the number of words. Columns are int64."""
     i, k = 0, 0
     now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
     while i < t.size:
@@ -63,10 +63,10 @@ def write_words(t, x, y, p, out):
 def encode(events: Events) -> bytes:
     """Encode events as a packet of EVT3 that does not depend on earlier packets: it starts with the whole time.
 
-    The format carries microseconds modulo 2^24. To decode times from 2^24 us (16.8 s) on, the earlier packets are
-    needed, each less than 16.7 s after the last. Within the packet, words of the clock bridge a pause. Raises
-    InputError for coordinates >= 2048, and for times that are negative, in disorder, not whole us, or more than 2^42 us
-    apart.
+    The format carries microseconds modulo 2^24. To decode times from 2^24 us (16.8 s) on, all earlier packets are
+    needed, each less than 16.7 s after the previous packet. Within a packet, words of the clock bridge a longer pause.
+    Raise InputError for coordinates >= 2048, and for times that are negative, not in order, not whole us, or more than
+    2^42 us apart.
     """
     t, x, y, p = checked(events, "evt3", "us", 2048, 2048)
     if not len(t):

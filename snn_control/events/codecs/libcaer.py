@@ -1,12 +1,13 @@
 """libcaer and libcaer_cmp (event_camera_codecs).
 
-libcaer is the polarity events of that library: uint32 data, int32 time [us]. Its state is the last time within the
-packet, and its overflows of 2^31 us. Both are reset with each packet, whose ``time_base`` holds the time before.
+libcaer has the polarity events of that library: uint32 data, int32 time [us]. Its state is the last time within the
+packet, and the number of overflows of 2^31 us in the packet. Each packet resets both; the packet's ``time_base`` holds
+the time before it.
 
-libcaer_cmp has 16-bit words with the type in bits 12..15, and events along columns of pixels: masks extend in y. Its
-state is the high and low time, which start at 0 with each packet, relative to its ``time_base``; and column, base row
-and base polarity, which are kept. (event_camera_codecs has a name for type 6, a mask of 12, but its decoder ignores it.
-Here it counts as unknown, like all types from 6 on.)
+libcaer_cmp has 16-bit words with the type in bits 12..15. Events are along columns of pixels: masks extend in y. Its
+state is, first, the high and low time, relative to the packet's ``time_base``, which start at 0 in each packet; and
+second, column, base row and base polarity, which are kept from packet to packet. (event_camera_codecs has a name for
+type 6, a mask of 12 pixels, but its decoder ignores it. Here type 6 counts as unknown, like all higher types.)
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""mono and trigger: 64-bit words of events, and of external triggers (event_camera_codecs).
+"""mono and trigger: 64-bit words of events (mono) and of external triggers (trigger), as in event_camera_codecs.
 
-Bits of mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63. Bits of trigger: the same ns, id 48..62,
-edge 63. They have no state of their own. Words are read as two 32-bit halves, because the alignment of a payload is 4
-bytes.
+Bits of mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63. Bits of trigger: ns after ``time_base``
+0..31, id 48..62, edge 63. These codecs have no state of their own. Words are read as two 32-bit halves, because the
+alignment of a payload is 4 bytes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _trigger(state, data, k, n, t, x, y, p, triggers):
 def encode(events: Events, time_base: int = 0) -> bytes:
     """Encode events as a packet of mono, to be sent with the same ``time_base`` [ns].
 
-    Raises InputError for rows >= 32768, and for times that are not within 2^32 ns (4.3 s) after ``time_base``.
+    Raise InputError for rows >= 32768, and for times that are not within 2^32 ns (4.3 s) after ``time_base``.
     """
     t, x, y, p = checked(events, "mono", "ns", 1 << 16, 1 << 15, ordered=False)
     after = t - time_base

@@ -1,6 +1,6 @@
 """A codec: the loop over the words of a packet, around a compiled function that decodes one word.
 
-Also common parts of such functions and, for encoders, the check that an encoding can carry the events.
+This module also has common parts of such functions and, for encoders, the check that an encoding can carry the events.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ uncounted = register_jitable(_nrt=False)
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to index ``n``: 1, 0 if it is outside the frame, STOP if it is not due or there is no room."""
+    """Write one event to index ``n``. Return how many events were written, or STOP.
+
+    The number is 1, or 0 for an event outside the frame. STOP: the event is not due yet, or there is no room.
+    """
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
     if 0 < state[words.WIDTH] <= column or 0 < state[words.HEIGHT] <= row:
@@ -41,7 +44,10 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
-    """Write an event for each bit of ``mask``, in a row or (``upright``) a column of pixels; all of them, or STOP."""
+    """Write an event for each bit of ``mask``, in a row of pixels or, if ``upright``, in a column of pixels.
+
+    Return the number of events written, or STOP if not all of them can be written; none is written then.
+    """
     if now >= state[words.UNTIL] or n + set_bits(mask) > t.size:
         return STOP
     written, left = 0, np.uint64(mask)
@@ -55,7 +61,10 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_trigger(state, now, number, edge, triggers):
-    """Write one external trigger; returns 0 or STOP. If ``triggers`` has no rows, the trigger is only counted."""
+    """Write one external trigger. Return 0, or STOP if the trigger is not due yet or there is no room.
+
+    If ``triggers`` has no rows, the trigger is only counted.
+    """
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:
         return STOP
@@ -76,10 +85,10 @@ def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
 def checked(
     events: Events, encoding: str, unit: str, columns: int, rows: int, ordered: bool = True
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Check events and return t [``unit``], x, y and p (0 or 1) as contiguous int64.
+    """Check events and return t [``unit``], x, y and p (0 or 1) as four contiguous int64 arrays.
 
-    Raises InputError for columns of unequal length, for x or y that are not below ``columns`` or ``rows``, and for
-    times that are negative, not a whole number of ``unit``, or (``ordered``) earlier than the previous one.
+    Raise InputError for columns of unequal length, for x or y that are not below ``columns`` or ``rows``, and for times
+    that are negative, not a whole number of ``unit`` or, if ``ordered``, earlier than the previous time.
     """
     t, x, y, p = (np.ascontiguousarray(getattr(events, name), np.int64) for name in "txyp")
     if not len(t) == len(x) == len(y) == len(p):
@@ -98,17 +107,17 @@ def checked(
 
 @register_jitable
 def _keep(state):
-    """Do nothing at the beginning of a packet: for encodings whose packets reset no state."""
+    """Do nothing at the beginning of a packet. This is for encodings whose packets reset no state."""
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
-    """Rename ``function`` for a codec and its module: the name and digest of its compiled code depend on these."""
+    """Rename ``function`` for a codec and its module, on which the name and digest of its compiled code depend."""
     function.__name__, function.__module__ = f"{function.__name__}_{encoding}", module
     return function
 
 
 def _not_written(events: Events, time_base: int = 0) -> bytes:
-    """Raise InputError: for encodings whose packets we do not make."""
+    """Raise InputError. This is the ``encode`` of encodings whose packets this package does not write."""
     raise InputError("the encoding is read, but not written")
 
 
@@ -119,9 +128,9 @@ class Codec:
     name : as in EventPacket.encoding
     unit : unit of the times that it carries, "us" or "ns"
     item : type of the items of ``data`` for ``decode``, "<u2" or "<u4"
-    word : bytes of a whole word, a multiple of the item's bytes
+    word : number of bytes of a whole word, a multiple of the number of bytes of an item
     decode : see `snn_control.events.codecs`
-    encode : Events -> bytes of a packet; raises InputError for an encoding whose packets we do not make
+    encode : Events -> bytes of a packet; raises InputError if this package does not write the encoding
     """
 
     name: str
@@ -164,10 +173,10 @@ def word_codec(
     name: str, unit: str, item: str, word: int, decode_word: Callable, begin: Callable = _keep,
     encode: Callable[..., bytes] = _not_written,
 ) -> Codec:  # fmt: skip
-    """Make the codec of an encoding whose words are decoded one after another; arguments as in `Codec`.
+    """Make the codec of an encoding whose words are decoded one after another. See `Codec` for the other arguments.
 
-    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k`` to row ``n``
-        of the columns; it returns the number of events written, or STOP
+    decode_word : ``(state, data, k, n, t, x, y, p, triggers)`` decodes the word that starts at item ``k``, and writes
+        its events from index ``n`` of the columns on; it returns the number of events written, or STOP
     begin : ``(state)``, called before the first word of a packet
     """
     item_bytes = np.dtype(item).itemsize

@@ -1,4 +1,4 @@
-"""File formats of event cameras: detection of a file's format, and one module for each format."""
+"""File formats of event cameras: the detection of a file's format, and one module for each format."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OTHERS = {
 
 
 def _opener(path: Path) -> Callable[..., Recording]:
-    """Return the function that opens the file or folder; raises DescriptionError if it is not a recording."""
+    """Return the function that opens the file or folder. Raise DescriptionError if this is not a recording."""
     if path.is_dir():  # only a bag can be a folder
         head = BAGS[0]
     elif not path.is_file():
@@ -59,15 +59,15 @@ def _opener(path: Path) -> Callable[..., Recording]:
 def open_recording(
     path: str | os.PathLike, topic: str | None = None, width: int | None = None, height: int | None = None
 ) -> Recording:
-    """Open a recording; its format is detected by its header, then by its suffix.
+    """Open a recording. Its format is detected by its header or, if that does not decide, by its suffix.
 
     Supported are RAW (EVT2, EVT2.1, EVT3), DAT, AEDAT4, rosbag2 (a folder, a .db3 or an .mcap file) and .npz of events.
 
     path : path of the file, or of the folder of a bag
-    topic : the events' topic, needed if a bag has several; for AEDAT4 the stream's number
-    width, height : size of the sensor [pixel], in place of that in the file
+    topic : topic of the events, needed if a bag has several topics with events; for AEDAT4 the number of the stream
+    width, height : size of the sensor [pixel]; replaces the size in the file
 
-    Raises DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.
+    Raise DescriptionError for a path that is not a recording or cannot be read, and for a topic that does not exist.
     """
     where = Path(path)
     try:

@@ -26,10 +26,10 @@ def _is_panic(error: BaseException) -> bool:
 
 
 def _check_header(path: Path | str) -> None:
-    """Check the offsets of the header (flatbuffer IOHeader) as far as its XML.
+    """Check the offsets of the header (flatbuffer IOHeader) up to the header's XML.
 
-    The library follows these offsets unchecked, and a damaged one would end the process. Raises ValueError, ParseError
-    or struct.error.
+    The library uses these offsets unchecked, so a damaged offset would end the process. Raise ValueError, ParseError or
+    struct.error if the header is damaged.
     """
     with open(path, "rb") as file:
         file.seek(MAGIC)
@@ -56,9 +56,9 @@ def _check_header(path: Path | str) -> None:
 
 
 class Aedat4Recording(Recording):
-    """One stream of events of an AEDAT4 file; frames and inertial data are ignored.
+    """One stream of events of an AEDAT4 file. Frames and inertial data are ignored.
 
-    Streams of events are the topics, by number. External edges in streams of triggers are the triggers.
+    The topics are the streams of events, by number. The triggers are the external edges in the streams of triggers.
     """
 
     encoding = "aedat4"

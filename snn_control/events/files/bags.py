@@ -1,4 +1,4 @@
-"""rosbag2 bags: a folder, or one of its files; metadata.yaml is not needed."""
+"""rosbag2 bags, given as a folder or as one of its files. The file metadata.yaml is not needed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BACK, APART = 1_000_000, 1_000_000_000  # ns, see `_is_jump`
 
 
 def is_bag(path: Path) -> bool:
-    """Return whether a path is a folder or a file of rosbag2, by its contents."""
+    """Return whether a path is a folder or a file of rosbag2. The contents decide, not the name."""
     if path.is_dir():
         return any(one.suffix in (".db3", ".mcap") for one in path.iterdir())
     if not path.is_file():
@@ -31,7 +31,10 @@ def is_bag(path: Path) -> bool:
 
 
 def storages_of(path: Path) -> tuple[list[Storage], bool]:
-    """Return the files of a bag in order, and whether some are empty; ``path`` is its folder or one of its files."""
+    """Return the files of a bag in order, and whether some files are empty.
+
+    path : the bag's folder, or one of its files
+    """
     if path.is_dir():
         return _folder(path)
     with open_file(path) as file:
@@ -39,7 +42,7 @@ def storages_of(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _folder(path: Path) -> tuple[list[Storage], bool]:
-    """Return all files of a bag's folder, in the order of the numbers in their names; empty ones count as cut."""
+    """Return the files of a bag's folder in the order of the numbers in their names, and whether others are empty."""
     found = {suffix: [p for p in path.iterdir() if p.suffix == suffix] for suffix in (".db3", ".mcap")}
     if found[".db3"] and found[".mcap"]:
         raise refused(path, "has .db3 and .mcap files", "name one of the files")
@@ -114,7 +117,7 @@ class BagRecording(Recording):
         self._counts["malformed"] += sum(storage.malformed for storage in self._storages)
 
     def _choose(self, path: str, topic: str | None) -> str:
-        """Return the topic to read; clouds are considered only if no other topic holds events."""
+        """Return the topic to read. Point clouds are considered only if no other topic holds events."""
         of_events = [name for name, kind in self.topics.items() if kind in EVENT_TYPES]
         packets = [name for name in of_events if self.topics[name] != CLOUD_TYPE]
         if topic is None and len(packets or of_events) == 1:
@@ -145,7 +148,7 @@ class BagRecording(Recording):
 
 
 def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
-    """Return topic -> type over all files of a bag; the first type of a topic that has several."""
+    """Return topic -> type over all files of a bag. For a topic with several types, return its first type."""
     topics: dict[str, str] = {}
     for storage in storages:
         topics = {**topics, **storage.topics, **topics}
@@ -153,5 +156,8 @@ def topics_of(storages: Sequence[Storage]) -> dict[str, str]:
 
 
 def _is_jump(sensor: int, bag: int) -> bool:
-    """Return whether, between two messages, the sensor's clock went back or the clocks diverged by a second [ns]."""
+    """Return whether, between two messages, the sensor's clock went back or differed from the bag's clock by a second.
+
+    sensor, bag : how far each clock moved between the messages [ns]
+    """
     return sensor < -BACK or abs(sensor - bag) > APART

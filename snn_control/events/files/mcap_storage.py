@@ -1,10 +1,10 @@
 """The .mcap files of rosbag2, read from start to end.
 
-An index is not needed, and a file that was cut is read up to the cut, even within its last chunk. A chunk whose
-checksum does not match is left out, and counted as malformed.
+An index is not needed. A file that was cut is read up to the cut, even within its last chunk. A chunk whose checksum
+does not match is left out and counted as malformed.
 
-In the MCAP specification (mcap.dev/spec), a record is a byte of opcode, a uint64 length and the content. The library
-`mcap` reads the contents; its own reader rejects a chunk that is incomplete.
+In the MCAP specification (mcap.dev/spec), a record is one byte (its opcode), a uint64 length and the content. The
+library `mcap` reads the contents. Its own reader of whole files is not used, because it rejects an incomplete chunk.
 """
 
 from __future__ import annotations
@@ -46,7 +46,10 @@ class McapStorage(Storage):
         return ((log_time, message) for _, _, log_time, message in self.everything(topic))
 
     def everything(self, topic: str | None = None) -> Iterator[tuple[str, str, int, bytes]]:
-        """Yield topic, type, log time [ns] and bytes of messages in CDR, all or of one topic, in the file's order."""
+        """Yield topic, type, log time [ns] and bytes of the messages in CDR, in the order of the file.
+
+        topic : yield only messages of this topic; None: all messages
+        """
         for name, kind, log_time, data in self._walk():
             if topic in (None, name):
                 message = unpacked(data)
@@ -56,9 +59,9 @@ class McapStorage(Storage):
                     yield name, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
-        """Return the file's condition: "cut" if only the end is missing, "damaged" if a checksum or the order is wrong.
+        """Return the file's condition: "whole", "cut" (only the end is missing) or "damaged".
 
-        Call it after reading all of `everything`.
+        A file is damaged if a checksum or the order is wrong. Call this after reading all of `everything`.
         """
         from mcap.stream_reader import StreamReader
 
@@ -75,7 +78,7 @@ class McapStorage(Storage):
         return "cut" if self.truncated and not (ended or self.malformed) else "damaged"
 
     def _summary(self) -> bool:
-        """Read topics and counts from the end of the file; returns whether they are there."""
+        """Read topics and counts from the end of the file. Return whether the file has them there."""
         from mcap.reader import SeekingReader
 
         try:
@@ -93,7 +96,7 @@ class McapStorage(Storage):
         return True
 
     def _walk(self) -> Iterator[tuple[str, str, int, bytes]]:
-        """Yield topic, type, log time and bytes of every message in CDR."""
+        """Yield topic, type, log time [ns] and bytes of every message in CDR."""
         self.truncated, self.malformed, self.bytes_read = False, 0, 0
         schemas: dict[int, str] = {}
         channels: dict[int, tuple[str, str]] = {}
@@ -111,7 +114,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Yield opcode and content of the records up to the end of the data; for a cut chunk, the remaining content."""
+        """Yield opcode and content of each record up to the end of the data; for a cut chunk, the remaining content."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -172,7 +175,7 @@ def _stream(content: bytes | memoryview) -> Any:
 
 
 def _unpack(compression: str, data: bytes, size: int) -> bytes:
-    """Return a chunk's records, at most ``size`` bytes; for data that was cut, those that can be unpacked."""
+    """Return the records of a chunk, at most ``size`` bytes; if the chunk was cut, the part that can be unpacked."""
     if compression == "zstd":
         import zstandard
 

@@ -29,9 +29,9 @@ class MessageReader:
     """Decodes the messages of a topic in order.
 
     counts : counters of problems, by name, which the reader increases
-    width, height : size of the sensor [pixel]; None or 0: as the messages state
+    width, height : size of the sensor [pixel]; None or 0: use the size that the messages state
 
-    ``size`` is the given (width, height), otherwise that of the newest message, otherwise None.
+    ``size`` is (width, height): as given or, if not given, as in the newest message. It is None if neither states it.
     """
 
     encoding, unit = "", "ns"
@@ -49,7 +49,7 @@ class MessageReader:
         return width, height
 
     def read(self, message: bytes) -> Columns | None:
-        """Return t, x, y, p of a message's events; None for a malformed message, which is counted."""
+        """Return t, x, y, p of a message's events; None if the message is malformed, which is counted."""
         columns = self._columns(message, np.frombuffer(message, np.uint8))
         if columns is None:
             self._count("malformed", 1)
@@ -63,10 +63,10 @@ class MessageReader:
 
 
 class PacketReader(MessageReader):
-    """Decodes EventPackets; each encoding has one decoder, whose state is kept from packet to packet.
+    """Decodes EventPackets. Each encoding has one decoder, whose state is kept from packet to packet.
 
-    Times of further encodings are converted to the unit of the first. ``unknown`` is the first unknown encoding, whose
-    packets count as malformed.
+    Times of other encodings are converted to the unit of the first encoding. ``unknown`` is the first unknown encoding;
+    packets of unknown encodings count as malformed.
     """
 
     _seq: int | None = None
@@ -89,7 +89,7 @@ class PacketReader(MessageReader):
         return t, events.x, events.y, events.p
 
     def _number(self, seq: int) -> None:
-        """Count packets missing before this one; count this one as reordered if it was sent before the last."""
+        """Count packets missing before this one. Count this one as reordered if it was sent before the last packet."""
         if self._seq is not None and (seq or self._seq):  # always 0 if a driver does not number them
             if seq > self._seq:
                 self._count("gaps", seq - self._seq - 1)
@@ -117,7 +117,10 @@ class EventsReader(MessageReader):
         return columns if self._parse(raw, columns) >= 0 else None
 
     def _parse(self, raw: np.ndarray, columns: Columns) -> int:
-        """Write the events to the columns as far as there is room; returns the number of events, or a negative code."""
+        """Write the events to the columns as far as there is room.
+
+        Return the number of events in the message, or a negative error code.
+        """
         parse = packets.parse_events if self.encoding == CLOUD_TYPE else packets.parse_event_array
         t, x, y, p = (column.ctypes.data for column in columns)
         arguments = (raw.ctypes.data, len(raw), len(columns[0]), x, y, p, t, self._address)
@@ -125,7 +128,7 @@ class EventsReader(MessageReader):
 
 
 def reader_of(kind: str, counts: Counts, width: int | None = None, height: int | None = None) -> MessageReader:
-    """Return the reader for a message type of `EVENT_TYPES`; other arguments as in `MessageReader`."""
+    """Return the reader for a message type of `EVENT_TYPES`. See `MessageReader` for the other arguments."""
     if kind in PACKET_TYPES:
         return PacketReader(counts, width, height)
     reader = EventsReader(counts, width, height)

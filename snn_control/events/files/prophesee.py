@@ -1,4 +1,4 @@
-"""RAW and DAT files of Prophesee cameras: lines that start with '%', followed by words.
+"""RAW and DAT files of Prophesee cameras: header lines that start with '%', followed by binary words.
 
 Sources are "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB
 writes: ``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
@@ -33,7 +33,10 @@ FORMATS = {"EVT2": "evt2", "EVT21": "evt21", "EVT2.1": "evt21", "EVT3": "evt3"}
 
 
 def read_header(file: BinaryIO) -> tuple[dict[str, str], int]:
-    """Return the fields of a header by key in lower case, with the options of ``format``, and the data's offset."""
+    """Return the fields of a header, and the offset of the data.
+
+    The keys of the fields are in lower case. The options of ``format`` are fields too.
+    """
     fields: dict[str, str] = {}
     at = file.tell()
     while (text := _header_text(line := file.readline(LONGEST_LINE))) is not None:
@@ -73,7 +76,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """Open a RAW or a DAT file, as its header states; if it does not, the suffix .dat decides."""
+    """Open a RAW or a DAT file. The header decides which it is; if the header does not, the suffix .dat does."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)
@@ -128,7 +131,7 @@ class RawRecording(Recording):
                 self._counts["truncated"] = int(len(block) % self._word > 0)
 
     def read(self) -> Events:
-        """Return all events at once; the file is mapped, and decoded as a whole."""
+        """Return all events as one object. The file is mapped into memory and decoded as a whole."""
         if self.size_bytes == self._header:
             return super().read()
         self._begin()
@@ -139,9 +142,9 @@ class RawRecording(Recording):
 
 
 class DatRecording(Recording):
-    """A DAT file: 8 bytes for each event, uint32 t [us], then x (14 bits), y (14 bits) and p; t wraps every 71.6 min.
+    """A DAT file: 8 bytes per event, which are uint32 t [us], then x (14 bits), y (14 bits) and p (4 bits).
 
-    Types 0 and 12 are events; type 14 is external triggers (value bit 0, id bits 8..12).
+    t wraps every 71.6 min. Types 0 and 12 are events. Type 14 is external triggers (value bit 0, id bits 8..12).
     """
 
     encoding = "dat"
@@ -185,7 +188,7 @@ class DatRecording(Recording):
         return self._in_frame(t, x, y, (word >> 28 & 1).astype(np.uint8))
 
     def _unwrapped(self, t: np.ndarray) -> np.ndarray:
-        """Convert times of a 32-bit clock to times without wraps; smaller steps back are glitches and are kept."""
+        """Convert times of a 32-bit clock to times without wraps. Smaller steps back are glitches and are kept."""
         if not len(t):
             return t
         step = np.diff(t, prepend=self._last if self._last >= 0 else t[0])

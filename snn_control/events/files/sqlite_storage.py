@@ -1,4 +1,4 @@
-"""The .db3 files of rosbag2: SQLite, read without a lock, a journal or any other file."""
+"""The .db3 files of rosbag2: SQLite files, which are read without a lock, a journal or any other file."""
 
 from __future__ import annotations
 
@@ -88,9 +88,10 @@ class SqliteStorage(Storage):
             self.truncated = True
 
     def _held_back(self, messages: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:
-        """Yield all messages except those of the last page of a file that was cut within it.
+        """Yield all messages except the messages of the last page, if the file was cut within that page.
 
-        SQLite fills that page up with zeros. At least an eighth of a page holds a message, or all of the message.
+        SQLite fills that page up with zeros. Each message has at least an eighth of a page in one page, or all of
+        its bytes.
         """
         waiting: deque[tuple[int, bytes]] = deque()
         held = 0

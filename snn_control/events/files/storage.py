@@ -15,7 +15,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 class Storage:
     """One file of a bag; one subclass for each storage format.
 
-    topics : topic -> type; only those in CDR
+    topics : topic -> type; only topics whose messages are in CDR
     truncated : whether `messages` reached the end of the file, or damage, before the last message
     malformed : number of chunks and messages that `messages` could not unpack
     """
@@ -36,18 +36,18 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Return the largest plausible unpacked size of ``packed`` bytes; larger ones are meant to fill memory."""
+    """Return the largest plausible unpacked size of ``packed`` bytes. A larger size is meant to fill the memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
 def full_type(name: str) -> str:
-    """Return ``package/msg/Name``, also for ``package/Name``."""
+    """Return a type's name in the form ``package/msg/Name``; ``package/Name`` is accepted too."""
     package, _, rest = name.partition("/")
     return f"{package}/msg/{rest}" if rest and "/" not in rest else name
 
 
 def unpacked(data: object) -> bytes | None:
-    """Return a message's bytes, also in rosbag2's compression mode "message"; None if they cannot be unpacked."""
+    """Return a message's bytes, which may be compressed (rosbag2's mode "message"); None if unpacking fails."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):

@@ -1,1 +1,1 @@
-"""Ports that provide the loop's inputs and take its commands."""
+"""Ports: input ports provide the loop's inputs, and output ports pass its commands on."""

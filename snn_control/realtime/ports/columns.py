@@ -1,4 +1,5 @@
-"""Columns of events, given by four addresses in this order: t int64 [ns], x and y uint16, p uint8."""
+"""Columns of events. They are given by the addresses of four arrays in this order: t int64 [ns], x uint16, y uint16, p
+uint8."""
 
 from __future__ import annotations
 
@@ -12,10 +13,9 @@ __all__ = ["addresses_of", "copy_events"]
 
 @register_jitable
 def copy_events(to, at, source, begin, n):
-    """Copy ``n`` events from one set of columns to another: from event ``begin`` of ``source`` to event ``at`` of
-    ``to``.
+    """Copy ``n`` events, beginning with event ``begin`` of ``source``, to the columns ``to`` from event ``at`` on.
 
-    to, source : addresses of the four addresses of the columns
+    to, source : each is the address of an array with the addresses of the four columns
     """
     a, b = i64(to, 4), i64(source, 4)
     to_t, t = i64(a[0] + 8 * at, n), i64(b[0] + 8 * begin, n)
@@ -27,6 +27,7 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Return the address of an events input's slot, the addresses of its columns, and the number of events in each."""
+    """Return a tuple: the address of the slot of an events input, the addresses of its columns, and the number of
+    events for which each column has room."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

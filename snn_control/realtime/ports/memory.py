@@ -40,7 +40,8 @@ def _replay_events(context, o, slot, k):
 
 
 def take_record(context, now, mode):
-    """Deliver the next record of a `ReplayInput`; this is its ``take``."""
+    """Deliver the next record of a `ReplayInput`. This is the ``take`` of the port, see
+    `snn_control.realtime.port`."""
     o = i64(context, R_WORDS)
     slot, k = i64(o[R_SLOT], SLOT_WORDS), o[R_POSITION]
     clear_marks(slot)
@@ -64,26 +65,27 @@ def take_record(context, now, mode):
 
 
 class ReplayInput(CompiledPort):
-    """A recorded input: every take delivers the next record, one record for each tick.
+    """A recorded input. It has one record for each tick, and every ``take`` delivers the next record.
 
-    A record with ``fresh`` 0 is a tick without a sample. It counts as an empty message, so that lockstep continues.
-    Nothing is delivered after the last record.
+    A record with ``fresh`` 0 stands for a tick without a sample. It counts as an empty message, so that lockstep
+    continues. Nothing is delivered after the last record.
 
-    Use `ReplayInput.of` for an input of a controller, `ReplayInput.control` for its control words. The class itself
-    writes to the given addresses: the caller must ensure that there is enough room.
+    Use `ReplayInput.of` for an input of a controller, and `ReplayInput.control` for its control words. If you use the
+    class itself, make sure that there is enough room at the given addresses, to which it writes.
 
     slot : address of the io slot
-    record : for a value input (T, n) float64, the sample of each tick; rows with ``fresh`` 0 are not copied. For an
+    record : for a value input the samples of all ticks, (T, n) float64; rows with ``fresh`` 0 are not copied. For an
         events input the arrays offsets, t, x, y, p: offsets (T + 1,) int64, where tick k has the events
         ``offsets[k]:offsets[k + 1]``; t (N,) int64 ns; x, y (N,) uint16; p (N,) uint8, ON = 1. Events beyond the
         capacity are dropped and counted
-    to : address of the n float64 of a value input, by default after the slot's header; for an events input the
-        addresses of t, x, y and p
-    capacity : number of events for which each of these columns has room
-    fresh : (T,) int64, messages that arrived in each tick; None: 1 for values; for events 1 if the tick has any
-    stamps : (T,) int64 ns, -1 without a stamp; None: no stamps
-    ages : (T,) int64 ns, the recorded age in each tick; None: the loop determines ages
-    name : for reports
+    to : for a value input the address of its n float64, by default the address after the slot's header; for an events
+        input the addresses of the columns t, x, y and p
+    capacity : for an events input: number of events for which each of these columns has room
+    fresh : (T,) int64 numbers of messages that arrived in each tick. None: 1 for values; for events 1 if the tick has
+        events, otherwise 0
+    stamps : (T,) int64 stamps [ns], -1 for a tick without a stamp; None: there are no stamps
+    ages : (T,) int64 recorded ages [ns]; None: the loop determines the ages
+    name : name of the input in reports
     """
 
     def __init__(
@@ -113,8 +115,8 @@ class ReplayInput(CompiledPort):
 
     @classmethod
     def of(cls, bound: Bound, name: str, record: np.ndarray | Sequence[np.ndarray], **marks: Any) -> ReplayInput:
-        """Return a replay for the input ``name`` of a controller's `Bound`; ``marks`` are fresh, stamps and ages.
-        Raises InputError if the controller has no such input, or one of another size."""
+        """Return a replay for the input ``name`` of a controller's `Bound`. ``marks`` are the arguments fresh, stamps
+        and ages. Raises InputError if the controller has no such input, or if the input has another size."""
         kind = "value" if isinstance(record, np.ndarray) else "events"
         if (name, kind) not in {(one.name, one.kind) for one in bound.program.facts.inputs}:
             raise InputError(f"record of input '{name}': the controller has no such input")
@@ -131,10 +133,10 @@ class ReplayInput(CompiledPort):
         """Return a replay of recorded control words. After the last record, the loop's own words (DRIVER, ELAPSED) are
         set to 0.
 
-        record : (T, words) int64, see `snn_control.engine.control`
+        record : (T, words) int64 control words, see `snn_control.engine.control`
         faulted : whether the guard starts in a fault
 
-        Raises InputError if the controller has other control words.
+        Raises InputError if the controller has another number of control words.
         """
         words, slot = bound.array("control"), np.array(EMPTY, np.int64)
         if record.shape[1:] != words.shape:
@@ -148,7 +150,7 @@ class ReplayInput(CompiledPort):
         return port
 
     def rewind(self) -> None:
-        """Start again with the first record. This must not be called while a loop runs."""
+        """Start again with the first record. Do not call this while a loop runs."""
         self._block[R_POSITION] = self._block[R_DROPPED] = 0
 
     def counters(self) -> dict[str, int]:

@@ -1,16 +1,17 @@
-"""The compiled receiver of event packets: it decodes, paces, limits and counts them in the loop's thread.
+"""The compiled receiver of event packets. It decodes packets, assigns their events to ticks, limits and counts them,
+all in the loop's thread.
 
-A port holds packets as bytes (from DDS, from a ring) and calls in each tick::
+A port has packets as bytes, for example from DDS or from a ring, and makes these calls in each tick::
 
     begin_tick(context, now, mode)
-    while decode_due(context) != 0 and <a packet waits, and fewer than the port's limit were taken>:
+    while decode_due(context) != 0 and <a packet waits, and the port has not reached its limit of packets>:
         offer(context, address, size, ...)      # the bytes must stay until `decode_due` returns 1
     fresh = finish_tick(context)
 
-The receiver decodes a packet as long as its events are due and the budget lasts; the rest is kept for the next tick.
-docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's clock is mapped to the host's,
-when an event is late, what a jump is, and what happens beyond the capacity. Sensor time (column t, ns) and host time
-(arrival and stamp of the slot) are never mixed.
+The receiver decodes a packet as long as the events of the packet are due and the budget is not used up. The rest of the
+packet stays for the next tick. docs/howto/events_realtime.md defines which events belong to a tick, how the sensor's
+clock is mapped to the host's clock, when an event is late, what a jump is, and what happens beyond the capacity. Sensor
+time (column t [ns]) and host time (arrival and stamp of the slot) are never mixed.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ COUNTED_BY_RECEIVER = {
 
 @register_jitable
 def begin_tick(context, now, mode):
-    """Begin a tick at ``now`` [ns, clock of the loop]; ``mode`` is one of those in `port`."""
+    """Begin a tick at the time ``now`` [ns, clock of the loop]. ``mode`` is one of the modes in `port`."""
     o = i64(context, WORDS)
     clear_marks(i64(o[SLOT], SLOT_WORDS))
     o[NOW], o[WHOLE] = now, mode == LOCKSTEP
@@ -87,14 +88,15 @@ def begin_tick(context, now, mode):
 
 @register_jitable
 def offer(context, address, size, encoding, big_endian, time_base, width, height, seq, stamp, arrival, known):
-    """Pass the next packet to the receiver; only allowed when no packet is being decoded.
+    """Pass the next packet to the receiver. Only call this after `decode_due` has returned 1.
 
-    address, size : address of the bytes of its events, a multiple of 4, and their number
+    address : address of the bytes of the packet's events, which must be a multiple of 4
+    size : number of these bytes
     encoding : number in `snn_control.events.codecs.ENCODINGS`; -1: unknown
-    width, height : size that the message states; 0: none
-    stamp : stamp of the message's header [ns]; -1: none
-    arrival : time that the pace uses [ns, CLOCK_MONOTONIC]
-    known : time of publication, from which the age counts [ns, CLOCK_MONOTONIC]
+    width, height : size of the sensor that the message states; 0: the message states none
+    stamp : stamp of the message's header [ns]; -1: there is none
+    arrival : time of arrival that decides when events are due [ns, CLOCK_MONOTONIC]
+    known : time of publication, from which the age is measured [ns, CLOCK_MONOTONIC]
     """
     o = i64(context, WORDS)
     o[PACKETS] += 1
@@ -121,7 +123,8 @@ def offer(context, address, size, encoding, big_endian, time_base, width, height
 
 @register_jitable
 def decode_due(context):
-    """Decode the due events of the current packet. Return 1 if the next one may be offered, 0 if the tick has ended."""
+    """Decode the due events of the current packet. Return 1 if the next packet may be offered, and 0 if nothing more is
+    decoded in this tick."""
     o = i64(context, WORDS)
     while o[HAND] != 0:
         if o[LEFT] <= 0:  # the bytes are no longer needed, and the latency is known
@@ -142,8 +145,8 @@ def decode_due(context):
 
 @register_jitable
 def finish_tick(context):
-    """Write the marks of the slot. Return the number of packets that contributed to this tick. A port returns this
-    number, or the number of packets that it took if that is larger."""
+    """Write the marks of the slot. Return the number of packets that contributed to this tick. The ``take`` of a port
+    must return the larger of this number and the number of packets that the port took."""
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
     slot[COUNT], slot[DROPPED], slot[FRESH] = o[TICK_COUNT], o[TICK_DROPPED], o[TICK_FRESH]
@@ -179,7 +182,7 @@ def _use_codec(o, encoding):
 
 @register_jitable
 def _first_event(o, t):
-    """Handle the sensor time ``t`` of a packet's first event: count a jump, update the offset between the clocks."""
+    """Handle the sensor time ``t`` of a packet's first event: count a jump, and update the offset between clocks."""
     o[FIRST] = 0
     arrival = o[PACKET_ARRIVAL]
     offset, passed = arrival - t, arrival - o[LAST_ARRIVAL]
@@ -195,7 +198,7 @@ def _first_event(o, t):
 
 @register_jitable
 def _is_due(context, o):
-    """Whether the next event is due; if so, set UNTIL to the first sensor time that is not due."""
+    """Whether the next event is due. If it is, set UNTIL to the first sensor time that is not due."""
     if o[PEEKED] == 0:
         _peek(context, o)
     if o[FOUND] == 0:
@@ -212,7 +215,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Find the time of the next event with a temporary copy of the decoder."""
+    """Find the time of the next event. It is decoded with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -226,7 +229,7 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Count the late events among the times ``t``, and update the newest time."""
+    """Count the events that are late according to their times ``t``, and update the newest time."""
     newest, late = o[NEWEST], o[LATE]
     low, high = t[0], t[0]
     for k in range(t.size):
@@ -240,8 +243,8 @@ def _watch_time(o, t):
 
 @register_jitable
 def _call_codec(context, o, state, aside, room, until):
-    """Decode the next bytes with the decoder ``state``, and return how many events they gave. The events go into the
-    scratch if ``aside`` is true, otherwise after the tick's events."""
+    """Decode the next bytes with the decoder ``state``. Return how many events they contained. The events are written
+    into the scratch if ``aside`` is true, otherwise after the events of the tick."""
     i64(state, words.WORDS)[words.UNTIL] = until
     c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
     if aside:
@@ -295,11 +298,11 @@ def _keep(context, o, n, aside, free):
 
 @dataclass(frozen=True)
 class Pacing:
-    """How packets are divided into ticks; see docs/howto/events_realtime.md.
+    """Settings that decide to which tick an event belongs; see docs/howto/events_realtime.md.
 
-    pace : "arrival" (an event is due when its packet arrives) or "sensor" (when its sensor time has come)
-    late : an event that is older than the newest one by more than this is counted as late [s]
-    budget : share of the period that decoding may take in a tick (mode realtime); 0: no limit
+    pace : "arrival": an event is due when its packet arrives; "sensor": an event is due when its sensor time has come
+    late : an event is counted as late if it is older than the newest event by more than this time [s]
+    budget : share of the period that decoding may use in a tick (only in the mode realtime); 0: no limit
     """
 
     pace: str = "arrival"
@@ -316,12 +319,12 @@ class Pacing:
 
 
 class PacketReceiver:
-    """Memory and counters of a packet receiver; ``context`` is the argument of its compiled functions.
+    """Memory and counters of a packet receiver. ``context`` is the first argument of its compiled functions.
 
     slot : address of the io slot's header
     columns : addresses of the slot's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
-    capacity : largest number of events in a tick
-    size : (width, height) of the input; events beyond are out of the frame; (0, 0): not known
+    capacity : maximum number of events in a tick
+    size : (width, height) of the input, beyond which an event is out of the frame; (0, 0): not known
     period_ns : period of a tick, of which the budget is a share
     """
 
@@ -359,7 +362,7 @@ class PacketReceiver:
         return cls(slot, addresses, capacity, found[name].size, pacing, bound.program.facts.period_ns)
 
     def clear(self) -> None:
-        """Reset decoder, clocks, current packet and counters. This must not be called while a loop runs."""
+        """Reset decoder, clocks, current packet and counters. Do not call this while a loop runs."""
         self._block[NOW:] = 0
         self._block[ENCODING] = -1
         self._state[:] = words.new_state(1, int(self._block[WIDTH]), int(self._block[HEIGHT]))

@@ -1,1 +1,1 @@
-"""Numbers in the bytes of messages: how they are found, which ones a path selects, and how commands are written."""
+"""Numbers in the bytes of messages: how a path selects numbers, how they are found, and how commands are written."""

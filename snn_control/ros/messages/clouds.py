@@ -1,9 +1,9 @@
 """Serialize events and spikes as sensor_msgs/msg/PointCloud2, a standard message that every tool can show.
 
-Events: ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter), ``t`` UINT32 [ns after header.stamp]. Spikes: ``x``,
-``y``, ``z`` FLOAT32 (where to draw the neuron), ``neuron`` UINT32, ``t`` UINT32 [ns after header.stamp]; frame_id is
-the population's name. Each batch becomes one message in bytes, which rclpy publishes unchanged. The reader of events is
-`snn_control.events.packets`.
+An event has the fields ``x``, ``y`` UINT16 [pixel], ``p`` UINT8 (1: brighter) and ``t`` UINT32 [ns after header.stamp].
+A spike has the fields ``x``, ``y``, ``z`` FLOAT32 (where to draw the neuron), ``neuron`` UINT32 and ``t`` UINT32 [ns
+after header.stamp]; frame_id is the population's name. Each batch becomes one message in bytes, which rclpy publishes
+unchanged. The reader of events is `snn_control.events.packets`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """Return a serialized PointCloud2 with one row of packed records."""
+    """Return a serialized PointCloud2 whose points are the packed records of ``data``, in one row."""
     names, step = data.dtype.names or (), data.dtype.itemsize
     head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
     head += struct.pack("<III", 1, len(data), len(names))
@@ -43,7 +43,8 @@ def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
 
 def events_cdr(t: Any, x: Any, y: Any, p: Any, stamp_ns: int, frame_id: str = "") -> bytes:
     """Return a serialized PointCloud2 of events, for ``publisher.publish``. ``t`` (n,) int64 lies from ``stamp_ns`` to
-    4.29 s after it [ns]; ``x``, ``y`` (n,) are pixels; ``p`` (n,) is > 0 for brighter. Raises InputError."""
+    4.29 s after it [ns]; ``x``, ``y`` (n,) are pixels; ``p`` (n,) is > 0 for brighter. Raises InputError for different
+    lengths or values out of range."""
     after = np.asarray(t, np.int64) - stamp_ns
     columns = {"x": np.asarray(x), "y": np.asarray(y), "p": np.asarray(p) > 0, "t": after}
     lengths = {name: len(column) for name, column in columns.items()}

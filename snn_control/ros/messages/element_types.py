@@ -1,4 +1,4 @@
-"""Numbering of the element types of messages."""
+"""The element types of messages, and the numbers that stand for them."""
 
 from __future__ import annotations
 

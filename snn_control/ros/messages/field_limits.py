@@ -1,8 +1,8 @@
-"""Limits and slew of commands after their last rounding, to the type of the message's field.
+"""Keep commands within their limits and slew after they are rounded to the type of the message's field.
 
-The guard limits a command in float64. A field of integers or of float32 rounds the command again, so that 3.5 or 0.1
-would be published as 4 or 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
-can represent. The module `rounding` has the rules by which a number then moves.
+The guard limits a command in float64. A field of integers or of float32 rounds the command again: 3.5 would be
+published as 4, and 0.1 as 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
+can represent. The module `rounding` has the rules by which a number moves within these limits.
 """
 
 from __future__ import annotations
@@ -30,14 +30,15 @@ BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8")
 
 
 def _inside32(value: float, towards: float) -> float:
-    """Return the float32 nearest to ``value`` that is not beyond it, seen from ``towards``."""
+    """Return the float32 that is nearest to ``value`` among those from ``value`` to ``towards``."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
 
 
 def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
-    """Return the smallest and the largest number of a field of ``kind`` within [low, high]; low > high if none."""
+    """Return the smallest and the largest number within [low, high] that a field of ``kind`` can hold. The first is
+    larger than the second if there is no such number."""
     if kind == FLOAT64:
         return low, high
     if kind == FLOAT32:
@@ -47,11 +48,11 @@ def _drawn_in(low: float, high: float, kind: int) -> tuple[float, float]:
 
 
 def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarray:
-    """Return the (n,) BOUNDS of the numbers of ``output`` in a field of ``kind``.
+    """Return the bounds of the numbers of ``output`` in a field of ``kind`` as an (n,) BOUNDS array.
 
     Raises DescriptionError if the field cannot keep the output's limits, slew or safe value.
 
-    period : time between two ticks, each of which publishes [s]
+    period : time between two ticks [s]; each tick publishes
     """
     low, high = output.limits
     if isinstance(output.decoder, ArgmaxDecoder):
@@ -88,7 +89,7 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(
     places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
 ) -> np.ndarray:
-    """Return the rows (n, ROW) int64 of one output, by which `put_row` publishes its numbers.
+    """Return the rows by which `put_row` publishes the numbers of one output, as an (n, ROW) int64 array.
 
     places : (n,) addresses of the numbers in the message
     command : address of the commands, float64[n]
@@ -111,7 +112,7 @@ def put_row(row, final):
     """Publish one number: write it into the message, within its bounds.
 
     row : address of the number's row
-    final : the number belongs to the final safe command, for which the slew is not limited
+    final : whether the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)
     if wait > 0:

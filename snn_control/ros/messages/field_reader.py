@@ -1,8 +1,8 @@
-"""Reader of fields in a serialized message: it runs a small program that finds their numbers in the CDR bytes.
+"""Reader of fields in a serialized message: it runs a small program that finds the fields' numbers in the CDR bytes.
 
 For CDR see `snn_control.events.cdr`. A string is a uint32 length, which counts the closing NUL, and the bytes. A wide
-string is a uint32 number of characters and 4 bytes for each. A sequence is a uint32 count and the elements. A structure
-without fields takes 1 byte.
+string is a uint32 number of characters and 4 bytes for each character. A sequence is a uint32 count and the elements. A
+structure without fields takes 1 byte.
 
 `read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
 length of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
@@ -49,8 +49,8 @@ HEAD = 3  # words before the operations: 1 if the message begins with a stamp; k
 
 @register_jitable
 def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append ``n`` numbers that begin at offset ``at`` and lie ``stride`` bytes apart, or if asked their offsets, to
-    ``out``. Returns the total number of values, or EXTRA."""
+    """Append to ``out`` the ``n`` numbers that begin at offset ``at`` and lie ``stride`` bytes apart; if ``offsets`` is
+    1, append their offsets. Return the total number of values, or EXTRA if they do not fit."""
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
         return np.int64(selection.EXTRA)
@@ -73,7 +73,7 @@ def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offs
 @register_jitable
 def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
     """Append the numbers that a record selects from the sequence at offset ``o``, whose length is in register ``r``.
-    Returns the total number of values, or a negative code."""
+    Return the total number of values, or a negative code."""
     n, size, before = load_i64(r), KIND_SIZES[kind], filled
     code = selection.choose(record, r, filled, capacity, scratch)
     if code < 0:
@@ -99,18 +99,19 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
     Parameters
     ----------
     program : address of `PathProgram.code`
-    address, length : the message, encapsulation included [bytes]
-    out, capacity : float64[capacity] that receives the values; int64[capacity] of byte offsets if ``offsets``
-    scratch : int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], -1 if its type
-        has none; word 1 the end of its last field, counted from its start [bytes]; the words DETAIL describe an error
+    address, length : address and number of bytes of the message, encapsulation included
+    out, capacity : float64[capacity] for the values or, if ``offsets`` is 1, int64[capacity] for the byte offsets
+    scratch : int64[SCRATCH_WORDS], used by this program only. Word 0 receives the message's stamp [ns], or -1 if the
+        message type has no stamp. Word 1 receives the end of the last field [bytes from the start of the message]. The
+        words DETAIL describe an error
     offsets : 0 for values, 1 for byte offsets from the start of the message
 
     Returns
     -------
-    The number of values; 0 if the selected sequence is empty, so that nothing is due. Negative for an error:
-    ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an element that the path names),
-    EXTRA (more than ``capacity``), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an error ``out`` may be partly written.
-    Bytes after the last field are accepted, because serializers reserve more than they fill.
+    The number of values. It is 0 if the selected sequence is empty, so that nothing is due. It is negative for an
+    error: ENCAPSULATION, TRUNCATED (a length passes the end), MISSING (the message lacks an element that the path
+    names), EXTRA (more than ``capacity`` values), NO_NAME, REPEATED, UNEVEN, NO_BEAM. After an error ``out`` may be
+    partly written. Bytes after the last field are accepted, because serializers reserve more than they fill.
     """
     o = begin(address, length)
     if o < 0:
@@ -125,7 +126,8 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
 
 @register_jitable
 def _steps(program, base, end, big, out, capacity, scratch, offsets):
-    """Run the operations of a program over the message at ``base``; otherwise as `read_fields`."""
+    """Run the operations of a program over the message at ``base``. Other arguments and the result are as in
+    `read_fields`."""
     o = filled = np.int64(0)
     first = program + 8 * HEAD
     table = program + 8 * load_i64(program + 16)
@@ -169,7 +171,8 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """Run an operation on a register, or a jump that depends on one. Returns the offset and the next operation."""
+    """Run an operation on a register, or a jump that depends on a register. Return the offset and the next
+    operation."""
     if operation == SET:
         store_i64(r, b)
     elif operation == MARK:
@@ -189,7 +192,7 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run an operation of a loop over selected elements. Returns 0 or a code, the number of values, the next
+    """Run an operation of a loop over selected elements. Return 0 or an error code, the number of values, and the next
     operation."""
     code = np.int64(0)
     if operation == CHOOSE:
@@ -216,7 +219,7 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Skip a string, a sequence or a list of names. Returns the offset after it, or a negative code."""
+    """Skip a string, a sequence or a list of names. Return the offset after the skipped part, or a negative code."""
     if operation == LIST:
         return selection.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
     o = ((o + 3) & -4) + 4

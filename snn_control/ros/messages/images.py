@@ -1,9 +1,9 @@
 """Read a sensor_msgs/msg/Image in compiled code as numbers: the mean brightness of each cell of a grid, 0 to 255.
 
 Accepted encodings have 8 bits: mono8, rgb8, bgr8, rgba8, bgra8, and OpenCV's 8UC1, 8UC3, 8UC4 (blue first). The
-brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). In a grid of m x n cells on a picture w wide, cell
-(i, j) has the columns from floor(i w / m) up to, but without, floor((i + 1) w / m). Its rows follow the same rule.
-Cells are numbered row by row, from the top left.
+brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). A grid divides a picture of width w into m x n
+cells. Cell (i, j) has the columns floor(i w / m) to floor((i + 1) w / m) - 1, and its rows are computed in the same
+way. Cells are numbered row by row, from the top left.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def _mean(data, step, layout, left, right, top, bottom):
 
 
 def read_cells(address, length, columns, rows, out, scratch):
-    """Read a serialized Image into float64[rows * columns] at address ``out``. Returns the number of cells, 0 for a
-    picture without pixels, or a negative code. ``scratch`` is as in `field_reader.read_fields`; its words DETAIL get
-    the first 16 bytes of the name of an unknown encoding."""
+    """Read a serialized Image into float64[rows * columns] at address ``out``. Return the number of cells, which is 0
+    for a picture without pixels, or a negative code. ``scratch`` is as in `field_reader.read_fields`; its words DETAIL
+    receive the first 16 bytes of the name of an unknown encoding."""
     o, end, first = begin(address, length), length - 4, address + 4
     if o < 0:
         return o
@@ -98,8 +98,8 @@ def read_cells(address, length, columns, rows, out, scratch):
 
 
 def cells(message: bytes, grid: tuple[int, int]) -> np.ndarray:
-    """Return (rows * columns,) float64, the cells of a serialized Image; none for a picture without pixels. ``grid`` is
-    (columns, rows). Raises InputError if the message is malformed."""
+    """Return the cells of a serialized Image as a (rows * columns,) float64 array, which is empty for a picture without
+    pixels. ``grid`` is (columns, rows). Raises InputError if the message is malformed."""
     data, out = np.frombuffer(message, np.uint8), np.zeros(grid[0] * grid[1])
     scratch = np.zeros(SCRATCH_WORDS, np.int64)
     run = compile_function(read_cells, "int64(int64,int64,int64,int64,int64,int64)")

@@ -1,4 +1,4 @@
-"""Reasons for malformed messages: their codes, counters and descriptions."""
+"""The reasons why messages are malformed: their codes, counters and descriptions."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ REASON_WORDS = COUNTS + 1 - min(REASONS)
 
 
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
-    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``; "" for no code.
+    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``. The description is "" if ``code`` is
+    not that of an error.
 
     about : the two numbers stored with the code; for an unknown encoding, the first 16 bytes of its name
     field, named : the path that was read, and its part that selects by name
-    size : how many numbers the input takes; 0 if not known
+    size : how many numbers the input needs; 0 if this is not known
     """
     a, b = about
     if code in (NO_NAME, REPEATED) and named is not None and 0 <= a < len(named.names):

@@ -1,4 +1,4 @@
-"""Message types from rosidl: their fields, their types in words, and the lists that name the elements of a sequence."""
+"""Message types of rosidl: their fields, descriptions in words, and lists of names for the elements of a sequence."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def type_name(message_class: type) -> str:
 
 
 def fields_of(message_class: type) -> dict[str, Any]:
-    """Return the fields of a message class, name -> rosidl type, in the order of serialization."""
+    """Return a dictionary from the fields of a message class to their rosidl types, in the order of serialization."""
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
@@ -63,8 +63,8 @@ def describe(kind: Any) -> str:
 
 
 def numbers_of(kind: Any) -> Any:
-    """Return a structure whose fields are all numbers of one type, such as a Vector3, as an array with the same bytes.
-    Any other type is returned unchanged."""
+    """Return the type of an array with the same bytes for a structure whose fields are all numbers of one type, such as
+    a Vector3. Return any other type unchanged."""
     inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
     alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
     return rosidl.Array(inner[0], len(inner)) if alike else kind
@@ -76,7 +76,7 @@ def has_name(element: Any, key: str) -> bool:
 
 
 def _texts_of(message_class: type, lists: bool) -> list[str]:
-    """Return the names of the fields that are texts, or with ``lists`` of those that are sequences of texts."""
+    """Return the names of the fields that are texts or, if ``lists`` is true, sequences of texts."""
     kinds = fields_of(message_class).items()
     if lists:
         kinds = {n: k.value_type for n, k in kinds if isinstance(k, rosidl.AbstractSequence)}.items()
@@ -117,7 +117,7 @@ def begins_with_stamp(message_class: type) -> bool:
 
 
 def least_size(kind: Any) -> int:
-    """Return the smallest number of bytes that one value of a type takes, without padding; at least 1."""
+    """Return the smallest number of bytes of one value of a type, without padding. It is at least 1."""
     if isinstance(kind, rosidl.BasicType):
         return KIND_SIZES[kind_number(kind, kind.typename)]
     if isinstance(kind, rosidl.NamespacedType):

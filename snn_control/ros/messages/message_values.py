@@ -30,12 +30,13 @@ def _run(program: PathProgram, data: Any, offsets: int) -> tuple[np.ndarray, int
 
 
 def read_values(program: PathProgram, data: Any) -> tuple[np.ndarray, int]:
-    """Return the values (n,) float64 and the stamp [ns], -1 for none, of a serialized message. Raises InputError."""
+    """Return the values of a serialized message as an (n,) float64 array, and its stamp [ns], which is -1 if the
+    message type has no stamp. Raises InputError if the message is malformed."""
     return _run(program, data, 0)[:2]
 
 
 def locate(program: PathProgram, data: Any) -> np.ndarray:
-    """Return the byte offsets (n,) int64 of the values in a serialized message. Raises InputError."""
+    """Return the byte offsets of the values in a serialized message as an (n,) int64 array. Raises InputError."""
     return _run(program, data, 1)[0]
 
 

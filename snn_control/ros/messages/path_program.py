@@ -43,11 +43,11 @@ class PathProgram:
 
     message_type : e.g. ``sensor_msgs/msg/Imu``
     field : the path as written
-    segments : the path, parsed
+    segments : the parsed path
     code : (n,) int64, read-only, the program for `read_fields`
     kind : number of the element type in `KINDS`
-    size : how many values the path selects; -1 if it depends on the message
-    stamped : the message begins with a std_msgs/Header (or a ``stamp``)
+    size : how many values the path selects; -1 if the number depends on the message
+    stamped : whether the message begins with a std_msgs/Header (or a ``stamp``)
     """
 
     message_type: str
@@ -64,7 +64,7 @@ class PathProgram:
 
     @property
     def named(self) -> Named | None:
-        """The part of the path that selects elements by their names; None without one."""
+        """The part of the path that selects elements by their names; None if there is no such part."""
         return next((segment.pick for segment in self.segments if isinstance(segment.pick, Named)), None)
 
 
@@ -141,7 +141,7 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
-        """Write the record of a selection; returns its word in the table."""
+        """Write the record of a selection, and return the index of its first word in the table."""
         at = len(self.table)
         words, names = record_of(pick, how)
         self.table += words
@@ -153,8 +153,8 @@ class _Assembler:
     def walk_path(
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
-        """Emit operations that go through a structure and read the values of the path. Returns the kind of the values
-        and their number, -1 if it depends on the message."""
+        """Emit operations that go through a structure and read the values of the path. Return the kind of the values
+        and their number, which is -1 if it depends on the message."""
         fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
@@ -224,7 +224,7 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit a loop over elements that are structures, some of them selected; returns the same as `walk_path`."""
+        """Emit a loop over elements that are structures, and read the selected ones. Return the same as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")
@@ -276,7 +276,7 @@ class _Assembler:
         return number, 1
 
     def code(self, stamped: bool, kind: int) -> np.ndarray:
-        """Return the program, read-only: head, operations, table, names."""
+        """Return the program as a read-only array: head, operations, table and names, in this order."""
         table = field_reader.HEAD + field_reader.WORDS * len(self.rows)
         size = 8 * (table + len(self.table))
         for word, text in self.names:
@@ -290,8 +290,8 @@ class _Assembler:
 
 
 def _check_slice(pick: Elements, kind: Any, path: str) -> int:
-    """Return how many elements of an array or a sequence a slice has, -1 if it depends on the message. Raises
-    DescriptionError if it has none."""
+    """Return how many elements a slice selects from an array or a sequence; -1 if the number depends on the message.
+    Raises DescriptionError if the slice cannot select any element."""
     size = getattr(kind, "size", None)
     most = size if size is not None else getattr(kind, "maximum_size", None)
     start, stop = (NONE if n is None else n for n in (pick.start, pick.stop))
@@ -326,7 +326,8 @@ def _register(depth: int) -> int:
 
 
 def _fixed_form(kind: Any, depth: int) -> tuple[int, int] | None:
-    """Return alignment and bytes of a type that has the same form at any offset; None for other types."""
+    """Return the alignment and the number of bytes of a type that has the same form at any offset; None for other
+    types."""
     trial = _Assembler()
     trial.pass_type(kind, depth + 1)
     if len(trial.rows) == 1 and trial.rows[0][0] == field_reader.SKIP:

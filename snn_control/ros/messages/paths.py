@@ -2,11 +2,11 @@
 
 | form | elements |
 |---|---|
-| ``[2]``, ``[-1]`` | one, counted from the start or from the end |
-| ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice, with Python's rules; but all its elements must exist |
-| ``[name=pan,tilt]`` | those with these names in the message's field ``name``, in the given order |
+| ``[2]``, ``[-1]`` | one element, counted from the start or from the end |
+| ``[2:10]``, ``[-60:]``, ``[0:360:4]``, ``[::-1]`` | a slice by Python's rules, but all its elements must exist |
+| ``[name=pan,tilt]`` | the elements with these names in the message's field ``name``, in the given order |
 | ``[-30deg:30deg]`` | the beams of a scan within these angles, from the first to the second |
-| ``[angle=-1.57:1.57]`` | the same in rad |
+| ``[angle=-1.57:1.57]`` | the same, with the angles in rad |
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ MOST_NAMES = 64
 
 @dataclass(frozen=True)
 class Elements:
-    """The selection ``[start:stop:step]``; None for a part that is not given."""
+    """The selection ``[start:stop:step]``. A part that is not given is None."""
 
     start: int | None = None
     stop: int | None = None
@@ -39,14 +39,14 @@ class Elements:
 
     @property
     def count(self) -> int:
-        """Number of elements in a sufficiently long message; -1 if it depends on the message."""
+        """Number of elements in a sufficiently long message; -1 if the number depends on the message."""
         few, more = (len(range(n)[self.start : self.stop : self.step]) for n in (_FAR, _FAR + abs(self.step)))
         return few if few == more else -1
 
 
 @dataclass(frozen=True)
 class Named:
-    """The selection ``[key=one,other]``: elements by the names that the message's field ``key`` gives them."""
+    """The selection ``[key=one,other]`` of elements by their names, which are in the message's field ``key``."""
 
     key: str
     names: tuple[str, ...]
@@ -58,7 +58,8 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """The beams of a scan from ``low`` to ``high`` [rad]; ``count`` is -1, as their number depends on the message."""
+    """The selection of the beams of a scan from ``low`` to ``high`` [rad]. ``count`` is -1, because the number of beams
+    depends on the message."""
 
     low: float
     high: float

@@ -1,10 +1,11 @@
-"""Reduce many numbers of a message to the few of an input: one for each of m sectors.
+"""Reduce the many numbers of a message to the few numbers of an input, one for each of m sectors.
 
-Sector k has the numbers from floor(k n / m) to before floor((k + 1) n / m), so that 360 and 720 beams give the same
-sectors. If m does not divide n, sectors differ by one number. A number that is not finite is first handled by the
-input's rule, as in the tick (`kernels.inputs.finite`): "high" and "low" make it an end of the range, "hold" leaves it
-out, and "reject" makes the sector NaN. A sector without any number is NaN too. The tick then applies its own rule to a
-NaN: it holds the last value or rejects the sample. If nothing at all was measured, all sectors are NaN.
+Sector k of m has the numbers floor(k n / m) to floor((k + 1) n / m) - 1 of n numbers, so that 360 and 720 beams give
+the same sectors. If m does not divide n, the sizes of the sectors differ by one. A number that is not finite is first
+handled by the input's rule, as in the tick (`kernels.inputs.finite`): "high" and "low" replace the number by an end of
+the range, "hold" leaves it out, and "reject" makes the sector NaN. A sector without any number is NaN too. The tick
+then applies its own rule to a NaN: it holds the last value or rejects the sample. If nothing at all was measured, all
+sectors are NaN.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of
 
 
 def rules_of(spec: ValueInput) -> np.ndarray:
-    """Return the rules, (size, RULE_WORDS) int64, by which each sector treats numbers that are not finite."""
+    """Return the rules by which each sector treats numbers that are not finite, as a (size, RULE_WORDS) int64 array."""
     rules = np.zeros((spec.size, RULE_WORDS), np.int64)
     rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
     ends: Any = rules.view(np.float64)
@@ -40,8 +41,8 @@ register_jitable(combine)
 
 @register_jitable
 def _sector(values, how, rule):
-    """Reduce the numbers of one sector, (n,), which are overwritten. Returns the result, and how many numbers the rule
-    at address ``rule`` replaced and how many of them had failed."""
+    """Reduce the numbers of one sector, (n,), and overwrite them. Return the result, how many numbers the rule at
+    address ``rule`` replaced or left out, and how many of these were failed measurements."""
     count, replaced, failed, kind = 0, 0, 0, load_i64(rule + 8 * RULE)
     for value in values:
         if not np.isfinite(value):
@@ -60,10 +61,11 @@ def _sector(values, how, rule):
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """Reduce float64[n] at address ``values``, which are overwritten, to float64[size] at address ``out``; n >= size.
+    """Reduce the float64[n] at address ``values`` to the float64[size] at address ``out``, where n >= size. The values
+    are overwritten.
 
     how : index of a word of `REDUCTIONS`
-    rules, counters : addresses of `rules_of` and of int64[3], as in `finite`
+    rules, counters : addresses of the result of `rules_of`, and of int64[3] counters as in `finite`
     """
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):
@@ -82,7 +84,8 @@ def reduce_sectors(values, n, out, size, how, rules, counters):
 
 
 def reduced(values: np.ndarray, spec: ValueInput, how: str) -> tuple[np.ndarray, np.ndarray]:
-    """Run `reduce_sectors` on (n,) float64, n >= size. Returns (size,) float64 and the counters, (3,) int64."""
+    """Run `reduce_sectors` on an (n,) float64 array with n >= size. Return the sectors as a (size,) float64 array, and
+    the counters as a (3,) int64 array."""
     given, out, rules = np.array(values, np.float64), np.empty(spec.size), rules_of(spec)
     counted = np.zeros(3, np.int64)
     run = compile_function(reduce_sectors, "void(int64,int64,int64,int64,int64,int64,int64)")

@@ -1,9 +1,10 @@
 """Round a number to the type of its field while it moves within its limits, by plain functions of numbers.
 
-Every number is rounded, clamped and limited in its slew, in that order, relative to the number published before. An
-integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1 / slew ticks.
-A float32 field does the same if adjacent numbers are further apart than the slew. A float64 field is published as the
-guard gives it. The ports compile these functions (`numbers`); a supervisor, which compiles nothing, calls them.
+Every number is rounded, clamped and limited in its slew, in that order, relative to the number published before. The
+number of an integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1
+/ slew ticks. The number of a float32 field does the same if adjacent float32 numbers are further apart than the slew. A
+float64 field is published as the guard gives it. The ports compile these functions (`numbers`); a supervisor, which
+compiles nothing, calls them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,8 @@ def rounded(value, kind):
 
 
 def neighbour(value, towards, kind):
-    """Return the next number after ``value`` towards another: in float32, or among integers beyond 2^53."""
+    """Return the number next to ``value`` in the direction of ``towards``: the next float32, or for integers beyond
+    2^53 the next float64."""
     if kind == FLOAT32:
         return np.float64(np.nextafter(np.float32(value), np.float32(towards)))
     return np.nextafter(value, towards)
@@ -50,8 +52,8 @@ def stepped(value, kind, low, high, step, wait, last, waited, free):
     """Return the number that a field publishes for a command ``value``.
 
     low, high, step, wait : bounds of the field, see the words of a row
-    last, waited : number published last, and ticks since it changed
-    free : the slew is not limited
+    last, waited : number published last, and number of ticks since it changed
+    free : whether the slew is not limited
     """
     value = rounded(value, kind)
     value = value if value >= low else low  # NaN, which the guard never passes, would become the low end

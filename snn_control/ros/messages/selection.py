@@ -52,7 +52,8 @@ TOLERANCE = 1e-3  # fraction of an increment, because angles are float32
 
 
 def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
-    """Return the words of a record, and for each name: the word that receives its offset, and its bytes with the NUL.
+    """Return the words of a record, and a list of pairs, one for each name: the word that receives the name's offset,
+    and the name's bytes with the NUL.
 
     how : NAMED or OWN, for a selection by name
     """
@@ -73,8 +74,8 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """Return first index and number of elements of ``[start:stop:step]`` among ``n``; the number is 0 if an element of
-    the slice does not exist."""
+    """Return the first index and the number of the elements that ``[start:stop:step]`` selects among ``n``. The number
+    is 0 if an element of the slice does not exist."""
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
     else:
@@ -107,7 +108,8 @@ def _same(a, b, n):
 
 @register_jitable
 def which(program, record, address, length):
-    """Return the number in the record of the name of ``length`` bytes (with NUL) at ``address``; -1 for others."""
+    """Return the index in the record of the name at ``address``, which has ``length`` bytes with its NUL; -1 if the
+    record does not have this name."""
     row = record + 8 * KEY_WORDS
     for k in range(load_i64(record + 8)):
         if load_i64(row) == length and _same(program + load_i64(row + 8), address, length):
@@ -118,7 +120,7 @@ def which(program, record, address, length):
 
 @register_jitable
 def find_names(program, record, base, o, end, big, scratch):
-    """Find each name of a record in the list at ``base + o``. Returns the offset after the list, or a code < 0."""
+    """Find each name of a record in the list at ``base + o``. Return the offset after the list, or a negative code."""
     block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
     length, order = known >> 1, 1 if big else 0
     if length > 0 and known & 1 == order and length <= end - o and _same(block, base + o, length):
@@ -159,7 +161,7 @@ def find_names(program, record, base, o, end, big, scratch):
 
 @register_jitable
 def _whole(value, low, high):
-    """Return a float as an index within [low, high]."""
+    """Return a float as a whole number, clipped to [low, high]."""
     return np.int64(min(max(value, np.float64(low)), np.float64(high)))
 
 
@@ -167,7 +169,7 @@ def _whole(value, low, high):
 def _beams_of(record, n, scratch, turn):
     """Find the ``turn``-th contiguous run of beams, of ``n`` in a scan, within the angles of a record.
 
-    Returns the first index, the number of beams, the direction (1 or -1), and whether more runs follow.
+    Return the first index, the number of beams, the direction (1 or -1), and whether more runs follow.
 
     A beam is within the angles if its own angle is, after adding any number of whole turns. Beams are ordered by angle
     from low to high, in whichever direction the scan goes. So a sector across the ends of a scan is contiguous: first
@@ -192,14 +194,14 @@ def _beams_of(record, n, scratch, turn):
 
 @register_jitable
 def _covered(record, count, scratch):
-    """Whether ``count`` beams, one increment apart, cover all angles of a record, at most a whole turn."""
+    """Whether ``count`` beams, one increment apart, cover all angles of a record. A whole turn covers any record."""
     width = min(load_f64(record + 16) - load_f64(record + 8), TURN)
     return (count + 1.0 + TOLERANCE) * abs(load_f64(scratch + 8 * (ANGLE + 1))) >= width
 
 
 @register_jitable
 def choose(record, r, filled, capacity, scratch):
-    """Prepare a loop over elements, whose registers begin at ``r``. Returns 0 or a negative code."""
+    """Prepare a loop over elements. The registers of the loop begin at ``r``. Return 0 or a negative code."""
     n, how = load_i64(r), load_i64(record)
     store_i64(r + 8 * ELEMENT, -1)
     store_i64(r + 8 * BEFORE, filled)
@@ -228,8 +230,8 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def numbers_of(record, r, n, scratch, turn):
-    """Find the ``turn``-th selected run in a sequence of ``n`` numbers. Returns the first index, the number of
-    elements, the step, and whether more runs follow."""
+    """Find the ``turn``-th selected run in a sequence of ``n`` numbers. Return the first index, the number of elements,
+    the step, and whether more runs follow."""
     how = load_i64(record)
     if how == SLICE:
         return load_i64(r + 8 * NAMED_NEXT), load_i64(r + 8 * NAMED_LEFT), load_i64(record + 24), False
@@ -240,7 +242,7 @@ def numbers_of(record, r, n, scratch, turn):
 
 @register_jitable
 def lacking(record, count, scratch):
-    """Check how many values were selected from a sequence of numbers. Returns 0, or NO_BEAM if a scan lacks beams."""
+    """Check how many values were selected from a sequence of numbers. Return 0, or NO_BEAM if a scan lacks beams."""
     if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
         detail(scratch, count, 0)
         return NO_BEAM
@@ -255,7 +257,7 @@ def by_name(record):
 
 @register_jitable
 def chosen(record, r, scratch):
-    """Go to the loop's next element. Returns 1 if it is selected, 0 if not, or a negative code."""
+    """Go to the loop's next element. Return 1 if the element is selected, 0 if it is not, or a negative code."""
     i, how = load_i64(r + 8 * ELEMENT) + 1, load_i64(record)
     store_i64(r + 8 * ELEMENT, i)
     if how == SLICE:
@@ -288,7 +290,7 @@ def place_of(record, r):
 
 @register_jitable
 def all_named(record, scratch):
-    """Check that each name was found. Returns 0 or NO_NAME."""
+    """Check that each name was found. Return 0, or NO_NAME if a name was not found."""
     for k in range(load_i64(record + 8)):
         if load_i64(scratch + 8 * (INDEX + k)) < 0:
             detail(scratch, k, 0)

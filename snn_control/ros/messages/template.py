@@ -1,4 +1,5 @@
-"""A command message that is made once, with every commanded field in it; the loop only replaces its numbers."""
+"""A command message that is made once, with every commanded field in it; the loop only replaces the message's
+numbers."""
 
 from __future__ import annotations
 
@@ -26,8 +27,8 @@ class Template:
     data : (n,) uint8, the message, encapsulation included
     places : for each field, (k,) int64 byte offsets of its numbers
     kinds : for each field, the number of its element type in `KINDS`
-    stamp : byte offset of header.stamp; -1 if the type has none
-    micros : byte offset of a number that holds the time in whole microseconds; -1 if there is none
+    stamp : byte offset of header.stamp; -1 if the message type has no stamp
+    micros : byte offset of a number that holds the time in whole microseconds; -1 if there is no such number
     """
 
     data: np.ndarray
@@ -74,8 +75,8 @@ def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path:
 
 
 def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, path: str) -> int:
-    """Return the length that a sequence needs to hold ``n`` numbers of a path. Missing names are added to a list of
-    names, and the angles of a scan are set."""
+    """Return the length that a sequence needs to hold ``n`` numbers of a path. Add missing names to the list of names,
+    and set the angles of a scan."""
     if isinstance(pick, Named):
         owner = _owner(parents, pick.key)
         names = list(getattr(owner, pick.key))
@@ -102,7 +103,7 @@ def _owner(parents: Sequence[Any], key: str) -> Any:
 
 
 def _with_name(message: Any, field: str, kind: Any, key: str, name: str) -> Any:
-    """Return the element of a sequence that has this name; append one if there is none."""
+    """Return the element of a sequence that has this name; append such an element if there is none."""
     found = next((one for one in getattr(message, field) if getattr(one, key) == name), None)
     if found is None:
         found = _fresh(kind.value_type)
@@ -133,8 +134,9 @@ def assign(message: Any, path: str, value: Any) -> None:
 def make_message(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None = None
 ) -> Any:
-    """Return a message of ``message_class`` with room for all numbers of ``fields``: (path, how many) each. First it
-    sets the fields ``values``: ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``."""
+    """Return a message of ``message_class`` with room for the numbers of all ``fields``, which are pairs (path, how
+    many). Before that, set other fields to ``values``: ``{"header.frame_id": "base_link", "name": ["pan",
+    "tilt"]}``."""
     message = message_class()
     for path, value in (values or {}).items():
         assign(message, path, value)
@@ -161,10 +163,10 @@ def make_template(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None,
     serialize: Callable[[Any], bytes], stamp_field: str = "",
 ) -> Template:  # fmt: skip
-    """Return the `Template` of a serialized `make_message`. Raises DescriptionError.
+    """Return the `Template` of the message that `make_message` makes. Raises DescriptionError.
 
     serialize : ``rclpy.serialization.serialize_message``
-    stamp_field : path of an integer of 64 bits that receives the time in whole microseconds; empty: none
+    stamp_field : path of an integer of 64 bits that receives the time in whole microseconds; empty: no such integer
     """
     if not fields:
         raise DescriptionError("fields", fields, "must name at least one field to command")

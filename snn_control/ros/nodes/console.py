@@ -1,4 +1,5 @@
-"""Messages about faults on the controller node's console: at most one for each report, that is one a second."""
+"""Messages about faults on the controller node's console: at most one message per report, which means one per
+second."""
 
 from __future__ import annotations
 
@@ -19,14 +20,14 @@ DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discover
 
 
 class Console:
-    """Logs once what a controller waits for at the start, the beginning of each fault, and its end."""
+    """Logs what a controller waits for at the start, and the beginning and the end of each fault, each of them once."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
         self.restart()
 
     def restart(self) -> None:
-        """Start again, after the guard's count of faults was reset."""
+        """Start anew; call this after the guard's count of faults was reset."""
         faults = self._node.faults.faults() if self._node.faults is not None else []
         self._told, self._over = 0, faults[0].begin if faults else -1
         self._begun = time.monotonic()
@@ -70,8 +71,8 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Return the inputs from which no message has come, grouped by the reason: reason -> names. Only inputs that
-        are required or that stop the commands are included."""
+        """Return the inputs that have not received any message, as a dictionary from the reason to the inputs' names.
+        Only inputs that are required or that stop the commands are included."""
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts.inputs:

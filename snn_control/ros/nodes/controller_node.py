@@ -1,9 +1,10 @@
-"""The controller as a lifecycle node: configure loads and warms up, activate starts the loop.
+"""The controller as a lifecycle node: "configure" loads and warms up the controller, "activate" starts the loop.
 
-Deactivate, shutdown, every error and every signal end with the safe command. The loop exchanges messages through rcl,
-on an io node that no executor spins. The lifecycle node provides parameters, services and diagnostics.
+"Deactivate", "shutdown", every error and every signal end with the safe command. The loop exchanges messages through
+rcl, on an io node that no executor spins. The lifecycle node provides parameters, services and diagnostics.
 
-Several controllers in one process, a loop each: ``controller_node left right --ros-args --params-file FILE``.
+One process can run several controllers, each with its own loop: ``controller_node left right --ros-args --params-file
+FILE``.
 """
 
 from __future__ import annotations
@@ -56,8 +57,9 @@ HANGS_S, HANGS_PERIODS = 0.5, 5  # a loop without a heartbeat for the longer of 
 class ControllerNode(ProcessNode, LifecycleNode):
     """Node that runs a controller file between topics; see the README for topics, parameters and services.
 
-    In lockstep, an active controller's loop starts only when its outputs are matched. The world waits for an answer to
-    every message, so no answer may be published before the world's subscription is connected. Until then messages wait.
+    In lockstep, an active controller's loop starts only when the controller's outputs are matched. The world waits for
+    an answer to every message, so no answer may be published before the world's subscription is connected. Until then
+    messages wait.
     """
 
     NAME, PRIORITY, guarded = "controller", 80, True
@@ -137,7 +139,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return FAILURE
 
     def _cause(self, error: SnnControlError) -> SnnControlError:
-        """Return the error or, if no controller file was read, that of a misspelt parameter, which may be the cause."""
+        """Return the error to report. If no controller file was read, a misspelt parameter may be the cause, and its
+        error is returned instead of ``error``."""
         try:
             if self.spec is None:
                 self.warn_of_unknown()
@@ -223,8 +226,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             port.attach_semaphore(self.loop.semaphore)
 
     def load_learned(self, controller: Controller) -> bool:
-        """Load the learned weights from the file of parameter ``state``, if it exists; returns whether it does. Raises
-        DescriptionError or ProgramError."""
+        """Load the learned weights from the file of parameter ``state`` if the file exists, and return whether it
+        exists. Raises DescriptionError or ProgramError."""
         if self.given.state and not controller.program.facts.learning:
             raise DescriptionError("state", self.given.state, f"nothing in {self.file} learns", "leave it out")
         if not Path(self.given.state).is_file():  # also for "", which is a folder
@@ -288,7 +291,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return max(HANGS_S, HANGS_PERIODS * self.loop.period_ns * 1e-9)
 
     def _start_when_matched(self) -> None:
-        """Start the loop in lockstep once all outputs are matched, or `MATCHED_WITHIN` after the first was matched."""
+        """Start the loop, in lockstep, once all outputs are matched or `MATCHED_WITHIN` seconds after the first output
+        was matched."""
         if self.loop is None or not self.held_up:
             self._matching.cancel()
             return
@@ -327,7 +331,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         return self.on_shutdown(state)
 
     def _stop_loop(self) -> bool:
-        """Stop the loop, if there is one, and save record and learned weights; returns whether the loop has ended."""
+        """Stop the loop, if there is one, and save record and learned weights. Return whether the loop has ended."""
         self.held_up = ""
         if self.loop is None:
             return True

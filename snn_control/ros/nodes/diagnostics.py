@@ -36,7 +36,8 @@ def status(node: Any, part: str, level: bytes, message: str, values: dict[str, A
 
 
 def _flat(stats: dict[str, Any]) -> dict[str, Any]:
-    """Return the statistics of a loop with one key a number: ``wake.p50_ns`` for ``p50`` of the histogram ``wake``."""
+    """Return the statistics of a loop with one key per number: ``wake.p50_ns`` for ``p50`` of the histogram
+    ``wake``."""
     flat = {key: value for key, value in stats.items() if key not in HISTOGRAMS}
     for name in HISTOGRAMS:
         flat |= {f"{name}.{key}" + "_ns" * (key != "count"): value for key, value in stats[name].items()}
@@ -48,12 +49,12 @@ def _full_name(end: Any) -> str:
 
 
 def describe_mismatch(node: Any, topic: str, expected_type: str, qos: Any, *, publishing: bool = False) -> str | None:
-    """Explain why our end of ``topic`` is not matched, with the names of both sides; None if another end is compatible.
+    """Explain why our end of ``topic`` is not matched, and name both sides. Return None if another end is compatible.
 
     topic : name as given to the subscription or publisher, before remapping
     expected_type : type of our end, e.g. ``sensor_msgs/msg/Imu``
     qos : QoSProfile of our end
-    publishing : our end is a publisher, the others are subscriptions
+    publishing : whether our end is a publisher and the other ends are subscriptions
     """
     # a limit that is not set becomes infinite, as in the profiles that the graph reports
     qos = QoSProfile(
@@ -109,7 +110,8 @@ def _loop(report: Reporter) -> DiagnosticStatus:
 
 
 def _over_budget(report: Reporter) -> str:
-    """Report how many commands since the last report exceeded the file's latency budget, if more than 1 % did."""
+    """Report how many commands since the last report exceeded the file's latency budget, if more than 1 % of them
+    did."""
     budget, latency = getattr(report.node.spec, "guard", None), report.node.loop.latency
     if budget is None or not math.isfinite(budget.latency):
         return ""
@@ -181,14 +183,15 @@ def _input(report: Reporter, k: int, port: Any) -> DiagnosticStatus:
 
 class Senders:
     """The publishers heard on an input. A publisher that was killed stays in the graph for a while (20 s in Fast DDS).
-    Therefore one that was heard before and is silent now does not count as a second one beside its successor."""
+    Therefore a publisher that was heard before and is silent now does not count as a second publisher next to its
+    successor."""
 
     def __init__(self) -> None:
         self._heard: set[bytes] = set()
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """Name the publishers that share the input; "" unless there are several."""
+        """Return the names of the publishers that share the input; "" if there are fewer than two."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -229,7 +232,8 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
 
 
 def guard_reason(node: Any) -> str:
-    """Explain why the command is the safe one: the faults of the last tick, or the event that will end them."""
+    """Explain why the command is the safe one: return the causes of the fault in the last tick or, if there are none,
+    what the guard waits for before it ends the fault."""
     valid = node.controller.bound.array("validity")[:, input_words.VALID]
     facts = node.controller.program.facts.inputs
     bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
@@ -239,7 +243,8 @@ def guard_reason(node: Any) -> str:
 
 
 def _stopped(bound: Bound) -> list[str]:
-    """Return the names of the inputs that stop the commands, with a note if an operator must release them."""
+    """Return the names of the inputs that stop the commands, with a note at an input that stops them until an
+    operator's release."""
     words, found = bound.array("stops"), []
     for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
         if words[guard_words.NOW] >> k & 1:
@@ -271,7 +276,8 @@ def _guard(report: Reporter) -> DiagnosticStatus:
 
 
 def learning_switches(controller: Any) -> str:
-    """List the projections that have a learning rule by its switch: ``on: x->a, a->b; off: b->c``."""
+    """List the projections that have a learning rule, grouped by whether the rule is switched on: ``on: x->a, a->b;
+    off: b->c``."""
     rules = controller.counters()["learning"]
     sides = (("on", [t for t, r in rules.items() if r["on"]]), ("off", [t for t, r in rules.items() if not r["on"]]))
     return "; ".join(f"{side}: {', '.join(titles)}" for side, titles in sides if titles)
@@ -310,10 +316,11 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
 
 
 class Reporter:
-    """Publishes the status of a node on /diagnostics. It keeps the last report, for rates and for changes since then.
+    """Publishes the status of a node on /diagnostics. It keeps the last report, to compute rates and changes since
+    then.
 
-    now, before : statistics of the loop, with counters of the outputs, in this report and in the last one; empty
-        without a loop, and ``before`` in the first report
+    now, before : statistics of the loop, with counters of the outputs, in this report and in the last one. Both are
+        empty if there is no loop, and ``before`` is empty in the first report
     seconds : time between the two reports
 
     The node must have ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and
@@ -328,7 +335,7 @@ class Reporter:
         self.forget()
 
     def forget(self) -> None:
-        """Start again, after the loop's counts were reset."""
+        """Start anew; call this after the loop's counts were reset."""
         self.now: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         self._at, self.seconds, self.budget = 0.0, 0.0, (0, 0)
@@ -336,7 +343,8 @@ class Reporter:
         self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the counts of one of the inputs or outputs, now and in the last report."""
+        """Return the counts of one input or output as two dictionaries: now, and in the last report (empty if there was
+        none)."""
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:
@@ -354,7 +362,7 @@ class Reporter:
         return found
 
     def report(self) -> list[DiagnosticStatus]:
-        """Publish the statuses of a node with a loop, of level OK, WARN or ERROR; returns what was published."""
+        """Publish the statuses of a node with a loop, and return them. Their levels are OK, WARN or ERROR."""
         node, at = self.node, time.monotonic()
         self.before, self.now, self.seconds, self._at = self.now, self._statistics(), at - self._at, at
         if self.now:

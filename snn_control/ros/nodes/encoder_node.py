@@ -1,6 +1,6 @@
-"""Sensors to spikes: encodes a controller file's inputs and publishes the spikes as PointCloud2, one message a tick.
+"""Sensors to spikes: encodes a controller file's inputs and publishes the spikes as PointCloud2, one message per tick.
 
-The node uses the same compiled encoders, loop and ports as the controller, without network and commands.
+The node uses the same compiled encoders, loop and ports as the controller, but no network and no commands.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def _spikes(one: Any) -> bool:
 
 
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """Return a controller file without its network: only the inputs with these names, or all inputs whose encoders
-    spike. No input is required in it. Raises DescriptionError."""
+    """Return a controller file without its network: only the inputs with these names or, if no names are given, all
+    inputs whose encoders spike. Every input becomes optional. Raises DescriptionError."""
     known = [i.name for i in spec.inputs]
     for name in names:
         if name not in known:

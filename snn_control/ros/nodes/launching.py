@@ -1,4 +1,5 @@
-"""The processes of a closed loop and their parameters, for launch files and ``snn_control demo``; imports no ROS."""
+"""The processes of a closed loop and their parameters, for launch files and ``snn_control demo``, without imports of
+ROS."""
 
 from __future__ import annotations
 
@@ -53,7 +54,8 @@ CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """An executable of this package with its node name and parameters. If ``needed``, its end also ends the others."""
+    """An executable of this package with its node name and parameters. If ``needed`` is true, the other processes end
+    when this process ends."""
 
     executable: str
     name: str
@@ -74,7 +76,8 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
-    """Return the process of a world or controller node. Arguments named in ``same`` become parameters of that name."""
+    """Return the process of a world or controller node. Arguments named in ``same`` become parameters of the same
+    name."""
     file = Path(values["controller_file"])
     parameters = {
         "controller_file": str(file.resolve() if file.is_file() else shipped(values["controller_file"])),
@@ -86,7 +89,7 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 def controller(**given: Any) -> NodeProcess:
     """Return the process of a controller alone, on a robot's topics. Arguments and defaults are those of `ARGUMENTS`,
-    but ``phase`` is 0. Raises DescriptionError."""
+    except that ``phase`` is 0 by default. Raises DescriptionError."""
     values = _values({"phase": 0.0} | given)
     if values["event"] and values["lockstep"]:
         raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
@@ -125,8 +128,9 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """Return the arguments of launch_ros's Node for a process. In a colcon workspace they name the executable. If
-    launch does not find it, as in an installation by pip, they run the module with the Python of the launch file."""
+    """Return the arguments of launch_ros's Node for a process. If launch finds the executable, as in a colcon
+    workspace, the arguments name it. Otherwise, as in an installation by pip, they run the module with the Python of
+    the launch file."""
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
         return found | {"package": PACKAGE, "executable": process.executable}
@@ -155,7 +159,7 @@ def command_line(process: NodeProcess) -> list[str]:
 
 
 def environment_of_child() -> dict[str, str]:
-    """Return the environment of a process that this one starts."""
+    """Return the environment variables for a process that this process starts."""
     child = dict(os.environ)
     child.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     if "VIRTUAL_ENV" in child or sys.prefix != sys.base_prefix:

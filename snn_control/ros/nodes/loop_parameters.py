@@ -12,7 +12,7 @@ __all__ = ["heartbeat_limit", "trigger_of"]
 
 
 def trigger_of(node: Any, spec: ControllerSpec) -> Any:
-    """Return the port whose messages wake the loop; None if the clock does. Raises DescriptionError."""
+    """Return the port whose messages wake the loop; None if the clock wakes it. Raises DescriptionError."""
     name = node.given.trigger
     if node.mode != "event":
         if name:
@@ -30,7 +30,8 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 
 
 def heartbeat_limit(node: Any, controller: Controller) -> float:
-    """Return the limit of the heartbeat's age [s]; 0: none. Raises DescriptionError if the loop cannot keep it."""
+    """Return the limit of the heartbeat's age [s]; 0: no limit. Raises DescriptionError if the loop cannot keep the
+    limit."""
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:
         return 0.0

@@ -1,4 +1,4 @@
-"""Process of one or several nodes: it starts rclpy, reads parameters, spins, and ends by signals.
+"""Process of one or several nodes: it starts rclpy, reads parameters, spins, and ends on signals.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy. They get a real-time priority below that of
 the node's own work (its parameter ``priority``; 0: ordinary scheduling). The main thread stays at ordinary priority.
@@ -58,7 +58,7 @@ class Stop(Watchdog):
     A running loop reads the signal through `halt`, even while the interpreter is busy. Further signals are ignored.
     Before `begins` is called, a signal simply ends the process, if necessary in the middle of a compilation.
 
-    priority : SCHED_FIFO priority of the thread that watches; 0: ordinary
+    priority : SCHED_FIFO priority of the thread that waits for signals; 0: ordinary
     """
 
     def __init__(self, priority: int = 0) -> None:
@@ -74,21 +74,22 @@ class Stop(Watchdog):
 
 
 class _Dds:
-    """SCHED_FIFO priority of this process's DDS threads: requested, and last granted."""
+    """SCHED_FIFO priority of this process's DDS threads: the requested one, and the one that was granted last."""
 
     wanted, granted = DDS_PRIORITY, DDS_PRIORITY
 
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """Return a context in which new threads get the SCHED_FIFO priority of DDS, below the node's, if that is granted.
-    Use it only for code that creates DDS threads, above all the first node."""
+    """Return a context in which new threads get the SCHED_FIFO priority of DDS, which is below the node's priority, if
+    the system grants it. Use it only for code that creates DDS threads, above all the first node."""
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
 
 def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return the rights that were not granted: ``missing`` for the loop's thread, and those of the DDS threads."""
+    """Return findings about rights that were not granted: those in ``missing``, about the loop's thread, and one about
+    the DDS threads if their priority was not granted."""
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
     text = f"priority {_Dds.wanted} of the DDS threads was not granted"
@@ -132,8 +133,8 @@ def _readable(given: Sequence[str]) -> Iterator[None]:
 
 def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> Stop:
     """Initialise rclpy with our own signal handlers. The threads of DDS get a priority below that of each node in
-    ``names``: the one in the arguments ``given``, otherwise ``priority``. Raises DescriptionError for arguments that
-    cannot be read."""
+    ``names``. The priority of a node is the one in the arguments ``given`` or, if it is not given there, ``priority``.
+    Raises DescriptionError for arguments that cannot be read."""
     lowest = min(given_priority(given, name, priority) for name in names)
     _Dds.wanted = _Dds.granted = max(0, min(DDS_PRIORITY, lowest - 1))
     # before rclpy, whose default handler would shut the context down before the final safe command
@@ -158,10 +159,10 @@ def io_node(node: Any) -> Any:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a node, read-only unless it ``changes``.
+    """A parameter of a node, read-only unless ``changes`` is true.
 
-    low, high : range of a number; None: any
-    words : permitted texts; empty: any
+    low, high : range of a number; None: no limit
+    words : permitted texts; empty: any text
     required : rule that an empty value breaks; empty: the parameter may be left out
     """
 
@@ -177,9 +178,9 @@ class Parameter:
 class ProcessNode(Node):
     """Base of our nodes, with parameters that are set at the start.
 
-    NAME, PRIORITY : default name of the node, SCHED_FIFO priority of its own work
+    NAME, PRIORITY : default name of the node; default SCHED_FIFO priority of the node's own work
     SEVERAL : whether a process may have several of these nodes, whose names are its arguments
-    PARAMETERS : name -> parameter; their values become attributes of ``given``
+    PARAMETERS : name -> parameter; the values of the parameters become attributes of ``given``
     EXAMPLE : arguments after ``--ros-args``, for --help
     DECLARES_MORE : whether the node declares further parameters later, and then calls `warn_of_unknown`
     """
@@ -205,8 +206,8 @@ class ProcessNode(Node):
 
     def warn_of_unknown(self) -> None:
         """Warn of given parameters that are not declared, which rclpy ignores. A parameter file may be meant for
-        several nodes, so an unknown name is no error. Raises DescriptionError if a name is nearly that of a declared
-        parameter."""
+        several nodes, so an unknown name is no error. Raises DescriptionError if an unknown name is similar to the name
+        of a declared parameter."""
         known = sorted(self.get_parameters_by_prefix(""))
         for name, one in getattr(self, "_parameter_overrides", {}).items():
             if name not in known and not name.startswith("qos_overrides."):
@@ -238,7 +239,7 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """Return a context for writing a file, which may take long. A failure is logged, with 1 as exit code."""
+        """Return a context for writing a file, which may take long. A failure is logged and sets the exit code 1."""
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
@@ -269,7 +270,7 @@ KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "
 
 
 def declare(node: Node, name: str, one: Parameter) -> Any:
-    """Declare a parameter; returns its value. An integer is accepted for a floating-point parameter. Raises
+    """Declare a parameter, and return its value. An integer is accepted for a floating-point parameter. Raises
     DescriptionError for any other type, for a value out of range, and for an unknown word."""
     given = node.declare_parameter(name, None, ParameterDescriptor(dynamic_typing=True)).value
     node.undeclare_parameter(name)
@@ -293,8 +294,8 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Start rclpy, make a node or one for each name in the arguments, and spin them until a signal comes or one has
-    ``finished``. Returns the exit code. With --help in the arguments, only the help is printed."""
+    """Start rclpy, make one node, or one for each name in the arguments, and spin the nodes until a signal comes or a
+    node has ``finished``. Return the exit code. With --help in the arguments, only the help is printed."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
         print(help_of(make), end="")

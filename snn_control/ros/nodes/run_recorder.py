@@ -36,7 +36,7 @@ class RunRecorder:
             node.get_logger().info(f"{companion(file, 'inputs')}: keeps the inputs of {self.recorders[1].kept}")
 
     def begin(self) -> None:
-        """Begin a new record, before the loop runs. Raises OSError or SnnControlError."""
+        """Begin a new record; call this before the loop runs. Raises OSError or SnnControlError."""
         for recorder in self.recorders:
             recorder.clear()
         self._seen, self._begun, self._saved = self._node.faults.total, 0.0, 0
@@ -52,7 +52,7 @@ class RunRecorder:
                     break
 
     def end(self) -> None:
-        """Write the remaining data, after the loop has ended."""
+        """Write the remaining data; call this after the loop has ended."""
         node, growing = self._node, self._growing
         if growing is not None:
             with node.saving(growing.path):
@@ -72,14 +72,14 @@ class RunRecorder:
             self._node.destroy_timer(self._timer)
 
     def snapshot(self, seconds: float | None = None) -> Path:
-        """Save all ticks that are kept, or only the newest ``seconds``, in new files while the loop runs; returns the
-        first file. Raises OSError."""
+        """Save all ticks that are kept, or only the newest ``seconds``, in new files while the loop runs. Return the
+        path of the first file. Raises OSError."""
         with new_record(self._file.with_suffix(".npz")) as file:
             self._write(file, seconds)
         return file
 
     def _write(self, file: Path, seconds: float | None = None) -> None:
-        """Write commands and spikes, the inputs, and the controller, even while the loop runs. Raises OSError."""
+        """Write commands, spikes, inputs and the controller to files, even while the loop runs. Raises OSError."""
         activity, inputs = self.recorders
         loop, most, begun = self._node.loop, None, time.monotonic()
         power = estimate(self._controller.bound).microwatt

@@ -28,7 +28,7 @@ def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, resp
 
 
 def _release(node: Any, request: Any) -> Answer:
-    """Release a fault on behalf of an operator; returns whether the controller commands again."""
+    """Release a fault on behalf of an operator. Return whether the controller commands again, and a message."""
     controller, loop = node.controller, node.loop
     end, last = time.monotonic() + 0.5, loop.ticks + 2  # within two ticks, one is complete
     controller.release()
@@ -79,7 +79,8 @@ def _save_state(node: Any, request: Any) -> Answer:
 
 
 def _load_state(node: Any, request: Any) -> Answer:
-    """Check that the next activation can begin with the learned state in the file ``state``; returns whether it can."""
+    """Check that the next activation can begin with the learned state in the file ``state``. Return whether it can, and
+    a message."""
     file = node.given.state
     if not file:
         return False, NO_STATE

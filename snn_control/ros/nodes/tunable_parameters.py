@@ -26,7 +26,8 @@ class TunableParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
-        """Declare the parameters with the file's values or those given. Raises DescriptionError or InputError."""
+        """Declare the parameters. Their values are those given to the node or, for the others, those in the file.
+        Raises DescriptionError or InputError."""
         begin, self._controller = controller.tuned, None
         values = {}
         for path, now in begin.items():
@@ -41,7 +42,7 @@ class TunableParameters:
         self._controller = controller
 
     def undeclare(self) -> None:
-        """Remove the parameters, when the node releases its controller."""
+        """Remove the parameters; call this when the node releases its controller."""
         names, self._paths, self._controller = self._paths, {}, None
         for name in names:
             self._node.undeclare_parameter(name)

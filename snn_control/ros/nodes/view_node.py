@@ -1,7 +1,7 @@
 """Events and spikes as an image and point clouds, for RViz, Foxglove and rqt.
 
-The node runs in a process of its own at ordinary priority, receives with best effort, and drops what it cannot process.
-So it does not disturb a control loop.
+The node runs in a process of its own at ordinary priority, receives messages with best effort, and drops what it cannot
+process. So it does not disturb a control loop.
 """
 
 from __future__ import annotations
@@ -36,10 +36,11 @@ EVENTS_DEPTH = 200
 
 
 class EventReader:
-    """Reader of the serialized messages of one topic as events. Malformed messages are counted and raise nothing.
+    """Reads the serialized messages of one topic as events. Malformed messages are counted, but raise no error.
 
     kind : message type, one of `EVENT_TYPES`
-    width, height : size of the sensor [pixel]; 0: as messages state it, otherwise a likely size for the events seen
+    width, height : size of the sensor [pixel]; 0: the size that messages state or, if they state none, a likely size
+        for the events seen
     """
 
     def __init__(self, kind: str, width: int = 0, height: int = 0) -> None:
@@ -49,7 +50,8 @@ class EventReader:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """(width, height) of the sensor; None before the first event. It may grow if no message states it."""
+        """Size (width, height) of the sensor; None before the first event. The size may grow if no message states
+        it."""
         width, height = self._reader.size
         if width and height:
             return width, height
@@ -68,7 +70,7 @@ class EventReader:
 
 
 def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """Return (n,) POINT from (n, 3) places [m] and (n, 3) colours."""
+    """Return points with (n, 3) places [m] and (n, 3) colours as an (n,) POINT array."""
     points = np.empty(len(places), POINT)
     points["x"], points["y"], points["z"] = places.T
     codes = np.asarray(colours, np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
@@ -77,8 +79,8 @@ def _coloured(places: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def event_points(events: Events, size: tuple[int, int], seconds: float, most: int) -> np.ndarray:
-    """Return (n,) POINT for at most ``most`` of the events, evenly selected. The sensor is 1 m wide and stands upright
-    before the viewer. Events lie ``DEPTH`` m further behind for each ``seconds`` of their age."""
+    """Return points for at most ``most`` of the events, evenly selected, as an (n,) POINT array. The sensor is 1 m wide
+    and stands upright before the viewer. Events lie ``DEPTH`` m further behind for each ``seconds`` of their age."""
     n = len(events)
     rows = np.arange(0, n, max(1, -(-n // most))) if most else np.arange(0)
     age = (int(events.ns.max()) - events.ns[rows]) * 1e-9 if n else np.zeros(0)
@@ -88,7 +90,8 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """Return the (n,) SPIKE of a serialized message of `ros.spikes`; empty for any other message."""
+    """Return the spikes in a serialized message of `ros.spikes` as an (n,) SPIKE array, which is empty for any other
+    message."""
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
@@ -99,13 +102,14 @@ def read_spikes(message: bytes) -> np.ndarray:
 
 
 def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
-    """Return the (n,) POINT of spikes, in a square of 0.4 m right of the sensor, the ``place``-th from the top."""
+    """Return the points of spikes as an (n,) POINT array. They lie to the right of the sensor in a square of 0.4 m,
+    which is number ``place`` from the top, counted from 0."""
     places = np.stack([np.zeros(len(spikes)), -0.6 - 0.4 * spikes["x"], 0.5 - 0.5 * place - 0.4 * spikes["y"]], axis=1)
     return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))
 
 
 class ViewNode(ProcessNode):
-    """Node that shows a camera's events and spikes; publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
+    """Node that shows a camera's events and spikes. It publishes ``~/image`` (rgb8), ``~/cloud`` and ``~/spikes``."""
 
     NAME = "view"
     EXAMPLE = "-p topic:=event_camera/events -p type:=event_camera_msgs/msg/EventPacket"
@@ -183,7 +187,7 @@ class ViewNode(ProcessNode):
             self._spike_clouds.publish(cloud_cdr(np.concatenate(parts), stamp.nanoseconds, self.given.frame))
 
     def finish(self) -> None:
-        """Log the messages that could not be read."""
+        """Log how many messages could not be read."""
         if self.reader.counters:
             said = ", ".join(f"{name} {n}" for name, n in self.reader.counters.items())
             self.get_logger().info(f"event message errors: {said}")

@@ -1,8 +1,9 @@
-"""Publishes the network of a running controller for RViz and Foxglove: ``~/watch/NAME``, a point for each neuron.
+"""Publish the populations of a running controller for RViz and Foxglove: ``~/watch/NAME`` has a point for each neuron.
 
-Fields of the sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, neurons in rows of a square; ``neuron`` UINT32;
-``rate`` FLOAT32, spikes a second since the last message; ``v`` FLOAT32, the present membrane potential, or the output
-of a graded population. The loop counts the spikes. The main thread makes messages while there is a subscriber.
+Fields of the sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, which place the neurons in rows of a square;
+``neuron`` UINT32; ``rate`` FLOAT32, spikes per second since the last message; ``v`` FLOAT32, the present membrane
+potential, or the output of a graded population. The loop counts the spikes. The main thread makes messages while there
+is a subscriber.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ NEURON = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), 
 class Watch:
     """Publisher of the populations of a configured node.
 
-    names : names separated by commas; "all": every population, those of encoders included
+    names : names separated by commas; "all": every population, including those of encoders
     rate : rate of the messages [Hz]
     observers : observers to add to the node's loop
 

@@ -1,11 +1,12 @@
 """A Gymnasium environment on topics: it publishes the inputs of a controller file and applies its outputs.
 
 realtime : one step in each period of the environment, by the machine's clock. The world starts with the first command
-    of each output. It applies the newest command, or zero after 0.1 s without one. Late steps are skipped and counted.
-lockstep : publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. It runs as
-    fast as the machine allows, or at most at a given speed, and is deterministic. A command received before T_k was
-    published is not an answer. Nor, if inputs are stamped, is one with a stamp older than T_k. So the final safe
-    command of a controller is not taken for an answer.
+    of each output. It applies the newest command, or zero after 0.1 s without a command. Late steps are skipped and
+    counted.
+lockstep : the world publishes /clock and the inputs of time T_k, waits for one command of each output, then steps. It
+    runs as fast as the machine allows, or at most at a given speed, and is deterministic. A command that was received
+    before T_k was published is not an answer. If inputs are stamped, a command with a stamp older than T_k is not an
+    answer either. So the final safe command of a controller is not mistaken for an answer.
 """
 
 from __future__ import annotations
@@ -203,7 +204,8 @@ class WorldNode(ProcessNode):
         return None
 
     def _meet(self) -> bool:
-        """Wait until all topics are matched; returns False if stopped. Raises RuntimeFault after `patience`."""
+        """Wait until all topics are matched. Return False if the node was stopped meanwhile, otherwise True. Raises
+        RuntimeFault after `patience`."""
         begin = told = time.monotonic()
         while (missing := self._missing()) is not None:
             if self._stop():
@@ -255,7 +257,7 @@ class WorldNode(ProcessNode):
         return observation
 
     def _report(self, waiting: str = "") -> None:
-        """Publish a status on /diagnostics once a second; called within the one callback."""
+        """Publish a status on /diagnostics once per second. The simulation's callback calls this."""
         before, steps, skipped = self._reported
         now = time.monotonic()
         if now - before < 1.0:
@@ -320,7 +322,8 @@ class WorldNode(ProcessNode):
         return False
 
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
-        """Wait until ``came`` is true for all outputs; False if stopped. Raises RuntimeFault after `patience`."""
+        """Wait until ``came`` is true for all outputs. Return False if the node was stopped meanwhile, otherwise True.
+        Raises RuntimeFault after `patience`."""
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:

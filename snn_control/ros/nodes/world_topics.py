@@ -46,12 +46,14 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Take as many messages as a loop in this ``mode`` (see `realtime.port`) would take; returns their number."""
+        """Read as many waiting messages as a loop in this ``mode`` (see `realtime.port`) would, and return their
+        number."""
         return self.port(time.monotonic_ns(), mode)
 
 
 def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
-    """Return one entry of an observation as (size,) float64. Raises RuntimeFault if it has another number of values."""
+    """Return one entry of an observation as a (size,) float64 array. Raises RuntimeFault if the entry has another
+    size."""
     numbers = np.asarray(observation[name], np.float64).reshape(-1)
     if numbers.size != size:
         raise RuntimeFault(f"the observation's '{name}' has {numbers.size} numbers, the input takes {size}")
@@ -95,7 +97,7 @@ class Sensors:
 
 
 class Pictures:
-    """Publisher of a value input that is read from pictures: an Image with a pixel for each number."""
+    """Publisher of a value input that is read from pictures. It publishes an Image with a pixel for each number."""
 
     stamped = True
 
@@ -115,7 +117,8 @@ class Pictures:
 
 
 class Camera:
-    """Publisher of an events input: PointCloud2, or packets of ``encoding`` if its topic has such a type."""
+    """Publisher of an events input. It publishes PointCloud2 messages, or packets in ``encoding`` if the topic has a
+    type of packets."""
 
     stamped = True
 
@@ -144,7 +147,8 @@ class Camera:
             self.publisher.publish(events_cdr(t, x, y, p, stamp_ns, self.name))
 
     def _packet(self, t: Any, x: Any, y: Any, p: Any, stamp_ns: int) -> bytes:
-        """Return a serialized EventPacket. Times are in microseconds in encoding evt3, in nanoseconds in mono."""
+        """Return a serialized EventPacket. Its times are in microseconds for the encoding evt3, and in nanoseconds for
+        mono."""
         columns = (x.astype(np.uint16), y.astype(np.uint16), (p > 0).astype(np.uint8))
         if self.encoding == "evt3":
             data, base = codec("evt3").encode(Events(t // 1000, *columns)), 0

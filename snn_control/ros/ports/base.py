@@ -12,9 +12,9 @@ arrival : the time at which the message was published, as far as it is known. Th
     that the clocks need not agree. The first message of a publisher may be as old as the time since the loop last read.
     So messages that waited while the process was paused are old. Stamps in the message are ignored.
 stamp : the message's own stamp, by CLOCK_REALTIME. A stamp at most FUTURE_NS in the future counts as now. A message is
-    counted and ignored if its stamp is further ahead, zero (none), or older than the current message's. The last rule
-    does not apply if the clocks were set back, so that the current stamp is now in the future.
-older : the earlier of both times; without a stamp, the first alone.
+    counted and ignored if its stamp is further ahead, zero (none), or older than the current message's stamp. The last
+    rule does not apply if the clocks were set back, so that the current stamp is now in the future.
+older : the earlier of the two times above; the time of ``arrival`` if the message has no stamp.
 Only mode realtime has a clock. In the other modes the loop counts the ages itself.
 
 Each port belongs to one thread. Its subscription or publisher must be on a node that no executor spins, because the
@@ -81,7 +81,7 @@ CONTINUOUS_NS = 100_000_000  # of a longer time without a read, only this much c
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Start to take messages: store the time since the last read. Returns the value of TAKEN at which to stop."""
+    """Start to read messages: store the time since the last read. Return the value of TAKEN at which to stop."""
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
     c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
@@ -90,7 +90,7 @@ def begin_take(c, now_ns, mode):
 
 @register_jitable
 def next_message(c, end):
-    """Take the next message. Returns its address and length; the length is NOTHING if no message waits or ``end`` is
+    """Take the next message. Return its address and length; the length is NOTHING if no message waits or ``end`` is
     reached. Messages longer than MAX_MESSAGE_BYTES are counted and ignored."""
     while c[TAKEN] < end:
         code = call_int4(c[CALL], c[HANDLE], c[MESSAGE], c[INFO], np.int64(0))
@@ -133,9 +133,11 @@ def _waited(c, now_real):
 @register_jitable
 def available_since(context, slot, stamp, now_ns, mode):
     """Return the time at which the message just taken became available [ns, CLOCK_MONOTONIC]. If its stamp is not
-    accepted, the message is counted and REJECTED is returned.
+    accepted, count the message and return REJECTED.
 
-    slot : header of the input; stamp : of the message [ns], -1 or 0: none; now_ns, mode : of the loop
+    slot : header of the input
+    stamp : stamp of the message [ns]; -1 or 0: none
+    now_ns, mode : time and mode of the loop
     """
     c = i64(context, WORDS)
     if mode != REALTIME:
@@ -161,7 +163,7 @@ def available_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message, with the code of its reason and two numbers about it."""
+    """Count a malformed message, with the code of the reason and two numbers about the error."""
     c[MALFORMED] += 1
     words = i64(c[WHY], REASON_WORDS)
     words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
@@ -170,7 +172,7 @@ def refuse(c, code, a, b):
 
 @register_jitable
 def send(c):
-    """Publish an output's message in its present form. Returns 0 or rcl's error code."""
+    """Publish an output's message in its present form. Return 0 or rcl's error code."""
     code = call_int3(c[CALL], c[HANDLE], c[MESSAGE], np.int64(0))
     if code == 0:
         c[PUBLISHED] += 1
@@ -201,7 +203,7 @@ class RclPort(CompiledPort):
         return {name: int(self._block[word]) for name, word in self._counts.items()}
 
     def matched(self) -> int:
-        """Return the number of matched ends of other nodes. One that died stays matched for a while."""
+        """Return the number of matched ends of other nodes. An end that died stays matched for a while."""
         return count_matched(self._entity)
 
     def __enter__(self) -> None:
@@ -213,7 +215,8 @@ class RclPort(CompiledPort):
 
 
 class SubscriptionPort(RclPort):
-    """A port that takes messages, for an input. ``problems``: counters that a report mentions -> what they count."""
+    """A port that receives messages for an input. ``problems`` maps the counters that a report mentions to what they
+    count."""
 
     _size: Sequence[int] | None = None  # (width, height) of an events input
     limit_ns = 0  # greatest age of data that commands depend on; 0: no limit
@@ -247,16 +250,17 @@ class SubscriptionPort(RclPort):
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Forget earlier messages; not while a loop runs."""
+        """Forget earlier messages. Do not call this while a loop runs."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
-        """Return the counts since the port was made (see the class), and ``malformed.REASON`` for each reason seen."""
+        """Return the counts since the port was made (see the class), and the count ``malformed.REASON`` for each reason
+        that occurred."""
         reasons = {f"malformed.{word}": int(self._reasons[COUNTS - code]) for code, word in REASONS.items()}
         return {**super().counters(), **{key: n for key, n in reasons.items() if n}}
 
     def why_malformed(self) -> str:
-        """Describe what was wrong with the newest malformed message; "" if there was none."""
+        """Describe what was wrong with the newest malformed message; "" if no message was malformed."""
         return explain(int(self._reasons[CODE]), self._reasons[ABOUT:COUNTS].tolist())
 
     @property
@@ -265,7 +269,7 @@ class SubscriptionPort(RclPort):
         return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
 
     def fault(self) -> str:
-        """Describe a problem because of which no message can be valid; "" if there is none."""
+        """Describe a problem because of which no message can be valid; "" if there is no such problem."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
@@ -277,7 +281,7 @@ class SubscriptionPort(RclPort):
         return self._block[SENDER : SENDER + 2].tobytes(), int(self._block[SWITCHES])
 
     def attach_semaphore(self, address: int) -> None:
-        """Post the ``sem_t`` at ``address`` whenever a message arrives, also for those that already wait. Until
+        """Post the ``sem_t`` at ``address`` whenever a message arrives, also for messages that already wait. Until
         `detach`, the semaphore must exist and rcl's handle is held. Raises RuntimeFault if the subscription was
         destroyed."""
         from rclpy.impl.implementation_singleton import rclpy_implementation

@@ -56,7 +56,8 @@ _read_cells = register_jitable(read_cells)
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the staging memory; returns their number or a code < 0, as `read_fields` does."""
+    """Read a message's numbers into the staging memory. Return how many they are or a negative code, like
+    `read_fields`."""
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
@@ -64,7 +65,7 @@ def _read_numbers(c, address, length):
 
 
 def take_numbers(context, now_ns, mode):
-    """Take waiting messages for a `NumericInput`; the newest well-formed one is used. Returns how many were taken."""
+    """Take the waiting messages of a `NumericInput`, and use the newest well-formed one. Return how many were taken."""
     c = i64(context, base.WORDS)
     slot, size, scratch = i64(c[base.SLOT], SLOT_WORDS), c[_SIZE], i64(c[base.SCRATCH], SCRATCH_WORDS)
     clear_marks(slot)
@@ -100,8 +101,8 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Read a message's events into the slot, after the ``count`` events there. Returns how many the message has, or a
-    negative code. The stamp is then in the scratch memory."""
+    """Read a message's events into the slot, after the ``count`` events there. Return how many events the message has,
+    or a negative code. The stamp is then in the scratch memory."""
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
         return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
@@ -113,8 +114,8 @@ def _read_events(c, address, length, count, room):
 
 
 def take_events(context, now_ns, mode):
-    """Take waiting messages for an `EventsPort`: all events in order, up to the capacity. Returns how many were
-    taken."""
+    """Take the waiting messages of an `EventsPort`, and store their events in order, up to the capacity. Return how
+    many messages were taken."""
     c = i64(context, base.WORDS)
     slot, scratch = i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], 1)
     clear_marks(slot)
@@ -166,7 +167,7 @@ def _is_silent(c, now_ns):
 
 
 def publish_command(context, stamp_ns, now_ns):
-    """Publish the command of a `CommandOutput`. Returns 0 or rcl's error code."""
+    """Publish the command of a `CommandOutput`. Return 0 or rcl's error code."""
     if now_ns == WITHHELD:
         return np.int64(0)
     c = i64(context, base.WORDS)
@@ -186,7 +187,7 @@ def publish_command(context, stamp_ns, now_ns):
 
 
 def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
-    """Raise DescriptionError if a path does not select as many numbers as an input of this ``size`` takes."""
+    """Raise DescriptionError if a path does not select as many numbers as an input of this ``size`` needs."""
     if program.size >= 0 and not (program.size >= size if reduce else program.size == size):
         rule = f"names {counted(program.size)}, the input takes {size}"
         fix = "change size or field" if program.size < size or reduce else "change size or field, or `reduce` them"
@@ -194,8 +195,7 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
 
 
 class NumericInput(SubscriptionPort):
-    """Port that takes the numbers of one field of a topic's messages, or the cells of its pictures, into a value
-    slot.
+    """Port that reads one field of a topic's messages as numbers, or the topic's pictures as cells, into a value slot.
 
     subscription : rclpy subscription on a node that is not spun
     program : the field, see `compile_path`; None: messages are pictures
@@ -205,12 +205,13 @@ class NumericInput(SubscriptionPort):
         errors
     columns : columns of a picture's grid, which has ``size`` cells
     reduce : one of `REDUCTIONS`: a message may then have more numbers, which become ``size`` sectors
-    rules : rules of the sectors, see `reduction.rules_of`; needed with ``reduce``
-    max_bytes : longer messages are ignored; memory for one of this length is reserved. 0: 256 KiB, 32 MiB for pictures
+    rules : rules of the sectors, see `reduction.rules_of`; needed if ``reduce`` is given
+    max_bytes : length of the longest message that is accepted; memory for it is reserved. 0: 256 KiB, or 32 MiB for
+        pictures
     name : name in reports; the topic by default
 
     Counters: taken (all messages), malformed (and each of `malformed.REASONS`), oversized, empty (nothing was due),
-    errors (of rcl) and last_error; with ``reduce`` also numbers, replaced and failed, see `reduction`.
+    errors (of rcl) and last_error. If ``reduce`` is given, also numbers, replaced and failed, see `reduction`.
     """
 
     problems: Mapping[str, str] = {**SubscriptionPort.problems, "empty": "empty messages"}
@@ -244,14 +245,14 @@ class NumericInput(SubscriptionPort):
 
 
 class EventsPort(SubscriptionPort):
-    """Port that takes the events of a topic's sensor_msgs/msg/PointCloud2 messages into a stream slot; see
+    """Port that reads the events of a topic's sensor_msgs/msg/PointCloud2 messages into a stream slot; see
     `events.packets`.
 
-    If the subscription has such a type, it takes EventArrays of dvs_msgs and prophesee_event_msgs instead.
+    If the subscription's type is the EventArray of dvs_msgs or prophesee_event_msgs, the port reads these instead.
 
     subscription, slot, max_bytes, name : as in `NumericInput`
-    columns : addresses of t, x, y and p of the slot, ``capacity`` each
-    capacity : most events in a tick; further ones are dropped and counted
+    columns : addresses of the slot's arrays t, x, y and p, each of which holds ``capacity`` events
+    capacity : maximum number of events in a tick; further events are dropped and counted
     size : (width, height) of the input, to be compared with the sensor's size, which EventArrays state
 
     A message without events makes the input fresh, because nothing moved. Counters: those of `NumericInput`, and
@@ -279,12 +280,12 @@ class CommandOutput(PublisherPort):
 
     publisher : rclpy publisher on a node that is not spun
     message_class : type of the message
-    fields : (path, command address, n) for each output: float64[n] at the address goes to the n numbers of the path,
-        narrowed to their type (integers rounded and saturated)
+    fields : (path, command address, n) for each output: the float64[n] at the address are written to the n numbers of
+        the path, converted to their type (integers rounded and saturated)
     bounds : for each output the bounds of its numbers, see `field_limits.fit_bounds`; None: only the type limits them
     guard : address of the guard's words; 0: no guard
-    stays : "hold": nothing is published before the first command; "none": in addition, nothing while commands are the
-        safe ones, nor at the end
+    stays : "hold": nothing is published before the first command; "none": in addition, nothing is published while the
+        commands are the safe ones, nor at the end
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     stamp_field : path of a number that receives the time in whole microseconds; empty: none
     name : name in reports; the topic by default
@@ -322,13 +323,14 @@ class CommandOutput(PublisherPort):
         self._block[_ROWS] = memory.ctypes.data
 
     def safe_message(self, command: int) -> dict[str, Any]:
-        """Return what another process needs to publish the message, as JSON allows it; not while a loop runs.
+        """Return what another process needs to publish the message, as a dictionary that JSON can hold. Do not call
+        this while a loop runs.
 
         data : the message in base64; it is the final safe command if the commands are the safe values now
-        stamp, micros : byte offsets of its stamp and of its time in microseconds; -1: none
-        places, commands : byte offsets of its numbers; their indices among all commands, of which ``command`` is the
-            address
-        waits : whether it is not published before the first command
+        stamp, micros : byte offsets of the message's stamp and of its time in microseconds; -1: none
+        places, commands : byte offsets of the message's numbers; their indices in the array of all commands, whose
+            address is ``command``
+        waits : whether the message is not published before the first command
         """
         compile_function(write_final_numbers, "void(int64)")(self.context)
         stamp, micros = self._stamps

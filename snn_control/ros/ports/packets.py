@@ -1,4 +1,4 @@
-"""EventPackets between DDS and the io block: taken as bytes and decoded in place by the loop's thread.
+"""EventPackets between DDS and the io block: the loop's thread takes them as bytes and decodes them in place.
 
 Header and events are read in the receive buffer, without Python and without a copy. A packet may not be finished in its
 tick, because its events are not due yet or the time budget was spent. It then keeps the buffer, and the next packet
@@ -35,15 +35,15 @@ LONGEST_WAIT = 1_000_000_000  # ns: a longer wait is not plausible and means tha
 
 @register_jitable
 def _arrival(c, now_ns):
-    """Return when the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if that is not known."""
+    """Return when the message just taken was received [ns, CLOCK_MONOTONIC]; ``now_ns`` if the time is not known."""
     timespec = c[base.SCRATCH] + 8 * TIMESPEC
     waited = now_realtime(timespec) - i64(c[base.INFO], base.RECEIVED_AT + 1)[base.RECEIVED_AT]
     return now_monotonic(timespec) - waited if 0 <= waited < LONGEST_WAIT else now_ns
 
 
 def take_packets(context, now_ns, mode):
-    """Take the events of a `PacketInput` that are due, from as many packets as needed. Returns the number of packets
-    taken, or that of `finish_tick` if it is larger."""
+    """Take the events of a `PacketInput` that are due, from as many packets as needed. Return the number of packets
+    taken, or the result of `finish_tick` if that is larger."""
     c = i64(context, base.WORDS)
     receiver, slot, head = c[RECEIVER], i64(c[base.SLOT], SLOT_WORDS), i64(c[base.SCRATCH], header.PACKET_WORDS)
     begin_tick(receiver, now_ns, mode)
@@ -69,7 +69,8 @@ def take_packets(context, now_ns, mode):
 
 
 class PacketInput(SubscriptionPort):
-    """Port that takes the events of a topic's EventPackets, or event_array_msgs' equal EventArrays, into a stream slot.
+    """Port that reads the events of a topic's EventPackets, or equal EventArrays of event_array_msgs, into a stream
+    slot.
 
     subscription, max_bytes, name : as in `NumericInput`
     receiver : the receiver of the input, with its slot
@@ -99,7 +100,7 @@ class PacketInput(SubscriptionPort):
         self._block[RECEIVER] = receiver.context
 
     def clear(self) -> None:
-        """Reset the decoder, the clocks, the current packet and their counters; not while a loop runs."""
+        """Reset the decoder, the clocks, the current packet and their counters. Do not call this while a loop runs."""
         super().clear()
         self._receiver.clear()
 

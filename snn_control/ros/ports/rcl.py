@@ -53,7 +53,8 @@ def _library(name: str) -> ctypes.CDLL:
 
 @cache
 def address_of(library: str, function: str) -> int:
-    """Return the address of a function of librcl, librcutils or libc ("c"). Raises RuntimeFault if there is none."""
+    """Return the address of a function of librcl, librcutils or libc ("c"). Raises RuntimeFault if there is no such
+    function."""
     found = getattr(_library(library), function, None)
     address = ctypes.cast(found, ctypes.c_void_p).value if found else None
     if not address:
@@ -80,8 +81,9 @@ def _default_allocator() -> Allocator:
 
 
 class ReceiveBuffer:
-    """A serialized message that receives messages; ``address`` is that of its structure. It is freed with the object.
-    For a message longer than ``capacity``, the middleware enlarges the buffer in the thread that takes it."""
+    """A serialized message that receives messages; ``address`` is the address of its C structure. The buffer is freed
+    when this object is. For a message longer than ``capacity``, the middleware enlarges the buffer in the thread that
+    takes it."""
 
     def __init__(self, capacity: int) -> None:
         void, size = ctypes.c_void_p, ctypes.c_size_t
@@ -119,8 +121,8 @@ def count_matched(entity: Any) -> int:
 
 
 def new_message_wakes(subscription: int, semaphore: int) -> None:
-    """Post the ``sem_t`` at address ``semaphore`` whenever a message arrives; 0 ends this. ``subscription`` is a valid
-    ``rcl_subscription_t *``, whose handle the caller holds. Raises RuntimeFault."""
+    """Post the ``sem_t`` at address ``semaphore`` whenever a message arrives; with ``semaphore`` 0, stop doing so.
+    ``subscription`` is a valid ``rcl_subscription_t *``, whose handle the caller holds. Raises RuntimeFault."""
     # sem_post(sem_t *) serves as the callback (user data, number of messages): it ignores the second argument
     callback = address_of("c", "sem_post") if semaphore else None
     _call("rcl_subscription_set_on_new_message_callback", subscription, callback, semaphore or None)

@@ -1,4 +1,4 @@
-"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) a tick, made in the loop without Python.
+"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, made in the loop without Python.
 
 The message's stamp is that of the tick. ``t`` of a spike is the offset of its step within the tick.
 """
@@ -28,7 +28,7 @@ BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPU
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write one step's spikes from point ``count`` on, one point for each spike; returns the new count."""
+    """Write one step's spikes from point ``count`` on, one point for each spike. Return the new count."""
     spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
     for k in range(spikes.fired.size):
         i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)
@@ -45,7 +45,7 @@ def _append(o, step, at, count, offset_ns):
 
 
 def publish_spikes(context, stamp_ns, now_ns):
-    """Publish the spikes of the tick that has just run. Returns 0 or rcl's error code."""
+    """Publish the spikes of the tick that has just run. Return 0 or rcl's error code."""
     o = i64(context, base.WORDS)
     step = i64(o[CLOCK], 2)[1]
     data, count = o[BUFFER] + o[DATA_AT], np.int64(0)
@@ -62,7 +62,7 @@ def publish_spikes(context, stamp_ns, now_ns):
 
 
 def raster_positions(n: int) -> np.ndarray:
-    """Return (n, 3) float32 positions of neurons in rows of a square, so that viewers show a raster."""
+    """Return positions of neurons in rows of a square, so that viewers show a raster, as an (n, 3) float32 array."""
     side = int(np.ceil(np.sqrt(n)))
     k = np.arange(n)
     return np.stack([k % side, k // side, np.zeros(n)], axis=1).astype(np.float32) / max(1, side)
@@ -72,7 +72,7 @@ class SpikesOutput(PublisherPort):
     """An observer that publishes the spikes of a population, or of an input whose encoder spikes.
 
     publisher : publisher of sensor_msgs/msg/PointCloud2, on a node that is not spun
-    capacity : most spikes in a message; further ones are cut and counted
+    capacity : maximum number of spikes in a message; further spikes are cut and counted
 
     Counters: those of `PublisherPort`, and cut (spikes).
     """

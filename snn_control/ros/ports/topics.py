@@ -58,8 +58,8 @@ def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
 
 
 def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
-    """Return the controller with another control rate [Hz]; 0 keeps its own. Raises DescriptionError if the period
-    would not be a whole number of steps dt."""
+    """Return the controller with another control rate [Hz]; 0 keeps the controller's own rate. Raises DescriptionError
+    if the period would not be a whole number of steps dt."""
     if rate == 0:
         return spec
     steps = max(1, round(1.0 / (rate * spec.dt)))
@@ -70,7 +70,7 @@ def at_rate(spec: ControllerSpec, rate: float) -> ControllerSpec:
 
 
 def resolved(node: Any, where: str, topic: str) -> str:
-    """Return the full name of a topic of ``node``, remapped. Raises DescriptionError if it is not a valid name."""
+    """Return the full name of a topic of ``node`` after remapping. Raises DescriptionError if the name is not valid."""
     try:
         return node.resolve_topic_name(topic)
     except (NameValidationException, RuntimeError) as error:  # the latter comes from rcl
@@ -79,7 +79,8 @@ def resolved(node: Any, where: str, topic: str) -> str:
 
 
 def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
-    """Return the Python class of ``package/msg/Type``, or ``srv``. Raises DescriptionError if it is not installed."""
+    """Return the Python class of ``package/msg/Type``, or of ``package/srv/Type`` if ``interface_kind`` is "srv".
+    Raises DescriptionError if the class is not installed."""
     package, kind = (parts := name.split("/"))[0], parts[-1]
     if parts != [package, interface_kind, kind]:
         rule, fix = f"must be package/{interface_kind}/Type", f"for example {EXAMPLES[interface_kind]}"
@@ -102,7 +103,8 @@ def message_class(path: str, name: str, interface_kind: str = "msg") -> Any:
 
 
 def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgram]:
-    """Return the class of a topic's messages, and its field as numbers of an input. Raises DescriptionError."""
+    """Return the class of a topic's messages, and the program that reads the topic's field as ``size`` numbers. Raises
+    DescriptionError."""
     cls = message_class(where, topic.type)
     if topic.type == IMAGE_TYPE and not topic.field:
         raise DescriptionError(f"{where}.grid", NO_VALUE, "is missing", "write grid: [columns, rows]")
@@ -143,15 +145,16 @@ def input_type(where: str, topic: RosTopic, size: int | None) -> tuple[Any, Path
 
 
 def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
-    """Return the QoS of one end of a topic. In lockstep nothing may be lost: reliable, and room for two ticks."""
+    """Return the QoS of one end of a topic. In lockstep nothing may be lost, so it is reliable and has room for two
+    ticks."""
     reliable = lockstep or topic.reliability == "reliable"
     policy = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
     return QoSProfile(depth=max(topic.depth, 2) if lockstep else topic.depth, reliability=policy)
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Group the names of inputs or outputs (``kind``) that share a topic, and so a message: topic -> names in order.
-    Raises DescriptionError if they disagree on its type or QoS."""
+    """Group the names of inputs or outputs (``kind``) that share a topic, and so a message. Return a dictionary from
+    the topic to the names in order. Raises DescriptionError if the group disagrees on the topic's type or QoS."""
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         found.setdefault(topic.topic, []).append(name)
@@ -230,8 +233,9 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """Return the first four bytes, little-endian, that the ids of all publishers of this machine share; -1 if not
-    known. ``node`` must subscribe to ``topic``. In Fast DDS an id starts with the vendor's number and the host's."""
+    """Return the first four bytes, little-endian, that the ids of all publishers of this machine share; -1 if the bytes
+    are not known. ``node`` must subscribe to ``topic``. In Fast DDS an id starts with the vendor's number and the
+    host's."""
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
             if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
@@ -257,8 +261,9 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
-    """Return the copies that bring all commands to their ends when a loop ends: (address, address of the final values,
-    n). A command ends at its safe values or, if it has none, where it is and at rest."""
+    """Return the copies that bring all commands to their ends when a loop ends. Each is a tuple (address of the
+    command, address of the final values, n). A command ends at its safe values or, if it has none, where it is and at
+    rest."""
     ends = []
     for output in spec.outputs:
         n, command = output.size, bound.address(f"{output.name}.command")
@@ -273,7 +278,8 @@ def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
 
 
 def drain(ports: Sequence[Any]) -> None:
-    """Take and discard messages that wait in the ports' subscriptions, as they may be old; not while a loop runs."""
+    """Take and discard messages that wait in the ports' subscriptions, because they may be old. Do not call this while
+    a loop runs."""
     for port in ports:
         end = time.monotonic() + 0.1  # limits the time if messages keep arriving
         while port(time.monotonic_ns(), LOCKSTEP) > 0 and time.monotonic() < end:

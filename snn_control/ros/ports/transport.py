@@ -2,12 +2,12 @@
 
 By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
 blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. Therefore
-our nodes send and receive over UDP only, whatever their environment says. `use_udp` writes a profile for Fast DDS
-without shared memory, based on the user's profile if there is one. It applies to this process. Other processes may use
-shared memory among themselves, and reach ours over UDP.
+our nodes send and receive over UDP only, whatever the environment variables say. `use_udp` writes a profile for Fast
+DDS without shared memory, based on the user's profile if there is one. The profile applies to this process. Other
+processes may use shared memory among themselves, and reach this process over UDP.
 
 If discovery is limited to this machine, rmw_fastrtps adds shared memory to any profile. The profile then expresses this
-limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable is reset.
+limit in Fast DDS terms (no multicast, 127.0.0.1 as the peer), and the variable that limited discovery is reset.
 """
 
 from __future__ import annotations
@@ -62,9 +62,9 @@ def _limit(rtps: ET.Element) -> None:
 
 
 def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
-    """Change profiles so that their participants use no shared memory; returns descriptions of the changes.
+    """Change profiles so that their participants use no shared memory. Return descriptions of the changes.
 
-    limited : discovery is limited to this machine
+    limited : whether discovery is limited to this machine
     """
     profiles = root if root.tag == "profiles" else _child(root, "profiles")
     shared = {
@@ -103,9 +103,9 @@ def _without_shared_memory(root: ET.Element, limited: bool) -> list[str]:
 
 
 def use_udp() -> list[str]:
-    """Make Fast DDS use no shared memory in this process; call this before rclpy starts. Returns the settings of the
-    environment that are overridden. Raises DescriptionError if the user's profile cannot be read, or the new one cannot
-    be written."""
+    """Make Fast DDS use no shared memory in this process; call this before rclpy starts. Return descriptions of the
+    settings in environment variables and the user's profile that are overridden. Raises DescriptionError if the user's
+    profile cannot be read, or the new one cannot be written."""
     said = os.environ.get(TRANSPORTS, "")
     variable = next((name for name in VARIABLES if os.environ.get(name)), "")
     limited = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE", "").upper() == "LOCALHOST"
@@ -144,8 +144,8 @@ def use_udp() -> list[str]:
 
 
 def remove_profile() -> None:
-    """Remove the file of the profile; call this once a node exists and has read it. So the file does not stay after
-    SIGKILL. This process keeps it open, and processes that it starts read it from there."""
+    """Remove the file of the profile, so that it does not stay after SIGKILL. Call this once a node exists, which has
+    read the file. This process keeps the file open, and processes that it starts read the open file."""
     for key in VARIABLES:
         if (name := os.environ.get(key, "")) in _open:
             Path(name).unlink(missing_ok=True)
@@ -153,13 +153,14 @@ def remove_profile() -> None:
 
 
 def profile_files() -> tuple[int, ...]:
-    """Return the file descriptor of the profile, which a process that inherits the environment must inherit too."""
+    """Return a tuple of the file descriptor of the profile, which is empty if no such file is open. A process that
+    inherits the environment variables must inherit the file descriptor too."""
     names = (os.environ.get(key, "") for key in VARIABLES)
     return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
 
 
 def shared_memory() -> bool:
-    """Whether this process has mapped shared memory of Fast DDS; call it when a node exists."""
+    """Whether this process has mapped shared memory of Fast DDS. Call this when a node exists."""
     try:
         maps = Path("/proc/self/maps").read_text()
     except OSError:
@@ -168,7 +169,8 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Describe ROS 2 and middleware of processes that this one starts: ``ROS distribution``, ``rmw``, ``transport``."""
+    """Describe ROS 2 and the middleware of processes that this process starts. The keys of the result are ``ROS
+    distribution``, ``rmw`` and ``transport``."""
     from rclpy.utilities import get_rmw_implementation_identifier
 
     name = os.environ.get("ROS_DISTRO")

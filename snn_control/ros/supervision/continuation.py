@@ -1,6 +1,6 @@
 """Continue the motion of the commands to the safe ones after a loop has stopped, in Python with the guard's functions.
 
-The motion continues from what the loop committed (`realtime.shared_motion`), at the loop's period, by the time that
+The motion continues from what the loop committed (`realtime.shared_motion`), at the loop's period, by the time that has
 passed. It leaves its newest state in the same memory, for a loop that resumes. The functions of the ports (`rounding`)
 round the numbers to their fields, in rows that are shared with the ports.
 """
@@ -35,7 +35,7 @@ class Continued:
 
     begun : whether the loop has published commands other than safe values
     command : (m,) float64, the newest command
-    moves : whether the newest command was still on its way
+    moves : whether the newest command was still on its way to the final one
     periods : how many periods passed before the newest command
     """
 
@@ -50,7 +50,7 @@ class Continued:
 
     @property
     def newest(self) -> bool:
-        """Whether the loop has committed nothing since its motion was taken."""
+        """Whether the loop has committed nothing since this object copied its motion."""
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
@@ -59,8 +59,8 @@ class Continued:
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 
     def advance(self, now: int) -> bool:
-        """Continue by the time that passed, and claim that command; False if no period passed since the loop's last
-        one.
+        """Continue by the time that has passed, and claim the new command. Return False if no period has passed since
+        the last command of the loop.
 
         The command may be published if, afterwards, the loop's heartbeat is still old and `newest` is true.
         """
@@ -81,7 +81,7 @@ class Continued:
         return True
 
     def _take(self) -> None:
-        """Take over the loop's newest motion."""
+        """Copy the loop's newest motion from the shared memory."""
         number = -1
         while number != self._memory[COMMITTED]:  # the copy is consistent if nothing was committed meanwhile
             number = int(self._memory[COMMITTED])
@@ -96,7 +96,7 @@ class Continued:
         self.moves = before != self._motion
 
     def _claim(self) -> None:
-        """Write the motion into the shared memory and count it; reads of the loop's state must come after this."""
+        """Write the motion into the shared memory and count it. Read the loop's state only after this."""
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
@@ -126,8 +126,8 @@ class Numbers:
         self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
 
     def put(self, command: Sequence[float], periods: int) -> bool:
-        """Write a command into the message, limited as after this many periods. Returns whether a number has not
-        reached its final value."""
+        """Write a command into the message, limited to what is allowed after ``periods`` periods. Return whether any
+        number has not reached its final value yet."""
         moves = False
         for k, (place, j) in enumerate(self._places):
             low, high, step, kind, wait, free = self._bounds[k]
@@ -142,6 +142,7 @@ class Numbers:
 
 
 def _whole(value: float, kind: int) -> int:
-    """Return a float as a number of an integer type, within the type's range, whose ends float64 may not represent."""
+    """Return a float as an integer within the range of an integer type. A float64 cannot represent all ends of
+    ranges."""
     ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return int(min(max(int(value), ends[0]), ends[1]))

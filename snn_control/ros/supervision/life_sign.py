@@ -26,7 +26,7 @@ ACKNOWLEDGED = Duration(seconds=1.0)  # for readers to acknowledge the last mess
 
 
 def notify(text: str) -> bool:
-    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd; returns whether it listens."""
+    """Send ``READY=1``, ``WATCHDOG=1``, ``STOPPING=1`` or ``STATUS=...`` to systemd. Return whether systemd listens."""
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address:
         return False
@@ -38,7 +38,7 @@ def notify(text: str) -> bool:
 
 
 def alive_every() -> float:
-    """Return how often ``WATCHDOG=1`` is wanted [s], half of what the unit allows; 0: not at all."""
+    """Return the time between two ``WATCHDOG=1`` [s], which is half the time that the unit allows; 0: send none."""
     try:
         if int(os.environ.get("WATCHDOG_PID", os.getpid())) != os.getpid():
             return 0.0
@@ -48,8 +48,9 @@ def alive_every() -> float:
 
 
 class LifeSign:
-    """Publisher of signs of life while the loop of a node lives. ``bond`` is the topic of a bond, "bond" for Nav2's
-    lifecycle manager, or empty. Raises DescriptionError if a bond is wanted and its message type is not installed."""
+    """Publisher of signs of life while the loop of a node lives. ``bond`` is the topic of a bond; Nav2's lifecycle
+    manager needs "bond", and an empty text means no bond. Raises DescriptionError if a bond is wanted and its message
+    type is not installed."""
 
     def __init__(self, node: Any, bond: str) -> None:
         self._node, self._instance, self._bonded = node, str(uuid.uuid4()), False
@@ -80,7 +81,7 @@ class LifeSign:
         self._bond.publish(message)
 
     def end(self) -> None:
-        """Break the bond, after the loop has ended."""
+        """Break the bond; call this after the loop has ended."""
         if self._bonded and self._bond is not None:
             self._publish_bond(False)
             self._bonded = False

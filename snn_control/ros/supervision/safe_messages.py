@@ -20,14 +20,15 @@ __all__ = ["SafeMessages", "messages_of", "published_in_faults"]
 
 
 def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) -> list[Heard]:
-    """Return the ports of ``outputs`` that publish something during a fault, with their topics."""
+    """Return a pair (port, topic) for each port of ``outputs`` that publishes something during a fault."""
     silent = {o.name for o in spec.outputs if o.stays and o.safe == "none"}
     names = [port.name.split(",") for port in outputs]
     return [(p, spec.ros_outputs[n[0]]) for p, n in zip(outputs, names, strict=True) if silent.isdisjoint(n)]
 
 
 def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
-    """Return the safe commands of a node's ports for `SafeMessages`, as JSON allows it; not while the loop runs."""
+    """Return the safe commands of a node's ports for `SafeMessages`, as a dictionary that JSON can hold. Do not call
+    this while the loop runs."""
     commands = controller.bound.array("command")
     before = commands.copy()
     commands[:] = controller.bound.array("safe")
@@ -76,8 +77,8 @@ class SafeMessages:
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self, begun: bool = True) -> None:
-        """Publish all commands once; before the loop's first command (``begun`` is false), not those that wait for
-        it."""
+        """Publish all commands once. If ``begun`` is false, leave out the commands that wait for the loop's first
+        command."""
         for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
             if waits and not begun:
                 continue

@@ -1,14 +1,15 @@
 """Supervisor: a small process that publishes the safe command if the control loop gives no sign of life.
 
-A loop cannot command anything if it was killed, hangs in its publish, or its process was stopped: its last command
-stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its own, which
-are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in shared memory.
-When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe commands, as
-the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
+A loop cannot command anything if it was killed, if it hangs in its publish, or if its process was stopped. Then its
+last command stays in force. The supervisor has no compiled code, a higher priority than the loop, and publishers of its
+own, which are matched long before they are needed. It reads the loop's heartbeat and the motion of the commands in
+shared memory. When the heartbeat is older than ``supervise`` seconds, the supervisor continues that motion to the safe
+commands, as the guard would (`continuation`). It repeats them every `REPEAT_PERIOD_S` until the loop is back, or for
 `PUBLISH_AFTER_DEATH_S` after the loop's process has ended. A loop that is back continues from the supervisor's command.
 
-`Supervisor` is the controller's end, `main` the process. The process ends when the pipe from the controller is closed
-while no loop runs. It ignores SIGINT from the terminal, because the loop needs it until the loop's own end.
+`Supervisor` is the part in the controller's process, and `main` runs the supervisor's process. That process ends when
+the pipe from the controller is closed while no loop runs. It ignores SIGINT from the terminal, because the loop needs
+the supervisor until the loop itself has ended.
 
 If no such process was started (`Supervisor.start`), the controller's watchdog starts one when the loop hangs, and ends
 its own process (`Supervisor.wait_for_a_hang`). That takes a second to begin, and does not help after SIGKILL. An
@@ -63,9 +64,9 @@ class Supervisor:
     words, motion : numbers of words of the loop's table, and of `shared_motion`
     numbers : how many numbers each port has
 
-    table, motion : these words, int64
+    table, motion : the words of the loop's table and of `shared_motion`, int64
     rows : for each port (numbers, ROW) int64, see `rounding`
-    program : command line of a process for a loop that hangs, path and arguments; empty if one runs beside the loop
+    program : command line of a process for a loop that hangs, path and arguments; empty if a supervisor already runs
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -79,10 +80,12 @@ class Supervisor:
         self.program: list[str] = []
 
     def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
-        """Make `program`, the command line of a process for a loop that hangs; the process inherits files of this one.
+        """Make `program`, the command line of a process for a loop that hangs; the process inherits files of this
+        process.
 
-        given : result of `safe_messages.messages_of`, for the ports in their order; ``motion``, as `Continued` takes
-            it; and heartbeat, running, publishing: words of the table
+        given : result of `safe_messages.messages_of` for the ports in their order, with more entries: ``motion``, the
+            argument ``given`` of `Continued`; ``heartbeat``, ``running`` and ``publishing``, indices of words of the
+            table
         priority : SCHED_FIFO priority of the process; 0: ordinary
         """
         for file in self._files:
@@ -90,10 +93,10 @@ class Supervisor:
         self.program = self._line(given, 0.0, priority, NOBODY, NOBODY)
 
     def start(self, given: dict[str, Any], limit: float, priority: int) -> None:
-        """Start the process beside the loop. Raises RuntimeFault if it is not ready within `READY_WITHIN`.
+        """Start the supervisor's process. Raises RuntimeFault if the process is not ready within `READY_WITHIN`.
 
         given, priority : as in `wait_for_a_hang`
-        limit : age of the heartbeat above which the process commands [s]
+        limit : age of the heartbeat above which the process publishes commands [s]
         """
         theirs, self._pipe = os.pipe2(os.O_CLOEXEC)
         ready, told = os.pipe2(os.O_CLOEXEC)
@@ -113,7 +116,7 @@ class Supervisor:
             raise RuntimeFault(f"the supervisor was not ready within {READY_WITHIN:g} s")
 
     def _line(self, given: dict[str, Any], limit: float, priority: int, alive: int, ready: int) -> list[str]:
-        """Return the command line of the process. Its data lies in a file, since it may be long."""
+        """Return the command line of the process. The data for the process lies in a file, because it may be long."""
         memory, file = self._files
         more = {
             "memory": memory, "sizes": self._sizes, "alive": alive, "ready": ready, "process": os.getpid(),
@@ -124,7 +127,7 @@ class Supervisor:
 
     @property
     def beside(self) -> bool:
-        """Whether the process was started beside the loop."""
+        """Whether `start` has started the supervisor's process."""
         return self._process is not None
 
     @property
@@ -137,7 +140,7 @@ class Supervisor:
         return self._process is not None and self._process.poll() is None
 
     def close(self) -> None:
-        """End the process; not while the loop runs."""
+        """End the process. Do not call this while the loop runs."""
         for end in (self._pipe, *self._files):
             if end != NOBODY:
                 os.close(end)
@@ -190,7 +193,7 @@ def _is_stopped(process: int) -> bool:
 
 
 class _Supervision:
-    """Watches the heartbeat of a loop, and publishes commands while it is too old."""
+    """Watches the heartbeat of a loop, and publishes commands while the heartbeat is too old."""
 
     def __init__(self, given: dict[str, Any], commands: Any) -> None:
         self._table, memory, *rows, self._matched = _parts(given["memory"], given["sizes"])
@@ -204,7 +207,7 @@ class _Supervision:
         self._say("")
 
     def _say(self, cause: str) -> None:
-        """Log an error, except the first: a logger's first message takes 30 ms."""
+        """Log an error. The first error is skipped, because a logger's first message takes 30 ms."""
         self._commands.node.get_logger().error(cause, skip_first=True)
 
     def _late_ns(self, now: int) -> int:
@@ -242,7 +245,7 @@ class _Supervision:
             time.sleep(max(0, due - time.monotonic_ns()) * 1e-9)
 
     def _command(self, now: int) -> bool:
-        """Publish the next command of the motion, unless the loop is back; returns whether more commands follow."""
+        """Publish the next command of the motion, unless the loop is back. Return whether more commands follow."""
         motion = self._motion
         if not self._gone and self._table[self._publishing] and _is_stopped(self._process):
             os.kill(self._process, signal.SIGKILL)

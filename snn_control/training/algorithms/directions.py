@@ -2,8 +2,8 @@
 
 A read-out of many neurons has far more weights than a search can handle. But most changes of the weights hardly change
 an output: the activities of neurons are correlated, and only differences of an arg-max's scores matter. The directions
-are the right singular vectors of the Jacobian of the outputs. A search along them uses a metric between that of the
-weights and that of the outputs (Amari 1998, Neural Computation 10:251).
+are the right singular vectors of the Jacobian of the outputs. A search along these directions uses a metric that lies
+between the metric of the weights and the metric of the outputs (Amari 1998, Neural Computation 10:251).
 """
 
 from __future__ import annotations
@@ -27,17 +27,18 @@ Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
-    """Return the number of independent values of the outputs; an arg-max has only the differences of its scores."""
+    """Return the number of independent values of the outputs. For an arg-max, these are the differences of its scores,
+    one less than the number of scores."""
     return sum(one.n - isinstance(one, Categorical) for one in policy)
 
 
 def directions(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator, n: int
 ) -> np.ndarray:
-    """Return the directions, (numbers, n) float64, in the order of ``parameters``.
+    """Return the directions as a (numbers, n) float64 array; the rows have the order of ``parameters``.
 
-    In the states that ``policy`` reaches, a unit step along the first direction changes the outputs by their present
-    root mean square (by 1 if that is 0).
+    In the states that ``policy`` reaches, a unit step along the first direction changes the outputs by the present root
+    mean square of the outputs, or by 1 if this is 0.
     """
     slopes, heads = _slopes(student, parameters, policy, envs, rng)
     _, sizes, ways = np.linalg.svd(slopes / np.sqrt(len(heads)), full_matrices=True)
@@ -51,8 +52,8 @@ def directions(
 def _slopes(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the derivatives of the contrasts at the ends of sequences, (windows * contrasts, numbers), and the
-    contrasts themselves, (windows, contrasts)."""
+    """Return a tuple of two arrays: the derivatives (windows * contrasts, numbers) of the contrasts at the ends of
+    sequences, and the contrasts (windows, contrasts)."""
     bases = [_basis(one) for one in policy]
     slopes, heads = [], []
     for seen, starts, memory in _windows(student, policy, envs, rng):
@@ -70,15 +71,16 @@ def _slopes(
 
 
 def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
-    """Return orthonormal rows that give contrasts: differences of scores, or numbers in units of half their limits."""
+    """Return orthonormal rows. Their products with a head are its contrasts: differences of scores for a choice, or the
+    numbers in units of half the distance between their limits."""
     if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 
 
 def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
-    """Play sequences, and return for each its inputs, input -> (steps, 1, ...), starts of episodes (steps, 1), and the
-    state before it."""
+    """Play sequences. Return a tuple for each sequence: its inputs, input -> (steps, 1, ...); the starts of episodes,
+    (steps, 1); and the state before the sequence."""
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []
     for _ in range(-(-WINDOWS // envs.n)):

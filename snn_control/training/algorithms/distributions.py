@@ -1,7 +1,8 @@
-"""Stochastic policies around a controller: its heads give the mean, or the scores, of the actions that are tried.
+"""Stochastic policies around a controller. Its heads give the mean or the scores of the actions that are tried.
 
 An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a Gaussian around
-its head, in units of half its limits: before squashing if the output squashes, otherwise before limiting.
+its head, in units of half the distance between its limits. The sample is taken before squashing if the output squashes,
+otherwise before limiting.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Categorical:
         self.temperature = np.float32(1)  # of the softmax; see `COLD`
 
     def sample(self, head: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Sample an action from scores: (rows, n) -> (rows, 1) float32."""
+        """Sample an action for each row of scores ``head`` (rows, n). Return the actions as (rows, 1) float32."""
         return (head + self.temperature * rng.gumbel(size=head.shape)).argmax(-1)[..., None].astype(np.float32)
 
     def command(self, tried: np.ndarray) -> np.ndarray:
@@ -42,12 +43,12 @@ class Categorical:
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the label for `imitate` from the head of a teacher: the average of its softmax, which shows the worth
-        of the other actions, and of the one-hot action that it takes."""
+        """Return the label for `imitate` from the head of a teacher. It is the average of two probability vectors: the
+        softmax of the head, which shows the worth of all actions, and the one-hot vector of the chosen action."""
         return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
 
     def _alone(self, action: np.ndarray) -> np.ndarray:
-        """Return actions one-hot: (..., 1) indices -> (..., n) bool."""
+        """Return the actions (..., 1), which are indices, as a one-hot (..., n) bool array."""
         return action.astype(np.int64) == np.arange(self.n)
 
     def _softmax(self, head: np.ndarray) -> np.ndarray:
@@ -55,7 +56,7 @@ class Categorical:
         return p / p.sum(-1, keepdims=True)
 
     def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the derivative of the cross entropy by the head (the scores), and the cross entropy (...,) itself.
+        """Return a tuple: the derivative of the cross entropy by the head (the scores), and the cross entropy (...,).
 
         wanted : a teacher's actions (..., 1), or their probabilities (..., n)
         """
@@ -65,15 +66,15 @@ class Categorical:
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the log probability (...,) of the sampled actions."""
+        """Return the log probability (...,) of the sampled actions ``tried``."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = self._alone(tried)
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return the derivatives of sum(g log p - entropy H) by the head and by `state`; call `log_probability` first.
-        ``entropy`` is the weight of the entropy of one element."""
+        """Return a tuple: the derivatives of sum(g log p - entropy H) by the head, and by the arrays of ``state``. Call
+        `log_probability` first. H is the entropy of one element, and ``entropy`` is its weight."""
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
         by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
@@ -83,7 +84,7 @@ class Categorical:
 class DiagGaussian:
     """Random numbers around a head, with a learned standard deviation.
 
-    std : its initial value, in units of half the limits
+    std : initial standard deviation, in units of half the distance between the limits
     """
 
     def __init__(self, output: Output, std: float) -> None:
@@ -115,15 +116,16 @@ class DiagGaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the label for `imitate` from the head of a teacher: its command."""
+        """Return the label for `imitate` from the head of a teacher. It is the teacher's command."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the derivative of the loss by the head (the mean), and the loss, as `Categorical.imitate` does.
+        """Return a tuple: the derivative of the loss by the head (the mean), and the loss, as in `Categorical.imitate`.
 
-        The loss is the squared distance in units of half the limits. It is 0 beyond a limit if the action is at that
-        limit, because the command is then the same. For a squashed output the derivative is that of a cross entropy of
-        two outcomes, low and high, because its slope does not vanish where tanh saturates.
+        The loss is the squared distance in units of half the distance between the limits. If the action is at a limit
+        and the head is beyond this limit, the loss is 0, because the command is the same. For a squashed output, the
+        derivative is taken from another loss, the cross entropy of the two outcomes low and high, because its slope
+        does not vanish where tanh saturates.
         """
         mean, wanted = self.mean(head), (np.clip(action, self.low, self.high) - self.centre) / self.half
         if self.squash:

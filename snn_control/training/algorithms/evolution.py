@@ -3,11 +3,11 @@
 The engine plays whole episodes to score a candidate. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
 
-The search works on the numbers themselves or, if they are many, on the `directions` in which the outputs change most.
-Directions are computed again after TURN generations, because a better controller reaches other states. To adjust a
-controller that was trained in another way, the search works on one factor per array, or one gain per number of an input
-(`snn_control.training.algorithms.gains`). A converged search restarts elsewhere. The result is the average of the last
-generations' means, which is less noisy than one mean.
+If the numbers are few, the search works on the numbers themselves. If they are many, it works on the `directions` along
+which the outputs change most. Directions are computed again after TURN generations, because a better controller reaches
+other states. To adjust a controller that was trained in another way, the search works on one factor per array, or on
+one gain per number of an input (`snn_control.training.algorithms.gains`). A search that has converged restarts at
+another place. The result is the average of the means of the last generations, which is less noisy than one mean.
 """
 
 from __future__ import annotations
@@ -41,15 +41,16 @@ FLAT = 5  # generations of equal costs after which a search begins again
 class EvolutionSettings(Settings):
     """Settings of `Evolution`.
 
-    n_envs : episodes that are played at the same time
-    episodes : episodes of a candidate, new ones in every generation
-    population : candidates of a generation; 0: 4 + 3 ln(numbers or directions)
-    factors : search one factor for each trained array, instead of its numbers
+    n_envs : number of episodes that are played at the same time
+    episodes : number of episodes of a candidate; every generation plays new episodes
+    population : number of candidates of a generation; 0: 4 + 3 ln(number of searched values)
+    factors : search one factor for each trained array, instead of the numbers of the array
     gains : search only gains: one for each number of the inputs with receptive fields
-    directions : directions to search for each independent value of the outputs; 0: search each number for itself
-    sigma : standard deviation of the first candidates: in units of the present outputs (directions), of the standard
-        deviation of the array (numbers), or of FACTOR (factors and gains)
-    episode_steps : steps that an episode counts as
+    directions : number of searched directions for each independent value of the outputs; 0: search the numbers
+        themselves
+    sigma : standard deviation of the first candidates. Its unit is the present size of the outputs for directions, the
+        standard deviation of the array for numbers, and FACTOR for factors and gains
+    episode_steps : number of steps that are counted for an episode, whatever its length
     total_timesteps : steps of the environments
     """
 
@@ -69,9 +70,9 @@ class EvolutionSettings(Settings):
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
-    """Return what is evolved by default: weights and biases of the graded populations that the outputs read; without
-    such populations, those of the outputs. Earlier layers serve as a random code from which a read-out can compute
-    much; evolving them too would take too many numbers."""
+    """Return the patterns of the parameters that are evolved by default: weights into, and biases of, the graded
+    populations that the outputs read; if there are no such populations, weights and biases of the outputs. Earlier
+    layers stay random. A read-out can compute much from their activity, and they have too many numbers to evolve."""
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
     names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
@@ -95,7 +96,8 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return the number of searched values, and whether they are steps along directions that are found again."""
+        """Return a tuple: the number of searched values, and whether these are steps along directions, which are
+        computed again from time to time."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -149,12 +151,13 @@ class Evolution(Learner):
         return {"best_candidate": float(returns.max()), "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
-        """Return what the search minimises, from each candidate's mean return and mean number of spikes in a step."""
+        """Return the cost of each candidate, which the search minimises, from its mean return and its mean number of
+        spikes per step."""
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play all candidates side by side in the same episodes; each row has its candidate's numbers. Return returns,
-        and spikes in a step, (candidates, episodes) each."""
+        """Play all candidates in parallel in the same episodes. Each row of the batch has the numbers of its candidate.
+        Return a tuple of two (candidates, episodes) arrays: the returns, and the numbers of spikes per step."""
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
             self._put(one)
@@ -189,7 +192,8 @@ class Evolution(Learner):
 
     @property
     def told(self) -> dict[str, np.ndarray]:
-        """All candidates since the search began, and their costs; with its seed they determine the search."""
+        """All candidates since the search began, and their costs. With the seed of the search they determine its
+        state."""
         return dict(self._told)
 
     @told.setter

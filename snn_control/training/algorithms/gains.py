@@ -1,8 +1,8 @@
 """Gains for the numbers that a controller observes, searched by the return of whole episodes.
 
-An imitator fails where its teacher fails. A few numbers that change all of its behaviour correct this better than many
-that change a little each. A gain of an input is such a number: it scales the range over which the receptive fields are
-spaced, so that the controller reacts more to the input, or less.
+An imitator fails where its teacher fails. A few numbers, each of which changes the whole behaviour of the imitator,
+correct this better than many numbers that each change little. A gain of an input is such a number: it scales the range
+over which the receptive fields are spaced, so that the controller reacts more or less to the input.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def gains_of(parameters: Parameters) -> int:
 class Gains(Evolution):
     """The learner for ``evolve`` with ``gains: true``, and for the gain search at the end of other learners.
 
-    A gain divides both ends of a range or, if the range does not contain 0, their distances from its middle. A range
-    does not exceed the plausible values.
+    A gain divides both ends of a range. If the range does not contain 0, the gain divides the distances of both ends
+    from the middle of the range. A range does not exceed the plausible values of its input.
 
     counts_spikes : whether spikes count against a candidate, because an earlier stage reduced them
     """

@@ -1,8 +1,8 @@
 """Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
-In each round the controller acts in the engine, mixed with the teacher at first. The teacher labels each step with the
-action that it would have taken. The data of all rounds is then fitted, in sequences that start from states of the
-engine.
+In each round the controller acts in the engine; in the first rounds, some actions are the teacher's. The teacher labels
+each step with the action that it would have taken. Then the controller is fitted to the data of all rounds, in
+sequences that start from states of the engine.
 """
 
 from __future__ import annotations
@@ -36,24 +36,25 @@ ROUND, SEQUENCE = 2.0, 0.2  # s, their durations, unless steps are very long or 
 
 @dataclass(frozen=True)
 class ImitationSettings(Settings):
-    """Settings of `Imitation`, named as in stable-baselines3 where it has them.
+    """Settings of `Imitation`. A setting that stable-baselines3 has, too, has the same name.
 
     n_envs, n_steps : number of environments, and steps of each in a round
-    sequence_length : steps of a sequence; the first ``burn_in`` of them do not count, because the initial state comes
-        from older weights
+    sequence_length : steps of a sequence. The first ``burn_in`` steps do not count, because the initial state of a
+        sequence comes from older weights
     batch_size : steps in an update, a multiple of ``sequence_length``
     gradient_steps : updates in a round
     beta_decay : factor by which the teacher's share of the actions shrinks in each round
-    averaging : the average that acts forgets a share of ``averaging / gradient_steps`` in each update
-    learning_rate : initial learning rate of Adam, which falls to a 20th
-    max_grad_norm : largest norm of the gradients
+    averaging : the controller that acts has an average of the values; in each update this average forgets a share of
+        ``averaging / gradient_steps``
+    learning_rate : initial learning rate of Adam; the rate falls to a 20th
+    max_grad_norm : maximum norm of the gradients
     spike_cost : cost of the mean number of spikes per neuron and step
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     solve : compute the weights of a linear read-out by ridge regression, see
         `snn_control.training.algorithms.ridge_readout.ReadOut`
-    ridge : penalty of that regression, in mean squares of what a weight multiplies
-    gain_generations : generations of the gain search at the end (`snn_control.training.algorithms.gains`), if the
-        environment names a reward threshold that not every episode reaches; 0: no search
+    ridge : penalty of the ridge regression, in units of the mean square of the values that a weight multiplies
+    gain_generations : generations of the gain search at the end (`snn_control.training.algorithms.gains`). There is a
+        search if the environment names a reward threshold that not every episode reaches; 0: never
     total_timesteps : steps of the environments
     """
 
@@ -76,9 +77,9 @@ class ImitationSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller. A sequence lasts 0.2 s, within 16 to 256 steps; a round 2 s, within 256 to
-        4,096. Numbers take more rounds than choices, because their small errors add up, while a choice can be without
-        error."""
+        """Return defaults for a controller. A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has
+        256 to 4,096 steps. Outputs of numbers need more rounds than choices: small errors of numbers add up, while a
+        choice can be free of error."""
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         return {
@@ -91,18 +92,19 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """Return ``array`` as int8 if all its numbers are whole and fit, as counts of events do; otherwise unchanged."""
+    """Return ``array`` as int8 if all its numbers are whole and in the range of int8, as counts of events usually are.
+    Otherwise return it unchanged."""
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
 
 
 class LabelledStep(NamedTuple):
-    """A step of a round with the teacher's labels, before the environments take it.
+    """A step of a round with the teacher's labels, before the actions are passed to the environments.
 
-    batch : the controllers after their step
-    start : (n,) bool, the episodes that began with it
+    batch : the controllers after this step
+    start : (n,) bool, whether an episode began with this step
     seen : inputs of the step, as `Student.step` returns them
-    wanted : output -> (n, ...) float32, the teacher's labels
+    wanted : output -> the teacher's labels, (n, ...) float32
     """
 
     batch: Batch
@@ -112,9 +114,9 @@ class LabelledStep(NamedTuple):
 
 
 class Imitation(Learner):
-    """The learner for ``imitate``; ``teacher`` is what `teacher_of` takes.
+    """The learner for ``imitate``. ``teacher`` is an argument for `teacher_of`.
 
-    The controller that acts, is validated and is saved has averages of the values over the last updates.
+    The controller that acts, that is validated and that is saved has averages of the values over the last updates.
     """
 
     settings: ImitationSettings
@@ -167,9 +169,10 @@ class Imitation(Learner):
 
     @contextmanager
     def averaged(self) -> Iterator[Callable[[float], None]]:
-        """Context of a phase whose result is an average; it starts with the last phase's values before averaging.
+        """Context of a phase. At its beginning the parameters get the values that they had, before averaging, at the
+        end of the last phase. At its end they get the average.
 
-        Yields a function to call after each update, with the share of itself that the average forgets.
+        Yields a function. Call it after each update with the share of the average that is to be forgotten.
         """
         values = [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]
@@ -194,7 +197,7 @@ class Imitation(Learner):
     def play(
         self, student: Student, envs: VectorEnv, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[LabelledStep]:
-        """Play a round and yield each step. ``begins`` is called with the batch before a sequence's first step."""
+        """Play a round and yield each step. ``begins`` is called with the batch before the first step of a sequence."""
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
         teach, share = self.expert_labels(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
@@ -236,12 +239,13 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k) that act: the teacher's where it ``drives``, otherwise the controllers' own."""
+        """Return the commands (n, k) that act: those of the teacher where ``drives`` is true, elsewhere those of the
+        controllers."""
         return np.where(drives[:, None], one.command_of(wanted), own)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """Return a function to call before each step of a round with the inputs and the starts of all environments. It
-        returns the labels, output -> (n, ...) float32: what each controller should give."""
+        """Return a function that gives the labels of a step. Call it before each step of a round, with the inputs and
+        the starts of all environments. It returns output -> what each controller should give, (n, ...) float32."""
         teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 

@@ -1,4 +1,4 @@
-"""Base classes of all learners: parameters that are trained, in phases between which a run can be resumed."""
+"""Base classes of all learners. A learner trains parameters in phases; a run can be resumed after each phase."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LONG_HORIZON_STEPS = 1000  # in episodes this long or longer, a learner looks fu
 
 
 def check_layers(path: str, value: Any) -> None:
-    """Raise DescriptionError unless a value lists the sizes of a perceptron's layers."""
+    """Raise DescriptionError unless a value is a list of the sizes of a perceptron's layers."""
     if not isinstance(value, list | tuple) or not all(type(size) is int and size > 0 for size in value):
         raise DescriptionError(path, value, "must be a list of whole numbers >= 1")
 
 
 class Settings(Checked):
-    """Base of a learner's settings. A field without a rule of its own is checked by the type of its default: a number
-    >= 0, a whole number >= 1 (>= 0 if the default is 0), or layers of a perceptron."""
+    """Base of a learner's settings. For a field without a rule of its own, the type of its default decides: a float
+    must be >= 0, a whole number >= 1 (>= 0 if the default is 0), and a tuple must be layers of a perceptron."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +84,7 @@ class Learner:
 
     @property
     def improves(self) -> bool:
-        """Whether the learner improves a trained controller, which is then a candidate itself."""
+        """Whether the learner improves a trained controller. This controller is then a candidate, too."""
         return False
 
     @property
@@ -99,7 +99,8 @@ class Learner:
     def phase(self, envs: VectorEnv, seed: int, rng: np.random.Generator, remaining: float) -> dict[str, float]:
         """Train for one phase, and return numbers for a report.
 
-        remaining : share of the initial learning rate at the start of the phase; `remaining_after` is that at its end
+        remaining : share of the initial learning rate at the start of the phase; the attribute ``remaining_after`` has
+            the share at the end of the phase
         """
         raise NotImplementedError
 
@@ -110,7 +111,7 @@ class Learner:
 
     @property
     def fits_ranges(self) -> bool:
-        """Whether ranges of inputs are fitted to the values of the first phase."""
+        """Whether the ranges of inputs are fitted to the values observed in the first phase."""
         return getattr(self.settings, "fit_ranges", False)
 
     def fit_ranges(self, envs: VectorEnv) -> None:

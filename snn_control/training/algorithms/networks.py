@@ -1,4 +1,4 @@
-"""Parts that only training needs: perceptrons such as critics, their inputs and statistics, and the optimiser."""
+"""Parts that only training needs: perceptrons (such as critics), their inputs, running statistics, the optimiser."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Adam", "FrameStack", "Perceptron", "RunningMeanStd", "set_array"]
 
 
 def set_array(array: np.ndarray, values: np.ndarray) -> None:
-    """Set an array to values of its shape and type. Raises ValueError for others."""
+    """Set the elements of an array to ``values``. Raises ValueError if these have another shape or type."""
     if values.shape != array.shape or values.dtype != array.dtype:
         raise ValueError(f"an array is {values.dtype} {values.shape}, not {array.dtype} {array.shape}")
     array[...] = values
@@ -20,7 +20,7 @@ def set_array(array: np.ndarray, values: np.ndarray) -> None:
 class Adam:
     """The optimiser Adam (Kingma and Ba 2015, arXiv:1412.6980); it changes a list of arrays in place.
 
-    max_grad_norm : largest norm of all gradients together
+    max_grad_norm : maximum norm of all gradients together; larger gradients are scaled down
     """
 
     def __init__(self, values: Sequence[np.ndarray], learning_rate: float, max_grad_norm: float = np.inf) -> None:
@@ -30,7 +30,10 @@ class Adam:
         self.square = [np.zeros(v.shape, np.float32) for v in values]
 
     def step(self, gradients: Sequence[np.ndarray], rates: Sequence[float] | None = None) -> float:
-        """Take one step against the gradients; return their norm. ``rates`` has a factor of the rate for each array."""
+        """Move the values by one step against the gradients. Return the norm of the gradients.
+
+        rates : for each array a factor of the learning rate; None: 1
+        """
         self.steps += 1
         steps = int(self.steps)
         norm = float(np.sqrt(sum(float(np.vdot(g, g)) for g in gradients)))
@@ -54,20 +57,24 @@ class Adam:
 
 
 class FrameStack:
-    """The ``count`` newest observations of each environment side by side, the newest last. At the start of an episode,
-    its first observation is repeated."""
+    """The ``count`` newest observations of each environment, joined to one row, the newest last. At the start of an
+    episode, the first observation of the episode is repeated."""
 
     def __init__(self, count: int) -> None:
         self.count = count
         self.seen = np.zeros((0, 0), np.float32)
 
     def add(self, features: np.ndarray, start: np.ndarray) -> np.ndarray:
-        """Add observations ``features`` (n, k); return the stacks (n, count k). ``start`` (n,) marks new episodes."""
+        """Add observations, and return the joined rows as an (n, count * k) array.
+
+        features : (n, k) one observation for each environment
+        start : (n,) bool, whether an episode starts with this observation
+        """
         self.seen = self.with_next(features, start)
         return self.seen
 
     def with_next(self, features: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-        """Return what `add` would return, without adding."""
+        """Return what `add` would return, without adding the observations."""
         repeated = np.tile(features, (1, self.count))
         if not self.seen.size:
             return repeated
@@ -76,7 +83,7 @@ class FrameStack:
 
 
 class RunningMeanStd:
-    """Running mean and standard deviation of numbers that arrive in groups; ``state``: mean, variance, count."""
+    """Running mean and standard deviation of numbers that arrive in groups. ``state``: mean, variance and count."""
 
     def __init__(self) -> None:
         self.state = np.array([0.0, 1.0, 1e-4])
@@ -94,7 +101,11 @@ class RunningMeanStd:
 
 
 class Perceptron:
-    """A multilayer perceptron, float32; ``sizes`` are those of the input, of each hidden layer and of the output."""
+    """A multilayer perceptron in float32.
+
+    sizes : sizes of the input, of each hidden layer and of the output
+    relu : whether the hidden layers use ReLU instead of tanh
+    """
 
     def __init__(self, sizes: Sequence[int], rng: np.random.Generator, relu: bool = False) -> None:
         self.relu, gain = relu, 2.0 if relu else 1.0
@@ -114,11 +125,11 @@ class Perceptron:
         return other
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Return the outputs: (k, inputs) -> (k, outputs)."""
+        """Return the outputs (k, outputs) for the inputs ``x`` (k, inputs)."""
         return self.layers(x)[-1]
 
     def layers(self, x: np.ndarray) -> list[np.ndarray]:
-        """Return the input and the output of each layer, for `gradients`."""
+        """Return a list with the input and the outputs of all layers, for `gradients`."""
         found, last = [x], len(self.weights) - 1
         for k, (w, b) in enumerate(zip(self.weights, self.biases, strict=True)):
             x = x @ w + b
@@ -128,7 +139,11 @@ class Perceptron:
         return found
 
     def gradients(self, layers: list[np.ndarray], g: np.ndarray) -> list[np.ndarray]:
-        """Return the gradients of a loss by `values`; ``g`` is the derivative of the loss by the output."""
+        """Return the gradients of a loss by the arrays of `values`.
+
+        layers : result of `layers`
+        g : derivative of the loss by the output
+        """
         weights, biases, _ = self._back(layers, g, by_weights=True)
         return [*weights, *biases]
 

@@ -1,8 +1,8 @@
 """Online learning: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
 
-There is one controller and one loop, as there is one robot. No variants are tried side by side and no earlier phase is
-selected; the result is what was learned at the end. Each episode starts with the weights that the previous ones have
-learned.
+There is one controller and one loop, as there is one robot. No variants are tried in parallel, and no earlier phase is
+selected: the result is the controller with the weights at the end. Each episode starts with the weights that were
+learned in the previous episodes.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ NOTHING_LEARNED = warning(
 class AdaptationSettings(Settings):
     """Settings of `Adaptation`.
 
-    n_steps : steps of a phase. A phase is one row of the learning curve and one checkpoint; it does not interrupt the
-        loop
+    n_steps : steps of a phase. After each phase, a row is added to the learning curve and a checkpoint is written; the
+        loop is not interrupted
     total_timesteps : steps of the environment
     """
 
@@ -52,7 +52,8 @@ class AdaptationSettings(Settings):
 class Adaptation:
     """The loop of a learning controller and its environment.
 
-    make : makes the environment; a run can only be resumed if the environment depends on seeds and actions alone
+    make : function that makes the environment. A run can only be resumed if the environment depends on nothing but
+        seeds and actions
     seeds : number of an episode -> its seed
 
     Raises DescriptionError if no projection learns, or if the controller does not fit the environment.
@@ -113,13 +114,16 @@ class Adaptation:
         return int(self.controller.bound.array("spike_counts").sum())
 
     def _weights(self) -> np.ndarray:
-        """Return all weights that learn, in one array (k,) float32."""
+        """Return all weights that learn, as one (k,) float32 array."""
         rules = self.controller.program.facts.learning
         found = [self.controller.rule_weights(rule) for rule in rules]
         return np.concatenate([(w[2] if rule.sparse else w).ravel() for rule, w in zip(rules, found, strict=True)])
 
     def learned(self, on: bool = True) -> ControllerSpec:
-        """Return the controller with its learned weights as initial weights; ``on``: whether it continues to learn."""
+        """Return the controller with its learned weights as initial weights.
+
+        on : whether the returned controller continues to learn
+        """
         rules = iter(self.controller.program.facts.learning)
         projections = tuple(
             one if one.learning is None else _with_weights(one, self.controller.rule_weights(next(rules)), on)
@@ -129,7 +133,8 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that is needed to resume. The environment follows from its episode's seed and the actions."""
+        """Return everything that is needed to resume. The state of the environment is not in it: it is restored by
+        playing the recorded actions of the episode again, with the seed of the episode."""
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
 
@@ -143,7 +148,11 @@ class Adaptation:
 
 
 def _with_weights(one: Projection, weights: Any, on: bool) -> Projection:
-    """Return a projection with other initial weights, in the form of `Controller.rule_weights`; ``on``: it learns."""
+    """Return a projection with other initial weights.
+
+    weights : weights in the form of `Controller.rule_weights`
+    on : whether the returned projection learns
+    """
     if not on:
         one = replace(one, learning=replace(one.learning, enabled=False))  # type: ignore[type-var]
     if not isinstance(weights, tuple):
@@ -158,8 +167,8 @@ def adapt(
     spec: ControllerSpec, make: Any, chosen: AdaptationSettings, seed: int, folder: Folder | None, most: int,
     progress: Callable[[Phase], object],
 ) -> Trained:  # fmt: skip
-    """Learn online, phase after phase. The evaluation plays as many new episodes as have ended, at most ``most``; each
-    of them starts from what was learned."""
+    """Learn online, phase after phase. The evaluation plays as many new episodes as have ended in learning, but at most
+    ``most``. Each of them starts with the learned weights."""
     loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
     history: list[dict[str, Any]] = []
     warnings: list[Finding] = []
@@ -193,7 +202,7 @@ def adapt(
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate what was learned in new episodes, first with learning on, then off."""
+    """Evaluate the learned controller in new episodes. Return two results: with learning switched on, and off."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

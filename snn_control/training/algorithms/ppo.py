@@ -1,8 +1,8 @@
 """Proximal policy optimisation (Schulman et al. 2017, arXiv:1707.06347) of a spiking controller.
 
-The controller acts in the engine. The recorded steps are cut into sequences. Each sequence starts from the engine's
-state at that time, and the engine runs it again after every update, so that spikes and gradients are those of the
-current weights. The critic is a perceptron that exists only in training.
+The controller acts in the engine. The recorded steps are divided into sequences. Each sequence starts from the state
+that the engine had at that time. After every update the engine runs the sequences again, so that spikes and gradients
+fit the current weights. The critic is a perceptron that exists only in training.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ COOLING = np.float32(0.8)
 class PPOSettings(Settings):
     """Settings of `PPO`, named as in stable-baselines3.
 
-    rollouts : rollouts in a phase; updates follow each of them
+    rollouts : rollouts in a phase; after each of them the weights are updated
     n_envs, n_steps : number of environments, and steps of each in a rollout
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
     n_epochs : passes over a rollout
     gamma, gae_lambda : discount, and lambda of the generalised advantages
-    clip_range : clipping of the probability ratio
-    target_kl : divergence from the old policy at which the passes stop
-    ent_coef : initial weight of the entropy, which falls like the learning rates
+    clip_range : distance from 1 to which the probability ratio is clipped
+    target_kl : divergence from the old policy at which the passes over a rollout stop
+    ent_coef : initial weight of the entropy; the weight falls like the learning rates
     learning_rate, critic_learning_rate : initial learning rates of Adam (`Stage.progress_remaining`)
-    max_grad_norm : largest norm of the gradients
-    std_init : initial standard deviation of the sampled actions, in units of half the limits
+    max_grad_norm : maximum norm of the gradients
+    std_init : initial standard deviation of the sampled actions, in units of half the distance between the limits
     spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
         phases
     critic_layers : sizes of the critic's hidden layers
     n_stack : number of newest observations that the critic sees
-    gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
+    gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : steps of the environments
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
@@ -76,8 +76,8 @@ class PPOSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for episodes of at most ``limit`` steps. Rewards within a quarter of an episode count; in
-        long episodes, nearly all do. Long episodes also get more steps in an update."""
+        """Return defaults for episodes of at most ``limit`` steps. Rewards count that come within a quarter of an
+        episode; in long episodes, nearly all rewards count. For long episodes, an update also has more steps."""
         if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
             return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
@@ -85,7 +85,7 @@ class PPOSettings(Settings):
 
 
 def _in_sequences(value: np.ndarray, parts: int, length: int) -> np.ndarray:
-    """Cut steps into sequences: (parts * length, n, ..) -> (length, parts * n, ..)."""
+    """Divide steps into sequences. Return ``value`` (parts * length, n, ..) as a (length, parts * n, ..) array."""
     n, rest = value.shape[1], value.shape[2:]
     return value.reshape(parts, length, n, *rest).swapaxes(0, 1).reshape(length, parts * n, *rest)
 
@@ -114,7 +114,7 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Number of rollouts in a phase; fewer if ``total_timesteps`` is less than one phase."""
+        """Number of rollouts in a phase. There are fewer than usual if ``total_timesteps`` is less than a phase."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
@@ -135,7 +135,8 @@ class PPO(Learner):
         return report
 
     def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Play steps with the current policy. Return arrays (steps, n, ..), advantages and returns among them."""
+        """Play steps with the current policy. Return name -> (steps, n, ..) array; advantages and returns are among
+        these arrays."""
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         self.student.refresh(self.batch)
@@ -171,8 +172,8 @@ class PPO(Learner):
         return data
 
     def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
-        """Add ``advantages`` (generalised: Schulman et al. 2016, arXiv:1506.02438) to the data, and ``returns``, which
-        the critic learns."""
+        """Add two arrays to the data: ``advantages``, which are generalised advantages (Schulman et al. 2016,
+        arXiv:1506.02438), and ``returns``, which the critic learns."""
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
         reward = data["reward"] / self.return_stats.std

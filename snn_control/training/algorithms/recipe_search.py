@@ -1,8 +1,8 @@
 """Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
 A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
-their costs, because ``cma`` can only pickle its state, and opening a pickle runs code. The seed and these costs
-determine the search: replaying them takes milliseconds and gives the same bits.
+their costs, not the state of ``cma``, which could only be pickled: opening a pickle runs code. The seed and the costs
+determine the search. Replaying it from them takes milliseconds and gives the same bits.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _environments: dict[tuple[str, str], list] = {}
 
 
 class Search:
-    """A search by CMA-ES that starts at 0 with deviation 1.
+    """A search by CMA-ES that starts at 0 with standard deviation 1.
 
-    made : description of the search, plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
+    made : description of the search as plain JSON data, with ``parameters`` (names), ``population`` and ``seed``
     """
 
     def __init__(self, made: Mapping[str, Any]) -> None:
@@ -53,11 +53,11 @@ class Search:
 
     @property
     def mean(self) -> np.ndarray:
-        """The current best guess, (parameters,) float64."""
+        """The current mean of the search, which is its best guess, as a (parameters,) float64 array."""
         return self._strategy.mean
 
     def ask(self) -> np.ndarray:
-        """Return the candidates of the next generation, (population, parameters) float64."""
+        """Return the candidates of the next generation as a (population, parameters) float64 array."""
         return np.array(self._strategy.ask())
 
     def tell(self, candidates: np.ndarray, costs: Sequence[float]) -> None:
@@ -66,14 +66,15 @@ class Search:
         self._costs.append(costs)
 
     def save(self, path: Path) -> None:
-        """Write the search as .npz, atomically."""
+        """Write the search atomically as an .npz file."""
         arrays = {"format": np.array(FORMAT), "made": np.array(json.dumps(self.made))}
         arrays |= {"candidates": np.array(self._asked), "costs": np.array(self._costs, np.float64)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Search:
-        """Read a file written by `save`. Raises FileNotFoundError without a file, DescriptionError for any other."""
+        """Read a file written by `save`. Raises FileNotFoundError if there is no file, and DescriptionError if the file
+        was not written by `save`."""
         try:
             with Arrays(path) as file:
                 if str(file["format"]) != FORMAT:
@@ -97,7 +98,8 @@ class Search:
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
-    """Return the mean cost of a recipe's controller over its settings and ``seeds``; infinity if it cannot be built."""
+    """Return the mean cost of a recipe's controller over the recipe's settings and ``seeds``; infinity if the
+    controller cannot be built."""
     import gymnasium
 
     key = recipe.name, repr(recipe.settings)
@@ -117,7 +119,8 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 
 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
-    """Return the search in a checkpoint, None without a checkpoint. Raises DescriptionError for another search."""
+    """Return the search in a checkpoint; None if there is no checkpoint. Raises DescriptionError if the checkpoint
+    holds another search."""
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
         rule = "is from an older release and no longer supported: a pickle can run code"
         raise DescriptionError("--run", str(old), rule, "remove it, or choose another folder")
@@ -152,12 +155,13 @@ def evolve(
     seed: int | None = None,
     progress: Callable[[int, float, float], None] = lambda generation, best, mean: None,
 ) -> dict[str, float]:
-    """Run the search and return the best parameters; resumes from ``folder/checkpoint.npz`` if that exists.
+    """Run the search and return the best parameters. Resume from ``folder/checkpoint.npz`` if this file exists.
 
-    population, seed : candidates in a generation, and seed of the search; None takes those of the checkpoint, or 12 and
-        1
-    episodes : training seeds of each setting, new ones in every generation (10,000 and above, never those of a score)
-    progress : called after each generation with its number, its best cost and its mean cost
+    population, seed : number of candidates in a generation, and seed of the search. None: the values of the checkpoint;
+        if there is no checkpoint, 12 and 1
+    episodes : number of training seeds of each setting. Every generation has new seeds, which are 10,000 or above and
+        are never used for a score
+    progress : called after each generation with the number, the best cost and the mean cost of the generation
     """
     names = list(recipe.parameters)
     start, scale = np.array([recipe.parameters[n][:2] for n in names]).T

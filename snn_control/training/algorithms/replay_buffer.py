@@ -14,10 +14,10 @@ MAX_BUFFER_BYTES = 4 << 30
 class ReplayBuffer:
     """The newest steps of several environments.
 
-    size : number of steps that it holds, of all environments together
+    size : maximum number of steps in the buffer, counted over all environments
 
-    count : steps of each environment that were added, including those since replaced
-    arrays : name -> (size // n, n, ...), rings over the steps of ``n`` environments
+    count : number of steps of each environment that were added, including the steps that were replaced since
+    arrays : name -> (size // n, n, ...) ring over the steps of ``n`` environments
     """
 
     def __init__(self, size: int) -> None:
@@ -25,7 +25,7 @@ class ReplayBuffer:
         self.arrays: dict[str, np.ndarray] = {}
 
     def add(self, n: int, **step: np.ndarray) -> None:
-        """Add a step of ``n`` environments; if the buffer is full, it replaces the oldest one."""
+        """Add a step of ``n`` environments. If the buffer is full, the new step replaces the oldest one."""
         if not self.arrays:
             self._check_bytes(sum(value.nbytes for value in step.values()) // n)
         for name, value in step.items():
@@ -36,7 +36,7 @@ class ReplayBuffer:
 
     @property
     def contents(self) -> dict[str, np.ndarray]:
-        """The stored steps, name -> (steps, n, ...)."""
+        """The stored steps: name -> (steps, n, ...)."""
         return {name: value[: self.count] for name, value in self.arrays.items()}
 
     @contents.setter

@@ -1,12 +1,13 @@
-"""Read-outs fitted by ridge regression to what a teacher would have commanded, round after round (DAgger).
+"""Read-outs that are fitted by ridge regression to what a teacher would have commanded, round after round (DAgger).
 
 If commands depend linearly on all trained weights, the best weights need no gradient descent. This holds for a
 reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Computation 14:2531) and for a fixed front
 end.
 
 Each trained projection gets a *tap* in the controller that acts: a population with the dynamics of the projection's
-target. The same source drives it one to one, with the same delay and current. The value of a tap neuron times a weight
-is the contribution of this weight, so that no kernel is written again here. A tap changes no command.
+target. The same source drives the tap one to one, with the same delay and current. The value of a tap neuron times a
+weight is the contribution of this weight to the command. With taps, the engine itself computes these values, and no
+kernel has to be written again here. A tap changes no command.
 """
 
 from __future__ import annotations
@@ -47,13 +48,13 @@ Tap = tuple[str, dict[str, np.ndarray]]
 class ReadOut(Imitation):
     """The learner for ``imitate`` with ``solve: true``.
 
-    It trains weights of projections into graded populations that only outputs read, linearly and without squashing. One
-    regression covers all rounds so far. A command beyond a limit is no error if the teacher is at that limit. A step
-    that cannot be explained counts less: if the teacher knows what the controller cannot observe, nothing can be
-    learned from it. The teacher's commands are slowly disturbed, because a teacher without errors shows no way out of
-    them (Laskey et al. 2017, arXiv:1703.09327).
+    It trains weights of projections into graded populations that are only read by outputs, linearly and without
+    squashing. One regression covers all rounds so far. A command beyond a limit is no error if the teacher is at that
+    limit. A step that cannot be explained counts less: if the teacher acts on something that the controller cannot
+    observe, nothing can be learned from the step. The commands of the teacher are slowly disturbed, because a teacher
+    that makes no errors never shows how to correct them (Laskey et al. 2017, arXiv:1703.09327).
 
-    Raises DescriptionError if something else is to be trained.
+    Raises DescriptionError if other parameters are to be trained.
     """
 
     checkpointed = ("square", "product", "rounds")
@@ -110,8 +111,9 @@ class ReadOut(Imitation):
         return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
     def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """Yield for the steps of each sequence, in units of half the limits: derivatives (k, weights) of the outputs,
-        and their own and wanted values (k,)."""
+        """Yield a tuple for the steps of each sequence: the derivatives (k, weights) of the outputs by the weights, the
+        values (k,) of the outputs, and their wanted values (k,). All are in units of half the distance between the
+        limits."""
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
         held: list[Any] = []
         numbers = self.steps_of_a_phase * sum(one.n for one in self.policy) * len(self.product)
@@ -141,7 +143,8 @@ class ReadOut(Imitation):
 
 
 def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
-    """Return the controller with a tap for each parameter, and the taps; raises DescriptionError."""
+    """Return a tuple: the controller with a tap for each parameter, and the taps. Raises DescriptionError if commands
+    do not depend linearly on a parameter."""
     spec, taps = parameters.spec, []
     populations, projections = list(spec.network.populations), list(spec.network.projections)
     sizes = parameters.sizes
@@ -161,7 +164,7 @@ def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
 
 def _projection_of(spec: ControllerSpec, p: Parameter) -> Projection:
     """Return the projection to which the weights of a parameter belong. Raises DescriptionError if commands do not
-    depend linearly on them."""
+    depend linearly on these weights."""
     changed = p.put(spec, p.numbers.copy()).network.projections
     found = next((a for a, b in zip(spec.network.projections, changed) if a is not b), None)
     if found is None or not p.name.endswith(".weights"):

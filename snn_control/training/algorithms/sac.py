@@ -1,8 +1,8 @@
 """Soft actor-critic (Haarnoja et al. 2018, arXiv:1812.05905) of a spiking controller whose outputs are numbers.
 
-The replay buffer stores with every step the engine's state before it. The engine runs sequences of a few steps again
-from these states, so that membranes are those of the current weights. The critics, and the network that gives the
-deviation of the sampled actions, are perceptrons that exist only in training.
+With every step, the replay buffer stores the state of the engine before this step. From these states the engine runs
+sequences of a few steps again, so that the membranes fit the current weights. The critics, and the network that gives
+the standard deviation of the sampled actions, are perceptrons that exist only in training.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ class SACSettings(Settings):
     n_envs, n_steps : number of environments, and steps of each in a phase
     sequence_length : steps of a sequence
     batch_size : steps in an update, a multiple of ``sequence_length``
-    train_freq, gradient_steps : every ``train_freq`` steps, counted over all environments, ``gradient_steps`` updates
-        follow
-    learning_starts : number of first steps, which take random actions
-    noise_correlation : correlation of the noise from step to step in every second environment; it explores further than
-        independent noise
-    gamma, tau : discount, and the rate at which the target critics follow the critics
-    ent_coef : initial weight of the entropy; it is adapted to an entropy of -1 for each output
+    train_freq, gradient_steps : after every ``train_freq`` steps, counted over all environments, ``gradient_steps``
+        updates are made
+    learning_starts : number of steps at the beginning in which the actions are random
+    noise_correlation : correlation of the noise from step to step in every second environment; correlated noise
+        explores further than independent noise
+    gamma, tau : discount, and the rate at which the target critics approach the critics
+    ent_coef : initial weight of the entropy; the weight is adapted until the entropy is -1 for each output
     learning_rate, critic_learning_rate : learning rates of Adam
-    max_grad_norm : largest norm of the gradients; for the critics ten times as large
+    max_grad_norm : maximum norm of the gradients; for the critics, the maximum is ten times as large
     reward_std : standard deviation to which discounted rewards are scaled
     spike_cost : weight of the mean spikes per neuron and step in the loss of the spike-reduction phases; 0 skips these
         phases
-    critic_layers, std_layers : sizes of the hidden layers of the critics, and of the network that gives the standard
+    critic_layers, std_layers : sizes of the hidden layers: of the critics, and of the network that gives the standard
         deviation of the sampled actions
     n_stack : number of newest observations that these networks see
     buffer_size : size of the replay buffer, in steps
-    gain_generations : as in `snn_control.training.algorithms.imitation.ImitationSettings`
+    gain_generations : see `snn_control.training.algorithms.imitation.ImitationSettings`
     total_timesteps : steps of the environments
     fit_ranges : set the ranges of inputs with receptive fields to the values observed in the first phase
     """
@@ -80,8 +80,9 @@ class SACSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller: a phase holds whole episodes, and rewards within a quarter of an episode
-        count. If the network looks back by a period, because the present is not enough, the critics do too."""
+        """Return defaults for a controller. A phase has whole episodes. Rewards count that come within a quarter of an
+        episode. If the network has delays of at least a period, which shows that the present observation is not enough,
+        the critics see earlier observations, too."""
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
             found["n_stack"] = 3
@@ -166,16 +167,17 @@ class SAC(Learner):
         return report
 
     def mean(self, heads: dict[str, np.ndarray]) -> np.ndarray:
-        """Return the heads of all outputs in units of half their limits, (..., m)."""
+        """Return the heads of all outputs as one (..., m) array, in units of half the distance between their limits."""
         return np.concatenate([one.mean(heads[one.name]) for one in self.policy], axis=-1)
 
     def split(self, values: np.ndarray) -> list[np.ndarray]:
-        """Split (..., m) into the parts of the outputs."""
+        """Split a (..., m) array for all outputs into one array for each output."""
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """Sample actions within -1 .. 1. Return them, their log density, and for the gradient the layers and the log
-        deviation, limited and raw."""
+        """Sample actions within -1 .. 1. Return a tuple of five: the actions, their log density and, for the gradient,
+        the values of the layers, the logarithm of the standard deviation after limiting, and the same before
+        limiting."""
         layers = self.std_net.layers(features.reshape(-1, self.features))
         raw = layers[-1].reshape(mean.shape)
         log = np.clip(raw, LOW, HIGH)
@@ -253,7 +255,7 @@ class SAC(Learner):
         return {"ent_coef": ent_coef, "target_q": float(target_q.mean())}
 
     def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the derivative of the lower of the two critics by the action."""
+        """Return the derivative of the value of the lower of the two critics by the action."""
         x = np.concatenate([features, tried], axis=1)
         a, b = (critic.layers(x) for critic in self.critics)
         lower = (a[-1] < b[-1]).astype(np.float32)

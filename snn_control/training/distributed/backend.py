@@ -33,11 +33,11 @@ class Backend(Protocol):
         """Start `train` with these arguments and with its checkpoints in this folder."""
 
     def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
-        """Yield the messages of the tasks in order; wait a moment if there are none. A phase is reported when its
-        checkpoint is in the task's folder. Any other message is the last one of its task."""
+        """Yield (name of a task, message) pairs in order. If there are none, wait a moment. A phase is reported when
+        its checkpoint is in the task's folder. Any other message is the last message of its task."""
 
     def end(self) -> None:
-        """Ask all tasks to stop and to return their best result, as Ctrl-C asks `train`."""
+        """Ask all tasks to stop and to return their best result so far, as Ctrl-C makes `train` do."""
 
     def close(self) -> None:
         """Stop all remaining tasks immediately."""

@@ -62,7 +62,8 @@ class Processes:
 
 
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
-    """Main function of a worker. SIGTERM ends it as Ctrl-C ends `train`; Ctrl-C itself goes to the parent process."""
+    """Main function of a worker. SIGTERM makes the worker stop with its best result, as Ctrl-C makes `train` do. The
+    worker ignores Ctrl-C itself, which the parent process handles."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.default_int_handler)

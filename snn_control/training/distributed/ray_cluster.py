@@ -1,8 +1,8 @@
-"""Backend that trains in tasks of Ray (Moritz et al. 2018, OSDI), on the machines of a cluster or on this one.
+"""Backend that trains in tasks of Ray (Moritz et al. 2018, OSDI), on the machines of a cluster or on this machine.
 
-A task trains in a folder of its own machine. After each phase it sends its checkpoint files to the `Desk`, an actor.
-From there they are copied into the folder of the run; a restarted task gets them back. No shared file system is needed,
-and a machine that fails loses at most one phase.
+A task trains in a folder of the machine that it runs on. After each phase it sends its checkpoint files to the `Desk`,
+which is an actor of Ray. From there they are copied into the folder of the run. If a task is restarted, it gets these
+files back. No shared file system is needed, and if a machine fails, at most one phase is lost.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ __all__ = ["Cluster"]
 class Cluster:
     """A `Backend` whose tasks use one CPU of Ray each.
 
-    address : address of a cluster; "" takes ``RAY_ADDRESS``, or starts Ray on this machine and stops it in `close`. If
-        Ray is already initialised, that instance is used
-    workers : tasks at a time; None: as many as there are CPUs
+    address : address of a cluster. For "", the environment variable ``RAY_ADDRESS`` is used; if it is not set, Ray is
+        started on this machine, and stopped in `close`. If this process has already initialised Ray, that instance is
+        used
+    workers : maximum number of tasks at a time; None: the number of CPUs
 
-    Raises SnnControlError if Ray is not installed, DescriptionError if no cluster answers at the address.
+    Raises SnnControlError if Ray is not installed, and DescriptionError if no cluster answers at the address.
     """
 
     def __init__(self, address: str, workers: int | None) -> None:
@@ -116,7 +117,7 @@ class Desk:
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Add a task's report; return whether the task should continue."""
+        """Add the report of a task. Return whether the task should continue."""
         self.messages.append((name, phase, files))
         return self.going
 

@@ -1,4 +1,4 @@
-"""Several training runs in parallel: with several seeds, or any other arguments of `train`.
+"""Several training runs in parallel, which differ in the seed or in any other arguments of `train`.
 
 A run is a task with its own checkpoint folder, in a process of this machine or on a Ray cluster. If a worker dies, its
 task restarts from the last checkpoint and gives the same bits.
@@ -36,8 +36,8 @@ DEATHS = 3  # a task fails when this many of its workers in a row die without co
 class Outcome:
     """The result of a task.
 
-    trained : None if the task failed, or was stopped before it had started
-    error : why the task failed; otherwise empty
+    trained : what `train` returned; None if the task failed, or was stopped before it had started
+    error : why the task failed; empty if it did not fail
     """
 
     trained: Trained | None = None
@@ -49,10 +49,10 @@ def train_seeds(
     ray: str | None = None, progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
     **arguments: Any,
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Train a controller with several seeds; returns ``"seed-K"`` -> `Outcome`.
+    """Train a controller with several seeds. Return a dictionary ``"seed-K"`` -> `Outcome`.
 
-    controller, env, arguments : as `train` takes them
-    run : folder; seed K uses ``run/seed-K``
+    controller, env, arguments : see `train`
+    run : folder of the runs; seed K uses the folder ``run/seed-K``
     workers, ray, progress, died : see `train_tasks`
     """
     common = {"controller": controller, "env": env, **arguments}
@@ -64,21 +64,23 @@ def train_tasks(
     tasks: Mapping[str, Mapping[str, Any]], run: str | Path, *, workers: int | None = None, ray: str | None = None,
     progress: Progress = lambda name, phase: None, died: Died = lambda name, why: None,
 ) -> dict[str, Outcome]:  # fmt: skip
-    """Run training tasks in parallel; returns name -> `Outcome`, in the same order.
+    """Run training tasks in parallel. Return a dictionary name -> `Outcome`, in the order of ``tasks``.
 
-    tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; they are pickled
-    run : folder; a task uses ``run/name``. The same call resumes what is there
-    workers : tasks at a time; None: as many as there are cores
-    ray : address of a Ray cluster; "" takes ``RAY_ADDRESS``, or starts one on this machine; None: processes of this
-        machine
+    tasks : name -> keyword arguments of `train`, without ``run`` and ``progress``; these arguments are pickled
+    run : folder of the runs; a task uses the folder ``run/name``. The same call resumes the runs in this folder
+    workers : maximum number of tasks at a time; None: the number of cores
+    ray : address of a Ray cluster. For "", the environment variable ``RAY_ADDRESS`` is used; if it is not set, Ray is
+        started on this machine. None: no Ray, but processes of this machine
     progress : called after each phase with the name of the task and the phase
     died : called with the name of a task and why its worker died, before the task is restarted
 
-    Ctrl-C, or a `progress` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that dies
-    is replaced. If the workers of a task die `DEATHS` times in a row without completing a phase, the task has failed,
-    and the others continue. A script that calls this needs ``if __name__ == "__main__":``, because workers import it.
+    Ctrl-C, or a ``progress`` that raises KeyboardInterrupt, ends all tasks, each with its best result. A worker that
+    dies is replaced. If the workers of a task die `DEATHS` times in a row without completing a phase, the task has
+    failed, and the other tasks continue. A script that calls `train_tasks` needs ``if __name__ == "__main__":``,
+    because the workers import the script.
 
-    Raises DescriptionError, or another error of snn_control that a task raised; all tasks are then stopped.
+    Raises DescriptionError if the arguments do not fit, and any error of snn_control that a task raised. All tasks are
+    then stopped.
     """
     if not tasks:
         raise DescriptionError("seeds", list(tasks), "must be at least one")
@@ -100,8 +102,9 @@ def _backend(tasks: int, workers: int | None, ray: str | None) -> Backend:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Context in which Ctrl-C sets an event, which is checked between messages so that none is cut. A second Ctrl-C
-    interrupts as usual. Outside the main thread, where Python raises no KeyboardInterrupt, nothing changes."""
+    """Context in which Ctrl-C sets an event. The event is checked between messages, so that Ctrl-C does not interrupt
+    the reading of a message. A second Ctrl-C interrupts as usual. Outside the main thread, where Python raises no
+    KeyboardInterrupt, the context changes nothing."""
     asked = threading.Event()
 
     def remember(number: int, frame: Any) -> None:

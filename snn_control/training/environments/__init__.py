@@ -1,1 +1,1 @@
-"""Gymnasium environments as a controller sees them: one, several at a time, or whole episodes."""
+"""Gymnasium environments as a controller sees them: one environment, several in parallel, and whole episodes."""

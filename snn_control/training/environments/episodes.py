@@ -20,10 +20,10 @@ T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 def play(
     env: Any, choose: Callable[[Any, Mapping[str, Any]], Any], seed: int, horizon: int | None = None
 ) -> tuple[np.ndarray, Mapping[str, Any]]:
-    """Play one episode. Return the rewards of its steps and the last info.
+    """Play one episode. Return a tuple: the rewards of its steps, and the last info.
 
     choose : (observation, info) -> action, called once before each step
-    horizon : largest number of steps
+    horizon : maximum number of steps
     """
     observation, info = env.reset(seed=seed)
     rewards: list[float] = []
@@ -45,7 +45,7 @@ def episode(
 
 @dataclass(frozen=True)
 class Spread:
-    """Mean and spread of ``n`` measurements; with n = 1, ``std``, ``low`` and ``high`` are None.
+    """Mean and spread of ``n`` measurements. If there is only one, ``std``, ``low`` and ``high`` are None.
 
     std : sample standard deviation (divisor n - 1)
     low, high : 95 % confidence interval of the mean, by Student's t
@@ -72,7 +72,8 @@ class Spread:
 
 
 def _t_975(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t within 0.003, beyond the table by Abramowitz and Stegun 26.7.5."""
+    """Return the 97.5 % quantile of Student's t, with an error of at most 0.003. For more degrees of freedom than the
+    table has, the formula 26.7.5 of Abramowitz and Stegun is used."""
     if freedom <= len(T_975):
         return T_975[freedom - 1]
     return 1.959964 + 2.372272 / freedom + 2.822566 / freedom**2

@@ -1,4 +1,4 @@
-"""Evaluation of a controller in whole episodes, on separate seeds."""
+"""Evaluation of a controller in whole episodes, with seeds that training does not use."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOGETHER = 64  # steps whose inputs enter the statistics together
 
 @dataclass(frozen=True)
 class Evaluation:
-    """The results of several episodes; arrays and lists have one element for each episode.
+    """The results of several episodes. Arrays and lists have one element for each episode.
 
     seeds : seeds of the episodes
     returns : undiscounted returns
@@ -69,14 +69,14 @@ def played(
     begins: Callable[[int, int], object] = lambda row, episode: None,
     sees: Callable[[Mapping[str, Any], list[int]], object] = lambda inputs, rows: None,
 ) -> Iterator[tuple[int, int, float, int]]:
-    """Play one episode for each seed, in parallel, with the engine's own commands. A free environment takes the next
-    seed.
+    """Play one episode for each seed, in parallel, with the engine's own commands. When an environment has ended its
+    episode, it plays the next seed.
 
-    batch : a row for each environment that plays
-    begins : called with the row and the number of an episode before the row is reset for it
-    sees : called in each step with the inputs of all rows, and the list of rows that play
+    batch : controllers, with a row for each environment that plays
+    begins : function that is called with a row and the number of an episode, before the row is reset for this episode
+    sees : function that is called in each step with the inputs of all rows and the list of the rows that play
 
-    Yields row, episode, return and steps of each episode when it has ended.
+    Yields (row, number of the episode, return, number of steps) for each episode when it has ended.
     """
     plays: dict[int, int] = {}  # the episode that each environment plays
     following = iter(enumerate(seeds))
@@ -148,6 +148,7 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """Return a function that calls `evaluate` for these seeds, always in the same environments, at most ``most``."""
+    """Return a function that calls `evaluate` for these seeds. All calls use the same environments, of which there are
+    at most ``most``."""
     envs = [make() for _ in range(min(most, len(seeds)))]
     return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -1,4 +1,4 @@
-"""Make, reset and step a Gymnasium environment; its exceptions become errors of this project, in one line."""
+"""Make, reset and step a Gymnasium environment. Its exceptions become errors of this project with one-line messages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LIMIT = 1000  # steps after which an episode is cut, if the environment names no
 
 
 def import_module(name: str) -> ModuleType:
-    """Import a module; if it is not found elsewhere, look in the current folder, as ``python -m`` does."""
+    """Import a module. If it is not found elsewhere, look in the current folder, as ``python -m`` does."""
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -34,7 +34,7 @@ def import_module(name: str) -> ModuleType:
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
     """Call ``gymnasium.make``, and name the parts of the environment's observations (`snn_control.gym_adapter.flat`).
-    Raises DescriptionError, in one line, for any exception."""
+    Raises DescriptionError with a one-line message for any exception."""
     import gymnasium
 
     try:
@@ -48,7 +48,8 @@ def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
 
 
 def episode_limit(env: Any) -> int | None:
-    """Return the environment's ``max_episode_steps``, from its registration or an attribute; None: no limit."""
+    """Return the environment's ``max_episode_steps``, from its registration or from an attribute; None if it has no
+    limit."""
     return env.spec.max_episode_steps or getattr(env.unwrapped, "max_episode_steps", None)
 
 
@@ -62,8 +63,8 @@ def reset(env: Any, seed: int | None = None) -> tuple[Any, Any]:
 
 
 def step(env: Any, action: Any) -> tuple[Any, float, bool, bool, Any]:
-    """Call ``env.step``. Raises RuntimeFault for any exception of the environment. The reward must be one finite number
-    that is not too large, and the ends of the episode True or False; otherwise RuntimeFault is raised, too."""
+    """Call ``env.step``. Raises RuntimeFault for any exception of the environment; if the reward is not one finite
+    number, or is too large; and if ``terminated`` or ``truncated`` is not True or False."""
     try:
         observation, reward, terminated, truncated, info = env.step(action)
     except (Exception, SystemExit) as error:

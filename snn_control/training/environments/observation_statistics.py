@@ -29,7 +29,8 @@ BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times t
 
 @dataclass
 class ObservationStatistics:
-    """Observations of one array of n numbers: (steps, n) with random actions, and (steps, n) with held actions."""
+    """Observations of one array of n numbers. ``random`` are the observations with random actions, ``held`` those with
+    held actions; both are (steps, n)."""
 
     random: np.ndarray
     held: np.ndarray
@@ -40,7 +41,8 @@ class ObservationStatistics:
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return low and high ends of nearly all numbers, (n,) each, NaN without any; and a mask of the whole numbers.
+        """Return a tuple of three (n,) arrays: the low and the high ends of nearly all values of each number, and
+        whether its values are whole. The ends are NaN if a number has no usable values.
 
         Held actions often drive the environment to extreme states, so only the middle part of their values is covered.
         Values that are far larger than most others, such as error codes, are ignored.
@@ -66,10 +68,9 @@ def _usable(x: np.ndarray) -> np.ndarray:
 
 
 class Actions(NamedTuple):
-    """Actions of a space, drawn with a generator of this module, because a space's own samples may exceed the useful
-    limits.
+    """Actions of a space. They are not drawn by the space itself, whose samples may exceed the useful limits.
 
-    any : draws a random action
+    any : function that draws a random action
     constant : actions that are held for whole episodes
     """
 
@@ -102,13 +103,14 @@ def actions_of(space: Any, limits: tuple[np.ndarray, np.ndarray] | None = None) 
 
 
 def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[Any]:
-    """Yield random actions without end, each for ``steps`` steps."""
+    """Yield random actions without end. Each action is yielded ``steps`` times in a row."""
     while True:
         yield from itertools.repeat(actions.any(rng), steps)
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
-    """Yield the actions of one episode with held actions after another, without end."""
+    """Yield, for one episode with held actions after another, an iterator over the actions of the episode. There is no
+    end."""
     while True:
         for k, constant in enumerate(actions.constant):
             yield itertools.repeat(constant)
@@ -119,7 +121,7 @@ class Played(NamedTuple):
     """The steps that were played with random actions.
 
     actions : (steps, k) float64; a Discrete action is one-hot
-    first : (steps,) bool, the first step of an episode
+    first : (steps,) bool, whether a step is the first of its episode
     """
 
     actions: np.ndarray
@@ -129,12 +131,12 @@ class Played(NamedTuple):
 def observe(
     env: Any, sizes: Mapping[str | None, int], actions: Actions, steps: int, seed: int
 ) -> tuple[dict[str | None, ObservationStatistics], Played, int]:
-    """Play ``steps`` steps with random actions and as many with held ones.
+    """Play ``steps`` steps with random actions, and as many steps with held actions.
 
     sizes : key of an observation -> how many numbers it has; the key is None if the observation is not a Dict
     seed : seed of the actions and of the first episode; each further episode has the next seed
 
-    Returns key -> `ObservationStatistics`, the random actions, and the first seed that was not used.
+    Returns a tuple: key -> `ObservationStatistics`; the steps with random actions; the first seed that was not used.
     """
     from gymnasium.spaces.utils import flatten
 
@@ -166,11 +168,12 @@ def observe(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return ranges, (n,) each: the space's bounds, or the observed values if the bounds are infinite or far wider.
+    """Return the range of each number. It is given by the bounds of the space or, if these are infinite or far wider
+    than the observed values, by the observed values.
 
     low, high : bounds of the space
 
-    Returns low < high, and a mask of the ranges that come from observed values.
+    Returns a tuple of three (n,) arrays: low, high (> low), and whether the range comes from observed values.
     """
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
@@ -186,8 +189,8 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tu
 
 
 def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Widen measured ranges that cover little of the space, because a trained controller may get further. A range does
-    not get a sign that was not observed."""
+    """Widen measured ranges that cover little of the space, because a trained controller may reach values further out.
+    If only one sign was observed, the range is not widened beyond 0."""
     wider = (high - low) / (most - least)
     grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
     share = (np.sqrt(wider) - 1) / (wider - 1)
@@ -198,8 +201,11 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the `ends` of the observed values, a tenth wider, symmetrical if both signs occur, and rounded; and a mask
-    of the whole numbers."""
+    """Return a tuple: the low and the high ends of the observed values, and whether all values of a number are whole.
+
+    The ends are those of `ObservationStatistics.ends`, made symmetrical if both signs occur, widened by a tenth, and
+    rounded.
+    """
     low, high, whole = seen.ends()
     low, high = np.nan_to_num(low), np.nan_to_num(high)
     far, both, still = np.maximum(-low, high), (low < 0) & (high > 0), np.isclose(low, high, rtol=SAME, atol=0)
@@ -211,6 +217,7 @@ def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def rounded(low: Any, high: Any) -> tuple[Any, Any]:
-    """Return ranges, low < high, rounded outwards to about two digits of their width."""
+    """Return the low and the high ends of ranges, rounded outwards to about two digits of the width of the range. Low
+    must be less than high."""
     step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
     return np.floor(low / step) * step, np.ceil(high / step) * step

@@ -1,8 +1,9 @@
-"""Steps of several environments; compiled code steps all of Gymnasium's cart-poles at once, with the same bits.
+"""Steps of several environments. If all are Gymnasium's cart-poles, compiled code steps them together, with the same
+bits as Gymnasium.
 
-A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, more than its spiking
-controller. As in Gymnasium, sines and cosines come from numpy; the rest repeats its arithmetic in its order. The steps
-of an episode are counted here, so an episode must not be stepped elsewhere.
+A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, which is more than a step of
+its spiking controller. As in Gymnasium, sines and cosines come from numpy. All other arithmetic is that of Gymnasium,
+in the same order. The steps of an episode are counted here, so do not step an episode elsewhere.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ _MOVE = "void(float64[:,::1],float64[:,::1],int64[:,::1],float64[::1],float64[::
 def _move(states, numbers, moves, cosines, sines, terminated):
     """Move cart-poles by one step of explicit Euler integration.
 
-    states, numbers : (n, 4), changed in place; (n, 9), see `NUMBERS`
-    moves : (m, 2), number of a cart-pole, and 1 if the force is to the right
-    cosines, sines : (n,), of the poles' angles
+    states : (n, 4) states of the cart-poles, changed in place
+    numbers : (n, 9) constants of the cart-poles, see `NUMBERS`
+    moves : (m, 2), for each move the number of a cart-pole, and 1 if the force is to the right, otherwise 0
+    cosines, sines : (n,) cosines and sines of the poles' angles
     terminated : (n,), set to whether the pole has fallen or the cart has left the track
     """
     for k, right in moves:
@@ -48,8 +50,9 @@ Result = tuple[Any, float, bool, bool, Any]
 
 
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
-    """Return a function that steps environments, given their numbers and their actions. It returns a list of what
-    `step` returns for each, and raises what `step` raises. Episodes that have ended must be reset before."""
+    """Return a function (numbers of environments, their actions) -> list of results. It steps these environments. For
+    each of them, the list has what `step` returns, and an exception of `step` is raised. Reset an environment whose
+    episode has ended before you step it again."""
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)
     return lambda rows, actions: [step(envs[k], action) for k, action in zip(rows, actions, strict=True)]

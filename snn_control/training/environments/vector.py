@@ -27,10 +27,10 @@ class Interface:
 
     environment : name of the environment, for errors
 
-    Raises DescriptionError if they do not fit.
+    Raises DescriptionError if the spaces do not fit the inputs and outputs.
 
-    observed : inputs that the environment observes
-    choices : for each output the number of actions that it chooses from; 0 if it gives numbers
+    observed : names of the inputs that the environment's observations provide
+    choices : for each output the number of actions from which it chooses; 0 if the output gives numbers
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class Interface:
         self.scales = [self._scale(name) for name in self.observed]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
-        """Return the observations of n environments as inputs of a controller. A value input gets (n, size) float32, as
-        the engine rounds them; an events input n arrays (events, 4), as `Batch.step` takes them. Raises RuntimeFault if
-        a shape is not that of the space."""
+        """Return the observations of n environments as inputs of a controller: input -> values. A value input gets an
+        (n, size) float32 array, rounded like in the engine. An events input gets a list of n arrays (events, 4), in the
+        form that `Batch.step` accepts. Raises RuntimeFault if an observation does not have the shape of its space."""
         try:
             with np.errstate(over="ignore"):
                 absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
@@ -84,7 +84,8 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """Return an input's scale: (centre, half) of its range; (count, first value) of a Discrete; None for events."""
+        """Return the scale of an input. It is (centre, half width) of its range; for a Discrete space (number of
+        values, first value); for events None."""
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
             return None
@@ -97,10 +98,12 @@ class Interface:
         return (low + high) / 2, (high - low) / 2
 
     def features(self, seen: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return a critic's view of the network's inputs: (..., size), events (..., repeat, cells) -> (..., k) float32.
+        """Return the features that a critic sees, as an (..., k) float32 array.
 
-        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. Events give
-        their newest cells. All features are finite, even if the engine replaces or rejects a value.
+        seen : input -> values (..., size); for events the cells (..., repeat, cells)
+
+        Numbers are scaled by their ranges and clipped to +-`MAX_FEATURE`. Discrete values are one-hot. For events, the
+        newest cells are used. All features are finite, even if the engine replaces or rejects a value.
         """
         found = []
         for name, scale in zip(self.observed, self.scales, strict=True):
@@ -119,13 +122,17 @@ class Interface:
 
     # actions -----------------------------------------------------------------------------------------------------
     def act(self, commands: Sequence[np.ndarray]) -> list[Any]:
-        """Return actions of n environments, as `Controller.predict` does, for the commands (n, size) of each output."""
+        """Return the actions for n environments, in the form that `Controller.predict` returns.
+
+        commands : for each output its commands, (n, size)
+        """
         whole = np.concatenate([np.asarray(c).reshape(len(c), -1) for c in commands], axis=1)
         return as_actions(whole, self._action)
 
 
 def _rows(values: Sequence[Any], size: int) -> np.ndarray:
-    """Return n values of an observation as (n, size) float32. Raises ValueError for another size."""
+    """Return n values of an observation as an (n, size) float32 array. Raises ValueError if a value has another size
+    than ``size``."""
     found = np.asarray(values, np.float32).reshape(len(values), -1)
     if found.shape[1] != size:
         raise ValueError(f"{counted(found.shape[1])}, not {size}")
@@ -143,10 +150,10 @@ class _Fact(NamedTuple):
 class Transition(NamedTuple):
     """The result of one step of n environments.
 
-    inputs : input -> what `Interface.observe` returns for the next step; after the end of an episode, that of the new
-        one
-    last : the same, but after the end of an episode, that of its last observation
-    reward, terminated, truncated : (n,) float32 and bool
+    inputs : input -> what `Interface.observe` returned for the next step; if an episode has ended, for the first
+        observation of the new episode
+    last : like ``inputs``, but if an episode has ended, for the last observation of that episode
+    reward, terminated, truncated : (n,) arrays, float32 for the reward and bool for the others
     """
 
     inputs: dict[str, Any]
@@ -161,7 +168,7 @@ class Transition(NamedTuple):
 
 
 class VectorEnv:
-    """``n`` copies of an environment in this process; a copy whose episode has ended is reset in the same step.
+    """``n`` copies of an environment in this process. A copy whose episode has ended is reset in the same step.
 
     make : makes one copy
     spec : the controller that acts in them
@@ -182,19 +189,19 @@ class VectorEnv:
         self._met: list[dict[str, Any]] = []
 
     def reset(self, seed: int) -> dict[str, Any]:
-        """Reset all copies, copy k with ``seed + k``, and return the inputs."""
+        """Reset all copies (copy k with the seed ``seed + k``), and return the inputs for the first step."""
         self.returns, self.finished, self._met = [0.0] * self.n, [], []
         self.not_finite.clear()
         self._now = [reset(env, seed + k) for k, env in enumerate(self.envs)]
         return self.interface.observe([observation for observation, _ in self._now])
 
     def current(self, k: int) -> tuple[Any, Any, Any]:
-        """Return the environment of copy k, its own observation and its info, as they are now."""
+        """Return a tuple with the present state of copy k: its environment, its observation and its info."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
     def step(self, commands: Sequence[np.ndarray]) -> Transition:
-        """Step all copies; ``commands`` are as `Interface.act` takes them."""
+        """Step all copies. ``commands`` are the commands of each output, see `Interface.act`."""
         actions = self.interface.act(commands)
         last, reward, terminated, truncated, infos = zip(*self._step(range(self.n), actions), strict=True)
         for k in range(self.n):
@@ -213,7 +220,8 @@ class VectorEnv:
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Return the values of value inputs recorded since the last reset, name -> (steps of all copies, size)."""
+        """Return the values of these value inputs that were recorded since the last reset: name -> (steps of all
+        copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

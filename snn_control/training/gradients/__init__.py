@@ -1,1 +1,2 @@
-"""Gradients on the spikes of the engine: trained parameters, sequences that are run again, adjoints of the kernels."""
+"""Gradients on the spikes of the engine. The package holds the trained parameters, runs sequences again, and has the
+adjoints of the kernels."""

@@ -2,8 +2,8 @@
 
 The operations of a Program are analysed once: which of them lie between trained constants and outputs, in which order
 their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
-processed in parts as long as the shortest delay in the cycle. All others process all steps at once, so that a
-projection costs one matrix product.
+processed in parts that are as long as the shortest delay in the cycle. All other operations process all steps in one
+part, so that a projection costs one matrix product.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Gradient:
 
     program : its constants are read at the time of a call
     trained : places of the constants whose gradients are wanted
-    heads : places in the state, written after the steps, by which the loss is differentiated
+    heads : places in the state from which the loss is computed; they are written after the steps of a tick
 
     spikes : spike signals that the tape must record in each step
     once : signals that the tape must record once in each tick
@@ -91,9 +91,10 @@ class Gradient:
         self.past = {read: delay for read, delay in past.items() if delay}
 
     def _kept(self, moved: set[Signal]) -> set[Signal]:
-        """Return the signals that are recorded once a tick instead of computed again. They cannot be computed, because
-        an operation without an adjoint comes before them. They need not be: nothing trained changes them, and only the
-        end of a tick reads them, as with a learned command."""
+        """Return the signals that are recorded once per tick instead of computed again, for example a command of
+        weights that learn online. They cannot be computed again, because an operation without an adjoint comes before
+        them. They need not be computed again, because nothing trained changes them, and because only operations at the
+        end of a tick read them."""
         every = self._operations
         closed = _closure(every, (), lambda s, found: set() if s.known and not s.reads_any(found) else set(s.writes))
         ends = {read for s in every if s.section == POST and not s.looks_back for read in s.sources}
@@ -120,7 +121,8 @@ class Gradient:
 
     # a run ---------------------------------------------------------------------------------------------------
     def constant(self, place: Place) -> Constant:
-        """Return the `Constant` at a place. Raises TypeError for an array in the state, as of weights that learn."""
+        """Return the `Constant` at a place. Raises TypeError if the array is in the state, as the weights of a learning
+        projection are."""
         if place.kind != PROGRAM:
             raise TypeError("with weights that learn online")
         key = signal(place)
@@ -131,9 +133,9 @@ class Gradient:
     def forward(self, tape: Tape, state: Callable[[Place], np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the signals that were not recorded.
 
-        state : place -> (rows, ...), that array of the state before the run
+        state : place -> the array at that place of the state before the run, (rows, ...)
 
-        Returns head -> (ticks, rows, n) float32, as the adjoints compute it.
+        Returns head -> its values as the adjoints compute them, (ticks, rows, n) float32.
         """
         for pulse in self._pulses & set(tape.values):
             value = np.zeros((tape.ticks, tape.steps, *tape.values[pulse].shape[1:]), np.float32)
@@ -152,11 +154,13 @@ class Gradient:
     def backward(self, tape: Tape, heads: Mapping[Signal, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the gradients; call `forward` first.
 
-        heads : head -> (ticks, rows, n), derivative of the loss by it
+        heads : head -> derivative of the loss by this head, (ticks, rows, n)
 
-        Gradients that were added to ``tape.gradient(spikes)`` before, such as that of a price of spikes, are included.
-        Returns `signal` of a constant -> derivative of the loss, float32, in the shape of the constant; for sparse
-        weights one number for each synapse.
+        Gradients that were added to ``tape.gradient(spikes)`` before, such as the gradient of a price of spikes, are
+        included.
+
+        Returns `signal` of a constant -> derivative of the loss by this constant, as a float32 array in the shape of
+        the constant. For sparse weights, the array has one number for each synapse.
         """
         for constant in self.constants.values():
             constant.gradient[:] = 0
@@ -207,8 +211,8 @@ class _Step:
         self._may_write = [one for name, one in signals.items() if name not in only_read]
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Set the signals that the operation reads and writes. Without an adjoint, it reads every array of the state
-        among its operands, and writes those that are not declared read-only."""
+        """Set the signals that the operation reads and writes. If it has no adjoint, it is assumed to read every array
+        of the state among its operands, and to write every such array that is not declared read-only."""
         if self._adjoint is None:
             self.reads = [(lines.get(one, one), 0) for one in self._may_read]
             self.writes = [lines.get(one, one) for one in self._may_write]
@@ -239,8 +243,10 @@ class _Step:
 
 
 def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
-    """Return ``first`` and all signals that operations add, until there are no new ones. ``more`` returns the signals
-    that an operation adds to those found so far."""
+    """Return ``first`` and all signals that operations add to it, one after the other, until none adds a new signal.
+
+    more : (operation, signals found so far) -> signals that the operation adds
+    """
     found: set[Signal] = set(first)
     before = -1
     while len(found) > before:
@@ -254,10 +260,10 @@ Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: 
 
 
 def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
-    """Group the operations so that each group comes before those that read its results. A group with several operations
-    is a cycle.
+    """Group the operations so that each group comes before the groups that read its results. A group with several
+    operations is a cycle.
 
-    counts : whether a signal's readers have to wait for its writer
+    counts : signal -> whether the operations that read the signal have to wait for the operation that writes it
     """
     follows: dict[int, list[tuple[int, int]]] = {}  # -> (operation, delay)
     for k, s in enumerate(steps):
@@ -273,7 +279,8 @@ def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]
 
 
 def _cycles(follows: Mapping[int, list[tuple[int, int]]]) -> list[list[int]]:
-    """Return the strongly connected components, sources first (Tarjan 1972, SIAM J. Comput. 1:146)."""
+    """Return the strongly connected components of the graph, each after the components that it depends on (Tarjan 1972,
+    SIAM J. Comput. 1:146)."""
     index: dict[int, int] = {}
     low: dict[int, int] = {}
     stack: list[int] = []

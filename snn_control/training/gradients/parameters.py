@@ -2,9 +2,9 @@
 Program.
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
-``steering.weights``), in its shape there. To locate its numbers in the constants of the Program, the controller is
-built with other numbers in their place. `Parameters.write` therefore writes the same bits as building a file with these
-numbers.
+``steering.weights``), in the shape that it has in the file. To locate the numbers of a parameter in the constants of
+the Program, the controller is built once more with other numbers for this parameter. `Parameters.write` therefore
+writes the same bits as building a file with the current numbers.
 """
 
 from __future__ import annotations
@@ -49,11 +49,12 @@ class Parameter:
     """An array of a controller file that is trained.
 
     name : e.g. ``hidden.bias``
-    values : current values in units of ``unit``, float32. Neuron parameters are float64: they range from milliseconds
-        to volts and are scaled so that one learning rate suits all. Weights with a ``tau_syn`` are scaled, too
+    values : current values as float32, in multiples of ``unit``. Neuron parameters are float64. Their sizes differ much
+        (milliseconds, volts), so they are scaled such that one learning rate suits all of them. Weights of a projection
+        with ``tau_syn`` are scaled, too
     put : (spec, `numbers`) -> the spec with these numbers
     low, high : limits of the numbers
-    population : the population of a neuron parameter, otherwise empty
+    population : the population to which a neuron parameter belongs; empty for other parameters
     """
 
     name: str
@@ -70,7 +71,7 @@ class Parameter:
 
     @property
     def numbers(self) -> np.ndarray:
-        """The values in the units of the file."""
+        """The values in the units that the controller file uses."""
         return self.values if self.unit == 1 else np.clip(self.values * self.unit, self.low, self.high)
 
     def check(self, spec: ControllerSpec) -> None:
@@ -90,7 +91,7 @@ class Parameter:
 
 
 def _changed(items: Iterable[Any], k: int, **fields: Any) -> tuple[Any, ...]:
-    """Return the descriptions, with other fields in the k-th one."""
+    """Return the descriptions ``items``, in which the fields ``fields`` of item ``k`` are replaced."""
     return tuple(replace(one, **fields) if j == k else one for j, one in enumerate(items))
 
 
@@ -127,7 +128,8 @@ def _terms(output: Output) -> tuple[Any, ...]:
 
 
 def _float32(value: Any, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-    """Return ``value`` as a new array of this shape; a Distribution is drawn with ``rng``."""
+    """Return ``value`` as a new array of this shape. If ``value`` is a Distribution, the numbers are drawn with
+    ``rng``."""
     if isinstance(value, Distribution):
         again: Any = replace(value, seed=int(rng.integers(1 << 62)))  # type: ignore[type-var]
         value = again.sample(shape)
@@ -140,11 +142,11 @@ class Parameters:
     spec : the controller; its random weights are drawn again, with ``rng``
     chosen : pattern (``*.weights``, ``hidden.tau_mem``) -> limits; later patterns take precedence
 
-    sizes : input or population -> number of neurons, or of graded signals
+    sizes : input or population -> number of its neurons or graded signals
     ranges : ranges of inputs that may be fitted to observed values
 
-    Raises DescriptionError if a pattern matches nothing, if a neuron cannot have a limit, or if something cannot be
-    trained.
+    Raises DescriptionError if a pattern matches nothing, if a neuron model does not accept a limit as a value, or if a
+    chosen parameter cannot be trained.
     """
 
     def __init__(self, spec: ControllerSpec, chosen: Mapping[str, Limits], rng: np.random.Generator) -> None:
@@ -174,7 +176,7 @@ class Parameters:
         return self.ranges.put(spec)
 
     def values(self) -> dict[str, np.ndarray]:
-        """Return copies of all that training changes: parameters and ranges by name."""
+        """Return copies of everything that training changes: name -> values, for parameters and ranges."""
         ranges = {f"{name}.range": ends.copy() for name, ends in self.ranges.values.items()}
         return {p.name: p.values.copy() for p in self.parameters} | ranges
 
@@ -187,7 +189,8 @@ class Parameters:
 
     @property
     def flat(self) -> np.ndarray:
-        """The values of all parameters, one after the other, (numbers,); `write` applies limits after it is set."""
+        """The values of all parameters, one after the other, as one (numbers,) array. After you set it, call `write`,
+        which clips the values to their limits."""
         return np.concatenate([p.values.ravel() for p in self.parameters])
 
     @flat.setter
@@ -215,8 +218,11 @@ class Parameters:
                 numbers(p.place.view(self.program.constants)).reshape(-1)[p.at] = values
 
     def gradients(self, found: Mapping[Signal, np.ndarray]) -> list[np.ndarray]:
-        """Return the derivatives by the parameters, from those by places
-        (`snn_control.training.gradients.student.Student.backward`)."""
+        """Return the derivatives of the loss by the parameters, one array per parameter.
+
+        found : derivatives by the places of the Program, as
+            `snn_control.training.gradients.student.Student.backward` returns them
+        """
         return [self._gradient(p, found[signal(p.place)]) for p in self.parameters]
 
     def _gradient(self, p: Parameter, g: np.ndarray) -> np.ndarray:
@@ -231,8 +237,8 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the parameters of a population's kernel, (rows, n). If ``moved`` names a neuron parameter, ``by`` is
-        first added to it."""
+        """Return the parameters of a population's kernel as a (rows, n) array. If ``moved`` names a neuron parameter,
+        ``by`` is first added to this parameter."""
         one = next(p for p in self._spec.network.populations if p.name == population)
         values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
         if moved:
@@ -244,7 +250,8 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """Return the derivatives (rows, n) of the kernel's parameters by the values of a neuron parameter."""
+        """Return the derivatives of the kernel's parameters by the values of a neuron parameter, as a (rows, n)
+        array."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -326,7 +333,8 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Return the weights of a projection in a new array: one for each synapse; for a convolution in their own shape."""
+    """Return the weights of a projection in a new array. It has one number per synapse. For a convolution it has the
+    shape that the file gives to the weights."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -345,8 +353,10 @@ def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) 
 
 
 def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any, Any]:
-    """Return the default limits of a neuron parameter. One that must be > 0 stays above a hundredth of its smallest
-    value. The threshold stays above a tenth of its distance from the reset. Reset and floor stay below the threshold.
+    """Return the default limits of a neuron parameter as a (low, high) pair.
+
+    A parameter that must be > 0 stays above a hundredth of its smallest value. The threshold stays above the reset by
+    at least a tenth of their present distance. Reset and floor stay below the threshold.
     """
     rule = neuron.checks().get(name)
     if isinstance(rule, Numbers) and rule.strict and rule.least == 0:
@@ -362,7 +372,8 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Fix the initial membrane at the present resting value, because no gradient is computed for its change."""
+    """Return the spec in which the initial membrane is fixed at the present resting value. Otherwise it would change
+    with the parameter, for which no gradient is computed."""
     k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
     if k is None or spec.network.populations[k].v_init is not None:
         return spec

@@ -1,8 +1,8 @@
-"""Input ranges fitted to the values that a controller meets in training, so that the file itself normalises
-observations.
+"""Input ranges fitted to the values that a controller meets in training. The controller file itself thus normalises
+the observations.
 
-Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, one field is
-always active; if it is too narrow, the outer fields are.
+Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, always the same
+field is active. If the range is too narrow, only the outer fields are active most of the time.
 """
 
 from __future__ import annotations
@@ -28,8 +28,12 @@ FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Return the ranges ``ends`` (2, n), low and high, fitted to the values ``met`` (samples, n). A range is kept if
-    there are too few samples, if all are whole numbers, or if it already fits."""
+    """Return ranges fitted to the values that were met, as a (2, n) array. A range stays unchanged if there are too few
+    values, if all values are whole numbers, or if the range already fits.
+
+    ends : (2, n) present low and high ends
+    met : (samples, n) values
+    """
     new = ends.copy()
     for k, column in enumerate(met.T):
         (low, high), x = ends[:, k], column[np.isfinite(column)]
@@ -44,10 +48,10 @@ def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
 
 
 class Ranges:
-    """Ranges of the inputs whose receptive fields are spaced over them, and their encoders in a Program.
+    """Ranges of the inputs whose receptive fields are spaced over their range, and the encoders of these inputs.
 
-    program : its encoders are updated
-    values : input -> (2, size) float64, low and high
+    program : the Program whose encoders are updated
+    values : input -> low and high ends, (2, size) float64
     """
 
     def __init__(self, spec: ControllerSpec, program: Program) -> None:
@@ -64,12 +68,12 @@ class Ranges:
         return replace(spec, inputs=tuple(found))
 
     def fit(self, met: Mapping[str, np.ndarray]) -> bool:
-        """Fit the ranges to the values met, input -> (samples, size). Return whether any changed."""
+        """Fit the ranges to the values ``met``: input -> (samples, size). Return whether any range changed."""
         fitted = {name: around(ends, met[name]) for name, ends in self.values.items() if name in met}
         return self.take({**self.values, **fitted})
 
     def take(self, values: Mapping[str, np.ndarray]) -> bool:
-        """Set the ranges and update the encoders. Return whether any changed."""
+        """Set the ranges and update the encoders. Return whether any range changed."""
         if all(np.array_equal(values[name], ends) for name, ends in self.values.items()):
             return False
         before = build_program(self.put(self._spec))

@@ -1,4 +1,4 @@
-"""A Program in training: the engine runs it over sequences, and it is differentiated on the recorded spikes."""
+"""A Program in training: the engine runs it over sequences, and gradients are computed on the recorded spikes."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def writable(program: Program) -> Program:
 
 
 def heads_of(program: Program) -> dict[str, Place]:
-    """Return for each output the place that a loss uses: the scores of an arg-max, the sum before squashing, otherwise
-    the output itself."""
+    """Return for each output the place of the values that a loss uses. For an arg-max these are its scores, for an
+    output that is squashed the sum before squashing, for any other output its value."""
     heads, first, raw = {}, 0, program.names["raw"]
     for output in program.facts.outputs:
         inner = (program.names.get(f"{output.name}.{kind}") for kind in ("scores", "sum"))
@@ -89,8 +89,9 @@ class Student:
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Return offset and bytes of the parts of a state that a sequence starts from. Left out are currents, which
-        start at the bias, rings that no delay reads, counters of work, and the state of filters and encoders of events.
+        """Return (offset, number of bytes) of each part of the state that has to be stored to start a sequence from it.
+        Left out are currents, which start at the bias; rings that no delay reads; counters of work; and the state of
+        filters and encoders of events.
         """
         names = self.program.names
         left_out = [current for current, _ in self._currents] + [names["spike_counts"], names["synaptic_operations"]]
@@ -109,20 +110,20 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """Return the batch of this many rows that `run` uses."""
+        """Return the batch with this number of rows, which `run` uses, too."""
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
 
     def started(self, rows: int) -> Batch:
-        """Return the `batch`, reset, with the current constants."""
+        """Return the `batch` with this number of rows, after a reset and with the current constants."""
         batch = self.batch(rows)
         self.refresh(batch)
         batch.reset()
         return batch
 
     def settle(self) -> None:
-        """Set the currents after a reset to the new bias; call this after constants have changed."""
+        """Set the values that currents get in a reset to the new bias. Call this after constants have changed."""
         for current, bias in self._currents:
             current.view(self.program.initial_state)[:] = bias.view(self.program.constants)
 
@@ -134,7 +135,7 @@ class Student:
             part.view(np.float32)[:] = bias.view(self.program.constants)
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """Return the state of a batch, (rows, bytes) uint8, from which `recall` and `run` can continue."""
+        """Return the state of a batch as a (rows, bytes) uint8 array, from which `recall` and `run` can continue."""
         return np.concatenate([batch.bound.state[:, offset : offset + size] for offset, size in self._parts], axis=1)
 
     def recall(self, batch: Batch, memory: np.ndarray) -> None:
@@ -148,13 +149,13 @@ class Student:
     def step(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> tuple[dict[str, np.ndarray], Seen]:
         """Run one step of a batch.
 
-        inputs : value input -> (rows, size); events input -> a list with the events of each row, as `Batch.step` takes
-            them
+        inputs : value input -> (rows, size); events input -> a list with the events of each row, in the form that
+            `Batch.step` accepts
         starts : (rows,) bool, rows that are reset before the step
 
-        Returns output -> (rows, m) float32, a copy of its head; and the inputs that `run` needs to repeat the step.
-        These are the numbers of a value input, and for an events input the encoder's output in each tick, (rows,
-        repeat, cells) float32.
+        Returns a tuple of two dictionaries. The first one is output -> a copy of the output's head, (rows, m) float32.
+        The second one has the inputs that `run` needs to repeat the step. For a value input these are its numbers, for
+        an events input the output of its encoder in each tick, (rows, repeat, cells) float32.
         """
         if starts.any():
             batch.reset(starts)
@@ -164,7 +165,7 @@ class Student:
         return {name: batch.bound.array(place).copy() for name, place in self.heads.items()}, seen
 
     def peek(self, batch: Batch, inputs: Mapping[str, Any], starts: np.ndarray) -> Seen:
-        """Return the inputs that `step` would return, without making the step."""
+        """Return the inputs that `step` would return, and leave the state of the batch as it was."""
         if not self.events:
             return dict(inputs)
         state = batch.state()
@@ -177,11 +178,11 @@ class Student:
     ) -> tuple[dict[str, np.ndarray], Tape]:
         """Run the engine over sequences.
 
-        observations : input -> (steps, rows, ...), as `step` returns it
+        observations : input -> (steps, rows, ...), the inputs that `step` returned
         starts : (steps, rows) bool, rows that are reset before that step
-        memory : (rows, bytes), states that the rows start from, see `remember`; None resets all rows
+        memory : (rows, bytes) states from which the rows start, see `remember`; None: all rows are reset
 
-        Returns output -> (steps, rows, m) float32, its head; and the tape that `backward` takes.
+        Returns a tuple: output -> the output's head, (steps, rows, m) float32; and the tape, for `backward`.
         """
         batch = self.batch(starts.shape[1]) if memory is not None else self.started(starts.shape[1])
         if memory is not None:
@@ -204,7 +205,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """Return what delays read from before the run: signal -> (steps, rows, n), the newest last."""
+        """Return the values before the run that delays read: signal -> (steps, rows, n), the newest step last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:
@@ -222,7 +223,7 @@ class Student:
         return found
 
     def _fired(self, slot: np.ndarray, p: PopulationFacts) -> np.ndarray:
-        """Return the number of spikes of each neuron, (n,) float32, in a slot of a ring of spike lists."""
+        """Return the number of spikes of each neuron as an (n,) float32 array, from a slot of a ring of spike lists."""
         count, found = int(slot[:8].view(np.int64)[0]), np.zeros(p.size, np.float32)
         times = slot[p.multiplicity :][: 2 * count].view(np.uint16) if p.multiplicity else 1
         found[slot[HEADER:][: 4 * count].view(np.uint32)] = times
@@ -243,9 +244,10 @@ class Student:
     def backward(self, tape: Tape, g: Mapping[str, np.ndarray]) -> dict[Signal, np.ndarray]:
         """Compute the gradients of a loss by the trained constants.
 
-        g : output -> (steps, rows, m) float32, derivative of the loss by what `run` returned
+        g : output -> derivative of the loss by the head that `run` returned, (steps, rows, m) float32
 
-        Returns place (as `signal`) -> float32 in its shape; for sparse weights one number for each synapse.
+        Returns `signal` of a trained place -> derivative of the loss by the constant at that place, as a float32 array
+        in the shape of the constant. For sparse weights, the array has one number for each synapse.
         """
         computed = self.gradient.forward(tape, self._state)
         repeat = self.program.facts.repeat

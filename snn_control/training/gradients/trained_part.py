@@ -1,7 +1,9 @@
-"""The part of a controller that training changes. A fixed front end before it need not run again in each update.
+"""The part of a controller that training changes. If a fixed front end comes before that part, an update does not run
+the front end again.
 
-A `TrainedPart` depends on the trained values. Its inputs are the graded populations before it, whose values are
-recorded while the whole controller acts. Sequences then run, and keep, only this part.
+A `TrainedPart` holds everything that depends on the trained values. Its inputs are the graded populations before it,
+whose values are recorded while the whole controller acts. Sequences are then run with this part only, and hold only its
+state.
 """
 
 from __future__ import annotations
@@ -22,7 +24,8 @@ __all__ = ["TrainedPart", "trained_part_of"]
 
 
 def trained_part_of(parameters: Parameters) -> TrainedPart | None:
-    """Return the trained part of a controller; None if it cannot be separated, for example from spiking populations."""
+    """Return the trained part of a controller; None if it cannot be separated, for example because it reads a spiking
+    population."""
     spec = parameters.spec
     projections, populations = spec.network.projections, spec.network.populations
     changed = spec
@@ -45,7 +48,11 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 
 
 class TrainedPart:
-    """A controller that shares the trained values with ``whole``; ``parameters`` and ``student`` are its own."""
+    """A controller that consists of the trained part of another controller.
+
+    whole : parameters of that other controller; the arrays of trained values are shared with it, while ``parameters``
+        and ``student`` belong to this part
+    """
 
     def __init__(self, whole: Parameters, spec: ControllerSpec) -> None:
         self.parameters = Parameters(spec, whole.chosen, np.random.default_rng(0))
@@ -66,7 +73,8 @@ class TrainedPart:
         return {name: batch.array(f"{name}.v").copy() for name in self._inputs}
 
     def remember(self, batch: Batch) -> np.ndarray:
-        """Return the state of this part as `Student.remember` does, from a batch of the whole controller."""
+        """Return the state of this part, taken from a batch of the whole controller, in the form of
+        `Student.remember`."""
         own = self._batches.setdefault(batch.n, Batch(self.parameters.program, batch.n))
         for to, start, size in self._alike:
             own.bound.state[:, to : to + size] = batch.bound.state[:, start : start + size]

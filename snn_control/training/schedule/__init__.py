@@ -1,1 +1,1 @@
-"""The schedule of training: when it stops, what spikes cost, which values are kept, and what keeps it from learning."""
+"""The schedule of training: when it stops, what spikes cost, which values are kept, and what prevents learning."""

@@ -1,5 +1,5 @@
-"""Signs that a controller cannot learn: silent populations, outputs stuck at their limits, ranges that do not fit the
-values that arrive, returns that are always the same."""
+"""Signs that a controller cannot learn: populations are silent, outputs are stuck at their limits, ranges do not fit
+the values that arrive, or all returns are the same."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ USED = 0.1  # share of a range; a number that uses less is seen by only one of e
 
 
 class LearningDiagnosis:
-    """Diagnosis of each validation, which reports each finding once.
+    """Diagnosis of each validation of a run. Each finding is reported once.
 
-    threshold : return at which the environment counts as solved, or None
-    reported : kind and path -> finding, including those of an earlier part of a resumed run
+    threshold : return at which the environment counts as solved; None if the environment names none
+    reported : kind and path -> finding, including the findings from before a run was resumed
     """
 
     def __init__(self, threshold: float | None) -> None:
@@ -41,10 +41,10 @@ class LearningDiagnosis:
     ) -> list[Finding]:  # fmt: skip
         """Return the findings that were not reported before.
 
-        found : a validation
-        not_finite : `VectorEnv.not_finite` of the phase before it
-        history : one row for each phase: steps, and score and worst of its validation; the last row is that of
-            ``found``
+        found : results of a validation
+        not_finite : `VectorEnv.not_finite` of the phase before this validation
+        history : one row for each phase, with its steps and with the score and the worst return of its validation; the
+            last row belongs to ``found``
         """
         healths = [health for one in found.arrivals.values() if (health := one.health()) is not None]
         outputs = [replace(o, rest=np.nan) for o in commands_of(spec, found.statistics)]  # also those at rest
@@ -74,7 +74,7 @@ class LearningDiagnosis:
         return list(new.values())
 
     def _unused(self, one: InputStatistics, phases: int) -> Iterator[Finding]:
-        """Yield a finding if numbers of an input used little of their range in all validations."""
+        """Yield a finding if some numbers of an input used little of their range in all validations together."""
         name, nan = one.spec.name, np.full(one.spec.size, np.nan)
         lowest, highest = self._seen.get(name, (nan, nan))
         lowest, highest = np.fmin(lowest, one.lowest), np.fmax(highest, one.highest)

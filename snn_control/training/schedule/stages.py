@@ -1,18 +1,19 @@
-"""The stages of a training run: when each of them ends, what spikes cost meanwhile, and which values are kept.
+"""The stages of a training run: when each stage ends, what spikes cost in it, and which values are kept.
 
 1. The score of a phase is the mean return of its validation (with ``ppo``, of its training episodes), averaged over
    three phases.
-2. Learning ends when the best score has reached the environment's threshold, and no score has been better for the
-   learner's ``patience``. If the environment names no threshold, a validation must be three standard errors above
-   random actions.
+2. Learning ends when the best score has reached the environment's threshold, and no new best score has appeared for
+   the learner's ``patience``. If the environment names no threshold, the best validation must instead be three standard
+   errors above the score of random actions.
 3. ``ppo`` and ``sac`` then save spikes: the controller imitates itself. From phase to phase, the price of spikes rises
-   by 30 % while more than a twelfth of them is left, and otherwise falls. The stage ends after six phases in which
-   about a tenth is left and the score is as good, or after twenty phases.
-4. A score is as good as another if it is lower by at most two standard errors of the other, or by at most 1 % of the
-   distance of the other from random actions.
-5. Up to four candidates of each stage are compared in the same new episodes. The one with the fewest spikes is kept,
-   among those whose score is within one standard error (Breiman et al. 1984, Classification and Regression Trees,
-   section 3.4.3), or the same 1 %, of the best.
+   by 30 % while more than a twelfth of the learned spikes is left; otherwise the price falls. The stage ends after six
+   phases in which about a tenth of the spikes is left and the score is as good as the learned one. It ends after twenty
+   phases at the latest.
+4. A score is as good as another score if it is lower by at most two standard errors of that other score, or by at most
+   1 % of the distance between the other score and the score of random actions.
+5. Up to four candidates of each stage are compared in the same new episodes. Candidates count whose score is below the
+   best score by at most one standard error (Breiman et al. 1984, Classification and Regression Trees, section 3.4.3),
+   or by at most the 1 % of rule 4. The candidate with the fewest spikes is kept.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because th
 class Candidate:
     """Values that may be selected.
 
-    score, error, spikes : mean return, its standard error, and spikes per step, in their validation
+    score, error, spikes : mean return, its standard error, and spikes per step, in the validation of these values
     values : parameter -> values
     """
 
@@ -55,8 +56,8 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Return the index of the candidate with the fewest spikes whose score is as good as the best by rule 5. Among
-    candidates with hardly more spikes, take the one with the highest score.
+    """Return the index of the candidate with the fewest spikes among those whose score is close enough to the best
+    score by rule 5. If several of them have nearly the fewest spikes, select the one with the highest score.
 
     returns : returns of each candidate, in the same episodes
     spikes : spikes per step of each candidate
@@ -71,14 +72,14 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
 
 
 class Stage:
-    """A stage of a run: when it ends, and its best candidates.
+    """A stage of a run. It knows when it ends, and it keeps its best candidates.
 
-    phases : largest number of phases
+    phases : maximum number of phases
 
     Attributes
     ----------
     history : a row for each phase
-    candidates : the best first
+    candidates : candidates that are kept, the best one first
     """
 
     name = "learning"  # as `Phase` names it
@@ -105,20 +106,22 @@ class Stage:
         return 1 - number / self.phases
 
     def consider(self, new: Candidate) -> None:
-        """Keep the candidates with the highest scores; among equal scores, the newest."""
+        """Add a candidate, and keep only the candidates with the highest scores. Among equal scores, the newest ones
+        are kept."""
         self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
 
 
 class Learning(Stage):
     """The stage in which the task is learned.
 
-    threshold : score at which the environment counts as solved, or None
-    patience : share of all phases; learning ends after this many, at least RECENT, without a new best score
-    anneals : whether ANNEALING phases without patience follow once the task is learned, at the latest at the end; in
-        them the learning rate falls to 0, and sampled actions come close to those of the controller
-    judged_by : key of the score that decides, in the history's rows
+    threshold : score at which the environment counts as solved; None if the environment names none
+    patience : share of all phases. Learning ends after this many phases (at least RECENT) without a new best score
+    anneals : whether learning ends with ANNEALING phases, to which the patience does not apply. They begin once the
+        task is learned; if it is not, they are the last phases. In them the learning rate falls to 0, and sampled
+        actions come close to the actions of the controller
+    judged_by : key, in the rows of the history, of the score that decides
     confirms : whether the worst episode, too, must reach the threshold before learning ends
-    chance : returns the score of random actions
+    chance : function that returns the score of random actions
     """
 
     def __init__(
@@ -161,7 +164,7 @@ class Learning(Stage):
         return best is not None and best["score"] > self.chance() + CLEARLY * best["error"]
 
     def _means(self, rows: Sequence[dict[str, Any]]) -> list[float]:
-        """Return the means of the score over RECENT phases."""
+        """Return the means of the score over every RECENT phases in a row."""
         scores = [row.get(self.judged_by, row["score"]) for row in rows]
         return [sum(scores[k - RECENT : k]) / RECENT for k in range(RECENT, len(scores) + 1)]
 
@@ -185,9 +188,10 @@ class Learning(Stage):
 class SpikeReduction(Stage):
     """The stage in which a controller that has learned its task imitates itself with fewer spikes.
 
-    The price of spikes rises even if the score falls meanwhile, because the score returns while spikes stay few.
+    The price of spikes rises even if the score falls meanwhile, because the score recovers later while the spikes stay
+    few.
 
-    learned : the candidate that the stage begins with; it stays the last of the candidates
+    learned : the candidate with which the stage begins; it stays in the list of candidates, as the last one
     chance : score of random actions
     """
 
@@ -216,7 +220,8 @@ class SpikeReduction(Stage):
         return min(super().progress_remaining(number), 1 - self._phases_at_goal / AT_GOAL)
 
     def consider(self, new: Candidate) -> None:
-        """Keep candidates as good as what was learned: the fewest spikes, or the highest scores at the goal."""
+        """Keep a candidate if its score is as good as the learned one. Candidates with fewer spikes come first; among
+        candidates that reach the goal for spikes, those with higher scores."""
         *others, learned = self.candidates
         if new.score >= self.least:
             least = SIMILAR * self.goal
@@ -227,7 +232,7 @@ class SpikeReduction(Stage):
 class GainSearch(Stage):
     """The stage in which the gains of the best candidate are searched.
 
-    candidates : those of the stage before, then the newest mean of the search
+    candidates : candidates of the stage before, then the newest mean of the search
     """
 
     name, key = "adjusting gains", "adjusts"
@@ -238,10 +243,12 @@ class GainSearch(Stage):
 
     @property
     def best(self) -> Candidate | None:
-        """The newest mean if its score is higher than that of the candidate kept before, otherwise that candidate."""
+        """The newest mean of the search if its score is higher than the score of the best candidate of the stage
+        before, otherwise that candidate."""
         new = self.candidates[len(self.before.candidates) :]
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
 
     def consider(self, new: Candidate) -> None:
-        """Replace the search's mean by the newest: the search's own episodes support it, not a few of validation."""
+        """Replace the mean of the search by the newest one, whatever its score: the many episodes of the search say
+        more about it than the few episodes of a validation."""
         self.candidates = [*self.before.candidates, new]

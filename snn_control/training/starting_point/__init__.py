@@ -1,1 +1,1 @@
-"""A controller file for an environment, to train from."""
+"""A controller file from which training in an environment starts."""

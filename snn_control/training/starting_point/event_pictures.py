@@ -1,7 +1,7 @@
 """The network of a controller file for a camera in short steps: leaky pictures, followed by a recurrent layer.
 
 A step of a millisecond holds few events. Cells that sum events and decay slowly hold a picture of what recently became
-brighter or darker. Neurons with longer time constants compute commands from it.
+brighter or darker. Neurons with longer time constants compute commands from this picture.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ def network_text(
 ) -> list[str]:
     """Return the lines of a file's ``network`` section.
 
-    cameras : name, number of cells, and pixels per cell of each camera; each is pooled ``signed``
+    cameras : (name, number of cells, pixels per cell) of each camera; the pooling of each camera is ``signed``
     numbers : names of the other inputs
-    readouts : name and number of neurons of each population that an output reads
-    layers : names of the two halves of the recurrent layer, with short and long time constants
+    readouts : (name, number of neurons) of each population that an output reads
+    layers : names of the two halves of the recurrent layer: first the half with short time constants, then the half
+        with long ones
     """
     populations, wires, seeds = [], [], iter(range(1000 * seed, 1000 * seed + 1000))
 

@@ -1,11 +1,12 @@
-"""A controller file for an environment, to train from: inputs and outputs fit its spaces, weights are random.
+"""A controller file from which training in an environment starts. Inputs and outputs fit the environment's spaces, and
+the weights are random.
 
 | space | as an observation | as an action |
 |---|---|---|
 | Box | eight Gaussian fields over the range of each number | a read-out neuron for each, squashed to the limits |
 | Discrete, MultiDiscrete, MultiBinary | one field for each value | a read-out neuron for each, the largest wins |
-| Tuple of these, of one shape | as these | |
-| Dict of these | one input for each key; rows of events (KEY and KEY_count) drive cells | |
+| Tuple of such spaces, all of one shape | as for the single space | |
+| Dict of such spaces | one input for each key; rows of events (KEY and KEY_count) drive cells | |
 
 Nested parts, and keys that are not valid names, get other names (`snn_control.gym_adapter.flat`). Parts of other kinds,
 such as text, are ignored.
@@ -49,12 +50,12 @@ DRIVE = {"numbers": 2.5, "choices": 1.4, "events": 32.0}
 def starting_point(env: Any, command: str, environment: str, seed: int = 0, steps: int = STEPS) -> str:
     """Return the text of a controller file for a Gymnasium environment, which is played to measure ranges.
 
-    command : the command that makes it, for the first line of the file
+    command : the command that makes the file, for its first line
     environment : options that name the environment, ``--env ID --arg KEY=VALUE``
     seed : seed of the weights, and of the first episode
-    steps : number of steps with random actions, and again with held ones
+    steps : number of steps that are played with random actions; as many are played with held actions
 
-    Raises DescriptionError if a controller cannot have one of the environment's spaces.
+    Raises DescriptionError if a controller cannot have inputs or outputs for one of the environment's spaces.
     """
     env = flat_environment(env)
     (inputs, unseen), outputs = inputs_of(env.observation_space), outputs_of(env.action_space)
@@ -83,7 +84,7 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
 
 
 def _period(env: Any) -> tuple[float, str]:
-    """Return the seconds in a step, and where the environment states them."""
+    """Return the duration of a step [s], and a text that says where the environment states it."""
     for key in ("dt", "tau"):
         value: Any = getattr(env.unwrapped, key, None)
         if _is_time(value):
@@ -101,9 +102,10 @@ def _is_time(value: Any) -> bool:
 class _Measured(NamedTuple):
     """Measurements from playing the environment.
 
-    found : key of an observation of numbers -> low, high, mask of measured ends, whether all was finite
-    says : a text that says how it was measured
-    remembers : whether the past predicts what the present does not
+    found : key of an observation of numbers -> (low, high, mask of the measured ranges, whether all numbers were
+        finite)
+    says : a text that says how the ranges were measured
+    remembers : whether past observations predict the next one clearly better than the present observation alone
     """
 
     found: dict[str | None, tuple[np.ndarray, np.ndarray, np.ndarray, bool]]
@@ -168,8 +170,8 @@ def _whose(measured: np.ndarray) -> str:
 
 
 def _choices_text(one: SpaceInput) -> list[str]:
-    """Return the text of an input with fields at whole numbers. Each of its numbers has equally many fields, so some
-    fields may lie beyond the values."""
+    """Return the text of an input with fields at whole numbers. All numbers of the input have equally many fields, so
+    some fields may lie beyond the values of a number."""
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
     ends, says = f"sigma: {SIGMA}, ", "a field for each value"
     if one.size > 1:
@@ -203,7 +205,7 @@ def _size(camera: SpaceInput) -> tuple[int, int]:
 
 # the network -------------------------------------------------------------------------------------------------
 def _free(inputs: Sequence[SpaceInput], name: str) -> str:
-    """Return a name for a population that no input has."""
+    """Return a name for a population, chosen so that no input has the same name."""
     while any(one.name == name for one in inputs):
         name += "_"
     return name
@@ -282,19 +284,21 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
 
 # numbers, comments and long lines ----------------------------------------------------------------------------------
 def number(x: float) -> str:
-    """Return the shortest text of a number. A bound that is a float32 is written with the digits of a float32."""
+    """Return the shortest text that stands for a number. A bound that is exactly a float32 gets only the digits that a
+    float32 needs."""
     short = float(str(np.float32(x)))
     x = (short if np.float32(x) == x else float(f"{x:.9g}")) + 0.0  # no -0
     return f"{x:g}" if float(f"{x:g}") == x and "e" not in f"{x:g}" else repr(x)
 
 
 def flow(values: np.ndarray) -> str:
-    """Return ``[0.5, 1]`` for (n,) numbers."""
+    """Return (n,) numbers as a YAML list, e.g. ``[0.5, 1]``."""
     return f"[{', '.join(number(float(x)) for x in values)}]"
 
 
 def pair(low: np.ndarray, high: np.ndarray) -> str:
-    """Return ``[low, high]``: two numbers if all bounds are equal, otherwise two lists."""
+    """Return the YAML text ``[low, high]``. Low and high are single numbers if the bounds are the same for all numbers
+    of an input or output, otherwise lists."""
     if (low == low[0]).all() and (high == high[0]).all():
         return f"[{number(float(low[0]))}, {number(float(high[0]))}]"
     return f"[{flow(low)}, {flow(high)}]"

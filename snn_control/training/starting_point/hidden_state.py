@@ -1,8 +1,10 @@
-"""A test whether an environment hides what a controller must remember, such as velocities. It uses random play.
+"""A test whether an environment hides values that a controller must remember, such as velocities. It plays the
+environment with random actions.
 
-From observation and action the test predicts how each number changes in a step. It fits the numbers, their squares and
-their products in one half of the steps, and tests the prediction in the other. It does this twice: without and with the
-observation and action before. A number that only the past predicts depends on something hidden.
+From observation and action the test predicts how each number changes in a step. The prediction is linear in the
+numbers, their squares and their products. It is fitted to one half of the steps, and tested on the other half. The test
+does this twice: without and with the observation and the action of the step before. A number that is only predicted
+with the step before depends on something hidden.
 """
 
 from __future__ import annotations
@@ -21,11 +23,12 @@ RIDGE, NOTHING = 1e-6, 1e-9  # in units of the variance
 
 
 def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
-    """Whether the step before predicts the next observation far better than the present alone.
+    """Whether the next observation is predicted far better from the present step and the step before than from the
+    present step alone.
 
     observations : (steps, n)
     actions : (steps, k)
-    first : (steps,) bool, the first step of an episode
+    first : (steps,) bool, whether a step is the first of its episode
     """
     observations = np.clip(observations, -HUGE, HUGE)  # squares of larger values would not be finite
     t = np.arange(2, len(first))
@@ -53,7 +56,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """Return 1, the numbers, their squares and their products."""
+    """Return an array with a column of ones and columns of the numbers, their squares and their products."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
     products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]
@@ -61,8 +64,8 @@ def _features(x: np.ndarray) -> np.ndarray:
 
 
 def _error(features: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Return the median squared errors of a linear prediction, fitted to every other step and tested on the steps
-    between. Rare jumps, such as contacts, do not count in a median."""
+    """Return the median squared errors of a linear prediction that is fitted to every other step and tested on the
+    steps between them. A median ignores rare jumps, such as contacts."""
     a, b = features[::2], change[::2]
     weights = np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ b)
     return np.median((change[1::2] - features[1::2] @ weights) ** 2, axis=0) + NOTHING * change.var(axis=0)

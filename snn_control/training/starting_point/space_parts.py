@@ -1,4 +1,5 @@
-"""The inputs and outputs of a controller for the spaces of an environment, or the reason why it cannot have them."""
+"""The inputs and outputs of a controller for the spaces of an environment. A space for which there are none raises an
+error that says why."""
 
 from __future__ import annotations
 
@@ -30,8 +31,9 @@ class SpaceInput:
     """An input of the controller file.
 
     key : key in a Dict observation; None if the observation is one array
-    kind : numbers, choices or events
-    low, high : (size,) float64, bounds of the space; for events the last column and row of the camera
+    kind : "numbers", "choices" or "events"
+    low, high : (size,) float64 bounds of the space; for events, ``high`` is the last column and the last row of the
+        camera
     """
 
     name: str
@@ -47,7 +49,7 @@ class SpaceInput:
 
     @property
     def picture(self) -> bool:
-        """Whether it is a picture. The measured range of a pixel says little about its possible values."""
+        """Whether the input is a picture. The measured range of a pixel says little about its possible values."""
         return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
 
 
@@ -56,7 +58,7 @@ class SpaceOutput:
     """An output of the controller file.
 
     neurons : number of its read-out neurons, one for each number or action
-    limits : (low, high) of (neurons,) float64 for numbers; None for a choice
+    limits : pair of (neurons,) float64 arrays, low and high, if the output gives numbers; None if it is a choice
     whose : a text that says where the limits come from
     """
 
@@ -67,7 +69,7 @@ class SpaceOutput:
 
 
 def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
-    """Return the inputs for an observation space, and the parts of a Dict that cannot be inputs."""
+    """Return a tuple: the inputs for an observation space, and the parts of a Dict space that cannot be inputs."""
     from gymnasium import spaces
 
     unseen = {}
@@ -93,7 +95,7 @@ def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
 
 
 def _bounds(space: Any) -> tuple[Any, Any] | None:
-    """Return low and high ends of a space's numbers; None if it does not consist of numbers."""
+    """Return the low and high ends of the numbers of a space; None if the space does not consist of numbers."""
     from gymnasium import spaces
 
     if isinstance(space, spaces.Box):

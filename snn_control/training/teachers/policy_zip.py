@@ -2,9 +2,10 @@
 or run, and neither stable-baselines3 nor torch is needed.
 
 ``data`` is JSON; its members ``:serialized:``, which are pickles, are never opened. ``policy.pth`` is a file of
-``torch.save``: a pickle that names tensors, and the bytes of these tensors. They are members of a ZIP (since torch 1.6)
-or follow each other. `_value` reads the pickle. It knows only the operations that torch writes for a dictionary of
-tensors, and names any other in an error. No size in the file is trusted.
+``torch.save``: a pickle that names tensors, and the bytes of these tensors. Since torch 1.6, pickle and bytes are
+members of a ZIP; older files contain one after the other. `_value` reads the pickle. It knows only the operations that
+torch writes for a dictionary of tensors; for any other operation it raises an error that names it. No size in the file
+is trusted.
 """
 
 from __future__ import annotations
@@ -38,8 +39,8 @@ STORAGES = {
 
 
 def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-    """Return the content of ``data``, and the arrays of ``policy.pth`` by name (read-only). Raises OSError, or any
-    other exception if the file is not valid."""
+    """Return a tuple: the content of ``data``, and the arrays of ``policy.pth`` by name, which are read-only. Raises
+    OSError if the file cannot be read, and any other exception if its content is not valid."""
     with open_file(path) as file:
         outer = _Zip(file, zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         data = json.loads(outer.read("data", MOST_TEXT))
@@ -50,7 +51,7 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
 
 
 class _Zip:
-    """The members of a ZIP that are packed by one of ``methods``; none is unpacked to more bytes than allowed."""
+    """The members of a ZIP that are packed by one of ``methods``. No member is unpacked to more bytes than allowed."""
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         self._zip, self._methods = zipfile.ZipFile(file), methods
@@ -74,7 +75,7 @@ class _Zip:
 @dataclass(frozen=True)
 class _Tensor:
     """A tensor of shape ``size`` in a storage, from element ``offset`` on. ``key``, ``dtype`` and ``count`` are the
-    name of the storage, the type of its elements and their number."""
+    name of the storage, the type of its elements, and the number of its elements."""
 
     dtype: np.dtype
     key: str
@@ -84,8 +85,9 @@ class _Tensor:
 
     @classmethod
     def rebuilt(cls, storage: Any, offset: Any, size: Any, stride: Any, *rest: Any) -> _Tensor:
-        """Make a tensor from the arguments of ``torch._utils._rebuild_tensor_v2``. Raises ValueError if it is not
-        contiguous, or longer than its storage: a tensor that repeats numbers could have any size."""
+        """Make a tensor from the arguments of ``torch._utils._rebuild_tensor_v2``. Raises ValueError if the tensor is
+        not contiguous, or is longer than its storage. A tensor that repeats numbers of its storage could otherwise have
+        any size."""
         dtype, key, count = storage
         if any(type(n) is not int or n < 0 for n in (offset, *size, *stride)) or len(size) != len(stride):
             raise ValueError("a tensor has sizes that are not whole numbers >= 0")
@@ -110,7 +112,8 @@ SIMPLE: dict[str, Callable[[], Any]] = {
 
 
 def _dictionary() -> dict:
-    """Return an empty dictionary for an OrderedDict. It takes no contents, because nothing checks their keys."""
+    """Return an empty dictionary in place of an OrderedDict. The function accepts no contents as arguments, because
+    nothing would check their keys."""
     return {}
 
 
@@ -132,8 +135,8 @@ def _storage(kind: Any, dtype: Any, key: Any, device: Any, count: Any, *rest: An
 
 
 def _value(stream: IO[bytes]) -> Any:
-    """Return the value of one pickle, in which tensors are `_Tensor`, and leave the stream behind it. Raises ValueError
-    with the name of an operation or an object that files of weights do not have."""
+    """Return the value of one pickle, with a `_Tensor` for each tensor. The stream is then at the first byte after the
+    pickle. Raises ValueError for an operation or an object that files of weights do not have; the error names it."""
     stack: list[Any] = []
     marks: list[int] = []
     memo: dict[int, Any] = {}
@@ -226,7 +229,8 @@ def _of_zip(stream: IO[bytes]) -> tuple[Any, Read]:
 
 
 def _of_pickles(stream: IO[bytes]) -> tuple[Any, Read]:
-    """Read pickles of magic number, protocol, facts of the machine, tensors and keys of storages; then the storages."""
+    """Read a file from before torch 1.6. It has five pickles (magic number, protocol, facts about the machine, tensors,
+    keys of the storages), then the bytes of the storages."""
     magic, _, machine, tensors, keys = (_value(stream) for _ in range(5))
     if magic != MAGIC or not machine["little_endian"]:
         raise ValueError("it is not a little-endian file of torch.save")

@@ -36,7 +36,8 @@ class Teacher:
             raise RuntimeFault(f"--teacher {self.name}: raised {describe_exception(error)}") from error
 
     def command(self, env: Any, observation: Any, info: Any) -> np.ndarray:
-        """Return the action as a command (k,) float32. Raises RuntimeFault if the environment does not take it."""
+        """Return the action as a command, a (k,) float32 array. Raises RuntimeFault if the environment does not accept
+        the action."""
         action, space = self(env, observation, info), env.action_space
         try:
             given = np.asarray(action)
@@ -51,7 +52,7 @@ class Teacher:
 
 
 def _chosen(command: np.ndarray, space: Any) -> bool:
-    """Whether a command is one of a space's choices; True for a space of numbers."""
+    """Whether a command is one of the choices of a space. For a space of numbers, always True."""
     if hasattr(space, "low"):
         return True
     most = getattr(space, "nvec", None if space.shape else space.n)
@@ -60,14 +61,15 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 
 
 def teacher_of(what: Any, env: Any) -> Teacher:
-    """Return a teacher for one environment, with a state of its own if it needs one.
+    """Return a teacher for one environment. If the teacher needs a state, each call makes a new one.
 
-    what : a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or the result of
-        `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the environment;
-        ``module:function``; or a callable. A function takes (observation), (observation, info) or (env, observation),
-        as its parameters' names show. With ``env`` it can use the simulator's state
+    what : one of these: a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or
+        the result of `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the
+        environment; ``module:function``; or a callable. A function is called with (env, observation) if its first
+        parameter is named ``env``, so that it can use the simulator's state. It is called with (observation, info) if
+        it has at least two parameters without a default, otherwise with (observation)
 
-    Raises DescriptionError if it is none of these.
+    Raises DescriptionError if ``what`` is none of these.
     """
     if isinstance(what, TrainedPolicy):
         return _of_policy(what, env)

@@ -25,13 +25,13 @@ class TrainedPolicy:
     """A trained policy, which acts without noise.
 
     layers : for each layer its weights (outputs, inputs) and biases (outputs,), float32
-    activation : "tanh" or "relu", after each layer except the last
-    head : how the last layer gives an action: "argmax" takes the index of the largest value, "clip" clips to the
-        bounds, "tanh" squashes and scales to the bounds
-    shape, low, high : shape and bounds of the action, float32, unless it is an index
-    bound : limit of the last layer before the tanh
-    one_hot : whether an observation is one whole number, with one input of the first layer for each of its values
-    path : path of its file
+    activation : "tanh" or "relu", applied after each layer except the last
+    head : how the last layer gives an action: for "argmax" the action is the index of the largest value, for "clip" the
+        values are clipped to the bounds, for "tanh" they are squashed and scaled to the bounds
+    shape, low, high : shape and float32 bounds of the action; not used if the action is an index
+    bound : limit to which the values of the last layer are clipped before the tanh
+    one_hot : whether an observation is one whole number. The first layer then has one input for each possible value
+    path : path of the policy's file
     """
 
     layers: tuple[tuple[np.ndarray, np.ndarray], ...]
@@ -53,7 +53,8 @@ class TrainedPolicy:
         return self.layers[-1][0].shape[0]
 
     def __call__(self, observation: Any) -> Any:
-        """Return the action for one observation: a whole number, or an array of ``shape``, float32."""
+        """Return the action for one observation. It is a whole number if ``head`` is "argmax", otherwise a float32
+        array of shape ``shape``."""
         x: np.ndarray = np.asarray(observation, np.float32).reshape(-1)
         if self.one_hot:
             x = (np.arange(self.inputs) == x).astype(np.float32)
@@ -68,7 +69,7 @@ class TrainedPolicy:
         return x.clip(self.low, self.high).reshape(self.shape)
 
     def check(self, observation_space: Any, action_space: Any) -> None:
-        """Raise ValueError if it cannot act in an environment with these spaces."""
+        """Raise ValueError if the policy cannot act in an environment with these spaces."""
         n = getattr(observation_space, "n", None) if self.one_hot else numbers_of(observation_space)
         if n != self.inputs:
             raise ValueError(f"it was trained for {self.inputs} observed values, the environment has {n}")
@@ -80,8 +81,11 @@ class TrainedPolicy:
 
 
 class _Family(NamedTuple):
-    """How algorithms name the weights of their policies: first parts of the names of the layers, in their order
-    (``layers``), and of weights that do not act (``others``)."""
+    """How a family of algorithms names the weights of its policies.
+
+    layers : beginnings of the names of the layers, in the order of the layers
+    others : beginnings of the names of weights that do not contribute to actions
+    """
 
     activation: str
     layers: tuple[str, ...]
@@ -106,8 +110,8 @@ ALGORITHMS = "PPO, A2C, TRPO, SAC, TQC, TD3, DDPG, DQN, QR-DQN"
 
 
 def load_policy(path: str | os.PathLike) -> TrainedPolicy:
-    """Read a .zip of stable-baselines3; nothing in it is run. Raises DescriptionError unless it is a multilayer policy
-    of `ALGORITHMS` whose observations are an array or one whole number."""
+    """Read a .zip of stable-baselines3, without running anything in it. Raises DescriptionError unless the file holds a
+    multilayer policy of one of `ALGORITHMS` whose observations are an array or one whole number."""
     try:
         return replace(_policy(*read_policy_zip(path)), path=str(path))
     except Exception as error:  # the file may be damaged or hostile in any way
@@ -137,7 +141,8 @@ def _policy(data: Mapping[str, Any], weights: Mapping[str, np.ndarray]) -> Train
 
 
 def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the layers that act. Raises ValueError if there are weights whose use is not known."""
+    """Return (weights, biases) of each layer that contributes to actions. Raises ValueError if there are weights whose
+    use is not known."""
     left = {name for name in weights if not any(name == one or name.startswith(f"{one}.") for one in family.others)}
     found = []
     for first in family.layers:
@@ -172,7 +177,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return the number of inputs of the first layer, and whether an observation is one whole number."""
+    """Return a tuple: the number of inputs of the first layer, and whether an observation is one whole number."""
     kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return int(space["n"]), True

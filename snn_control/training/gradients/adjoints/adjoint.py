@@ -17,12 +17,13 @@ NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a missing signal
 
 
 def signal(place: Place) -> Signal:
-    """Return the key of an array's signal: its kind of block and its offset."""
+    """Return the key of an array's signal: the kind of the block that holds the array, and its offset in that block."""
     return place.kind, place.offset
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return a view of the float32 weights in an array of the Program; a sparse row has pairs of index and weight."""
+    """Return a view of the float32 weights in an array of the Program. In a sparse row, which consists of pairs of an
+    index and a weight, the view skips the indices."""
     return array if array.dtype == np.float32 else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
@@ -39,7 +40,7 @@ class Constant:
 
     @property
     def values(self) -> np.ndarray:
-        """The current values, float32."""
+        """The current values as a float32 array."""
         return numbers(self.bits)
 
     def add(self, g: np.ndarray) -> None:
@@ -48,21 +49,23 @@ class Constant:
 
 
 class Adjoint:
-    """The adjoint of one operation of a Program, over part of the steps of a `Tape` (in section POST, of its ticks).
+    """The adjoint of one operation of a Program, over part of a `Tape`: some of its steps or, in section POST, some of
+    its ticks.
 
     A subclass sets ``reads`` and ``writes`` and implements `forward` and `backward`. Both are called for consecutive
-    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. An adjoint itself
-    keeps what it needs from one part to the next, starting with `begin`.
+    parts of a run: `forward` from the first to the last step, `backward` from the last to the first. The adjoint itself
+    stores what it needs in the next part. `begin` creates this storage.
 
-    w : operands by word
+    w : operands by name
     post : whether the operation is in section POST
     constant : place of the Program -> `Constant`; raises TypeError, with the reason, if the place is no constant
-    reads : (signal, delay [steps]) pairs that it computes from
-    writes : signals that it sets or adds to
+    reads : (signal, delay [steps]) pairs from which the operation computes
+    writes : signals that the operation sets or adds to
     source : signal that a projection delivers
     wanted : signals whose gradients are needed to reach something that is trained
-    spiking : whether its outputs are spikes, which are on the tape; ``surrogate`` then replaces their derivative
-    each_tick : whether its state is reset in each tick
+    spiking : whether the outputs of the operation are spikes. These are on the tape, and ``surrogate`` replaces their
+        derivative
+    each_tick : whether the state of the operation is reset in each tick
     """
 
     source: Any = None
@@ -77,20 +80,21 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Read vectors directly, not from the delay lines that store them; ``lines`` maps each line to its vector."""
+        """Read vectors directly instead of from the delay lines that store them. ``lines`` maps each delay line to the
+        vector that it stores."""
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
         if self.source is not None:
             self.source = lines.get(self.source, self.source)
 
     def age(self, tape: Tape) -> np.ndarray:
-        """Return the number of steps since the operation's state was last reset, (steps, rows) int32."""
+        """Return the number of steps since the operation's state was last reset, as a (steps, rows) int32 array."""
         return tape.age_in_tick if self.each_tick else tape.age
 
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
         """Create the signals that belong to this operation, before the first step.
 
-        state : place -> (rows, ...) float32, that array of the state at the start of the run
-        initial : place -> its values after a reset
+        state : place -> the array at that place of the state at the start of the run, (rows, ...) float32
+        initial : place -> the values at that place after a reset
         """
 
     def forward(self, tape: Tape, first: int, stop: int) -> None:
@@ -98,7 +102,8 @@ class Adjoint:
         raise NotImplementedError
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        """Add to the gradients of the signals that the operation reads in these steps, and of its constants."""
+        """Add the part of the steps ``first`` to ``stop - 1`` to the gradients of the signals that the operation reads
+        and of its constants."""
         raise NotImplementedError
 
 
@@ -113,7 +118,11 @@ class Neurons(Adjoint):
         self.reads = [(s, 0) for s in (self.current, self.isyn) if s is not None]
 
     def begin_with(self, tape: Tape, state: Any, initial: Any, states: Sequence[Any], kinds: int) -> None:
-        """Do the work of `begin` for the places ``states``; the backward pass needs ``kinds`` numbers of each step."""
+        """Do the work of `begin` for neurons.
+
+        states : places of the neurons' state variables
+        kinds : how many numbers per neuron and step the forward pass stores for the backward pass
+        """
         n, rows, size = self.w.n, tape.rows, len(states)
         tape.new(self.current, n, start=0.0 if self.bias is None else self.bias.values)
         if self.isyn is not None:
@@ -127,12 +136,13 @@ class Neurons(Adjoint):
         self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
 
     def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return the current, and the input of the synaptic current (0 steps without one); or their gradients."""
+        """Return a pair of arrays: the current, and the input of the synaptic current. If ``gradient`` is true, return
+        their gradients instead. The second array has 0 steps if the neurons have no synaptic current."""
         of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
         return of(self.current), NOTHING if self.isyn is None else of(self.isyn)
 
     def add_parameters(self, tape: Tape) -> None:
-        """Add the gradients of parameters and bias, after all steps were processed."""
+        """Add the gradients of the neurons' parameters and bias. Call this after all steps were processed."""
         if self.params.trained:
             self.params.add(self.gp if self.params.values.shape[1] > 1 else self.gp.sum(1, keepdims=True))
         if self.bias is not None and self.bias.trained:

@@ -17,12 +17,12 @@ ZERO = np.float32(0)
 
 
 def flat(x: np.ndarray) -> np.ndarray:
-    """Return an array as contiguous rows: (product of all axes except the last, n)."""
+    """Return an array as contiguous rows, with two axes: the product of all axes except the last, and the last."""
     return np.ascontiguousarray(x).reshape(-1, x.shape[-1])
 
 
 class Delivery(Adjoint):
-    """Base of adjoints of y += x W: spikes or a graded vector from a source are added to a target."""
+    """Base of adjoints of y += x W, where x are spikes or a graded vector of a source, and y is a target."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -35,11 +35,12 @@ class Delivery(Adjoint):
         return constant(self.w.weights)
 
     def once(self, tape: Tape) -> bool:
-        """Whether the source is constant over the steps of a tick, and with it the product."""
+        """Whether the source, and therefore the product, is constant over the steps of a tick."""
         return not self.post and not tape.in_steps(self.source)
 
     def arrived(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the source's values: (steps, rows, n_pre), or (ticks, rows, n_pre) if it is constant over a tick."""
+        """Return the values of the source as a (steps, rows, n_pre) array; (ticks, rows, n_pre) if the source is
+        constant over a tick."""
         if self.post:
             return tape.last(self.source)
         if self.once(tape):
@@ -47,7 +48,7 @@ class Delivery(Adjoint):
         return tape.delayed(self.source, self.delay, first, stop)
 
     def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
-        """Add a gradient by the result of `arrived` to the gradient of the source."""
+        """Add ``g``, the derivative of the loss by the result of `arrived`, to the gradient of the source."""
         if self.post:
             tape.last(self.source, gradient=True)[:] += g
         elif self.once(tape):
@@ -56,8 +57,8 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Return the target, or its gradient, in the shape of `arrived`. If the source is constant over a tick, the
-        target has a further axis for the steps of a tick: (ticks, steps, ..)."""
+        """Return the target in the shape of `arrived`, or its gradient if ``gradient`` is true. If the source is
+        constant over a tick, the array has a further axis for the steps of a tick: (ticks, steps, ..)."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
@@ -74,7 +75,7 @@ class Product(Delivery):
         raise NotImplementedError
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return values of a source or target as rows, which the weight matrix multiplies."""
+        """Return the values ``x`` of a source or a target as the rows that are multiplied by the weight matrix."""
         return flat(x)
 
     def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -92,7 +93,8 @@ class Product(Delivery):
             self.weights.add(self.rows(x).T @ self.rows(g))
 
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the target's gradient in the shape of `arrived`, summed over steps in which the source is constant."""
+        """Return the gradient of the target in the shape of `arrived`. If the source is constant over a tick, the
+        gradient is summed over the steps of the tick."""
         g = self.target(tape, first, stop, gradient=True)
         return g.sum(1) if self.once(tape) else g
 
@@ -110,7 +112,7 @@ class Dense(Product):
 
 # filters ---------------------------------------------------------------------------------------------------------
 def filter_forward(x, age, decay, state, start, first, stop):
-    """Filter x in place: add the state to what arrives, then let it decay."""
+    """Filter ``x`` in place: in each step, add the state to what arrives; the sum, decayed, is the next state."""
     for t in range(first, stop):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -120,7 +122,7 @@ def filter_forward(x, age, decay, state, start, first, stop):
 
 
 def filter_backward(g, age, decay, carry, first, stop):
-    """Replace g, the derivative by the filtered signal, by the derivative by what arrives."""
+    """Change ``g`` in place from the derivative by the filtered signal to the derivative by the signal that arrives."""
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
             for i in range(g.shape[2]):
@@ -139,7 +141,11 @@ class Filter:
         self.decay = decay
 
     def begin(self, left: np.ndarray, start: np.ndarray) -> None:
-        """Set each row's state at the start of the run, ``left`` (rows, n), and that after a reset, ``start`` (n,)."""
+        """Set the state of the filter.
+
+        left : (rows, n) state of each row at the start of the run
+        start : (n,) state of a row after a reset
+        """
         self.left, self.start = np.array(left, np.float32), np.array(start, np.float32)
         self.carry = np.zeros_like(self.left)
 
@@ -207,7 +213,7 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return y and x, or their gradients, in shapes that fit together."""
+        """Return y and x, or their gradients if ``gradient`` is true, in shapes that fit together."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.post:
             return y, tape.last(self.x, gradient)
@@ -252,7 +258,8 @@ class Copy(Adjoint):
 
 
 class Window(Adjoint):
-    """Adjoint of window_mean and window_counts: the mean, or the sum, of a signal over a window of the last steps."""
+    """Adjoint of the kernels window_mean and window_counts, which give the mean and the sum of a signal over a window
+    of the last steps."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, True, constant)
@@ -276,8 +283,8 @@ class Window(Adjoint):
 
 
 class PopulationVector(Adjoint):
-    """Adjoint of population_vector: the mean of directions weighted by rates. While the rates are too small, the output
-    is the last mean, or 0."""
+    """Adjoint of the kernel population_vector, which gives the mean of directions weighted by rates. While the rates
+    are too small, its output is the last mean; 0 if there was none."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)

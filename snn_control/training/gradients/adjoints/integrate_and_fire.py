@@ -1,10 +1,10 @@
 """The adjoint of integrate-and-fire neurons.
 
-A spike is a step function of the membrane, whose derivative is 0 or infinite. It is replaced by a surrogate derivative
-(Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), a `Surrogate` of the distance between
-membrane and threshold. If a neuron may fire several times in a step, the spike count is a staircase, and the distance
-is that to its nearest step. The spikes themselves are those that the engine recorded. The reset of a neuron by its own
-spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
+A spike is a step function of the membrane, so its derivative is 0 or infinite. That derivative is replaced by a
+surrogate derivative (Neftci, Mostafa and Zenke 2019, IEEE Signal Processing Magazine 36(6):51), which is a `Surrogate`
+of the distance between membrane and threshold. If a neuron may fire several times in a step, the spike count is a
+staircase, and the distance is measured to the nearest stair. The spikes themselves are those that the engine recorded.
+The reset of a neuron by its own spike is not differentiated (Zenke and Vogels 2021, Neural Computation 33:899).
 """
 
 from __future__ import annotations
@@ -78,7 +78,8 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Return the step of the spike count that is nearest to a membrane ``u``, in resets above the threshold."""
+    """Return which stair of the spike count is nearest to the membrane ``u``: how many times ``reset`` that stair lies
+    above ``threshold``."""
     if mode & SEVERAL:
         above = np.float32(np.floor((u - threshold) / reset + HALF))
         return above if above > ZERO else ZERO
@@ -90,14 +91,14 @@ def fire_forward(
 ):  # fmt: skip
     """Compute the membranes of the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current, isyn, spikes : (steps, rows, n); isyn is the input of the synaptic current in each step, (0, rows, n)
-        without one
+    current, isyn, spikes : (steps, rows, n) arrays. ``isyn`` is the input of the synaptic current in each step; it is
+        (0, rows, n) if the neurons have no synaptic current
     p : (10, n) parameters
     scale : (n,) scale of the surrogate
     state : (4, rows, n) membrane, synaptic current, adaptation, and whether the neuron fired in the last step
     waits : (rows, n) remaining refractory steps
-    start : (3, n) the first three of the state after a reset
-    kept : (3 to 5, steps, rows, n), see `BEFORE`
+    start : (3, n) membrane, synaptic current and adaptation after a reset
+    kept : (3 to 5, steps, rows, n) values stored for the backward pass; `BEFORE` and the names next to it say which
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = isyn.shape[0] > 0, kept.shape[0] > ADAPTATION
@@ -161,7 +162,10 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Add to the gradients of the parameters of every neuron. ``threshold``: minus the derivative by the threshold."""
+    """Add to the gradients of the parameters that every neuron has.
+
+    threshold : the derivative by the threshold, times -1
+    """
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
     gp[GAIN, i] += gu * current
@@ -170,7 +174,7 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Add to the gradients of the parameters of synaptic currents and adaptation."""
+    """Add to the gradients of the parameters that belong to synaptic currents and to adaptation."""
     if synaptic:
         gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
         gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
@@ -199,8 +203,9 @@ def fire_backward(
     gs : (steps, rows, n) derivative of the loss by each spike
     fired_before : (rows, n) spikes in the step before the run
     carry : (3, rows, n) derivatives by membrane, synaptic current and adaptation, from the step processed before
-    gp : (10, n) float64, gradient of the parameters, computed if ``want``
-    gi, gq : (steps, rows, n) gradients of the current, and of the input of the synaptic current (0 steps without one)
+    gp : (10, n) float64 gradient of the parameters; it is only computed if ``want`` is true
+    gi, gq : (steps, rows, n) gradients of the current and of the input of the synaptic current. If the neurons have no
+        synaptic current, ``gq`` has 0 steps
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic, adaptive = gq.shape[0] > 0, kept.shape[0] > ADAPTATION

@@ -17,12 +17,13 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 
 
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
-    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``; other arguments are those of
-    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
+    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``. The arguments that are not listed
+    are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
 
     state : (2, rows, n) membrane and synaptic current
     start : (2, n) the state after a reset
-    kept : (1 or 2, steps, rows, n) the membrane before, not below its floor; the synaptic current
+    kept : (1 or 2, steps, rows, n) values stored for `leak_backward`: the membrane before the step, raised to its floor
+        if it was lower; and, if there are synaptic currents, the synaptic current
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic = isyn.shape[0] > 0
@@ -46,11 +47,11 @@ def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
 
 
 def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
-    """Compute the gradients; other arguments are those of
+    """Compute the gradients. The arguments that are not listed are those of
     `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
 
     gs : (steps, rows, n) derivative of the loss by the membrane of each step
-    carry : (2, rows, n)
+    carry : (2, rows, n) derivatives by membrane and synaptic current, from the step processed before
     """
     rows, n = current.shape[1], current.shape[2]
     synaptic = gq.shape[0] > 0

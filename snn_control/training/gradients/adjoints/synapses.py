@@ -18,10 +18,10 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """Add to y what synapses deliver; neuron i of x has the synapses pointers[i] to pointers[i + 1] - 1.
+    """Add to ``y`` what synapses deliver. Neuron i of ``x`` has the synapses pointers[i] to pointers[i + 1] - 1.
 
-    x : (steps, rows, n_pre); each of its steps stands for ``each`` steps of y (steps, rows, n_post), starting at step
-        ``first``
+    x : (steps, rows, n_pre) values of the source. Each step of ``x`` stands for ``each`` steps of ``y``
+    y : (steps, rows, n_post) values of the target; the first step of ``x`` belongs to step ``first`` of ``y``
     target, place, extra : for each synapse its target neuron, the index of its weight in ``weights``, and its
         additional delay
     """
@@ -39,7 +39,8 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
 
 
 def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
-    """Compute the gradients of x and of the weights, if they are wanted; other arguments as in `list_forward`."""
+    """Compute the gradient ``gx`` of x if ``want_x`` is true, and ``gw`` of the weights if ``want_w`` is true. The
+    other arguments are those of `list_forward`."""
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -64,7 +65,7 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 
 
 class Listed(Delivery):
-    """Base of adjoints of projections with a list of synapses, which a subclass returns in `synapses`."""
+    """Base of adjoints of projections with a list of synapses. A subclass returns this list from `synapses`."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -78,7 +79,8 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Return each synapse's source, target, index of the weight and additional delay; one number stands for all."""
+        """Return a tuple of four: for each synapse its source, its target, the index of its weight, and its additional
+        delay. A single number in place of an array holds for all synapses."""
         raise NotImplementedError
 
     def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:
@@ -110,7 +112,7 @@ class Sparse(Listed):
 
 
 class Delayed(Sparse):
-    """Adjoint of csr_delayed, which writes into a delay line; `Release` delivers what the line holds."""
+    """Adjoint of the kernel csr_delayed, which writes into a delay line. `Release` delivers what the line holds."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         w.y = w.line  # the target of the list's synapses
@@ -197,7 +199,7 @@ class Convolution(Listed, Product):
         self.pointwise = w.group_in == w.weights.shape[0] and np.array_equal(place, np.arange(w.out_area))
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return one row for each pixel: (.., channels times pixels) -> (.. times pixels, channels)."""
+        """Return one row of channels for each pixel: (.., channels * pixels) becomes (.. * pixels, channels)."""
         area = self.w.area
         return np.swapaxes(x.reshape(*x.shape[:-1], -1, area), -1, -2).reshape(-1, x.shape[-1] // area)
 
@@ -212,7 +214,7 @@ class Convolution(Listed, Product):
         (Product if self.pointwise else Listed).backward(self, tape, first, stop)
 
     def kernel(self) -> np.ndarray:
-        """Return a convolution kernel of one pixel as a matrix, (channels in, channels out)."""
+        """Return a convolution kernel of one pixel as a (channels in, channels out) matrix."""
         return self.weights.values.reshape(self.w.weights.shape[0], -1)
 
     def n_pre(self, w: Any) -> int:

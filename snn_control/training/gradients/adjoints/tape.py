@@ -1,8 +1,8 @@
 """Tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
 
-A signal is an array of a Program's state over all steps and rows of a run. It is float32 (steps, rows, n) if it changes
-in each step, and (ticks, rows, n) if it is written once a tick (by encoders before the steps, by decoders after them).
-The engine recorded the spikes; everything else is computed again by the adjoints' `forward`.
+A signal is an array of a Program's state over all steps and rows of a run. It is a float32 array: (steps, rows, n) if
+it changes in each step, (ticks, rows, n) if it is written once per tick. Encoders write once per tick before the steps,
+decoders after them. The engine recorded the spikes. The `forward` of the adjoints computes all other signals again.
 """
 
 from __future__ import annotations
@@ -22,8 +22,10 @@ class Tape:
 
     steps : network steps in a tick
     starts : (ticks, rows) bool, whether the row is reset before that tick
-    recorded : signal -> spikes (ticks * steps, rows, n), or (ticks, rows, n) of a signal that is written once a tick
-    past : signal -> (k, rows, n), its last k steps before the run, the newest last; delays read at most k steps back
+    recorded : signal -> recorded values: (ticks * steps, rows, n) for spikes, (ticks, rows, n) for a signal that is
+        written once per tick
+    past : signal -> (k, rows, n) values of its last k steps before the run, the newest last. Delays read at most k
+        steps back
     """
 
     def __init__(
@@ -44,35 +46,41 @@ class Tape:
 
     @functools.cached_property
     def age_in_tick(self) -> np.ndarray:
-        """Number of steps since the start of the tick, (steps, rows) int32."""
+        """Number of steps since the start of the tick, as a (steps, rows) int32 array."""
         steps = np.arange(self.length, dtype=np.int32) % self.steps
         return np.repeat(steps[:, None], self.rows, axis=1)
 
     def new(self, signal: Signal, n: int, once: bool = False, start: np.ndarray | float = 0.0) -> np.ndarray:
-        """Create a signal filled with ``start``, a number or (n,); ``once``: whether it is written once a tick."""
+        """Create a signal and return its array.
+
+        once : whether the signal is written once per tick instead of in each step
+        start : number, or (n,) numbers, with which the array is filled
+        """
         value = np.empty((self.ticks if once else self.length, self.rows, n), np.float32)
         value[:] = start
         self.values[signal] = value
         return value
 
     def gradient(self, signal: Signal) -> np.ndarray:
-        """Return the derivative of the loss by a signal, in its shape; it starts as zeros."""
+        """Return the array for the derivative of the loss by a signal, in the signal's shape. It starts as zeros."""
         if signal not in self.gradients:
             self.gradients[signal] = np.zeros_like(self.values[signal])
         return self.gradients[signal]
 
     def in_steps(self, signal: Signal) -> bool:
-        """Whether a signal changes in each step, instead of once a tick."""
+        """Whether a signal changes in each step, instead of once per tick."""
         return len(self.values[signal]) == self.length
 
     def last(self, signal: Signal, gradient: bool = False) -> np.ndarray:
-        """Return a view of a signal, or of its gradient, at the end of each tick, (ticks, rows, n)."""
+        """Return a (ticks, rows, n) view of a signal at the end of each tick, or of its gradient if ``gradient`` is
+        true."""
         array = self.gradient(signal) if gradient else self.values[signal]
         return array[self.steps - 1 :: self.steps] if self.in_steps(signal) else array
 
     # delays --------------------------------------------------------------------------------------------------
     def delayed(self, signal: Signal, delay: int, first: int, stop: int) -> np.ndarray:
-        """Return a signal as it was ``delay`` steps before, (stop - first, rows, n); it is 0 before a row's reset."""
+        """Return a signal as it was ``delay`` steps before the steps ``first`` to ``stop - 1``, as a (stop - first,
+        rows, n) array. Values from before the last reset of a row count as 0."""
         value = self.values[signal]
         if delay == 0:
             return value[first:stop]
@@ -86,7 +94,8 @@ class Tape:
         return np.where((self.age[first:stop] >= delay)[..., None], found, np.float32(0))
 
     def add_delayed(self, signal: Signal, delay: int, first: int, stop: int, g: np.ndarray) -> None:
-        """Add a gradient by the result of `delayed` to the gradient of the signal, except for steps before the run."""
+        """Add ``g``, the derivative of the loss by the result of `delayed`, to the gradient of the signal. The part of
+        ``g`` that belongs to steps before the run is dropped."""
         into = self.gradient(signal)
         if delay:
             g = np.where((self.age[first:stop] >= delay)[..., None], g, np.float32(0))
