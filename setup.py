@@ -91,7 +91,9 @@ setup(
     ],
     packages=find_packages(include=[NAME, f"{NAME}.*", "sim_worlds", "sim_worlds.*"]),
     package_data={
-        NAME: below(NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "watch/page/*", "py.typed"),
+        NAME: below(
+            NAME, "*.j2", "templates/*.yaml", "templates/*.txt", "templates/robots/*.yaml", "watch/page/*", "py.typed"
+        ),
         "sim_worlds": below("sim_worlds", "*.urdf", "*.json", "*.yaml"),
     },
     data_files=[

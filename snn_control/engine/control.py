@@ -24,8 +24,8 @@ from __future__ import annotations
 import numpy as np
 
 __all__ = [
-    "DRIVER", "ELAPSED", "FORGET", "HELD", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES", "WHOLE",
-    "no_request", "tuned_words", "words_of",
+    "DRIVER", "ELAPSED", "FORGET", "HELD", "LEARNING", "ON", "RELEASE", "RESTART", "RUNS", "SWITCH_WORDS", "UPDATES",
+    "WHOLE", "no_request", "tuned_words", "words_of",
 ]  # fmt: skip
 
 DRIVER, ELAPSED, RELEASE, RESTART, LEARNING = range(5)

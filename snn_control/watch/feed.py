@@ -1,8 +1,8 @@
-"""What a controller has done since the last look, from the rings of its recorders, as the arrays of a frame."""
+"""Frames for the live page: the activity of a controller since the last frame, read from the rings of its recorders."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,7 +22,7 @@ KEPT_TICKS, KEPT_SPIKES, KEPT_BYTES = 8_192, 262_144, 32 << 20  # of the rings
 MAX_PICTURE = 160  # columns or rows of a picture of events
 
 
-def picture_of(log: dict[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
+def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
     """Return the newest events of an input as a picture, (rows, columns) int8: ON events minus OFF events of each
     cell. Large sensors are pooled to at most `MAX_PICTURE` cells a side."""
     width, height = size
@@ -38,7 +38,7 @@ class Feed:
     """Reads the recorders of a controller that runs; it never makes the controller wait.
 
     observers : what the loop, or the `Controller`, calls after each tick
-    looked_at : populations whose membranes, and learning rules whose weights, are in each frame
+    looked_at : populations whose membranes are in each frame
     """
 
     def __init__(self, controller: Controller) -> None:
@@ -51,7 +51,6 @@ class Feed:
         self.left_out = 0  # spikes that no frame had
         self._ticks = self._spikes = 0
         self._sizes = {one.name: one.size for one in facts.inputs if one.kind == "events"}
-        self._rules = {rule.title: rule for rule in facts.learning}
 
     def restart(self) -> None:
         """Begin anew after a reset of the controller, which starts counting its ticks again. Not while a loop runs."""
@@ -70,10 +69,10 @@ class Feed:
         log = self.inputs.part(first, ticks)
         self._ticks, self._spikes = ticks, spikes
         controller, guard = self.controller, self.controller.bound.array("guard")
-        counters = controller.counters()
+        counters, tick = controller.counters(), log.first_tick + ticks - first
         header = {
-            "tick": log.first_tick + ticks - first, "t": (log.first_tick + ticks - first) * controller.program.facts.period,
-            "ticks": ticks - first, "left_out": self.left_out, "faulted": bool(guard[FAULTED]), "safe": bool(controller.safe),
+            "tick": tick, "t": tick * controller.program.facts.period, "ticks": ticks - first,
+            "left_out": self.left_out, "faulted": bool(guard[FAULTED]), "safe": controller.safe,
             "guard": counters["guard"], "spikes": counters["spikes"],
             "operations": counters["synaptic_operations"], "tuned": finite(list(controller.tuned.values())),
             "microwatt": finite(float(estimate(controller.bound).microwatt)),
@@ -101,11 +100,6 @@ class Feed:
         return arrays
 
     def _looks(self) -> dict[str, np.ndarray]:
-        arrays = {}
-        for name in self.looked_at:
-            if name in self._rules:
-                weights = self.controller.rule_weights(self._rules[name])
-                arrays[f"weights.{name}"] = np.asarray(weights[-1] if isinstance(weights, tuple) else weights, "<f4")
-            else:
-                arrays[f"membrane.{name}"] = self.controller.values(name).astype("<f4")
-        return arrays
+        known = {one.name for one in self.controller.program.facts.populations}
+        wanted = known.intersection(self.looked_at)
+        return {f"membrane.{name}": self.controller.values(name).astype("<f4") for name in sorted(wanted)}

@@ -54,12 +54,13 @@ def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]
 
 def _threshold(neuron: Any) -> float | None:
     """The threshold of a neuron model if it is one number."""
-    value = getattr(neuron, "v_threshold", None)
-    return finite(float(value)) if np.ndim(value) == 0 and value is not None else None
+    value: Any = getattr(neuron, "v_threshold", None)
+    return None if value is None or np.ndim(value) else finite(float(value))
 
 
 def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> list[dict[str, Any]]:
     found = []
+    one: Any
     for one in spec.inputs:
         events = isinstance(one, EventsInput)
         topic = spec.ros_inputs.get(one.name)

@@ -188,8 +188,8 @@ class Server:
         try:
             async for message in connection:
                 await self._message(client, message)
-        except Exception:  # noqa: S110  the connection is gone
-            pass
+        except Exception:  # the connection is gone
+            return
         finally:
             self._clients.discard(client)
             sender.cancel()
@@ -200,7 +200,9 @@ class Server:
             client.ready.clear()
             while client.frames:
                 header, arrays = client.frames.popleft()
-                await client.connection.send(protocol.encode({"op": "frame", "dropped": client.dropped, **header}, arrays))
+                await client.connection.send(
+                    protocol.encode({"op": "frame", "dropped": client.dropped, **header}, arrays)
+                )
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
         """Do what a page asks, and answer."""

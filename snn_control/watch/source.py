@@ -1,4 +1,4 @@
-"""What is watched: a base for worlds, nodes and recordings."""
+"""The interface of a run that can be watched: a world, a node or a recording."""
 
 from __future__ import annotations
 
@@ -13,10 +13,7 @@ __all__ = ["Source", "number_in"]
 
 
 class Source(Protocol):
-    """Something that runs, or was recorded.
-
-    rate : frames a second that it can give, at most
-    """
+    """A run that can be watched."""
 
     def scene(self) -> dict[str, Any]:
         """Return the scene, as `snn_control.watch.scene` makes it, with ``kind`` and ``actions``."""
@@ -25,13 +22,13 @@ class Source(Protocol):
         """Return header and arrays of what is new, or None if nothing is."""
 
     def look(self, names: set[str]) -> None:
-        """Add the membranes or weights of these populations and rules to each frame."""
+        """Add the membranes of these populations to each frame."""
 
     def act(self, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Do an action of a page; raises InputError if it is unknown or cannot be done. Returns what it gave."""
+        """Do an action of a page, and return values for the answer; raise InputError if the action cannot be done."""
 
     def close(self) -> None:
-        """End it."""
+        """End the run."""
 
 
 def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:

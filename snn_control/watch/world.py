@@ -41,7 +41,7 @@ class WorldRun:
         self._lock = threading.RLock()  # for what follows
         self._paused, self._speed, self._steps_left = False, 1.0, 0
         self._reset_to: int | None = seed
-        self._episode = {"seed": seed, "steps": 0, "return": 0.0, "ended": 0, "last_return": None}
+        self._episode: dict[str, Any] = {"seed": seed, "steps": 0, "return": 0.0, "ended": 0, "last_return": None}
         self._picture: np.ndarray | None = None
         self._marks: list[dict[str, Any]] = []
         self._wanted = threading.Event()  # a change that the thread waits for

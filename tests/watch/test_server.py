@@ -11,36 +11,33 @@ import numpy as np
 import pytest
 
 from snn_control import Controller
-from snn_control.controller_file import parse_spec
+from snn_control.controller_file import load_spec, parse_spec
 from snn_control.errors import InputError, RuntimeFault
+from snn_control.record.replay import replay_log
+from snn_control.resources import controller_path
 from snn_control.watch import Client
 from snn_control.watch.server import Server
 from snn_control.watch.world import WorldRun
 
 pytest.importorskip("websockets")
 
+BIAS = "network.populations.hidden.bias"
 FILE = {
     "version": 1, "period": 0.02, "dt": 0.005,
-    "inputs": {"state": {"kind": "value", "size": 4, "encoder": {"type": "population", "neurons": 8, "range": [-3, 3]}}},
+    "inputs": {"state": {
+        "kind": "value", "size": 4, "range": [-3, 3], "encoder": {"type": "population", "neurons": 8}}},
     "network": {
         "populations": {"hidden": {"size": 20, "neuron": {"type": "lif"}, "bias": {"value": 1.5, "tunable": [0, 3]}}},
         "projections": [{"pre": "state", "post": "hidden", "weights": 0.5}],
     },
-    "outputs": {"push": {"decoder": {"type": "argmax", "terms": [
-        {"type": "linear", "from": "hidden", "weights": 1.0, "tau": 0.05}]}}},
+    "outputs": {"push": {"decoder": {"type": "argmax", "actions": 2, "terms": [
+        {"type": "linear", "from": "hidden", "weights": [[0.1, -0.1]] * 20, "tau": 0.05}]}}},
 }  # fmt: skip
-
-
-def spec():
-    from snn_control.controller_file import load_spec
-    from snn_control.resources import controller_path
-
-    return load_spec(controller_path("cartpole"))
 
 
 @pytest.fixture
 def served():
-    one = spec()
+    one = load_spec(controller_path("cartpole"))
     run = WorldRun(Controller.from_spec(one), one, lambda: gymnasium.make("CartPole-v1"), "cartpole")
     server = Server(run, control=True)
     yield server, run
@@ -61,7 +58,9 @@ def test_frames_have_the_spikes_of_the_run(served):
     server, run = served
     with Client(server.url) as client:
         assert client.scene["title"] == "cartpole"
-        assert {p["name"] for p in client.scene["populations"]} >= {p.name for p in run.controller.program.facts.populations}
+        assert {p["name"] for p in client.scene["populations"]} >= {
+            p.name for p in run.controller.program.facts.populations
+        }
         total, counted = 0, None
         client.act("pause")
         client.act("reset", seed=3)
@@ -97,9 +96,38 @@ def test_a_stop_lasts_until_it_is_released(served):
     with Client(server.url) as client:
         client.act("speed", speed=5)
         client.act("stop")
-        header, _ = until(client, lambda h, a: h["safe"])
+        until(client, lambda h, a: h["safe"])
         client.act("release")
         until(client, lambda h, a: not h["safe"])
+
+
+def test_a_run_that_a_page_changed_replays_to_the_bit():
+    one = parse_spec(FILE)
+    run = WorldRun(
+        Controller.from_spec(one), one, lambda: gymnasium.make("CartPole-v1", max_episode_steps=10**6), "own"
+    )
+    server, rng = Server(run, control=True), np.random.default_rng(1)
+    try:
+        with Client(server.url) as client:
+            client.act("pause")
+            client.act("reset", seed=1)
+            until(client, lambda h, a: h["episode"]["seed"] == 1)
+            for k in range(60):
+                action = str(rng.choice(["tune", "stop", "release", "restart", "step"]))
+                values = {"path": BIAS, "value": float(rng.uniform(0, 3))} if action == "tune" else {}
+                client.act(action, **values)
+                client.act("step", steps=1)
+                if k % 20 == 19:
+                    client.frame()
+            until(client, lambda h, a: h["paused"] and not a["command"].size)
+            assert run.feed.activity.total > 5
+    finally:
+        server.close()
+        run.close()
+    found = replay_log(Controller.from_spec(one), run.feed.inputs.log(), run.feed.activity.arrays())
+    assert found.ticks == run.feed.activity.total
+    assert found.spikes > 0
+    assert found.identical
 
 
 def test_a_page_without_the_token_only_looks(served):
@@ -142,7 +170,8 @@ def test_the_page_and_its_modules_are_served(served):
 
 
 @pytest.mark.parametrize("message", [
-    "", "{", "[]", "null", '{"op": "act"}', '{"op": "act", "action": "fly"}', '{"op": "look"}', '{"op": "look", "names": [1]}',
+    "", "{", "[]", "null", '{"op": "act"}', '{"op": "act", "action": "fly"}', '{"op": "look"}',
+    '{"op": "look", "names": [1]}',
     '{"op": "act", "action": "tune", "path": "x", "value": 1}', '{"op": "act", "action": "speed", "speed": 1e9}',
     '{"op": "act", "action": "reset", "seed": "no"}', "[" * 5000,
 ])  # fmt: skip
