@@ -21,7 +21,7 @@ export function prepare(canvas) {
     canvas.width = Math.round(width * ratio);
     canvas.height = Math.round(height * ratio);
   }
-  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
+  const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
   g.setTransform(ratio, 0, 0, ratio, 0, 0);
   g.clearRect(0, 0, width, height);
   g.font = "12px system-ui, sans-serif";
@@ -59,8 +59,9 @@ export function ticks(low, high, most) {
  * The time axis of a panel: labels below, marks of the run as vertical lines.
  * @param {CanvasRenderingContext2D} g @param {{left: number, right: number, top: number, bottom: number}} box
  * @param {number} from @param {number} to @param {{t: number, kind: string, text: string}[]} marks
+ * @param {boolean} named whether the marks have their names
  */
-export function timeAxis(g, box, from, to, marks) {
+export function timeAxis(g, box, from, to, marks, named = false) {
   const x = (/** @type {number} */ t) => box.left + ((t - from) / (to - from)) * (box.right - box.left);
   g.textAlign = "center";
   g.fillStyle = themed("--muted");
@@ -81,10 +82,7 @@ export function timeAxis(g, box, from, to, marks) {
     g.moveTo(x(mark.t), box.top);
     g.lineTo(x(mark.t), box.bottom);
     g.stroke();
-    g.save();
-    g.translate(x(mark.t) + 3, box.top + 7);
-    g.fillText(mark.text ? `${mark.kind}: ${mark.text}`.slice(0, 28) : mark.kind, 0, 0);
-    g.restore();
+    if (named) g.fillText(mark.text ? `${mark.kind}: ${mark.text}`.slice(0, 28) : mark.kind, x(mark.t) + 3, box.top + 7);
   }
   return x;
 }

@@ -37,9 +37,10 @@ export function drawGraph(canvas, history) {
   const byColumn = new Map();
   for (const [name, c] of column) byColumn.set(c, [...(byColumn.get(c) ?? []), name]);
   const most = Math.max(...[...byColumn.values()].map((names) => names.length));
-  canvas.style.height = `${most * (BOX.height + 26) + 16}px`;
-  const { g, width, height } = prepare(canvas);
   const count = Math.max(...byColumn.keys()) + 1;
+  canvas.style.height = `${most * (BOX.height + 26) + 16}px`;
+  canvas.style.minWidth = `${count * (BOX.width + 46)}px`; // on a narrow screen the panel scrolls
+  const { g, width, height } = prepare(canvas);
   const pitch = count > 1 ? (width - BOX.width - 8) / (count - 1) : 0;
   /** @type {Map<string, {x: number, y: number}>} */ const at = new Map();
   for (const [c, names] of byColumn) {

@@ -3,6 +3,7 @@
 import { prepare, rgb, short, themed, timeAxis } from "./canvas.js";
 
 const LABELS = 150; // pixels on the left
+const MARKS = 18; // and above, for the names of marks
 const RATES = 70; // on the right
 const BAND = { least: 26, most: 150, closed: 16, gap: 8 };
 
@@ -36,9 +37,9 @@ export class Raster {
   /** Heights of the bands: each grows with the number of its neurons. @param {History} history */
   layout(history) {
     const open = history.spiking.filter((/** @type {any} */ p) => !this.closed.has(p.name));
-    const room = this.canvas.clientHeight - 34 - history.spiking.length * BAND.gap - (history.spiking.length - open.length) * BAND.closed;
+    const room = 400 - history.spiking.length * BAND.gap - (history.spiking.length - open.length) * BAND.closed;
     const total = open.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + Math.sqrt(p.size), 0) || 1;
-    let top = 6;
+    let top = MARKS;
     this.bands = history.spiking.map((/** @type {any} */ p, /** @type {number} */ index) => {
       const share = (Math.sqrt(p.size) / total) * room;
       const height = this.closed.has(p.name) ? BAND.closed : Math.max(BAND.least, Math.min(BAND.most, share));
@@ -46,8 +47,7 @@ export class Raster {
       top += height + BAND.gap;
       return band;
     });
-    const wanted = Math.max(180, top + 28);
-    if (Math.abs(this.canvas.parentElement?.scrollHeight ?? 0 - wanted) > 4) this.canvas.style.minHeight = `${Math.min(wanted, 1400)}px`;
+    this.canvas.style.height = `${Math.max(140, top + 22)}px`;
   }
 
   /** @param {History} history @param {number} from @param {number} to */
@@ -57,8 +57,8 @@ export class Raster {
     this.to = to;
     this.layout(history);
     const { g, width, height } = prepare(this.canvas);
-    const box = { left: LABELS, right: width - RATES, top: 4, bottom: height - 20 };
-    timeAxis(g, box, from, to, history.marks);
+    const box = { left: LABELS, right: width - RATES, top: 2, bottom: height - 20 };
+    timeAxis(g, box, from, to, history.marks, true);
     this.points(g, history, box);
     g.textAlign = "left";
     for (const band of this.bands) {
