@@ -6,20 +6,24 @@ Pages of `tools.reference` that are not committed are written when the site is b
 
 from __future__ import annotations
 
+import dataclasses
+import importlib
+import inspect
 import re
+import typing
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from docutils import nodes
 
-from tools.reference import BUILT
+from tools.reference import BUILT, PUBLIC
 
 #: first part of a name -> where the documentation of this package says what it is
 ELSEWHERE = {
+    "numpy.random": "https://numpy.org/doc/stable/reference/random/generator.html",
     "numpy": "https://numpy.org/doc/stable/reference/generated/{name}.html",
-    "gymnasium": "https://gymnasium.farama.org/search.html?q={name}",
-    "rclpy": "https://docs.ros.org/en/rolling/p/rclpy/search.html?q={name}",
-    "nir": "https://neuroir.org/docs/search.html?q={name}",
+    "gymnasium": "https://gymnasium.farama.org/api/env/",
     "pathlib": "https://docs.python.org/3/library/pathlib.html#{name}",
     "collections": "https://docs.python.org/3/library/collections.abc.html#{name}",
     "typing": "https://docs.python.org/3/library/typing.html#{name}",
@@ -33,6 +37,18 @@ def write(app: Any) -> None:
         if not path.exists() or path.read_text("utf-8") != text:  # an unchanged page is not read again
             path.parent.mkdir(exist_ok=True)
             path.write_text(text, "utf-8")
+
+
+def plain_annotations(app: Any) -> None:
+    """Show types without their rules, which are objects, and the fields of a dataclass as its parameters."""
+    for module in map(importlib.import_module, PUBLIC):
+        for thing in (getattr(module, name) for name in module.__all__):
+            if dataclasses.is_dataclass(thing):
+                parameters = list(inspect.signature(thing.__init__).parameters.values())[1:]
+                thing.__signature__ = inspect.Signature([one.replace(annotation=one.empty) for one in parameters])
+            if inspect.isclass(thing) or inspect.isfunction(thing):
+                with suppress(NameError):  # a name that is imported for type checkers alone
+                    thing.__annotations__ = typing.get_type_hints(thing)
 
 
 def fields(app: Any, what: str, name: str, thing: Any, options: Any, lines: list[str]) -> None:
@@ -52,8 +68,8 @@ def fields(app: Any, what: str, name: str, thing: Any, options: Any, lines: list
 def link(app: Any, env: Any, node: Any, text: Any) -> Any:
     """A link to the documentation of another package, for names that autodoc found in annotations."""
     name = node.get("reftarget", "")
-    address = ELSEWHERE.get(name.partition(".")[0])
-    if address is None or "." not in name:
+    address = next((found for start, found in ELSEWHERE.items() if name.startswith(f"{start}.")), None)
+    if address is None:
         return None
     made = nodes.reference("", "", internal=False, refuri=address.format(name=name))
     made.append(text)
@@ -62,6 +78,7 @@ def link(app: Any, env: Any, node: Any, text: Any) -> Any:
 
 def setup(app: Any) -> dict[str, bool]:
     app.connect("builder-inited", write)
+    app.connect("builder-inited", plain_annotations, priority=900)  # the pages need the rules
     app.connect("autodoc-process-docstring", fields, priority=100)  # before napoleon
     app.connect("missing-reference", link)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -8,6 +8,7 @@ Prints ``path:line: rule: text`` for each finding; exit code 1 if there is one.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import sys
 from collections.abc import Iterator
@@ -48,6 +49,7 @@ def long_sentences(text: str, check: Check) -> Iterator[CheckResult]:
             yield CheckResult(check.path, f"{count} words: one idea a sentence", found.span(), None)
 
 
+@functools.cache
 def checks() -> list[Check]:
     """The rules as checks of proselint, and those of its own that are used."""
     own = [
@@ -95,7 +97,7 @@ def findings(path: Path) -> Iterator[str]:
 
 
 def files() -> list[Path]:
-    """README, CONTRIBUTING, pages that are written by hand, and all modules of the package."""
+    """README, CONTRIBUTING, all pages that are there, and all modules of the package."""
     pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     return [*pages, *(ROOT / "snn_control").rglob("*.py"), *(ROOT / "sim_worlds").rglob("*.py")]
 

@@ -29,6 +29,7 @@ EXPONENT = re.compile(r"[-+]?\d+[eE][-+]?\d+")
 #: arguments that several commands share
 SHARED: dict[str, dict[str, Any]] = {
     "file": {"metavar": "FILE", "help": "controller file, or the name of a shipped one"},
+    "--env": {"metavar": "ID", "help": "any registered environment, or module:ID"},
     "--arg": {"action": "append", "default": [], "metavar": "KEY=VALUE", "help": "argument of the environment"},
     "--force": {"action": "store_true", "help": "replace the file if it exists already"},
     "--json": {"action": "store_true", "help": "print one JSON object"},

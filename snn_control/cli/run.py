@@ -39,9 +39,7 @@ WORTH = 6.0  # s of remaining work above which more processes save time, as they
 def add_to(commands: Any) -> None:
     parser = common.add_command(commands, "run", run, "run a controller in a Gymnasium environment", MORE)
     common.add_shared(parser, "file")
-    parser.add_argument(
-        "--env", type=common.environment, required=True, metavar="ID", help="any registered environment, or module:ID"
-    )
+    common.add_shared(parser, "--env", type=common.environment, required=True)
     common.add_shared(parser, "--arg")
     parser.add_argument("--episodes", type=common.whole(1), default=5, help="number of episodes (default 5)")
     parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")

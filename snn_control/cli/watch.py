@@ -6,7 +6,6 @@ import argparse
 import json
 import signal
 import sys
-import threading
 import webbrowser
 from typing import Any
 
@@ -30,9 +29,7 @@ examples:
 def add_to(commands: Any) -> None:
     parser = common.add_command(commands, "watch", watch, "look into a controller while it runs, in a browser", MORE)
     common.add_shared(parser, "file")
-    parser.add_argument(
-        "--env", type=common.environment, required=True, metavar="ID", help="any registered environment, or module:ID"
-    )
+    common.add_shared(parser, "--env", type=common.environment, required=True)
     common.add_shared(parser, "--arg")
     parser.add_argument("--seed", type=common.whole(0), default=0, help="seed of the first episode (default 0)")
     parser.add_argument("--control", action="store_true", help="print a link with which the page may act")
@@ -47,10 +44,7 @@ def watch(options: argparse.Namespace) -> int:
     from ..watch.server import Server
     from ..watch.world import WorldRun
 
-    path = controller_path(options.file, "FILE")
-    if path.suffix == ".npz":
-        raise DescriptionError("FILE", options.file, "must be a controller file: a saved Program has no description")
-    spec = load_spec(path)
+    spec = load_spec(controller_path(options.file, "FILE"))
     controller = Controller.from_spec(spec)
     arguments = common.keywords(options.arg)
     env = _environment(options.env, arguments)
@@ -58,14 +52,13 @@ def watch(options: argparse.Namespace) -> int:
     env.close()
     title = f"{options.file} in {options.env}"
     run = WorldRun(controller, spec, lambda: _environment(options.env, arguments), title, options.seed)
-    ended = threading.Event()
     try:
         server = Server(run, options.host, options.port, options.control)
         try:
             _say(options, server)
             for number in (signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, lambda *_: ended.set())
-            ended.wait()
+                signal.signal(number, lambda *_: server.ended.set())
+            server.ended.wait()
         except KeyboardInterrupt:
             pass
         finally:

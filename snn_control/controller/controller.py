@@ -151,10 +151,8 @@ class Controller(SteppedController):
             return as_action(self._command, space)
 
     def read_observation(self, observation: Any) -> dict[str, Any]:
-        """Convert an observation to the argument of `step`: input name -> value or events.
-
-        An input with ``stop_when`` that is not in the observation gets values that do not stop the commands.
-        """
+        """Convert an observation to the argument of `step`. A stop input that is not in the observation does not stop
+        the commands."""
         return self._released | inputs_of(observation, self.inputs)
 
     # state ---------------------------------------------------------------------------------------------------
@@ -168,10 +166,7 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of everything that changes, as one (bytes,) uint8 array.
-
-        The array also holds the ages of the inputs and the Program's digest.
-        """
+        """Return a copy of all that changes, of the inputs' ages and of the Program's digest: (bytes,) uint8."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:
@@ -296,17 +291,11 @@ class Controller(SteppedController):
         return bool(self._guard[FAULTED])
 
     def stop(self) -> None:
-        """Stop the commands, as an operator does, also while a loop runs the controller.
-
-        From the next tick on, the commands are the safe commands, until `release`.
-        """
+        """Command the safe values from the next tick until `release`, also while a loop runs the controller."""
         self._control[RELEASE] |= HELD
 
     def release(self) -> None:
-        """Release a stop or a fault, as an operator does.
-
-        The next tick ends the fault if that tick is valid. If the tick is not valid, call this method again.
-        """
+        """End a `stop` or a fault in the next tick. If that tick is not valid, call this method again."""
         self._control[RELEASE] = (self._control[RELEASE] & ~HELD) + 1
 
     def restart(self, forget: bool = False) -> None:

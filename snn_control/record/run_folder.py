@@ -86,8 +86,8 @@ from ..errors import InputError, RuntimeFault, SnnControlError
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 
 __all__ = [
-    "DATA", "HISTOGRAMS", "SUMMARY", "companion", "is_file_of", "new_record", "numbered", "read_record", "read_run",
-    "remove_record", "write_record", "write_run",
+    "DATA", "HISTOGRAMS", "SUMMARY", "companion", "is_file_of", "new_record", "numbered", "plain", "read_record",
+    "read_run", "remove_record", "write_record", "write_run",
 ]  # fmt: skip
 
 SUMMARY = "summary.json"
@@ -101,7 +101,7 @@ HISTOGRAMS = {
 }
 
 
-def _plain(value: Any, path: str) -> Any:
+def plain(value: Any, path: str) -> Any:
     """Convert ``value`` to JSON types: NumPy scalars and small arrays become Python's, non-finite numbers null."""
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
@@ -115,9 +115,9 @@ def _plain(value: Any, path: str) -> Any:
         for key in value:
             if not isinstance(key, str):
                 raise InputError(f"{path}: key {key!r} must be a string")
-        return {key: _plain(item, f"{path}.{key}") for key, item in value.items()}
+        return {key: plain(item, f"{path}.{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
+        return [plain(item, f"{path}[{i}]") for i, item in enumerate(value)]
     raise InputError(f"{path} = {value!r:.60}: must be a number, string, list or dictionary")
 
 
@@ -133,7 +133,7 @@ def write_run(folder: str | Path, summary: Mapping[str, Any], arrays: Mapping[st
     Raise InputError for values that JSON or an array without pickle cannot hold. Nothing is written in this case.
     """
     folder = Path(folder)
-    text = json.dumps(_plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    text = json.dumps(plain(summary, "summary"), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     checked: dict[str, Any] = {}
     for name, value in (arrays or {}).items():
         if not name.isidentifier() or name in ("file", "allow_pickle"):  # NumPy's own arguments

@@ -71,9 +71,7 @@ def train(
     teacher : a source of actions, see `snn_control.training.teachers.teacher.teacher_of`
     seed : seed of all random numbers
     trainable : pattern of parameter names -> limits ``low`` and ``high``. None: the patterns of the file; if the file
-        has none, the default of the learner (for "evolve", see
-        `snn_control.training.algorithms.evolution.near_the_output`; for the others, all weights and biases after the
-        encoders)
+        has none, all weights and biases after the encoders, or those that "evolve" selects (`near_the_output`)
     surrogate : surrogate derivative of spikes; None: the one of the file
     run : folder of checkpoints, from which the same call resumes and gives the same bits
     settings : name -> setting of the learner. They take precedence over the settings of the file, which apply only if

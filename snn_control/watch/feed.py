@@ -13,7 +13,6 @@ from ..engine.kernels.guard import FAULTED
 from ..record.activity_recorder import ActivityRecorder
 from ..record.input_log import InputLog
 from ..record.input_recorder import InputLogRecorder
-from .scene import finite
 
 __all__ = ["Feed", "picture_of"]
 
@@ -74,8 +73,8 @@ class Feed:
             "tick": tick, "t": tick * controller.program.facts.period, "ticks": ticks - first,
             "left_out": self.left_out, "faulted": bool(guard[FAULTED]), "safe": controller.safe,
             "guard": counters["guard"], "spikes": counters["spikes"],
-            "operations": counters["synaptic_operations"], "tuned": finite(list(controller.tuned.values())),
-            "microwatt": finite(float(estimate(controller.bound).microwatt)),
+            "operations": counters["synaptic_operations"], "tuned": list(controller.tuned.values()),
+            "microwatt": float(estimate(controller.bound).microwatt),
         }  # fmt: skip
         return header, self._activity(activity) | self._inputs(log) | self._looks()
 

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
+from ..record.run_folder import plain
 
 __all__ = ["MAX_MESSAGE", "SUBPROTOCOL", "VERSION", "decode", "encode"]
 
@@ -30,8 +31,8 @@ def _padded(data: bytes, fill: bytes) -> bytes:
 
 def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
     """Return a binary frame. Numbers that are not finite are null in the header."""
-    listed = [[name, array.dtype.str, list(array.shape)] for name, array in arrays.items()]
-    text = json.dumps({**header, "arrays": listed}, separators=(",", ":"), allow_nan=False).encode()
+    listed = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
+    text = json.dumps(plain({**header, "arrays": listed}, "header"), separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % ALIGNMENT)
     parts = (_padded(np.ascontiguousarray(array).tobytes(), b"\0") for array in arrays.values())
     return b"".join([len(text).to_bytes(4, "little"), text, *parts])

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ..analysis.synapses import sizes_of
 from ..coding import ArgmaxDecoder, EventsInput
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
 from ..report.kit import OUTPUT, colours_of
 
-__all__ = ["finite", "scene_of"]
-
-
-def finite(value: Any) -> Any:
-    """Numbers for JSON: nested lists in which numbers that are not finite are None."""
-    if isinstance(value, np.ndarray | np.generic):
-        value = value.tolist()
-    if isinstance(value, list | tuple):
-        return [finite(one) for one in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+__all__ = ["scene_of"]
 
 
 def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[str, Any]:
     """Return the description of populations, inputs, outputs, edges and tunable parameters of a controller."""
     program, colours = controller.program, colours_of(spec)
     return {
-        "title": title, "dt": program.facts.dt, "period": program.facts.period, "steps": program.steps,
+        "title": title, "dt": program.facts.dt, "period": program.facts.period,
         "populations": _populations(spec, program, colours), "inputs": _inputs(spec, program, colours),
         "outputs": _outputs(spec), "edges": _edges(spec, program), "tunable": _tunable(spec, program),
         "rules": [{"title": r.title, "name": r.name, "rule": r.rule, "pre": r.pre, "post": r.post}
@@ -55,7 +44,7 @@ def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]
 def _threshold(neuron: Any) -> float | None:
     """The threshold of a neuron model if it is one number."""
     value: Any = getattr(neuron, "v_threshold", None)
-    return None if value is None or np.ndim(value) else finite(float(value))
+    return None if value is None or np.ndim(value) else float(value)
 
 
 def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> list[dict[str, Any]]:
@@ -64,20 +53,15 @@ def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> 
     for one in spec.inputs:
         events = isinstance(one, EventsInput)
         topic = spec.ros_inputs.get(one.name)
-        low, high = (None, None) if events or one.range is None else finite(list(one.range))
+        low, high = (None, None) if events or one.range is None else one.range
         found.append({
             "name": one.name, "kind": "events" if events else "value", "colour": colours[one.name],
             "size": list(one.size) if events else one.size, "unit": getattr(one, "unit", ""),
-            "low": low, "high": high, "stale": finite(one.stale), "required": one.required,
+            "low": low, "high": high, "stale": one.stale, "required": one.required,
             "stop_when": getattr(one, "stop_when", ""), "type": topic.type if topic else "",
             "grid": list(topic.grid) if topic and topic.grid else None,
-            "labels": _labels(one.name, one.size) if not events else [],
         })  # fmt: skip
     return found
-
-
-def _labels(name: str, size: int) -> list[str]:
-    return [name] if size == 1 else [f"{name}[{k}]" for k in range(size)]
 
 
 def _outputs(spec: ControllerSpec) -> list[dict[str, Any]]:
@@ -85,12 +69,13 @@ def _outputs(spec: ControllerSpec) -> list[dict[str, Any]]:
     for o in spec.outputs:
         topic = spec.ros_outputs.get(o.name)
         named = (topic.values or {}).get("name") if topic else None
-        labels = named if isinstance(named, list) and len(named) == o.size else _labels(o.name, o.size)
+        indexed = [o.name] if o.size == 1 else [f"{o.name}[{k}]" for k in range(o.size)]
+        labels = named if isinstance(named, list) and len(named) == o.size else indexed
         low, high = (np.broadcast_to(np.asarray(side, np.float64), o.size) for side in o.limits)
         found.append({
             "name": o.name, "size": o.size, "unit": o.unit, "labels": [str(label) for label in labels],
-            "low": finite(low), "high": finite(high), "safe": finite(o.safe_numbers),
-            "slew": finite(np.broadcast_to(np.asarray(o.slew, np.float64), o.size)),
+            "low": low, "high": high, "safe": o.safe_numbers,
+            "slew": np.broadcast_to(np.asarray(o.slew, np.float64), o.size),
             "actions": o.decoder.actions if isinstance(o.decoder, ArgmaxDecoder) else 0,
         })  # fmt: skip
     return found
@@ -99,7 +84,7 @@ def _outputs(spec: ControllerSpec) -> list[dict[str, Any]]:
 def _edges(spec: ControllerSpec, program: Program) -> list[dict[str, Any]]:
     edges = []
     for projection, facts in zip(spec.network.projections, program.facts.projections, strict=True):
-        weights = np.asarray(projection.weights) if not isinstance(projection.weights, str) else np.zeros(0)
+        weights = np.asarray(projection.weights)  # or a distribution, whose sign is not known
         number = weights.dtype.kind in "fiu" and weights.size
         edges.append({
             "pre": facts.pre, "post": facts.post, "synapses": facts.used, "delay": facts.delay_steps * program.facts.dt,
@@ -111,8 +96,7 @@ def _edges(spec: ControllerSpec, program: Program) -> list[dict[str, Any]]:
             {"pre": source, "post": f"> {o.name}", "synapses": 0, "delay": 0.0, "learns": "", "sign": 0.0}
             for source in dict.fromkeys(term.source for term in o.terms)
         ]
-    sizes = sizes_of(program)
-    return [edge for edge in edges if edge["pre"] in sizes or edge["pre"] in {one.name for one in spec.inputs}]
+    return edges
 
 
 def _tunable(spec: ControllerSpec, program: Program) -> list[dict[str, Any]]:

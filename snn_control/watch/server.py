@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import mimetypes
 import secrets
 import threading
 import time
@@ -20,7 +19,8 @@ from importlib import resources
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ..errors import InputError, RuntimeFault, SnnControlError, optional
+from ..errors import InputError, RuntimeFault, SnnControlError, describe_exception, optional
+from ..record.run_folder import plain
 from . import protocol
 from .source import Source
 
@@ -32,13 +32,14 @@ MAX_CLIENTS = 64
 MAX_BUFFER = 1 << 20  # bytes that the socket of a client may buffer
 SILENT_S = 10.0  # without an answer to a ping, a client is gone
 REFUSED_S = 0.2  # pause after a wrong message, so that a flood costs nothing
+ANYWHERE = ("0.0.0.0", "::")  # all addresses of this machine
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' data: blob:; connect-src 'self'; "
     "style-src 'self' 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }  # fmt: skip
-TYPES = {".js": "text/javascript", ".html": "text/html; charset=utf-8", ".css": "text/css", ".svg": "image/svg+xml"}
+TYPES = {"js": "text/javascript", "html": "text/html; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
 
 
 class _Client:
@@ -67,6 +68,8 @@ class Server:
     control : pages with the token may act; otherwise all only see
 
     Raises RuntimeFault if it cannot listen there.
+
+    ended : set when the server has ended; `close` then raises RuntimeFault if an error ended it
     """
 
     def __init__(self, source: Source, host: str = "127.0.0.1", port: int = 0, control: bool = False) -> None:
@@ -75,20 +78,19 @@ class Server:
         self.refused = 0  # connections and messages
         self._clients: set[_Client] = set()
         self._pages = {one.name: one.read_bytes() for one in (resources.files(__package__) / "page").iterdir()}
-        self._started, self._error = threading.Event(), ""
+        self._started, self.ended, self._error = threading.Event(), threading.Event(), ""
         self._loop = asyncio.new_event_loop()
         self._end = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name="watch server", daemon=True)
         self._thread.start()
         self._started.wait()
         if self._error:
-            raise RuntimeFault(f"--port {port}: {self._error}; choose another port, or 0 for a free one")
+            raise RuntimeFault(f"the page cannot be served at {host}, port {port}: {self._error}")
 
     @property
     def url(self) -> str:
         """The address of the page, with the token if pages may act."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        host = "127.0.0.1" if self.host in ("0.0.0.0", "::") else host
+        host = "127.0.0.1" if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/" + (f"#token={self.token}" if self.token else "")
 
     def close(self) -> None:
@@ -96,28 +98,33 @@ class Server:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._end.set)
             self._thread.join(5.0)
+        if self._error:
+            raise RuntimeFault(f"the live page ended: {self._error}")
 
     # the thread ------------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_until_complete(self._serve())
-        self._loop.close()
+        try:
+            self._loop.run_until_complete(self._serve())
+        except OSError as error:
+            self._error = error.strerror or str(error)
+        except Exception as error:  # a page that is dead must not look alive
+            self._error = describe_exception(error)
+        finally:
+            self._loop.close()
+            self._started.set()
+            self.ended.set()
 
     async def _serve(self) -> None:
         serve = optional("websockets.asyncio.server", "the live page needs websockets", "watch").serve
-        try:
-            async with serve(
-                self._client, self.host, self.port, process_request=self._request, compression=None,
-                max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, ping_interval=SILENT_S / 2,
-                ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL], server_header=None, logger=_quiet(),
-            ) as server:  # fmt: skip
-                self.port = server.sockets[0].getsockname()[1]
-                self._started.set()
-                await self._give_frames()
-        except (OSError, OverflowError) as error:
-            self._error = getattr(error, "strerror", None) or str(error)
-        finally:
+        async with serve(
+            self._client, self.host, self.port, process_request=self._request, compression=None,
+            max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, ping_interval=SILENT_S / 2,
+            ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL], server_header=None, logger=_quiet(),
+        ) as server:  # fmt: skip
+            self.port = server.sockets[0].getsockname()[1]
             self._started.set()
+            await self._give_frames()
 
     async def _give_frames(self) -> None:
         """Offer frames to all clients until the end."""
@@ -156,7 +163,7 @@ class Server:
             return self._refuse(connection, HTTPStatus.NOT_FOUND, "no such file")
         response = connection.respond(HTTPStatus.OK, "")
         response.body = self._pages[name]
-        kind = TYPES.get(f".{name.rpartition('.')[2]}") or mimetypes.guess_type(name)[0] or "application/octet-stream"
+        kind = TYPES[name.rpartition(".")[2]]
         for key, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(response.body))}.items():
             if key in response.headers:
                 del response.headers[key]
@@ -169,7 +176,7 @@ class Server:
         host = headers.get("Host", "")
         name = host.rpartition(":")[0].strip("[]") if ":" in host else host
         known = {"127.0.0.1", "localhost", "::1", self.host}
-        if self.host in ("0.0.0.0", "::"):  # any address of this machine, but no name that others can choose
+        if self.host in ANYWHERE:  # any address of this machine, but no name that others can choose
             known.add(name if name.replace(".", "").isdigit() or ":" in name else "localhost")
         origin = headers.get("Origin")
         return name in known and (origin is None or urlsplit(origin).netloc == host)
@@ -180,9 +187,8 @@ class Server:
 
     async def _client(self, connection: Any) -> None:
         client = _Client(connection, connection.may_control)
-        await connection.send(json.dumps({
-            "op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()
-        }))  # fmt: skip
+        scene = {"op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()}
+        await connection.send(json.dumps(plain(scene, "scene")))
         self._clients.add(client)
         sender = asyncio.create_task(self._send(client))
         try:
@@ -229,7 +235,8 @@ class Server:
         if said.get("op") == "act":
             if not client.controls:
                 raise InputError("this page may only look: open the link with the token, which --control prints")
-            return {"op": "done", **self.source.act(str(said.get("action")), said)}
+            self.source.act(str(said.get("action")), said)
+            return {"op": "done"}
         raise InputError(f"op {said.get('op')!r:.40}: must be look or act")
 
 

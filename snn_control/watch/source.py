@@ -24,8 +24,8 @@ class Source(Protocol):
     def look(self, names: set[str]) -> None:
         """Add the membranes of these populations to each frame."""
 
-    def act(self, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Do an action of a page, and return values for the answer; raise InputError if the action cannot be done."""
+    def act(self, action: str, values: Mapping[str, Any]) -> None:
+        """Do an action of a page; raise InputError if the action cannot be done."""
 
     def close(self) -> None:
         """End the run."""

@@ -13,7 +13,7 @@ from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..errors import InputError, describe_exception
 from .feed import Feed
-from .scene import finite, scene_of
+from .scene import scene_of
 from .source import number_in
 
 __all__ = ["WorldRun"]
@@ -67,14 +67,13 @@ class WorldRun:
     def look(self, names: set[str]) -> None:
         self.feed.looked_at = tuple(names)
 
-    def act(self, action: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    def act(self, action: str, values: Mapping[str, Any]) -> None:
         if action not in ACTIONS:
             raise InputError(f"action {action!r:.40}: must be one of {', '.join(ACTIONS)}")
         with self._lock:
             text = getattr(self, f"_do_{action}")(values) or ""
             self._marks.append({"t": self._time, "kind": action, "text": text})
             self._wanted.set()
-        return {}
 
     def close(self) -> None:
         with self._lock:
@@ -143,7 +142,7 @@ class WorldRun:
                 if not waits:
                     self._steps_left = max(0, self._steps_left - 1)
                     observation, over = self._advance(env, observation)
-            if time.monotonic() > seen + PICTURE_S:
+            if self._picture is None and time.monotonic() > seen + PICTURE_S:  # only if the last one was looked at
                 self._render(env)
                 seen = time.monotonic()
             if waits:
@@ -173,7 +172,7 @@ class WorldRun:
         action = self.controller.act(observation, env.action_space)
         observation, reward, terminated, truncated, _ = env.step(action)
         self._episode["steps"] += 1
-        self._episode["return"] = finite(float(self._episode["return"] + reward))
+        self._episode["return"] += float(reward)
         return observation, terminated or truncated
 
     def _render(self, env: Any) -> None:

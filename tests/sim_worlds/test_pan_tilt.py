@@ -297,9 +297,9 @@ def test_registration_loads_nothing_and_making_prints_nothing():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def run(world: gymnasium.Env, controller) -> float:
-    """The score of an episode [degrees]; no controller: the head rests."""
-    observation, info = world.reset(seed=11)
+def run(world: gymnasium.Env, controller, seed: int = 11) -> dict[str, float]:
+    """The score of an episode, with ``degrees``; no controller: the head rests."""
+    observation, info = world.reset(seed=seed)
     if controller:
         controller.reset()
     done = False
@@ -307,20 +307,20 @@ def run(world: gymnasium.Env, controller) -> float:
         action = controller.predict(observation, info)[0] if controller else np.zeros(2, np.float32)
         assert world.action_space.contains(action)
         observation, _, _, done, info = world.step(action)
-    return math.degrees(info["score"]["rms_error"])
+    return info["score"] | {"degrees": math.degrees(info["score"]["rms_error"])}
 
 
 @pytest.mark.parametrize("motion", ["sinusoid", "random"])
 def test_baselines_beat_resting_and_come_in_their_order(make, motion):
     world = make(duration=1.6, frequency=0.5, motion=motion)
     baselines = {name: load(name) for name in BASELINES}
-    scores = {name: run(world, one) for name, one in baselines.items()}
-    resting = run(world, None)
+    scores = {name: run(world, one)["degrees"] for name, one in baselines.items()}
+    resting = run(world, None)["degrees"]
     assert scores["GatedTracker"] < 1.0
     assert scores["TrueAngleP"] < 1.5
     assert scores["TrueMotion"] < 0.15
     assert scores["CentroidP"] < 0.5 * resting
-    assert run(world, baselines["GatedTracker"]) == scores["GatedTracker"]  # reset forgets everything
+    assert run(world, baselines["GatedTracker"])["degrees"] == scores["GatedTracker"]  # reset forgets everything
 
 
 def test_angle_between_directions():
@@ -357,21 +357,14 @@ def test_a_world_brings_the_baselines_that_are_made_for_it(make):
 def test_a_shipped_controller_tracks_with_other_cameras(make, name, options, bar):
     world = make(duration=3.0, frequency=0.3, **options)
     controller = shipped_for(options.get("size", (128, 128)), name)
-    observation, info = world.reset(seed=6)
-    while "score" not in info:
-        observation, *_, info = world.step(controller.predict(observation)[0])
-    assert math.degrees(info["score"]["rms_error"]) < bar
-    assert info["score"]["lost"] == 0.0
+    score = run(world, controller, seed=6)
+    assert score["degrees"] < bar
+    assert score["lost"] == 0.0
 
 
 @pytest.mark.parametrize("options", [{"contrast": -1.2}, {"frequency": 1.2}, {"camera": "noisy"}])
 def test_the_trained_controller_tracks_a_dark_disc_a_fast_one_and_a_noisy_one(make, options):
-    world = make(duration=2.0, **options)
-    controller = Controller.load("event_tracker")
-    observation, info = world.reset(seed=6)
-    while "score" not in info:
-        observation, *_, info = world.step(controller.predict(observation)[0])
-    assert math.degrees(info["score"]["rms_error"]) < 1.5
+    assert run(make(duration=2.0, **options), Controller.load("event_tracker"), seed=6)["degrees"] < 1.5
 
 
 def test_240_by_180_pixels_with_everything_on_are_seen_in_less_than_the_time_they_last(make):

@@ -126,7 +126,6 @@ function showLooked(arrays) {
 }
 
 function showTiming() {
-  const t = header.timing ?? {};
   const rows = [
     ["time", `${(header.t ?? 0).toFixed(2)} s, tick ${(header.tick ?? 0).toLocaleString("en")}`],
     ["ticks", `${short(rates.ticks)} /s`],
@@ -134,11 +133,10 @@ function showTiming() {
     ["synaptic operations", `${short(rates.operations)} /s`],
     ["estimated power", header.microwatt === null ? "–" : `${short(header.microwatt)} µW`],
     ["faults", String(header.guard?.faults ?? 0)],
-    ...["tick", "wake-up", "latency"].filter((key) => t[key]).map((key) => [key, `${short(t[key][0])} µs (99 %: ${short(t[key][1])})`]),
-    ...(t.missed === undefined ? [] : [["missed ticks", String(t.missed)]]),
     ...(header.episode ? [["episode", `seed ${header.episode.seed}, step ${header.episode.steps}, return ${short(header.episode.return)}`]] : []),
     ...(header.episode?.last_return != null ? [["last return", short(header.episode.last_return)]] : []),
     ["frames dropped", String(header.dropped ?? 0)],
+    ["spikes not shown", String(header.left_out ?? 0)],
   ];
   const table = panel("timing").querySelector("table");
   table.replaceChildren(...rows.map(([key, value]) => make("tr", {}, make("th", {}, key), make("td", {}, value))));
@@ -221,5 +219,4 @@ document.querySelector("#snapshot")?.addEventListener("click", () => {
   link.download = `snn_control_${history?.now.toFixed(2) ?? 0}.png`;
   link.href = panel("raster").querySelector("canvas").toDataURL("image/png");
   link.click();
-  if (history?.scene.actions.includes("snapshot")) connection.act("snapshot");
 });

@@ -91,10 +91,8 @@ def fire_forward(
 ):  # fmt: skip
     """Compute the membranes of the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
-    current, isyn, spikes : (steps, rows, n) arrays. ``isyn`` is the input of the synaptic current in each step; it is
-        (0, rows, n) if the neurons have no synaptic current
-    p : (10, n) parameters
-    scale : (n,) scale of the surrogate
+    current, isyn, spikes : (steps, rows, n); ``isyn``, the input of the synaptic current, is (0, rows, n) without one
+    p, scale : (10, n) parameters, and (n,) scale of the surrogate
     state : (4, rows, n) membrane, synaptic current, adaptation, and whether the neuron fired in the last step
     waits : (rows, n) remaining refractory steps
     start : (3, n) membrane, synaptic current and adaptation after a reset
