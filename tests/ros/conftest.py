@@ -98,7 +98,7 @@ def compiled():
 @pytest.fixture
 def start(tmp_path, compiled):
     """Starts node processes, which end with the test."""
-    from tests.ros.robot import Processes
+    from tests.ros.node_processes import Processes
 
     processes = Processes(tmp_path)
     yield processes

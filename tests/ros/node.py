@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from tests.ros.robot import (
-    SAFE,
-    wait,
-)
+from tests.ros.node_processes import wait
+from tests.ros.robot import SAFE
 
 
 def first(commands, since, condition):

@@ -7,7 +7,7 @@ import time
 import numpy as np
 from rclpy.qos import QoSProfile
 
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 
 QOS = QoSProfile(depth=200)
 

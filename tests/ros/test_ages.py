@@ -22,7 +22,7 @@ from snn_control.ros.ports.base import AGES, WORDS, available_since, begin_take
 from snn_control.ros.ports.numeric import NumericInput
 from snn_control.ros.ports.topics import host_of
 from tests.ros.calling import call
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 from tests.ros.slots import QOS, Slot
 
 S, MS = 10**9, 10**6

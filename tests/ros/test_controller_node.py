@@ -18,6 +18,7 @@ from snn_control.controller import Controller
 from snn_control.ros.nodes.controller_node import STOPS_WITHIN
 from tests.motion_judge import heard_beyond
 from tests.ros.node import first, is_safe
+from tests.ros.node_processes import wait, within
 from tests.ros.robot import (
     CONTROLLER,
     ERROR,
@@ -30,8 +31,6 @@ from tests.ros.robot import (
     joints,
     stamp_of,
     start_sensor,
-    wait,
-    within,
     write,
 )
 

@@ -21,7 +21,9 @@ from snn_control.errors import DescriptionError
 from snn_control.resources import controller_path
 from snn_control.ros.supervision.life_sign import alive_every, notify
 from tests.cli.common import call
-from tests.ros.robot import child_environment, die_with_the_parent, write
+from tests.ros.forks import die_with_the_parent
+from tests.ros.node_processes import child_environment
+from tests.ros.robot import write
 
 
 def without_override():

@@ -11,7 +11,8 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.engine.kernels.spikes import HEADER
 from snn_control.ros.nodes.encoder_node import encoders_only
-from tests.ros.robot import CONTROLLER, OK, Mistakes, changed, stamp_of, wait, write
+from tests.ros.node_processes import Mistakes, wait
+from tests.ros.robot import CONTROLLER, OK, changed, stamp_of, write
 
 LIF = {"type": "lif", "tau_mem": 0.02, "v_threshold": 1.0, "reset": "subtract"}
 N, PERIOD_NS = 12, 10_000_000

@@ -7,7 +7,8 @@ import time
 import pytest
 
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, IMPATIENT, STALE, changed, joints, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, IMPATIENT, STALE, changed, joints, write
 
 PERIOD = CONTROLLER["period"]
 

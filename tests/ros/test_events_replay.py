@@ -18,7 +18,7 @@ from snn_control.record.run_folder import read_run
 from snn_control.resources import shipped
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 from tests.ros.test_launch import children
 
 pytest.importorskip("gymnasium")

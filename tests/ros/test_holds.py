@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from tests.motion_judge import heard_beyond
-from tests.ros.robot import CONTROLLER, ERROR, OK, changed, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, OK, changed, write
 from tests.ros.test_stops import VALUES
 
 VALUES = changed(VALUES, "inputs.estop.latched", False)

@@ -15,7 +15,8 @@ from snn_control.errors import DescriptionError, InputError, RuntimeFault
 from snn_control.ros.check import check_topics
 from snn_control.ros.messages.images import ENCODINGS, cells
 from snn_control.ros.nodes.world_topics import Pictures
-from tests.ros.robot import CONTROLLER, ERROR, changed, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, changed, write
 
 GRID = (4, 3)
 

@@ -7,7 +7,8 @@ import signal
 import pytest
 
 from tests.ros.hanging import hanging
-from tests.ros.robot import CONTROLLER, ERROR, SAFE, changed, wait
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, SAFE, changed
 from tests.ros.test_supervisor import MOTIONS, is_one_motion
 
 SAID = "the loop's heartbeat stopped for 0.5 s: ended"

@@ -23,7 +23,7 @@ from snn_control.ros.nodes.encoder_node import EncoderNode
 from snn_control.ros.nodes.launching import ARGUMENTS, CONTROLLER_ARGUMENTS, closed_loop, command_line, controller
 from snn_control.ros.nodes.view_node import ViewNode
 from snn_control.ros.nodes.world_node import WorldNode
-from tests.ros.robot import CHECKOUT, child_environment, wait
+from tests.ros.node_processes import CHECKOUT, child_environment, wait
 
 LAUNCH = CHECKOUT / "launch"
 NODES = {

@@ -6,7 +6,8 @@ import time
 
 from std_msgs.msg import Header
 
-from tests.ros.robot import run_to_end, wait, write
+from tests.ros.node_processes import run_to_end, wait
+from tests.ros.robot import write
 
 
 def test_alive_and_bond_follow_the_loop(interfaces, tmp_path, start, robot):

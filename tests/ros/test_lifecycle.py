@@ -13,17 +13,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from snn_control.controller import Controller
 from tests.ros.node import first, is_safe
-from tests.ros.robot import (
-    CONTROLLER,
-    ERROR,
-    OK,
-    SAFE,
-    WARN,
-    changed,
-    joints,
-    wait,
-    write,
-)
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, WARN, changed, joints, write
 
 # lifecycle -------------------------------------------------------------------------------------------------------
 

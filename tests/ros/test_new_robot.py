@@ -11,7 +11,7 @@ from sensor_msgs.msg import LaserScan
 from std_srvs.srv import Trigger
 
 from snn_control.cli import main
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 from tests.ros.test_replay import replayed
 
 

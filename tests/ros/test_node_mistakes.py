@@ -8,14 +8,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.ros.robot import (
-    CONTROLLER,
-    Mistakes,
-    changed,
-    run_to_end,
-    wait,
-    write,
-)
+from tests.ros.node_processes import Mistakes, run_to_end, wait
+from tests.ros.robot import CONTROLLER, changed, write
 
 # what is wrong from the start ------------------------------------------------------------------------------------
 

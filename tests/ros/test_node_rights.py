@@ -22,14 +22,8 @@ from snn_control.ros.nodes.controller_node import ControllerNode
 from snn_control.ros.nodes.process import Stop, _Dds, dds_threads, given_priority, missing_rights
 from snn_control.ros.ports import base as port_base
 from tests.realtime import ticks
-from tests.ros.robot import (
-    ERROR,
-    WARN,
-    fifo_is_granted,
-    stamp_of,
-    wait,
-    write,
-)
+from tests.ros.node_processes import wait
+from tests.ros.robot import ERROR, WARN, fifo_is_granted, stamp_of, write
 
 # what only shows from inside ------------------------------------------------------------------------------------
 

@@ -26,7 +26,8 @@ from snn_control.ros.check import check_topics, need_types
 from snn_control.ros.messages.clouds import events_cdr
 from tests.realtime.record_output import RecordOutput
 from tests.ros.events_world import HEIGHT, WIDTH
-from tests.ros.robot import ERROR, OK, WARN, changed, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import ERROR, OK, WARN, changed, write
 
 PACKET, CLOUD = "event_camera_msgs/msg/EventPacket", "sensor_msgs/msg/PointCloud2"
 PERIOD_NS = 10_000_000

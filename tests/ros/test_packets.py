@@ -22,7 +22,7 @@ from snn_control.ros.ports.topics import drain
 from tests.events.test_messages import packet_slowly
 from tests.fixtures import fixture
 from tests.ros.calling import call
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 from tests.ros.slots import Slot
 
 QOS = QoSProfile(depth=200)

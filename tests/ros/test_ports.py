@@ -22,7 +22,7 @@ from snn_control.ros.nodes.diagnostics import describe_mismatch
 from snn_control.ros.ports.base import MOST_MESSAGES
 from snn_control.ros.ports.numeric import CommandOutput, EventsPort, NumericInput
 from tests.ros.calling import call
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 from tests.ros.slots import QOS, Reader, Slot
 
 BAD = ("malformed", "oversized", "empty", "unstamped", "future", "backwards", "errors", "last_error")

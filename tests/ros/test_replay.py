@@ -16,7 +16,8 @@ from std_srvs.srv import SetBool, Trigger
 
 from snn_control.cli import main
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CHECKOUT, CONTROLLER, changed, wait, write
+from tests.ros.node_processes import CHECKOUT, wait
+from tests.ros.robot import CONTROLLER, changed, write
 
 
 def learning(n):

@@ -18,7 +18,8 @@ from sensor_msgs.msg import JointState
 
 from snn_control.record.input_log import InputLog
 from snn_control.record.run_folder import read_record
-from tests.ros.robot import CONTROLLER, ERROR, IMPATIENT, OK, SAFE, STALE, WARN, changed, joints, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, IMPATIENT, OK, SAFE, STALE, WARN, changed, joints, write
 
 
 def blocks_its_ends(pid):

@@ -13,15 +13,9 @@ import yaml
 from lifecycle_msgs.msg import Transition
 from lifecycle_msgs.srv import ChangeState
 
-from tests.ros.robot import (
-    CONTROLLER,
-    SAFE,
-    changed,
-    child_environment,
-    die_with_the_parent,
-    wait,
-    write,
-)
+from tests.ros.forks import die_with_the_parent
+from tests.ros.node_processes import child_environment, wait
+from tests.ros.robot import CONTROLLER, SAFE, changed, write
 
 NAMES = ("left", "right")
 

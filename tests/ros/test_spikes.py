@@ -14,7 +14,7 @@ from snn_control.ros.messages.clouds import SPIKE
 from snn_control.ros.ports.spikes import SpikesOutput
 from tests.rasters import lists
 from tests.ros.calling import call
-from tests.ros.robot import wait
+from tests.ros.node_processes import wait
 
 TICKS, STEPS = 20, 4
 

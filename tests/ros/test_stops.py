@@ -9,7 +9,8 @@ from std_msgs.msg import Bool
 from std_srvs.srv import Trigger
 
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, Button, changed, joints, wait, within, write
+from tests.ros.node_processes import wait, within
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, Button, changed, joints, write
 
 PERIOD = 0.01
 STOP = {"kind": "value", "stop_when": "nonzero", "stale": 3.0}  # a pause of the test's own button would latch

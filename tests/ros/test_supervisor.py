@@ -19,7 +19,8 @@ from snn_control.record.input_log import InputLog
 from tests.motion_judge import heard_beyond
 from tests.ros.hanging import hanging
 from tests.ros.node import first, is_safe
-from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, wait, write
+from tests.ros.node_processes import wait
+from tests.ros.robot import CONTROLLER, ERROR, OK, SAFE, changed, write
 from tests.ros.test_replay import replayed
 
 LIMIT, PERIOD = 0.05, CONTROLLER["period"]

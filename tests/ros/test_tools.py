@@ -19,7 +19,7 @@ from std_srvs.srv import SetBool
 
 from snn_control.ros.tools import fill, plain
 from tests.cli.common import call
-from tests.ros.robot import child_environment, wait
+from tests.ros.node_processes import child_environment, wait
 
 
 def test_a_message_becomes_yaml_and_back():

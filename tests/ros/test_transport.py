@@ -12,7 +12,7 @@ import pytest
 
 from snn_control.errors import DescriptionError
 from snn_control.ros.ports.transport import TRANSPORTS, VARIABLES, use_udp
-from tests.ros.robot import CHECKOUT, child_environment
+from tests.ros.node_processes import CHECKOUT, child_environment
 
 SHARED = """<dds xmlns="http://www.eprosima.com"><profiles>
 <transport_descriptors><transport_descriptor><transport_id>shm</transport_id><type>SHM</type></transport_descriptor>

@@ -9,7 +9,8 @@ from rcl_interfaces.srv import DescribeParameters, GetParameters, SetParametersA
 from std_srvs.srv import SetBool, Trigger
 
 from snn_control.controller import Controller
-from tests.ros.robot import CONTROLLER, changed, run_to_end, wait, write
+from tests.ros.node_processes import run_to_end, wait
+from tests.ros.robot import CONTROLLER, changed, write
 from tests.ros.test_replay import LEARNING, VALUES, replayed
 
 BIAS, WEIGHTS = "outputs.drive.bias", "outputs.drive.decoder.weights"

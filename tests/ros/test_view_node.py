@@ -20,7 +20,7 @@ from snn_control.ros.messages.clouds import SPIKE, cloud_cdr, events_cdr
 from snn_control.ros.nodes.view_node import EventReader, event_points, read_spikes, spike_points
 from snn_control.ros.ports.spikes import raster_positions
 from snn_control.ros.ports.topics import message_class
-from tests.ros.robot import CHECKOUT, Mistakes, wait
+from tests.ros.node_processes import CHECKOUT, Mistakes, wait
 
 CLOUD, PACKET = "sensor_msgs/msg/PointCloud2", "event_camera_msgs/msg/EventPacket"
 T, X, Y, P = np.array([5_000, 6_000, 7_000]), np.array([1, 2, 60]), np.array([3, 4, 40]), np.array([1, 0, 1])

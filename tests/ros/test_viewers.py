@@ -12,7 +12,7 @@ from snn_control.controller_file import load_spec
 from snn_control.resources import shipped
 from snn_control.ros.nodes.launching import closed_loop
 from snn_control.ros.nodes.view_node import ViewNode
-from tests.ros.robot import CHECKOUT
+from tests.ros.node_processes import CHECKOUT
 
 RVIZ = yaml.safe_load((CHECKOUT / "config" / "snn_control.rviz").read_text())
 FOXGLOVE = json.loads((CHECKOUT / "config" / "snn_control.foxglove.json").read_text())

@@ -7,7 +7,8 @@ import pytest
 from sensor_msgs.msg import PointCloud2
 
 from snn_control.ros.nodes.watch import NEURON
-from tests.ros.robot import run_to_end, wait, write
+from tests.ros.node_processes import run_to_end, wait
+from tests.ros.robot import write
 from tests.ros.test_replay import LEARNING
 
 

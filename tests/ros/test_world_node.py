@@ -21,7 +21,8 @@ from snn_control.errors import counted
 from snn_control.record.run_folder import read_record
 from snn_control.resources import shipped
 from snn_control.ros.nodes.world_node import WorldNode
-from tests.ros.robot import OK, Mistakes, changed, stamp_of, wait, within, write
+from tests.ros.node_processes import Mistakes, wait, within
+from tests.ros.robot import OK, changed, stamp_of, write
 
 CARTPOLE = yaml.safe_load(shipped("cartpole").read_text()) | {
     "ros": {
