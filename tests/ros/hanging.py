@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from snn_control.ros.nodes.launching import NodeProcess, command_line
+from tests.ros.forks import die_with_the_parent
 from tests.ros.node_processes import child_environment
-from tests.ros.robot import Robot, die_with_the_parent, write
+from tests.ros.robot import Robot, write
 
 
 @contextmanager

@@ -16,7 +16,7 @@ import numpy as np
 from snn_control.ros import STOP_SIGNALS
 from tests.ros.faults.messages import judged, last_live, settled
 from tests.ros.faults.rig import PERIOD, SAFE, Listener, Rig, Stalls, Verdict, beyond, tell
-from tests.ros.robot import die_with_the_parent
+from tests.ros.forks import die_with_the_parent
 
 __all__ = ["NODES"]
 

@@ -17,8 +17,8 @@ import yaml
 
 from snn_control.ros.nodes.launching import NodeProcess, command_line
 from tests.motion_judge import heard_beyond
+from tests.ros.forks import die_with_the_parent
 from tests.ros.node_processes import CHECKOUT, child_environment
-from tests.ros.robot import die_with_the_parent
 
 PERIOD, STALE, SAFE, FROZEN = 0.002, 0.05, -1.0, 0.04
 LOW, HIGH, SLEW, ACCELERATION, JERK = -0.8, 0.8, 2.0, 20.0, 800.0
