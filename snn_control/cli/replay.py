@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from ..errors import NO_VALUE, DescriptionError, InputError, counted
+from ..errors import DescriptionError, InputError, counted
 from .common import add_command, add_shared, print_json
 
 MORE = """\
@@ -43,23 +41,13 @@ def add_to(commands: Any) -> None:
 def run(options: argparse.Namespace) -> int:
     from ..controller import Controller
     from ..controller_file import load_spec
-    from ..record.input_log import InputLog
+    from ..record.recorded_run import read_run_record
     from ..record.replay import replay_log
-    from ..record.run_folder import companion, read_record
     from ..resources import controller_path
 
     file = Path(options.run)
-    if not file.is_file():
-        raise DescriptionError("RUN", str(file), "is not a file", "name the record, RUN.npz or RUN.mcap")
-    condition = "whole"
-    if file.suffix == ".mcap":
-        arrays, log, spec, condition = _of_mcap(file)
-    else:
-        arrays, _ = read_record(file, InputError)
-        log = InputLog.load(_there(companion(file, "inputs"), "the inputs"))
-        spec = None if options.controller else load_spec(_there(companion(file, "controller"), "the controller"))
-    if options.controller:
-        spec = load_spec(controller_path(options.controller, "--controller"))
+    arrays, log, own, condition = read_run_record(file, controller=not options.controller)
+    spec = own or load_spec(controller_path(options.controller, "--controller"))
     controller = Controller.from_spec(spec)
     if options.controller and log.first_tick == 0:  # another controller begins with its own state
         log = dataclasses.replace(log, state=log.state[:0])
@@ -78,25 +66,6 @@ def run(options: argparse.Namespace) -> int:
         if condition != "whole":
             print(NOT_WHOLE[condition])
     return 0 if found.identical and condition != "damaged" else 1
-
-
-def _of_mcap(file: Path) -> tuple[Any, Any, Any, str]:
-    """Read a .mcap file. Return a tuple of four: the arrays, the input log, the controller, and the condition of the
-    file."""
-    from ..controller_file import load_spec
-    from ..record.mcap_record import read_mcap
-
-    arrays, log, files, condition = read_mcap(file)
-    with tempfile.TemporaryDirectory() as folder:
-        for name in set(files) & {"controller.yaml", "controller.npz"}:
-            (Path(folder) / name).write_bytes(files[name])
-        return arrays, log, load_spec(Path(folder) / "controller.yaml"), condition
-
-
-def _there(file: Path, what: str) -> Path:
-    if not file.is_file():
-        raise DescriptionError(os.fspath(file), NO_VALUE, f"is not there: {what} of the run", "record it anew")
-    return file
 
 
 def _told(found: Any, spec: Any, period: float) -> str:

@@ -6,8 +6,10 @@ import argparse
 import functools
 import os
 import shlex
+import subprocess
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -46,7 +48,7 @@ examples:
   snn_control train event_tracker --seed 2
 """
 #: options that no recipe accepts; that only taught recipes accept; that only evolved recipes accept
-OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json")
+OF_FILES = ("how", "teacher", "trainable", "set", "seeds", "ray", "steps", "json", "watch")
 OF_WORKERS, OF_EVOLUTION = ("workers",), ("arg", "generations", "population", "episodes")
 
 
@@ -80,6 +82,8 @@ def add_to(commands: Any) -> None:
     text += "spikes may take as many more, a search for gains ten times as many"
     parser.add_argument("--steps", type=common.whole(1), metavar="N", help=text)
     common.add_shared(parser, "--json", help="print one JSON object at the end")
+    text = "open a page with the learning curve and episodes of the newest controller (as `watch FOLDER`, at any time)"
+    parser.add_argument("--watch", action="store_true", help=text)
     evolve = parser.add_argument_group("for a recipe")
     evolve.add_argument("--generations", type=common.whole(0), default=15, help="total number (default 15)")
     evolve.add_argument(
@@ -126,9 +130,11 @@ def _file(options: argparse.Namespace) -> int:
         | ({"total_timesteps": options.steps} if options.steps else {}),
     }  # fmt: skip
     first = 1 if options.seed is None else options.seed
+    if options.watch and (options.seeds > 1 or options.ray is not None):
+        raise DescriptionError("--watch", True, "is for one seed", f"watch {folder}/seed-{first} while it trains")
     if options.seeds > 1 or options.ray is not None:
         return _seeds(options, range(first, first + options.seeds), asked, folder, out)
-    with common.our_output(), display([path.stem]) as shown:
+    with _page(options, folder), common.our_output(), display([path.stem]) as shown:
         trained = train(**asked, seed=first, run=folder, progress=lambda phase: shown.phase(path.stem, phase))
     if not trained.history:
         print(f"{out}: not trained: it ended before the first phase", file=sys.stderr)
@@ -138,6 +144,24 @@ def _file(options: argparse.Namespace) -> int:
     trained.spec.save(out, _head(options, trained))
     _tell(options, {first: trained}, first, folder, out, arguments)
     return _ended(trained.ended, bool(trained.history))
+
+
+@contextmanager
+def _page(options: argparse.Namespace, folder: Path) -> Iterator[None]:
+    """Serve the live page of a training in another process, which leaves this one its processor."""
+    if not options.watch:
+        yield
+        return
+    common.need_extra("websockets", "watch")
+    browser = [] if sys.stderr.isatty() else ["--no-browser"]
+    page = subprocess.Popen(
+        [sys.executable, "-m", "snn_control", "watch", str(folder), *browser], stdout=sys.stderr.fileno(),
+    )  # fmt: skip
+    try:
+        yield
+    finally:
+        page.terminate()
+        page.wait()
 
 
 def _ended(early: bool, begun: bool = True) -> int:

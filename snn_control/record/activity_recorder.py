@@ -11,6 +11,7 @@ from numba.extending import register_jitable
 from ..controller import Controller
 from ..engine.atomics import read_word, store_release
 from ..engine.bound import Bound
+from ..engine.kernels.guard import FAULTED, GUARD_WORDS, REASON
 from ..engine.memory import i64
 from ..engine.spike_ring import RING_WORDS, ring_words, spikes_of_step, times_fired
 from ..engine.workload import stages
@@ -18,12 +19,13 @@ from ..errors import DescriptionError
 from ..realtime.port import CompiledPort, newest
 from .run_folder import write_record
 
-__all__ = ["ActivityRecorder"]
+__all__ = ["SAFE", "ActivityRecorder"]
 
 # context words
 CLOCK, COMMAND, OUTPUTS, STEPS, TICKS_RING, TICKS_ROWS, TICKS_TOTAL, SPIKES_RING, SPIKES_ROWS, SPIKES_TOTAL = range(10)
-POPULATIONS, N_POPULATIONS, WORDS = 10, 11, 12
-STAMP, NOW, TICK_WORDS = range(3)  # a tick's row, then the command
+POPULATIONS, N_POPULATIONS, GUARD, WORDS = range(10, 14)
+STAMP, NOW, FAULT, TICK_WORDS = range(4)  # a tick's row, then the command
+SAFE = 1 << 7  # bit of `fault`: the command was the safe one; the lower bits are the guard's reasons
 
 
 @register_jitable
@@ -47,7 +49,8 @@ def record(context, stamp_ns, now_ns):
     o = i64(context, WORDS)
     clock = i64(o[CLOCK], 2)
     row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
-    row[STAMP], row[NOW] = stamp_ns, now_ns
+    guard = i64(o[GUARD], GUARD_WORDS)
+    row[STAMP], row[NOW], row[FAULT] = stamp_ns, now_ns, guard[REASON] | guard[FAULTED] * SAFE
     command = i64(o[COMMAND], o[OUTPUTS])  # the bits of float64
     for k in range(command.size):
         row[TICK_WORDS + k] = command[k]
@@ -76,7 +79,7 @@ class ActivityRecorder(CompiledPort):
         super().__init__("recorder", record, (
             bound.address("clock"), bound.address("command"), self.outputs, bound.program.steps,
             self._ticks.ctypes.data, ticks, 0, self._spikes.ctypes.data, spikes, 0,
-            self._rings.ctypes.data, len(self.populations),
+            self._rings.ctypes.data, len(self.populations), bound.address("guard"),
         ))  # fmt: skip
 
     @property
@@ -91,8 +94,10 @@ class ActivityRecorder(CompiledPort):
     def arrays(self, running: bool = False, most: int | None = None) -> dict[str, np.ndarray]:
         """Return everything that is kept, the oldest first.
 
-        The arrays are stamp_ns and now_ns (T,), command (T, outputs), spike_step, spike_population and spike_neuron
-        (S,), population_names, and overwritten (2,): the numbers of ticks and of spikes that were overwritten.
+        The arrays are stamp_ns and now_ns (T,), command (T, outputs), fault (T,) uint8, spike_step, spike_population
+        and spike_neuron (S,), population_names, and overwritten (2,): the numbers of ticks and of spikes that were
+        overwritten. ``fault`` has the guard's reasons (`engine.kernels.guard`), and the bit `SAFE` while the command
+        was the safe one.
 
         running : true if a loop writes meanwhile. Then leave out what the loop overwrote, or may overwrite in the
             present tick (an eighth of the spikes)
@@ -123,7 +128,8 @@ class ActivityRecorder(CompiledPort):
     def _of_rows(self, ticks: np.ndarray, spikes: np.ndarray) -> dict[str, np.ndarray]:
         return {
             "stamp_ns": ticks[:, STAMP].copy(), "now_ns": ticks[:, NOW].copy(),
-            "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64), "spike_step": spikes[:, 0].copy(),
+            "fault": ticks[:, FAULT].astype(np.uint8), "spike_step": spikes[:, 0].copy(),
+            "command": np.ascontiguousarray(ticks[:, TICK_WORDS:]).view(np.float64),
             "spike_population": (spikes[:, 1] >> 32).astype(np.min_scalar_type(max(len(self.populations), 1))),
             "spike_neuron": (spikes[:, 1] & 0xFFFFFFFF).astype(np.uint32),
             "population_names": np.array(self.populations),

@@ -120,13 +120,15 @@ class InputLogRecorder(CompiledPort):
     events : maximum number of events to keep for each events input; ticks whose events were overwritten are lost
     most_bytes : memory limit for the whole recorder. States take at most a quarter of it, events at most half of the
         rest. If ``ticks`` and ``events`` need more, fewer are kept; `kept` says how many
+    states : maximum number of copies of the state; without a copy, a log whose beginning was overwritten has no state
 
     Raises DescriptionError if no tick could be kept, or fewer events than may arrive in a tick.
     """
 
     def __init__(
-        self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES
-    ) -> None:
+        self, bound: Bound, ticks: int = 300_000, events: int = 4_000_000, most_bytes: int = MOST_BYTES,
+        states: int = STATES,
+    ) -> None:  # fmt: skip
         self._inputs, self.steps = bound.program.facts.inputs, bound.program.steps
         self.period_ns = bound.program.facts.period_ns
         for one in self._inputs:
@@ -140,7 +142,7 @@ class InputLogRecorder(CompiledPort):
         rules, tuned = len(bound.program.facts.learning), tuned_words(len(bound.program.facts.tunable))
         self._inputs_from = CONTROL + LEARNING + rules + tuned
         ends = self._inputs_from + np.cumsum([0, *(size + 1 for size in sizes)])
-        count = min(STATES, most_bytes // 4 // bound.state.size)
+        count = min(states, most_bytes // 4 // bound.state.size)
         ticks, events = self._room(ticks, events, most_bytes - (count + 1) * bound.state.size, 8 * int(ends[-1]))
         self._ring = np.full((ticks, int(ends[-1])), 0, np.int64)  # allocates its pages before the loop runs
         self._events: dict[str, dict[str, np.ndarray]] = {}

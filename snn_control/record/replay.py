@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,19 +44,18 @@ class Replay:
         return self.tick is None and self.step is None
 
 
-def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.ndarray]) -> Replay:
+def replay_log(
+    controller: Controller, log: InputLog, record: Mapping[str, np.ndarray], observers: Sequence[Any] = (),
+    every: int = 0, then: Callable[[], object] = lambda: None,
+) -> Replay:  # fmt: skip
     """Replay a log and compare the result with the arrays that were recorded with it.
 
     record : arrays of `ActivityRecorder`
+    observers : ports that are called after each tick
+    every, then : ``then`` is called after at most ``every`` ticks, and at the end; 0: only at the end
 
     Raise InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
     """
-    from ..engine.tick import tick_address
-    from ..realtime.loop import Loop
-
-    if log.first_tick and not log.state.size:
-        rule = f"begins after {log.first_tick:,} ticks, and its state was not kept"
-        raise InputError(f"the input log {rule} because it is too large")
     if record["command"].shape[1] != controller.bound.array("command").size:
         raise InputError(f"the record has {record['command'].shape[1]} numbers a command: it is of another controller")
     lost = int(record["overwritten"][0])  # number of ticks before the record's first
@@ -65,19 +64,8 @@ def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.nd
         raise InputError("record and input log have no tick in common")
     most = max(2 * len(record["spike_step"]), 1 << 16)
     recorder = ActivityRecorder(controller.bound, log.ticks, most)
-    ports = log.ports(controller.bound)
-    loop = Loop(
-        tick_address(), controller.bound.table, controller.period_ns, ports, observers=[recorder], mode="free",
-        keep=controller,
-    )  # fmt: skip
-    settings, at = log.settings(controller.bound), 0
-    for tick in sorted({*settings, *log.handed, log.ticks}):
-        if tick > at:
-            loop.run(tick - at)
-        log.hand_over(controller.bound, tick)
-        if tick in settings:
-            controller.bound.tune(settings[tick])
-        at = tick
+    for _ in _play(controller, log, [recorder, *observers], every or log.ticks):
+        then()
     found = recorder.arrays()
     theirs = record["command"][first - lost : last - lost]
     ours = found["command"][first - log.first_tick : last - log.first_tick]
@@ -85,6 +73,35 @@ def replay_log(controller: Controller, log: InputLog, record: Mapping[str, np.nd
     begin, end = max(first * steps, _first_whole_step(record), _first_whole_step(found)), last * steps
     spikes = _spikes(record, begin, end), _spikes(found, begin, end)
     return Replay(last - first, first, len(spikes[0]), **_commands(theirs, ours, first), **_differing(*spikes, record))
+
+
+def _play(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
+    """Run the ticks of a log again, without a clock. Yield the number of ticks so far, at the end and after at most
+    ``every`` ticks.
+
+    observers : ports that are called after each tick
+
+    Raise InputError if the log has no beginning or is of another controller.
+    """
+    from ..engine.tick import tick_address
+    from ..realtime.loop import Loop
+
+    if log.first_tick and not log.state.size:
+        rule = f"begins after {log.first_tick:,} ticks, and its state was not kept"
+        raise InputError(f"the input log {rule} because it is too large")
+    bound, ports = controller.bound, log.ports(controller.bound)
+    loop = Loop(
+        tick_address(), bound.table, controller.period_ns, ports, observers=observers, mode="free", keep=controller,
+    )  # fmt: skip
+    settings, at = log.settings(bound), 0
+    for tick in sorted({*settings, *log.handed, *range(0, log.ticks, every), log.ticks}):
+        if tick > at:
+            loop.run(tick - at)
+            yield tick
+        log.hand_over(bound, tick)
+        if tick in settings:
+            bound.tune(settings[tick])
+        at = tick
 
 
 def _commands(theirs: np.ndarray, ours: np.ndarray, first: int) -> dict[str, Any]:

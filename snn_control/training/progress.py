@@ -3,6 +3,7 @@
 ``run.json``        the arguments of the run
 ``checkpoint.npz``  everything that is needed to continue after a phase
 ``progress.csv``    one row for each phase
+``newest.yaml``     the controller of the newest phase, at most every few seconds, for `snn_control watch`
 ``events.*``        the numbers of ``progress.csv`` for TensorBoard, if TensorBoard is installed
 """
 
@@ -12,22 +13,27 @@ import csv
 import fcntl
 import io
 import json
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ..controller_file import ControllerSpec
 from ..errors import DescriptionError, RuntimeFault
 from ..files import Arrays, read_text, reason, replace_file, replace_text
 from .algorithms.networks import set_array
 from .tensorboard import EventFile
 
-__all__ = ["FILES", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
+__all__ = ["FILES", "NEWEST", "Folder", "arrays_of", "history_in", "locked_folder", "read_progress", "restore"]
 
 FILES = ("run.json", "checkpoint.npz", "progress.csv")
+NEWEST = "newest.yaml"
+NEWEST_S = 5.0  # at least between two of them
 FORMAT = "snn_control training 4"
 FIX = "choose another folder, or remove it"
 
@@ -128,6 +134,7 @@ class Folder:
     def __init__(self, path: str | Path, asked: Mapping[str, Any]) -> None:
         self.path = Path(path)
         self.events = EventFile(self.path)
+        self._newest_at = -math.inf
         self.asked = asked = json.loads(json.dumps(asked, default=str))
         file = self.path / "run.json"
         if file.is_file():
@@ -164,6 +171,14 @@ class Folder:
             why = f"it has no {error}" if isinstance(error, KeyError) else reason(error)
             rule = f"is not a readable checkpoint ({why})"
             raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, FIX) from error
+
+    def keep_newest(self, spec: Callable[[], ControllerSpec]) -> None:
+        """Write the controller of the newest phase, unless one was written a moment ago. The run is described before
+        the first phase, too."""
+        if time.monotonic() > self._newest_at + NEWEST_S:
+            replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
+            spec().save(self.path / NEWEST, "The controller of the newest phase of a training")
+            self._newest_at = time.monotonic()
 
     def save(self, arrays: Mapping[str, np.ndarray], rows: Sequence[Mapping[str, Any]]) -> None:
         """Write all files of the run. The JSON, CSV and checkpoint files are each written atomically."""

@@ -98,6 +98,8 @@ class TrainingRun:
     def to_the_end(self) -> Trained:
         self.learner.begin(self.envs, np.random.default_rng([self.seed, 1]))
         self._resume()
+        if self.folder is not None:
+            self.folder.keep_newest(lambda: self.learner.parameters.spec)
         resumed, ended, chosen = self.steps, False, None
         try:
             if self.learner.improves and not self.history:
@@ -294,6 +296,7 @@ class TrainingRun:
         arrays["history"] = np.array(json.dumps(self.history))
         arrays["reported"] = np.array(json.dumps({key: asdict(one) for key, one in self.diagnosis.reported.items()}))
         self.folder.save(arrays, self.history)
+        self.folder.keep_newest(lambda: learner.parameters.spec)
 
     def _resume(self) -> None:
         if self.folder is None or (arrays := self.folder.load()) is None:

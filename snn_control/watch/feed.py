@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import Any
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 
 from ..analysis.energy import estimate
 from ..controller import Controller
+from ..controller_file import ControllerSpec
 from ..engine.kernels.guard import FAULTED
+from ..realtime.causes import causes_now
 from ..record.activity_recorder import ActivityRecorder
+from ..record.gate import Gate
 from ..record.input_log import InputLog
 from ..record.input_recorder import InputLogRecorder
+from .marks import Marks
+from .weights import Weights
 
 __all__ = ["Feed", "picture_of"]
 
 MAX_TICKS, MAX_SPIKES, MAX_EVENTS = 2_000, 20_000, 20_000  # of a frame; older ones are left out and counted
 KEPT_TICKS, KEPT_SPIKES, KEPT_BYTES = 8_192, 262_144, 32 << 20  # of the rings
 MAX_PICTURE = 160  # columns or rows of a picture of events
+SLOW_S = 0.5  # between two readings of what changes slowly: learned weights, times, power
+ABSENT_S = 1.0  # without a call of `take`, nobody looks
+REPEAT_S = 3.0  # between two copies of the weights that do not learn, because a page may not have got a frame
+
+
+class Timed(Protocol):
+    """A loop whose times are shown."""
+
+    def stats(self) -> dict[str, Any]: ...
 
 
 def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
@@ -36,25 +52,43 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
 class Feed:
     """Reads the recorders of a controller that runs; it never makes the controller wait.
 
-    observers : what the loop, or the `Controller`, calls after each tick
-    looked_at : populations whose membranes are in each frame
+    states : maximum number of copies of the state, with which `inputs` can be saved as a record that replays
+    loop : the loop that runs the controller, if there is one
+    clock, repeat_s : the clock of what changes slowly [s], and the interval after which all weights are sent again [s]
+    observer : what the loop, or the `Controller`, calls after each tick. It does nothing until `watch(True)`
+    looked_at : populations whose membranes and weights are in the frames
     """
 
-    def __init__(self, controller: Controller) -> None:
-        self.controller, facts = controller, controller.program.facts
+    def __init__(self, controller: Controller, spec: ControllerSpec, states: int = 0) -> None:
+        self.controller, self._release, facts = controller, spec.guard.release, controller.program.facts
         self.activity = ActivityRecorder(controller.bound, KEPT_TICKS, KEPT_SPIKES)
-        events = max([262_144, *(2 * one.capacity for one in facts.inputs)])
-        self.inputs = InputLogRecorder(controller.bound, KEPT_TICKS, events, KEPT_BYTES)
-        self.observers = (self.activity, self.inputs)
+        events = max([65_536, *(2 * one.capacity for one in facts.inputs)])
+        self.inputs = InputLogRecorder(controller.bound, KEPT_TICKS, events, KEPT_BYTES, states)
+        self.observer = Gate(self.activity, self.inputs)
+        self.loop: Timed | None = None
         self.looked_at: Collection[str] = ()
+        self.clock: Callable[[], float] = time.monotonic
+        self.repeat_s = REPEAT_S
         self.left_out = 0  # spikes that no frame had
         self._ticks = self._spikes = 0
         self._sizes = {one.name: one.size for one in facts.inputs if one.kind == "events"}
+        self._marks, self._weights = Marks(facts.tunable), Weights(controller, spec)
+        self._slow: dict[str, Any] = {}
+        self._weights_of: tuple[str, ...] = ()
+        self._taken_at = self._read_at = self._all_at = -math.inf
+
+    def watch(self, on: bool) -> None:
+        """Begin or end to record. The first frame has only ticks since then."""
+        if on:
+            self._ticks, self._spikes = self.activity.totals()
+            self._marks.restart()
+        self.observer.open(on)
 
     def restart(self) -> None:
         """Begin anew after a reset of the controller, which starts counting its ticks again. Not while a loop runs."""
-        for one in self.observers:
-            one.clear()
+        self.activity.clear()
+        self.inputs.clear()
+        self._marks.restart()
         self._ticks = self._spikes = 0
 
     def take(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -63,27 +97,51 @@ class Feed:
         ticks = min(ticks, self.inputs.total)
         first = max(self._ticks, ticks - MAX_TICKS, 0)
         start = max(self._spikes, spikes - MAX_SPIKES, 0)
-        self.left_out += start - self._spikes
+        if time.monotonic() < self._taken_at + ABSENT_S:  # before, nobody looked
+            self.left_out += start - self._spikes
+        self._taken_at = time.monotonic()
         activity = self.activity.part((first, start), (ticks, spikes))
         log = self.inputs.part(first, ticks)
         self._ticks, self._spikes = ticks, spikes
         controller, guard = self.controller, self.controller.bound.array("guard")
         counters, tick = controller.counters(), log.first_tick + ticks - first
+        faulted = bool(guard[FAULTED])
+        arrays = self._activity(activity) | self._inputs(log) | self._membranes()
         header = {
-            "tick": tick, "t": tick * controller.program.facts.period, "ticks": ticks - first,
-            "left_out": self.left_out, "faulted": bool(guard[FAULTED]), "safe": controller.safe,
+            "sent": time.time(), "tick": tick, "t": tick * controller.program.facts.period, "ticks": ticks - first,
+            "left_out": self.left_out, "faulted": faulted, "safe": controller.safe,
+            "causes": causes_now(controller.bound, self._release) if faulted else "",
             "guard": counters["guard"], "spikes": counters["spikes"],
             "operations": counters["synaptic_operations"], "tuned": list(controller.tuned.values()),
-            "microwatt": float(estimate(controller.bound).microwatt),
+            "learning": [rule["on"] for rule in counters["learning"].values()], "marks": self._marks.of(log),
         }  # fmt: skip
-        return header, self._activity(activity) | self._inputs(log) | self._looks()
+        return header | self._slowly(arrays), arrays
+
+    def _slowly(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
+        """Return what changes slowly; add the weights onto the populations that are looked at, if it is time."""
+        now, anew = self.clock(), tuple(self.looked_at) != self._weights_of
+        if now < self._read_at + SLOW_S and not anew:
+            return self._slow
+        self._read_at, self._weights_of = now, tuple(self.looked_at)
+        self._slow = {"microwatt": float(estimate(self.controller.bound).microwatt)}
+        if self.loop is not None:
+            self._slow["timing"] = timing_of(self.loop.stats())
+        anew = anew or now > self._all_at + self.repeat_s
+        self._all_at = now if anew else self._all_at
+        told = []
+        for name in self.looked_at:
+            pictures, found = self._weights.onto(name, learned=not anew)
+            told += pictures
+            arrays |= found
+        return self._slow | ({"weights": told} if told else {})
 
     @staticmethod
     def _activity(found: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         first = int(found["spike_step"][0]) if len(found["spike_step"]) else 0
         return {
-            "command": found["command"].astype("<f4"), "spike_step": (found["spike_step"] - first).astype("<u4"),
-            "spike_population": found["spike_population"].astype("<u2"), "first_step": np.array([first], "<i8"),
+            "command": found["command"].astype("<f4"), "fault": found["fault"],
+            "spike_step": (found["spike_step"] - first).astype("<u4"), "first_step": np.array([first], "<i8"),
+            "spike_population": found["spike_population"].astype("<u2"),
             "spike_neuron": found["spike_neuron"].astype("<u4"),
         }  # fmt: skip
 
@@ -98,7 +156,13 @@ class Feed:
                 arrays[f"age.{name}"] = one["age"][-1:].astype("<i8")
         return arrays
 
-    def _looks(self) -> dict[str, np.ndarray]:
+    def _membranes(self) -> dict[str, np.ndarray]:
         known = {one.name for one in self.controller.program.facts.populations}
-        wanted = known.intersection(self.looked_at)
-        return {f"membrane.{name}": self.controller.values(name).astype("<f4") for name in sorted(wanted)}
+        known = {name for name in known.intersection(self.looked_at) if f"{name}.v" in self.controller.program.names}
+        return {f"membrane.{name}": self.controller.values(name).astype("<f4") for name in sorted(known)}
+
+
+def timing_of(stats: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the times of a loop since its start [us], from `realtime.Loop.stats`."""
+    times = {key: {p: stats[key][p] * 1e-3 for p in ("p50", "p99", "max")} for key in ("wake", "tick", "latency")}
+    return {"missed": stats["missed"], **{key: one for key, one in times.items() if stats[key]["count"]}}

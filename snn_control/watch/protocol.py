@@ -16,11 +16,13 @@ import numpy as np
 from ..errors import InputError
 from ..record.run_folder import plain
 
-__all__ = ["MAX_MESSAGE", "SUBPROTOCOL", "VERSION", "decode", "encode"]
+__all__ = ["MAX_LOOKS", "MAX_MESSAGE", "RECORD", "SUBPROTOCOL", "VERSION", "decode", "encode"]
 
 VERSION = 1
 SUBPROTOCOL = f"snn_control.watch.v{VERSION}"
+RECORD = "record.bin"  # the file with all frames of a record
 MAX_MESSAGE = 64 * 1024  # bytes that a page may send at once
+MAX_LOOKS = 16  # populations that a page looks at
 ALIGNMENT = 8
 DTYPES = ("<f4", "<f8", "<i4", "<i8", "<u2", "<u4", "|u1", "|i1")
 

@@ -53,12 +53,14 @@ def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> 
     for one in spec.inputs:
         events = isinstance(one, EventsInput)
         topic = spec.ros_inputs.get(one.name)
+        named = (topic.values or {}).get("name") if topic else None
         low, high = (None, None) if events or one.range is None else one.range
         found.append({
             "name": one.name, "kind": "events" if events else "value", "colour": colours[one.name],
             "size": list(one.size) if events else one.size, "unit": getattr(one, "unit", ""),
             "low": low, "high": high, "stale": one.stale, "required": one.required,
             "stop_when": getattr(one, "stop_when", ""), "type": topic.type if topic else "",
+            "labels": [str(label) for label in named] if isinstance(named, list) and len(named) == one.size else [],
             "grid": list(topic.grid) if topic and topic.grid else None,
         })  # fmt: skip
     return found

@@ -27,7 +27,7 @@ from .source import Source
 __all__ = ["Server"]
 
 RATE = 30.0  # frames a second, at most
-WAITING = 2  # frames that wait for a client, at most
+WAITING = 4  # frames that wait for a client, at most
 MAX_CLIENTS = 64
 MAX_BUFFER = 1 << 20  # bytes that the socket of a client may buffer
 SILENT_S = 10.0  # without an answer to a ping, a client is gone
@@ -39,7 +39,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
 }  # fmt: skip
-TYPES = {"js": "text/javascript", "html": "text/html; charset=utf-8", "css": "text/css", "svg": "image/svg+xml"}
+TYPES = {
+    "js": "text/javascript", "html": "text/html; charset=utf-8", "css": "text/css", "svg": "image/svg+xml",
+    "bin": "application/octet-stream",
+}  # fmt: skip
 
 
 class _Client:
@@ -47,15 +50,18 @@ class _Client:
 
     def __init__(self, connection: Any, controls: bool) -> None:
         self.connection, self.controls = connection, controls
-        self.frames: deque[tuple[dict[str, Any], Mapping[str, Any]]] = deque()
+        self.frames: deque[tuple[dict[str, Any], Mapping[str, Any]] | None] = deque()
         self.dropped = 0
         self.looks: set[str] = set()
         self.ready = asyncio.Event()
 
-    def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]]) -> None:
-        """Append a frame; the oldest one goes if too many wait."""
-        if len(self.frames) >= WAITING:
-            self.frames.popleft()
+    def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
+        """Append a frame, or None for another scene, after which earlier frames are of no use. The oldest frame goes if
+        too many wait."""
+        if frame is None:
+            self.frames.clear()
+        elif len(self.frames) >= WAITING:
+            self.frames.remove(next(one for one in self.frames if one is not None))
             self.dropped += 1
         self.frames.append(frame)
         self.ready.set()
@@ -128,14 +134,16 @@ class Server:
 
     async def _give_frames(self) -> None:
         """Offer frames to all clients until the end."""
-        due = time.monotonic()
+        due, changes = time.monotonic(), self.source.changes
         while not self._end.is_set():
             due = max(due + 1 / RATE, time.monotonic())
             if self._clients:
                 self.source.look(set().union(*(client.looks for client in self._clients)))
-                frame = self.source.frame()
-                if frame is not None:
-                    frame[0]["sent"] = time.time()
+                if changes != self.source.changes:
+                    changes = self.source.changes
+                    for client in self._clients:
+                        client.offer(None)
+                for frame in self.source.frames():
                     for client in self._clients:
                         client.offer(frame)
             try:
@@ -159,10 +167,11 @@ class Server:
             connection.may_control = bool(given)
             return None
         name = "index.html" if url.path == "/" else url.path.removeprefix("/")
-        if name not in self._pages:
+        body = self.source.data if name == protocol.RECORD else self._pages.get(name, b"")
+        if not body:
             return self._refuse(connection, HTTPStatus.NOT_FOUND, "no such file")
         response = connection.respond(HTTPStatus.OK, "")
-        response.body = self._pages[name]
+        response.body = body
         kind = TYPES[name.rpartition(".")[2]]
         for key, value in {**HEADERS, "Content-Type": kind, "Content-Length": str(len(response.body))}.items():
             if key in response.headers:
@@ -187,8 +196,7 @@ class Server:
 
     async def _client(self, connection: Any) -> None:
         client = _Client(connection, connection.may_control)
-        scene = {"op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()}
-        await connection.send(json.dumps(plain(scene, "scene")))
+        await self._send_scene(client)
         self._clients.add(client)
         sender = asyncio.create_task(self._send(client))
         try:
@@ -200,12 +208,20 @@ class Server:
             self._clients.discard(client)
             sender.cancel()
 
+    async def _send_scene(self, client: _Client) -> None:
+        scene = {"op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()}
+        await client.connection.send(json.dumps(plain(scene, "scene")))
+
     async def _send(self, client: _Client) -> None:
         while True:
             await client.ready.wait()
             client.ready.clear()
             while client.frames:
-                header, arrays = client.frames.popleft()
+                frame = client.frames.popleft()
+                if frame is None:
+                    await self._send_scene(client)
+                    continue
+                header, arrays = frame
                 await client.connection.send(
                     protocol.encode({"op": "frame", "dropped": client.dropped, **header}, arrays)
                 )
@@ -218,25 +234,29 @@ class Server:
             if not isinstance(said, dict):
                 raise InputError("a message must be an object")
             number = said.get("id") if isinstance(said.get("id"), int) else None
-            answer = self._do(client, said)
+            answer = await self._do(client, said)
         except (SnnControlError, ValueError, RecursionError) as error:
             self.refused += 1
             answer = {"op": "error", "text": str(error)[:400]}
             await asyncio.sleep(REFUSED_S)
         await client.connection.send(json.dumps(answer | {"id": number}))
 
-    def _do(self, client: _Client, said: Mapping[str, Any]) -> dict[str, Any]:
+    async def _do(self, client: _Client, said: Mapping[str, Any]) -> dict[str, Any]:
         if said.get("op") == "look":
             names = said.get("names")
-            if not isinstance(names, list) or len(names) > 16 or not all(isinstance(one, str) for one in names):
-                raise InputError("look: names must be a list of at most 16 names")
+            if (
+                not isinstance(names, list)
+                or len(names) > protocol.MAX_LOOKS
+                or not all(isinstance(one, str) for one in names)
+            ):
+                raise InputError(f"look: names must be a list of at most {protocol.MAX_LOOKS} names")
             client.looks = set(names)
             return {"op": "done"}
         if said.get("op") == "act":
             if not client.controls:
                 raise InputError("this page may only look: open the link with the token, which --control prints")
-            self.source.act(str(said.get("action")), said)
-            return {"op": "done"}
+            text = await asyncio.to_thread(self.source.act, str(said.get("action")), said)
+            return {"op": "done", "text": text}
         raise InputError(f"op {said.get('op')!r:.40}: must be look or act")
 
 

@@ -13,19 +13,27 @@ __all__ = ["Source", "number_in"]
 
 
 class Source(Protocol):
-    """A run that can be watched."""
+    """A run that can be watched.
+
+    data : a file of frames that the page fetches; empty if frames come one by one
+    changes : a number that grows when there is another scene
+    """
+
+    data: bytes
+    changes: int
 
     def scene(self) -> dict[str, Any]:
         """Return the scene, as `snn_control.watch.scene` makes it, with ``kind`` and ``actions``."""
 
-    def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
-        """Return header and arrays of what is new, or None if nothing is."""
+    def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
+        """Return the new frames, as headers and arrays."""
 
     def look(self, names: set[str]) -> None:
-        """Add the membranes of these populations to each frame."""
+        """Add the membranes of these populations to each frame, and their weights from time to time."""
 
-    def act(self, action: str, values: Mapping[str, Any]) -> None:
-        """Do an action of a page; raise InputError if the action cannot be done."""
+    def act(self, action: str, values: Mapping[str, Any]) -> str:
+        """Do an action of a page, and return what the page shows, if anything. Raise InputError if the action cannot
+        be done. May wait for the run."""
 
     def close(self) -> None:
         """End the run."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..controller import Controller
 from ..controller_file import ControllerSpec
-from ..errors import InputError, describe_exception
+from ..errors import InputError, describe_exception, nearest
+from ..record.run_folder import companion, new_record, write_record
 from .feed import Feed
 from .scene import scene_of
 from .source import number_in
@@ -21,7 +24,13 @@ __all__ = ["WorldRun"]
 MAX_SPEED, MIN_SPEED = 100.0, 0.01  # times real time
 PICTURE_S = 0.1  # between two pictures of the world
 PICTURE_WIDTH = 320  # pixels, at most
-ACTIONS = ("pause", "play", "step", "speed", "reset", "tune", "learning", "restart", "release", "stop")
+MADE_WITHIN = 20.0  # s, for the environment
+KEPT_STATES = 8  # with which the newest ticks can be saved as a record
+SNAPSHOT = Path("runs/watch.npz")
+NONE = "this environment declares no disturbances"
+ACTIONS = (
+    "pause", "play", "step", "speed", "reset", "tune", "learning", "restart", "release", "stop", "snapshot", "disturb",
+)  # fmt: skip
 
 
 class WorldRun:
@@ -30,12 +39,13 @@ class WorldRun:
     make : makes the environment; called in the thread, since some environments belong to the thread that made them
     """
 
+    data, changes = b"", 0
+
     def __init__(
         self, controller: Controller, spec: ControllerSpec, make: Callable[[], Any], title: str, seed: int = 0
     ) -> None:  # fmt: skip
-        self.controller, self._spec, self._title = controller, spec, title
-        self.feed = Feed(controller)
-        controller.observers += self.feed.observers
+        self._title = title
+        self._use(controller, spec)
         self.error = ""
         self._make, self._seed = make, seed
         self._lock = threading.RLock()  # for what follows
@@ -44,42 +54,59 @@ class WorldRun:
         self._episode: dict[str, Any] = {"seed": seed, "steps": 0, "return": 0.0, "ended": 0, "last_return": None}
         self._picture: np.ndarray | None = None
         self._marks: list[dict[str, Any]] = []
-        self._wanted = threading.Event()  # a change that the thread waits for
+        self._acts: deque[float] = deque(maxlen=500)  # durations of the newest steps of the controller [s]
+        self._disturbances: Mapping[str, Callable[[], object]] = {}
+        self._wanted, self._made = threading.Event(), threading.Event()  # a change that the thread waits for; see _run
         self._ends = False
         self._thread = threading.Thread(target=self._run, name="watched world", daemon=True)
         self._thread.start()
 
+    def _use(self, controller: Controller, spec: ControllerSpec) -> None:
+        self.controller, self._spec = controller, spec
+        self.feed = Feed(controller, spec, KEPT_STATES)
+        controller.observers += (self.feed.observer,)
+        self.feed.watch(True)
+
     # a source -------------------------------------------------------------------------------------------------------
     def scene(self) -> dict[str, Any]:
-        return scene_of(self.controller, self._spec, self._title) | {"kind": "world", "actions": list(ACTIONS)}
+        self._made.wait(MADE_WITHIN)
+        told = {"kind": "world", "actions": list(ACTIONS), "disturbances": list(self._disturbances)}
+        return scene_of(self.controller, self._spec, self._title) | told
 
-    def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]] | None:
+    def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
         with self._lock:
             header, arrays = self.feed.take()
             picture, self._picture = self._picture, None
-            marks, self._marks = self._marks, []
-            header |= {"paused": self._paused, "speed": self._speed, "episode": dict(self._episode), "marks": marks,
-                       "error": self.error}  # fmt: skip
+            header["marks"] += self._marks
+            self._marks = []
+            header |= {"paused": self._paused, "speed": self._speed, "episode": dict(self._episode),
+                       "timing": self._timing(), "error": self.error}  # fmt: skip
         if picture is not None:
             arrays["picture"] = picture
-        return header, arrays
+        return [(header, arrays)]
 
     def look(self, names: set[str]) -> None:
         self.feed.looked_at = tuple(names)
 
-    def act(self, action: str, values: Mapping[str, Any]) -> None:
+    def act(self, action: str, values: Mapping[str, Any]) -> str:
         if action not in ACTIONS:
             raise InputError(f"action {action!r:.40}: must be one of {', '.join(ACTIONS)}")
         with self._lock:
             text = getattr(self, f"_do_{action}")(values) or ""
-            self._marks.append({"t": self._time, "kind": action, "text": text})
             self._wanted.set()
+        return text
 
     def close(self) -> None:
         with self._lock:
             self._ends = True
             self._wanted.set()
         self._thread.join(5.0)
+
+    def _timing(self) -> dict[str, Any]:
+        if not self._acts:
+            return {}
+        p50, p99, most = np.percentile(self._acts, (50, 99, 100)) * 1e6
+        return {"step": {"p50": p50, "p99": p99, "max": most}}
 
     # actions --------------------------------------------------------------------------------------------------------
     @property
@@ -101,14 +128,11 @@ class WorldRun:
     def _do_reset(self, values: Mapping[str, Any]) -> None:
         self._reset_to = int(number_in(values, "seed", 0, 2**31 - 1, self._seed))
 
-    def _do_tune(self, values: Mapping[str, Any]) -> str:
-        path, value = str(values.get("path")), number_in(values, "value", -1e308, 1e308)
-        self.controller.tune({path: value})
-        return f"{path} = {value:g}"
+    def _do_tune(self, values: Mapping[str, Any]) -> None:
+        self.controller.tune({str(values.get("path")): number_in(values, "value", -1e308, 1e308)})
 
-    def _do_learning(self, values: Mapping[str, Any]) -> str:
+    def _do_learning(self, values: Mapping[str, Any]) -> None:
         self.controller.learning(bool(values.get("on")))
-        return "on" if values.get("on") else "off"
 
     def _do_restart(self, values: Mapping[str, Any]) -> None:
         self.controller.restart(bool(values.get("forget")))
@@ -119,10 +143,29 @@ class WorldRun:
     def _do_stop(self, values: Mapping[str, Any]) -> None:
         self.controller.stop()
 
+    def _do_snapshot(self, values: Mapping[str, Any]) -> str:
+        """Write a record of the newest ticks, which `snn_control replay` runs again."""
+        with new_record(SNAPSHOT) as file:
+            write_record(file, self.feed.activity.arrays(), {"title": self._title, "seed": self._episode["seed"]})
+            self.feed.inputs.save(companion(file, "inputs"))
+            self._spec.save(companion(file, "controller"), f"As it ran; next:\nsnn_control replay {file}")
+        return f"written: {file}"
+
+    def _do_disturb(self, values: Mapping[str, Any]) -> None:
+        name = str(values.get("name"))
+        if name not in self._disturbances:
+            raise InputError(
+                f"disturb {name!r:.40}: {nearest(name, self._disturbances) if self._disturbances else NONE}"
+            )
+        self._disturbances[name]()
+        self._marks.append({"t": self._time, "kind": "disturb", "text": name})
+
     # the thread -----------------------------------------------------------------------------------------------------
     def _run(self) -> None:
         try:
             env = self._make()
+            self._disturbances = getattr(env.unwrapped, "disturbances", {})
+            self._made.set()
             try:
                 self._episodes(env)
             finally:
@@ -169,7 +212,9 @@ class WorldRun:
         return observation
 
     def _advance(self, env: Any, observation: Any) -> tuple[Any, bool]:
+        began = time.perf_counter()
         action = self.controller.act(observation, env.action_space)
+        self._acts.append(time.perf_counter() - began)
         observation, reward, terminated, truncated, _ = env.step(action)
         self._episode["steps"] += 1
         self._episode["return"] += float(reward)

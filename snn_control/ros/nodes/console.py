@@ -12,7 +12,8 @@ from diagnostic_msgs.msg import DiagnosticStatus
 from ...engine.kernels import guard as guard_words
 from ...engine.slots import AGE
 from ...errors import counted
-from .diagnostics import describe_causes, guard_reason
+from ...realtime.causes import describe_causes
+from .diagnostics import guard_reason
 
 __all__ = ["Console"]
 

@@ -39,6 +39,7 @@ from ..supervision.safe_messages import messages_of, published_in_faults
 from ..supervision.supervisor import Supervisor
 from .console import Console
 from .diagnostics import Reporter
+from .live_page import LivePage
 from .loop_parameters import heartbeat_limit, trigger_of
 from .process import Parameter, ProcessNode, Stop, dds_threads, io_node, missing_rights, run_node
 from .run_recorder import RunRecorder
@@ -109,6 +110,7 @@ class ControllerNode(ProcessNode, LifecycleNode):
         self.run_recorder: RunRecorder | None = None
         self.supervisor: Supervisor | None = None
         self._watch: Watch | None = None
+        self._live_page: LivePage | None = None
         self._io: Any = None
         self._learned = False  # whether the loop has run since the file `state` was written
         self.held_up, self._first_matched = "", 0.0  # why the loop of an active controller does not run yet
@@ -186,10 +188,13 @@ class ControllerNode(ProcessNode, LifecycleNode):
             self.run_recorder = RunRecorder(self, self.record, self.controller, self.spec)
         if self.given.watch:
             self._watch = Watch(self, self.controller, self.given.watch, self.given.watch_rate)
+        self._live_page = LivePage(self, self.controller, self.spec, f"{self.get_name()}: {self.file}")
         self.faults, self.copies = FaultLog(bound), StateCopy(bound)
         recorders = [] if self.run_recorder is None else self.run_recorder.recorders
         watched = [] if self._watch is None else self._watch.observers
-        self._make_loop(self.controller, self.spec, [self.faults, *recorders, *watched, self.copies])
+        feed = self._live_page.feed
+        self._make_loop(self.controller, self.spec, [self.faults, *recorders, *watched, feed.observer, self.copies])
+        feed.loop = self.loop
 
     def _make_loop(self, controller: Controller, spec: ControllerSpec, observers: list[Any]) -> None:
         """Make the supervisor, and the loop between the ports. Raises DescriptionError."""
@@ -254,6 +259,8 @@ class ControllerNode(ProcessNode, LifecycleNode):
             for port in self.inputs:
                 port.clear()
             self.faults.restart()
+            if self._live_page is not None:
+                self._live_page.feed.restart()
             if (supervisor := self.supervisor) is not None:  # not in lockstep
                 if supervisor.beside and not supervisor.alive:
                     raise RuntimeFault("the supervisor is gone: configure the node anew")
@@ -358,14 +365,14 @@ class ControllerNode(ProcessNode, LifecycleNode):
         for port in self.inputs:
             port.detach()
         self._tuning.undeclare()
-        for resource in (self.run_recorder, self._watch, self.supervisor):
+        for resource in (self.run_recorder, self._watch, self._live_page, self.supervisor):
             if resource is not None:
                 resource.close()
         self.inputs, self.outputs = [], []
         if self._io is not None:
             self._io.destroy_node()
         self.loop = self.faults = self.controller = self.copies = None
-        self.run_recorder = self._watch = self.supervisor = self._io = None
+        self.run_recorder = self._watch = self._live_page = self.supervisor = self._io = None
         return True
 
     def finish(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -13,16 +13,16 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.duration import Infinite
 from rclpy.qos import QoSCompatibility, QoSProfile, qos_check_compatible
 
-from ...engine.bound import Bound
 from ...engine.kernels import guard as guard_words
 from ...engine.kernels import inputs as input_words
 from ...engine.kernels.inputs import FAILED, NUMBERS, REPLACED
 from ...engine.slots import AGE
+from ...realtime.causes import causes_now, describe_causes
 from ...realtime.fault_log import Fault
 from ...realtime.histogram import COUNT, above
 from ..ports.topics import qos_of
 
-__all__ = ["Reporter", "describe_causes", "describe_mismatch", "guard_reason", "learning_switches", "status"]
+__all__ = ["Reporter", "describe_mismatch", "guard_reason", "learning_switches", "status"]
 
 HISTOGRAMS = ("wake", "tick", "latency")  # of `Loop.stats`
 MOST_FAULTS = 10  # number of faults in a report
@@ -214,44 +214,9 @@ def _rcl_errors(now: dict, before: dict) -> list[str]:
     return [f"{more} errors of rcl, the last with code {now['last_error']}"] if more > 0 else []
 
 
-def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """Describe the bits of a fault's reason in words. An input that stops the commands also does so while it is
-    invalid: its name then has the note "silent"."""
-    stops, silent = list(stopped), set(invalid)
-    told = [f"{one} (silent)" if one in silent else one for one in stops]
-    words = {
-        guard_words.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
-        guard_words.STOP_INPUT: f"stopped by {', '.join(told)}",
-        guard_words.OUTPUT_NOT_FINITE: "an output is not finite",
-        guard_words.STOPPED: "the loop ends",
-        guard_words.LATE: "a tick or its publication took too long",
-        guard_words.OVERLOADED: "too many ticks were missed",
-        guard_words.OPERATOR: "stopped by an operator",
-    }
-    return ", ".join(text for bit, text in words.items() if reason & bit)
-
-
 def guard_reason(node: Any) -> str:
-    """Explain why the command is the safe one: return the causes of the fault in the last tick or, if there are none,
-    what the guard waits for before it ends the fault."""
-    valid = node.controller.bound.array("validity")[:, input_words.VALID]
-    facts = node.controller.program.facts.inputs
-    bad = [i.name for i, good in zip(facts, valid, strict=False) if (i.required or i.stop_when) and not good]
-    waits = "waits for an operator's release" if node.spec.guard.release == 0 else "waits for valid ticks"
-    stopped = _stopped(node.controller.bound) if any(i.stop_when for i in facts) else []
-    return describe_causes(int(node.controller.bound.array("guard")[guard_words.REASON]), bad, stopped) or waits
-
-
-def _stopped(bound: Bound) -> list[str]:
-    """Return the names of the inputs that stop the commands, with a note at an input that stops them until an
-    operator's release."""
-    words, found = bound.array("stops"), []
-    for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
-        if words[guard_words.NOW] >> k & 1:
-            found.append(one.name)
-        elif words[guard_words.LATCHED] >> k & 1:
-            found.append(f"{one.name} (until an operator's release)")
-    return found
+    """Explain why a node's command is the safe one."""
+    return causes_now(node.controller.bound, node.spec.guard.release)
 
 
 def _history(faults: Sequence[Fault]) -> dict[str, str]:

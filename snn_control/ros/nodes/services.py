@@ -37,6 +37,11 @@ def _release(node: Any, request: Any) -> Answer:
     return (False, f"still the safe command: {guard_reason(node)}") if controller.safe else (True, "commands")
 
 
+def _hold(node: Any, request: Any) -> Answer:
+    node.controller.stop()
+    return True, "the safe command, until ~/release"
+
+
 def _restart(node: Any, request: Any) -> Answer:
     node.controller.restart()
     return True, "the network restarts"
@@ -95,8 +100,8 @@ def _load_state(node: Any, request: Any) -> Answer:
 
 #: name of a service ``~/NAME`` -> what answers it
 TRIGGERS: dict[str, Callable[[Any, Any], Answer]] = {
-    "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot, "save_state": _save_state,
-    "load_state": _load_state,
+    "stop": _hold, "release": _release, "restart": _restart, "reset": _reset, "snapshot": _snapshot,
+    "save_state": _save_state, "load_state": _load_state,
 }  # fmt: skip
 
 

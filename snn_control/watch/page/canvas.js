@@ -6,6 +6,13 @@ export const INHIBITS = "#2166ac";
 export const ON = "#d97706";
 export const OFF = "#2563eb";
 
+/** Causes of a fault: bit of the guard's reasons -> name and colour. */
+export const CAUSES = /** @type {[number, string, string][]} */ ([
+  [1, "invalid input", "#e69f00"], [2, "output not finite", "#d55e00"], [4, "loop ends", "#777777"], [8, "too late", "#cc79a7"],
+  [16, "stop input", "#56b4e9"], [32, "overloaded", "#b8a800"], [64, "stopped by an operator", "#0072b2"],
+]);
+export const SAFE = 128; // bit: the command was the safe one
+
 /** @param {string} name */
 export function themed(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 

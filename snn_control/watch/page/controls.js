@@ -11,41 +11,57 @@ export function make(tag, attributes = {}, ...inside) {
 }
 
 const BUTTONS = /** @type {const} */ ([
-  ["pause", "Pause", "space: pause and go on"], ["step", "Step", "→: one step, then pause"],
+  ["step", "Step", "→: one step, then pause"],
   ["restart", "Restart network", "set the neurons to their initial state; weights stay"],
   ["release", "Release", "end a fault as an operator"], ["stop", "STOP", "command the safe values until released"],
+  ["snapshot", "Save record", "write the newest ticks as a record, which `snn_control replay` and `watch` read"],
 ]);
 
 export class Controls {
-  /** @param {HTMLElement} element @param {any} scene @param {Connection} connection */
-  constructor(element, scene, connection) {
+  /** @param {HTMLElement} element @param {any} scene @param {Connection} connection @param {() => void} freeze */
+  constructor(element, scene, connection, freeze) {
     this.element = element;
     this.connection = connection;
+    this.freeze = freeze;
     this.paused = false;
+    /** A world can wait; a robot cannot: then only the view is frozen. */
+    this.pauses = scene.control && scene.actions.includes("pause");
     element.replaceChildren();
     if (!scene.control) {
-      element.append(make("p", { class: "hint" }, "This page only looks. Start with --control and open its link to pause, tune and stop."));
+      element.append(make("p", { class: "hint" }, "This page only looks. Start with --control and open its link to tune, stop and release."));
     }
     const row = make("div", { class: "buttons" });
-    for (const [action, text, title] of BUTTONS) {
-      if (!scene.actions.includes(action)) continue;
-      const button = /** @type {HTMLButtonElement} */ (make("button", { "data-control": action, title, type: "button" }, text));
-      button.disabled = !scene.control;
-      button.onclick = () => this.do(action);
-      row.append(button);
-    }
+    const pause = /** @type {HTMLButtonElement} */ (make("button", { "data-control": "pause", title: "space: pause and go on", type: "button" }));
+    pause.onclick = () => this.do("pause");
+    this.pause = pause;
+    row.append(pause);
+    for (const [action, text, title] of BUTTONS) if (scene.actions.includes(action)) row.append(this.button(action, {}, text, title, scene.control));
+    for (const name of scene.disturbances ?? []) row.append(this.button("disturb", { name }, name, `disturb the world: ${name}`, scene.control));
     element.append(row);
     if (scene.actions.includes("speed")) this.speed(scene);
     if (scene.actions.includes("reset")) this.reset(scene);
     if (scene.rules.length && scene.actions.includes("learning")) this.learning(scene);
     for (const one of scene.tunable) this.slider(one, scene.control);
+    this.show(false);
+  }
+
+  /** @param {string} action @param {Record<string, any>} values @param {string} text @param {string} title @param {boolean} control */
+  button(action, values, text, title, control) {
+    const button = /** @type {HTMLButtonElement} */ (make("button", { "data-control": action, title, type: "button" }, text));
+    button.disabled = !control;
+    button.onclick = () => this.connection.act(action, values);
+    return button;
   }
 
   /** @param {string} action */
   do(action) {
-    if (action === "pause") this.connection.act(this.paused ? "play" : "pause");
-    else this.connection.act(action);
+    if (action !== "pause") this.connection.act(action);
+    else if (this.pauses) this.connection.act(this.paused ? "play" : "pause");
+    else this.freeze();
   }
+
+  /** @param {boolean} stopped */
+  show(stopped) { this.pause.textContent = stopped ? "Go on" : this.pauses ? "Pause" : "Freeze the view"; }
 
   /** @param {any} scene */
   speed(scene) {
@@ -98,11 +114,10 @@ export class Controls {
     this.element.append(make("label", { class: "tunable", title: file }, make("span", {}, one.path), range, field, make("small", {}, file)));
   }
 
-  /** @param {any} header */
-  update(header) {
+  /** @param {any} header @param {boolean} frozen */
+  update(header, frozen) {
     this.paused = Boolean(header.paused);
-    const button = this.element.querySelector('[data-control="pause"]');
-    if (button) button.textContent = this.paused ? "Go on" : "Pause";
+    this.show(this.pauses ? this.paused : frozen);
     this.element.querySelector('[data-control="stop"]')?.classList.toggle("active", Boolean(header.safe));
   }
 }

@@ -4,7 +4,7 @@ import { EXCITES, INHIBITS, prepare, short, themed } from "./canvas.js";
 
 /** @typedef {import("./history.js").History} History */
 
-const BOX = { width: 118, height: 34 };
+const BOX = { width: 126, height: 34 };
 
 /** Columns of the nodes: each one right of all its sources, edges that lead back left out. @param {any} scene */
 export function columnsOf(scene) {
@@ -110,5 +110,6 @@ function drawNode(g, history, name, at) {
   g.fillText(name.replace("> ", "").slice(0, 17), at.x + 7, at.y + 11);
   g.fillStyle = themed("--muted");
   const what = output ? "output" : population ? `${population.size.toLocaleString("en")} ${population.model}` : input ? "input" : "";
-  g.fillText(index >= 0 ? `${what}, ${short(history.rates[index])} Hz` : what, at.x + 7, at.y + 24);
+  const rate = index >= 0 ? `, ${short(history.rates[index])} Hz` : "";
+  g.fillText(g.measureText(what + rate).width < BOX.width - 12 ? what + rate : what, at.x + 7, at.y + 24);
 }

@@ -1,29 +1,29 @@
-// What the page remembers of a run: the newest spikes, commands, rates and marks.
+// What the page remembers of a run: spikes, ticks with commands and faults, inputs and marks, ordered by time.
 
 const SPIKES = 1 << 19;
 const TICKS = 1 << 15;
+const RATE_S = 0.5; // over which rates are averaged
+const MARKS = 400;
 
 /** @typedef {import("./protocol.js").Header} Header */
 /** @typedef {import("./protocol.js").Numbers} Numbers */
 
-/** Rings of numbers; the oldest are overwritten. */
+/** Rings of numbers; the oldest are overwritten. A record has room for all of its spikes and ticks. */
 export class History {
   /** @param {Header} scene */
   constructor(scene) {
     this.scene = scene;
+    const record = scene.kind === "record";
+    this.maxSpikes = record ? Math.max(1, scene.spikes) : SPIKES;
+    this.maxTicks = record ? Math.max(1, scene.ticks) : TICKS;
     this.outputs = scene.outputs.reduce((/** @type {number} */ n, /** @type {Header} */ o) => n + o.size, 0);
     this.spiking = scene.populations.filter((/** @type {Header} */ p) => p.spiking);
-    this.spikeTime = new Float64Array(SPIKES);
-    this.spikePopulation = new Uint16Array(SPIKES);
-    this.spikeNeuron = new Uint32Array(SPIKES);
-    this.tickTime = new Float64Array(TICKS);
-    this.command = new Float32Array(TICKS * Math.max(1, this.outputs));
-    this.faulted = new Uint8Array(TICKS);
-    this.clear();
-  }
-
-  /** Forget everything, as when the controller's clock starts again. */
-  clear() {
+    this.spikeTime = new Float64Array(this.maxSpikes);
+    this.spikePopulation = new Uint16Array(this.maxSpikes);
+    this.spikeNeuron = new Uint32Array(this.maxSpikes);
+    this.tickTime = new Float64Array(this.maxTicks);
+    this.fault = new Uint8Array(this.maxTicks);
+    this.command = new Float32Array(this.maxTicks * Math.max(1, this.outputs));
     this.spikes = 0;
     this.ticks = 0;
     this.now = 0;
@@ -32,23 +32,14 @@ export class History {
     this.rates = new Float64Array(this.spiking.length);
   }
 
-  /**
-   * Append a frame. Returns the number of its first new spike.
-   * @param {Header} header @param {Map<string, Numbers>} arrays
-   */
+  /** Append a frame. @param {Header} header @param {Map<string, Numbers>} arrays */
   add(header, arrays) {
-    if (header.t < this.now - 1e-9) this.clear();
-    const before = this.now;
     this.now = header.t;
-    const first = this.spikes;
     this.addSpikes(arrays);
     this.addTicks(header, arrays);
     for (const [name, { data }] of arrays) if (name.startsWith("value.")) this.addInput(name.slice(6), /** @type {Float32Array} */ (data));
-    for (const mark of header.marks ?? []) this.marks.push(mark);
-    this.marks = this.marks.slice(-200);
-    const lasted = this.now - before;
-    if (lasted > 0) this.countRates(first, lasted);
-    return first;
+    this.marks.push(...(header.marks ?? []));
+    if (this.marks.length > MARKS && this.scene.kind !== "record") this.marks = this.marks.slice(-MARKS);
   }
 
   /** @param {Map<string, Numbers>} arrays */
@@ -58,7 +49,7 @@ export class History {
     const neuron = /** @type {Uint32Array} */ (arrays.get("spike_neuron")?.data ?? new Uint32Array(0));
     const base = Number(/** @type {BigInt64Array} */ (arrays.get("first_step")?.data ?? new BigInt64Array(1))[0]);
     for (let k = 0; k < step.length; k++) {
-      const at = this.spikes++ % SPIKES;
+      const at = this.spikes++ % this.maxSpikes;
       this.spikeTime[at] = (base + step[k]) * this.scene.dt;
       this.spikePopulation[at] = population[k];
       this.spikeNeuron[at] = neuron[k];
@@ -67,12 +58,12 @@ export class History {
 
   /** @param {Header} header @param {Map<string, Numbers>} arrays */
   addTicks(header, arrays) {
+    const fault = /** @type {Uint8Array} */ (arrays.get("fault")?.data ?? new Uint8Array(0));
     const command = /** @type {Float32Array} */ (arrays.get("command")?.data ?? new Float32Array(0));
-    const ticks = this.outputs ? command.length / this.outputs : 0;
-    for (let k = 0; k < ticks; k++) {
-      const at = this.ticks++ % TICKS;
-      this.tickTime[at] = header.t - (ticks - 1 - k) * this.scene.period;
-      this.faulted[at] = header.safe ? 1 : 0;
+    for (let k = 0; k < fault.length; k++) {
+      const at = this.ticks++ % this.maxTicks;
+      this.tickTime[at] = header.t - (fault.length - 1 - k) * this.scene.period;
+      this.fault[at] = fault[k];
       for (let j = 0; j < this.outputs; j++) this.command[at * this.outputs + j] = command[k * this.outputs + j];
     }
   }
@@ -82,35 +73,56 @@ export class History {
     const kept = this.inputs.get(name) ?? { t: [], rows: [] };
     kept.t.push(this.now);
     kept.rows.push(row.slice());
-    if (kept.t.length > 1200) { kept.t.splice(0, 200); kept.rows.splice(0, 200); }
+    if (kept.t.length > 1200 && this.scene.kind !== "record") { kept.t.splice(0, 200); kept.rows.splice(0, 200); }
     this.inputs.set(name, kept);
   }
 
-  /** Smoothed firing rate of each population [Hz per neuron]. @param {number} first @param {number} lasted */
-  countRates(first, lasted) {
-    const counts = new Float64Array(this.spiking.length);
-    for (let k = Math.max(first, this.spikes - SPIKES); k < this.spikes; k++) counts[this.spikePopulation[k % SPIKES]]++;
-    const share = 1 - Math.exp(-lasted / 0.3);
-    counts.forEach((n, p) => { this.rates[p] += share * (n / lasted / this.spiking[p].size - this.rates[p]); });
+  /** The newest values of an input until a time. @param {string} name @param {number} to @returns {Float32Array|null} */
+  valueAt(name, to) {
+    const kept = this.inputs.get(name);
+    const k = kept ? search(0, kept.t.length, (/** @type {number} */ i) => kept.t[i] <= to + 1e-9) - 1 : -1;
+    return kept && k >= 0 ? kept.rows[k] : null;
   }
 
-  /** Call for each spike since a time, the newest first. @param {number} since
+  /** Measure the firing rate of each population until a time [Hz per neuron]. @param {number} to */
+  countRates(to) {
+    const counts = new Float64Array(this.spiking.length);
+    this.eachSpike(to - RATE_S, to, (_, population) => { counts[population]++; });
+    this.rates = counts.map((n, p) => n / RATE_S / this.spiking[p].size);
+  }
+
+  /** Call for each spike of a span, the oldest first. @param {number} from @param {number} to
    *  @param {(t: number, population: number, neuron: number) => void} visit */
-  eachSpike(since, visit) {
-    for (let k = this.spikes - 1; k >= Math.max(0, this.spikes - SPIKES); k--) {
-      const at = k % SPIKES;
-      if (this.spikeTime[at] < since) break;
+  eachSpike(from, to, visit) {
+    const first = Math.max(0, this.spikes - this.maxSpikes);
+    let k = search(first, this.spikes, (i) => this.spikeTime[i % this.maxSpikes] < from);
+    for (; k < this.spikes; k++) {
+      const at = k % this.maxSpikes;
+      if (this.spikeTime[at] > to) return;
       visit(this.spikeTime[at], this.spikePopulation[at], this.spikeNeuron[at]);
     }
   }
 
-  /** Call for each tick since a time, the oldest first. @param {number} since
+  /** Call for each tick of a span, the oldest first. @param {number} from @param {number} to
    *  @param {(t: number, at: number) => void} visit */
-  eachTick(since, visit) {
-    const kept = Math.min(this.ticks, TICKS);
-    for (let k = this.ticks - kept; k < this.ticks; k++) {
-      const at = k % TICKS;
-      if (this.tickTime[at] >= since) visit(this.tickTime[at], at);
+  eachTick(from, to, visit) {
+    const first = Math.max(0, this.ticks - this.maxTicks);
+    let k = search(first, this.ticks, (i) => this.tickTime[i % this.maxTicks] < from);
+    for (; k < this.ticks; k++) {
+      const at = k % this.maxTicks;
+      if (this.tickTime[at] > to + 1e-9) return;
+      visit(this.tickTime[at], at);
     }
   }
+}
+
+/** The first number from low to high for which a condition, true at first, is false. @param {number} low @param {number} high
+ *  @param {(i: number) => boolean} before */
+export function search(low, high, before) {
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (before(middle)) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

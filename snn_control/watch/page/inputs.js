@@ -1,6 +1,7 @@
 // Inputs as what they are: a picture of events, a scan from above, an image, curves, a number.
 
 import { OFF, ON, prepare, rgb, short, themed } from "./canvas.js";
+import { search } from "./history.js";
 
 /** @typedef {import("./history.js").History} History */
 /** @typedef {import("./protocol.js").Numbers} Numbers */
@@ -27,6 +28,9 @@ export class InputPanel {
     this.picture = new Float32Array(0);
   }
 
+  /** Forget the picture of events, before another moment is shown. */
+  clear() { this.picture.fill(0); }
+
   /** @param {Map<string, Numbers>} arrays */
   add(arrays) {
     const events = arrays.get(`events.${this.input.name}`);
@@ -46,13 +50,12 @@ export class InputPanel {
 
   /** @param {History} history @param {number} from @param {number} to */
   draw(history, from, to) {
-    const kept = history.inputs.get(this.input.name);
+    const kept = history.inputs.get(this.input.name), newest = history.valueAt(this.input.name, to);
     if (this.look === "events") this.drawPicture();
-    else if (kept?.rows.length) {
-      const newest = kept.rows[kept.rows.length - 1];
+    else if (kept && newest) {
       if (this.look === "scan") this.drawScan(newest);
       else if (this.look === "image") this.drawImage(newest);
-      else this.drawCurves(kept, from, to);
+      else this.drawCurves(kept, newest, from, to);
     }
   }
 
@@ -91,28 +94,32 @@ export class InputPanel {
     g.fillText(short(high), cx + radius - 20, cy - 4);
   }
 
-  /** @param {{t: number[], rows: Float32Array[]}} kept @param {number} from @param {number} to */
-  drawCurves(kept, from, to) {
+  /** @param {{t: number[], rows: Float32Array[]}} kept @param {Float32Array} newest @param {number} from @param {number} to */
+  drawCurves(kept, newest, from, to) {
     const { g, width, height } = prepare(this.canvas);
-    const curves = Math.min(MOST_CURVES, kept.rows[0].length);
+    const curves = Math.min(MOST_CURVES, newest.length);
+    const first = search(0, kept.t.length, (i) => kept.t[i] < from), last = search(first, kept.t.length, (i) => kept.t[i] <= to);
     let low = Infinity, high = -Infinity;
-    kept.rows.forEach((row, k) => { if (kept.t[k] >= from) for (let c = 0; c < curves; c++) { low = Math.min(low, row[c]); high = Math.max(high, row[c]); } });
-    if (!(high > low)) { low -= 1; high += 1; }
-    const x = (/** @type {number} */ t) => 44 + ((t - from) / (to - from)) * (width - 96);
+    for (let k = first; k < last; k++) for (let c = 0; c < curves; c++) { low = Math.min(low, kept.rows[k][c]); high = Math.max(high, kept.rows[k][c]); }
+    if (!(high > low)) { const middle = Number.isFinite(low) ? low : 0; low = middle - 1; high = middle + 1; }
+    const x = (/** @type {number} */ t) => 44 + ((t - from) / (to - from)) * (width - 150);
     const y = (/** @type {number} */ value) => height - 8 - ((value - low) / (high - low)) * (height - 16);
     g.fillStyle = themed("--muted");
     g.textAlign = "right";
     g.fillText(short(high), 40, 10);
     g.fillText(short(low), 40, height - 10);
     g.textAlign = "left";
+    const places = [...newest.slice(0, curves)].map((value, c) => ({ c, value, at: y(value) })).sort((a, b) => a.at - b.at);
     let free = -Infinity;
-    for (let c = 0; c < curves; c++) {
+    for (const { c, value, at } of places) {
       g.strokeStyle = g.fillStyle = COLOURS[c % COLOURS.length];
       g.beginPath();
-      kept.rows.forEach((row, k) => { if (kept.t[k] >= from) g.lineTo(x(kept.t[k]), y(row[c])); });
+      for (let k = first; k < last; k++) g.lineTo(x(kept.t[k]), y(kept.rows[k][c]));
       g.stroke();
-      const at = y(kept.rows[kept.rows.length - 1][c]);
-      if (Math.abs(at - free) > 11) { g.fillText(short(kept.rows[kept.rows.length - 1][c]), width - 48, at); free = at; }
+      const shown = Math.max(free + 12, Math.min(height - 8, at));
+      const name = this.input.labels?.[c];
+      if (shown < height) g.fillText(`${name ? `${name} ` : ""}${short(value)}`.slice(0, 17), width - 102, shown);
+      free = shown;
     }
   }
 }

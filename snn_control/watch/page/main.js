@@ -1,84 +1,131 @@
 // The page of a watched run: takes frames, and draws the panels at the rate of the screen.
 
-import { prepare, short, themed } from "./canvas.js";
-import { Controls, make } from "./controls.js";
+import { themed } from "./canvas.js";
+import { Controls } from "./controls.js";
 import { drawGraph } from "./graph.js";
 import { History } from "./history.js";
 import { InputPanel, paint } from "./inputs.js";
+import { LookPanel } from "./look.js";
 import { drawOutputs } from "./outputs.js";
-import { Connection } from "./protocol.js";
+import { Player } from "./player.js";
+import { Connection, framesOf } from "./protocol.js";
 import { Raster } from "./raster.js";
+import { Rates, showTiming } from "./timing.js";
+import { drawCurve } from "./training.js";
 
+/** @typedef {import("./protocol.js").Numbers} Numbers */
+
+const BEFORE = 8; // frames before the cursor whose events are in a picture
+const SILENT_S = 2; // without a frame, the page says so
+
+/** @param {string} selector @returns {any} */
+const $ = (selector) => document.querySelector(selector);
 /** @param {string} name @returns {any} */
-const panel = (name) => document.querySelector(`[data-panel="${name}"]`);
+const panel = (name) => $(`[data-panel="${name}"]`);
 const status = /** @type {any} */ (window).snn_control = { frames: 0, tick: 0, spikes: 0, dropped: 0, lag_ms: 0, connected: false };
+const embedded = $("#record"); // in a page that is one file: its record, in base64, beside its scene
 
 /** @type {History|null} */ let history = null;
 /** @type {InputPanel[]} */ let inputs = [];
 /** @type {Controls|null} */ let controls = null;
+/** @type {Player|null} */ let player = null;
 /** @type {any} */ let header = {};
-/** @type {string|null} */ let looked = null;
+/** @type {Map<string, Numbers>} */ let arrays = new Map();
+let rates = new Rates();
 let window_s = 3;
 let offset = 0; // s, how far the view is behind; not 0 while it is panned
-let changed = true;
-const counts = { spikes: 0, operations: 0, ticks: 0, at: 0 };
-const rates = { spikes: 0, operations: 0, ticks: 0 };
+/** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
+let changed = true, shown = -1, newest_at = 0;
 
-const raster = new Raster(panel("raster").querySelector("canvas"), /** @type {any} */ (document.querySelector("#tip")), look);
+const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose);
+const looked = new LookPanel(panel("look"));
+const connection = embedded ? null : new Connection({ scene: begin, frame: take, state: showState, say });
+if (embedded) embed();
 
-const connection = new Connection({
-  scene(scene) {
-    history = new History(scene);
-    document.title = `${scene.title} · snn_control`;
-    /** @type {any} */ (document.querySelector("#title")).textContent = scene.title;
-    panel("inputs").querySelector(".inputs").replaceChildren();
-    inputs = scene.inputs.filter((/** @type {any} */ i) => !i.stop_when || i.type).map((/** @type {any} */ i) => new InputPanel(panel("inputs").querySelector(".inputs"), i));
-    controls = new Controls(panel("controls").querySelector(".body"), scene, connection);
-    restoreView();
-  },
-  frame(newest, arrays) {
-    if (!history) return;
-    history.add(newest, arrays);
-    for (const one of inputs) one.add(arrays);
-    header = newest;
-    controls?.update(newest);
-    const picture = arrays.get("picture");
-    if (picture) showPicture(picture);
-    showLooked(arrays);
-    count(newest);
-    Object.assign(status, { frames: status.frames + 1, tick: newest.tick, spikes: history.spikes, dropped: newest.dropped, lag_ms: Math.max(0, Date.now() - newest.sent * 1e3) });
-    changed = true;
-  },
-  state(connected, text) {
-    status.connected = connected;
-    const element = /** @type {any} */ (document.querySelector("#state"));
-    element.textContent = text;
-    element.className = connected ? "" : "wrong";
-  },
-  error(text) { say(text); },
-});
+/** A scene: everything begins anew. @param {any} scene */
+function begin(scene) {
+  history = new History(scene);
+  rates = new Rates();
+  frozen = null;
+  document.title = `${scene.title} · snn_control`;
+  $("#title").textContent = scene.title;
+  panel("inputs").querySelector(".inputs").replaceChildren();
+  inputs = scene.inputs.filter((/** @type {any} */ i) => !i.stop_when || i.type).map((/** @type {any} */ i) => new InputPanel(panel("inputs").querySelector(".inputs"), i));
+  panel("controls").hidden = scene.kind === "record";
+  panel("training").hidden = scene.kind !== "training";
+  if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
+  restoreView();
+  if (scene.kind === "record" && connection && !player) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+}
+
+/** @param {any} newest @param {Map<string, Numbers>} found */
+function take(newest, found) {
+  if (!history) return;
+  if (newest.t < history.now - 1e-9) history = new History(history.scene); // the controller's clock starts again
+  history.add(newest, found);
+  header = newest;
+  arrays = found;
+  for (const one of inputs) one.add(found);
+  looked.takeWeights(newest.weights, found);
+  controls?.update(newest, frozen !== null);
+  rates.add(newest, performance.now() / 1e3);
+  if (newest.training?.steps?.length) drawCurve(panel("training").querySelector("canvas"), newest.training);
+  const picture = found.get("picture");
+  if (picture) showPicture(picture);
+  newest_at = performance.now() / 1e3;
+  Object.assign(status, { frames: status.frames + 1, tick: newest.tick, spikes: history.spikes, dropped: newest.dropped, lag_ms: Math.max(0, Date.now() - newest.sent * 1e3) });
+  changed = true;
+}
+
+/** All frames of a record. @param {ArrayBuffer} file */
+function play(file) {
+  const frames = framesOf(file);
+  for (const one of frames) history?.add(one.header, one.arrays);
+  player = new Player($("#player"), history?.scene, frames, () => { changed = true; });
+  Object.assign(status, { frames: frames.length, spikes: history?.spikes ?? 0 });
+}
+
+async function embed() {
+  showState(true, "");
+  begin(JSON.parse($("#scene").textContent));
+  const bytes = Uint8Array.from(atob(embedded.textContent.trim()), (c) => c.charCodeAt(0));
+  const packed = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
+  play(await packed.arrayBuffer());
+}
+
+/** Show the frame of a record that belongs to the cursor. @param {Player} one */
+function showMoment(one) {
+  const index = one.index;
+  if (index === shown) return;
+  const near = index > shown && index <= shown + BEFORE;
+  if (!near) for (const input of inputs) input.clear();
+  for (let k = near ? shown + 1 : Math.max(0, index - BEFORE); k <= index; k++) {
+    for (const input of inputs) input.add(one.frames[k].arrays);
+  }
+  shown = index;
+  ({ header, arrays } = one.frames[index]);
+  rates.add(header, header.t);
+  for (const frame of one.weightsAt()) looked.takeWeights(frame.header.weights, frame.arrays);
+  status.tick = header.tick;
+}
+
+/** @param {boolean} connected @param {string} text */
+function showState(connected, text) {
+  status.connected = connected;
+  $("#state").textContent = text;
+  $("#state").className = connected ? "" : "wrong";
+}
 
 /** @param {string} text */
 function say(text) {
-  const element = /** @type {any} */ (document.querySelector("#message"));
+  const element = $("#message");
   element.textContent = text;
   element.hidden = false;
   clearTimeout(element.timer);
   element.timer = setTimeout(() => { element.hidden = true; }, 6000);
 }
 
-/** @param {any} newest */
-function count(newest) {
-  const now = performance.now() / 1e3;
-  const spikes = Object.values(newest.spikes ?? {}).reduce((/** @type {number} */ a, b) => a + Number(b), 0);
-  if (counts.at && now - counts.at > 0.5) {
-    const lasted = now - counts.at;
-    Object.assign(rates, { spikes: Math.max(0, spikes - counts.spikes) / lasted, operations: Math.max(0, newest.operations - counts.operations) / lasted, ticks: Math.max(0, newest.tick - counts.ticks) / lasted });
-  }
-  if (!counts.at || now - counts.at > 0.5) Object.assign(counts, { spikes, operations: newest.operations, ticks: newest.tick, at: now });
-}
-
-/** @param {import("./protocol.js").Numbers} picture */
+/** @param {Numbers} picture */
 function showPicture(picture) {
   const canvas = panel("inputs").querySelector("#picture");
   const [rows, columns] = picture.shape;
@@ -86,74 +133,39 @@ function showPicture(picture) {
   paint(canvas, columns, rows, (k) => [0, 1, 2].map((c) => Number(picture.data[3 * k + c])));
 }
 
-/** Show the membranes of a population. @param {string} name */
-function look(name) {
-  looked = looked === name ? null : name;
-  connection.send({ op: "look", names: looked ? [looked] : [] });
-  panel("look").hidden = !looked;
+/** Look at a population, or no longer. @param {string} name */
+function choose(name) {
+  looked.choose(looked.name === name ? null : name);
+  connection?.send({ op: "look", names: looked.name ? [looked.name] : [] });
+  shown = -1;
+  changed = true;
   saveView();
 }
 
-/** @param {Map<string, import("./protocol.js").Numbers>} arrays */
-function showLooked(arrays) {
-  const values = looked ? arrays.get(`membrane.${looked}`) : null;
-  if (!values || !history) return;
-  const population = history.scene.populations.find((/** @type {any} */ p) => p.name === looked);
-  panel("look").querySelector("h2").textContent = `Membranes of ${looked}`;
-  const { g, width, height } = prepare(panel("look").querySelector("canvas"));
-  const data = /** @type {Float32Array} */ (values.data);
-  let low = Math.min(0, ...data), high = Math.max(population.threshold ?? 0, ...data);
-  if (!(high > low)) high = low + 1;
-  const y = (/** @type {number} */ v) => height - 6 - ((v - low) / (high - low)) * (height - 14);
-  const step = (width - 50) / data.length;
-  g.fillStyle = population.colour;
-  data.forEach((v, k) => g.fillRect(46 + k * step, Math.min(y(v), y(0)), Math.max(1, step - 0.5), Math.max(1, Math.abs(y(v) - y(0)))));
-  g.fillStyle = themed("--muted");
-  g.textAlign = "right";
-  g.fillText(short(high), 42, 10);
-  g.fillText(short(low), 42, height - 8);
-  if (population.threshold !== null) {
-    g.strokeStyle = themed("--ink");
-    g.setLineDash([5, 4]);
-    g.beginPath();
-    g.moveTo(46, y(population.threshold));
-    g.lineTo(width, y(population.threshold));
-    g.stroke();
-    g.setLineDash([]);
-    g.textAlign = "left";
-    g.fillText("threshold", 50, y(population.threshold) - 7);
-  }
-}
-
-function showTiming() {
-  const rows = [
-    ["time", `${(header.t ?? 0).toFixed(2)} s, tick ${(header.tick ?? 0).toLocaleString("en")}`],
-    ["ticks", `${short(rates.ticks)} /s`],
-    ["spikes", `${short(rates.spikes)} /s`],
-    ["synaptic operations", `${short(rates.operations)} /s`],
-    ["estimated power", header.microwatt === null ? "–" : `${short(header.microwatt)} µW`],
-    ["faults", String(header.guard?.faults ?? 0)],
-    ...(header.episode ? [["episode", `seed ${header.episode.seed}, step ${header.episode.steps}, return ${short(header.episode.return)}`]] : []),
-    ...(header.episode?.last_return != null ? [["last return", short(header.episode.last_return)]] : []),
-    ["frames dropped", String(header.dropped ?? 0)],
-    ["spikes not shown", String(header.left_out ?? 0)],
-  ];
-  const table = panel("timing").querySelector("table");
-  table.replaceChildren(...rows.map(([key, value]) => make("tr", {}, make("th", {}, key), make("td", {}, value))));
-}
-
-function draw() {
+/** @param {number} now ms */
+function draw(now) {
   requestAnimationFrame(draw);
-  if (!changed || !history) return;
+  player?.run(now / 1e3);
+  if (!history) return;
+  if (history.scene.kind !== "record" && status.connected && newest_at) {
+    const silent = performance.now() / 1e3 - newest_at;
+    $("#state").textContent = silent > SILENT_S ? `no frame for ${silent.toFixed(0)} s` : "connected";
+  }
+  if (!changed) return;
   changed = false;
-  const to = history.now - offset, from = to - window_s;
+  if (player) showMoment(player);
+  const end = player ? player.cursor : (frozen ?? history.now) - offset;
+  const from = Math.max(history.scene.from ?? 0, end - window_s), to = Math.max(end, from + window_s);
+  history.countRates(end);
   raster.draw(history, from, to);
   drawOutputs(panel("outputs").querySelector("canvas"), history, from, to);
   for (const one of inputs) one.draw(history, from, to);
   drawGraph(panel("graph").querySelector("canvas"), history);
-  showTiming();
-  const safe = /** @type {any} */ (document.querySelector("#safe"));
-  safe.hidden = !header.safe;
+  const population = history.scene.populations.find((/** @type {any} */ p) => p.name === looked.name);
+  if (population) looked.drawMembranes(arrays.get(`membrane.${looked.name}`), population);
+  showTiming(panel("timing").querySelector("table"), header, rates, history.scene);
+  $("#safe").hidden = !header.safe;
+  $("#safe").textContent = header.causes ? `safe command: ${header.causes}` : "safe command";
   if (header.error) say(header.error);
 }
 requestAnimationFrame(draw);
@@ -162,21 +174,35 @@ requestAnimationFrame(draw);
 
 /** @param {number} factor */
 function zoom(factor) {
-  window_s = Math.min(20, Math.max(0.05, window_s * factor));
+  window_s = Math.min(60, Math.max(0.05, window_s * factor));
   changed = true;
   saveView();
 }
 
 /** @param {number} seconds */
 function pan(seconds) {
-  offset = Math.max(0, offset - seconds);
+  if (player) player.go(player.cursor + seconds);
+  else offset = Math.max(0, offset - seconds);
+  changed = true;
+}
+
+function freeze() {
+  frozen = frozen === null ? history?.now ?? 0 : null;
+  controls?.update(header, frozen !== null);
+  changed = true;
+}
+
+function toEnd() {
+  player?.go(player.to);
+  offset = 0;
+  frozen = null;
   changed = true;
 }
 
 function saveView() {
   const hash = new URLSearchParams(location.hash.slice(1));
   hash.set("window", window_s.toPrecision(3));
-  if (looked) hash.set("look", looked); else hash.delete("look");
+  if (looked.name) hash.set("look", looked.name); else hash.delete("look");
   if (raster.closed.size) hash.set("closed", [...raster.closed].join(",")); else hash.delete("closed");
   window.history.replaceState(null, "", `#${hash}`);
 }
@@ -186,26 +212,27 @@ function restoreView() {
   window_s = Number(hash.get("window")) || window_s;
   raster.closed = new Set((hash.get("closed") ?? "").split(",").filter(Boolean));
   const name = hash.get("look");
-  if (name && name !== looked) look(name);
-  else if (looked) connection.send({ op: "look", names: [looked] });
+  looked.choose(history?.scene.populations.some((/** @type {any} */ p) => p.name === name) ? name : null);
+  if (looked.name) connection?.send({ op: "look", names: [looked.name] });
 }
 
 /** @type {Record<string, () => void>} */
 const KEYS = {
-  " ": () => controls?.do("pause"), ArrowRight: () => (offset > 0 ? pan(window_s / 4) : controls?.do("step")),
-  ArrowLeft: () => pan(-window_s / 4), "+": () => zoom(1 / 1.5), "=": () => zoom(1 / 1.5), "-": () => zoom(1.5),
-  End: () => { offset = 0; changed = true; }, Escape: () => { help.hidden = true; }, "?": () => { help.hidden = !help.hidden; },
+  " ": () => (player ? player.toggle() : controls?.do("pause")),
+  ArrowRight: () => (player ? player.step(1) : offset > 0 || frozen !== null ? pan(window_s / 4) : controls?.do("step")),
+  ArrowLeft: () => (player ? player.step(-1) : pan(-window_s / 4)),
+  "+": () => zoom(1 / 1.5), "=": () => zoom(1 / 1.5), "-": () => zoom(1.5),
+  Home: () => player?.go(player.from), End: toEnd, Escape: () => { $("#help").hidden = true; },
+  "?": () => { $("#help").hidden = !$("#help").hidden; },
 };
-const help = /** @type {any} */ (document.querySelector("#help"));
 document.addEventListener("keydown", (event) => {
-  if (event.target instanceof HTMLInputElement || event.ctrlKey || event.metaKey) return;
+  if ((event.target instanceof HTMLInputElement && event.target.type !== "range") || event.ctrlKey || event.metaKey) return;
   const key = KEYS[event.key];
   if (key) { event.preventDefault(); key(); }
 });
-document.querySelector("#help-button")?.addEventListener("click", () => { help.hidden = !help.hidden; });
-document.querySelector("#theme")?.addEventListener("click", () => {
-  const dark = themed("--dark") === "1";
-  document.documentElement.dataset.theme = dark ? "light" : "dark";
+$("#help-button").addEventListener("click", KEYS["?"]);
+$("#theme").addEventListener("click", () => {
+  document.documentElement.dataset.theme = themed("--dark") === "1" ? "light" : "dark";
   changed = true;
 });
 panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
@@ -214,9 +241,17 @@ panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {Wh
   else zoom(event.deltaY > 0 ? 1.15 : 1 / 1.15);
 }, { passive: false });
 window.addEventListener("resize", () => { changed = true; });
-document.querySelector("#snapshot")?.addEventListener("click", () => {
+$("#snapshot").addEventListener("click", () => {
+  const parts = ["raster", "outputs"].map((name) => /** @type {HTMLCanvasElement} */ (panel(name).querySelector("canvas")));
+  const whole = document.createElement("canvas");
+  whole.width = Math.max(...parts.map((one) => one.width));
+  whole.height = parts.reduce((sum, one) => sum + one.height, 0);
+  const g = /** @type {CanvasRenderingContext2D} */ (whole.getContext("2d"));
+  g.fillStyle = themed("--panel");
+  g.fillRect(0, 0, whole.width, whole.height);
+  parts.reduce((top, one) => { g.drawImage(one, 0, top); return top + one.height; }, 0);
   const link = document.createElement("a");
-  link.download = `snn_control_${history?.now.toFixed(2) ?? 0}.png`;
-  link.href = panel("raster").querySelector("canvas").toDataURL("image/png");
+  link.download = `snn_control_${(history?.now ?? 0).toFixed(2)}.png`;
+  link.href = whole.toDataURL("image/png");
   link.click();
 });

@@ -1,6 +1,6 @@
 // Outputs over time, with limits, slew, the safe value, and spans in which the command was the safe one.
 
-import { prepare, short, themed, timeAxis } from "./canvas.js";
+import { CAUSES, prepare, SAFE, short, themed, timeAxis } from "./canvas.js";
 
 /** @typedef {import("./history.js").History} History */
 
@@ -14,28 +14,47 @@ export function drawOutputs(canvas, history, from, to) {
   const { g, width, height } = prepare(canvas);
   const box = { left: 62, right: width - 64, top: 2, bottom: height - 20 };
   const x = timeAxis(g, box, from, to, history.marks);
-  shadeSafe(g, history, box, x, from);
+  shadeFaults(g, history, box, x, from, to);
   rows.forEach((/** @type {any} */ row, /** @type {number} */ index) => {
-    drawRow(g, history, row, index, { ...box, top: 4 + index * ROW, bottom: (index + 1) * ROW - 8 }, x, from);
+    drawRow(g, history, row, index, { ...box, top: 4 + index * ROW, bottom: (index + 1) * ROW - 8 }, x, from, to);
   });
 }
 
-/** @param {CanvasRenderingContext2D} g @param {History} history @param {any} box @param {(t: number) => number} x @param {number} from */
-function shadeSafe(g, history, box, x, from) {
-  g.fillStyle = themed("--fault");
-  history.eachTick(from, (t, at) => {
-    if (history.faulted[at]) g.fillRect(x(t - history.scene.period), box.top, Math.max(1, x(t) - x(t - history.scene.period)), box.bottom - box.top);
+/** Spans in which the command was the safe one, in the colours of their causes. */
+/** @param {CanvasRenderingContext2D} g @param {History} history @param {any} box @param {(t: number) => number} x
+ *  @param {number} from @param {number} to */
+function shadeFaults(g, history, box, x, from, to) {
+  /** @type {{t: number, end: number, reason: number}[]} */ const spans = [];
+  history.eachTick(from, to, (t, at) => {
+    if (!(history.fault[at] & SAFE)) return;
+    const reason = history.fault[at] & ~SAFE, last = spans[spans.length - 1];
+    if (last && last.reason === reason && t - last.end < 1.5 * history.scene.period) last.end = t;
+    else spans.push({ t: t - history.scene.period, end: t, reason });
   });
+  g.textAlign = "left";
+  for (const span of spans) {
+    const cause = CAUSES.find(([bit]) => span.reason & bit);
+    const [left, width] = [x(span.t), Math.max(1, x(span.end) - x(span.t))];
+    g.globalAlpha = 0.3;
+    g.fillStyle = cause ? cause[2] : themed("--muted");
+    g.fillRect(left, box.top, width, box.bottom - box.top);
+    g.globalAlpha = 1;
+    const text = cause ? cause[1] : "waits for release";
+    if (g.measureText(text).width < width - 4) {
+      g.fillStyle = themed("--ink");
+      g.fillText(text, left + 3, box.bottom - 7);
+    }
+  }
 }
 
 /** @param {CanvasRenderingContext2D} g @param {History} history @param {any} row @param {number} index @param {any} box
- *  @param {(t: number) => number} x @param {number} from */
-function drawRow(g, history, row, index, box, x, from) {
+ *  @param {(t: number) => number} x @param {number} from @param {number} to */
+function drawRow(g, history, row, index, box, x, from, to) {
   const { output, label, k } = row;
   const limits = [output.low[k], output.high[k]].filter((value) => value !== null);
   let low = Math.min(...limits, output.safe[k]);
   let high = Math.max(...limits, output.safe[k]);
-  history.eachTick(from, (_, at) => {
+  history.eachTick(from, to, (_, at) => {
     const value = history.command[at * history.outputs + index];
     low = Math.min(low, value);
     high = Math.max(high, value);
@@ -62,7 +81,7 @@ function drawRow(g, history, row, index, box, x, from) {
   g.strokeStyle = themed("--ink");
   g.beginPath();
   let newest = NaN, last = 0;
-  history.eachTick(from, (t, at) => {
+  history.eachTick(from, to, (t, at) => {
     newest = history.command[at * history.outputs + index];
     if (t - last > 5 * history.scene.period) g.moveTo(x(t), y(newest));
     else g.lineTo(x(t), y(newest));

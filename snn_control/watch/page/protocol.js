@@ -2,6 +2,7 @@
 
 /** @typedef {Record<string, any>} Header */
 /** @typedef {{data: Float32Array|Float64Array|Int32Array|BigInt64Array|Uint16Array|Uint32Array|Uint8Array|Int8Array, shape: number[]}} Numbers */
+/** @typedef {{header: Header, arrays: Map<string, Numbers>}} Frame */
 
 const KINDS = {
   "<f4": Float32Array, "<f8": Float64Array, "<i4": Int32Array, "<i8": BigInt64Array, "<u2": Uint16Array,
@@ -9,11 +10,7 @@ const KINDS = {
 };
 const RETRY_MS = [250, 500, 1000, 2000];
 
-/**
- * Header and arrays of a binary frame.
- * @param {ArrayBuffer} frame
- * @returns {{header: Header, arrays: Map<string, Numbers>}}
- */
+/** Header and arrays of a binary frame. @param {ArrayBuffer} frame @returns {Frame} */
 export function decode(frame) {
   const size = new DataView(frame).getUint32(0, true);
   const header = JSON.parse(new TextDecoder().decode(new Uint8Array(frame, 4, size)));
@@ -28,11 +25,22 @@ export function decode(frame) {
   return { header, arrays };
 }
 
+/** The frames of a record, each after its length. @param {ArrayBuffer} file @returns {Frame[]} */
+export function framesOf(file) {
+  const view = new DataView(file), frames = [];
+  for (let at = 0; at + 4 <= file.byteLength;) {
+    const length = view.getUint32(at, true);
+    frames.push(decode(file.slice(at + 4, at + 4 + length)));
+    at += 4 + length;
+  }
+  return frames;
+}
+
 /** A connection that is opened again by itself when it is lost. */
 export class Connection {
   /**
    * @param {{scene: (scene: Header) => void, frame: (header: Header, arrays: Map<string, Numbers>) => void,
-   *   state: (connected: boolean, text: string) => void, error: (text: string) => void}} listener
+   *   state: (connected: boolean, text: string) => void, say: (text: string) => void}} listener
    */
   constructor(listener) {
     this.listener = listener;
@@ -67,8 +75,8 @@ export class Connection {
     if (said.op === "scene") {
       this.listener.state(true, "connected");
       this.listener.scene(said);
-    } else if (said.op === "error") {
-      this.listener.error(said.text);
+    } else if (said.text) {
+      this.listener.say(said.text);
     }
   }
 

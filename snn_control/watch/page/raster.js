@@ -1,6 +1,7 @@
 // The raster: every spike as a point, populations below each other, the newest on the right.
 
 import { prepare, rgb, short, themed, timeAxis } from "./canvas.js";
+import { columnsOf } from "./graph.js";
 
 const LABELS = 150; // pixels on the left
 const MARKS = 18; // and above, for the names of marks
@@ -34,16 +35,20 @@ export class Raster {
     if (!this.closed.delete(name)) this.closed.add(name);
   }
 
-  /** Heights of the bands: each grows with the number of its neurons. @param {History} history */
+  /** Heights of the bands, in the order of the data's way: each grows with the number of its neurons. */
+  /** @param {History} history */
   layout(history) {
-    const open = history.spiking.filter((/** @type {any} */ p) => !this.closed.has(p.name));
-    const room = 400 - history.spiking.length * BAND.gap - (history.spiking.length - open.length) * BAND.closed;
+    const column = columnsOf(history.scene);
+    const ordered = history.spiking.map((/** @type {any} */ p, /** @type {number} */ index) => ({ ...p, index }))
+      .sort((/** @type {any} */ a, /** @type {any} */ b) => (column.get(a.name) ?? 0) - (column.get(b.name) ?? 0) || a.index - b.index);
+    const open = ordered.filter((/** @type {any} */ p) => !this.closed.has(p.name));
+    const room = 400 - ordered.length * BAND.gap - (ordered.length - open.length) * BAND.closed;
     const total = open.reduce((/** @type {number} */ sum, /** @type {any} */ p) => sum + Math.sqrt(p.size), 0) || 1;
     let top = MARKS;
-    this.bands = history.spiking.map((/** @type {any} */ p, /** @type {number} */ index) => {
+    this.bands = ordered.map((/** @type {any} */ p) => {
       const share = (Math.sqrt(p.size) / total) * room;
       const height = this.closed.has(p.name) ? BAND.closed : Math.max(BAND.least, Math.min(BAND.most, share));
-      const band = { name: p.name, size: p.size, colour: p.colour, top, height, index };
+      const band = { name: p.name, size: p.size, colour: p.colour, top, height, index: p.index };
       top += height + BAND.gap;
       return band;
     });
@@ -84,18 +89,21 @@ export class Raster {
     const rows = this.canvas.height;
     const image = g.getImageData(left, 0, columns, rows);
     const pixels = new Uint32Array(image.data.buffer);
-    const colours = this.bands.map((band) => { const [r, gr, b] = rgb(band.colour); return (255 << 24) | (b << 16) | (gr << 8) | r; });
     const scale = columns / (this.to - this.from);
-    const places = this.bands.map((band) => ({ top: Math.round(band.top * ratio), height: Math.round(band.height * ratio), size: band.size }));
-    history.eachSpike(this.from, (t, population, neuron) => {
+    /** @type {{top: number, height: number, size: number, colour: number, tall: number}[]} */ const places = [];
+    for (const band of this.bands) {
+      const [r, gr, b] = rgb(band.colour), height = Math.round(band.height * ratio);
+      const tall = Math.max(1, Math.min(3, Math.floor(height / band.size)));
+      places[band.index] = { top: Math.round(band.top * ratio), height, size: band.size, colour: ((255 << 24) | (b << 16) | (gr << 8) | r) >>> 0, tall };
+    }
+    history.eachSpike(this.from, this.to, (t, population, neuron) => {
       const place = places[population];
-      if (!place || t > this.to) return;
+      if (!place) return;
       const x = Math.floor((t - this.from) * scale);
-      const tall = Math.max(1, Math.min(3, Math.floor(place.height / place.size)));
       const y = place.top + Math.floor((neuron * place.height) / place.size);
-      for (let k = 0; k < tall; k++) {
-        pixels[(y + k) * columns + x] = colours[population];
-        if (tall > 1 && x + 1 < columns) pixels[(y + k) * columns + x + 1] = colours[population];
+      for (let k = 0; k < place.tall; k++) {
+        pixels[(y + k) * columns + x] = place.colour;
+        if (place.tall > 1 && x + 1 < columns) pixels[(y + k) * columns + x + 1] = place.colour;
       }
     });
     g.putImageData(image, left, 0);
@@ -114,11 +122,11 @@ export class Raster {
     const neuron = Math.min(band.size - 1, Math.floor(((event.offsetY - band.top) / band.height) * band.size));
     const t = this.from + ((event.offsetX - LABELS) / width) * (this.to - this.from);
     let count = 0;
-    this.history.eachSpike(this.from, (_, p, n) => { count += p === band.index && n === neuron ? 1 : 0; });
+    this.history.eachSpike(this.from, this.to, (_, p, n) => { count += p === band.index && n === neuron ? 1 : 0; });
     const rate = short(count / (this.to - this.from));
     this.tip.textContent = inside
       ? `${band.name}: neuron ${neuron}, ${t.toFixed(3)} s, ${rate} Hz`
-      : `${band.name}: click for membranes`;
+      : `${band.name}: click for membranes and weights`;
     this.tip.style.left = `${event.pageX + 14}px`;
     this.tip.style.top = `${event.pageY + 10}px`;
   }

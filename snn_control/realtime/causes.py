@@ -1,0 +1,53 @@
+"""The causes of a fault of the guard, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ..engine.bound import Bound
+from ..engine.kernels import guard as guard_words
+from ..engine.kernels.inputs import VALID
+
+__all__ = ["causes_now", "describe_causes"]
+
+
+def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
+    """Describe the bits of a fault's reason in words. An input that stops the commands also does so while it is
+    invalid: its name then has the note "silent"."""
+    stops, silent = list(stopped), set(invalid)
+    told = [f"{one} (silent)" if one in silent else one for one in stops]
+    words = {
+        guard_words.INPUT_INVALID: f"invalid input: {', '.join(one for one in invalid if one not in stops)}",
+        guard_words.STOP_INPUT: f"stopped by {', '.join(told)}",
+        guard_words.OUTPUT_NOT_FINITE: "an output is not finite",
+        guard_words.STOPPED: "the loop ends",
+        guard_words.LATE: "a tick or its publication took too long",
+        guard_words.OVERLOADED: "too many ticks were missed",
+        guard_words.OPERATOR: "stopped by an operator",
+    }
+    return ", ".join(text for bit, text in words.items() if reason & bit)
+
+
+def causes_now(bound: Bound, release: int) -> str:
+    """Explain why the command is the safe one: return the causes of the fault in the last tick or, if there are none,
+    what the guard waits for before it ends the fault.
+
+    release : number of valid ticks that end a fault; 0: only an operator ends it
+    """
+    valid, inputs = bound.array("validity")[:, VALID], bound.program.facts.inputs
+    bad = [i.name for i, good in zip(inputs, valid, strict=False) if (i.required or i.stop_when) and not good]
+    waits = "waits for an operator's release" if release == 0 else "waits for valid ticks"
+    stopped = _stopped(bound) if any(i.stop_when for i in inputs) else []
+    return describe_causes(int(bound.array("guard")[guard_words.REASON]), bad, stopped) or waits
+
+
+def _stopped(bound: Bound) -> list[str]:
+    """Return the names of the inputs that stop the commands, with a note at an input that stops them until an
+    operator's release."""
+    words, found = bound.array("stops"), []
+    for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
+        if words[guard_words.NOW] >> k & 1:
+            found.append(one.name)
+        elif words[guard_words.LATCHED] >> k & 1:
+            found.append(f"{one.name} (until an operator's release)")
+    return found
