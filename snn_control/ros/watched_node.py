@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,7 @@ from std_msgs.msg import String, UInt8MultiArray
 from std_srvs.srv import SetBool, Trigger
 
 from ..controller_file.tunable import parameter_name
-from ..errors import InputError, RuntimeFault
+from ..errors import InputError, RuntimeFault, nearest
 from ..watch import protocol
 from ..watch.source import number_in
 from .nodes.live_page import ACTIONS, FRAMES, FRAMES_QOS, LOOKS, SCENE, SCENE_QOS
@@ -45,7 +46,8 @@ class WatchedNode:
         self._lock = threading.Lock()
         self._scene: dict[str, Any] = {}
         self._frames: deque[bytes] = deque(maxlen=WAITING)
-        self._lost, self._looked, self._there = 0, "", threading.Event()
+        self._lost, self._asked_at = 0, 0.0  # frames that came while a page was open
+        self._looked, self._there = "", threading.Event()
         self._context = rclpy.Context()
         rclpy.init(context=self._context, signal_handler_options=SignalHandlerOptions.NO)
         self._node = node = rclpy.create_node(
@@ -90,7 +92,7 @@ class WatchedNode:
 
     def _take_frame(self, message: UInt8MultiArray) -> None:
         with self._lock:
-            self._lost += len(self._frames) == WAITING
+            self._lost += len(self._frames) == WAITING and time.monotonic() < self._asked_at + 1.0
             self._frames.append(message.data.tobytes())
 
     # a source -------------------------------------------------------------------------------------------------------
@@ -101,10 +103,10 @@ class WatchedNode:
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
         with self._lock:
             waiting = [self._frames.popleft() for _ in range(len(self._frames))]
-            lost = self._lost
+            lost, self._asked_at = self._lost, time.monotonic()
         found = [protocol.decode(frame) for frame in waiting]
         for header, _ in found:
-            header["left_out"] += lost
+            header["lost"] = lost
         return found
 
     def look(self, names: set[str]) -> None:
@@ -127,6 +129,10 @@ class WatchedNode:
         return str(answer.message)
 
     def _tune(self, path: str, value: float) -> str:
+        known = [one["path"] for one in self.scene()["tunable"]]
+        if path not in known:
+            known_ones = nearest(path, known) if known else "the file declares nothing tunable"
+            raise InputError(f"tune '{path:.80}': is not tunable; {known_ones}")
         double = ParameterValue(type=ParameterType.PARAMETER_DOUBLE, double_value=value)
         one = Parameter(name=parameter_name(path), value=double)
         answer = self._ask(self._parameters, SetParameters.Request(parameters=[one])).results[0]

@@ -222,9 +222,8 @@ class Server:
                     await self._send_scene(client)
                     continue
                 header, arrays = frame
-                await client.connection.send(
-                    protocol.encode({"op": "frame", "dropped": client.dropped, **header}, arrays)
-                )
+                dropped = client.dropped + header.get("lost", 0)
+                await client.connection.send(protocol.encode({"op": "frame", **header, "dropped": dropped}, arrays))
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
         """Do what a page asks, and answer."""

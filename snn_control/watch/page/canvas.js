@@ -36,6 +36,12 @@ export function prepare(canvas) {
   return { g, width, height };
 }
 
+/** A colour of the project as the theme shows it: lighter on a dark ground. @param {string} hex */
+export function onTheme(hex) {
+  if (themed("--dark") !== "1") return hex;
+  return `#${rgb(hex).map((c) => Math.round(c + (255 - c) * 0.4).toString(16).padStart(2, "0")).join("")}`;
+}
+
 /** @param {string} hex @returns {[number, number, number]} */
 export function rgb(hex) {
   const n = parseInt(hex.slice(1), 16);
@@ -83,13 +89,22 @@ export function timeAxis(g, box, from, to, marks, named = false) {
   g.strokeStyle = themed("--mark");
   g.fillStyle = themed("--mark");
   g.textAlign = "left";
+  /** @type {{x: number, texts: string[]}[]} */ const groups = [];
   for (const mark of marks) {
     if (mark.t < from || mark.t > to) continue;
     g.beginPath();
     g.moveTo(x(mark.t), box.top);
     g.lineTo(x(mark.t), box.bottom);
     g.stroke();
-    if (named) g.fillText(mark.text ? `${mark.kind}: ${mark.text}`.slice(0, 28) : mark.kind, x(mark.t) + 3, box.top + 7);
+    const last = groups[groups.length - 1], text = mark.text ? `${mark.kind}: ${mark.text}` : mark.kind;
+    if (last && x(mark.t) < last.x + 8 + g.measureText(last.texts.join(", ")).width) last.texts.push(text);
+    else groups.push({ x: x(mark.t), texts: [text] });
   }
+  groups.forEach((one, k) => {
+    const room = (groups[k + 1]?.x ?? box.right + 60) - one.x - 8;
+    let text = one.texts.join(", ");
+    while (text.length > 4 && g.measureText(text).width > room) text = `${text.slice(0, -2)}…`;
+    if (named) g.fillText(text, one.x + 3, box.top + 7);
+  });
   return x;
 }

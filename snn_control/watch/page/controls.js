@@ -24,6 +24,7 @@ export class Controls {
     this.connection = connection;
     this.freeze = freeze;
     this.paused = false;
+    /** @type {{range: HTMLInputElement, field: HTMLInputElement}[]} */ this.sliders = []; // in the order of header.tuned
     /** A world can wait; a robot cannot: then only the view is frozen. */
     this.pauses = scene.control && scene.actions.includes("pause");
     element.replaceChildren();
@@ -101,6 +102,7 @@ export class Controls {
     const field = /** @type {HTMLInputElement} */ (make("input", { ...bounds, type: "number", "aria-label": `${one.path}, number` }));
     range.value = field.value = String(one.value);
     range.disabled = field.disabled = !control;
+    this.sliders.push({ range, field });
     const tune = (/** @type {string} */ text) => {
       const value = Number(text);
       if (!(value >= one.low && value <= one.high)) return;
@@ -118,6 +120,12 @@ export class Controls {
   update(header, frozen) {
     this.paused = Boolean(header.paused);
     this.show(this.pauses ? this.paused : frozen);
+    this.sliders.forEach(({ range, field }, k) => {
+      const value = header.tuned?.[k];
+      if (value === undefined || document.activeElement === range || document.activeElement === field) return;
+      range.value = String(value);
+      field.value = String(Number(value.toPrecision(6)));
+    });
     this.element.querySelector('[data-control="stop"]')?.classList.toggle("active", Boolean(header.safe));
   }
 }

@@ -1,6 +1,6 @@
 // The graph of the network: nodes in the order of the data's way, edges by sign, with live activity.
 
-import { EXCITES, INHIBITS, prepare, short, themed } from "./canvas.js";
+import { EXCITES, INHIBITS, onTheme, prepare, short, themed } from "./canvas.js";
 
 /** @typedef {import("./history.js").History} History */
 
@@ -62,7 +62,7 @@ function activity(history, name) {
 function drawEdge(g, edge, at, active) {
   const a = at.get(edge.pre), b = at.get(edge.post);
   if (!a || !b) return;
-  g.strokeStyle = edge.sign > 0.3 ? EXCITES : edge.sign < -0.3 ? INHIBITS : themed("--muted");
+  g.strokeStyle = edge.sign > 0.3 ? onTheme(EXCITES) : edge.sign < -0.3 ? onTheme(INHIBITS) : themed("--muted");
   g.globalAlpha = 0.25 + 0.75 * active;
   g.lineWidth = 1 + 2 * active;
   g.setLineDash(edge.learns ? [5, 3] : []);
@@ -89,7 +89,7 @@ function drawNode(g, history, name, at) {
   const population = scene.populations.find((/** @type {any} */ p) => p.name === name);
   const input = scene.inputs.find((/** @type {any} */ i) => i.name === name);
   const output = name.startsWith("> ");
-  const colour = population?.colour ?? input?.colour ?? themed("--ink");
+  const own = population?.colour ?? input?.colour, colour = own ? onTheme(own) : themed("--ink");
   g.fillStyle = themed("--panel");
   g.strokeStyle = colour;
   g.lineWidth = output ? 2 : 1.5;

@@ -1,6 +1,6 @@
 // Inputs as what they are: a picture of events, a scan from above, an image, curves, a number.
 
-import { OFF, ON, prepare, rgb, short, themed } from "./canvas.js";
+import { OFF, ON, onTheme, prepare, rgb, short, themed } from "./canvas.js";
 import { search } from "./history.js";
 
 /** @typedef {import("./history.js").History} History */
@@ -84,7 +84,7 @@ export class InputPanel {
     const radius = Math.min(width / 2, height) - 12, [cx, cy] = [width / 2, height - 10];
     g.strokeStyle = themed("--grid");
     for (const share of [0.5, 1]) { g.beginPath(); g.arc(cx, cy, radius * share, Math.PI, 0); g.stroke(); }
-    g.fillStyle = this.input.colour;
+    g.fillStyle = onTheme(this.input.colour);
     values.forEach((value, k) => {
       const angle = Math.PI * (values.length > 1 ? k / (values.length - 1) : 0.5);
       const r = (Math.min(value, high) / high) * radius;
@@ -112,7 +112,7 @@ export class InputPanel {
     const places = [...newest.slice(0, curves)].map((value, c) => ({ c, value, at: y(value) })).sort((a, b) => a.at - b.at);
     let free = -Infinity;
     for (const { c, value, at } of places) {
-      g.strokeStyle = g.fillStyle = COLOURS[c % COLOURS.length];
+      g.strokeStyle = g.fillStyle = onTheme(COLOURS[c % COLOURS.length]);
       g.beginPath();
       for (let k = first; k < last; k++) g.lineTo(x(kept.t[k]), y(kept.rows[k][c]));
       g.stroke();

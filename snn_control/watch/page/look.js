@@ -1,6 +1,6 @@
 // What is looked at: the membranes of a population, and the weights that lead to it.
 
-import { EXCITES, INHIBITS, prepare, rgb, short, themed } from "./canvas.js";
+import { EXCITES, INHIBITS, onTheme, prepare, rgb, short, themed } from "./canvas.js";
 import { make } from "./controls.js";
 import { paint } from "./inputs.js";
 
@@ -92,7 +92,7 @@ export class LookPanel {
     if (!(high > low)) high = low + 1;
     const y = (/** @type {number} */ v) => height - 6 - ((v - low) / (high - low)) * (height - 14);
     const step = (width - 50) / data.length;
-    g.fillStyle = population.colour;
+    g.fillStyle = onTheme(population.colour);
     data.forEach((v, k) => g.fillRect(46 + k * step, Math.min(y(v), y(0)), Math.max(1, step - 0.5), Math.max(1, Math.abs(y(v) - y(0)))));
     g.fillStyle = themed("--muted");
     g.textAlign = "right";
@@ -120,7 +120,7 @@ function largest(data) {
 
 /** Red excites, blue inhibits. @param {number} value @param {number} scale */
 function signed(value, scale) {
-  const ground = themed("--dark") === "1" ? 29 : 255, colour = rgb(value > 0 ? EXCITES : INHIBITS);
+  const ground = themed("--dark") === "1" ? 29 : 255, colour = rgb(onTheme(value > 0 ? EXCITES : INHIBITS));
   const strength = Math.sqrt(Math.min(1, Math.abs(value) / scale));
   return colour.map((c) => ground + (c - ground) * strength);
 }

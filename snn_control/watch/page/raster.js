@@ -1,6 +1,6 @@
 // The raster: every spike as a point, populations below each other, the newest on the right.
 
-import { prepare, rgb, short, themed, timeAxis } from "./canvas.js";
+import { onTheme, prepare, rgb, short, themed, timeAxis } from "./canvas.js";
 import { columnsOf } from "./graph.js";
 
 const LABELS = 150; // pixels on the left
@@ -48,7 +48,7 @@ export class Raster {
     this.bands = ordered.map((/** @type {any} */ p) => {
       const share = (Math.sqrt(p.size) / total) * room;
       const height = this.closed.has(p.name) ? BAND.closed : Math.max(BAND.least, Math.min(BAND.most, share));
-      const band = { name: p.name, size: p.size, colour: p.colour, top, height, index: p.index };
+      const band = { name: p.name, size: p.size, colour: onTheme(p.colour), top, height, index: p.index };
       top += height + BAND.gap;
       return band;
     });

@@ -1,6 +1,6 @@
 // The learning curve of a training: score and spikes over the steps of the environment.
 
-import { prepare, short, themed, ticks } from "./canvas.js";
+import { onTheme, prepare, short, themed, ticks } from "./canvas.js";
 
 const BOX = { left: 52, right: 14, top: 10, bottom: 20, gap: 22 };
 
@@ -13,7 +13,7 @@ export function drawCurve(canvas, curve) {
   g.textAlign = "center";
   for (const step of ticks(0, most, 5)) g.fillText(short(step), x(step), height - 8);
   plot(g, curve.steps, [[curve.score, themed("--ink")], [curve.worst, themed("--muted")]], x, BOX.top, half, "score (mean) and worst episode");
-  plot(g, curve.steps, [[curve.spikes, "#0072b2"]], x, half + BOX.gap, height - BOX.bottom, "spikes per step");
+  plot(g, curve.steps, [[curve.spikes, onTheme("#0072b2")]], x, half + BOX.gap, height - BOX.bottom, "spikes per step");
 }
 
 /** @param {CanvasRenderingContext2D} g @param {number[]} steps @param {[number[], string][]} lines
