@@ -44,7 +44,7 @@ EXTRAS = {
     "training": ["cma>=4.0", "threadpoolctl>=3.1"],
     "report": ["matplotlib>=3.8", "Jinja2>=3.1"],
     "nir": ["nir>=1.0.8"],
-    "watch": ["websockets>=14"],
+    "watch": ["websockets>=14", "pygame-ce"],  # pygame draws the worlds of Gymnasium
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})

@@ -79,7 +79,7 @@ export function timeAxis(g, box, from, to, marks, named = false) {
   g.textAlign = "center";
   g.fillStyle = themed("--muted");
   g.strokeStyle = themed("--grid");
-  for (const t of ticks(from, to, (box.right - box.left) / 90)) {
+  for (const t of ticks(from, to, Math.max(2, (box.right - box.left) / 90))) {
     g.beginPath();
     g.moveTo(x(t), box.top);
     g.lineTo(x(t), box.bottom);

@@ -4,7 +4,7 @@ import { CAUSES, prepare, SAFE, short, themed, timeAxis } from "./canvas.js";
 
 /** @typedef {import("./history.js").History} History */
 
-const ROW = 92;
+const ROW = 100, NAME = 16; // pixels of an output, and of its name above it
 
 /** @param {HTMLCanvasElement} canvas @param {History} history @param {number} from @param {number} to */
 export function drawOutputs(canvas, history, from, to) {
@@ -16,7 +16,7 @@ export function drawOutputs(canvas, history, from, to) {
   const x = timeAxis(g, box, from, to, history.marks);
   shadeFaults(g, history, box, x, from, to);
   rows.forEach((/** @type {any} */ row, /** @type {number} */ index) => {
-    drawRow(g, history, row, index, { ...box, top: 4 + index * ROW, bottom: (index + 1) * ROW - 8 }, x, from, to);
+    drawRow(g, history, row, index, { ...box, top: 4 + NAME + index * ROW, bottom: (index + 1) * ROW - 8 }, x, from, to);
   });
 }
 
@@ -91,7 +91,7 @@ function drawRow(g, history, row, index, box, x, from, to) {
   slewMark(g, output.slew[k], newest, last, box, x, y, low, high);
   g.textAlign = "left";
   g.fillStyle = themed("--ink");
-  g.fillText(`${label}${output.unit ? ` [${output.unit}]` : ""}`, box.left + 5, box.top + 7);
+  g.fillText(`${label}${output.unit ? ` [${output.unit}]` : ""}`, box.left + 5, box.top - 6);
   g.fillText(short(newest), box.right + 6, Math.max(box.top + 6, Math.min(box.bottom - 6, y(newest))));
 }
 

@@ -3,7 +3,7 @@
 import { onTheme, prepare, rgb, short, themed, timeAxis } from "./canvas.js";
 import { columnsOf } from "./graph.js";
 
-const LABELS = 150; // pixels on the left
+const LABELS = 150, NARROW = 96; // pixels on the left; on narrow screens
 const MARKS = 18; // and above, for the names of marks
 const RATES = 70; // on the right
 const BAND = { least: 26, most: 150, closed: 16, gap: 8 };
@@ -20,6 +20,7 @@ export class Raster {
     this.bands = [];
     this.from = 0;
     this.to = 1;
+    this.left = LABELS;
     canvas.addEventListener("mousemove", (event) => this.hover(event));
     canvas.addEventListener("mouseleave", () => { tip.hidden = true; });
     canvas.addEventListener("click", (event) => {
@@ -62,7 +63,8 @@ export class Raster {
     this.to = to;
     this.layout(history);
     const { g, width, height } = prepare(this.canvas);
-    const box = { left: LABELS, right: width - RATES, top: 2, bottom: height - 20 };
+    this.left = width < 500 ? NARROW : LABELS;
+    const box = { left: this.left, right: width - RATES, top: 2, bottom: height - 20 };
     timeAxis(g, box, from, to, history.marks, true);
     this.points(g, history, box);
     g.textAlign = "left";
@@ -73,7 +75,7 @@ export class Raster {
       g.fillStyle = band.colour;
       g.fillRect(18, band.top, 4, band.height);
       g.fillStyle = themed("--ink");
-      g.fillText(band.name.slice(0, 18), 27, band.height > 30 ? middle - 7 : middle);
+      g.fillText(band.name.slice(0, this.left / 8), 27, band.height > 30 ? middle - 7 : middle);
       g.fillStyle = themed("--muted");
       if (band.height > 30) g.fillText(`${band.size.toLocaleString("en")} neurons`, 27, middle + 8);
       g.fillText(`${short(history.rates[band.index])} Hz`, width - RATES + 8, middle);
@@ -115,12 +117,12 @@ export class Raster {
   /** @param {MouseEvent} event */
   hover(event) {
     const band = this.bandAt(event.offsetY);
-    const width = this.canvas.clientWidth - LABELS - RATES;
-    const inside = event.offsetX > LABELS && event.offsetX < LABELS + width;
+    const width = this.canvas.clientWidth - this.left - RATES;
+    const inside = event.offsetX > this.left && event.offsetX < this.left + width;
     this.tip.hidden = !band;
     if (!band || !this.history) return;
     const neuron = Math.min(band.size - 1, Math.floor(((event.offsetY - band.top) / band.height) * band.size));
-    const t = this.from + ((event.offsetX - LABELS) / width) * (this.to - this.from);
+    const t = this.from + ((event.offsetX - this.left) / width) * (this.to - this.from);
     let count = 0;
     this.history.eachSpike(this.from, this.to, (_, p, n) => { count += p === band.index && n === neuron ? 1 : 0; });
     const rate = short(count / (this.to - this.from));
