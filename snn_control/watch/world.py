@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ class WorldRun:
         self._use(controller, spec)
         self.error = ""
         self._make, self._seed = make, seed
+        self._counting, self._asking = threading.Lock(), 0  # threads that wait for the lock, or have it
         self._lock = threading.RLock()  # for what follows
         self._paused, self._speed, self._steps_left = False, 1.0, 0
         self._reset_to: int | None = seed
@@ -67,6 +69,18 @@ class WorldRun:
         controller.observers += (self.feed.observer,)
         self.feed.watch(True)
 
+    @contextmanager
+    def _between_steps(self) -> Iterator[None]:
+        """Hold the lock. The world's thread waits for it, since it would otherwise take the lock again at once."""
+        with self._counting:
+            self._asking += 1
+        try:
+            with self._lock:
+                yield
+        finally:
+            with self._counting:
+                self._asking -= 1
+
     # a source -------------------------------------------------------------------------------------------------------
     def scene(self) -> dict[str, Any]:
         self._made.wait(MADE_WITHIN)
@@ -74,7 +88,7 @@ class WorldRun:
         return scene_of(self.controller, self._spec, self._title) | told
 
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-        with self._lock:
+        with self._between_steps():
             header, arrays = self.feed.take()
             picture, self._picture = self._picture, None
             header["marks"] += self._marks
@@ -91,7 +105,7 @@ class WorldRun:
     def act(self, action: str, values: Mapping[str, Any]) -> str:
         if action not in ACTIONS:
             raise InputError(f"action {action!r:.40}: must be one of {', '.join(ACTIONS)}")
-        with self._lock:
+        with self._between_steps():
             text = getattr(self, f"_do_{action}")(values) or ""
             self._wanted.set()
         return text
@@ -178,6 +192,8 @@ class WorldRun:
         observation, over, due, seen = None, True, time.monotonic(), 0.0
         step_s = self.controller.program.facts.period * self.controller.repeat
         while not self._ends:
+            while self._asking:
+                time.sleep(1e-4)
             with self._lock:
                 if self._reset_to is not None or over:
                     observation, over = self._begin(env), False
