@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from ..analysis.synapses import MAX_SYNAPSES, sizes_of, synapse_arrays
+from ..coding import PoolEncoder
 from ..controller import Controller
 from ..controller_file import ControllerSpec
-from ..network import Projection
+from ..network import OneToOne, Projection
 from ..network.convolution import Convolution
 
 __all__ = ["Weights"]
@@ -26,6 +27,7 @@ class Weights:
         self._sizes = sizes_of(controller.program)
         facts = controller.program.facts
         self._rules = dict(zip((k for k, p in enumerate(self._projections) if p.learning), facts.learning))
+        self._grids = _grids(spec)
         self._kept: dict[int, np.ndarray] = {}  # pictures of projections that do not learn
 
     def onto(self, population: str, learned: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -44,7 +46,7 @@ class Weights:
                 told.append({
                     "key": key, "pre": p.pre, "post": p.post, "learns": k in self._rules,
                     "sources": self._sizes[p.pre], "targets": self._sizes[p.post],
-                    "kernels": isinstance(p.connector, Convolution),
+                    "grid": self._grids.get(p.pre), "kernels": isinstance(p.connector, Convolution),
                 })  # fmt: skip
         return told, arrays
 
@@ -69,6 +71,23 @@ class Weights:
             picture = _pooled(pre, post, weights, n_pre, n_post)
         self._kept[k] = np.ascontiguousarray(picture)
         return self._kept[k]
+
+
+def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
+    """Return name -> (columns, rows) of inputs and populations whose neurons are a picture, or several below each other
+    (channels, polarities)."""
+    found = {name: topic.grid for name, topic in spec.ros_inputs.items() if topic.grid}
+    found |= {
+        one.name: one.encoder.grid for one in spec.inputs if isinstance(getattr(one, "encoder", None), PoolEncoder)
+    }
+    for p in spec.network.projections:
+        if isinstance(p.connector, Convolution):
+            _, rows, columns = p.connector.shape
+            _, rows_out, columns_out = p.connector.output_shape(np.shape(p.weights))
+            found |= {p.pre: (columns, rows), p.post: (columns_out, rows_out)}
+        elif isinstance(p.connector, OneToOne) and p.pre in found:
+            found.setdefault(p.post, found[p.pre])
+    return {name: (columns, rows) for name, (columns, rows) in found.items() if columns > 1 and rows > 1}
 
 
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:

@@ -70,10 +70,10 @@ export class LookPanel {
     const value = Number(numbers.data[row * columns + column]);
     note.textContent = `source ${Math.floor((column * told.sources) / columns)}, target ${Math.floor((row * told.targets) / rows)}: ${short(value)}`;
     const grid = told.grid;
-    field.hidden = !grid || grid[0] * grid[1] !== columns;
+    field.hidden = !grid || told.kernels || columns !== told.sources || columns % (grid[0] * grid[1]) > 0;
     if (field.hidden) return;
     const scale = largest(numbers.data);
-    paint(field, grid[0], grid[1], (k) => signed(Number(numbers.data[row * columns + k]), scale));
+    paint(field, grid[0], columns / grid[0], (k) => signed(Number(numbers.data[row * columns + k]), scale));
   }
 
   /** @param {Numbers|undefined} values membranes @param {any} population */
@@ -107,7 +107,7 @@ export class LookPanel {
     g.stroke();
     g.setLineDash([]);
     g.textAlign = "left";
-    g.fillText("threshold", 50, y(population.threshold) - 7);
+    g.fillText("threshold", 50, y(population.threshold) + (y(population.threshold) < 14 ? 8 : -7));
   }
 }
 
