@@ -77,9 +77,8 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
     """Return name -> (columns, rows) of inputs and populations whose neurons are a picture, or several below each other
     (channels, polarities)."""
     found = {name: topic.grid for name, topic in spec.ros_inputs.items() if topic.grid}
-    found |= {
-        one.name: one.encoder.grid for one in spec.inputs if isinstance(getattr(one, "encoder", None), PoolEncoder)
-    }
+    encoders: list[tuple[str, Any]] = [(one.name, getattr(one, "encoder", None)) for one in spec.inputs]
+    found |= {name: encoder.grid for name, encoder in encoders if isinstance(encoder, PoolEncoder)}
     for p in spec.network.projections:
         if isinstance(p.connector, Convolution):
             _, rows, columns = p.connector.shape
