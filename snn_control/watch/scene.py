@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,12 @@ from ..engine.program import Program
 from ..report.kit import OUTPUT, colours_of
 
 __all__ = ["scene_of"]
+
+NUMBER = r"\s*([-+]?(?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*"
+ANGLES = {  # unit [rad] -> how a field selects angles
+    math.pi / 180: re.compile(rf"\[{NUMBER}deg\s*:{NUMBER}deg\s*\]", re.IGNORECASE),
+    1.0: re.compile(rf"\[\s*angle\s*={NUMBER}:{NUMBER}\]", re.IGNORECASE),
+}
 
 
 def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[str, Any]:
@@ -62,8 +70,17 @@ def _inputs(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> 
             "stop_when": getattr(one, "stop_when", ""), "type": topic.type if topic else "",
             "labels": [str(label) for label in named] if isinstance(named, list) and len(named) == one.size else [],
             "grid": list(topic.grid) if topic and topic.grid else None,
+            "angles": _angles(topic.field) if topic and topic.type.endswith("/LaserScan") else None,
         })  # fmt: skip
     return found
+
+
+def _angles(field: str) -> list[float] | None:
+    """The angles [rad] that a field selects from a scan, e.g. ``ranges[-90deg:90deg]`` or ``ranges[angle=-1:1]``."""
+    for unit, pattern in ANGLES.items():
+        if found := pattern.search(field):
+            return [float(end) * unit for end in found.groups()]
+    return None
 
 
 def _outputs(spec: ControllerSpec) -> list[dict[str, Any]]:

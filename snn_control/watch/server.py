@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from importlib import resources
 from typing import Any
@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from ..errors import InputError, RuntimeFault, SnnControlError, describe_exception, optional
 from ..record.run_folder import plain
-from . import protocol
+from . import foxglove, protocol
 from .source import Source
 
 __all__ = ["Server"]
@@ -53,6 +53,7 @@ class _Client:
         self.frames: deque[tuple[dict[str, Any], Mapping[str, Any]] | None] = deque()
         self.dropped = 0
         self.looks: set[str] = set()
+        self.foxglove: foxglove.Session | None = None  # if it speaks this protocol instead of the page's
         self.ready = asyncio.Event()
 
     def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
@@ -126,7 +127,8 @@ class Server:
         async with serve(
             self._client, self.host, self.port, process_request=self._request, compression=None,
             max_size=protocol.MAX_MESSAGE, max_queue=4, write_limit=MAX_BUFFER, ping_interval=SILENT_S / 2,
-            ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL], server_header=None, logger=_quiet(),
+            ping_timeout=SILENT_S, subprotocols=[protocol.SUBPROTOCOL, *foxglove.SUBPROTOCOLS], server_header=None,
+            logger=_quiet(),
         ) as server:  # fmt: skip
             self.port = server.sockets[0].getsockname()[1]
             self._started.set()
@@ -155,16 +157,17 @@ class Server:
     def _request(self, connection: Any, request: Any) -> Any:
         """Answer a request for a file of the page, or let a websocket be opened."""
         url = urlsplit(request.path)
-        if not self._from_here(request.headers):
+        app = foxglove.offered(url.path, request.headers.get_all("Sec-WebSocket-Protocol"))
+        given = parse_qs(url.query).get("token", [""])[0]
+        known = bool(self.token) and hmac.compare_digest(given.encode(), self.token.encode())
+        if not self._from_here(request.headers, any_origin=app and known):
             return self._refuse(connection, HTTPStatus.FORBIDDEN, "wrong host or origin")
-        if url.path == "/ws":
-            given = parse_qs(url.query).get("token", [""])[0]
-            wrong = given and not (self.token and hmac.compare_digest(given.encode(), self.token.encode()))
-            if wrong:
+        if url.path == "/ws" or app:
+            if given and not known:
                 return self._refuse(connection, HTTPStatus.UNAUTHORIZED, "wrong token")
             if len(self._clients) >= MAX_CLIENTS:
                 return self._refuse(connection, HTTPStatus.SERVICE_UNAVAILABLE, f"{MAX_CLIENTS} pages are open")
-            connection.may_control = bool(given)
+            connection.may_control = known
             return None
         name = "index.html" if url.path == "/" else url.path.removeprefix("/")
         body = self.source.data if name == protocol.RECORD else self._pages.get(name, b"")
@@ -179,16 +182,16 @@ class Server:
             response.headers[key] = value
         return response
 
-    def _from_here(self, headers: Any) -> bool:
+    def _from_here(self, headers: Any, any_origin: bool) -> bool:
         """Whether Host names this server and Origin, if there is one, is the page's own: a foreign page cannot connect,
-        and a foreign name that resolves to this machine is not served."""
+        and a foreign name that resolves to this machine is not served. ``any_origin``: of a web app with the token"""
         host = headers.get("Host", "")
         name = host.rpartition(":")[0].strip("[]") if ":" in host else host
         known = {"127.0.0.1", "localhost", "::1", self.host}
         if self.host in ANYWHERE:  # any address of this machine, but no name that others can choose
             known.add(name if name.replace(".", "").isdigit() or ":" in name else "localhost")
         origin = headers.get("Origin")
-        return name in known and (origin is None or urlsplit(origin).netloc == host)
+        return name in known and (any_origin or origin is None or urlsplit(origin).netloc == host)
 
     def _refuse(self, connection: Any, status: HTTPStatus, text: str) -> Any:
         self.refused += 1
@@ -196,12 +199,20 @@ class Server:
 
     async def _client(self, connection: Any) -> None:
         client = _Client(connection, connection.may_control)
-        await self._send_scene(client)
+        if connection.subprotocol in foxglove.SUBPROTOCOLS:
+            scene = plain(self.source.scene(), "scene")
+            client.foxglove = foxglove.Session(scene, client.controls, self.source.act)
+            await self._send_all(client, client.foxglove.hello())
+        else:
+            await self._send_scene(client)
         self._clients.add(client)
         sender = asyncio.create_task(self._send(client))
         try:
             async for message in connection:
-                await self._message(client, message)
+                if client.foxglove:
+                    await self._answer(client, client.foxglove, message)
+                else:
+                    await self._message(client, message)
         except Exception:  # the connection is gone
             return
         finally:
@@ -209,8 +220,12 @@ class Server:
             sender.cancel()
 
     async def _send_scene(self, client: _Client) -> None:
-        scene = {"op": "scene", "version": protocol.VERSION, "control": client.controls, **self.source.scene()}
-        await client.connection.send(json.dumps(plain(scene, "scene")))
+        scene = plain(self.source.scene(), "scene")
+        if client.foxglove:
+            await self._send_all(client, client.foxglove.change(scene))
+        else:
+            first = {"op": "scene", "version": protocol.VERSION, "control": client.controls}
+            await client.connection.send(json.dumps(first | scene))
 
     async def _send(self, client: _Client) -> None:
         while True:
@@ -222,8 +237,23 @@ class Server:
                     await self._send_scene(client)
                     continue
                 header, arrays = frame
-                dropped = client.dropped + header.get("lost", 0)
-                await client.connection.send(protocol.encode({"op": "frame", **header, "dropped": dropped}, arrays))
+                header = {"op": "frame", **header, "dropped": client.dropped + header.get("lost", 0)}
+                if client.foxglove:
+                    await self._send_all(client, client.foxglove.messages(header, arrays))
+                else:
+                    await client.connection.send(protocol.encode(header, arrays))
+
+    async def _send_all(self, client: _Client, messages: Iterable[str | bytes]) -> None:
+        for message in messages:
+            await client.connection.send(message)
+
+    async def _answer(self, client: _Client, session: foxglove.Session, message: str | bytes) -> None:
+        """Do what a client of Foxglove's protocol asks, and answer."""
+        refused, answers = session.refused, await session.answer(message)
+        if session.refused > refused:
+            self.refused += 1
+            await asyncio.sleep(REFUSED_S)
+        await self._send_all(client, answers)
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
         """Do what a page asks, and answer."""
