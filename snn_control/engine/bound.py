@@ -1,6 +1,7 @@
-"""Bind a Program to a state and an io block of its own, so that it can run.
+"""Bind a Program to memory, so that it can run: to one state and one io block, or to many for a batch.
 
-Binding turns places into addresses, and checks that no access leaves its array. A tick therefore needs no checks.
+Binding turns places (`snn_control.engine.program.Place`) into addresses, and checks that no access leaves its array. A
+tick therefore needs no checks. In a batch, a *row* is one instance of the controller: state, io block and table.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ Blocks = Mapping[int, np.ndarray]  # kind of block -> (bytes,) uint8
 
 
 def address_of(place: Place, blocks: Blocks) -> int:
-    """Return the address of a place. Raise ProgramError if the place is invalid or outside its block."""
+    """Return the address in memory of a place. Raise ProgramError if the place is invalid or outside its block."""
     p, block = place, blocks.get(place.kind)
     try:
         shaped = all(operator.index(n) >= 0 for n in p.shape)
@@ -49,11 +50,10 @@ def address_of(place: Place, blocks: Blocks) -> int:
 
 
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """Make the table of a Program for these blocks: a header, and a row of words for each operation.
+    """Make the table that `snn_control.engine.tick` runs: a header, and for each operation its kernel and operands.
 
-    Return two arrays of the shape (1 + operations, WORDS). The first is the table, int64, at a multiple of 64 bytes.
-    The second, uint8, contains the kind of block that each word points into: PROGRAM, STATE or IO; or NUMBER if the
-    word is not an address. Raise ProgramError if the Program and the blocks do not fit.
+    Return two (1 + operations, WORDS) arrays: the table, int64, and for each word the kind of block that it points
+    into, uint8: PROGRAM, STATE or IO, or NUMBER if it is not an address. Raise ProgramError if the blocks do not fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -74,7 +74,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """Write a number, or the address of a place and the kind of its block, into one word of a row of the table."""
+    """Write an operand into ``row[word]``: a number, or the address of a place, whose kind goes into ``kinds``."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -97,7 +97,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Raise ProgramError if a kernel or a driver would leave its arrays, or would write into arrays of another one."""
+    """Raise ProgramError if an operation could access memory outside its arrays, or write into those of another one."""
     rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -106,7 +106,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Raise ProgramError if a restart would reset state outside the network, or a part of an array of indices."""
+    """Raise ProgramError if a restart would reset state outside the network, or only a part of an array of indices."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):
@@ -132,7 +132,7 @@ def _array(place: Place, blocks: Blocks) -> Array:
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """Check the operands of one operation. Return the operands, with an `Array` in place of each `Place`."""
+    """Check the operands of one operation against its kernel. Return them, with an `Array` in place of each `Place`."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -152,7 +152,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Return the slot and data arrays of an input in an io block. Raise ProgramError if no such input exists."""
+    """Return the header and data of an input as views of an io block. Raise ProgramError if no such input exists."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
@@ -173,8 +173,7 @@ def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputF
 class Bound:
     """A Program with its own state and io block, ready to run: ``bound.tick()``.
 
-    rows : number of states and io blocks, each with a table of its own; None: one state and one io block, without an
-        axis of rows
+    rows : number of instances in a batch; None: one instance, whose arrays have no axis of rows
     own_numbers : each row has its own constants and initial state; change only numbers in them, never indices
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views into them
     constants, initial : the read-only arrays of the Program; copies if parameters are tunable or ``own_numbers`` is set
@@ -245,11 +244,11 @@ class Bound:
         return calls.stepper(self.tables[0], name, slot, data, *self._kept)
 
     def address(self, place: Place | str) -> int:
-        """Return the address of a place or named array. Raise ProgramError if the array is outside its block."""
+        """Return the address of a place or named array (of row 0). Raise ProgramError if it is outside its block."""
         return address_of(self.program.names[place] if isinstance(place, str) else place, self._blocks)
 
     def array(self, name: str | Place) -> np.ndarray:
-        """Return a live view of a named array or place.
+        """Return an array of the Program, given by name or place, as a live view: writing to it changes the memory.
 
         With rows, the view has the shape (rows, ...), except for constants that all rows share.
         """
@@ -259,7 +258,10 @@ class Bound:
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset the state of ``rows`` to the initial state and clear their io blocks; tuned values are kept."""
+        """Reset ``rows`` (index, slice or mask; by default all) to the initial state, and clear their io blocks.
+
+        Tunable parameters keep their values.
+        """
         tuned = None if self.tuning is None else self._newest_setting()
         if tuned is not None:
             self._take(tuned)
@@ -270,12 +272,12 @@ class Bound:
             self.array("controlled")[-tuned.size :] = tuned
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
-        """Copy the control words of the state to the io block, so that no request is pending."""
+        """Copy the control words that the last tick accepted to the io block, so that no request is pending."""
         if "control" in self.program.names:
             self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
     def restore(self, state: np.ndarray, rows: Any = ...) -> None:
-        """Continue from a state that `snapshot` returned: one state for all rows, or one state for each row.
+        """Continue from a state that `snapshot` returned: (bytes,) uint8 for all rows, or (rows, bytes).
 
         Raise ProgramError and change nothing if the state does not fit this Program.
         """
@@ -320,9 +322,9 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return all numbers that ``values`` or earlier settings change, as an array of addresses and one of words.
+        """Return addresses, int64, and new bits, uint32, of all numbers that the tunable parameters change.
 
-        The words are the new values of the numbers, uint32.
+        ``values`` are the new parameters, (tunable,). Numbers that earlier settings changed are included.
         """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]
@@ -343,7 +345,7 @@ class Bound:
         return self._newest_setting()[1:].view(np.float64).tolist()
 
     def _newest_setting(self) -> np.ndarray:
-        """Return one (1 + tunable,) int64 array: the number of the setting that the next tick uses, and its values."""
+        """Return the setting that the next tick uses, (1 + tunable,) int64: its number, then the bits of its values."""
         n = self._tuned_words
         if self._settings:
             return np.delete(self._settings[-1][: n + 1], 1)
@@ -360,7 +362,7 @@ class Bound:
             raise ProgramError(str(error)) from None
 
     def _take(self, tuned: np.ndarray) -> None:
-        """Set constants and initial state to a setting: its number and values. Do not call it while a loop runs."""
+        """Write a setting, as `_newest_setting` returns it, into constants and initial state. No loop may run."""
         assert self.tuning is not None
         write_word(self.table + 8 * SETTING, 0)
         self._settings = []
@@ -371,7 +373,7 @@ class Bound:
         control.view(self.initial)[:] = control.view(self.program.initial_state)
 
     def snapshot(self, rows: Any = ...) -> np.ndarray:
-        """Return a copy of the state, in which the tunable parameters have the values that the next tick uses."""
+        """Return a copy of the state, (bytes,) or (rows, bytes) uint8, with the tunable values of the next tick."""
         state = self.state[rows].copy()
         if self.tuning is not None:
             tuned = self._newest_setting()

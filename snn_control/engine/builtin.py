@@ -1,4 +1,4 @@
-"""The kernels and descriptions of snn_control itself, by their names in controller files and Programs."""
+"""The plug-in `BUILTIN`: all kernels and descriptions of snn_control, by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Compiled code on disk: an entry is complete and unchanged, or it counts as missing.
+"""Compiled code on disk, so that a process starts without compiling. A damaged or incomplete entry counts as missing.
 
 An entry is one file: a digest, followed by the code of a function. A writer writes the file under another name, flushes
 it to the disk and renames it. The digest covers the entry's name and code, and is checked before the code is run. A
@@ -96,7 +96,7 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 
 def _sources() -> list[Path]:
-    """Return the folder from which missing entries are copied, in a list; empty if others can write to the folder."""
+    """Return the folder ``$SNN_CONTROL_CACHE_SOURCE``, in a list; [] if it is not set or if others can write to it."""
     try:
         folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
         _check_owner(folder, folder.stat())

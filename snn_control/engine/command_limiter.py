@@ -45,10 +45,10 @@ def within(value, low, high):
 
 
 def reach(distance, acceleration):
-    """Return the largest step s from which a command can still stop at ``distance``.
+    """Return the largest step s per period from which a command can still stop at ``distance``.
 
-    If each of k steps is smaller by ``acceleration`` than the step before it, the k steps add up to
-    k s - acceleration k (k - 1) / 2.
+    If each of k steps is smaller by ``acceleration`` than the step before it, the k steps add up to k s - acceleration
+    k (k - 1) / 2.
     """
     k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
     return distance / k + acceleration * (k - 1) / 2
@@ -91,7 +91,7 @@ def mean(ring, first, size, value):
 
 
 def reset_motion(j, value, limits, motion, words_per_element):
-    """Set command ``j`` to a value at rest, as if it had always had this value."""
+    """Set command ``j`` in ``motion`` to a value at rest, as if it had always had this value."""
     m, longest = len(limits.low), words_per_element - 2
     motion[j] = value
     if words_per_element > 1:
@@ -138,9 +138,9 @@ def limit_command(j, target, way, periods, rounds, limits, motion, words_per_ele
 
 
 def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motion, words_per_element):
-    """Compute all commands. Each approaches its ``wanted`` value; if ``faulted``, it approaches its safe value.
+    """Write the next commands, (m,), which approach ``wanted``, or their safe values if ``faulted``.
 
-    way : how each command approaches its safe value
+    way : (m,), JUMP, RAMP or STAY: how each command approaches its safe value
 
     Return the number of wanted values beyond the limits, and the number of targets that were not reached.
     """

@@ -61,7 +61,8 @@ _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
 def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """Return ``module`` and, recursively, the modules that it imports or whose compiled functions it uses."""
+    """Return the modules that can affect code compiled from ``module``: itself and, recursively, its imports of our
+    packages."""
     if module.__name__ in seen:
         return seen
     seen[module.__name__] = module
@@ -78,7 +79,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Return the modules of its own package and of snn_control that module ``name`` imports when it is loaded."""
+    """Return the modules of its own package and of snn_control that loading the module ``name`` imports."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -137,7 +138,10 @@ _compiling = threading.RLock()
 
 
 def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
-    """Return the compiled form of a function, made at the first call in this process and kept forever."""
+    """Return the compiled form of a function for one signature. It is made at the first call and kept forever.
+
+    make : compiles the function, or reads it from the `CodeFile` that it gets
+    """
     found = _made.get((function, signature))
     if found is None:
         with _compiling:

@@ -1,6 +1,6 @@
-"""Control words: inputs of the tick that change what a running controller does.
+"""Control words: requests to a running controller, such as to end a fault, restart the network or switch learning.
 
-They are in the io block (``control``). The driver of the ticks, such as the loop, writes the first two words. Any
+They are int64 words in the io block (``control``). The driver of the ticks, such as the loop, writes the first two. Any
 thread may write the others. At the beginning of a tick they are copied into the state (``controlled``). The tick uses
 this copy, and recordings contain it.
 
@@ -47,9 +47,10 @@ def tuned_words(tunable: int) -> int:
 
 
 def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
-    """Make control words for the io block (..., io words) from the words in the state, (..., words).
+    """Return control words for the io block that request nothing new.
 
-    The control words that are returned request nothing new.
+    controlled : the accepted words in the state, (..., words) int64, which the result (..., io words) repeats
+    tunable : number of tunable numbers
     """
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]
     return np.concatenate([controlled[..., :LEARNING], switches[..., ON::SWITCH_WORDS]], axis=-1)

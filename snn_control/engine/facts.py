@@ -1,4 +1,7 @@
-"""Facts about a Program, for people and drivers. Only this module converts facts to and from JSON."""
+"""Facts about a Program: its inputs, outputs, populations and projections, for reports, and for code that runs it.
+
+Only this module converts facts to and from JSON.
+"""
 
 from __future__ import annotations
 
@@ -84,7 +87,11 @@ class CountedFacts:
 
 @dataclass(frozen=True)
 class ProjectionFacts:
-    """Facts about a projection. ``used`` is the number of its synapses, except synapses whose weight is always 0."""
+    """Facts about a projection.
+
+    used : number of its synapses, without those whose weight is always 0
+    delay_steps : delay in network steps
+    """
 
     pre: str
     post: str
@@ -95,7 +102,12 @@ class ProjectionFacts:
 
 @dataclass(frozen=True)
 class RuleFacts:
-    """Facts about a learning rule. ``title`` is the title of its projection, with which its arrays' names start."""
+    """Facts about a learning rule.
+
+    name : name that switches the rule on and off
+    title : title of its projection, with which the names of its arrays start
+    sparse : whether its synapses are stored as rows of pairs, not as a matrix
+    """
 
     name: str
     rule: str

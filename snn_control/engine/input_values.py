@@ -1,4 +1,4 @@
-"""Copy values from Python into io slots.
+"""Copy the values and events that Python code gives to an input into the io block.
 
 One compiled call reads the columns t, x, y, p of events, of any usual dtype. Python converts or refuses everything that
 compiled code does not accept, such as lists and other dtypes.
@@ -30,7 +30,7 @@ LATEST = np.float64(1 << 63)
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """Read the integer of dtype ``kind`` at ``address``."""
+    """Read the integer at ``address``, whose dtype has NumPy's number ``kind``, as int64."""
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -46,7 +46,8 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """Read the number at ``address`` as float64; integers below 2^53 are exact."""
+    """Read the number at ``address``, whose dtype has NumPy's number ``kind``, as float64. Integers below 2^53 are
+    exact."""
     if kind == FLOAT64:
         return load_f64(address)
     if kind == FLOAT32:
@@ -56,7 +57,11 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """Write times [ns] to ``out``. A float column is in seconds after ``start``, the beginning of the tick."""
+    """Write the times of a column to ``out``, int64 [ns].
+
+    column, stride : address of the first element, and bytes to the next one
+    kind : NumPy's number of its dtype; integers are in ns, floats in s after ``start``, the beginning of the tick [ns]
+    """
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
             t = np.rint(number(column + k * stride, kind) * 1e9)
@@ -74,13 +79,16 @@ def read_coordinates(out, column, stride, kind):
 
 @register_jitable(forceinline=True)
 def read_polarities(out, column, stride, kind):
-    """Write polarities to ``out``: 1 is ON; 0 and -1 are OFF."""
+    """Write polarities to ``out``, uint8: 1 for ON (> 0), 0 for OFF (0 or -1)."""
     for k in range(out.size):
         out[k] = number(column + k * stride, kind) > 0
 
 
 def take_events(owner, columns, count):
-    """Implement take(t, x, y, p) for vectors of one length and usual dtypes, and take(None). Return True on success."""
+    """Write events to an input: take(t, x, y, p) with vectors of one length and usual dtypes, or take(None).
+
+    Return True on success. `taker` makes the Python function.
+    """
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
         calls.nothing_came(o[4], o[8])
@@ -109,12 +117,14 @@ def take_events(owner, columns, count):
 def taker(
     slot: np.ndarray, columns: Sequence[np.ndarray], clock: np.ndarray, period_ns: int, *keep: Any
 ) -> Callable[..., bool]:
-    """Return ``take(t, x, y, p)`` for an events input with this io slot and columns t int64, x and y uint16, p uint8.
+    """Return ``take(t, x, y, p)``, which writes the events of a tick to an events input.
 
-    ``take`` accepts four vectors of one length, with any strides, of bool, int8 to int64, uint8 to uint32, float32 or
-    float64. It marks the slot fresh and returns True. For anything else it returns False and does nothing. An integer t
-    is in ns, on the sensor's clock. A float t is in s after the beginning of tick ``clock[0]``. Call ``take(None)`` if
-    nothing arrived.
+    ``take`` accepts four vectors of one length, of bool, int8 to int64, uint8 to uint32, float32 or float64, and then
+    returns True. For anything else it returns False and does nothing. An integer t is in ns, on the sensor's clock. A
+    float t is in s after the beginning of tick ``clock[0]``. Call ``take(None)`` if nothing arrived.
+
+    slot, columns : the input's header (`snn_control.engine.slots`) and its columns t int64, x and y uint16, p uint8
+    keep : objects that must live as long as ``take``
     """
     words = [c.ctypes.data for c in columns]
     words += [slot.ctypes.data, columns[0].size, id(np.ndarray), clock.ctypes.data, period_ns, id(None)]
@@ -144,7 +154,7 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
 
 
 def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
-    """Copy the numbers of a value into ``data``, float64. Raise InputError if they do not fit."""
+    """Copy the numbers of a value into ``data``, (n,) float64. Raise InputError if their number or type is wrong."""
     rule, given = f"must be {counted(data.size)}", _plain_numbers(value)
     if given is None:
         raise InputError(f"{path} = {in_line(repr(value), 80)}: {rule}")

@@ -1,6 +1,6 @@
-"""The types of what a package can add to controllers: kernels, and descriptions with their lowerings.
+"""The types of what a plug-in can add to controllers: kernels, and descriptions with their lowerings.
 
-A lowering converts a description to operations. The lowerings of snn_control are in a `Plugin` too
+A *lowering* converts a description to operations. The kernels of snn_control are a `Plugin` too
 (`snn_control.engine.builtin`). The tutorial is ``docs/tutorials/own_neuron.md``.
 """
 

@@ -18,9 +18,10 @@ I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def emitted(result, *arguments):
-    """Make an intrinsic from ``function(builder, *values)``.
+    """Decorate ``function(builder, *values)``, which emits LLVM code, so that compiled code can call it as an
+    intrinsic.
 
-    The function emits code that works on values of these types, and returns the value of the intrinsic.
+    result, arguments : numba's types of the returned value and of the values
     """
 
     def make(function):
@@ -43,7 +44,7 @@ def _pointer(builder, address, llvm_type):
 
 
 def _view(dtype):
-    """Make ``view(address, n)``, which returns a contiguous 1-D array of ``dtype`` over foreign memory."""
+    """Make the intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over memory that others own."""
     array_type = types.Array(dtype, 1, "C")
 
     @intrinsic

@@ -1,7 +1,7 @@
 """Check the names and facts of a Program against its blocks.
 
-Drivers write inputs, and read commands and spike lists. They use the addresses and sizes that the names and facts
-state. A Program can come from a file, so the names and facts are not trusted.
+Code that runs a Program, such as a loop, writes inputs and reads commands and spike lists. It uses the addresses and
+sizes that the names and facts state. A Program can come from a file, so the names and facts are not trusted.
 """
 
 from __future__ import annotations

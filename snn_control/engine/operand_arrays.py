@@ -1,4 +1,4 @@
-"""The checks of operands, and the class `Array`, as which these checks see a place."""
+"""The checks of operands when a Program is bound, and `Array`, a place as these checks see it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Array:
 
 
 def need(n: int, size: int, *arrays: Any) -> None:
-    """Check that each array has the ``n`` elements of ``size`` bytes that the kernel accesses."""
+    """Raise ProgramError if an array has fewer than ``n`` elements of ``size`` bytes, which the kernel accesses."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
@@ -54,7 +54,7 @@ def need(n: int, size: int, *arrays: Any) -> None:
 
 
 def writable(*arrays: Any) -> None:
-    """Check arrays that the kernel writes to: they must not be constants, which all states share."""
+    """Raise ProgramError if an array that the kernel writes to is a constant, which all states share."""
     for array in arrays:
         if isinstance(array, Array) and array.constant:
             raise ProgramError("a kernel would write into the constants")
@@ -78,7 +78,7 @@ def once(multiplicity: Any) -> None:
 
 
 def clocked(clock: Any) -> None:
-    """Check an array that the kernel reads as the clock, which only the tick may change."""
+    """Check an array that a kernel reads as the clock, int64 [tick, step]; only the tick may change it."""
     need(2, 8, clock)
     followed(clock)
 

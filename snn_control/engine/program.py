@@ -1,7 +1,8 @@
 """A Program is a controller compiled for one dt and period; its State is all numbers that change while it runs.
 
 A Program consists of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
-number or a place in one of three blocks: `program`, `state`, `io`. A Program never holds addresses. Binding makes the
+number, or a place (an array) in one of three blocks: `program` (constants), `state`, and `io` (inputs and commands). A
+Program never holds addresses. Binding makes the
 addresses and checks all bounds (``engine.bound``).
 """
 
@@ -31,7 +32,7 @@ PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def up(n_bytes: int) -> int:
-    """Return n_bytes rounded up to a multiple of 64."""
+    """Return n_bytes, rounded up to a multiple of 64."""
     return -(-n_bytes // ALIGN) * ALIGN
 
 
@@ -69,7 +70,12 @@ def element(place: Place, first: int, count: int = 1) -> Place:
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of a kernel. Each operand is a number or a Place."""
+    """One call of a kernel.
+
+    section : PRE, STEP or POST: before the network's steps, in each step, or after them
+    operands : numbers and places, in the order of the kernel's row
+    label : place in the controller that the operation belongs to, for reports
+    """
 
     kernel: str
     version: int

@@ -78,7 +78,7 @@ def words_of(owner):
 
 @register_jitable(forceinline=True)
 def is_vector(thing, array_type):
-    """Return whether an object is a plain ndarray of one dimension and native byte order."""
+    """Return whether the object at address ``thing`` is a plain ndarray of one dimension and native byte order."""
     if load_i64(thing + TYPE) != array_type or load_i32(thing + DIMENSIONS) != 1:
         return False
     return load_u8(load_i64(thing + DESCR) + BYTE_ORDER) in (NATIVE, 124)  # "|": of one byte
@@ -86,7 +86,7 @@ def is_vector(thing, array_type):
 
 @register_jitable(forceinline=True)
 def type_number(array):
-    """Return NumPy's number of an array's dtype."""
+    """Return NumPy's number of the dtype of the array at an address."""
     return load_i32(load_i64(array + DESCR) + NUMBER)
 
 
@@ -128,7 +128,7 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
 
 
 def call_tick(owner, _):
-    """Run one tick on the contents of the io block."""
+    """Run one tick. ``owner`` is the address of the builtin's ``self``, whose words are the bound table."""
     tick(words_of(owner))
     return none()
 
@@ -140,7 +140,7 @@ def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
 
 @register_jitable(forceinline=True)
 def nothing_came(address, period):
-    """Mark a tick without a sample: the last sample becomes older by a ``period`` [ns]."""
+    """Mark a tick without a sample for the input whose header is at ``address``: its age grows by ``period`` [ns]."""
     slot = i64(address, SLOT_WORDS)
     clear_marks(slot)
     count_age(slot, period, 0)
@@ -148,7 +148,11 @@ def nothing_came(address, period):
 
 @register_jitable(forceinline=True)
 def take_sample(x, address, to, n, array_type):
-    """Copy ``x`` into the slot if it is a C-contiguous (n,) array of float32 or float64. Return whether it is."""
+    """Copy ``x`` into an input if it is a C-contiguous (n,) array of float32 or float64. Return whether it is.
+
+    address, to : addresses of the input's header and of its ``n`` float64
+    array_type : address of the class ndarray
+    """
     number = 0
     if is_vector(x, array_type) and load_i64(load_i64(x + SHAPE)) == n:
         if load_i32(x + FLAGS) & C_CONTIGUOUS_AND_ALIGNED == C_CONTIGUOUS_AND_ALIGNED:
@@ -170,7 +174,8 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """Implement ``take(x)``: accept a sample or None. Return whether ``x`` was accepted."""
+    """Write ``x``, a sample or None, to an input. Return whether it was accepted. `value_taker` makes the Python
+    function."""
     o = i64(words_of(owner), 6)
     if x == o[4]:
         nothing_came(o[0], o[5])
@@ -179,17 +184,20 @@ def take_value(owner, x):
 
 
 def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) -> Callable[[Any], bool]:
-    """Return ``take(x)`` for a value input with this io slot and these numbers.
+    """Return ``take(x)``, which writes the sample of this tick to a value input.
 
-    ``take`` accepts a sample that arrives now, as a C-contiguous (n,) array of float32 or float64, or None if there is
-    no sample. It then returns True. For anything else it returns False and does nothing.
+    ``take`` accepts a C-contiguous (n,) array of float32 or float64, or None if no sample arrived, and then returns
+    True. For anything else it returns False and does nothing.
+
+    slot, data : the input's header (`snn_control.engine.slots`), int64, and its numbers, (n,) float64
+    keep : objects that must live as long as ``take``
     """
     words = [slot.ctypes.data, data.ctypes.data, data.size, id(np.ndarray), id(None), period_ns]
     return builtin(take_value, METH_O, np.array(words, np.int64), slot, data, *keep)
 
 
 def call_step(owner, x):
-    """Give an input a sample, then run one tick."""
+    """Give an input the sample ``x``, then run one tick. `stepper` makes the Python function."""
     o = i64(words_of(owner), 7)
     if not take_sample(x, o[1], o[2], o[3], o[4]):
         return refuse(o[5], o[6])

@@ -1,4 +1,4 @@
-"""The registry of kernels and descriptions, with their lowerings, that controllers can use by name.
+"""The registry: all kernels and descriptions that controllers can use by name, of snn_control and of plug-ins.
 
 All are registered as a `Plugin`. Those of snn_control have the name `BUILTIN`. Others are registered as entry points of
 the group ``snn_control.plugins``, or by `add` for the running process. Entry points are loaded only for a name or a

@@ -53,7 +53,7 @@ UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """The meaning of one parameter of a kernel: one word of the row, or several that belong together.
+    """The declaration of one parameter of a kernel: one word (operand) of the row, or several that belong together.
 
     A subclass defines three things: its words (``words``; empty: one word with the name of the parameter), how these
     become the parameter's value (`code`), and which rules the words must obey (`check`). ``uses`` are the functions and
@@ -156,7 +156,7 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """Return a size as code that uses the variables of the words."""
+    """Return a size as source code, in which each operand's name is replaced by the variable that ``w`` maps it to."""
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
@@ -164,7 +164,7 @@ _compiled = functools.cache(lambda expression: compile(expression, "<size>", "ev
 
 
 def size_of(size: Size, w: Any) -> int:
-    """Return a size, computed from the operands."""
+    """Return a size as an int, computed from the operands ``w``."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
@@ -238,7 +238,7 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together: the parameter is a named tuple. Its fields are declared like parameters."""
+    """Words that belong together, declared like parameters: the kernel gets them as a named tuple."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
@@ -256,7 +256,7 @@ class Record(Word):
         return tuple(one for name, word in self.fields.items() for one in word.names(name))
 
     def statements(self, w: Mapping[str, str]) -> list[str]:
-        """Return statements that bind each field to its name."""
+        """Return source lines that assign each field to a variable of its name."""
         return [line for name, word in self.fields.items() for line in word.code(name, w)]
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
@@ -282,7 +282,7 @@ counter = written("i64", 1)
 
 @dataclass(frozen=True)
 class Kernel:
-    """One operation of a tick.
+    """A function that computes one operation of a tick, with the declaration of its operands.
 
     name : unique name, used by Programs
     version : increased whenever the result or the row changes, so that a Program for an older version is refused
@@ -319,7 +319,8 @@ class Kernel:
 
     @functools.cached_property
     def entry(self) -> Callable:
-        """The function ``entry(row)``, which converts the words and calls ``function``."""
+        """The function ``entry(row)``: it converts the int64 words at address ``row`` to parameters and calls
+        ``function``."""
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
         lines += self.record.statements(w)

@@ -1,7 +1,7 @@
-"""Run many ticks of many states in one compiled call, and record them.
+"""Run many ticks of many instances of a controller in one compiled call, and record arrays and spikes.
 
-Tables of int64 rows say what is copied into the io block of a row (one state with its io block) before a tick, and what
-is recorded after the tick. The compiled function therefore does not depend on the Program.
+A *row* is one instance: a state with its io block. Tables of int64 say what is copied into a row before a tick, and
+what is recorded after the tick. The compiled function therefore does not depend on the Program.
 """
 
 from __future__ import annotations
@@ -36,7 +36,12 @@ def copy_bytes(to, source, n):
 
 @register_jitable
 def copy_arrays(lists, n, at, row, back):
-    """Record the arrays of a row at index ``at``; or, if ``back``, copy the values recorded there to the arrays."""
+    """Record ``n`` arrays of row ``row`` at index ``at``; or, if ``back``, copy the values recorded there to the
+    arrays.
+
+    lists : address of four int64 for each array: its address in row 0, bytes to the next row, its size, address of the
+        record
+    """
     for k in range(n):
         array = i64(lists + 32 * k, 4)
         here, there = array[0] + row * array[1], array[3] + array[2] * at
@@ -45,7 +50,8 @@ def copy_arrays(lists, n, at, row, back):
 
 @register_jitable
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
-    """Write the spike lists of the ``steps`` steps before ``end`` as float32 (n,) vectors, ``row`` bytes apart."""
+    """Write the spikes of the ``steps`` steps before ``end`` as (n,) float32 counts, ``row`` bytes apart, to
+    ``target``."""
     for k in range(steps):
         spikes, to = spikes_in_ring(row_of_ring, ring[1], ring[2], ring[3], end - steps + k), f32(target + k * row, n)
         for i in range(n):
@@ -55,8 +61,10 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """Run the ticks. See `run`, which prepares the words. A table has ``stride`` bytes; ``period`` [ns] is a tick.
+    """Run the ticks: the compiled part of `run`, with addresses in place of arrays.
 
+    tables, stride : address of the bound table of row 0, and bytes from one row's table to the next
+    period : length of a tick [ns]
     blocks : five words for the state and five for the io block: address of the block in the first row, bytes from row
         to row, size, address of the initial content of the first row, bytes from row to row of the initial content
     counts : number of entries in ``lists`` of each kind, in this order: inputs, arrays set before the steps, arrays

@@ -1,4 +1,6 @@
-"""Header of an io slot: the int64 words before an input's data. The writer in brackets sets a word; the tick reads it.
+"""The header of an input's slot in the io block: int64 words before the input's data, which the tick reads.
+
+The last column names the writer of a word: the port that receives messages, or the loop.
 
 fresh    number of messages with a sample since the last tick                        (port)
 age      ns from the arrival of the newest message to this tick; -1: none arrived    (loop)
@@ -27,13 +29,14 @@ EVENT_COLUMNS = {"t": "<i8", "x": "<u2", "y": "<u2", "p": "|u1"}
 
 @register_jitable(forceinline=True)
 def clear_marks(slot):
-    """Mark a tick without a sample in the header, (SLOT_WORDS,) int64. Age, stamp and arrival keep their values."""
+    """Mark in the header, (SLOT_WORDS,) int64, that no sample arrived in this tick. Age, stamp and arrival are kept."""
     slot[FRESH] = slot[COUNT] = slot[DROPPED] = 0
 
 
 @register_jitable(forceinline=True)
 def count_age(slot, period, delay):
-    """Set the age without a clock: to ``delay`` [ns] for a sample of this tick; else add ``period`` [ns] to the age."""
+    """Set an input's age when no clock measures it: ``delay`` [ns] for a sample of this tick; else age + ``period``
+    [ns]."""
     if slot[FRESH] > 0:
         slot[AGE] = delay
     elif slot[AGE] >= 0:

@@ -1,6 +1,6 @@
-"""The spikes of the newest steps, with the number of spikes of each neuron, for readers outside the tick.
+"""Read the spikes of the newest steps from outside the tick, for recorders and spike topics.
 
-Compiled code (recorders, spike topics) uses `spikes_of_step`; Python uses `SpikeRing`.
+Compiled code uses `spikes_of_step`; Python uses `SpikeRing`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ RING_WORDS = 4  # address of the ring, bytes of a slot, slots, offset of the mul
 
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
-    """Return the `RING_WORDS` int64 of a spiking population, for `spikes_of_step`."""
+    """Return four int64 that describe the spike ring of a population, for `spikes_of_step`; see `RING_WORDS`."""
     return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
 @register_jitable
 def spikes_of_step(words, step):
-    """Return the `SpikeList` of a step that is still in the ring; ``words`` is the address of its `ring_words`."""
+    """Return the `SpikeList` of a step that is still in the ring. ``words`` is the address of its four `ring_words`."""
     ring = i64(words, RING_WORDS)
     return spikes_in_ring(ring[0], ring[1], ring[2], ring[3], step)
 
 
 @register_jitable
 def spikes_in_ring(ring, stride, slots, multiplicity, step):
-    """Return the `SpikeList` of a step, from the four words of the ring."""
+    """Return the `SpikeList` of a step; the other arguments are the four numbers of `ring_words`."""
     slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
@@ -46,9 +46,9 @@ def times_fired(spikes, k):
 
 
 def copy_spikes(words, first, end, rows):
-    """Write an int64 row (step, neuron, times) for each neuron that fired in a step of [first, end).
+    """Write (step, neuron, times), int64, to address ``rows`` for each neuron that fired in a step of [first, end).
 
-    Return the number of rows.
+    Return how many were written.
     """
     total = 0
     for step in range(first, end):
@@ -61,7 +61,7 @@ def copy_spikes(words, first, end, rows):
 
 
 class SpikeRing:
-    """The ring of spike lists of a population of a bound Program (`snn_control.engine.kernels.spikes`)."""
+    """Reads the newest spikes of a population of a bound Program."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
         self._bound, self._size = bound, facts.size  # keeps the ring alive

@@ -1,6 +1,7 @@
-"""The tick: one compiled function that processes a bound table. It depends on no kernel, so it is compiled only once.
+"""The tick: one compiled function that runs a bound table. It depends on no kernel, so it is compiled only once.
 
-The table is int64, with rows of `WORDS`. Row 0 is the header (`HEADER`):
+The table is int64, in rows of `WORDS`. Row 0 is the header; each further row is one operation: the address of its
+kernel, then the operands. The header (`HEADER`) has these words:
 
 before, in_step, after : number of operations before the steps, in each step, and after the steps
 steps, clock : number of steps in a tick, address of the clock (int64 [tick, step], in the state)
@@ -9,8 +10,6 @@ restarts, n_restarts : the parts of the state that a restart resets (int64 rows 
 state, initial : addresses of the state and of its initial content
 forgets, n_forgets : the parts of the state that hold what was learned, number of these parts
 tunable, setting : number of tunable numbers, and address of the newest setting (0: there is none)
-
-Each further row is one operation.
 """
 
 from __future__ import annotations
@@ -47,7 +46,8 @@ def run_rows(row, count):
 
 @register_jitable
 def reset_parts(header, address, count):
-    """Reset ``count`` parts of the state, given as rows of offset and bytes at an address."""
+    """Reset parts of the state to their initial content. ``address`` has ``count`` int64 pairs: offset and size
+    [bytes]."""
     parts = i64(address, 2 * count)
     for k in range(count):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
@@ -58,10 +58,11 @@ def reset_parts(header, address, count):
 
 @register_jitable
 def take_setting(header, setting):
-    """Apply a setting if it is new: write its numbers into the state, the constants and the initial state.
+    """Apply new values of the tunable numbers, a *setting*, unless they were applied before.
 
-    A setting is int64 words: its number, the number n of 32-bit words that it changes, the tunable values, the n
-    addresses of these 32-bit words, and their n new values, two values in each int64.
+    The setting's numbers go into the state, the constants and the initial state. A setting is int64 words: its number,
+    the number n of 32-bit words that it changes, the tunable values, the n addresses of these 32-bit words, and their n
+    new values, two values in each int64.
     """
     tunable = header[TUNABLE]
     given = i64(setting, 2 + tunable)
@@ -79,7 +80,7 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Apply a new setting, copy the control words into the state, and restart the network or forget on request."""
+    """Accept the control words: apply a new setting, copy the words to the state, and restart or forget on request."""
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:
@@ -98,7 +99,8 @@ def take_control(header, table):
 
 @register_jitable(forceinline=True)
 def encode(table):
-    """Accept the control words, then check and encode the inputs. Return the address of the next row of the table."""
+    """Run the first part of a tick: accept the control words, check and encode the inputs. Return the next row's
+    address."""
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
         take_control(header, table)
@@ -107,7 +109,7 @@ def encode(table):
 
 @register_jitable(forceinline=True)
 def run_steps(table, first_step):
-    """Run the network's steps, the decoders, and the guard."""
+    """Run the second part of a tick, from the row at ``first_step``: network steps, decoders and guard."""
     header = i64(table, len(HEADER))
     clock = i64(header[CLOCK], 2)
     row = first_step
@@ -124,7 +126,7 @@ def tick(table):
 
 
 def run_tables(first, stride, count):
-    """Run one tick of each of ``count`` tables, which are ``stride`` bytes apart. It is compiled as `TABLES`."""
+    """Run one tick for each of ``count`` bound tables, ``stride`` bytes apart. It is compiled as `TABLES`."""
     for k in range(count):
         tick(first + k * stride)
 

@@ -1,6 +1,6 @@
-"""The cost of a run in the terms of NeuroBench (Yik et al. 2025, Nature Communications 16:1545).
+"""The cost of a run, as NeuroBench defines it: operations, spikes and memory.
 
-See docs/howto/measuring.md.
+Yik et al. 2025, Nature Communications 16:1545; see docs/howto/measuring.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Counted:
 
 
 def counted(bound: Bound) -> list[Counted]:
-    """Return the counts of all operations that count synaptic operations, in the order in which these run."""
+    """Return the synaptic operations of each projection, encoder and decoder since the reset, in the order they run."""
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
     return [
@@ -78,12 +78,13 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 
 
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
-    """Return the activity of ``encoder``, ``network`` and ``decoder`` since the reset.
+    """Return the activity since the reset of three stages: "encoder", "network" and "decoder".
 
     The encoder turns numbers and events into currents: it is the inputs, and projections from inputs that do not spike.
-    Each stage has ``neurons``, the number of neurons that can spike. It has the means per step of ``spikes``,
-    ``dense``, ``accumulates`` and ``multiply_accumulates``. It also has ``most``: the label of the operation with the
-    largest number of effective synaptic operations -> the share of this operation.
+
+    neurons : number of neurons that can spike
+    spikes, dense, accumulates, multiply_accumulates : means per step
+    most : label of the operation with the most effective synaptic operations -> its share of the stage's operations
     """
     facts, steps = bound.program.facts, max(1, int(bound.array("clock")[1]))
     inputs, spiking = {one.name for one in facts.inputs}, set(facts.spiking)

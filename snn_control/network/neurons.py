@@ -245,7 +245,7 @@ class Threshold(NeuronModel):
 
 @dataclass(frozen=True, eq=False)
 class LI(NeuronModel):
-    """Leaky integratorwith a graded output v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
+    """Leaky integrator with a graded output v instead of spikes: tau_mem dv/dt = (v_leak - v) + r I.
 
     tau_mem : membrane time constant [s]
     v_leak : resting value of the membrane

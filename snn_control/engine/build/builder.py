@@ -1,4 +1,8 @@
-"""The network part of a build: populations, and the order of operations in a step."""
+"""The network part of a build: allocate populations, and order the operations of a step.
+
+A build *emits* operations: it appends them to a section of the tick. A *lowering* converts one description to
+operations (`snn_control.engine.lowering`).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +47,10 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Return weights as float32 of ``shape``. A number is repeated; an array of shape ``also`` is reshaped."""
+    """Return weights as float32 of ``shape``.
+
+    weights : one number for all elements; or an array of shape ``shape``, or of shape ``also``, which is reshaped
+    """
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
         raise BuildError(path, weights, "must be finite numbers of float32")
@@ -70,7 +77,11 @@ def bounded(path: str, value: Any, n: int) -> np.ndarray:
 def lowering_of(
     path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
 ) -> Any:
-    """Return the lowering of the description at ``path``. Raise BuildError if no lowering of this kind exists."""
+    """Return the lowering registered for the type of a description. Raise BuildError, with ``rule``, if there is none.
+
+    path : place of the description in the controller file, for the error
+    kind : kind of description: "neurons", "encoders", "filters", "rules" or "decoders"
+    """
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
         raise BuildError(path, type(description).__name__, rule, registry.faults())
@@ -79,7 +90,7 @@ def lowering_of(
 
 @contextmanager
 def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
-    """Turn an exception that a plug-in's lowering raises in this context into a BuildError that names the plug-in."""
+    """Context in which an exception of a plug-in's lowering becomes a BuildError that names plug-in and ``path``."""
     try:
         yield
     except SnnControlError:
@@ -113,7 +124,7 @@ class Node:
 
 
 class Builder:
-    """The state of a build.
+    """Collects the operations, arrays and populations of a Program while it is built.
 
     counters : maximum number of operations that count their synaptic operations
     tuned : name -> value of each tunable number
@@ -149,9 +160,9 @@ class Builder:
         self.stops: Place | None = None  # the stops of inputs, if an input has one
 
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
-        """Allocate the control words that a tick accepts.
+        """Allocate the control words (`snn_control.engine.control`): requests in io, the accepted copy in the state.
 
-        Return their place, and a dictionary: index of a learning projection -> place of its switch.
+        Return the place of the copy, and a dictionary: index of a learning projection -> place of its switch.
         """
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
@@ -166,11 +177,15 @@ class Builder:
         return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
-        """Return whether a number of projection ``index`` is tunable, so that weights may become 0, or other than 0."""
+        """Return whether a number of projection ``index`` is tunable. Tuning can make weights 0, or nonzero."""
         return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
-        """Add an operation of kernel ``name``. ``words`` are its operands, by their names in the kernel's row."""
+        """Append an operation to a section of the tick.
+
+        name : kernel; its operands are the keywords, named as in the kernel's signature
+        label : place of the operation in the controller, for reports
+        """
         operation = self.operation(section, name, label, words)
         self.sections[section].append(operation)
         return operation
@@ -202,7 +217,10 @@ class Builder:
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """Return the kernel operands for the newest spike list, or for the list that arrives after ``delay`` steps."""
+        """Return the kernel operands that select a spike list of a population.
+
+        It is the list of ``delay`` steps ago, which arrives now; None: the newest list, for kernels without a delay.
+        """
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
         return words if delay is None else words | {"delay": delay}
@@ -289,7 +307,7 @@ class Builder:
         return node
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """Allocate the state arrays of a population. Return name -> place; 0 if its model does not use the array."""
+        """Allocate the state arrays of a population. Return name -> place; 0 for an array that its model lacks."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
@@ -309,7 +327,8 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """Return the kernel operands for spiking neurons: flags, counter, refractory period and the ring of spikes."""
+        """Return the kernel operands that all spiking neurons need: flags, spike counter, refractory period and spike
+        ring."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
@@ -334,7 +353,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Return the populations in such an order that projections with delay 0 lead from earlier to later ones."""
+        """Return the populations in an order in which projections with delay 0 lead from earlier to later ones."""
         left, done = {p.name for p in self.network.populations}, []
         waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):

@@ -1,7 +1,8 @@
 """Sparse connectivity in a build: the synapses of each presynaptic neuron, written directly into a Program's block.
 
-A synapse is two uint32: the target, and a word that a kernel reads, usually the bits of its float32 weight. Synapses
-that a caller lists one by one are sorted by row and target. Synapses between the same two neurons keep their order.
+A synapse is two uint32: the index of its target, and a *word*, usually the bits of its float32 weight. The synapses of
+one presynaptic neuron form a row. Synapses that a caller lists one by one are sorted by row and target. Synapses
+between the same two neurons keep their order.
 """
 
 from __future__ import annotations
@@ -59,7 +60,8 @@ class Rows:
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write the synapses as (k, 2) uint32: (target, word). In each row, targets are in ascending order."""
+        """Write the synapses to ``synapses``, (k, 2) uint32: (target, word). In each row, targets are in ascending
+        order."""
         if self.pre is None:
             synapses[:, 0] = self.post
             for first, stop in chunks(self.size):
@@ -94,14 +96,19 @@ class Rows:
         return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
-        """Write the synapses as (k,) uint32: 24 bits of target and 8 bits of weight. ``weights`` is (k,) int8."""
+        """Write the synapses to ``synapses``, (k,) uint32: 24 bits of target and 8 bits of weight. ``weights`` is (k,)
+        int8."""
         pairs = np.empty((self.size, 2), np.uint32)
         self.fill(pairs, lambda first, stop: weights[first:stop].view(np.uint8).astype(np.uint32) << np.uint32(24))
         np.bitwise_or(pairs[:, 0], pairs[:, 1], out=synapses)
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """Return the rows of a connector. Raise BuildError if the connector does not fit the numbers of neurons."""
+    """Return the synapses of a connector. Raise BuildError if the connector does not fit the numbers of neurons.
+
+    label : place of the projection in the controller, for the error
+    recurrent : whether source and target are the same population
+    """
     try:
         if isinstance(connector, FromArrays):
             return Rows(connector.pointers(n_pre, n_post), connector.pre_index, connector.post_index)

@@ -1,4 +1,4 @@
-"""The encoders in a build."""
+"""Lowerings of the encoders: the operations that compute currents from an input's numbers or events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from ..kernels.encoders import RESPONSES
 from ..program import PRE, Place
 
 __all__ = ["ENCODERS"]
-
 
 
 def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:

@@ -1,4 +1,4 @@
-"""The events of an input in a build: their columns in the io block, and the filters before the encoder."""
+"""Lowerings of the event filters, and the arrays that hold the events of an input."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Words = dict[str, int | Place]
 
 @dataclass(frozen=True)
 class EventColumns:
-    """The arrays of an input's events.
+    """The arrays of an input's events in the io block.
 
-    slot : the io header
+    slot : header with the number and age of the events, see `snn_control.engine.slots`
     t, x, y, p : (capacity,) arrays: int64 [ns], uint16, uint16, uint8
     kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 if there are no filters
     counters : int64[2], numbers of events inside and outside the frame; the first operation that reads the columns
@@ -102,6 +102,9 @@ FILTERS = {
     "hot_pixels": (HotPixels, FilterLowering("hot_pixels", _hot_pixels)),
     "refractory": (Refractory, FilterLowering("refractory", _refractory)),
     "background_activity": (BackgroundActivity, FilterLowering("background", _background)),
-    "polarity": (Polarity, FilterLowering("one_polarity", lambda b, spec, one, c: {"p": c.p, "keep": one.keep == "on"})),
+    "polarity": (
+        Polarity,
+        FilterLowering("one_polarity", lambda b, spec, one, c: {"p": c.p, "keep": one.keep == "on"}),
+    ),
     "rate_limit": (RateLimit, FilterLowering("rate_limit", _rate_limit)),
 }

@@ -1,4 +1,4 @@
-"""The guard, which ends every tick, in a build: its limits, the way to the safe command, and the initial motion."""
+"""Build the guard, the last operation of every tick: limits, the way to the safe command, and the initial motion."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ __all__ = ["add_guard"]
 
 
 def add_guard(
-    b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], validity: Place, raw: Place, release: int
+    b: Builder,
+    inputs: Sequence[coding.Input],
+    specs: Sequence[coding.Output],
+    validity: Place,
+    raw: Place,
+    release: int,
 ) -> None:
     lay, m = b.layout, raw.shape[0]
     command = lay.io("command", "float64", m)
@@ -47,7 +52,7 @@ def add_guard(
 
 
 def _limits(spec: coding.Output, period: float) -> np.ndarray:
-    """Return the limits of an output as rows of the guard's table, (rows, size)."""
+    """Return low, high, safe and motion limits of an output as rows of the guard's table, (rows, size) float64."""
     low, high = spec.limits
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         low, high = 0, spec.decoder.actions - 1
@@ -66,9 +71,9 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
-    """Allocate the state of the motion, at rest at the safe command.
+    """Allocate the state of the motion limiter (`snn_control.engine.command_limiter`), at rest at the safe command.
 
-    Return the number of words for each command, and the place of the state.
+    Return the number of float64 words for each command, and the place of the state.
     """
     m, words_per_element = limits.safe.size, int(words_of(limits))
     rest = np.zeros(m * words_per_element)

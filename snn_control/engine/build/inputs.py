@@ -1,4 +1,4 @@
-"""The inputs in a build: io slots, checks, and the encoders' neurons."""
+"""Build the inputs: their memory in the io block, the checks of their values, and the neurons of their encoders."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Allocate the io slot of input number ``index``, emit its check and its encoder, and add its node."""
+    """Allocate the io slot (header and data) of input number ``index``; emit its checks and its encoder.
+
+    validity : int64 array in the state, two numbers for each input, which the guard reads
+    """
     lay, name = b.layout, spec.name
     if name in b.nodes:
         raise BuildError("inputs", name, "every name must be unique")
@@ -68,7 +71,7 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Emit the rules for numbers that are not finite. Return the place of the data that `sample` then reads."""
+    """Emit the replacement of NaN and infinite numbers. Return the place of the numbers that the next check reads."""
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
@@ -82,7 +85,7 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the check of rate, jumps and frozen numbers. Return the place of the data that `sample` then reads."""
+    """Emit the check of rate, jumps and frozen numbers. Return the place of the numbers that the next check reads."""
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
@@ -118,9 +121,9 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """Emit operations that clear, at the end of a step, the currents that act only in the first step of a tick.
+    """Emit operations that clear the currents of events and of changes at the end of a tick's first step.
 
-    These are the currents of events and of changes.
+    Without them, these currents would act in every step of the tick.
     """
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:

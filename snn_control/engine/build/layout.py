@@ -63,7 +63,8 @@ class Layout:
         return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """Return the finished block. Call this once for each kind, because it frees the sources of the contents."""
+        """Return the finished block of one kind, (bytes,) uint8. Call this once for each kind: it frees the contents'
+        sources."""
         block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
         while content:
             place, fill = content.pop()

@@ -1,4 +1,4 @@
-"""The parameters of the kernels, computed from the neuron models of snn_control and one time step."""
+"""Lowerings of the neuron models: the parameters of the kernels, computed from a model and a time step."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """Return decay and 1 - decay, for one step of dx/dt = (y - x) / tau with a constant y."""
+    """Return decay and 1 - decay for one step of dx/dt = (y - x) / tau with constant y. ``dt`` and ``tau`` are in s."""
     share = dt / np.asarray(tau, np.float64)
     return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 

@@ -34,7 +34,11 @@ def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
 
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
-    """Emit into = bias + the sum of the decoders' terms."""
+    """Emit the sum of an output's decoders: into = bias + the decoders' terms.
+
+    where : path of the output, for errors
+    into : float32 place with one number for each element of the sum
+    """
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
         path = f"{where}.decoder[{k}]"

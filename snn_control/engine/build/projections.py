@@ -1,4 +1,4 @@
-"""The projections in a build: weights and connectivity in the form of a kernel's row."""
+"""Build the projections: choose a kernel for the weights and connectivity of each, and allocate its operands."""
 
 from __future__ import annotations
 
@@ -71,8 +71,9 @@ def zeros(weights: np.ndarray) -> int:
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
     """Return the place of the number of nonzero weights in each row, with which a kernel counts its operations.
 
-    Return 0 if no weight is 0 or can be tuned to 0, or if the weights learn. ``index`` is the number of the projection;
-    -1 if the weights are not those of a projection.
+    Return 0 if all weights count: no weight is 0 or can be tuned to 0, or a rule learns the weights.
+
+    index : number of the projection; -1 if the weights are not those of a projection
     """
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
@@ -82,7 +83,11 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one projection, which adds to ``y`` in each step. ``source`` are the operands of its source."""
+    """The delivery of one projection: in each step it adds the arriving signals, times their weights, to ``y``.
+
+    index : number of the projection in the network
+    source : kernel operands that select the arriving spikes or graded vector
+    """
 
     b: Builder
     index: int
@@ -112,7 +117,7 @@ class Delivery:
 
 
 def deliver(b: Builder, index: int) -> None:
-    """Emit the operations with which one projection delivers its input in a step."""
+    """Emit the operations with which projection ``index`` adds its arriving signals to its target."""
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
     y = _target(b, p, post)
@@ -139,7 +144,7 @@ def deliver(b: Builder, index: int) -> None:
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """Return the array that a projection adds to: the current, the synaptic current, or the current of its tau_syn."""
+    """Return the array that a projection adds to: current, synaptic current, or the current of its own tau_syn."""
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
     if p.tau_syn not in post.synapses:
@@ -178,7 +183,7 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit a projection as rows of synapses. Synapses whose weight is 0 and cannot change are left out."""
+    """Emit a sparse projection: one row of synapses for each presynaptic neuron, without synapses that are always 0."""
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
     rows = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post)
@@ -239,10 +244,10 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 
 
 def _start(d: Delivery) -> Place:
-    """Return the initial value of the sum of a projection that reaches every target.
+    """Return the vector that the sum of a projection to every target starts from.
 
-    It is the bias if this projection is the first that writes the current in a step; else it is y itself. With the
-    bias, the row of the neurons is changed: the neurons no longer reset the current to the bias.
+    It is the bias if this projection is the first that writes the current in a step. The operation of the neurons is
+    then changed, because they no longer need to reset the current to the bias. In other cases it is y itself.
     """
     b, p = d.b, d.p
     node = b.nodes[p.post]
@@ -258,9 +263,9 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Return rows whose targets are in a line of vectors, one per step of extra delay, and the number of vectors.
+    """Return rows for synapses with delays of their own, and the number of steps of the delay line.
 
-    Extra delay is the delay of a synapse beyond the delay of its projection.
+    A synapse's target is n_post times its extra delay beyond the projection's delay [steps], plus the neuron's index.
     """
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:

@@ -1,4 +1,7 @@
-"""Restart of the network: on request; or in each tick, for networks that were trained on independent samples."""
+"""Reset the network while the controller runs: on an operator's request, or in each tick (`reset_each_tick`).
+
+A reset in each tick is for networks that were trained on independent samples.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +17,12 @@ LABEL = "reset_each_tick"
 
 
 def add_restart(b: Builder, first: int) -> None:
-    """Emit operations that reset the states of the network in each tick.
+    """Emit operations that reset the network's states in each tick.
 
-    These are the states that were allocated from number ``first`` on. The states of encoders and decoders, and spikes
-    and values of past steps, are kept. Raise BuildError if one tick would affect the next one nevertheless, through
-    weights that learn or spikes with a delay.
+    first : number of the first allocated state that belongs to the network; earlier ones belong to encoders. States of
+        decoders, and spikes and values of past steps, are kept
+
+    Raise BuildError if one tick would still affect the next, through weights that learn or spikes with a delay.
     """
     for index, p in enumerate(b.network.projections):
         if p.learning is not None or np.any(b.synapse_delays[index]):
@@ -37,10 +41,10 @@ def add_restart(b: Builder, first: int) -> None:
 
 
 def restarts(b: Builder, first: int) -> np.ndarray:
-    """Return the parts of the state that a requested restart resets, as (k, 2) int64 rows of offset and bytes.
+    """Return the parts of the state that a requested restart resets, as (k, 2) int64 rows of offset and size [bytes].
 
-    The parts are the states of all populations, and the states allocated from number ``first`` on, which belong to
-    projections, rules and decoders. Learned weights and the switches of rules are kept.
+    first : number of the first allocated state that belongs to projections, rules and decoders; these are reset, and
+        the states of all populations too. Learned weights and the switches of rules are kept
     """
     later = [place for _, place, _ in b.layout.states[first:]]
     starts = sorted({place.offset: place.n_bytes for place in [*b.network_states, *later] if place.n_bytes}.items())

@@ -1,7 +1,4 @@
-"""Translate learning rules into operations that run at the end of each step.
-
-A lowering is a function (builder, plastic projection) that emits operations into the builder's section STEP.
-"""
+"""Lowerings of the learning rules: they emit the operations that change weights at the end of each step."""
 
 from __future__ import annotations
 
@@ -25,7 +22,7 @@ Words = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plastic:
-    """A projection with a learning rule, as its delivery was allocated.
+    """A projection with a learning rule, and the arrays that were allocated for it.
 
     title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
         populations
@@ -66,7 +63,7 @@ class Plastic:
         return own | self.source
 
     def fired(self) -> Words:
-        """Return the kernel operands for the newest spike list of the postsynaptic population."""
+        """Return the kernel operands that select the newest spike list of the postsynaptic population."""
         return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
@@ -93,14 +90,19 @@ class Plastic:
 
 
 def keep_weights(
-    b: Builder, index: int, shape: tuple[int, ...], fill: Callable[[np.ndarray], object], source: Words,
-    rows: Rows | None = None, pointers: Place | None = None,
+    b: Builder,
+    index: int,
+    shape: tuple[int, ...],
+    fill: Callable[[np.ndarray], object],
+    source: Words,
+    rows: Rows | None = None,
+    pointers: Place | None = None,
 ) -> Place:
-    """Allocate the weights of a projection: in the State if a rule learns them, else in the Program.
+    """Allocate the weights of projection ``index``: in the state if a rule learns them, else in the constants.
 
     shape : shape of the float32 weights; or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
     fill : function that writes the weights into an array
-    source : kernel operands of the projection's source
+    source : kernel operands that select the projection's arriving signals
     """
     lay, projections, p = b.layout, b.network.projections, b.network.projections[index]
     before = sum((q.pre, q.post) == (p.pre, p.post) for q in projections[:index])
@@ -163,7 +165,8 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Return the kernel operands for sparse synapses: row pointers, and {synapse, pre} of each target's synapses."""
+    """Return the kernel operands for sparse synapses: row pointers, and for each target its incoming synapses {synapse,
+    pre}."""
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}

@@ -1,6 +1,6 @@
-"""Kernels. Each kernel computes one operation of a tick; there is one file for each family of kernels.
+"""The kernels: the functions that compute the operations of a tick, in one file for each family.
 
-A kernel is a plain function of numbers and arrays. The annotations of its parameters declare its row
+A kernel is a plain function of numbers and arrays. The annotations of its parameters declare its operands
 (`snn_control.engine.rows`). All state is float32; sums run in a fixed order; nothing calls libm; `flush` and `bounded`
 keep tiny, huge and infinite numbers out of the state. The reference implementation of each kernel is in
 ``tests/reference``.

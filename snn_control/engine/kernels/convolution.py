@@ -91,7 +91,7 @@ def conv_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), x: Signal(), counter: counter,
     geometry: Geometry(),
 ):  # fmt: skip
-    """Deliver a graded picture through a convolution. Zeros of the picture are skipped."""
+    """Deliver a graded picture through a convolution. Pixels that are 0 are skipped."""
     used = 0
     for i in range(x.size):
         if x[i] != ZERO:

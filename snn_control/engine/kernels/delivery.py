@@ -24,7 +24,7 @@ CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Return row k of a float32 matrix with n columns."""
+    """Return row ``k`` of the float32 matrix with ``n`` columns at ``address``, as a view."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -42,7 +42,8 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """Add the rows of the neurons that fired to ``y``. If ``several`` (a literal), multiply by spike counts."""
+    """Add the weights of the neurons that fired to ``y``. ``several`` (a literal): multiply by how often each one
+    fired."""
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -60,7 +61,7 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """Add the rows of the neurons in a spike list to ``y``. ``weights``: address of (n_pre, n_post) float32."""
+    """Add the weights of the neurons in a spike list to ``y``. ``weights``: address of (n_pre, n_post) float32."""
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
     else:
@@ -180,9 +181,10 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """Return a size: the number of rows of the weights.
+    """Return a function that computes the number of rows of the weights from the operands, for `View`'s sizes.
 
-    It is computed from the word ``columns``, the number of columns, and from the bytes of a weight.
+    columns : name of the operand that is the number of columns
+    size : bytes of a weight
     """
 
     def n_pre(w):
@@ -209,7 +211,7 @@ def dense_spikes(
 class Synapses(Word):
     """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
 
-    of : number of words of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 bits of weight
+    of : number of uint32 of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 bits of weight
     targets : number of targets
     """
 
@@ -240,7 +242,7 @@ def csr_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), source: Spikes("n_pointers - 1"),
     counter: counter, pointers: Synapses(),
 ):  # fmt: skip
-    """Deliver spikes through sparse rows of pairs {target, weight}."""
+    """Deliver spikes through sparse synapses, which are pairs {target uint32, weight float32}."""
     fired, times, n = source.fired, source.times, source.fired.size
     if n > 0:
         used = 0
@@ -279,7 +281,7 @@ def csr_spikes_int8(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1", once=True), counter: counter, pointers: Synapses(of=1), scale: scalar("f32"),
 ):  # fmt: skip
-    """Deliver spikes through sparse rows with one word per synapse: 24 bits of target and 8 bits of weight."""
+    """Deliver spikes through sparse synapses of one uint32 each: 24 bits of target and 8 bits of weight."""
     fired, used = source.fired, 0
     if fired.size > 0:
         for k in range(fired.size):
@@ -297,7 +299,7 @@ def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
-    """Deliver spikes through sparse rows with one delay per synapse, into a line of ``steps`` vectors.
+    """Deliver spikes through sparse synapses with delays of their own, into a line of ``steps`` vectors.
 
     `release` reads the line. A synapse's target is an index into the line, relative to the vector of the step in which
     the spike arrives.

@@ -132,7 +132,9 @@ def cell_along(middle, size, cell_of, half):
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Apply each event of this tick, in order, to its cell: add or write the event's weight, or count the event.
+    """Apply each event of this tick, in order, to its cell.
+
+    how : SET writes the weight of the event's polarity, ADD adds it, COUNT_IT counts the event
 
     Vector code first computes the cells of all events.
     """

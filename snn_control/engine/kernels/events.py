@@ -22,7 +22,7 @@ class Events(Record):
 
 
 def listed(w):
-    """Check a list of events: all operations that share it must use the same columns and the same frame."""
+    """Check a list of events: all operations that share it must use the same columns and the same frame size."""
     if max(w.capacity, w.width, w.height) >= 1 << 31 or w.width * w.height >= 1 << 32:
         raise ProgramError(f"capacity {w.capacity}, sensor {w.width} x {w.height}: too large")
     followed(w.kept, w.x, w.y)

@@ -29,7 +29,7 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """Set the length of the list to ``n`` - 1 and count the removed events. ``n`` is the index after the last entry."""
+    """Set the length of the list and count the removed events. ``n`` is the index in ``kept`` after the last entry."""
     left = np.int64(n) - 1
     events.removed[0] += np.int64(events.kept[0]) - left
     events.kept[0] = np.uint32(left)
@@ -43,7 +43,7 @@ def microseconds(t):
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """Return 1 if there was an event at ``then`` and ``then`` is within the window around ``now``; 0 if not."""
+    """Return 1 if ``then`` is a time (not 0) from ``now - before`` to ``now - before + span``, modulo 2^32; else 0."""
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
 
@@ -112,7 +112,7 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Return the index, in `refractory`, of the last time of the pixel (or pixel and polarity) of event ``k``."""
+    """Return the index in ``last`` of the pixel of event ``k``; if ``apart``, of its pixel and polarity."""
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 

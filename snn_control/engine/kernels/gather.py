@@ -76,7 +76,7 @@ def csr_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("u32", 0), x: Signal(), counter: counter,
     pointers: Synapses(pointers="n_pre + 1"),
 ):  # fmt: skip
-    """Deliver a graded vector through sparse rows. Channels that are 0 are skipped."""
+    """Deliver a graded vector through sparse synapses, pairs {target, weight}. Channels that are 0 are skipped."""
     used = 0
     for j in range(x.size):
         if x[j] != ZERO:

@@ -1,4 +1,7 @@
-"""The guard, the last operation of every tick; `snn_control.engine.command_limiter` limits its commands' motion."""
+"""The guard, the last operation of every tick: it detects faults and limits the commands.
+
+`snn_control.engine.command_limiter` limits the motion of the commands.
+"""
 
 import numpy as np
 from numba.extending import register_jitable
@@ -53,9 +56,9 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Update the fault. Return whether there is a fault now.
+    """Update the fault in ``words``, the guard's state. Return whether there is a fault now.
 
-    A reason starts a fault. ``release`` valid ticks in a row, or an operator, end it.
+    A reason starts a fault. ``release`` valid ticks in a row (0: never), or an operator, end it.
 
     released : number of times an operator has asked for a release
     """
@@ -102,7 +105,8 @@ def stop(
 
 @register_jitable(forceinline=True)
 def fault_bits(inputs, validity, required, m, raw):
-    """Return the faults of the inputs and of the computed outputs, as bits of REASON."""
+    """Return the faults of required inputs that are invalid, and of computed outputs that are not finite, as bits of
+    REASON."""
     reason = 0
     for k in range(inputs):
         if (required[k] != 0) & (validity[2 * k] == 0):

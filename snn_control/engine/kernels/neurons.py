@@ -41,7 +41,7 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 class Neurons(Word):
     """A population, passed as `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
 
-    parameters : names of the parameters, in the order of the rows of ``params``
+    parameters : names of the parameters, one for each row of ``params``
     """
 
     words = ("n", "params", "each", "current", "bias")
@@ -65,7 +65,7 @@ class Neurons(Word):
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """Return ``each(cells)``, which is ``cells.p``, or ``one(cells)``, the numbers that all neurons share.
+        """Make ``each(cells)``, which returns ``cells.p``, or ``one(cells)``: the numbers that all neurons share.
 
         It is for kernels with code for both cases, which should prepare only the parameters of the present case.
         """
@@ -94,7 +94,7 @@ class Firing(Word):
     """The spikes of a population, passed as `Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock;
     counter; multiplicity; refractory.
 
-    once : the kernel does not accept multiplicities
+    once : true if the kernel does not accept multiplicities
     """
 
     uses = (Fired,)
@@ -125,7 +125,8 @@ waiting = written("u16", "n", when="refractory")
 
 @register_jitable(forceinline=True)
 def emit(n, fired):
-    """Write the flags of this step as its spike list, and count the spikes."""
+    """Write the indices of the neurons that fired, from their flags, as the spike list of this step, and count the
+    spikes."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     count = flags_to_indices(fired.at, n, u32(slot + HEADER, n))
     i64(slot, 1)[0] = count
@@ -134,7 +135,7 @@ def emit(n, fired):
 
 @register_jitable(forceinline=True)
 def emit_multiple(n, fired, counts):
-    """Do the same as `emit`, with multiplicities from the ``counts`` of all neurons."""
+    """Do the same as `emit`, and write how often each neuron fired, from ``counts``, (n,) uint16."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     indices, multiplicity = u32(slot + HEADER, n), u16(slot + fired.multiplicity, n)
     count = flags_to_indices(fired.at, n, indices)
@@ -287,7 +288,12 @@ def leaky_integrator(
 
 @register_jitable(forceinline=True)
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
-    """Apply threshold and refractory period to neuron i. Return its membrane and second variable after the step."""
+    """Apply threshold and refractory period to neuron ``i``. Return its membrane and second variable after the step.
+
+    before : its membrane before the step; it is kept during the refractory period
+    u, second : its membrane and its second variable after the step
+    jump : change of the second variable at a spike
+    """
     fired.flags[i] = 0
     if fired.refractory > 0 and wait[i] > 0:
         wait[i] -= 1

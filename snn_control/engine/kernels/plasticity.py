@@ -50,7 +50,12 @@ def state_of(switch):
 # pairs of spikes -----------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def depress(e, n, y, a, low, high, pre):
-    """Depress rows of the matrix at ``e``: spikes ``pre`` arrive after postsynaptic spikes, whose trace is ``y``."""
+    """Depress synapses of arriving spikes: in rows ``pre`` of the matrix at address ``e``, e -= a y.
+
+    y : trace of the postsynaptic spikes that came before, (n,)
+
+    Return the number of synapses that were visited.
+    """
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
         for j in range(n):
@@ -60,7 +65,12 @@ def depress(e, n, y, a, low, high, pre):
 
 @register_jitable(forceinline=True)
 def potentiate(e, n, x, a, low, high, post):
-    """Potentiate columns of the matrix at ``e``: neurons ``post`` fire after arrivals, whose trace is ``x``."""
+    """Potentiate synapses of firing neurons: in columns ``post`` of the matrix at address ``e``, e += a x.
+
+    x : trace of the spikes that arrived before, one number per row
+
+    Return the number of synapses that were visited.
+    """
     used = 0
     if post.size > 0:
         for i in range(x.size):
@@ -99,7 +109,7 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """Return the number of synapses of the connections."""
+    """Return the number of synapses from ``n_pre`` to ``n_post`` neurons, of a matrix or of sparse ``connections``."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
@@ -131,7 +141,7 @@ class SparseConnections(Record):
 
 
 def synapses_of(w):
-    """Return the number of synapses, from operands that were checked."""
+    """Return the number of synapses from the operands ``w``, for sizes of arrays."""
     if not isinstance(w.pointers, Array):
         return w.n_pre * w.n_post
     return int(w.pointers.data.view(np.uint32)[w.n_pre])

@@ -63,7 +63,7 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population`; its parameters, from the address ``params`` on, are the levels of the steps of a window."""
+    """A `Population` whose parameters, at the address ``params``, are the levels of the steps of a window."""
 
     def arrays(self, params, each):
         return "Parameters()"

@@ -1,8 +1,10 @@
-"""Spike lists and vectors of past steps. A population keeps its last ``slots`` lists in a ring, one slot for each step.
+"""Spike lists and vectors of past steps, and the operands with which kernels read them.
 
-A slot begins with 64 bytes of header (the count, int64), followed by the ascending uint32 indices. If a neuron can fire
-several times in a step, their uint16 multiplicities begin ``multiplicity`` bytes after the start of the slot. If
-``multiplicity`` is 0, each neuron fired once. A graded signal keeps its last vectors in the same way, without a header.
+A population keeps the spike lists of its last ``slots`` steps in a ring of slots of ``stride`` bytes. A slot begins
+with 64 bytes of header (the count, int64), followed by the ascending uint32 indices of the neurons that fired. If a
+neuron can fire several times in a step, their uint16 multiplicities (numbers of spikes) begin ``multiplicity`` bytes
+after the start of the slot. If ``multiplicity`` is 0, each neuron fired once. A graded signal keeps its last vectors in
+the same way, without a header.
 """
 
 from collections import namedtuple
@@ -25,7 +27,8 @@ Past = namedtuple("Past", "base stride slots now multiplicity")
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Return the address of the slot that was written in step ``now - delay``. ``clock`` is int64 [tick, step]."""
+    """Return the address of the slot that was written ``delay`` steps ago. ``clock`` is the address of int64 [tick,
+    step]."""
     if slots == 1:
         return base
     return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
