@@ -48,7 +48,7 @@ def _leaves(whole: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def flattened(observation: Any) -> dict[str, Any]:
-    """Return all parts of an observation, also nested parts, by name; the dictionary is empty if there are no parts.
+    """Return all arrays in a nested observation: name -> array. The dictionary is empty if there are no parts.
 
     A part whose key is a valid name is also returned under this key.
     """

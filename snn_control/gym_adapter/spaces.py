@@ -77,9 +77,11 @@ def as_command(action: Any, space: Any) -> np.ndarray:
 
 
 def inputs_of(observation: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Convert an observation to inputs: name -> value or events. Raises InputError if the observation does not fit.
+    """Convert an observation to the inputs of a controller: name -> value or events.
 
     inputs : as in `check_observation`
+
+    Raises InputError if a required input is missing.
     """
     if type(observation) is tuple and (parts := flattened(observation)):
         observation = parts
@@ -164,10 +166,11 @@ def check_observation(inputs: Mapping[str, Any], space: Any) -> None:
 
 
 def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
-    """Return the sizes of the inputs among which an array of ``numbers`` numbers is divided.
+    """Divide an observation that is one array of ``numbers`` numbers among the inputs. Return name -> size.
 
-    Return all inputs if their sizes fit, otherwise the required inputs if these fit, otherwise an empty dictionary.
-    ``inputs`` is the same as in `check_observation`.
+    These are all inputs if their sizes fit, otherwise the required inputs if these fit, otherwise none.
+
+    inputs : as in `check_observation`
     """
     required = {name: one for name, one in inputs.items() if one.required}
     for taken in (inputs, required):
@@ -179,9 +182,9 @@ def parts_of(inputs: Mapping[str, Any], numbers: int | None) -> dict[str, int]:
 
 
 def _check_sensor(where: str, size: Sequence[int], space: Any) -> None:
-    """Raise DescriptionError if a space allows events beyond the sensor, which every tick would ignore.
+    """Raise DescriptionError if the space's events can lie outside the sensor of size (width, height) [pixel].
 
-    A bound of 65535 means that the size is not known.
+    Every tick would ignore such events. A bound of 65535 in the space means that its size is not known.
     """
     high = np.asarray(getattr(space, "high", np.zeros((0, 4))))
     if high.ndim != 2 or high.shape[1] < 3 or not len(high):

@@ -1,4 +1,7 @@
-"""The Neural Engineering Framework (Eliasmith & Anderson 2003), built from ordinary populations and projections."""
+"""The Neural Engineering Framework: ensembles and connections, built from ordinary populations and projections.
+
+Source: Eliasmith and Anderson 2003, "Neural Engineering", MIT Press.
+"""
 
 from .connect import Connection, network
 from .ensemble import Ensemble, EnsembleParameters, rates, solve

@@ -111,5 +111,5 @@ def network(
 
 
 def encoding(ensemble: Ensemble) -> np.ndarray:
-    """Return the weights (dimensions, neurons) from a value to currents, without the biases."""
+    """Return the weights (dimensions, neurons) from a represented value to the neurons' currents, without biases."""
     return ensemble.tuning.encoders.T * (ensemble.tuning.gain / ensemble.radius)

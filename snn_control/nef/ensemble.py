@@ -41,7 +41,10 @@ def start(neuron: LIF) -> float:
 
 
 def hold(neuron: LIF, dt: float) -> float:
-    """Return the time [s] for which the membrane is held. A neuron can fire in the last refractory step."""
+    """Return the refractory time [s] as the network applies it: one step less than `refractory`, in whole steps.
+
+    The membrane is held for this time. A neuron can fire in the last refractory step.
+    """
     return max(0, round(neuron.refractory / dt) - 1) * dt
 
 

@@ -1,6 +1,7 @@
 """The compiled control loop: how it waits for each tick, and what it does before and after the tick.
 
-`run` is one nogil function that works on one int64 table (`table`). Python writes the settings into the table before
+`run` is one function without the interpreter lock. It works on one int64 table (`snn_control.realtime.table`), the
+argument ``table`` of all functions here. Python writes the settings into the table before
 the start; later it writes only STOP. It may read the counters at any time. `loop` describes the modes, and `port` the
 ports.
 """
@@ -56,19 +57,19 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _moment(table, now):
-    """Return the time of a tick: the number of its period on the grid, or ``now`` [ns] if messages wake the loop."""
+    """Return the time of a tick at ``now`` [ns]: the number of its period; or ``now`` if messages wake the loop."""
     return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
 
 
 @register_jitable
 def _since(table, moment, last):
-    """Return the time between the ticks ``last`` and ``moment``, in thousandths of a period."""
+    """Return the time from ``last`` to ``moment`` (see `_moment`), in thousandths of a period."""
     return (moment - last) * WHOLE // (get(table, words.PERIOD) if get(table, words.TRIGGER) != 0 else 1)
 
 
 @register_jitable
 def _tell_elapsed(table, moment, commanded):
-    """Tell the guard the time since the last command, so that slew limits hold per second.
+    """Write the time since the last command for the guard, so that slew limits hold per second.
 
     If the loop ticks on the grid, this time is a whole number of periods; if messages wake the loop, it is exact. Too
     many missed periods are a fault.
@@ -85,9 +86,11 @@ def _tell_elapsed(table, moment, commanded):
 
 @register_jitable
 def _too_late(table, took):
-    """Whether an input that a command depends on became older than its limit plus a period while the tick was computed.
-    This happens if a thread of higher priority preempts the loop. The command is then withheld, because a ramp to the
-    safe value must not begin with a jump. The next tick starts this ramp."""
+    """Whether the inputs became too old while the tick was computed, for ``took`` [ns]. The command is then withheld.
+
+    An input is too old if its age exceeds its limit by more than a period. This happens if a thread of higher priority
+    preempts the loop. A ramp to the safe value must not begin with a jump, so the next tick starts the ramp.
+    """
     if took <= get(table, words.PERIOD) or get(get(table, words.GUARD), FAULTED) != 0:
         return False
     for k in range(get(table, words.N_INPUTS)):
@@ -100,8 +103,10 @@ def _too_late(table, took):
 
 @register_jitable
 def _judge_publication(table, took, withheld):
-    """Make the next tick a fault if the commands of this tick were withheld, or if their publication took longer than
-    its budget."""
+    """Make the next tick a fault if this tick's commands were withheld or published too slowly.
+
+    took : duration of the publication [ns], which the loop's budget limits
+    """
     late = took > get(table, words.BUDGET) > 0 or withheld
     if late:
         add(table, words.LATE_PUBLICATIONS, 1)
@@ -131,7 +136,8 @@ def next_deadline(table, deadline, begin, end):
 
 @register_jitable
 def _realtime_tick(table, now, deadline):
-    """Take the messages, run the tick and publish its commands. Return the next deadline."""
+    """Take the messages, run the tick that was due at ``deadline``, publish its commands. Return the next deadline
+    [ns]."""
     handover, moment = get(table, words.HANDOVER), _moment(table, now)
     commanded = np.int64(0)
     if handover != 0:
@@ -188,11 +194,12 @@ def _go_safe(table, deadline):
 
 @register_jitable
 def _wait_message(table, last):
-    """Wait for a message of the trigger and take it from its port. Return the time at which to tick; -1 if the loop has
-    to stop.
+    """Wait for a message of the trigger, the input that wakes the loop. Return the time at which to tick [ns].
 
-    last : time at which the last tick began. The next tick comes at least half a period after ``last``. If there is no
-        message, it comes one and a half periods after ``last``
+    The message is taken from its port. Return -1 if the loop has to stop.
+
+    last : time at which the last tick began [ns]. The next tick comes at least half a period later; without a message,
+        one and a half periods later
     """
     row, period = get(table, words.TRIGGER), get(table, words.PERIOD)
     latest = last + period + period // 2
@@ -231,8 +238,7 @@ def _run_realtime(table):
 
 @register_jitable
 def _gather(table):
-    """Wait until every input that lockstep waits for has returned a message. Return True; False if the loop has to
-    stop."""
+    """Lockstep: wait until every awaited input has returned a message. Return False if the loop has to stop."""
     since = stages.clock(table)
     while not stages.stopping(table):
         # drain first: a post from here on ends the wait below

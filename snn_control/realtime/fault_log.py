@@ -23,8 +23,10 @@ BEGIN, END, CAUSES, INVALID, STOPPED_BY, ROW_WORDS = range(6)
 
 
 def record_faults(context, stamp_ns, now_ns):
-    """Write a row for each fault that the guard counts, and update the row while the fault lasts. This is the function
-    of an observer, see `port`."""
+    """Record the fault of a tick in the log, and update its entry while it lasts.
+
+    This is the function of an observer, see `snn_control.realtime.port`.
+    """
     o = i64(context, WORDS)
     guard = i64(o[GUARD], GUARD_WORDS)
     new = guard[FAULTS] != o[SEEN]

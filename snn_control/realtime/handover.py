@@ -1,7 +1,9 @@
-"""The loop's side of a `shared_motion`. It commits the motion of each tick, and continues from a supervisor's motion.
+"""Hand the motion of the commands over between a loop and its supervisor process; this is the loop's side.
 
-A motion that was handed over is an input of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so
-that a replay gives the same bits.
+The supervisor continues the commands if the loop fails. The *motion* is the state of the command limiter: commands,
+their rates and averages (`snn_control.engine.command_limiter`). The loop commits it to shared memory in each tick
+(`shared_motion`), and continues from the supervisor's motion when it runs again. A motion that was handed over is an
+input of the next tick, like control words. It is recorded (`LOADED`, `COPY`), so that a replay gives the same bits.
 """
 
 from __future__ import annotations
@@ -43,9 +45,12 @@ def _place(c, k):
 
 @register_jitable
 def commit(context, when):
-    """Commit the motion of a tick before the command of the tick is published. Return True; False if a supervisor has
-    claimed the motion since `take_over`. The caller must then withhold the command. Write the heartbeat before you call
-    this function."""
+    """Write the motion of a tick to the shared memory. Call this after the heartbeat is written, before publishing.
+
+    Return False if a supervisor has claimed the motion since `take_over`; the command must then be withheld.
+
+    when : time of the tick, as in `shared_motion.WHEN`
+    """
     c = i64(context, WORDS)
     fence()
     if load_acquire(c[SHARED] + 8 * TAKEN) != c[SEEN]:
@@ -61,8 +66,10 @@ def commit(context, when):
 
 @register_jitable
 def take_over(context):
-    """Continue from the supervisor's motion if the supervisor has given a command. Return the time of its last command;
-    0 if there was none. Write the heartbeat before you call this function."""
+    """Continue from the supervisor's motion if the supervisor has given a command. Return the time of its last command.
+
+    Return 0 if there was none. Write the heartbeat before you call this function.
+    """
     c = i64(context, WORDS)
     fence()
     taken, seen = load_acquire(c[SHARED] + 8 * TAKEN), c[SEEN]
@@ -140,8 +147,11 @@ class Handover:
         return int(self._memory.ctypes.data) + 8 * word
 
     def told(self) -> dict[str, Any]:
-        """Return the arguments of `ros.supervision.continuation.Continued` as JSON data. They are the guard's limits,
-        whose unit of time is a period, and the way in which each output goes to its safe value."""
+        """Return the arguments of `ros.supervision.continuation.Continued`, with which a supervisor continues the
+        motion.
+
+        They are JSON data: the guard's limits, per period, and the way in which each output goes to its safe value.
+        """
         row, constants = _row(self._keep.program), self._keep.program.constants
         limits = LIMITS.rows_of(row["limits"].view(constants).reshape(-1).view(np.uint8), row["m"])
         return {

@@ -82,9 +82,11 @@ def edges() -> np.ndarray:
 
 
 def percentile(array: np.ndarray, q: float | Sequence[float]) -> np.ndarray | float:
-    """Return the percentiles ``q`` (0 .. 100): a number if ``q`` is a number, otherwise an array; NaN if the histogram
-    is empty. A percentile is defined as in numpy's ``method="inverted_cdf"``, with an error of up to 3.1 %: it is the
-    middle of its bucket, but at most the largest value. In the overflow it is the largest value."""
+    """Return the percentiles ``q`` (0 .. 100) [ns]: a number or an array like ``q``; NaN if the histogram is empty.
+
+    A percentile is defined as in numpy's ``method="inverted_cdf"``, with an error of up to 3.1 %: it is the middle of
+    its bucket, but at most the largest value. In the overflow it is the largest value.
+    """
     snapshot, low = array.copy(), edges()  # the loop may continue to count
     cumulative = np.cumsum(np.append(snapshot[HEADER:], snapshot[OVERFLOW]))
     total, largest = int(cumulative[-1]), int(snapshot[MAX])

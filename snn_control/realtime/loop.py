@@ -70,8 +70,10 @@ OPTIONAL = {words.IN_OWN_AGE: "writes_age", words.IN_LIMIT: "limit_ns", words.IN
 
 
 def _rows(name: str, width: int, keys: Sequence[str], rows: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return rows of the loop's table as an (n, width) int64 array. A row has the values of the keys, then zeros.
-    Raises DescriptionError for a null address."""
+    """Return rows for the loop's table, (n, width) int64: the values of ``keys``, then zeros.
+
+    Raises DescriptionError for a null address. ``name`` is the argument of `Loop` in its message.
+    """
     table = np.zeros((len(rows), width), np.int64)
     for k, row in enumerate(rows):
         for key, value in zip(keys, row, strict=True):
@@ -224,8 +226,10 @@ class Loop:
         return read_word(self.table + 8 * words.TICKS)
 
     def reset(self) -> None:
-        """Clear statistics, ages and the marks of the io slots, so that they are as before the first tick. Raises
-        RuntimeFault while the loop runs."""
+        """Clear statistics, input ages and the headers of the io slots, as before the first tick.
+
+        Raises RuntimeFault while the loop runs.
+        """
         with self._alone("reset"):
             self._table[words.STOP :] = 0
             self._table[words.TICK_STAMP] = -self.period_ns  # so that ticks without stamps count from 0

@@ -1,8 +1,8 @@
-"""Checks of how well a computer suits a real-time loop. A finding names, if possible, the command that fixes the
-problem.
+"""Check how well a computer suits a real-time loop: kernel, rights, other real-time threads, clock and caches.
 
-The checks change nothing. The only right that they try to get is SCHED_FIFO, and only for a thread that is made for
-this. In tests, ``root`` is a folder in place of the root of the file system.
+A finding names, if possible, the command that fixes the problem. The checks change nothing. The only right that they
+try to get is SCHED_FIFO, and only for a thread that is made for this. In tests, ``root`` is a folder in place of the
+root of the file system.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The interface between the loop and its ports.
+"""The interface between the loop and its ports, through which messages enter and commands leave.
 
 A port consists of two addresses: a compiled function, and its context, an int64 block of its own. The loop's thread
 calls the function ``int64(context, int64, int64)`` without Python. The function must neither allocate nor wait.
@@ -47,11 +47,11 @@ class Port(Protocol):
 
 
 class InputPort(Protocol):
-    """An input of the loop. ``slot`` is the address of its io slot.
+    """An input of the loop. ``slot`` is the address of its header in the io block (`snn_control.engine.slots`).
 
-    A port may have these attributes, too: ``writes_age`` tells whether the port sets the age itself; ``limit_ns`` is
-    the maximum age with which a command may depend on the input; ``unawaited`` tells that lockstep does not wait for
-    the input.
+    A port may have these attributes, too: ``writes_age``, whether the port sets the age itself; ``limit_ns``, the
+    maximum age with which a command may depend on the input; ``unawaited``, whether lockstep does not wait for the
+    input.
     """
 
     name: str
@@ -87,6 +87,5 @@ class CompiledPort:
 
 
 def newest(ring: np.ndarray, total: int) -> np.ndarray:
-    """Return a copy of the rows that a ring still holds after ``total`` rows were written to it. The oldest row is the
-    first."""
+    """Return a copy of the rows that a ring still holds after ``total`` rows were written to it, the oldest first."""
     return ring[np.arange(max(total - len(ring), 0), total) % len(ring)]

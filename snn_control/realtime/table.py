@@ -1,4 +1,7 @@
-"""The loop's table of int64 words, which Python and compiled code write and read."""
+"""The loop's table: int64 settings, state and counters at fixed indices (*words*), for Python and compiled code.
+
+It also holds the addresses of further tables, with a row for each input, output, observer and safe value.
+"""
 
 from __future__ import annotations
 
@@ -57,18 +60,21 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Return the address of row ``k``. Each row has ``words`` words; word number ``rows`` of the table has the address
-    of row 0."""
+    """Return the address of row ``k`` of a further table.
+
+    rows : word that holds the address of its row 0
+    words : number of words in a row
+    """
     return get(table, rows) + 8 * words * k
 
 
 @register_jitable
 def input_row(table, k):
-    """Return the address of the row of input ``k``."""
+    """Return the address of the row of input number ``k``."""
     return row_of(table, INPUTS, IN_WORDS, k)
 
 
 @register_jitable
 def slot_of(row):
-    """Return the header of the io slot of an input. ``row`` is the address of the input's row."""
+    """Return the header of an input (`snn_control.engine.slots`), int64. ``row`` is the address of the input's row."""
     return i64(get(row, IN_SLOT), SLOT_WORDS)

@@ -59,7 +59,7 @@ def take(table, row, now):
 
 @register_jitable
 def take_all(table, now):
-    """Take messages from all inputs, except from inputs that have already given a message for this tick."""
+    """Take messages from all inputs, except those that already gave one for this tick (lockstep, trigger)."""
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
         if get(row, words.IN_GOT) == 0:
@@ -93,9 +93,9 @@ def update_ages_by_clock(table, now):
 
 @register_jitable
 def update_ages_by_count(table, newest):
-    """Set the ages without a clock.
+    """Set the inputs' ages from numbers of ticks and from stamps, for the modes that use no clock.
 
-    newest : stamp of the tick [ns]; -1: stamps are ignored
+    newest : newest stamp of the tick's messages [ns]; -1: stamps are ignored
     """
     for k in range(get(table, words.N_INPUTS)):
         row = input_row(table, k)
@@ -117,8 +117,7 @@ def newest_stamp(table):
 
 @register_jitable
 def check_stamps(table, newest):
-    """Count the tick if its messages have different stamps, and if its stamp is older than the stamp of the last
-    tick."""
+    """Count the tick if stamps of its messages differ from ``newest``, or if ``newest`` is before the last tick's."""
     for k in range(get(table, words.N_INPUTS)):
         slot = slot_of(input_row(table, k))
         if slot[FRESH] > 0 and 0 <= slot[STAMP] < newest:
@@ -130,8 +129,7 @@ def check_stamps(table, newest):
 
 @register_jitable
 def call_all(table, rows, stamp, now):
-    """Call the outputs or the observers. ``rows`` is the number of the word of the table that holds the address of
-    their rows."""
+    """Call the functions of all outputs or of all observers. ``rows`` is the word with the address of their rows."""
     for k in range(get(table, rows + 1)):
         row = row_of(table, rows, words.OUT_WORDS, k)
         code = call3(get(row, words.OUT_FUNCTION), get(row, words.OUT_CONTEXT), stamp, now)

@@ -1,5 +1,4 @@
-"""A further thread next to the threads of the loops, which runs no Python. It receives signals immediately, and ends a
-process that hangs.
+"""A thread without Python that receives signals immediately, and ends a process whose control loop hangs.
 
 A call into a middleware can block for ever. Then Python's main thread, its signal handlers and the loop may all wait
 for the same lock. This thread waits for no lock: it is one compiled function that uses only the C library.
@@ -63,7 +62,7 @@ _exit = types.ExternalFunction("_exit", types.void(types.int32))
 
 @register_jitable
 def _hangs(one):
-    """Whether a loop runs and its heartbeat has not changed for the allowed time. Call this once in each round."""
+    """Whether a loop runs and its heartbeat has not changed for the allowed time. Call this once in each wait."""
     w, loop = i64(one, LOOP_WORDS), load_acquire(one + 8 * LOOP)
     beat = load_acquire(loop + 8 * HEARTBEAT) if loop != 0 else np.int64(0)
     running = loop != 0 and load_acquire(loop + 8 * RUNNING) != 0
@@ -170,8 +169,10 @@ class Watchdog:
         atexit.register(self.close)
 
     def allow(self, seconds: float, code: int = 1) -> None:
-        """Give this process ``seconds`` from now on to end after a signal. If it still exists then, it is ended with
-        exit code ``code``."""
+        """After a signal, allow this process ``seconds`` from now to end by itself.
+
+        If it still exists then, the watchdog ends it with exit code ``code``.
+        """
         self._table[[SINCE_SIGNAL, GRACE, CODE]] = 0, round(seconds * 1000 / WAIT_MS), code
 
     @property

@@ -45,7 +45,7 @@ def _record_spikes(context, step):
 
 
 def record(context, stamp_ns, now_ns):
-    """Copy the command and all spikes of the tick that has just run. This function is an observer."""
+    """Copy the command and all spikes of the tick that has just run. The loop calls this function as an observer."""
     o = i64(context, WORDS)
     clock = i64(o[CLOCK], 2)
     row = i64(o[TICKS_RING] + 8 * (TICK_WORDS + o[OUTPUTS]) * (o[TICKS_TOTAL] % o[TICKS_ROWS]), TICK_WORDS + o[OUTPUTS])
@@ -115,9 +115,9 @@ class ActivityRecorder(CompiledPort):
         return self._of_rows(ticks, spikes) | {"overwritten": np.array(totals) - (len(ticks), len(spikes))}
 
     def part(self, first: tuple[int, int], last: tuple[int, int]) -> dict[str, np.ndarray]:
-        """Return the same arrays as `arrays`, from the numbers ``first`` (tick, spike) to before ``last``.
+        """Return the same arrays as `arrays`, for the ticks and spikes from ``first`` to before ``last``.
 
-        All of these ticks and spikes must still be kept.
+        first, last : (number of a tick, number of a spike), counted since `clear`; all of these must still be kept
         """
         ticks, spikes = (
             ring[np.arange(a, b) % len(ring)]
@@ -136,7 +136,10 @@ class ActivityRecorder(CompiledPort):
         }  # fmt: skip
 
     def still_there(self, ticks: int, spikes: int) -> bool:
-        """Return whether the ticks and spikes from these numbers on will not be overwritten soon."""
+        """Return whether the ticks and spikes from these numbers on will stay in the rings for some time.
+
+        They will if they are at most half a ring old.
+        """
         now = self.totals()
         rings = zip((self._ticks, self._spikes), now, (ticks, spikes), strict=True)
         return all(total - number <= len(ring) // 2 for ring, total, number in rings)

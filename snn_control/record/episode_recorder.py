@@ -33,7 +33,10 @@ class EpisodeRecorder:
         self._scores: list[Mapping[str, float]] = []
 
     def add(self, step: int, action: Any, reward: float, observation: Any, info: Mapping[str, Any]) -> None:
-        """Add a step. All numbers are copied."""
+        """Add one step of the world. All numbers are copied.
+
+        step : number of the step since the run began
+        """
         if self._step_count >= MOST_STEPS:
             self.dropped_steps += 1
             return

@@ -155,7 +155,8 @@ class InputLog:
         return cls(period_ns, first_tick, overwritten, inputs, control, faulted, state, tunable, given)
 
     def begin(self, bound: Bound) -> None:
-        """Set a bound to the state before the first tick. Raise InputError if the log is of another controller."""
+        """Set a bound Program to the state before the first recorded tick. Raise InputError if it is another
+        controller's."""
         if not self.state.size:
             return
         try:
@@ -175,10 +176,10 @@ class InputLog:
                 raise InputError(f"the motion handed over by a supervisor is not of this controller: {error}") from None
 
     def settings(self, bound: Bound) -> dict[int, np.ndarray]:
-        """Return tick -> values of all tunable numbers of ``bound`` from this tick on, (tunable,) float64.
+        """Return when tunable numbers were changed: tick of the log -> values from this tick on, (tunable,) float64.
 
-        The ticks are the ticks of the log before which numbers were tuned. Values are matched by name. A number that
-        the log does not have keeps its value. Raise InputError if the log has other control words than the bound.
+        Values are matched by name. A number that the log does not have keeps its value. Raise InputError if the log has
+        other control words than the bound.
         """
         asked, tuned, names = bound.array("control").size, tuned_words(len(self.tunable)), bound.program.facts.tunable
         if self.control.shape[1] not in (0, asked + tuned):

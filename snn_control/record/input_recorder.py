@@ -68,7 +68,7 @@ def _keep_state(c, tick):
 
 @register_jitable
 def _keep_handed(c, tick):
-    """Keep the motion that a supervisor handed over before this tick, if there was one."""
+    """Keep the motion of the commands that a supervisor handed over before this tick, if there was one."""
     h = i64(c[HANDOVER], handover.WORDS)
     if h[handover.LOADED] != c[LAST_LOADED]:
         c[LAST_LOADED] = h[handover.LOADED]
@@ -82,7 +82,7 @@ def _keep_handed(c, tick):
 
 
 def keep_inputs(context, stamp_ns, now_ns):
-    """Copy all io slots and the control words of the tick that has just run. This function is an observer."""
+    """Copy all inputs and control words of the tick that has just run. The loop calls this function as an observer."""
     c = i64(context, WORDS)
     row = i64(c[RING] + 8 * c[ROW_WORDS] * (c[TOTAL] % c[ROWS]), c[ROW_WORDS])
     rules, tuned, row[TICK] = c[RULES], c[TUNED], i64(c[CLOCK], 1)[0]
@@ -233,11 +233,11 @@ class InputLogRecorder(CompiledPort):
         return replace(self._of_rows(rows, columns), overwritten=overwritten, state=state)
 
     def part(self, first: int, last: int) -> InputLog:
-        """Return the ticks from number ``first`` to before ``last``, without a state. All must still be kept."""
+        """Return the log of ticks ``first`` to before ``last``, without a state. All of them must still be kept."""
         return self._of_rows(self._ring[np.arange(first, last) % len(self._ring)], self._events)
 
     def _of_rows(self, rows: np.ndarray, columns: Mapping[str, Mapping[str, np.ndarray]]) -> InputLog:
-        """Return the log of some rows of the ring. ``columns`` are the rings of the events inputs."""
+        """Return the log of some rows of the ring of ticks. ``columns`` are the rings of the events inputs."""
         inputs: dict[str, dict[str, np.ndarray]] = {}
         for word, one in zip(self._table, self._inputs, strict=False):
             at, end = int(word[AT]), int(word[AT] + word[SLOT_SIZE])
@@ -257,7 +257,7 @@ class InputLogRecorder(CompiledPort):
         return InputLog(self.period_ns, first, 0, inputs, control, self._faulted, tunable=self.tunable, handed=handed)
 
     def still_there(self, number: int) -> bool:
-        """Return whether the tick with that number, and its events, will not be overwritten soon."""
+        """Return whether tick ``number`` and its events will stay in the rings for some time."""
         row = self._ring[number % len(self._ring)]
         for word in self._table:
             begin = row[word[AT] + word[SLOT_SIZE]] if number < self.total else word[EVENTS_TOTAL]
@@ -267,9 +267,9 @@ class InputLogRecorder(CompiledPort):
 
     @property
     def beginning(self) -> tuple[int, bool, np.ndarray]:
-        """The moment before the first recorded tick, as a tuple.
+        """Return what `clear` stored about the moment before the first recorded tick.
 
-        It contains the number of ticks so far, whether the guard was in a fault, and the state, (bytes,) uint8.
+        It is a tuple: the number of ticks so far, whether the guard was in a fault, and the state, (bytes,) uint8.
         """
         return self._first, self._faulted, self._initial.copy()
 

@@ -54,7 +54,7 @@ def definition(kind: str) -> str:
 
 
 def packed(kind: str, message: Mapping[str, Any]) -> bytes:
-    """Return a message in CDR. In CDR, each field is aligned to its own size."""
+    """Return a message of type ``kind`` (`FIELDS`) in CDR, in which each field is aligned to its own size."""
     out = bytearray()
 
     def put(data: bytes, align: int) -> None:
@@ -81,7 +81,7 @@ def packed(kind: str, message: Mapping[str, Any]) -> bytes:
 
 
 def unpacked(kind: str, data: bytes) -> dict[str, Any]:
-    """Return the message that `packed` encoded. Raise ValueError if the data end too early."""
+    """Return field -> value of a message of type ``kind`` in CDR. Raise ValueError if the data end too early."""
     if data[:4] != ENCAPSULATION:
         raise ValueError("is not little-endian CDR")
     body, at = memoryview(data)[4:], 0

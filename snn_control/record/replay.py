@@ -48,7 +48,7 @@ def replay_log(
     controller: Controller, log: InputLog, record: Mapping[str, np.ndarray], observers: Sequence[Any] = (),
     every: int = 0, then: Callable[[], object] = lambda: None,
 ) -> Replay:  # fmt: skip
-    """Replay a log and compare the result with the arrays that were recorded with it.
+    """Replay a log with a controller, and compare commands and spikes with the arrays that were recorded with it.
 
     record : arrays of `ActivityRecorder`
     observers : ports that are called after each tick

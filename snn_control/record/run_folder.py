@@ -226,7 +226,7 @@ def new_record(record: Path) -> Iterator[Path]:
 
 
 def remove_record(record: Path) -> None:
-    """Remove a record and its files, so that its name is free."""
+    """Remove the file of a record and its companions, so that its name is free."""
     for file in filter(Path.is_file, _files(record)):
         file.unlink()
 
@@ -241,7 +241,7 @@ def _remove_if_empty(file: Path) -> None:
 
 
 def is_file_of(record: Path, file: Path) -> bool:
-    """Return whether a record, or a snapshot in the same folder, may get a file of this name."""
+    """Return whether ``file`` has the name of a file of this record, or of a numbered one in the same folder."""
     endings = "|".join(map(re.escape, (record.suffix, ".npz", *BESIDE.values())))
     name = rf"{re.escape(record.stem)}(_\d+)?({endings})"
     return file.parent == record.parent and re.fullmatch(name, file.name) is not None

@@ -1,4 +1,4 @@
-"""Copy the whole state between two ticks of a running loop."""
+"""Copy the state of a controller (membranes, weights, ...) on request, between two ticks of a running loop."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST_S = 2.0  # longest wait for the end of a tick, in addition to its period
 
 
 def copy_state(context, stamp_ns, now_ns):
-    """Copy the state if a copy was requested and is not done yet. This function is an observer."""
+    """Copy the state if a copy was requested and is not done yet. The loop calls this function as an observer."""
     wanted = load_acquire(context + 8 * WANTED)
     c = i64(context, WORDS)
     if wanted != c[DONE]:

@@ -1,5 +1,4 @@
-"""Columns of events. They are given by the addresses of four arrays in this order: t int64 [ns], x uint16, y uint16, p
-uint8."""
+"""Copy events between columns: four arrays t int64 [ns], x uint16, y uint16, p uint8, given by their addresses."""
 
 from __future__ import annotations
 
@@ -27,7 +26,6 @@ def copy_events(to, at, source, begin, n):
 
 
 def addresses_of(bound: Bound, name: str) -> tuple[int, tuple[int, ...], int]:
-    """Return a tuple: the address of the slot of an events input, the addresses of its columns, and the number of
-    events for which each column has room."""
+    """Return where an input's events go: address of its header, addresses of its columns, capacity of each column."""
     slot, *columns = input_arrays(bound.program, bound.io, name, "events")
     return slot.ctypes.data, tuple(column.ctypes.data for column in columns), columns[0].size

@@ -145,8 +145,10 @@ def decode_due(context):
 
 @register_jitable
 def finish_tick(context):
-    """Write the marks of the slot. Return the number of packets that contributed to this tick. The ``take`` of a port
-    must return the larger of this number and the number of packets that the port took."""
+    """Write the number and age of the tick's events into the input's header. Return how many packets contributed.
+
+    The ``take`` of a port must return the larger of this number and the number of packets that the port took.
+    """
     o = i64(context, WORDS)
     slot = i64(o[SLOT], SLOT_WORDS)
     slot[COUNT], slot[DROPPED], slot[FRESH] = o[TICK_COUNT], o[TICK_DROPPED], o[TICK_FRESH]
@@ -198,7 +200,7 @@ def _first_event(o, t):
 
 @register_jitable
 def _is_due(context, o):
-    """Whether the next event is due. If it is, set UNTIL to the first sensor time that is not due."""
+    """Whether the next event belongs to this tick. If it does, set UNTIL to the first sensor time that does not."""
     if o[PEEKED] == 0:
         _peek(context, o)
     if o[FOUND] == 0:
@@ -215,7 +217,7 @@ def _is_due(context, o):
 
 @register_jitable
 def _peek(context, o):
-    """Find the time of the next event. It is decoded with a temporary copy of the decoder."""
+    """Find the time of the next event, by decoding it with a temporary copy of the decoder."""
     state, copy = i64(o[STATE], words.WORDS), i64(o[PEEK_STATE], words.WORDS)
     for k in range(words.WORDS):
         copy[k] = state[k]
@@ -229,7 +231,7 @@ def _peek(context, o):
 
 @register_jitable
 def _watch_time(o, t):
-    """Count the events that are late according to their times ``t``, and update the newest time."""
+    """Count events that are later than `Pacing.late` allows, from their times ``t`` [ns]; update the newest time."""
     newest, late = o[NEWEST], o[LATE]
     low, high = t[0], t[0]
     for k in range(t.size):
@@ -243,8 +245,11 @@ def _watch_time(o, t):
 
 @register_jitable
 def _call_codec(context, o, state, aside, room, until):
-    """Decode the next bytes with the decoder ``state``. Return how many events they contained. The events are written
-    into the scratch if ``aside`` is true, otherwise after the events of the tick."""
+    """Decode the next bytes with the decoder ``state``, up to the sensor time ``until``. Return the number of events.
+
+    The events are written after the events of the tick, or into the scratch columns if ``aside`` is true. ``room`` is
+    their maximum number.
+    """
     i64(state, words.WORDS)[words.UNTIL] = until
     c, count = i64(context + 8 * COLUMNS, 5), o[TICK_COUNT]
     if aside:
@@ -258,7 +263,7 @@ def _call_codec(context, o, state, aside, room, until):
 
 @register_jitable
 def _decode_chunk(context, o):
-    """Decode a chunk of the current packet up to UNTIL. Events beyond the capacity are counted, but not kept."""
+    """Decode a part of the current packet, up to UNTIL. Events beyond the capacity are counted, but not kept."""
     state = i64(o[STATE], words.WORDS)
     free = o[CAPACITY] - o[TICK_COUNT]
     aside = free < MOST_A_WORD  # one word may hold more events than the capacity allows
@@ -321,8 +326,8 @@ class Pacing:
 class PacketReceiver:
     """Memory and counters of a packet receiver. ``context`` is the first argument of its compiled functions.
 
-    slot : address of the io slot's header
-    columns : addresses of the slot's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
+    slot : address of the input's header (`snn_control.engine.slots`)
+    columns : addresses of the input's columns t int64, x uint16, y uint16, p uint8, with room for ``capacity`` events
     capacity : maximum number of events in a tick
     size : (width, height) of the input, beyond which an event is out of the frame; (0, 0): not known
     period_ns : period of a tick, of which the budget is a share
