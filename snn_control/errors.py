@@ -1,11 +1,13 @@
 """Errors of snn_control, and helpers for their messages.
 
-SnnControlError
-├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
-│   └── BuildError        the description by itself is right but cannot become a Program
-├── ProgramError          a saved Program or State does not fit (schema, hash, size)
-├── InputError            a value given to a running controller has the wrong shape or type
-└── RuntimeFault          a fault that only a running system shows (no rights, no topic, a time-out)
+::
+
+    SnnControlError
+    ├── DescriptionError      a network, encoder, decoder or controller file is wrong: path, value, rule, fix
+    │   └── BuildError        the description by itself is right but cannot become a Program
+    ├── ProgramError          a saved Program or State does not fit (schema, hash, size)
+    ├── InputError            a value given to a running controller has the wrong shape or type
+    └── RuntimeFault          a fault that only a running system shows (no rights, no topic, a time-out)
 
 `CacheWarning` is not an error: it says why the start of a program is slow, and how to make the start faster.
 
@@ -105,7 +107,7 @@ class RuntimeFault(SnnControlError, RuntimeError):
 
 
 class CacheWarning(UserWarning):
-    """Warning that compiled code could not be read from the cache or stored in it, so that it was compiled again."""
+    """Warning that the cache of compiled code could not be read or written, so that code was compiled again."""
 
 
 def in_line(text: str, most: int = 1000) -> str:

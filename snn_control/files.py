@@ -54,7 +54,7 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Make OSErrors name ``path`` instead of the temporary file; if not ``always``, only OSErrors that name no file."""
+    """Context in which OSErrors name ``path``, not the temporary file; if not ``always``, only OSErrors without a name."""
     try:
         yield
     except OSError as error:
@@ -82,7 +82,7 @@ def _part(path: Path, write: Write) -> Path:
 
 @contextmanager
 def writing(name: str, path: str | os.PathLike) -> Iterator[None]:
-    """Turn an OSError in this context into a DescriptionError for ``name``, e.g. the option that holds the path."""
+    """Context that turns an OSError into a DescriptionError for ``name``, e.g. the option that holds the path."""
     try:
         yield
     except OSError as error:
@@ -118,7 +118,7 @@ def read_text(path: str | os.PathLike) -> str:
 
 
 def reason(error: Exception) -> str:
-    """Return a line of text that says why a file could not be read."""
+    """Return one line that says why a file could not be read, from the exception that reading raised."""
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, MemoryError):
@@ -192,7 +192,7 @@ class Arrays(Mapping[str, np.ndarray]):
 
 @contextmanager
 def _as_value_error() -> Iterator[None]:
-    """Turn all exceptions that zipfile, zlib and NumPy raise for damaged arrays into ValueError."""
+    """Context that turns all exceptions of zipfile, zlib and NumPy about damaged arrays into ValueError."""
     try:
         yield
     except (OSError, ValueError):

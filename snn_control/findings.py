@@ -1,4 +1,4 @@
-"""Findings about a controller, a training or a computer, each with advice on what to do."""
+"""Findings: results of checks of a controller, a training run or a computer, each with advice on what to do."""
 
 from __future__ import annotations
 

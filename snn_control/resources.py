@@ -1,8 +1,8 @@
-"""The controller files, launch files and recipes that ship with the package.
+"""Find the controller files, launch files and recipes that ship with the package.
 
 They are at the top level of the repository (``config/``, ``launch/``, ``examples/recipes/``) and are installed to
-``share/snn_control`` of a prefix, like those of every ROS package. The same look-up works in a checkout, an
-editable install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
+``share/snn_control`` of a prefix, like those of every ROS package. The same look-up works in a checkout, an editable
+install, a wheel (virtual environment, ``--user``, ``--target``) and a colcon workspace.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Conformance test of kernels: a kernel and its reference must give the same bits for all operands.
+"""Conformance test of kernels: a kernel and its reference implementation must give the same bits for all operands.
 
 `check_kernel` tests the kernels of snn_control and of plug-ins. A reference is plain NumPy: it gets the numbers and
 arrays of the kernel's row as arguments, and does the same float32 operations in the same order. The other functions
@@ -117,7 +117,7 @@ def exponential(x: np.float32) -> np.float32:
 
 
 def place(base: np.ndarray, stride: int, slots: int, clock: np.ndarray, delay: int) -> np.ndarray:
-    """Return the bytes of a spike ring from the slot on that was written ``delay`` steps ago."""
+    """Return the bytes of a spike ring, uint8, from the slot that was written ``delay`` steps ago."""
     first = 0 if slots == 1 else stride * ((int(clock[1]) - delay) % slots)
     return base.reshape(-1).view(np.uint8)[first:]
 
@@ -133,7 +133,7 @@ def spike_list(slot: np.ndarray, multiplicity: int = 0) -> list[tuple[int, np.fl
 def write_spikes(
     times: Any, ring: np.ndarray, stride: int, slots: int, clock: np.ndarray, counter: np.ndarray, multiplicity: int
 ) -> None:
-    """Write the spike list of this step into a ring; ``times`` is the number of spikes of each neuron."""
+    """Write the spike list of this step into a ring and count the spikes; ``times``: spikes of each neuron, (n,)."""
     fired = np.flatnonzero(times)
     slot = place(ring, stride, slots, clock, 0)
     slot[:8].view(np.int64)[0] = fired.size
@@ -151,7 +151,10 @@ def bounded_update(w: np.float32, delta: np.float32, low: np.float32, high: np.f
 
 
 def is_on(switch: np.ndarray, *memory: np.ndarray | int) -> bool:
-    """Return whether a learning rule is on; in the step in which it is switched on, set the arrays ``memory`` to 0."""
+    """Return whether a learning rule is on. In the step in which it is switched on, set its traces ``memory`` to 0.
+
+    switch : int64 words as in `switch_of`
+    """
     if switch[0] and not switch[1]:
         for array in memory:
             if not isinstance(array, int):
@@ -230,7 +233,7 @@ def firing(rng: np.random.Generator, n: int, multiple: bool = False) -> tuple[Op
 
 
 def switch_of(rng: np.random.Generator) -> np.ndarray:
-    """Return a random switch of a learning rule: [on now, on in the last step, weights visited so far]."""
+    """Return random words of a learning rule's switch, int64: [on now, on in the last step, weights visited so far]."""
     return np.array([rng.random() < 0.8, rng.random() < 0.8, 5], np.int64)
 
 

@@ -30,7 +30,7 @@ Polarity = Annotated[str, OneOf("signed", "merge", "split")]
 
 
 class Encoder(Checked):
-    """Base of all encoders; subclasses are frozen dataclasses.
+    """Base of all encoders, which convert an input to currents; subclasses are frozen dataclasses.
 
     neuron : model of the neurons that the currents drive; None leaves the currents as a graded signal
     selective : each neuron represents a value or a change, and is meant to fire as fast as it can when that value or
@@ -67,20 +67,27 @@ class _GridEncoder(Encoder):
             raise DescriptionError(f"{path}.made_for", list(self.made_for or ()), rule)
 
     def lines(self, size: tuple[int, int]) -> tuple[int, int]:
-        """Return how many pixel rows the grid covers, and how many half rows are above the camera's picture."""
+        """Return how many rows of pixels the grid covers, and how many half rows of it lie above the camera's picture.
+
+        size : (width, height) of the camera [pixel]. Both numbers follow from `made_for`, the camera whose view the
+            grid covers
+        """
         if self.made_for is None:
             return size[1], 0
         lines = round(size[0] * self.made_for[1] / self.made_for[0])
         return lines, max(lines - size[1], 0)
 
     def share(self, size: tuple[int, int]) -> float:
-        """Return the weight of one event, below 1 if the camera has more pixels for the same view than ``made_for``."""
+        """Return the weight of one event of a camera of ``size`` (width, height) [pixel].
+
+        It is below 1 if the camera has more pixels for the same view than ``made_for``.
+        """
         return 1.0 if self.made_for is None else (self.made_for[0] / size[0]) ** 2
 
 
 @dataclass(frozen=True, eq=False)
 class DirectEncoder(Encoder):
-    """current = gain x + bias; one neuron per dimension.
+    """One current per dimension: current = gain x + bias.
 
     gain, bias : a number or (dimensions,)
     """
@@ -92,7 +99,7 @@ class DirectEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class LinearEncoder(Encoder):
-    """current = x W + bias, for example with the encoders, gains and biases of the NEF.
+    """Weighted sums of all dimensions: current = x W + bias, as with the encoders, gains and biases of the NEF.
 
     weights : the matrix W, (dimensions, neurons)
     bias : a number or (neurons,)
@@ -178,7 +185,7 @@ class SignedEncoder(Encoder):
 
 @dataclass(frozen=True, eq=False)
 class _OnChange(Encoder):
-    """Base of the encoders that send only changes.
+    """Base of the encoders that send a pulse when a value has changed.
 
     threshold : smallest change that is sent: a number or (dimensions,), > 0
     neuron : model of the neurons; the default model fires once for each pulse

@@ -113,7 +113,7 @@ class ValueInput(Input):
             raise self.wrong("stale", rule, "give a time-out, e.g. stale: 0.5")
 
     def rules(self) -> tuple[str, ...]:
-        """Return the rule of each number, which is one of `NOT_FINITE`."""
+        """Return for each number the rule for NaN and infinity, one of `NOT_FINITE`."""
         one = self.not_finite
         return (one,) * self.size if isinstance(one, str) else tuple(one)
 

@@ -1,4 +1,4 @@
-"""Rule for the fields of `Output` that limit how a command moves.
+"""`MotionLimit`: the rule for the fields of `Output` that limit a command's slew, acceleration and jerk.
 
 A field with this rule becomes a key of the controller file, a row of the guard's table of limits, and a line in
 ``check``. `snn_control.engine.command_limiter` enforces the limit.

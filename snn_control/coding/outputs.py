@@ -29,9 +29,9 @@ STAYS = ("hold", "none")  # words for a safe command that stays at the last comm
 
 @dataclass(frozen=True, eq=False)
 class Decoder(Checked):
-    """Base of all decoders, which are frozen dataclasses.
+    """Base of all decoders: each computes the contribution of one population to an output.
 
-    A decoder gives the contribution of one population to an output.
+    Subclasses are frozen dataclasses.
 
     source : name of a population
     """
@@ -54,7 +54,7 @@ class SpikeDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class MembraneDecoder(Decoder):
-    """Weighted sum v W of a graded population's output v, for example of an `LI`.
+    """Weighted sum of the values v of a graded population, for example of an `LI`: v W.
 
     weights : the matrix W: a number, (n,) or (n, size)
     window : use the mean of v over the last ``window`` seconds, in whole steps; v is 0 before the first step. None uses
@@ -94,12 +94,10 @@ class SpikeCountDecoder(Decoder):
 
 @dataclass(frozen=True, eq=False)
 class FirstSpikeDecoder(Decoder):
-    """The weights of the neuron that fires first in a decision window, as the result.
+    """Decision of the neuron that fires first in a time window: its weights are the result.
 
-    If several neurons fire first in the same step, the neuron with the lowest index counts.
-
-    Windows follow each other from step 0. The result is kept until a neuron fires in a later window. Before the first
-    decision the result is 0.
+    If several neurons fire first in the same step, the neuron with the lowest index counts. Windows follow each other
+    from step 0. The result is kept until a neuron fires in a later window. Before the first decision the result is 0.
 
     window : length of a window [s], a whole number of steps
     weights : a number, (n,) or (n, size); neurons that vote for the same result have equal rows. With None and an
@@ -219,7 +217,7 @@ class Output(Checked):
         return np.broadcast_to(low + (high - low) * (0.5 + 0.5 * np.tanh(x)), self.size)
 
     def given(self, key: str) -> np.ndarray:
-        """Return for which numbers a field differs from its default, as a bool array () or (size,)."""
+        """Return where a field, such as slew, differs from its default, as a bool array () or (size,)."""
         return np.asarray(np.asarray(getattr(self, key)) != getattr(Output, key))
 
     def _check_motion(self) -> None:

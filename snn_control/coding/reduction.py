@@ -1,4 +1,4 @@
-"""Reduction of many numbers to one number: the words of the key ``reduce`` of a topic, and their meaning.
+"""Reduce many numbers of a message to one, by the words of a topic's key ``reduce``: min, mean or max.
 
 `snn_control.ros.messages.reduction` compiles `combine` and applies it to sectors of a message's numbers. This module
 imports nothing that compiles.

@@ -1,4 +1,4 @@
-"""Controllers: compiled from a file, stepped alone or many at once, or described in a few lines of Python."""
+"""Controllers: loaded from a file or described in a few lines of Python, and stepped alone or many at once."""
 
 from .batch import Batch
 from .build import build_program

@@ -1,4 +1,4 @@
-"""Common base of `snn_control.controller.Controller` and `snn_control.controller.batch.Batch`."""
+"""`SteppedController`, the common base of `Controller` and `Batch`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,11 @@ os.register_at_fork(after_in_child=_unlock)
 
 
 class SteppedController:
-    """A Program bound to memory, with its inputs and states; ``observers`` are called after each tick of a step."""
+    """A Program bound to memory, which Python steps; base of `Controller` and `Batch`.
+
+    inputs : name -> facts of each input
+    observers : functions that are called after each tick of a step
+    """
 
     def __init__(
         self, program: Program, repeat: int, rows: int | None = None, tuning: Tuning | None = None,

@@ -1,4 +1,4 @@
-"""Batch: many states of one Program, stepped in one call that releases the interpreter lock.
+"""`Batch`: many instances of one controller, stepped in one call that releases the interpreter lock.
 
 >>> batch = Batch(Controller.load("cartpole.yaml").program, 64)
 >>> commands = batch.step({"state": observations})
@@ -27,16 +27,16 @@ Rows = int | slice | np.ndarray | list | None
 
 
 def encoded_of(program: Program, name: str) -> Place | None:
-    """Return the place in the state where an input's encoder writes its output once per tick; None if there is none.
+    """Return the place in the state, (n,) float32, where an input's encoder writes its output once per tick.
 
-    The array at this place is (n,) float32.
+    Return None if the input has no such array.
     """
     found = (program.names.get(f"{name}.{key}") for key in ("drive", "pooled", "held"))
     return next((place for place in found if place is not None), None)
 
 
 class Batch(SteppedController):
-    """``n`` controllers of one Program; each row gives the same bits as a separate `Controller`.
+    """``n`` instances of one controller; each row gives the same bits as a separate `Controller`.
 
     program : the Program to run; its constants are shared, not copied
     repeat : number of ticks in one `step`; only the first tick gets the inputs

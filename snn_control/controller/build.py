@@ -1,4 +1,4 @@
-"""Compilation of a controller file's descriptions into its Program, with its tunable parameters."""
+"""Compile a controller file's description into a Program, and find its tunable parameters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Controller: a compiled controller file, ready to step.
+"""`Controller`: a compiled controller with its state, which Python steps.
 
 >>> controller = Controller.load("cartpole.yaml")
 >>> action, _ = controller.predict(observation)
@@ -61,7 +61,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file, a shipped file by name, or a .npz Program; raises DescriptionError, ProgramError."""
+        """Load a controller file, a shipped file by name, or a Program (.npz); raises DescriptionError, ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -166,7 +166,7 @@ class Controller(SteppedController):
             weights[:] = old
 
     def state(self) -> np.ndarray:
-        """Return a copy of all that changes, of the inputs' ages and of the Program's digest: (bytes,) uint8."""
+        """Return a copy of all state, with the inputs' ages and the Program's digest, (bytes,) uint8, for `restore`."""
         return self._state(...)
 
     def restore(self, state: np.ndarray) -> None:

@@ -1,4 +1,4 @@
-"""Model: a controller described in a few lines of Python, like a script of PyNN.
+"""`Model`: describe a controller in a few lines of Python, like a script of PyNN.
 
 >>> m = Model(dt=1e-3)
 >>> x = m.input("x", 4)

@@ -1,4 +1,4 @@
-"""The controller file: one strict YAML file, which is read into descriptions and written from descriptions.
+"""The controller file: a strict YAML file that describes a controller; this package reads and writes it.
 
 Every error is a DescriptionError that names the path, the value, the rule and the nearest valid key. The descriptions
 and `keys` declare the keys; `schema` makes a JSON Schema for editors from the keys.
@@ -74,7 +74,11 @@ class ControllerSpec(Checked):
 
 
 def parse_spec(values: Any, folder: str | os.PathLike = ".", path: str = "") -> ControllerSpec:
-    """Convert a parsed YAML document to a ControllerSpec; raises DescriptionError."""
+    """Convert a parsed YAML document to a ControllerSpec; raises DescriptionError.
+
+    folder : folder of the files to which the document refers
+    path : file that the document comes from; empty if there is none
+    """
     values, tunable = take_tunable(values)
     r = Reader(values, "", Path(folder))
     version = r.take("version")

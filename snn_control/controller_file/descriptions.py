@@ -1,4 +1,7 @@
-"""Reading of descriptions from mappings, whose keys are declared in `keys`; outputs and networks have shorter forms."""
+"""Read descriptions (networks, encoders, outputs, ...) from the mappings of a controller file.
+
+`keys` declares the keys of a mapping. Outputs and networks may also be written in shorter forms.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,10 @@ READERS: dict[Any, Callable[..., Any]] = {
 
 
 def _read_place(r: Reader, place: str) -> Any:
-    """Read the description at a place of the file by its ``type``; raises DescriptionError for a wrong type."""
+    """Read a description, whose ``type`` must be one of the types that ``place`` allows (`keys.types_at`).
+
+    Raises DescriptionError for another type.
+    """
     if place in SINGLE:
         return read_fields(r, SINGLE[place])
     value = r.values.get("type")
@@ -70,7 +76,7 @@ def _value(r: Reader, key: Key) -> Any:
 
 
 def read_output(r: Reader, name: str) -> Output:
-    """Read one output; raises DescriptionError."""
+    """Read the output ``name`` from its mapping; raises DescriptionError."""
     take_joint_limits(r)
     return read_fields(r, Output, name=name, decoder=_read_decoder(r))
 
@@ -130,5 +136,5 @@ def read_training(r: Reader) -> Training:
 
 
 def read_limits(r: Reader) -> dict[str, Limits]:
-    """Read the key ``trainable``: pattern -> limits."""
+    """Read the key ``trainable``: pattern of parameter names -> limits of the parameters."""
     return {pattern: read_fields(child, Limits) for pattern, child in r.children("trainable", {})}

@@ -41,7 +41,7 @@ Limits = dict[str, tuple[float, float]]  # quantity -> its limits (low, high)
 
 @dataclass(frozen=True)
 class JointLimits(Checked):
-    """Limits of an output from a robot's file.
+    """The key ``joint_limits`` of an output: from which file and joints its limits come.
 
     file : joint_limits.yaml, or a URDF (.urdf), relative to the controller file
     joints : names, one for each number of the output
@@ -66,7 +66,7 @@ class JointLimits(Checked):
 
 
 def take_joint_limits(r: Reader) -> None:
-    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits; raises DescriptionError."""
+    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits by it; raises DescriptionError."""
     if not r.has("joint_limits"):
         return
     inner = r.child("joint_limits")
@@ -140,7 +140,10 @@ def _number(where: str, value: Any) -> float:
 
 
 def _of_yaml(text: str) -> dict[str, Limits]:
-    """Return the limits in ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``."""
+    """Return the limits of each joint in a joint_limits.yaml.
+
+    Its form is ``joint_limits: JOINT: {has_velocity_limits: true, max_velocity: 1.0, ...}``.
+    """
     joints = _found(yaml.load(text, Loader))
     if joints is None:
         raise ValueError("it has no mapping joint_limits")
@@ -148,7 +151,7 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """Return the mapping ``joint_limits``, which may also be among the parameters of a node."""
+    """Return the mapping ``joint_limits`` at the top of a YAML document or among a node's parameters; None if missing."""
     if not isinstance(values, Mapping):
         return None
     if isinstance(values.get("joint_limits"), Mapping):
@@ -183,7 +186,7 @@ def _of_joint(name: str, values: Any) -> Limits:
 
 
 def _of_urdf(text: str) -> dict[str, Limits]:
-    """Return the limits in ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``.
+    """Return the limits of each joint in a URDF, ``<joint name=...><limit lower= upper= velocity= effort=/></joint>``.
 
     A continuous joint has no position limit. Joints inside ros2_control and transmissions only refer to other joints
     and are ignored.

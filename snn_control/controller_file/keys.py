@@ -1,8 +1,9 @@
 """The keys of a controller file, from which its reader, its writer and its JSON Schema are derived.
 
-A mapping in the file is a description, and its keys are the fields of that description's class. Names, annotations with
-rules (`snn_control.network.checks`), defaults and docstring lines are read from the class. This file adds what a class
-does not declare itself.
+Each mapping in the file becomes a description, a dataclass such as `LIF`, and its keys are the fields of this class.
+Names, annotations with rules (`snn_control.network.checks`), defaults and docstring lines are read from the class. This
+file adds what a class does not declare itself. A *place* is a kind of position in the file that allows certain types
+of descriptions, for example "neurons" or "connection".
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ def type_of(cls: type) -> str | None:
 
 @dataclass(frozen=True)
 class Key:
-    """One key of a mapping.
+    """One key that a mapping of the file may have.
 
     name, field : name in the file, and name of the description's field
     hint : the field's annotation, with its rule
@@ -116,7 +117,7 @@ class Key:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """Words that are allowed in place of numbers."""
+        """Words that the file may have at this key in place of numbers."""
         return next((one.words for one in getattr(self.hint, "__metadata__", ()) if isinstance(one, OrWord)), ())
 
     @property
@@ -130,14 +131,20 @@ TUNED = (Population, Projection, Distribution, *PLUGINS)
 
 
 def may_be_tuned(described: Any, key: Key) -> bool:
-    """Return whether the number or array of a key may be tuned while the controller runs."""
+    """Return whether the file may make the number or array of a key tunable: changeable while the controller runs.
+
+    described : class of the description that has the key
+    """
     tuned = (isinstance(described, type) and issubclass(described, TUNED)) or (described, key.field) == (Output, "bias")
     return tuned and key.kind in (float, Any)
 
 
 @functools.cache
 def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
-    """Return the keys for a description's class, or for a function that makes a description."""
+    """Return the keys of the mapping for a description.
+
+    described : class of the description, or a function that makes it
+    """
     texts, found = _texts(described), []
     hints = get_type_hints(described, include_extras=True)
     rules = described.checks() if isinstance(described, type) and issubclass(described, Checked) else {}
@@ -161,9 +168,9 @@ def keys(described: Callable[..., Any]) -> tuple[Key, ...]:
 
 
 def _texts(described: Any) -> dict[str, str]:
-    """Return the text of each field in the docstrings of a class and its bases.
+    """Return field -> its explanation, from the docstrings of a class and its bases.
 
-    A line such as ``tau, window : [s]`` and the lines indented after it are the text of these fields.
+    A line such as ``tau, window : [s]`` and the lines indented after it explain these fields.
     """
     found: dict[str, str] = {}
     docs = [vars(cls).get("__doc__") for cls in reversed(getattr(described, "__mro__", ()))] or [described.__doc__]
@@ -192,7 +199,7 @@ def _bare(hint: Any) -> Any:
 
 
 def _inner(hint: Any) -> Iterator[Any]:
-    """Yield the members of an annotation and of the sequences in it, and the descriptions that their rules allow."""
+    """Yield all types that an annotation allows: in its unions and tuples, and descriptions that its rules allow."""
     for one in members(hint):
         yield from get_args(one) if get_origin(one) is tuple else [one]
         for rule in getattr(one, "__metadata__", ()):

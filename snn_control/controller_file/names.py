@@ -30,7 +30,7 @@ def number_names(spec: ControllerSpec, end: Input | Output) -> list[str]:
 
 
 def _named(topic: RosTopic, size: int) -> list[str]:
-    """Return the names that a topic gives, or an empty list if it does not name each number."""
+    """Return the names that a ROS topic gives to the numbers; an empty list if it does not name each of them."""
     selected = SELECTED.search(str(topic.field))
     names = [part.strip(" '\"") for part in selected.group(1).split(",")] if selected else []
     lists = [value for value in (topic.values or {}).values() if isinstance(value, list | tuple)]

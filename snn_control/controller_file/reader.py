@@ -1,4 +1,4 @@
-"""Strict reading of YAML: every key must be used, and every error names path, value, rule and nearest key.
+"""Read the YAML of controller files strictly: every key must be known, and every error names path, value, rule and fix.
 
 Arrays may be inline, or ``file.npz#name`` with a path relative to the controller file.
 """
@@ -119,7 +119,11 @@ def check_lists(path: str, value: Any, rule: str = NUMBERS) -> tuple[int, ...]:
 
 
 class Reader:
-    """Reads the keys of one mapping. Keys that were not read are an error."""
+    """Reads the keys of one mapping of the file. Keys that were not read are an error.
+
+    path : place of the mapping in the file, for errors
+    folder : folder of the controller file
+    """
 
     def __init__(self, value: Any, path: str, folder: Path) -> None:
         if not isinstance(value, Mapping):
@@ -144,7 +148,7 @@ class Reader:
         return self.values.pop(key)
 
     def plain(self, key: str, kind: type, default: Any = MISSING) -> Any:
-        """Read the value of a key as a plain type; ``kind`` is a key of `PLAIN`."""
+        """Read a value of the type ``kind``: float, str, bool or list; raises DescriptionError for another type."""
         value = self.take(key, default)
         types, what = PLAIN[kind]
         if not isinstance(value, types) or isinstance(value, bool) != (kind is bool):
@@ -238,7 +242,7 @@ class Reader:
             raise DescriptionError(self.path or "file", NO_VALUE, rule, " ".join(fixes))
 
     def make(self, cls: Any, /, **values: Any) -> Any:
-        """Return ``cls(**values)`` after `reject_unknown_keys`. The paths in errors become paths in the file."""
+        """Return ``cls(**values)`` after `reject_unknown_keys`. Errors of the class get the path of this mapping."""
         self.reject_unknown_keys()
         try:
             return cls(**values)

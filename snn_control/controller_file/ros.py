@@ -86,12 +86,12 @@ class RosTopic(Checked):
 
 
 def end_kind(end: Input | Output) -> str:
-    """Return the kind of an input or output: one of the kinds in `ONLY_WITH`."""
+    """Return whether an object is a value input, an events input or an output, as one of the words in `ONLY_WITH`."""
     return OUTPUTS if isinstance(end, Output) else EVENTS if isinstance(end, EventsInput) else VALUES
 
 
 def usual_values(kind: str, type: str) -> dict[str, Any]:
-    """Return the defaults of a topic for its kind (a kind in `ONLY_WITH`) and its message type.
+    """Return the default values of a topic's keys, for a kind in `ONLY_WITH` and a message type.
 
     Packets of events get a longer queue, because the driver of an event camera sends a packet each millisecond.
     """
@@ -102,7 +102,10 @@ def usual_values(kind: str, type: str) -> dict[str, Any]:
 
 
 def read_topics(r: Reader, key: str, ends: Sequence[Input | Output]) -> dict[str, RosTopic]:
-    """Read ``ros.inputs`` or ``ros.outputs`` for the given inputs or outputs; raises DescriptionError."""
+    """Read the topics of the given inputs or outputs from ``ros.inputs`` or ``ros.outputs``: name -> topic.
+
+    Raises DescriptionError.
+    """
     found, by_name = {}, {end.name: end for end in ends}
     for name, child in r.children(key, {}):
         if name not in by_name:

@@ -189,7 +189,7 @@ def _any_of(cases: list[Schema]) -> Schema:
 
 
 def _value(hint: Any, place: str = "") -> Schema:
-    """Return the schema of an annotation; descriptions in the annotation are descriptions of the given ``place``."""
+    """Return the schema of a value with this annotation. ``place`` is the place (`keys`) of descriptions in it."""
     arguments = get_args(hint)
     if get_origin(hint) is Annotated:
         return _ruled(arguments[1], arguments[0], place)

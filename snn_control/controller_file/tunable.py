@@ -38,7 +38,10 @@ class Tunable:
 
 
 def take_tunable(values: Any, path: Path = "") -> tuple[Any, dict[Path, Tunable]]:
-    """Return a parsed document without its tunable marks, and a dictionary path -> range; raises DescriptionError."""
+    """Remove the marks ``tunable`` from a parsed document. Return it and a dictionary path -> range.
+
+    Raises DescriptionError for a mark that is not allowed.
+    """
     if isinstance(values, Mapping) and "tunable" in values:
         return _take(values, path)
     if isinstance(values, Mapping) and len(values) == 2 and "value" in values:
@@ -94,7 +97,10 @@ def value_at(described: Any, path: Path) -> Any:
 
 
 def change(described: Any, path: Path, number: float) -> Any:
-    """Return a description with the number at a path replaced, or the array multiplied; raises DescriptionError."""
+    """Return a copy of a description with the number at ``path`` replaced, or the array there multiplied by ``number``.
+
+    Raises DescriptionError.
+    """
     old = value_at(described, path)
     if isinstance(old, int) and float(number).is_integer():  # a whole number stays one
         number = int(number)
@@ -135,7 +141,10 @@ def _places(described: Any, path: Path) -> list[int | str]:
 
 
 def _place(described: Any, number: str, word: str) -> int | str | None:
-    """Return the index or field for one part of a path; None if there is none."""
+    """Return the index or field that one part of a path names; None if there is none.
+
+    number, word : the part, if it is an index; the part, if it is a name
+    """
     if isinstance(described, tuple):
         if number:
             return int(number) if int(number) < len(described) else None
@@ -146,7 +155,7 @@ def _place(described: Any, number: str, word: str) -> int | str | None:
 
 
 def mark(document: Any, spec: Any) -> None:
-    """Put the tunable marks of a ControllerSpec into its document, in the form that `take_tunable` reads."""
+    """Put the tunable numbers of a ControllerSpec into its YAML document, in the form that `take_tunable` reads."""
     for path, ends in spec.tunable.items():
         at, steps = document, [int(number) if number else word for number, word in STEP.findall(path)]
         for k, step in enumerate(steps[:-1]):

@@ -1,4 +1,4 @@
-"""Writing of controller files: descriptions become YAML, with arrays in a second file.
+"""Write controller files: descriptions become YAML, with large arrays in a second file.
 
 The files are read back to the same Program. Defaults are omitted. An array of up to `INLINE` numbers is in the YAML; a
 larger array is in the .npz file of the same name. An array that is used several times is stored once.
@@ -63,8 +63,9 @@ class _Writer:
     def fields(
         self, value: Any, path: tuple[str, ...], skip: Collection[str] = (), defaults: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
-        """Return the fields of a description that differ from their defaults.
+        """Return the fields of a description that differ from their defaults, as keys and values of the file.
 
+        skip : fields that are left out
         defaults : the file's own defaults, where they differ from the defaults of the description
         """
         found: dict[str, Any] = {}
@@ -87,7 +88,7 @@ class _Writer:
         return self.numbers(value, path)
 
     def numbers(self, value: Any, path: tuple[str, ...]) -> Any:
-        """Return a number, lists of numbers, or a text; for a large array, the text refers to the array in the .npz."""
+        """Return numbers as the file has them: a number, lists, or a text that refers to a large array in the .npz."""
         array = np.asarray(value)
         if array.dtype.kind not in "iuf":
             raise DescriptionError(".".join(path), value, "must be numbers")
@@ -169,7 +170,7 @@ def _named(section: str, values: Iterable[Any]) -> Iterable[Any]:
 
 
 def _in_words(one: Projection) -> Projection:
-    """Return the projection with a connection's name instead of its connector, if the connector has a name."""
+    """Return the projection with a name as its connection ("dense", ...), if its connector has a name."""
     word = next((word for word, cls in CONNECTIONS.items() if type(one.connection) is cls), "")
     if not word:
         return one

@@ -1,4 +1,7 @@
-"""Descriptions of networks: frozen, in SI units, independent of a time step, with the names of NIR and PyNN."""
+"""Descriptions of networks: populations, projections, neuron models and learning rules, with the names of NIR and PyNN.
+
+They are frozen, in SI units, and do not depend on a time step.
+"""
 
 from .connectors import *
 from .distance import *

@@ -30,7 +30,7 @@ Rule = Callable[[str, Any], None]
 
 
 def array_of(value: Any) -> np.ndarray:
-    """Convert a value to an array; if it has rows of different lengths, the array has the dtype object."""
+    """Convert a value to an array; lists of different lengths give an array of dtype object."""
     try:
         return np.asarray(value)
     except ValueError:
@@ -85,7 +85,7 @@ class Whole:
 
 @dataclass(frozen=True)
 class Items:
-    """Rule for a list with one rule per item; if ``many`` is true, one rule for each of one or more items."""
+    """Rule for a list: one rule for each of its items; if ``many``, one rule for all of one or more items."""
 
     rules: tuple[Rule, ...]
     many: bool
@@ -99,7 +99,7 @@ class Items:
 
 
 class OneOf:
-    """Rule for one of some words; error messages do not mention the empty word."""
+    """Rule for a value that must be one of some words; error messages do not mention the empty word."""
 
     def __init__(self, *words: str) -> None:
         self.words = words
@@ -112,7 +112,7 @@ class OneOf:
 
 
 class OrWord(OneOf):
-    """Rule for one of some words or for numbers; the description's class checks the numbers itself."""
+    """Rule for a value that is one of some words, or numbers; the description's class checks the numbers itself."""
 
     def __call__(self, path: str, value: Any) -> None:
         if isinstance(value, str) and value not in self.words:
@@ -170,7 +170,7 @@ class Checked:
 
     @property
     def where(self) -> str:
-        """Prefix of a field's name in error messages, e.g. ``populations.a.``."""
+        """Prefix of the path in error messages, to which a field's name is appended, e.g. ``populations.a.``."""
         return ""
 
     @classmethod
@@ -193,11 +193,14 @@ class Checked:
         return [name for name, rule in cls.checks().items() if isinstance(rule, Numbers) and rule.ndim]
 
     def wrong(self, key: str, rule: str, fix: str = "", value: Any = ...) -> DescriptionError:
-        """Return the error for a field that breaks ``rule``; it shows ``value``, by default the field's value."""
+        """Return the error that field ``key`` breaks ``rule``. It shows ``value``, by default the field's value."""
         return DescriptionError(self.where + key, getattr(self, key) if value is ... else value, rule, fix)
 
     def each(self, key: str, value: Any, n: int) -> np.ndarray:
-        """Convert a number to (), or ``n`` numbers to (n,) float64; infinity is allowed. Raises DescriptionError."""
+        """Convert a field's value to a float64 array: one number to (), ``n`` numbers to (n,).
+
+        Infinity is allowed. Raises DescriptionError for another shape.
+        """
         try:
             array = np.asarray(value, np.float64)
         except (TypeError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""Connectors between two populations, with the meaning that they have in PyNN (Davison et al. 2009).
+"""Connectors: which neurons of two populations a projection connects, defined as in PyNN (Davison et al. 2009).
 
 Random connectors have a seed. ``rows(n_pre, n_post, recurrent)`` returns all synapses as the tuple of pointers (n_pre +
 1,) and targets (k,), both uint32. The targets of presynaptic neuron i are ``targets[pointers[i] : pointers[i + 1]]`` in
@@ -35,7 +35,7 @@ def check_count(k: float) -> None:
 
 
 def pointers_of(counts: np.ndarray) -> np.ndarray:
-    """Return the row pointers, (n + 1,) uint32, for rows with these numbers of synapses."""
+    """Return the row pointers, (n + 1,) uint32, for neurons with these numbers of synapses, (n,)."""
     pointers = np.zeros(counts.size + 1, np.int64)
     np.cumsum(counts, out=pointers[1:])
     check_count(pointers[-1])
@@ -50,7 +50,7 @@ def sorted_rows(keys: np.ndarray, n_pre: int) -> Rows:
 
 
 def scattered(rng: np.random.Generator, p: float, total: int) -> Iterator[np.ndarray]:
-    """Yield numbers of [0, total), each selected with probability p by geometric gaps, ascending, in chunks."""
+    """Yield each number of [0, total) with probability p, ascending, in chunks (int64 arrays). Gaps are geometric."""
     last = -1 if p > 0 else total
     while last < total - 1:
         n = min(CHUNK, 16 + int(1.1 * p * (total - last)))
@@ -70,7 +70,7 @@ class Connector:
         raise NotImplementedError
 
     def pairs(self, n_pre: int, n_post: int, recurrent: bool = False) -> Rows:
-        """Return sources and targets of all synapses, (k,) int64 each, in the order of a projection's weights."""
+        """Return sources and targets of all synapses, (k,) int64 each, in the order of the projection's weights."""
         pointers, targets = self.rows(n_pre, n_post, recurrent)
         return np.repeat(np.arange(n_pre), np.diff(pointers.astype(np.int64))), targets.astype(np.int64)
 
@@ -119,7 +119,7 @@ class FromArrays(Connector):
         return self.pre_index.astype(np.int64), self.post_index.astype(np.int64)
 
     def pointers(self, n_pre: int, n_post: int) -> np.ndarray:
-        """Return the row pointers (n_pre + 1,) uint32; raises DescriptionError if an index is beyond the sizes."""
+        """Return the row pointers, (n_pre + 1,) uint32. Raises DescriptionError if a neuron's index is too large."""
         for key, index, n in (("pre_index", self.pre_index, n_pre), ("post_index", self.post_index, n_post)):
             low, high = (int(index.min()), int(index.max())) if index.size else (0, 0)
             if index.size and (low < 0 or high >= n):

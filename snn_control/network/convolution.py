@@ -98,10 +98,12 @@ class Convolution(Checked):
         return weights[0], sides[0], sides[1]
 
     def synapses(self, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return the sources, targets and weights of the synapses whose weight is not 0; raises DescriptionError.
+        """Return the sources, targets and weights of the synapses whose weight is not 0, as three (k,) arrays.
 
-        weights : (channels out, channels in / groups, rows, columns). Return a tuple of three (k,) arrays; sources and
-            targets are int64. Synapses are ordered by kernel row, then by kernel column
+        Sources and targets are int64. Synapses are ordered by kernel row, then by kernel column. Raises
+        DescriptionError.
+
+        weights : (channels out, channels in / groups, rows, columns)
         """
         channels, rows, columns = self.output_shape(weights.shape)
         group_in, group_out = self.shape[0] // self.groups, channels // self.groups
@@ -125,8 +127,10 @@ class Convolution(Checked):
     def landing(self, axis: int, kernel: int, outputs: int) -> np.ndarray:
         """Return the output row to which each input row contributes through each kernel row; -1 if there is none.
 
-        The result is a (size, kernel) int64 array.
+        The result is (size, kernel) int64.
+
         axis : 0 for rows, 1 for columns
+        kernel, outputs : numbers of rows (columns) of the kernel and of the output
         """
         place = np.arange(self.shape[1 + axis])[:, None] + self.pads(axis, kernel)[0]
         place = place - self.dilation[axis] * np.arange(kernel)

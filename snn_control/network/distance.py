@@ -112,7 +112,7 @@ class DistanceDependent(Seeded, Connector):
             check_lengths("period", self.period, axes)
 
     def fall(self, squared: np.ndarray) -> np.ndarray:
-        """Return -log(p / peak), the fall of the connection probability p, for squared distances."""
+        """Return -log(p / peak) for squared distances, in their shape; p is the connection probability."""
         if self.kind == "step":
             return np.where(squared <= (self.width * (1 + ROUNDING)) ** 2, 0.0, np.inf)
         return squared / (2 * self.width**2) if self.kind == "gaussian" else np.sqrt(squared) / self.width
@@ -164,7 +164,7 @@ class DistanceDependent(Seeded, Connector):
 
 
 def tiles(positions: np.ndarray) -> list[np.ndarray]:
-    """Divide space into about 2 sqrt(n) equal parts, and return the indices of the positions in each part."""
+    """Divide space into about 2 sqrt(n) equal tiles. Return for each tile the indices of its positions, (n, axes)."""
     low, size = positions.min(axis=0), np.ptp(positions, axis=0)
     n = max(1, round((4 * len(positions)) ** (0.5 / positions.shape[1])))
     cell = np.minimum((positions - low) / np.where(size > 0, size, 1) * n, n - 1).astype(np.int64)

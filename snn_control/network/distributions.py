@@ -1,4 +1,4 @@
-"""Distributions with a seed, from which weights, biases and initial membranes are drawn."""
+"""Random distributions from which weights, biases and initial membranes are drawn, each with its seed."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Distribution(Seeded):
     """Base of the distributions; subclasses are frozen dataclasses."""
 
     def stream(self) -> Callable[[Any], np.ndarray]:
-        """Return a function ``draw(shape)``. Its calls continue one float64 sequence, whatever their shapes."""
+        """Return a function ``draw(shape)``, whose calls return consecutive numbers of one random sequence, float64."""
         raise NotImplementedError
 
     def sample(self, shape: int | tuple[int, ...]) -> np.ndarray:

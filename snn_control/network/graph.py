@@ -1,4 +1,4 @@
-"""Populations and projections."""
+"""The description of a network: `Population`, `Projection` and `Network`."""
 
 from __future__ import annotations
 
@@ -172,7 +172,7 @@ def free_name(word: str, taken: Container[str]) -> str:
 
 
 def reached(starts: Iterable[str], after: Callable[[str], Iterable[str]]) -> set[str]:
-    """Return the starts and all names reached from them; ``after(name)`` gives the direct successors of a name."""
+    """Return ``starts`` and all names reached from them; ``after(name)`` gives the direct successors of a name."""
     seen: set[str] = set()
     todo = list(starts)
     while todo:

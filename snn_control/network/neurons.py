@@ -1,4 +1,4 @@
-"""Neuron models of NIR (Pedersen et al. 2024, Nature Communications 15:8122) and of some other frameworks.
+"""Neuron models, as NIR (Pedersen et al. 2024, Nature Communications 15:8122) and other frameworks define them.
 
 Each parameter is one number, or an array (n,) with one number per neuron. In the equations ``I`` is the input current
 and ``isyn`` a synaptic current. Models whose ``graded`` is False emit spikes. The output of all other models is their

@@ -98,9 +98,9 @@ class RewardSTDP(STDP):
 class PES(LearningRule):
     """Prescribed error sensitivity, the rule of nengo (MacNeil and Eliasmith 2011, PLoS ONE 6:e22885).
 
-    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity, with where (x) is
-    the outer product. The activity [Hz] of the n presynaptic neurons is the result of filtering their spikes. A weight
-    acts for one step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
+    The decoders d, in units per Hz, change in each step by -learning_rate dt / n error (x) activity, where (x) is the
+    outer product and the activity [Hz] is that of the n presynaptic neurons, their filtered spikes. A weight acts for
+    one step, so it is d / dt, as in `snn_control.nef`; its change is the change of d, divided by dt.
 
     error : name of a graded input or population of the size of post that gives the actual value minus the desired value
     learning_rate : learning rate as in nengo; 0 learns nothing
