@@ -54,7 +54,7 @@ def replace_files(writes: Mapping[str | os.PathLike, Write]) -> None:
 
 @contextmanager
 def _naming(path: Path, always: bool = True) -> Iterator[None]:
-    """Context in which OSErrors name ``path``, not the temporary file; if not ``always``, only OSErrors without a name."""
+    """Make OSErrors name ``path`` instead of the temporary file; if not ``always``, only OSErrors that name no file."""
     try:
         yield
     except OSError as error:

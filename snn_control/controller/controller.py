@@ -61,7 +61,7 @@ class Controller(SteppedController):
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Controller:
-        """Load a controller file, a shipped file by name, or a Program (.npz); raises DescriptionError, ProgramError."""
+        """Load a controller file, a shipped file by name, or a .npz Program; raises DescriptionError, ProgramError."""
         if str(path).endswith(".npz"):
             program = Program.load(path)
             try:
@@ -142,8 +142,7 @@ class Controller(SteppedController):
     def act(self, observation: Any, space: Any) -> Any:
         """Return the action of a Gymnasium space for an observation, which is read as `predict` reads it.
 
-        The action is an array of the space's shape and dtype, clipped to the space's bounds. For a Discrete space, the
-        action is a whole number.
+        It is an array of the space's shape and dtype, clipped to its bounds; a whole number for a Discrete space.
         """
         given = self.read_observation(observation)
         with self._lock:

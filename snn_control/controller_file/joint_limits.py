@@ -66,7 +66,10 @@ class JointLimits(Checked):
 
 
 def take_joint_limits(r: Reader) -> None:
-    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits by it; raises DescriptionError."""
+    """Remove ``joint_limits`` from an output's mapping and tighten the output's limits by it.
+
+    Raises DescriptionError.
+    """
     if not r.has("joint_limits"):
         return
     inner = r.child("joint_limits")
@@ -151,7 +154,7 @@ def _of_yaml(text: str) -> dict[str, Limits]:
 
 
 def _found(values: Any) -> Mapping[Any, Any] | None:
-    """Return the mapping ``joint_limits`` at the top of a YAML document or among a node's parameters; None if missing."""
+    """Return the mapping ``joint_limits`` at the top of a YAML document or among a node's parameters, or None."""
     if not isinstance(values, Mapping):
         return None
     if isinstance(values.get("joint_limits"), Mapping):

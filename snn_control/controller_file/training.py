@@ -54,7 +54,7 @@ class Surrogate(Checked):
     final_slope: Positive | None = None
 
     def at(self, left: float) -> Surrogate:
-        """Return the surrogate at a moment of training; ``left`` is the share of the budget that is left, from 1 to 0."""
+        """Return the surrogate when the share ``left``, from 1 to 0, of the training budget is left."""
         if self.final_slope is None:
             return self
         return Surrogate(self.kind, self.final_slope + (self.slope - self.final_slope) * left)
