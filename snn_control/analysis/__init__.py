@@ -1,1 +1,1 @@
-"""Analysis of a controller: stimuli, probes, diagnosis, energy, speed."""
+"""Analysis of a controller: stimuli, activity with a stimulus, diagnosis, energy and speed."""

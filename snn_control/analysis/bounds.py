@@ -67,7 +67,10 @@ class ReachableActivity:
 def reachable_activity(
     spec: ControllerSpec, program: Program, synapses: Sequence[Synapses] | None
 ) -> ReachableActivity:
-    """Compute the bounds. ``synapses`` is from `snn_control.analysis.synapses.all_synapses`; None: not known."""
+    """Compute bounds of all currents, spikes and commands of a controller.
+
+    synapses : from `snn_control.analysis.synapses.all_synapses`; None: not known
+    """
     sizes, found = sizes_of(program), {}
     most = {p.name: 1.0 if p.spiking and not p.multiplicity else math.inf for p in program.facts.populations}
     signals: dict[str, Span] = {}
@@ -98,7 +101,7 @@ def reachable_activity(
 
 
 def driven(spec: ControllerSpec, sizes: dict[str, int]) -> dict[str, float]:
-    """Return input -> largest current that its encoder gives its neurons, for inputs whose range bounds it."""
+    """Return input -> largest current that its encoder gives its neurons, for inputs whose range limits it."""
     with np.errstate(invalid="ignore", over="ignore"):
         most = {i.name: float(_encoded(i, sizes[i.name], spec.period)[1].max(initial=0.0)) for i in spec.inputs}
     return {name: current for name, current in most.items() if math.isfinite(current)}
@@ -109,12 +112,15 @@ def _constant(low: float, high: float, n: int) -> Span:
 
 
 def _hull(span: Span, value: Any) -> Span:
-    """Return the smallest span that contains ``span`` and ``value``."""
+    """Return the smallest span, lowest and highest value, that contains ``span`` and ``value``."""
     return np.array([np.minimum(span[0], value), np.maximum(span[1], value)])
 
 
 def _times(weight: Any, span: Span) -> Span:
-    """Return the lowest and highest value of weight x; if x is infinite and the weight is 0, the value is 0."""
+    """Return the lowest and highest value of weight times x, for x in ``span``.
+
+    A weight of 0 gives 0, also for infinite x.
+    """
     ends = np.nan_to_num(np.asarray(weight, np.float64) * span, nan=0.0, posinf=np.inf, neginf=-np.inf)
     return np.sort(ends, axis=0)
 

@@ -1,11 +1,11 @@
-"""Diagnosis: problems of a controller, either certain or observed with a stimulus.
+"""Diagnose a controller: find its problems, either certain ones or problems observed with a stimulus.
 
-There are two kinds of findings. Some follow from weights, parameters and ranges alone: neurons can never fire or always
-fire, neurons are identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A
-number that was not finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and
-count only if it is a real stimulus, from a recording or an environment. A neuron that did not fire with this stimulus
-may have had no cause to fire: for example, a place cell's place was not visited, or a turn was not needed. So silence
-is a finding only if a changing stimulus had no effect at all.
+Some findings follow from weights, parameters and ranges alone: neurons can never fire or always fire, neurons are
+identical, a command can have only one sign or is constant (`reachable_activity`, `identical`). A number that was not
+finite is a problem with any stimulus, too. All other findings were observed with one stimulus, and count only if it is
+a real stimulus, from a recording or an environment. A neuron that did not fire with this stimulus may have had no cause
+to fire: for example, a place cell's place was not visited, or a turn was not needed. So silence is a finding only if a
+changing stimulus had no effect at all.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Health:
 
 
 def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
-    """Yield findings that hold for any stimulus."""
+    """Yield the findings about a population that hold for any stimulus."""
     if p.bad_steps:
         text = f"a current or membrane was NaN, infinite or beyond 1e30 in {p.bad_steps:,} of {steps:,} steps "
         yield warning(p.where, f"{text}with this stimulus and was reset", SELF_EXCITING)
@@ -218,7 +218,7 @@ def _percent(share: float) -> str:
 
 
 def _more(share: float) -> str:
-    """Return the fix for a membrane that reaches this share of the way to the threshold: the factor that it needs."""
+    """Return advice for a membrane that only reaches ``share`` of the way to its threshold: the missing factor."""
     return f"weights or drive x {math.ceil(100 / share) / 100:.3g} or more, or a lower v_threshold"
 
 

@@ -52,13 +52,16 @@ class Energy:
 
 
 def price(kind: str, precision: str = "float32") -> float:
-    """Return the energy [pJ] of an "accumulate" or "multiply_accumulate" of a weight (0.9 and 4.6 in float32)."""
+    """Return the energy [pJ] of one "accumulate" or "multiply_accumulate" (``kind``) with a weight of a type.
+
+    In float32 it is 0.9 and 4.6 pJ.
+    """
     add = PICOJOULE["add", SUMS[precision]]
     return add if kind == "accumulate" else PICOJOULE["multiply", precision] + add
 
 
 def estimate(bound: Bound) -> Energy:
-    """Return the energy of a tick of ``bound``, averaged over all ticks since its reset."""
+    """Return the estimated energy of a tick of a bound Program, averaged over all ticks since its reset."""
     ticks, facts = max(1, int(bound.array("clock")[0])), bound.program.facts
     synapses = sum(row.effective * price(row.kind, row.precision) for row in counted(bound))
     neurons = facts.updates * bound.program.steps * price("multiply_accumulate")

@@ -1,4 +1,4 @@
-"""Behaviour of a controller in episodes: how its commands moved, and which of its neurons fired."""
+"""Statistics of a controller in episodes: how its commands moved, and which of its neurons fired."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ class Watcher:
         self._commands.append(self._command.copy())
 
     def take(self, row: int = 0) -> EpisodeStatistics:
-        """Return the statistics of a row since the last call; the first call returns the statistics since the start."""
+        """Return the statistics of a row of the batch since the last call, or since the start for the first call."""
         commands = np.array([of[row] for of in self._commands[self._begun[row] :]])
         fired = self._fired[row].copy()
         self._fired[row], self._begun[row] = 0, len(self._commands)
@@ -125,11 +125,11 @@ def firing_of(spec: ControllerSpec, program: Program, episodes: Sequence[Episode
 def command_rows(
     spec: ControllerSpec, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, list[dict[str, Any]]]:
-    """Return how each number of the command moved, and the `Firing` of each spiking population, as rows of plain data.
+    """Return how each number of the command moved, and which neurons fired, as rows of plain data for JSON.
 
     A chosen action has ``changes_hz``, the number of its changes per second. All other numbers have ``sign_changes_hz``
     and ``at_a_limit``. The latter is the share of ticks in which the number was at a limit, or for a squashed number,
-    near a limit. Values that do not apply are None.
+    near a limit. Values that do not apply are None. The rows of populations are as in `Firing`.
     """
     chosen = {f"outputs.{one.name}" for one in spec.outputs if isinstance(one.decoder, ArgmaxDecoder)}
     nothing = dict.fromkeys(("changes_hz", "sign_changes_hz", "at_a_limit"))

@@ -29,7 +29,7 @@ __all__ = ["Fitted", "command_digest", "fit", "paced", "play", "replay"]
 
 @dataclasses.dataclass(frozen=True)
 class Fitted:
-    """A controller fitted to a recording.
+    """A controller fitted to the recording of an event camera, see `fit`.
 
     spec : the controller for the recording's camera, with one tick in each step
     events : the input that gets the recording's events
@@ -60,7 +60,7 @@ def fit(
     values: Mapping[str, Any] | None = None,
     guessed: bool = False,
 ) -> Fitted:
-    """Fit a controller to a recording.
+    """Fit a controller to the camera of a recording, and choose the values of its other inputs.
 
     size : (width, height) of the recording's camera; None means that it is not known; the size in the controller is
         then used

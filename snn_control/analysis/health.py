@@ -1,4 +1,4 @@
-"""Problems of inputs and outputs.
+"""Find problems of inputs and outputs in the samples and commands of a run.
 
 Problems of inputs are samples that were clamped or rejected. Problems of outputs are commands that are stuck, have only
 one sign, swing, or are at a limit or slew limit most of the time.
@@ -108,7 +108,7 @@ def input_health(spec: ValueInput, stimulus: Stimulus, counters: Mapping[str, in
 
 
 def input_findings(i: InputHealth) -> Iterator[Finding]:
-    """Yield findings about the samples that arrived."""
+    """Yield findings about the samples of an input that were clamped or rejected."""
     if i.rejected:
         text = f"{i.rejected:,} of {i.ticks:,} samples were rejected, not finite or not `plausible`"
         yield warning(i.where, text, "widen `plausible`, or correct the unit or the sensor")
@@ -234,7 +234,7 @@ def _sign_changes(command: np.ndarray, live: np.ndarray) -> int:
 
 
 def _ways(command: np.ndarray, least: float) -> np.ndarray:
-    """Return the distances between turning points, at which a command (ticks,) reverses by more than ``least``."""
+    """Return the distances between the turning points of a command (ticks,), where it reverses by over ``least``."""
     moved = command[np.r_[True, np.diff(command) != 0]]
     up = np.diff(moved) > 0
     ends = [float(moved[0])]

@@ -57,9 +57,9 @@ def _groups(hashes: np.ndarray) -> Groups:
 
 
 def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
-    """Return hashes, (n,) uint64, that almost surely differ where any of the columns (n,) differ.
+    """Return a hash of each row of some columns, (n,) uint64; different rows almost surely have different hashes.
 
-    columns : numbers, or uint64 hashes; splitmix64 is applied to one column after another
+    columns : (n,) each: numbers, or uint64 hashes; splitmix64 is applied to one column after another
     """
     state: Any = np.uint64(0)
     with np.errstate(over="ignore"):
@@ -74,7 +74,10 @@ def _hashes(columns: Iterable[np.ndarray]) -> np.ndarray:
 
 
 def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.ndarray:
-    """Return a hash of the synapses between each of n neurons and others, (n,) uint64, independent of their order."""
+    """Return a hash of each neuron's synapses, (n,) uint64, which does not depend on their order.
+
+    own, other : (k,) index of the neuron itself, and hash or index of the other neuron, for each of the synapses ``s``
+    """
     total = np.zeros(n, np.uint64)
     with np.errstate(over="ignore"):
         np.add.at(total, own, _hashes([other, s.weight, s.delay]))
@@ -82,7 +85,7 @@ def _synapses(n: int, own: np.ndarray, other: np.ndarray, s: Synapses) -> np.nda
 
 
 def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> list[np.ndarray]:
-    """Return the arrays (n,) of all parameters that are given for each neuron."""
+    """Return all parameters of a population that are given for each neuron, (n,) each."""
     start = np.arange(p.size) if isinstance(p.v_init, Distribution) else p.v_init
     each = [bias, start, *(getattr(p.neuron, name) for name in p.neuron.arrays()), *(s.of.bias for s in into)]
     given = [np.asarray(value) for value in each if np.ndim(value)]
@@ -90,7 +93,7 @@ def _parameters(p: Population, bias: np.ndarray, into: Sequence[Synapses]) -> li
 
 
 def _read(spec: ControllerSpec, p: Population) -> list[np.ndarray]:
-    """Return the arrays (n,) of the weights with which decoders read each neuron."""
+    """Return the weights with which decoders read each neuron of a population, as arrays (n,)."""
     columns = []
     for output in spec.outputs:
         for term in output.terms:

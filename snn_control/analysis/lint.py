@@ -69,7 +69,7 @@ def _alone(spec: ControllerSpec) -> Iterator[Finding]:
 
 
 def _read(projections: Iterable[Projection], spec: ControllerSpec) -> set[str]:
-    """Return the names of everything that these projections, the decoders or the learning rules read."""
+    """Return the names of all inputs and populations that projections, decoders or learning rules read."""
     used = {p.pre for p in projections} | {term.source for output in spec.outputs for term in output.terms}
     rules = [p.learning for p in spec.network.projections if p.learning is not None]
     return used | {getattr(rule, key) for rule in rules for key in rule.signals()}

@@ -1,9 +1,9 @@
-"""Run a controller with probes: the activity of each population in every network step, with the same bits as the tick.
+"""Run a controller and record the activity of each population in every network step; results are those of the tick.
 
-A tick is rows of operations. `Probed` runs the same rows in the same order from Python, in parts, and reads the state
-between them: the current that will drive a population's neurons before they run, and their membranes afterwards. So it
-finds what cannot be seen between ticks, such as a membrane within a tick or a NaN that the engine removes immediately.
-It changes nothing.
+A tick is a sequence of operations. `Probed` runs the same operations in the same order from Python, in parts, and reads
+the state between them: the current that will drive a population's neurons before they run, and their membranes
+afterwards. So it finds what cannot be seen between ticks, such as a membrane within a tick or a NaN that the engine
+removes immediately. It changes nothing.
 """
 
 from __future__ import annotations
@@ -152,7 +152,7 @@ class Probed(Controller):
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
-        """Return the row of a step that runs the neurons of population ``name`` and writes its spikes or membranes."""
+        """Return which operation of a step runs the neurons of population ``name``, as its index in the step."""
         names = self.program.names
         signal = names.get(f"{name}.spikes") or names[f"{name}.v"]
         return next(k for k, o in enumerate(self._step_rows) if o.label == name and signal in o.operands)

@@ -32,7 +32,10 @@ def timed_rows(row, count, spent, last, scratch):
 
 
 def timed_tick(table, spent_at, scratch):
-    """Run `tick`, and add the nanoseconds of each operation to its int64 word at the address ``spent_at``."""
+    """Run a tick like `snn_control.engine.tick.tick`, and measure each operation.
+
+    Its nanoseconds are added to its int64 in the array at the address ``spent_at``.
+    """
     header = i64(table, CLOCK + 1)
     clock = i64(header[CLOCK], 2)
     before, within, after = header[BEFORE], header[IN_STEP], header[AFTER]

@@ -71,7 +71,7 @@ class TuningCurve:
 
 
 def measurement_steps(model: NeuronModel, dt: float) -> int:
-    """Return the number of steps for which a current is held."""
+    """Return for how many steps a constant current is applied to measure a rate."""
     taus = [np.max(getattr(model, name)) for name in model.names() if name.startswith("tau_")]
     return int(np.clip(round(max(SECONDS, SLOWEST * max(taus, default=0.0)) / dt), MIN_STEPS, MAX_STEPS))
 
@@ -83,9 +83,9 @@ def parameters_of(model: NeuronModel, index: Any) -> NeuronModel:
 
 
 def firing_rates(model: NeuronModel, currents: np.ndarray, dt: float) -> np.ndarray:
-    """Return the rate of a neuron at each of n constant currents, (n,) [Hz].
+    """Return the firing rate of a neuron at each of n constant currents, (n,) [Hz].
 
-    model : a model whose parameters are numbers, or (n,)
+    model : its parameters are numbers, or (n,): one for each current
     """
     n, steps = len(currents), measurement_steps(model, dt)
     chunk = max(1, min(steps, CHUNK // n))  # steps in a tick, whose spikes must all be in the ring at its end

@@ -42,7 +42,7 @@ def summary(times_ns: Iterable[float]) -> Summary:
 
 
 def passes(stimulus: Stimulus) -> Iterator[None]:
-    """Yield once for each pass through a stimulus, until enough ticks are timed."""
+    """Yield once for each pass through a stimulus, until enough ticks have been timed."""
     begin, ticks = time.perf_counter(), 0
     while ticks < ENOUGH and (not ticks or time.perf_counter() - begin < SECONDS):
         yield
@@ -130,9 +130,11 @@ def largest_rate(controller: Controller, period_us: float, seconds: float) -> di
 
 
 def search(at_rate: Callable[[int], dict[str, Any]], period_us: float) -> dict[str, Any]:
-    """Return the first result of ``at_rate(period [ns])`` whose period was kept; the first try is ``period_us``.
+    """Try increasing periods until one is kept.
 
-    If no period was kept, return the last result.
+    Return the result of ``at_rate(period [ns])`` for it, or of the last try.
+
+    period_us : first period to try [us]
     """
     found: dict[str, Any] = {}
     while not found or period_us <= LONGEST_US:

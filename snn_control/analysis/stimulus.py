@@ -1,4 +1,4 @@
-"""A stimulus: the inputs of a controller for an analysis, either the default stimulus or from an environment.
+"""A stimulus: the inputs that a controller gets in an analysis, generated or recorded from an environment.
 
 The default stimulus covers every input, and depends only on the seed and the duration T:
 
@@ -72,7 +72,7 @@ class Stimulus:
 
 
 def value_range(spec: ValueInput) -> tuple[np.ndarray, np.ndarray]:
-    """Return the tuple of the lowest and highest values of an input, (size,) each.
+    """Return the lowest and highest values that a stimulus gives an input, (size,) each.
 
     These are the first that are known of the input's range, the range that its encoder covers, its plausible range, and
     -1 to 1. If only one end of a range is known, the other end is 2 away from it.

@@ -85,7 +85,7 @@ def _ticks(path: str | os.PathLike, period: float, whole: int, seconds: float | 
 
 @contextmanager
 def _reading(path: str | os.PathLike) -> Iterator[None]:
-    """Turn exceptions while reading an .npz file into DescriptionError."""
+    """Context that turns exceptions from reading an .npz file into DescriptionError."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""All synapses of a description as arrays; replacement of a description's initial weights by learned weights."""
+"""List all synapses of a description as arrays, and replace its initial weights by learned weights."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def synapse_arrays(p: Projection, n_pre: int, n_post: int) -> tuple[np.ndarray, 
 
 
 def decoder_rows(term: Decoder, n: int, m: int) -> np.ndarray:
-    """Return the weights, directions or values of a decoder for n neurons and m numbers, (n, m) float64."""
+    """Return the factors with which a decoder reads n neurons for m numbers: weights or directions, (n, m) float64."""
     values = getattr(term, "directions", getattr(term, "weights", None))
     if values is None:  # a first spike gives the index of its neuron, or one number for each neuron
         values = np.arange(n) if m == 1 else np.eye(n, m)

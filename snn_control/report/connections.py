@@ -1,4 +1,4 @@
-"""Pictures of connections: weights, delays, degrees."""
+"""Pictures of connections: weights, delays and degrees (numbers of synapses of a neuron)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WEIGHT = "weight [a.u.]"
 
 @dataclass(frozen=True)
 class Synapses:
-    """The synapses of one projection, without those whose weight is always 0.
+    """The synapses of one projection as they are drawn, without those whose weight is always 0.
 
     dense : whether every pair of neurons has a place for a synapse
     places : number of weights
@@ -58,10 +58,11 @@ class Synapses:
 
 
 def synapses_of(p: Projection, sizes: dict[str, int], dt: float) -> Synapses:
-    """Return the synapses of a projection's description.
+    """Return the synapses of a projection, with weights and delays as in the controller.
 
-    sizes : Delays are rounded to whole steps of dt [s]; int8 weights are rounded as in the controller.
-    sizes : as
+    Delays are rounded to whole steps of ``dt`` [s]; int8 weights are rounded.
+
+    sizes : name -> number of neurons
     """
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     kernels = np.asarray(p.weights, np.float64) if isinstance(p.connector, Convolution) else None

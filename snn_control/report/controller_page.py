@@ -1,4 +1,4 @@
-"""Draw the pictures of a controller before it runs on a robot, and write a page that contains them."""
+"""Draw pictures of a controller from its file and its activity with a stimulus, and write a page that contains them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ MOST_SYNAPSES = 5_000_000  # maximum number in a projection whose weights are dr
 
 @dataclass(frozen=True)
 class View:
-    """One picture of a controller, before it is drawn.
+    """One picture of a controller, which is drawn later.
 
     name : name of the picture's file without the suffix; the name starts with the kind of the picture
     line : a description of the picture in one line

@@ -1,4 +1,4 @@
-"""Pictures of the behaviour of single neurons and encoders: f-I curves, tuning curves and pooled events.
+"""Draw the behaviour of single neurons and encoders: f-I curves (rate against current), tuning curves, pooled events.
 
 The picture of an encoder is drawn by a function (figure, input, dt [s], names of the input's numbers) -> (caption,
 alternative text). The encoder's lowering names this function (`engine.lowering.EncoderLowering.drawing`).
@@ -37,9 +37,11 @@ def same_models(neurons: Mapping[str, NeuronModel]) -> list[tuple[list[str], Neu
 
 
 def f_i_curves(model: NeuronModel, dt: float, up_to: float = 0.0) -> list[tuple[str, NeuronModel, Curve]]:
-    """Return a list of (label, model of one neuron, its curve).
+    """Return the f-I curves of a model: a list of (label, model of one neuron, its curve).
 
-    It has several entries if the parameters of neurons differ. ``up_to`` is the argument of `f_i_curve`.
+    It has several entries if the parameters of neurons differ.
+
+    up_to : a current that the curves must include
     """
     if model.size is None:
         return [("", model, f_i_curve(model, dt, up_to))]
@@ -150,7 +152,7 @@ def _alike(tunings: Sequence[TuningCurve]) -> list[list[TuningCurve]]:
 
 
 def _same(same: Sequence[TuningCurve], names: Sequence[str]) -> str:
-    """Return the names of other numbers with the same curves, as a further line of a title."""
+    """Return a further line of a title, which names the other numbers whose curves are the same."""
     said = [names[t.dimension] for t in same]
     which = ", ".join(said) if len(said) <= 2 else f"{said[0]}, … {said[-1]}"
     return f"\nthe same, of neurons of its own: {which}" if said else ""
@@ -220,7 +222,7 @@ def example_events(spec: EventsInput) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def draw_events(figure: Figure, spec: EventsInput, dt: float, names: Sequence[str] = ()) -> tuple[str, str]:
-    """Draw the cells of an events encoder on the sensor with example events, and the encoder's output for them."""
+    """Draw the cells of an events encoder over the sensor with example events, and the output for these events."""
     (width, height), (columns, rows) = spec.size, spec.encoder.grid
     x, y, p = example_events(spec)
     response = pooled(spec, dt, x, y, p)

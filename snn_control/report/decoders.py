@@ -1,4 +1,4 @@
-"""Pictures of the contribution of each neuron to an output."""
+"""Draw how much each neuron contributes to an output: the weights of its decoders."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _per(term: coding.Decoder) -> str:
 
 
 def times_of(term: coding.Decoder) -> list[tuple[str, float]]:
-    """Return a list of (sign, seconds) for the time constant or window of a decoder."""
+    """Return the time constant or window of a decoder as a list of (symbol, seconds), for labels."""
     signs = {"tau": "τ", "window": "window"}
     return [(sign, time) for name, sign in signs.items() if (time := getattr(term, name, None)) is not None]
 

@@ -55,7 +55,10 @@ class Arrow:
 
 
 def boxes_and_arrows(spec: ControllerSpec, program: Program) -> tuple[list[Box], list[Arrow]]:
-    """Return boxes and arrows. Boxes of inputs and populations have their names, boxes of outputs ``> name``."""
+    """Return the boxes and arrows of a controller.
+
+    A box has the name of its input or population; outputs have ``> name``.
+    """
     boxes, colours, sizes = [], colours_of(spec), sizes_of(program)
     for one in spec.inputs:
         encoder = getattr(one, "encoder", None)
@@ -119,9 +122,9 @@ def _merged(arrows: Sequence[Arrow], most: int = 4) -> list[Arrow]:
 
 
 def layers(names: Sequence[str], arrows: Sequence[Arrow]) -> dict[str, int]:
-    """Return name -> column, which is one more than the last column of its sources; outputs are in the last column.
+    """Return name -> column of its box, which is one more than the last column of its sources.
 
-    An arrow that would close a cycle is ignored, so it leads back to an earlier column.
+    Outputs are in the last column. An arrow that would close a cycle is ignored, so it leads back to an earlier column.
     """
     targets = {name: [a.end for a in arrows if a.start == name and a.end != name] for name in names}
     order: list[str] = []
@@ -183,7 +186,7 @@ def _routes(names: Sequence[str], arrows: Sequence[Arrow]) -> tuple[list[list[st
 
 
 def _places(columns: Sequence[Sequence[str]]) -> dict[str, tuple[float, float]]:
-    """Return the centre of each box and lane [inch]; every column is centred."""
+    """Return the centre of each box and lane, (x, y) [inch]; every column is centred."""
     found = {}
     for c, here in enumerate(columns):
         heights = [LANE if place.startswith("~") else BOX[1] + GAP[1] for place in here]

@@ -137,7 +137,10 @@ class Survey:
             self._points = [points[::2]]
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all data of the survey, whose size is bounded except for the pixels; `of` restores it from them."""
+        """Return all data of the survey as arrays, from which `of` restores it.
+
+        Their size is bounded except for the pixels.
+        """
         times = [self.bin_ns, self.first or 0, self.last or 0]
         return {
             "times": np.array(times, np.int64), "begins": np.array(self.begins), "rate": self.rate,

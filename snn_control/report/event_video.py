@@ -89,10 +89,12 @@ def event_moments(
     style: str = "polarity",
     size: tuple[int, int] | None = None,
 ) -> list[tuple[float, np.ndarray]]:
-    """Return a list of (time, picture), one for each of the given times [s after the first event].
+    """Return pictures of events at some times: a list of (time, picture (rows, columns, 3) uint8).
 
-    A picture shows the events of ``seconds`` before its time. Without events, the list is empty. Other arguments and
-    exceptions are the same as for `write_event_video`.
+    times : times of the pictures [s after the first event]
+    seconds : a picture shows the events of this duration before its time
+
+    Without events, the list is empty. Other arguments and exceptions are the same as for `write_event_video`.
     """
     if (opened := _opened(source, size)) is None:
         return []
@@ -138,9 +140,12 @@ def picture_ns(fps: float, speed: float) -> float:
 def _slices(
     pieces: Iterable[Events], origin: int, drawn: Painter, window: float, start: float, silence: int
 ) -> Iterator[tuple[int, int]]:
-    """Give the events of each picture to the painter, then yield the picture's end and its number of events.
+    """Pass the events of each picture to the painter ``drawn``, then yield the picture's end and its number of events.
 
     The end is in ns after ``origin``. If the clock steps back, the time stays constant.
+
+    window : duration of a picture [ns]
+    silence : number of pictures without events after which a gap is left out
     """
     k = shown = quiet = latest = 0
 

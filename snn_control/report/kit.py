@@ -81,7 +81,7 @@ def shades(colour: str, n: int) -> list[str]:
 
 
 def ramp(*colours: str) -> Colormap:
-    """Return a colour map through the given colours."""
+    """Return a matplotlib colour map that passes through the given colours."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("ramp", colours)

@@ -1,4 +1,4 @@
-"""Write a report: one self-contained HTML file of pictures and tables."""
+"""Write the report of a run: one HTML file with pictures and tables, which needs no other files."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Page:
 
 
 def _has(summary: Mapping[str, Any], key: str) -> bool:
-    """Return whether a run of this kind can have the picture ``key``, e.g. camera events or a tracking error."""
+    """Return whether a run of this kind can have the picture ``key`` at all, e.g. camera events or a tracking error."""
     if "recording" in summary and key in LIVE_ONLY:
         return False
     if key == "events":

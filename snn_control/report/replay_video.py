@@ -44,12 +44,15 @@ def write_replay_video(
     title: str = "",
     progress: Callable[[int], Any] = lambda index: None,
 ) -> int:
-    """Write a video of a controller's events, spikes and commands, and return the number of pictures.
+    """Write a video of a replayed recording: events, spikes and commands of the controller.
+
+    Return the number of pictures.
 
     ticks : the replayed events, divided into ticks as in the run
     arrays : ``command``, ``spike_step``, ``spike_population``, ``spike_neuron`` and ``population_names`` of the run.
         The network's input is not among them; another instance of the controller computes it again
     speed : seconds of the recording per second of the video; None: 1, or slower if the video would be short
+    progress : called with the number of each tick
 
     Raises the same errors as `ReplayVideo`.
     """
@@ -165,7 +168,7 @@ class ReplayVideo:
 
     @property
     def pictures(self) -> int:
-        """Number of pictures that were drawn so far."""
+        """Number of pictures drawn so far."""
         return self._writer.pictures
 
     def add(

@@ -1,4 +1,4 @@
-"""The pictures of a report, each drawn from the arrays of a run folder (names: snn_control.record.run_folder).
+"""Draw the pictures of a run's report from the arrays of its run folder (names: snn_control.record.run_folder).
 
 A picture whose arrays are missing or do not fit raises `Missing` with the reason, which the page shows.
 """
@@ -37,7 +37,7 @@ SHORTEST = 0.1  # shortest latency that is resolved [µs]
 
 
 class Missing(Exception):
-    """A picture cannot be drawn; the text is the reason."""
+    """Raised if a picture cannot be drawn because its arrays are missing or do not fit; the text is the reason."""
 
 
 def take(arrays: Arrays, name: str, *shape: int | None) -> np.ndarray:
@@ -73,7 +73,11 @@ def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[s
 
 
 def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.ndarray]:
-    """Return arrays with the rate of events in windows [s]; ``events`` is the number of events in each step [s]."""
+    """Return the rate of events as arrays for a run folder: ``rate_t`` [s] and ``event_rate`` [1/s].
+
+    events : number of events in each step
+    step, window : duration of a step, and of the windows in which events are counted [s]
+    """
     every = max(1, round(window / step))
     firsts = np.arange(0, len(events), every)
     lengths = np.diff(np.append(firsts, len(events)))
@@ -195,7 +199,10 @@ def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
 
 
 def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    """Return one row per population; if fewer than half of its neurons fired, only these are shown, in order."""
+    """Return a row of the picture for each population, and a note.
+
+    A population's row shows all neurons, or, if fewer than half of them fired, only those that fired, in order.
+    """
     spike_t = take(arrays, "spike_t", None)
     n = len(spike_t)
     population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))

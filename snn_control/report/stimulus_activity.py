@@ -1,4 +1,4 @@
-"""The picture of a controller's activity with a stimulus: inputs, spikes, membranes and commands on one time axis."""
+"""Draw the activity of a controller with a stimulus: inputs, spikes, membranes and commands on one time axis."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The summary of a run as rows, which the page and the terminal show.
+"""Convert the summary of a run to tables, which the page and the terminal show.
 
 Both show the same numbers because both get them from `sections`.
 """
@@ -89,13 +89,16 @@ def verdict_kind(summary: Mapping[str, Any]) -> str:
 
 
 def scored_from(summary: Mapping[str, Any], before: str = ", ") -> str:
-    """Return ``, from 1 s on`` if the tracking error of a run is not counted from its start, otherwise ""."""
+    """Return ``, from 1 s on`` if the tracking error of a run counts only from a later time, otherwise "".
+
+    before : text before "from"
+    """
     start = summary.get("scored_from_s")
     return f"{before}from {number(start)} s on" if isinstance(start, int | float) and start > 0 else ""
 
 
 def mapping(summary: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """Return the mapping under a key; an empty mapping if there is none."""
+    """Return the mapping under a key of the summary; an empty mapping if there is none."""
     value = summary.get(key)
     return value if isinstance(value, Mapping) else {}
 
@@ -115,9 +118,10 @@ def rms_of(summary: Mapping[str, Any]) -> tuple[list[tuple[str, float]], str]:
 def _grid(
     title: str, first: str, table: Mapping[str, Any], names: Mapping[str, str] | None = None, note: str = ""
 ) -> list[Section]:
-    """Return {row: {column: value}} as a list with one table; if it is empty, return an empty list.
+    """Return {row: {column: value}} as a list with one table; an empty list if there are no rows.
 
-    Columns have their own order, or the order in ``names``.
+    first : heading of the column of row names
+    names : column -> heading, in the order to show; None: all columns
     """
     rows = {row: cells for row, cells in table.items() if isinstance(cells, Mapping) and cells}
     columns = list(dict.fromkeys(column for cells in rows.values() for column in cells))
@@ -135,7 +139,7 @@ PAIRS = ("guard", "world_steps", "network", "rights", "made", "versions")  # tab
 
 
 def _note(summary: Mapping[str, Any], key: str) -> str:
-    """Return the note below a table, which is under the key ``about_the_..``."""
+    """Return the note below a table, which the summary has under the key ``about_the_<key>``."""
     return str(summary.get(f"about_the_{key}") or "")
 
 

@@ -1,4 +1,7 @@
-"""Rows of a picture with a common time axis, with optional axes to their right: numbers, spikes, rates of events."""
+"""Pictures of several rows with a common time axis: numbers over time, spikes, and rates of events.
+
+A row may have axes to its right, for example with the rate of each neuron.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +31,9 @@ ALIKE = 3.0  # ranges that differ by a smaller factor share one axis
 
 
 class Row(NamedTuple):
-    """One pair of axes of the picture.
+    """One row of the picture, with its axes.
 
+    height : height of the row, in units of 1.25 inch
     draw : function that draws on the axes; its second argument is a function that creates axes to the right of them
     """
 
@@ -96,13 +100,13 @@ class Numbers:
         return [Row(max(named, float(np.clip(k / 20, 0.9, 1.8))), self._image)]
 
     def spans(self) -> np.ndarray:
-        """Return the widths of the ranges, (k,). If a range is infinite, return the width of its values' range."""
+        """Return the width of each number's range, (k,). Without a finite range it is that of the number's values."""
         lowest, highest = self.seen()
         span = np.asarray(self.high) - self.low
         return np.where(np.isfinite(span), span, highest - lowest)
 
     def seen(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the lowest and highest finite value of each number, (k,) each; both are 0 if there is none."""
+        """Return the lowest and the highest finite value of each number, (k,) each; 0 if there is none."""
         there = np.isfinite(self.values)
         low = np.where(there, self.values, np.inf).min(axis=0, initial=np.inf)
         high = np.where(there, self.values, -np.inf).max(axis=0, initial=-np.inf)
@@ -260,7 +264,10 @@ def spikes_row(
 
 
 def _rates(axes: Axes, rate: np.ndarray, shown: np.ndarray, size: int, colour: str) -> None:
-    """Draw one bar per neuron at its height in the raster. If there are many neurons, bars are made wide enough."""
+    """Draw the rate of each neuron as a bar beside its row of spikes.
+
+    shown : rows of the drawn neurons, out of ``size`` rows
+    """
     edges = np.concatenate([[-0.5], (shown[:-1] + shown[1:]) / 2, [size - 0.5]])
     axes.stairs(rate, edges, orientation="horizontal", fill=True, fc=colour, ec=colour, lw=0.6 * (len(rate) > 100))
     axes.set_ylim(size - 0.5, -0.5)

@@ -1,4 +1,4 @@
-"""The picture of a training: its learning curve."""
+"""Draw the learning curve of a training run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write pictures to a file, atomically: .mp4, .gif, or .png as a contact sheet.
+"""Write videos to files: .mp4, .gif, or .png as a contact sheet. Each file is written atomically.
 
 `EpisodeVideo` gets the pictures from a Gymnasium environment; Gymnasium itself is not needed.
 """

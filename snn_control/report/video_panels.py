@@ -1,4 +1,4 @@
-"""Parts of a video's picture: recent spikes and commands, drawn quickly with numpy and Pillow."""
+"""Draw parts of a video's pictures quickly, with NumPy and Pillow: recent spikes, commands and text."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def write(picture: Any, x: float, y: float, text: str, colour: tuple = INK, size
 
 
 def paste(picture: Any, box: Box, image: np.ndarray) -> int:
-    """Draw an image as large as fits in the centre of the box, and return its first column."""
+    """Draw an image into a picture, as large as fits into the box, centred. Return its first column [pixel]."""
     rows, columns = image.shape[:2]
     scale = min(box.width / columns, box.height / rows)
     rows, columns = max(1, int(rows * scale)), max(1, int(columns * scale))

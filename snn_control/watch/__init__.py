@@ -1,4 +1,4 @@
-"""A live page of a run: a controller in a world, on a robot, in training, or a record, seen in a browser."""
+"""The live page: a browser shows a running or recorded controller, in a world, on a robot or in training."""
 
 from .client import Client
 

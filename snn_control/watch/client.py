@@ -1,4 +1,4 @@
-"""A client of a watched run, for tests and scripts.
+"""A Python client of a run that is watched, for tests and scripts.
 
 >>> with Client("http://127.0.0.1:8765/#token=...") as client:
 ...     client.act("tune", path="network.populations.hidden.bias", value=0.5)
@@ -22,11 +22,11 @@ __all__ = ["Client"]
 
 
 class Client:
-    """A connection to a watched run.
+    """A connection to a run that is watched.
 
-    url : the address that ``snn_control watch`` prints; with its token the client may act
-    timeout : for an answer or a frame [s]
-    scene : the run's description
+    url : the address that ``snn_control watch`` prints; with its token the client may change the run
+    timeout : longest wait for an answer or a frame [s]
+    scene : the unchanging description of the controller, see `snn_control.watch.scene`
 
     Raises RuntimeFault if there is no server, or if it refuses.
     """
@@ -58,7 +58,10 @@ class Client:
         self._open.close()
 
     def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return header and arrays of the next frame; raises RuntimeFault if none comes in time."""
+        """Return the next frame, the newest activity: its header and arrays by name (docs/reference/watch_protocol.md).
+
+        Raises RuntimeFault if none arrives in time.
+        """
         if self._frames:
             return protocol.decode(self._frames.popleft())
         try:
@@ -69,11 +72,11 @@ class Client:
         return protocol.decode(message)
 
     def look(self, names: list[str]) -> None:
-        """Ask for the membranes of populations, or the weights of learning rules, in each frame."""
+        """Select the populations whose membranes are in each frame."""
         self._ask({"op": "look", "names": names})
 
     def act(self, action: str, **values: Any) -> dict[str, Any]:
-        """Do an action, e.g. ``pause`` or ``tune``; raises InputError if it is refused."""
+        """Request an action such as ``pause`` or ``tune`` and return the answer; raises InputError if it is refused."""
         return self._ask({"op": "act", "action": action, **values})
 
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Frames for the live page: the activity of a controller since the last frame, read from the rings of its recorders."""
+"""Make the frames of the live page: a controller's activity since the last frame, from the rings of its recorders."""
 
 from __future__ import annotations
 
@@ -38,8 +38,11 @@ class Timed(Protocol):
 
 
 def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarray:
-    """Return the newest events of an input as a picture, (rows, columns) int8: ON events minus OFF events of each
-    cell. Large sensors are pooled to at most `MAX_PICTURE` cells a side."""
+    """Return the newest events of an input as a picture, (rows, columns) int8: ON minus OFF events of each cell.
+
+    log : columns x, y, p of the events, as in `InputLog`
+    size : (width, height) of the sensor [pixel]; large sensors are pooled to at most `MAX_PICTURE` cells a side
+    """
     width, height = size
     cell = -(-max(width, height) // MAX_PICTURE)
     columns, rows = -(-width // cell), -(-height // cell)
@@ -50,7 +53,7 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
 
 
 class Feed:
-    """Reads the recorders of a controller that runs; it never makes the controller wait.
+    """Makes frames from the recorders of a running controller; it never makes the controller wait.
 
     states : maximum number of copies of the state, with which `inputs` can be saved as a record that replays
     loop : the loop that runs the controller, if there is one
@@ -92,7 +95,7 @@ class Feed:
         self._ticks = self._spikes = 0
 
     def take(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return header and arrays of a frame with the ticks since the last one."""
+        """Return a frame with the ticks since the last one: its header and its arrays by name."""
         ticks, spikes = self.activity.totals()
         ticks = min(ticks, self.inputs.total)
         first = max(self._ticks, ticks - MAX_TICKS, 0)

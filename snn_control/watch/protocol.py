@@ -1,4 +1,4 @@
-"""The messages between a watched run and a page: version 1, written down in docs/reference/watch_protocol.md.
+"""Encode and decode the messages between a run and its live page: version 1 of docs/reference/watch_protocol.md.
 
 Text frames are JSON objects with ``op``. A binary frame holds a header and arrays: four bytes, the length of the header
 (little-endian); the header, JSON in UTF-8, padded with spaces to a multiple of eight bytes; the arrays, each padded to
@@ -32,7 +32,7 @@ def _padded(data: bytes, fill: bytes) -> bytes:
 
 
 def encode(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
-    """Return a binary frame. Numbers that are not finite are null in the header."""
+    """Return a header and arrays as a binary frame. Numbers in the header that are not finite become null."""
     listed = [[name, array.dtype.str, array.shape] for name, array in arrays.items()]
     text = json.dumps(plain({**header, "arrays": listed}, "header"), separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % ALIGNMENT)

@@ -1,4 +1,4 @@
-"""The scene: everything about a controller that does not change while it runs, as a page needs it."""
+"""The scene: the description of a controller for the live page, with everything that does not change while it runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ANGLES = {  # unit [rad] -> how a field selects angles
 
 
 def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[str, Any]:
-    """Return the description of populations, inputs, outputs, edges and tunable parameters of a controller."""
+    """Return populations, inputs, outputs, connections, learning rules and tunable parameters as JSON data."""
     program, colours = controller.program, colours_of(spec)
     return {
         "title": title, "dt": program.facts.dt, "period": program.facts.period,
@@ -36,7 +36,7 @@ def scene_of(controller: Controller, spec: ControllerSpec, title: str) -> dict[s
 
 
 def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]) -> list[dict[str, Any]]:
-    """Populations in the order of the data's way: those of encoders, then those of the network, sources first."""
+    """Return the populations, first those of encoders, then those of the network, each after its sources."""
     neurons = {one.name: getattr(getattr(one, "encoder", None), "neuron", None) for one in spec.inputs}
     neurons |= {p.name: p.neuron for p in spec.network.populations}
     return [
@@ -50,7 +50,7 @@ def _populations(spec: ControllerSpec, program: Program, colours: dict[str, str]
 
 
 def _threshold(neuron: Any) -> float | None:
-    """The threshold of a neuron model if it is one number."""
+    """Return the threshold of a neuron model; None if it has none, or one per neuron."""
     value: Any = getattr(neuron, "v_threshold", None)
     return None if value is None or np.ndim(value) else float(value)
 

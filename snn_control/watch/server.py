@@ -1,4 +1,4 @@
-"""The server of a watched run: the page's files over HTTP, and its frames over a websocket, on one port.
+"""The server of the live page: the page's files over HTTP, and the run's frames over a websocket, on one port.
 
 It runs in a thread of ordinary priority. The run never waits for it: a client that does not keep up loses its oldest
 frames, which are counted. Everything that a client sends is untrusted.
@@ -46,7 +46,7 @@ TYPES = {
 
 
 class _Client:
-    """A page: its queue of frames, what it looks at, and its counts."""
+    """A connected page: the frames that wait for it, what it wants in the frames, and its counts."""
 
     def __init__(self, connection: Any, controls: bool) -> None:
         self.connection, self.controls = connection, controls
@@ -69,14 +69,14 @@ class _Client:
 
 
 class Server:
-    """Serves a source to pages.
+    """Serves the frames of a run to pages.
 
-    host, port : where; port 0: a free one
-    control : pages with the token may act; otherwise all only see
-
-    Raises RuntimeFault if it cannot listen there.
-
+    source : the run
+    host, port : address to listen on; port 0: a free port
+    control : pages whose address has the token may change the run; without it, pages can only watch
     ended : set when the server has ended; `close` then raises RuntimeFault if an error ended it
+
+    Raises RuntimeFault if it cannot listen at this address.
     """
 
     def __init__(self, source: Source, host: str = "127.0.0.1", port: int = 0, control: bool = False) -> None:
@@ -96,7 +96,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """The address of the page, with the token if pages may act."""
+        """The address of the page, with the token if pages may change the run."""
         host = "127.0.0.1" if self.host in ANYWHERE else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}/" + (f"#token={self.token}" if self.token else "")
 
@@ -256,7 +256,7 @@ class Server:
         await self._send_all(client, answers)
 
     async def _message(self, client: _Client, message: str | bytes) -> None:
-        """Do what a page asks, and answer."""
+        """Do what a page's message requests, and send the answer."""
         number = None
         try:
             said = json.loads(message)
@@ -290,7 +290,7 @@ class Server:
 
 
 def _quiet() -> Any:
-    """A logger that says nothing: what clients do wrong is counted, not printed."""
+    """Return a logger without output: errors of clients are counted, not printed."""
     import logging
 
     logger = logging.getLogger("snn_control.watch")

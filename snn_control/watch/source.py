@@ -1,4 +1,4 @@
-"""The interface of a run that can be watched: a world, a node or a recording."""
+"""`Source`: the interface between the live page's server and a run, which is a world, a node or a recording."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Source(Protocol):
     changes: int
 
     def scene(self) -> dict[str, Any]:
-        """Return the scene, as `snn_control.watch.scene` makes it, with ``kind`` and ``actions``."""
+        """Return the unchanging description of the run, JSON data: `scene.scene_of` with ``kind`` and ``actions``."""
 
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
         """Return the new frames, as headers and arrays."""
@@ -40,7 +40,7 @@ class Source(Protocol):
 
 
 def number_in(values: Mapping[str, Any], key: str, low: float, high: float, default: float | None = None) -> float:
-    """A number of a message; raises InputError if it is missing or out of range."""
+    """Return a number of a message; raises InputError if it is missing, without ``default``, or out of range."""
     value = values.get(key, default)
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise InputError(f"{key} = {value!r:.40}: must be a number from {low:g} to {high:g}")

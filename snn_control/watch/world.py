@@ -1,4 +1,4 @@
-"""A controller in a Gymnasium environment that is watched: paused, stepped, slowed down, reset, changed."""
+"""A run for the live page: a controller in a Gymnasium environment that can be paused, stepped, slowed and changed."""
 
 from __future__ import annotations
 
@@ -35,9 +35,11 @@ ACTIONS = (
 
 
 class WorldRun:
-    """Runs episodes in a thread of its own, at a chosen share of real time.
+    """Runs episodes of an environment in a thread of its own, at a chosen speed.
 
     make : makes the environment; called in the thread, since some environments belong to the thread that made them
+    title : name of the run on the page
+    seed : seed of the first episode
     """
 
     data, changes = b"", 0
@@ -215,7 +217,7 @@ class WorldRun:
                     self._wanted.clear()
 
     def _begin(self, env: Any) -> Any:
-        """Begin an episode: the one that was asked for, otherwise the next seed."""
+        """Begin an episode, with the seed that a page requested or the next seed. Return its first observation."""
         seed = self._episode["seed"] + 1 if self._reset_to is None else self._reset_to
         ended = self._episode
         self._reset_to = None
