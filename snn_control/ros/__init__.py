@@ -1,4 +1,4 @@
-"""ROS 2: messages, ports, nodes. Only modules of this package import rclpy; this file itself does not."""
+"""ROS 2: messages, ports, nodes and the supervisor. Only modules of this package import rclpy; this file does not."""
 
 from __future__ import annotations
 

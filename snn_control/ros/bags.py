@@ -73,8 +73,12 @@ def bag_inputs(path: str | os.PathLike, spec: ControllerSpec, seconds: float | N
 
 
 def _newest(t: np.ndarray, rows: np.ndarray, now: np.ndarray, stale: float) -> np.ndarray:
-    """Return the newest row at each of the times ``now`` as a (ticks, n) float64 array. A row is NaN if no message had
-    arrived by then, or if the newest one was stale."""
+    """Return the newest of the rows (n, size) at each of the times ``now`` [ns], (ticks, size) float64.
+
+    A row is NaN if no message had arrived by then, or if the newest one was older than ``stale`` [s].
+
+    t : times of receipt of the rows [ns], ascending
+    """
     if not len(t):
         return np.full((len(now), rows.shape[1]), np.nan)
     at = np.searchsorted(t, now, "right") - 1

@@ -1,4 +1,4 @@
-"""Topics, services and parameters from the command line, for computers without ROS 2's own ``ros2``."""
+"""List, publish and echo topics, call services and set parameters, on computers without ROS 2's own ``ros2``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _node() -> Iterator[Any]:
 
 
 def _wait(node: Any, condition: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-    """Spin until the condition is true or the time has passed. Return the condition's last value."""
+    """Spin the node until the condition is true or the time has passed. Return the condition's last value."""
     end = time.monotonic() + seconds
     while not (value := condition()) and (left := end - time.monotonic()) > 0:
         node.executor.spin_once(min(left, 0.05))
@@ -68,7 +68,7 @@ def _converted(kind: Any, value: Any) -> Any:
 
 
 def fill(message: Any, values: Any) -> Any:
-    """Set the fields of a message that a mapping names, and return the message. Raises DescriptionError."""
+    """Set the fields of a message that ``values``, a mapping, names. Return the message. Raises DescriptionError."""
     if not isinstance(values, Mapping):
         rule = f"must be a mapping of the fields of {type(message).__name__}"
         raise DescriptionError("VALUES", values, rule, f"its fields: {', '.join(fields_of(type(message)))}")
@@ -86,7 +86,7 @@ def _filled(message: Any, text: str) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """Convert a message to mappings, lists, numbers and text."""
+    """Convert a message to mappings, lists, numbers and text, as YAML can show them."""
     if hasattr(value, "SLOT_TYPES"):
         return {name: plain(getattr(value, name)) for name in fields_of(type(value))}
     if isinstance(value, str | int | float):

@@ -1,1 +1,1 @@
-"""Numbers in the bytes of messages: how a path selects numbers, how they are found, and how commands are written."""
+"""Read and write numbers in the bytes of messages: how a path selects numbers, and how they are found and replaced."""

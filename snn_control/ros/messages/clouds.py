@@ -30,7 +30,7 @@ def _string(text: str) -> bytes:
 
 
 def cloud_cdr(data: np.ndarray, stamp_ns: int, frame_id: str) -> bytes:
-    """Return a serialized PointCloud2 whose points are the packed records of ``data``, in one row."""
+    """Return a serialized PointCloud2 with one row of points, the records of ``data``: (n,) EVENT or SPIKE."""
     names, step = data.dtype.names or (), data.dtype.itemsize
     head = b"\0\1\0\0" + struct.pack("<iI", *divmod(stamp_ns, 1_000_000_000)) + _string(frame_id)
     head += struct.pack("<III", 1, len(data), len(names))

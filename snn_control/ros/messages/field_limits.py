@@ -1,4 +1,4 @@
-"""Keep commands within their limits and slew after they are rounded to the type of the message's field.
+"""Narrow the limits of commands to numbers that the field of the message can hold, so that rounding keeps the limits.
 
 The guard limits a command in float64. A field of integers or of float32 rounds the command again: 3.5 would be
 published as 4, and 0.1 as 0.10000000149. Therefore the limits of each number are narrowed once to values that its field
@@ -30,7 +30,7 @@ BOUNDS = np.dtype([("low", "f8"), ("high", "f8"), ("step", "f8"), ("safe", "f8")
 
 
 def _inside32(value: float, towards: float) -> float:
-    """Return the float32 that is nearest to ``value`` among those from ``value`` to ``towards``."""
+    """Return the float32 nearest to ``value`` that is not beyond it, on the side of ``towards``."""
     near = np.float32(min(max(value, -float(np.finfo(np.float32).max)), float(np.finfo(np.float32).max)))
     beyond = float(near) > value if towards < value else float(near) < value
     return float(np.nextafter(near, np.float32(towards))) if beyond else float(near)
@@ -89,10 +89,12 @@ def fit_bounds(output: Output, kind: int, field: str, period: float) -> np.ndarr
 def rows_of(
     places: Sequence[int] | np.ndarray, kind: int, command: int, bounds: np.ndarray | None, faulted: int
 ) -> np.ndarray:
-    """Return the rows by which `put_row` publishes the numbers of one output, as an (n, ROW) int64 array.
+    """Return the data with which `put_row` publishes the numbers of one output: a row of int64 for each, (n, ROW).
 
     places : (n,) addresses of the numbers in the message
+    kind : element type of the field, an index of `KINDS`
     command : address of the commands, float64[n]
+    bounds : (n,) BOUNDS of the numbers, or None
     faulted : address of the guard's word that is set while the command is the safe one
     """
     rows = np.zeros((len(places), ROW), np.int64)
@@ -111,7 +113,7 @@ def rows_of(
 def put_row(row, final):
     """Publish one number: write it into the message, within its bounds.
 
-    row : address of the number's row
+    row : address of the number's row, see `rounding`
     final : whether the number belongs to the final safe command, for which the slew is not limited
     """
     kind, value, wait = load_i64(row + 8 * KIND), load_f64(load_i64(row + 8 * COMMAND)), load_i64(row + 8 * WAIT)

@@ -1,11 +1,11 @@
-"""Reader of fields in a serialized message: it runs a small program that finds the fields' numbers in the CDR bytes.
+"""Find the numbers of a field in a serialized message (CDR), by running a small program that `path_program` makes.
 
 For CDR see `snn_control.events.cdr`. A string is a uint32 length, which counts the closing NUL, and the bytes. A wide
 string is a uint32 number of characters and 4 bytes for each character. A sequence is a uint32 count and the elements. A
 structure without fields takes 1 byte.
 
 `read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
-length of the message, because each pass of a loop consumes at least one byte. `path_program` generates the programs.
+length of the message, because each pass of a loop consumes at least one byte.
 """
 
 from __future__ import annotations
@@ -49,8 +49,13 @@ HEAD = 3  # words before the operations: 1 if the message begins with a stamp; k
 
 @register_jitable
 def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offsets):
-    """Append to ``out`` the ``n`` numbers that begin at offset ``at`` and lie ``stride`` bytes apart; if ``offsets`` is
-    1, append their offsets. Return the total number of values, or EXTRA if they do not fit."""
+    """Append ``n`` numbers of the message to ``out``; if ``offsets`` is 1, append their byte offsets instead.
+
+    at, stride : offset of the first number, and bytes from one number to the next
+    filled, capacity : number of values in ``out``, and its size
+
+    Return the new number of values, or EXTRA if they do not fit.
+    """
     if filled + n > capacity:
         detail(scratch, filled + n, 0)
         return np.int64(selection.EXTRA)
@@ -72,8 +77,14 @@ def _append(base, at, kind, n, stride, out, filled, capacity, big, scratch, offs
 
 @register_jitable
 def _select(record, r, base, o, kind, out, filled, capacity, big, scratch, offsets):
-    """Append the numbers that a record selects from the sequence at offset ``o``, whose length is in register ``r``.
-    Return the total number of values, or a negative code."""
+    """Append the numbers that a selection chooses from a sequence of numbers. Return the new number of values.
+
+    A negative result is the code of an error.
+
+    record : address of the selection's record, see `selection`
+    r : address of the register with the length of the sequence
+    o : offset of the sequence's first number
+    """
     n, size, before = load_i64(r), KIND_SIZES[kind], filled
     code = selection.choose(record, r, filled, capacity, scratch)
     if code < 0:
@@ -126,8 +137,10 @@ def read_fields(program, address, length, out, capacity, scratch, offsets):
 
 @register_jitable
 def _steps(program, base, end, big, out, capacity, scratch, offsets):
-    """Run the operations of a program over the message at ``base``. Other arguments and the result are as in
-    `read_fields`."""
+    """Run the operations of a program over the message at ``base``.
+
+    Result and other arguments are as in `read_fields`.
+    """
     o = filled = np.int64(0)
     first = program + 8 * HEAD
     table = program + 8 * load_i64(program + 16)
@@ -171,8 +184,12 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 
 @register_jitable(forceinline=True)
 def _count(operation, r, b, o, pc, target):
-    """Run an operation on a register, or a jump that depends on a register. Return the offset and the next
-    operation."""
+    """Run an operation on a register: set, mark, go back, or a jump that depends on it.
+
+    r : address of the register
+
+    Return the offset in the message and the index of the next operation.
+    """
     if operation == SET:
         store_i64(r, b)
     elif operation == MARK:
@@ -192,8 +209,10 @@ def _count(operation, r, b, o, pc, target):
 
 @register_jitable(forceinline=True)
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
-    """Run an operation of a loop over selected elements. Return 0 or an error code, the number of values, and the next
-    operation."""
+    """Run an operation of a loop that reads selected elements.
+
+    Return an error code or 0, the number of values, and the index of the next operation.
+    """
     code = np.int64(0)
     if operation == CHOOSE:
         if load_i64(r) == 0:
@@ -219,7 +238,10 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
-    """Skip a string, a sequence or a list of names. Return the offset after the skipped part, or a negative code."""
+    """Skip a string, a sequence or a list of names, or count elements.
+
+    Return the next offset, or a negative error code.
+    """
     if operation == LIST:
         return selection.find_names(program, record, base, (o + 3) & -4, end, big, scratch)
     o = ((o + 3) & -4) + 4

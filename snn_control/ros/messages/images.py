@@ -1,4 +1,4 @@
-"""Read a sensor_msgs/msg/Image in compiled code as numbers: the mean brightness of each cell of a grid, 0 to 255.
+"""Read pictures (sensor_msgs/msg/Image) as numbers: the mean brightness, 0 to 255, of each cell of a grid.
 
 Accepted encodings have 8 bits: mono8, rgb8, bgr8, rgba8, bgra8, and OpenCV's 8UC1, 8UC3, 8UC4 (blue first). The
 brightness of a colour is 0.299 R + 0.587 G + 0.114 B (ITU-R BT.601). A grid divides a picture of width w into m x n

@@ -31,9 +31,9 @@ REASON_WORDS = COUNTS + 1 - min(REASONS)
 
 
 def explain(code: int, about: Sequence[int], field: str = "", named: Named | None = None, size: int = 0) -> str:
-    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``. The description is "" if ``code`` is
-    not that of an error.
+    """Describe what is wrong with a message, e.g. ``'gripper' is not in name``; "" if ``code`` is no error.
 
+    code : a code in `REASONS`
     about : the two numbers stored with the code; for an unknown encoding, the first 16 bytes of its name
     field, named : the path that was read, and its part that selects by name
     size : how many numbers the input needs; 0 if this is not known

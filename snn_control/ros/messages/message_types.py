@@ -1,4 +1,4 @@
-"""Message types of rosidl: their fields, descriptions in words, and lists of names for the elements of a sequence."""
+"""Inspect message types with rosidl: their fields, descriptions in words, and the lists of names of their elements."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def type_name(message_class: type) -> str:
 
 
 def fields_of(message_class: type) -> dict[str, Any]:
-    """Return a dictionary from the fields of a message class to their rosidl types, in the order of serialization."""
+    """Return field -> rosidl type of a message class, in the order of serialization."""
     try:
         return dict(zip(message_class.get_fields_and_field_types(), message_class.SLOT_TYPES, strict=True))  # type: ignore[attr-defined]
     except AttributeError:
@@ -63,8 +63,10 @@ def describe(kind: Any) -> str:
 
 
 def numbers_of(kind: Any) -> Any:
-    """Return the type of an array with the same bytes for a structure whose fields are all numbers of one type, such as
-    a Vector3. Return any other type unchanged."""
+    """Return a structure whose fields are numbers of one type, such as a Vector3, as an array type of the same bytes.
+
+    Any other type is returned unchanged.
+    """
     inner = list(fields_of(class_of(kind)).values()) if isinstance(kind, rosidl.NamespacedType) else []
     alike = inner and all(isinstance(one, rosidl.BasicType) and one.typename == inner[0].typename for one in inner)
     return rosidl.Array(inner[0], len(inner)) if alike else kind
@@ -84,9 +86,11 @@ def _texts_of(message_class: type, lists: bool) -> list[str]:
 
 
 def owner_of_names(message_class: type, segments: Sequence[Segment]) -> int:
-    """Return the level of the path's structure that holds the list of names by which the path selects elements. The
-    level is -1 if no part of the path selects by such a list, or if the path is wrong before that part. Raises
-    DescriptionError if there is no such list."""
+    """Return which segment's structure holds the list of names by which a path selects elements, as its index.
+
+    The index is -1 if no part of the path selects by such a list, or if the path is wrong before that part. Raises
+    DescriptionError if there is no such list.
+    """
     classes: list[type] = [message_class]
     for segment in segments:
         kind = fields_of(classes[-1]).get(segment.name)

@@ -1,4 +1,4 @@
-"""Read values of serialized messages from Python, with the same programs as the ports of the loop."""
+"""Read values of serialized messages in Python, with the compiled programs that the loop's ports use."""
 
 from __future__ import annotations
 

@@ -19,8 +19,12 @@ for _function in FUNCTIONS:
 
 @register_jitable
 def get_number(address, kind, big, swap):
-    """Return the number of type ``kind`` at ``address`` as float64. ``big`` says whether the bytes are big-endian.
-    ``swap`` is the address of a word of scratch memory."""
+    """Read the number at ``address`` as float64.
+
+    kind : its element type, an index of `KINDS`
+    big : whether its bytes are big-endian
+    swap : address of a word of scratch memory
+    """
     if big:
         v = 0
         for k in range(KIND_SIZES[kind]):
@@ -52,8 +56,10 @@ def get_number(address, kind, big, swap):
 
 @register_jitable
 def put_number(address, kind, value):
-    """Write the float64 ``value`` as a little-endian number of type ``kind``. For a type of integers the value is
-    rounded, ties to even, and clipped to the range of the type; NaN becomes 0."""
+    """Write the float64 ``value`` at ``address`` as a little-endian number of the element type ``kind``.
+
+    For an integer type the value is rounded, ties to even, and clipped to the range of the type; NaN becomes 0.
+    """
     if kind == FLOAT64:
         memory.store_f64(address, value)
     elif kind == FLOAT32:

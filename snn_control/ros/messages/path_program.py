@@ -69,7 +69,7 @@ class PathProgram:
 
 
 class _Assembler:
-    """Generator of the operations of a program. It merges consecutive skips of fields with a fixed size.
+    """Assembles the operations of a program (`field_reader`). It merges consecutive skips of fields with a fixed size.
 
     hooks : level of the path -> field of the structure at that level -> operation that replaces the skip of the field
     """
@@ -141,7 +141,7 @@ class _Assembler:
         leave[4] = self.label()
 
     def record(self, pick: Elements | Named | Angles, how: int) -> int:
-        """Write the record of a selection, and return the index of its first word in the table."""
+        """Append a selection's record (`selection`) to the program's table. Return the index of its first word."""
         at = len(self.table)
         words, names = record_of(pick, how)
         self.table += words
@@ -153,8 +153,15 @@ class _Assembler:
     def walk_path(
         self, message_class: type, segments: Sequence[Segment], where: str, depth: int, level: int = 0
     ) -> tuple[int, int]:
-        """Emit operations that go through a structure and read the values of the path. Return the kind of the values
-        and their number, which is -1 if it depends on the message."""
+        """Emit operations that skip through a structure and read the numbers that a path selects.
+
+        segments : the path from this structure on
+        where : the path to this structure, for errors
+        depth : number of loops around it
+        level : number of segments of the path before it
+
+        Return the element type of the numbers and how many they are, -1 if that depends on the message.
+        """
         fields = types.fields_of(message_class)
         segment, rest = segments[0], segments[1:]
         path = f"{where}.{segment.name}" if where else segment.name
@@ -181,7 +188,7 @@ class _Assembler:
         return found
 
     def pass_until(self, fields: Mapping[str, Any], hooks: Mapping[str, tuple[int, ...]], depth: int) -> None:
-        """Emit operations that go through a structure up to the last field with a hook."""
+        """Emit operations that skip through a structure up to the last field with a hook, and run the hooks."""
         left = len(hooks)
         for name, kind in fields.items():
             if name in hooks:
@@ -224,7 +231,7 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit a loop over elements that are structures, and read the selected ones. Return the same as `walk_path`."""
+        """Emit a loop over a sequence of structures that reads the selected ones. Return the same as `walk_path`."""
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")

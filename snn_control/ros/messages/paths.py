@@ -58,8 +58,10 @@ class Named:
 
 @dataclass(frozen=True)
 class Angles:
-    """The selection of the beams of a scan from ``low`` to ``high`` [rad]. ``count`` is -1, because the number of beams
-    depends on the message."""
+    """The selection of the beams of a scan from ``low`` to ``high`` [rad].
+
+    count : -1, because the number of beams depends on the message
+    """
 
     low: float
     high: float
@@ -105,7 +107,7 @@ def _named(field: str, key: str, text: str) -> Named:
 
 
 def _angles(field: str, index: str, ends: list[str], unit: float) -> Angles:
-    """Return the selection of beams between two angles. ``unit`` is the unit of the numbers in ``ends`` [rad]."""
+    """Return the selection of beams between two angles. ``unit`` [rad] is the unit in which ``ends`` are written."""
     try:
         low, high = (float(end) * unit for end in ends)
     except ValueError:

@@ -28,7 +28,7 @@ RULE, LOW, HIGH_END, RULE_WORDS = range(4)  # words for each sector; the ends of
 
 
 def rules_of(spec: ValueInput) -> np.ndarray:
-    """Return the rules by which each sector treats numbers that are not finite, as a (size, RULE_WORDS) int64 array."""
+    """Return how each sector treats numbers that are not finite, and its range: (size, RULE_WORDS) int64."""
     rules = np.zeros((spec.size, RULE_WORDS), np.int64)
     rules[:, RULE] = [NOT_FINITE.index(rule) for rule in spec.rules()]
     ends: Any = rules.view(np.float64)
@@ -41,8 +41,11 @@ register_jitable(combine)
 
 @register_jitable
 def _sector(values, how, rule):
-    """Reduce the numbers of one sector, (n,), and overwrite them. Return the result, how many numbers the rule at
-    address ``rule`` replaced or left out, and how many of these were failed measurements."""
+    """Reduce the numbers of one sector, (n,), which are overwritten, to one.
+
+    Return the result, how many numbers the rule at address ``rule`` replaced or left out, and how many of these were
+    failed measurements.
+    """
     count, replaced, failed, kind = 0, 0, 0, load_i64(rule + 8 * RULE)
     for value in values:
         if not np.isfinite(value):
@@ -61,11 +64,10 @@ def _sector(values, how, rule):
 
 @register_jitable
 def reduce_sectors(values, n, out, size, how, rules, counters):
-    """Reduce the float64[n] at address ``values`` to the float64[size] at address ``out``, where n >= size. The values
-    are overwritten.
+    """Reduce the float64[n] at address ``values``, which are overwritten, to the float64[size] at ``out``; n >= size.
 
     how : index of a word of `REDUCTIONS`
-    rules, counters : addresses of the result of `rules_of`, and of int64[3] counters as in `finite`
+    rules, counters : addresses of the result of `rules_of`, and of int64[3] counters as in the kernel `finite`
     """
     all_replaced, all_failed, words = 0, 0, i64(counters, 3)
     for k in range(size):

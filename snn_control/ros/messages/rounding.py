@@ -1,10 +1,10 @@
-"""Round a number to the type of its field while it moves within its limits, by plain functions of numbers.
+"""Round a command's number to the type of its field, and limit how it moves from one message to the next.
 
 Every number is rounded, clamped and limited in its slew, in that order, relative to the number published before. The
 number of an integer field moves by whole steps: by at most floor(slew) in a tick or, if that is 0, by one step every 1
 / slew ticks. The number of a float32 field does the same if adjacent float32 numbers are further apart than the slew. A
-float64 field is published as the guard gives it. The ports compile these functions (`numbers`); a supervisor, which
-compiles nothing, calls them.
+float64 field is published as the guard gives it. The ports compile these functions (`field_limits`); a supervisor,
+which compiles nothing, calls them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Find the elements of a sequence that a path selects, in compiled code: a slice, names, or angles of a scan.
 
-Names are compared as bytes. A robot sends the same names in the same order each time. Therefore the bytes of the whole
-list are stored, and as long as they do not change, the indices found in them are reused.
+A *record* describes a selection by int64 words; its address is the argument ``record``. Names are compared as bytes. A
+robot sends the same names in the same order each time. Therefore the bytes of the whole list are stored, and as long as
+they do not change, the indices found in them are reused.
 """
 
 from __future__ import annotations
@@ -52,10 +53,11 @@ TOLERANCE = 1e-3  # fraction of an increment, because angles are float32
 
 
 def record_of(pick: Elements | Named | Angles, how: int) -> tuple[list[int], list[tuple[int, bytes]]]:
-    """Return the words of a record, and a list of pairs, one for each name: the word that receives the name's offset,
-    and the name's bytes with the NUL.
+    """Return the words of a selection's record, and a list with a pair for each name.
 
-    how : NAMED or OWN, for a selection by name
+    A pair is the index of the word that later gets the name's offset in the program, and the name's bytes with the NUL.
+
+    how : for a selection by name: NAMED (the message has a list of names) or OWN (each element has its name)
     """
     if isinstance(pick, Angles):
         return [ANGLES, *np.array([pick.low, pick.high]).view(np.int64).tolist()], []
@@ -74,8 +76,10 @@ def detail(scratch, a, b):
 
 @register_jitable
 def slice_of(n, start, stop, step):
-    """Return the first index and the number of the elements that ``[start:stop:step]`` selects among ``n``. The number
-    is 0 if an element of the slice does not exist."""
+    """Return the first index and the number of elements that ``[start:stop:step]`` selects of a sequence of ``n``.
+
+    The number is 0 if an element of the slice does not exist.
+    """
     if step > 0:
         first, end = 0 if start == NONE else start, n if stop == NONE else stop
     else:
@@ -108,8 +112,10 @@ def _same(a, b, n):
 
 @register_jitable
 def which(program, record, address, length):
-    """Return the index in the record of the name at ``address``, which has ``length`` bytes with its NUL; -1 if the
-    record does not have this name."""
+    """Return which name of a record is at ``address``, as its index in the record; -1 if it is none of them.
+
+    length : bytes of the name, with its NUL
+    """
     row = record + 8 * KEY_WORDS
     for k in range(load_i64(record + 8)):
         if load_i64(row) == length and _same(program + load_i64(row + 8), address, length):
@@ -120,7 +126,12 @@ def which(program, record, address, length):
 
 @register_jitable
 def find_names(program, record, base, o, end, big, scratch):
-    """Find each name of a record in the list at ``base + o``. Return the offset after the list, or a negative code."""
+    """Find the index of each name of a record in the message's list of names, and store it in the scratch memory.
+
+    o : offset of the list in the message at ``base``, which ends at offset ``end``
+
+    Return the offset after the list, or a negative error code.
+    """
     block, known = scratch + 8 * BLOCK, load_i64(scratch + 8 * BLOCK_LENGTH)
     length, order = known >> 1, 1 if big else 0
     if length > 0 and known & 1 == order and length <= end - o and _same(block, base + o, length):
@@ -201,7 +212,13 @@ def _covered(record, count, scratch):
 
 @register_jitable
 def choose(record, r, filled, capacity, scratch):
-    """Prepare a loop over elements. The registers of the loop begin at ``r``. Return 0 or a negative code."""
+    """Prepare a loop over the elements of a sequence, of which a record selects some.
+
+    Return 0 or a negative error code.
+
+    r : address of the loop's registers
+    filled, capacity : number of values that were read before, and room for values
+    """
     n, how = load_i64(r), load_i64(record)
     store_i64(r + 8 * ELEMENT, -1)
     store_i64(r + 8 * BEFORE, filled)
@@ -230,8 +247,10 @@ def choose(record, r, filled, capacity, scratch):
 
 @register_jitable
 def numbers_of(record, r, n, scratch, turn):
-    """Find the ``turn``-th selected run in a sequence of ``n`` numbers. Return the first index, the number of elements,
-    the step, and whether more runs follow."""
+    """Find the ``turn``-th run of numbers that a record selects in a sequence of ``n`` numbers.
+
+    Return its first index, its length, its step, and whether more runs follow.
+    """
     how = load_i64(record)
     if how == SLICE:
         return load_i64(r + 8 * NAMED_NEXT), load_i64(r + 8 * NAMED_LEFT), load_i64(record + 24), False
@@ -242,7 +261,7 @@ def numbers_of(record, r, n, scratch, turn):
 
 @register_jitable
 def lacking(record, count, scratch):
-    """Check how many values were selected from a sequence of numbers. Return 0, or NO_BEAM if a scan lacks beams."""
+    """Check how many numbers were selected from a sequence, ``count``. Return 0, or NO_BEAM if a scan lacks beams."""
     if load_i64(record) == ANGLES and not (count > 0 and _covered(record, count, scratch)):
         detail(scratch, count, 0)
         return NO_BEAM
@@ -251,7 +270,7 @@ def lacking(record, count, scratch):
 
 @register_jitable
 def by_name(record):
-    """Whether values are in the order of the record's names instead of the message's order."""
+    """Whether a record selects by names. The values are then in the order of its names, not of the message."""
     return load_i64(record) == NAMED or load_i64(record) == OWN
 
 
@@ -284,7 +303,7 @@ def chosen(record, r, scratch):
 
 @register_jitable
 def place_of(record, r):
-    """Return the index, among the values, of the first value of the loop's selected element."""
+    """Return the index in the output at which the values of the loop's selected element begin."""
     return load_i64(r + 8 * BEFORE) + load_i64(r + 8 * NAMED_NEXT) * load_i64(record + 16)
 
 

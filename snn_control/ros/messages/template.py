@@ -1,5 +1,4 @@
-"""A command message that is made once, with every commanded field in it; the loop only replaces the message's
-numbers."""
+"""The serialized message of a command: it is made once, and the loop then only replaces its numbers."""
 
 from __future__ import annotations
 
@@ -47,8 +46,11 @@ def _fresh(kind: Any) -> Any:
 
 
 def _lengthen(parents: Sequence[Any], segments: Sequence[Segment], n: int, path: str) -> None:
-    """Extend a message so that it has the ``n`` numbers of a path. ``parents`` are the structures along the path so
-    far; the last of them is extended."""
+    """Extend the sequences of a message so that it has the ``n`` numbers of a path.
+
+    parents : the structures along the path so far, of which the last one is extended
+    segments : the rest of the path
+    """
     message, (segment, *rest) = parents[-1], segments
     kind, pick, has = numbers_of(fields_of(type(message))[segment.name]), segment.pick, getattr(message, segment.name)
     if pick is None:
@@ -98,7 +100,7 @@ def _need(parents: Sequence[Any], pick: Any, rest: Sequence[Segment], n: int, pa
 
 
 def _owner(parents: Sequence[Any], key: str) -> Any:
-    """Return the innermost structure on the path that has the list of names ``key``."""
+    """Return the innermost of the structures that has the field ``key``, a list of names."""
     return next(one for one in reversed(parents) if key in fields_of(type(one)))
 
 
@@ -134,9 +136,12 @@ def assign(message: Any, path: str, value: Any) -> None:
 def make_message(
     message_class: type, fields: Sequence[tuple[str, int]], values: Mapping[str, Any] | None = None
 ) -> Any:
-    """Return a message of ``message_class`` with room for the numbers of all ``fields``, which are pairs (path, how
-    many). Before that, set other fields to ``values``: ``{"header.frame_id": "base_link", "name": ["pan",
-    "tilt"]}``."""
+    """Return a message of ``message_class`` with room for the numbers of all ``fields``.
+
+    fields : (path, number of numbers) each
+    values : values of other fields, which are set first, e.g. ``{"header.frame_id": "base_link", "name": ["pan",
+        "tilt"]}``
+    """
     message = message_class()
     for path, value in (values or {}).items():
         assign(message, path, value)

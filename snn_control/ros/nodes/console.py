@@ -1,5 +1,4 @@
-"""Messages about faults on the controller node's console: at most one message per report, which means one per
-second."""
+"""Log faults on the controller node's console, at most one message per second."""
 
 from __future__ import annotations
 
@@ -21,7 +20,7 @@ DISCOVERY = 1.0  # s: before that, a sensor may exist that has not been discover
 
 
 class Console:
-    """Logs what a controller waits for at the start, and the beginning and the end of each fault, each of them once."""
+    """Logs what a controller waits for at the start, and the beginning and end of each fault, each of them once."""
 
     def __init__(self, node: Any) -> None:
         self._node = node
@@ -36,7 +35,10 @@ class Console:
         self._waits: bool | None = None  # whether it waits for the first command; None: not known yet
 
     def log_changes(self, found: Sequence[DiagnosticStatus]) -> None:
-        """Log what has changed since the last report. ``found`` are the statuses of the present report."""
+        """Log what has changed since the last report.
+
+        found : the statuses that this report publishes on /diagnostics
+        """
         node = self._node
         if node.loop is None or node.controller is None or not node.loop.running:
             return
@@ -72,8 +74,10 @@ class Console:
                 log.info("commands begin")
 
     def _missing(self) -> dict[str, list[str]]:
-        """Return the inputs that have not received any message, as a dictionary from the reason to the inputs' names.
-        Only inputs that are required or that stop the commands are included."""
+        """Return reason -> names of inputs that have not received any message.
+
+        Only inputs that are required or that stop the commands are included.
+        """
         node = self._node
         missing: dict[str, list[str]] = {}
         for one in node.controller.program.facts.inputs:

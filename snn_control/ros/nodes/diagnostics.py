@@ -1,4 +1,4 @@
-"""Status of the nodes, published on /diagnostics."""
+"""Report the state of a node on /diagnostics: its loop, inputs, outputs, guard, learning and supervisor."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ class Senders:
         self._switches = 0
 
     def beside(self, port: Any, publishers: Sequence[Any]) -> str:
-        """Return the names of the publishers that share the input; "" if there are fewer than two."""
+        """Return the names of the publishers that send to the same input; "" if there are fewer than two."""
         newest, switches = port.sender()
         turns, self._switches = switches - self._switches, switches
         self._heard.add(newest)
@@ -281,11 +281,10 @@ def _supervisor(node: Any) -> list[DiagnosticStatus]:
 
 
 class Reporter:
-    """Publishes the status of a node on /diagnostics. It keeps the last report, to compute rates and changes since
-    then.
+    """Publishes the status of a node on /diagnostics, and compares it with the last report.
 
-    now, before : statistics of the loop, with counters of the outputs, in this report and in the last one. Both are
-        empty if there is no loop, and ``before`` is empty in the first report
+    now, before : statistics of the loop and counters of its ports, in this report and in the last one. Both are empty
+        if there is no loop, and ``before`` is empty in the first report
     seconds : time between the two reports
 
     The node must have ``loop``, ``controller``, ``spec``, ``mode``, ``inputs``, ``outputs``, ``guarded``, and
@@ -308,8 +307,10 @@ class Reporter:
         self.motion.clear()
 
     def counts(self, side: str, name: str) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Return the counts of one input or output as two dictionaries: now, and in the last report (empty if there was
-        none)."""
+        """Return the counts of one input or output: now, and in the last report (empty if there was none).
+
+        side : "inputs" or "outputs"
+        """
         return self.now[side][name], self.before[side][name] if self.before else {}
 
     def _statistics(self) -> dict[str, Any]:

@@ -1,6 +1,6 @@
-"""Sensors to spikes: encodes a controller file's inputs and publishes the spikes as PointCloud2, one message per tick.
+"""The encoder node: it encodes sensor data as spikes, which it publishes as PointCloud2, one message per tick.
 
-The node uses the same compiled encoders, loop and ports as the controller, but no network and no commands.
+It uses the same compiled encoders, loop and ports as the controller, but no network and no commands.
 """
 
 from __future__ import annotations
@@ -35,8 +35,12 @@ def _spikes(one: Any) -> bool:
 
 
 def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
-    """Return a controller file without its network: only the inputs with these names or, if no names are given, all
-    inputs whose encoders spike. Every input becomes optional. Raises DescriptionError."""
+    """Return a controller file reduced to inputs and their encoders, without network and outputs.
+
+    names : inputs to keep; without names, all inputs whose encoders spike
+
+    Every input becomes optional. Raises DescriptionError.
+    """
     known = [i.name for i in spec.inputs]
     for name in names:
         if name not in known:
@@ -104,7 +108,7 @@ class EncoderNode(ProcessNode):
         self.get_logger().info(f"{', '.join(spikes)} -> spikes, {1e9 / self.controller.period_ns:g} messages/s")
 
     def finish(self) -> None:
-        """Stop the loop, then destroy the io node."""
+        """Stop the loop, then destroy the node that holds its subscriptions and publishers."""
         if self.loop.stop(2.0):
             self._io.destroy_node()
 

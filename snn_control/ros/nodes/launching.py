@@ -1,5 +1,7 @@
-"""The processes of a closed loop and their parameters, for launch files and ``snn_control demo``, without imports of
-ROS."""
+"""Describe the processes of a closed loop and their parameters, for launch files and ``snn_control demo``.
+
+This module imports nothing of ROS.
+"""
 
 from __future__ import annotations
 
@@ -54,8 +56,10 @@ CONTROLLER_ARGUMENTS = ("controller_file", *(name for name in PASSED_ON if name 
 
 @dataclass(frozen=True)
 class NodeProcess:
-    """An executable of this package with its node name and parameters. If ``needed`` is true, the other processes end
-    when this process ends."""
+    """A process to start: an executable of this package with its node name and parameters.
+
+    needed : whether the other processes end when this one ends
+    """
 
     executable: str
     name: str
@@ -76,8 +80,12 @@ def _values(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any) -> NodeProcess:
-    """Return the process of a world or controller node. Arguments named in ``same`` become parameters of the same
-    name."""
+    """Return the process of a world or controller node.
+
+    values : the launch arguments
+    same : names of the arguments that become parameters of the same name
+    more : further parameters
+    """
     file = Path(values["controller_file"])
     parameters = {
         "controller_file": str(file.resolve() if file.is_file() else shipped(values["controller_file"])),
@@ -88,8 +96,10 @@ def _node(name: str, values: Mapping[str, Any], same: Sequence[str], **more: Any
 
 
 def controller(**given: Any) -> NodeProcess:
-    """Return the process of a controller alone, on a robot's topics. Arguments and defaults are those of `ARGUMENTS`,
-    except that ``phase`` is 0 by default. Raises DescriptionError."""
+    """Return the process of a controller without a world, on a robot's topics.
+
+    given : arguments as in `ARGUMENTS`, except that ``phase`` is 0 by default; raises DescriptionError
+    """
     values = _values({"phase": 0.0} | given)
     if values["event"] and values["lockstep"]:
         raise DescriptionError("event", True, "is for real time: in lockstep each message is a tick anyway")
@@ -128,9 +138,11 @@ def viewers(file: str) -> list[NodeProcess]:
 
 
 def node_arguments(process: NodeProcess) -> dict[str, Any]:
-    """Return the arguments of launch_ros's Node for a process. If launch finds the executable, as in a colcon
-    workspace, the arguments name it. Otherwise, as in an installation by pip, they run the module with the Python of
-    the launch file."""
+    """Return the arguments with which launch_ros's Node starts a process.
+
+    If launch finds the executable, as in a colcon workspace, the arguments name it. Otherwise, as in an installation by
+    pip, they run the module with the Python of the launch file.
+    """
     found: dict[str, Any] = {"name": process.name, "parameters": [dict(process.parameters)], "output": "screen"}
     if _in_workspace(process.executable):
         return found | {"package": PACKAGE, "executable": process.executable}

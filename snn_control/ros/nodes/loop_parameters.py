@@ -1,4 +1,4 @@
-"""Parameters of a controller node that determine what wakes its loop and how the loop is supervised."""
+"""Interpret the parameters of a controller node that determine what wakes its loop and how it is supervised."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ def trigger_of(node: Any, spec: ControllerSpec) -> Any:
 
 
 def heartbeat_limit(node: Any, controller: Controller) -> float:
-    """Return the limit of the heartbeat's age [s]; 0: no limit. Raises DescriptionError if the loop cannot keep the
-    limit."""
+    """Return the age of the loop's heartbeat at which the supervisor takes over [s]; 0: never.
+
+    Raises DescriptionError if the parameter ``supervise`` is shorter than the loop can keep.
+    """
     limit = node.given.supervise
     if node.mode == "lockstep" or not limit:
         return 0.0

@@ -1,4 +1,4 @@
-"""Process of one or several nodes: it starts rclpy, reads parameters, spins, and ends on signals.
+"""Run one or several nodes in a process: start rclpy, read parameters, spin, and end on signals.
 
 The threads of DDS inherit the scheduling of the thread that starts rclpy. They get a real-time priority below that of
 the node's own work (its parameter ``priority``; 0: ordinary scheduling). The main thread stays at ordinary priority.
@@ -69,7 +69,10 @@ class Stop(Watchdog):
         return self.halted
 
     def begins(self) -> None:
-        """Announce that commands begin, so that from now on a signal leads to an orderly end."""
+        """Announce that commands begin.
+
+        From now on, a signal leads to an orderly end, with time for the safe command.
+        """
         self.allow(GRACE_S)
 
 
@@ -81,15 +84,19 @@ class _Dds:
 
 @contextmanager
 def dds_threads() -> Iterator[None]:
-    """Return a context in which new threads get the SCHED_FIFO priority of DDS, which is below the node's priority, if
-    the system grants it. Use it only for code that creates DDS threads, above all the first node."""
+    """Context in which new threads get the priority of DDS (SCHED_FIFO, below the node's), if the system grants it.
+
+    Use it only for code that creates DDS threads, above all the first node.
+    """
     with priority_of_new_threads(_Dds.wanted) as _Dds.granted:
         yield
 
 
 def missing_rights(missing: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Return findings about rights that were not granted: those in ``missing``, about the loop's thread, and one about
-    the DDS threads if their priority was not granted."""
+    """Return findings about all rights that were not granted.
+
+    missing : findings about the loop's thread, to which one about the DDS threads is added if necessary
+    """
     if _Dds.granted == _Dds.wanted:
         return tuple(missing)
     text = f"priority {_Dds.wanted} of the DDS threads was not granted"
@@ -148,8 +155,11 @@ def start_rclpy(given: Sequence[str], names: Sequence[str], priority: int) -> St
 
 
 def io_node(node: Any) -> Any:
-    """Return a node ``<name>_io``, which no executor spins, for the subscriptions and publishers of a loop. The node
-    ignores command-line arguments: give it names from ``node.resolve_topic_name``, which remaps them once."""
+    """Return a node ``<name>_io`` for the subscriptions and publishers of a loop.
+
+    No executor spins it, because the loop takes the messages itself. The node ignores command-line arguments: give it
+    names from ``node.resolve_topic_name``, which remaps them once.
+    """
     with dds_threads():
         return Node(
             f"{node.get_name()}_io", namespace=node.get_namespace(), context=node.context, use_global_arguments=False,
@@ -239,7 +249,10 @@ class ProcessNode(Node):
 
     @contextmanager
     def saving(self, file: str | Path, parameter: str = "record") -> Iterator[None]:
-        """Return a context for writing a file, which may take long. A failure is logged and sets the exit code 1."""
+        """Context for writing a file, which may take long. A failure is logged and sets the exit code 1.
+
+        parameter : parameter that names the file, for the message
+        """
         self._stop.allow(SAVES_WITHIN)
         try:
             yield
@@ -249,7 +262,7 @@ class ProcessNode(Node):
         self._stop.allow(GRACE_S)
 
     def finish(self) -> None:
-        """Shut down in order; nodes override this."""
+        """End the node's work in order; nodes override this."""
 
 
 def help_of(node: type[ProcessNode]) -> str:
@@ -294,8 +307,12 @@ def declare(node: Node, name: str, one: Parameter) -> Any:
 
 
 def run_node(make: type[ProcessNode], arguments: Sequence[str] | None = None) -> int:
-    """Start rclpy, make one node, or one for each name in the arguments, and spin the nodes until a signal comes or a
-    node has ``finished``. Return the exit code. With --help in the arguments, only the help is printed."""
+    """Run a process with one node, or one for each name in the arguments. Return the exit code.
+
+    It ends when a signal arrives or a node has ``finished``. With --help in the arguments, only the help is printed.
+
+    make : class of the nodes
+    """
     given = sys.argv[1:] if arguments is None else list(arguments)
     if {"-h", "--help"} & set(given):
         print(help_of(make), end="")

@@ -1,4 +1,4 @@
-"""Records the run of a controller node in files: at the end of the run, on demand, and around each fault."""
+"""Record the run of a controller node to files: at the end of the run, on demand, and around each fault."""
 
 from __future__ import annotations
 
@@ -23,7 +23,10 @@ MOST_FAULTS = 20  # files in one activation, because a fault that recurs must no
 
 
 class RunRecorder:
-    """Recorder of the runs of a configured node. Its recorders observe the loop, and their data is written to files."""
+    """Records the runs of a configured node: its recorders observe the loop, and their data are written to files.
+
+    file : path of the record; an .mcap file grows during the run, other files are written at its end
+    """
 
     def __init__(self, node: Any, file: str, controller: Controller, spec: ControllerSpec) -> None:
         self._node, self._file, self._controller, self._spec = node, Path(file), controller, spec
@@ -72,8 +75,10 @@ class RunRecorder:
             self._node.destroy_timer(self._timer)
 
     def snapshot(self, seconds: float | None = None) -> Path:
-        """Save all ticks that are kept, or only the newest ``seconds``, in new files while the loop runs. Return the
-        path of the first file. Raises OSError."""
+        """Save the recorded ticks to new files while the loop runs. Return the path of the first file. Raises OSError.
+
+        seconds : save only the newest ticks of this duration; None: all that the recorders still hold
+        """
         with new_record(self._file.with_suffix(".npz")) as file:
             self._write(file, seconds)
         return file

@@ -1,4 +1,4 @@
-"""Services of the controller node, for an operator of a running controller."""
+"""The services of a controller node, with which an operator releases faults, restarts, records and loads states."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ Answer = tuple[bool, str]  # success, and a message
 
 
 def _respond(node: Any, answer: Callable[[Any, Any], Answer], request: Any, response: Any) -> Any:
-    """Fill in success and message of a response. Services that save or load a state need a configured controller; the
-    others need a running loop."""
+    """Answer a service call: set success and message of the response from the result of ``answer``.
+
+    Services that save or load a state need a configured controller; the others need a running loop.
+    """
     running = answer not in (_save_state, _load_state)
     response.success, response.message = False, "not active" if running else "not configured"
     if node.loop is not None and (node.loop.running or not running):
@@ -84,8 +86,10 @@ def _save_state(node: Any, request: Any) -> Answer:
 
 
 def _load_state(node: Any, request: Any) -> Answer:
-    """Check that the next activation can begin with the learned state in the file ``state``. Return whether it can, and
-    a message."""
+    """Check that the next activation can begin with the learned state in the node's file ``state``.
+
+    Return whether it can, and a message.
+    """
     file = node.given.state
     if not file:
         return False, NO_STATE

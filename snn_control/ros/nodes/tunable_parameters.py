@@ -1,4 +1,4 @@
-"""The values that a controller file declares ``tunable``, as parameters of the controller node."""
+"""Offer the numbers that a controller file declares ``tunable`` as parameters of the controller node."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ __all__ = ["TunableParameters"]
 
 
 class TunableParameters:
-    """The tunable parameters of a node. A value that is set is used from the loop's next tick on. A value that the
-    controller cannot have is refused, and the service's answer has the reason."""
+    """The tunable parameters of a node. A new value takes effect from the loop's next tick on.
+
+    A value that the controller cannot have is refused, and the service's answer has the reason.
+    """
 
     def __init__(self, node: Any) -> None:
         self._node, self._paths = node, dict[str, str]()
@@ -26,8 +28,10 @@ class TunableParameters:
         node.add_on_set_parameters_callback(self._set)
 
     def declare(self, spec: ControllerSpec, controller: Controller) -> None:
-        """Declare the parameters. Their values are those given to the node or, for the others, those in the file.
-        Raises DescriptionError or InputError."""
+        """Declare the parameters, with the values given to the node, or else those in the file.
+
+        Raises DescriptionError or InputError.
+        """
         begin, self._controller = controller.tuned, None
         values = {}
         for path, now in begin.items():

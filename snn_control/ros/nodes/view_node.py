@@ -1,6 +1,6 @@
-"""Events and spikes as an image and point clouds, for RViz, Foxglove and rqt.
+"""The view node: it shows events and spikes as an image and point clouds, in RViz, Foxglove and rqt.
 
-The node runs in a process of its own at ordinary priority, receives messages with best effort, and drops what it cannot
+It runs in a process of its own at ordinary priority, receives messages with best effort, and drops what it cannot
 process. So it does not disturb a control loop.
 """
 
@@ -50,15 +50,20 @@ class EventReader:
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Size (width, height) of the sensor; None before the first event. The size may grow if no message states
-        it."""
+        """Size (width, height) of the sensor [pixel]; None before the first event.
+
+        The size may grow if no message states it.
+        """
         width, height = self._reader.size
         if width and height:
             return width, height
         return likely_size(*self._seen) if self._seen[0] else None
 
     def read(self, message: bytes) -> Events:
-        """Return the events of a message. Their times are in the unit of the message's encoding."""
+        """Return the events of a serialized message; a malformed one has none and is counted.
+
+        Their times are in the unit of the message's encoding.
+        """
         columns = self._reader.read(message)
         if columns is None:
             return Events()
@@ -90,8 +95,7 @@ def event_points(events: Events, size: tuple[int, int], seconds: float, most: in
 
 
 def read_spikes(message: bytes) -> np.ndarray:
-    """Return the spikes in a serialized message of `ros.spikes` as an (n,) SPIKE array, which is empty for any other
-    message."""
+    """Return the spikes in a serialized message of `ros.ports.spikes`, (n,) SPIKE; none for any other message."""
     length = int.from_bytes(message[12:16], "little")  # length of the frame's name, NUL included
     name = message[16 : 16 + max(0, length - 1)].decode("latin-1")
     start = len(cloud_cdr(np.empty(0, SPIKE), 0, name)) - 1  # index of the first record; is_dense is the last byte
@@ -102,8 +106,10 @@ def read_spikes(message: bytes) -> np.ndarray:
 
 
 def spike_points(spikes: np.ndarray, place: int) -> np.ndarray:
-    """Return the points of spikes as an (n,) POINT array. They lie to the right of the sensor in a square of 0.4 m,
-    which is number ``place`` from the top, counted from 0."""
+    """Return the points at which spikes are shown, (n,) POINT, to the right of the sensor.
+
+    place : number of the population's square, 0.4 m wide, from the top
+    """
     places = np.stack([np.zeros(len(spikes)), -0.6 - 0.4 * spikes["x"], 0.5 - 0.5 * place - 0.4 * spikes["y"]], axis=1)
     return _coloured(places, np.tile(SPIKE_COLOURS[place % len(SPIKE_COLOURS)], (len(spikes), 1)))
 

@@ -1,4 +1,4 @@
-"""Publish the populations of a running controller for RViz and Foxglove: ``~/watch/NAME`` has a point for each neuron.
+"""Publish a running controller's activity for RViz and Foxglove: ``~/watch/POPULATION`` has a point for each neuron.
 
 Fields of the sensor_msgs/msg/PointCloud2: ``x``, ``y``, ``z`` FLOAT32, which place the neurons in rows of a square;
 ``neuron`` UINT32; ``rate`` FLOAT32, spikes per second since the last message; ``v`` FLOAT32, the present membrane
@@ -26,11 +26,11 @@ NEURON = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("neuron", "<u4"), 
 
 
 class Watch:
-    """Publisher of the populations of a configured node.
+    """Publishes the rates and membranes of populations of a configured node.
 
-    names : names separated by commas; "all": every population, including those of encoders
+    names : names of the populations, separated by commas; "all": every population, including those of encoders
     rate : rate of the messages [Hz]
-    observers : observers to add to the node's loop
+    observers : observers that the node's loop must call
 
     Raises DescriptionError for a name that the controller does not have.
     """

@@ -1,4 +1,4 @@
-"""A Gymnasium environment on topics: it publishes the inputs of a controller file and applies its outputs.
+"""The world node: it runs a Gymnasium environment, publishes a controller's inputs and applies its commands.
 
 realtime : one step in each period of the environment, by the machine's clock. The world starts with the first command
     of each output. It applies the newest command, or zero after 0.1 s without a command. Late steps are skipped and
@@ -173,7 +173,7 @@ class WorldNode(ProcessNode):
 
     # running -------------------------------------------------------------------------------------------------
     def _run(self) -> None:
-        """Run the whole simulation in one callback, so that nothing else delays a step."""
+        """Run the whole simulation, in one callback, so that nothing else delays a step."""
         if self._begun:
             return
         self._begun = True
@@ -322,8 +322,13 @@ class WorldNode(ProcessNode):
         return False
 
     def _await_commands(self, came: Callable[[Commands], bool], status: str, where: str = "") -> bool:
-        """Wait until ``came`` is true for all outputs. Return False if the node was stopped meanwhile, otherwise True.
-        Raises RuntimeFault after `patience`."""
+        """Wait until ``came`` is true for the commands of all outputs. Return False if the node was stopped meanwhile.
+
+        status : text for /diagnostics while it waits
+        where : end of the error's text
+
+        Raises RuntimeFault after `patience`.
+        """
         semaphore, scratch = int(self._semaphore.ctypes.data), int(self._scratch.ctypes.data)
         left, begin = list(self.commands), time.monotonic()
         while True:

@@ -1,4 +1,4 @@
-"""The world's ends of the topics: they publish an environment's observation and receive its action."""
+"""The topics of a world node: publish an environment's observation, and receive its action."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["Camera", "Commands", "Pictures", "Sensors"]
 
 
 class Commands:
-    """Receiver of the commands of one output for the world: a numeric input port called from Python."""
+    """Receives the commands of one output for the world, through a numeric input port that Python calls."""
 
     def __init__(self, node: Node, io: Node, name: str, spec: ControllerSpec, size: int, lockstep: bool) -> None:
         topic, where = spec.ros_outputs[name], f"ros.outputs.{name}"
@@ -46,8 +46,10 @@ class Commands:
         self.port = NumericInput(subscription, program, at, at + 8 * SLOT_WORDS, size, name=name)
 
     def take(self, mode: int) -> int:
-        """Read as many waiting messages as a loop in this ``mode`` (see `realtime.port`) would, and return their
-        number."""
+        """Read the waiting messages, as many as a loop in this ``mode`` (see `realtime.port`) would.
+
+        Return their number.
+        """
         return self.port(time.monotonic_ns(), mode)
 
 
@@ -61,7 +63,7 @@ def _numbers(observation: Any, name: str, size: int) -> np.ndarray:
 
 
 class Sensors:
-    """Publisher of the numeric inputs of one topic, from one message template."""
+    """Publishes the numeric inputs that share a topic, in one message."""
 
     def __init__(self, node: Node, io: Node, names: list[str], spec: ControllerSpec, lockstep: bool) -> None:
         topic, where = spec.ros_inputs[names[0]], f"ros.inputs.{names[0]}"
@@ -97,7 +99,7 @@ class Sensors:
 
 
 class Pictures:
-    """Publisher of a value input that is read from pictures. It publishes an Image with a pixel for each number."""
+    """Publishes a value input that the controller reads from pictures, as an Image with a pixel for each number."""
 
     stamped = True
 
@@ -117,8 +119,10 @@ class Pictures:
 
 
 class Camera:
-    """Publisher of an events input. It publishes PointCloud2 messages, or packets in ``encoding`` if the topic has a
-    type of packets."""
+    """Publishes an events input as PointCloud2 messages, or as packets if the topic has a type of packets.
+
+    encoding : encoding of the packets, "evt3" or "mono"
+    """
 
     stamped = True
 

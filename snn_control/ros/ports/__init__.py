@@ -1,1 +1,1 @@
-"""Ports between DDS and the io block of the loop."""
+"""Ports between the middleware (DDS) and the control loop: they receive inputs, and publish commands and spikes."""

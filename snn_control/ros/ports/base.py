@@ -1,4 +1,4 @@
-"""Base of all ports between DDS and the io block.
+"""What all ports between DDS and the control loop share: receiving, publishing, counting, and the age of messages.
 
 The Python objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
 
@@ -81,7 +81,12 @@ CONTINUOUS_NS = 100_000_000  # of a longer time without a read, only this much c
 
 @register_jitable
 def begin_take(c, now_ns, mode):
-    """Start to read messages: store the time since the last read. Return the value of TAKEN at which to stop."""
+    """Start to read messages in a tick: store the time since the last read.
+
+    Return the value of the counter TAKEN at which reading must stop.
+
+    c : words of the port's context; all functions here have this argument
+    """
     c[GAP] = max(now_ns - c[LOOKED], 0) if c[LOOKED] > 0 else 0
     c[LOOKED] = now_ns
     c[WATCHED] += min(c[GAP], CONTINUOUS_NS)
@@ -163,7 +168,10 @@ def available_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message, with the code of the reason and two numbers about the error."""
+    """Count a malformed message. ``code`` is the reason (`malformed`);
+
+    ``a`` and ``b`` are two numbers about the error.
+    """
     c[MALFORMED] += 1
     words = i64(c[WHY], REASON_WORDS)
     words[CODE], words[ABOUT], words[ABOUT + 1] = code, a, b
@@ -215,8 +223,10 @@ class RclPort(CompiledPort):
 
 
 class SubscriptionPort(RclPort):
-    """A port that receives messages for an input. ``problems`` maps the counters that a report mentions to what they
-    count."""
+    """A port that receives messages for an input.
+
+    problems : name of a counter that reports mention -> what it counts, in words
+    """
 
     _size: Sequence[int] | None = None  # (width, height) of an events input
     limit_ns = 0  # greatest age of data that commands depend on; 0: no limit
@@ -250,7 +260,7 @@ class SubscriptionPort(RclPort):
         self._block[[RULE, HOST]] = AGES[rule], host
 
     def clear(self) -> None:
-        """Forget earlier messages. Do not call this while a loop runs."""
+        """Clear everything that depends on earlier messages, except counts. No loop may run."""
         self._block[[WIDTH, HEIGHT, LOOKED, GAP, SENDER, SENDER + 1, SINCE]] = 0
 
     def counters(self) -> dict[str, Any]:
@@ -269,7 +279,7 @@ class SubscriptionPort(RclPort):
         return f"{self._size[0]}x{self._size[1]}" if self._size else "the input"
 
     def fault(self) -> str:
-        """Describe a problem because of which no message can be valid; "" if there is no such problem."""
+        """Describe why no message of this topic can be valid; "" if there is no such problem."""
         width, height = self._block[[WIDTH, HEIGHT]].tolist()
         if self._size is None or not width or not height or [width, height] == list(self._size):
             return ""
@@ -303,8 +313,10 @@ class SubscriptionPort(RclPort):
 
 
 class PublisherPort(RclPort):
-    """A port that publishes one message, in which a compiled ``function`` changes numbers. Counters: published
-    (messages), errors (of rcl) and last_error."""
+    """A port that publishes one message, in which the compiled ``function`` replaces numbers.
+
+    Counters: published (messages), errors (of rcl) and last_error.
+    """
 
     _counts: Mapping[str, int] = {"published": PUBLISHED, "errors": ERRORS, "last_error": LAST_ERROR}
 

@@ -1,4 +1,4 @@
-"""Ports of numbers, of events as PointCloud2, and of commands; their base is the module `base`."""
+"""Ports for numbers, for events as PointCloud2 or EventArray, and for commands."""
 
 from __future__ import annotations
 
@@ -56,8 +56,7 @@ _read_cells = register_jitable(read_cells)
 
 @register_jitable
 def _read_numbers(c, address, length):
-    """Read a message's numbers into the staging memory. Return how many they are or a negative code, like
-    `read_fields`."""
+    """Read a message's numbers into the staging memory. Return how many they are, or a negative code (`malformed`)."""
     if c[_PROGRAM] == 0:
         columns = c[_COLUMNS]
         return _read_cells(address, length, columns, c[_SIZE] // columns, c[_STAGING], c[base.SCRATCH])
@@ -101,8 +100,12 @@ def take_numbers(context, now_ns, mode):
 
 @register_jitable
 def _read_events(c, address, length, count, room):
-    """Read a message's events into the slot, after the ``count`` events there. Return how many events the message has,
-    or a negative code. The stamp is then in the scratch memory."""
+    """Read a message's events into the input's columns, after the ``count`` events there.
+
+    room : number of events that still fit
+
+    Return how many events the message has, or a negative code. The stamp is then in the scratch memory.
+    """
     t, x, y, p = c[_T] + 8 * count, c[_X] + 2 * count, c[_Y] + 2 * count, c[_P] + count
     if c[_ARRAYS] == 0:
         return parse_events(address, length, room, x, y, p, t, c[base.SCRATCH])
@@ -195,12 +198,12 @@ def check_size(program: PathProgram, size: int, reduce: str = "") -> None:
 
 
 class NumericInput(SubscriptionPort):
-    """Port that reads one field of a topic's messages as numbers, or the topic's pictures as cells, into a value slot.
+    """A port for a value input: it reads numbers from one field of a topic's messages, or cells from its pictures.
 
     subscription : rclpy subscription on a node that is not spun
     program : the field, see `compile_path`; None: messages are pictures
-    slot : address of the io slot's header
-    data_address : address of float64[size]
+    slot : address of the input's header (`snn_control.engine.slots`)
+    data_address : address of the input's float64[size]
     size : how many numbers a message must have in the field. An empty sequence means "nothing is due"; other counts are
         errors
     columns : columns of a picture's grid, which has ``size`` cells
@@ -245,13 +248,12 @@ class NumericInput(SubscriptionPort):
 
 
 class EventsPort(SubscriptionPort):
-    """Port that reads the events of a topic's sensor_msgs/msg/PointCloud2 messages into a stream slot; see
-    `events.packets`.
+    """A port for an events input: it reads the events of a topic's PointCloud2 messages; see `events.packets`.
 
     If the subscription's type is the EventArray of dvs_msgs or prophesee_event_msgs, the port reads these instead.
 
     subscription, slot, max_bytes, name : as in `NumericInput`
-    columns : addresses of the slot's arrays t, x, y and p, each of which holds ``capacity`` events
+    columns : addresses of the input's arrays t, x, y and p, each of which holds ``capacity`` events
     capacity : maximum number of events in a tick; further events are dropped and counted
     size : (width, height) of the input, to be compared with the sensor's size, which EventArrays state
 
@@ -276,7 +278,7 @@ class EventsPort(SubscriptionPort):
 
 
 class CommandOutput(PublisherPort):
-    """Port that publishes the command message of one topic, with the numbers of one or several outputs.
+    """A port that publishes the command message of one topic, with the numbers of one or several outputs.
 
     publisher : rclpy publisher on a node that is not spun
     message_class : type of the message
@@ -289,7 +291,6 @@ class CommandOutput(PublisherPort):
     values : values of other fields, e.g. ``{"header.frame_id": "base_link", "name": ["pan", "tilt"]}``
     stamp_field : path of a number that receives the time in whole microseconds; empty: none
     name : name in reports; the topic by default
-
     n_rows : how many numbers the message has
 
     The message's header.stamp is the stamp from the loop or, if that is 0 or -1, the present time.
@@ -317,7 +318,7 @@ class CommandOutput(PublisherPort):
         self._block[[_STAMP_AT, _MICROS_AT]] = [start + offset if offset >= 0 else 0 for offset in self._stamps]
 
     def share(self, memory: np.ndarray) -> None:
-        """Move the rows of the numbers to ``memory``, (n_rows, ROW) int64, which another process shares."""
+        """Move the data of the message's numbers (`rounding`) into shared memory, (n_rows, ROW) int64."""
         memory[:] = self._rows
         self._rows = memory
         self._block[_ROWS] = memory.ctypes.data

@@ -1,4 +1,4 @@
-"""EventPackets between DDS and the io block: the loop's thread takes them as bytes and decodes them in place.
+"""Port for the packets of event cameras: the loop's thread takes EventPackets as bytes and decodes them in place.
 
 Header and events are read in the receive buffer, without Python and without a copy. A packet may not be finished in its
 tick, because its events are not due yet or the time budget was spent. It then keeps the buffer, and the next packet
@@ -69,11 +69,10 @@ def take_packets(context, now_ns, mode):
 
 
 class PacketInput(SubscriptionPort):
-    """Port that reads the events of a topic's EventPackets, or equal EventArrays of event_array_msgs, into a stream
-    slot.
+    """A port for an events input: it reads the events of a topic's EventPackets, or EventArrays of event_array_msgs.
 
     subscription, max_bytes, name : as in `NumericInput`
-    receiver : the receiver of the input, with its slot
+    receiver : decodes the packets into the input
     size : (width, height) of the input, for reports; None: not known
 
     A packet without events makes the input fresh, because nothing moved. Counters: those of `NumericInput` and of

@@ -1,4 +1,4 @@
-"""Parts of rcl that the real-time thread calls: addresses of functions, and the structures that they use.
+"""Functions and structures of rcl, the C library below rclpy, for the real-time thread.
 
 rclpy creates the nodes, subscriptions and publishers. A port then calls rcl itself with their handles, so that no
 Python runs between a message and a command. The shared libraries are found by name, as rclpy has loaded them.
@@ -24,7 +24,7 @@ INFO_BYTES = 256  # upper limit: rmw_message_info_t differs between distribution
 
 
 class Allocator(ctypes.Structure):
-    """The C structure rcutils_allocator_t."""
+    """The C structure rcutils_allocator_t, a part of `SerializedMessage`."""
 
     _fields_ = [(name, ctypes.c_void_p) for name in ("allocate", "deallocate", "reallocate", "zero_allocate", "state")]
 
@@ -101,7 +101,7 @@ class ReceiveBuffer:
 
 
 class SendBuffer:
-    """A serialized message over the bytes of an array, which this object keeps alive."""
+    """A serialized message (rcl's C structure) over the bytes of an array, which this object keeps alive."""
 
     def __init__(self, data: np.ndarray) -> None:
         self.data = data

@@ -1,4 +1,4 @@
-"""Publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, made in the loop without Python.
+"""Port that publishes the spikes of a population: one PointCloud2 (see `clouds`) per tick, made without Python.
 
 The message's stamp is that of the tick. ``t`` of a spike is the offset of its step within the tick.
 """
@@ -28,7 +28,7 @@ BUFFER, WIDTH_AT, DATA_AT, CAPACITY, CUT = range(OWN_OF_OUTPUT + 6, OWN_OF_OUTPU
 
 @register_jitable
 def _append(o, step, at, count, offset_ns):
-    """Write one step's spikes from point ``count`` on, one point for each spike. Return the new count."""
+    """Write the spikes of one step into the message, from point ``count`` on. Return the new number of points."""
     spikes, places = spikes_of_step(o[RING], step), f32(o[PLACES], 3 * o[N])
     for k in range(spikes.fired.size):
         i, times = np.int64(spikes.fired[k]), times_fired(spikes, k)

@@ -1,4 +1,7 @@
-"""Make subscriptions, publishers and ports on an io node from a controller file's ``ros`` section."""
+"""Make subscriptions, publishers and ports from the section ``ros`` of a controller file.
+
+An *io node* is a node that no executor spins, because the loop takes its messages itself.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +46,7 @@ EXAMPLES = {"msg": "std_msgs/msg/Bool", "srv": "std_srvs/srv/Trigger"}
 
 
 class NotInstalled(DescriptionError):
-    """Error: the package of a message type is not installed here."""
+    """Raised if the package of a message type is not installed here."""
 
 
 def for_dry_run(spec: ControllerSpec) -> ControllerSpec:
@@ -115,7 +118,7 @@ def value_field(where: str, topic: RosTopic, size: int) -> tuple[Any, PathProgra
 
 
 def check_events(path: str, topic: RosTopic) -> None:
-    """Raise DescriptionError if events cannot come from this topic."""
+    """Raise DescriptionError if events cannot be read from messages of this topic's type."""
     if topic.type not in EVENT_TYPES:
         raise DescriptionError(f"{path}.type", topic.type, f"events come as one of {', '.join(EVENT_TYPES)}")
     for key in ("pace", "late"):
@@ -153,8 +156,10 @@ def qos_of(topic: RosTopic, lockstep: bool) -> QoSProfile:
 
 
 def groups(topics: Mapping[str, RosTopic], kind: str) -> dict[str, list[str]]:
-    """Group the names of inputs or outputs (``kind``) that share a topic, and so a message. Return a dictionary from
-    the topic to the names in order. Raises DescriptionError if the group disagrees on the topic's type or QoS."""
+    """Return topic -> names of the inputs or outputs (``kind``) that share the topic, and so a message.
+
+    Raises DescriptionError if they disagree on the topic's type or QoS.
+    """
     found: dict[str, list[str]] = {}
     for name, topic in topics.items():
         found.setdefault(topic.topic, []).append(name)
@@ -179,8 +184,10 @@ def _fixed_values(topics: Mapping[str, RosTopic], names: Sequence[str]) -> dict[
 
 
 def command_options(spec: ControllerSpec, names: Sequence[str], cls: type, lockstep: bool = False) -> dict[str, Any]:
-    """Return the options of the `CommandOutput` for the message of type ``cls`` that the outputs ``names`` share.
-    Raises DescriptionError."""
+    """Return the arguments of `CommandOutput` for the message, of type ``cls``, that the outputs ``names`` share.
+
+    Raises DescriptionError.
+    """
     topics, outputs = spec.ros_outputs, {o.name: o for o in spec.outputs}
     stamps = sorted({topics[name].stamp for name in names} - {""})
     if len(stamps) > 1:
@@ -205,7 +212,10 @@ def need_topics(kind: str, ends: Iterable[Any], topics: Mapping[str, RosTopic], 
 
 
 def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep: bool) -> list[Any]:
-    """Return one port for each input, in order. ``node`` resolves topics, and ``io`` has the subscriptions."""
+    """Return one port for each input, in order.
+
+    ``node`` resolves topics, and the io node ``io`` has the subscriptions.
+    """
     facts = bound.program.facts.inputs
     need_topics("inputs", facts, spec.ros_inputs)
     groups(spec.ros_inputs, "inputs")  # raises if a topic has two types
@@ -233,9 +243,10 @@ def input_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockstep
 
 
 def host_of(node: Any, topic: str) -> int:
-    """Return the first four bytes, little-endian, that the ids of all publishers of this machine share; -1 if the bytes
-    are not known. ``node`` must subscribe to ``topic``. In Fast DDS an id starts with the vendor's number and the
-    host's."""
+    """Return the first four bytes that the ids of all publishers of this machine share, as an int; -1: not known.
+
+    In Fast DDS an id starts with the vendor's number and the host's. ``node`` must subscribe to ``topic``.
+    """
     if "fastrtps" in get_rmw_implementation_identifier():
         for one in node.get_subscriptions_info_by_topic(topic):
             if (one.node_name, one.node_namespace) == (node.get_name(), node.get_namespace()):
@@ -261,9 +272,11 @@ def command_ports(node: Any, io: Any, spec: ControllerSpec, bound: Bound, lockst
 
 
 def ends_of(spec: ControllerSpec, bound: Bound) -> list[tuple[int, int, int]]:
-    """Return the copies that bring all commands to their ends when a loop ends. Each is a tuple (address of the
-    command, address of the final values, n). A command ends at its safe values or, if it has none, where it is and at
-    rest."""
+    """Return what a loop copies at its end, so that each command ends at its safe values.
+
+    An entry is (address of the destination, address of the final values, n float64). A command without safe values ends
+    where it is, at rest.
+    """
     ends = []
     for output in spec.outputs:
         n, command = output.size, bound.address(f"{output.name}.command")

@@ -1,4 +1,4 @@
-"""Transport of messages between processes that cannot block the publisher.
+"""Configure the middleware so that a dead process cannot block a publisher: messages go over UDP, not shared memory.
 
 By default Fast DDS uses shared memory between processes of one machine. A reader that dies while it holds a lock there
 blocks every writer for ever: the loop would block in its publish, and the last command would stay in force. Therefore
@@ -153,8 +153,10 @@ def remove_profile() -> None:
 
 
 def profile_files() -> tuple[int, ...]:
-    """Return a tuple of the file descriptor of the profile, which is empty if no such file is open. A process that
-    inherits the environment variables must inherit the file descriptor too."""
+    """Return the file descriptor of the open profile in a tuple, which is empty if there is none.
+
+    A process that inherits the environment variables must inherit the file descriptor too.
+    """
     names = (os.environ.get(key, "") for key in VARIABLES)
     return tuple(int(name.removeprefix(OPEN_FILES)) for name in names if name.startswith(OPEN_FILES))
 
@@ -169,8 +171,10 @@ def shared_memory() -> bool:
 
 
 def middleware(rclpy_version: str) -> dict[str, str]:
-    """Describe ROS 2 and the middleware of processes that this process starts. The keys of the result are ``ROS
-    distribution``, ``rmw`` and ``transport``."""
+    """Describe ROS 2 and the middleware of processes that this process starts.
+
+    The keys of the result are ``ROS distribution``, ``rmw`` and ``transport``.
+    """
     from rclpy.utilities import get_rmw_implementation_identifier
 
     name = os.environ.get("ROS_DISTRO")

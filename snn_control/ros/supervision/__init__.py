@@ -1,1 +1,1 @@
-"""The way to the safe command if a loop or its process no longer works."""
+"""Supervision of a control loop: another process moves the commands to the safe ones if the loop no longer works."""

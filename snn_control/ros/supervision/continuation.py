@@ -1,8 +1,8 @@
-"""Continue the motion of the commands to the safe ones after a loop has stopped, in Python with the guard's functions.
+"""Continue the commands of a stopped loop to the safe ones, in a supervisor process, with the guard's functions.
 
-The motion continues from what the loop committed (`realtime.shared_motion`), at the loop's period, by the time that has
-passed. It leaves its newest state in the same memory, for a loop that resumes. The functions of the ports (`rounding`)
-round the numbers to their fields, in rows that are shared with the ports.
+The *motion* of the commands continues from what the loop committed to shared memory (`realtime.shared_motion`), at the
+loop's period, by the time that has passed. It leaves its newest state in the same memory, for a loop that resumes. The
+functions of the ports (`rounding`) round the numbers to their fields, in rows that are shared with the ports.
 """
 
 from __future__ import annotations
@@ -28,11 +28,10 @@ FORMATS = "?BbHhIiQqfd"  # format character of `struct` for each of KINDS
 
 
 class Continued:
-    """The motion to the safe commands, from the loop's newest commit on.
+    """The motion of the commands to the safe ones, from the loop's newest commit on.
 
     given : result of `realtime.handover.Handover.told`, and ``period_ns``, ``phase_ns`` and ``woken`` of the loop
     memory : (`realtime.shared_motion.words_of`,) int64, shared with the loop
-
     begun : whether the loop has published commands other than safe values
     command : (m,) float64, the newest command
     moves : whether the newest command was still on its way to the final one
@@ -50,7 +49,7 @@ class Continued:
 
     @property
     def newest(self) -> bool:
-        """Whether the loop has committed nothing since this object copied its motion."""
+        """Whether the loop has committed no further motion since this object copied the newest one."""
         return int(self._memory[COMMITTED]) == self._base
 
     def next_ns(self, now: int) -> int:
@@ -59,10 +58,12 @@ class Continued:
         return now + apart if self._woken else now - (now - self._phase) % self._period + apart
 
     def advance(self, now: int) -> bool:
-        """Continue by the time that has passed, and claim the new command. Return False if no period has passed since
-        the last command of the loop.
+        """Continue the motion to the time ``now`` [ns], and claim the new command.
 
-        The command may be published if, afterwards, the loop's heartbeat is still old and `newest` is true.
+        Return False if no period has passed.
+
+        The period counts from the last command of the loop. The command may be published if, afterwards, the loop's
+        heartbeat is still old and `newest` is true.
         """
         anew = not self.newest
         if anew:
@@ -96,7 +97,7 @@ class Continued:
         self.moves = before != self._motion
 
     def _claim(self) -> None:
-        """Write the motion into the shared memory and count it. Read the loop's state only after this."""
+        """Write the motion into the shared memory and increase the count. Read the loop's state only after this."""
         number = int(self._memory[TAKEN]) + 1
         place = self._motions[THEIRS + number % 2]
         place[[WHEN, BASE, BEGUN]] = self._when, self._base, self.begun
@@ -111,7 +112,7 @@ class Continued:
 
 
 class Numbers:
-    """The numbers of one message.
+    """The numbers of one command message, in the supervisor's copy of it.
 
     given : result of `ports.CommandOutput.safe_message`
     rows : (n, rounding.ROW) int64, the rows of the port, shared with it
@@ -126,8 +127,10 @@ class Numbers:
         self._bounds = [(*side, kind, wait, free != 0) for side, (kind, wait, free) in zip(sides, kinds, strict=True)]
 
     def put(self, command: Sequence[float], periods: int) -> bool:
-        """Write a command into the message, limited to what is allowed after ``periods`` periods. Return whether any
-        number has not reached its final value yet."""
+        """Write a command into the message, within the slew allowed for ``periods`` periods.
+
+        Return whether a number has not reached its final value yet.
+        """
         moves = False
         for k, (place, j) in enumerate(self._places):
             low, high, step, kind, wait, free = self._bounds[k]
@@ -142,7 +145,9 @@ class Numbers:
 
 
 def _whole(value: float, kind: int) -> int:
-    """Return a float as an integer within the range of an integer type. A float64 cannot represent all ends of
-    ranges."""
+    """Return a float as an integer, clipped to the range of the element type ``kind``.
+
+    A float64 cannot represent all ends of these ranges.
+    """
     ends = (0, 1) if kind == 0 else (np.iinfo(KINDS[kind]).min, np.iinfo(KINDS[kind]).max)
     return int(min(max(int(value), ends[0]), ends[1]))

@@ -48,9 +48,12 @@ def alive_every() -> float:
 
 
 class LifeSign:
-    """Publisher of signs of life while the loop of a node lives. ``bond`` is the topic of a bond; Nav2's lifecycle
-    manager needs "bond", and an empty text means no bond. Raises DescriptionError if a bond is wanted and its message
-    type is not installed."""
+    """Publishes signs of life while the loop of a node lives.
+
+    bond : topic of a bond; Nav2's lifecycle manager needs "bond"; empty: no bond
+
+    Raises DescriptionError if a bond is wanted and its message type is not installed.
+    """
 
     def __init__(self, node: Any, bond: str) -> None:
         self._node, self._instance, self._bonded = node, str(uuid.uuid4()), False
@@ -88,6 +91,6 @@ class LifeSign:
             self._bond.wait_for_all_acked(ACKNOWLEDGED)
 
     def _tell_systemd(self) -> None:
-        """Reset systemd's watchdog, unless the loop hangs."""
+        """Reset systemd's watchdog, except while the loop hangs."""
         if self._node.commanding or self._node.loop is None or not self._node.loop.running:
             notify("WATCHDOG=1")

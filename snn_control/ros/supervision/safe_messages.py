@@ -1,4 +1,4 @@
-"""The safe commands as messages that another process can publish without the controller or its file."""
+"""Publish the safe commands from another process, which has neither the controller nor its file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,10 @@ def published_in_faults(spec: ControllerSpec, outputs: Sequence[CommandOutput]) 
 
 
 def messages_of(node: Any, controller: Controller, heard: Sequence[Heard]) -> dict[str, Any]:
-    """Return the safe commands of a node's ports for `SafeMessages`, as a dictionary that JSON can hold. Do not call
-    this while the loop runs."""
+    """Return everything that `SafeMessages` needs to publish the safe commands of a node's ports, as JSON data.
+
+    No loop may run.
+    """
     commands = controller.bound.array("command")
     before = commands.copy()
     commands[:] = controller.bound.array("safe")
@@ -46,7 +48,6 @@ class SafeMessages:
 
     given : result of `messages_of`
     suffix : end of the node's name
-
     data : the bytes of each message
     """
 
@@ -77,8 +78,7 @@ class SafeMessages:
         return all(publisher.get_subscription_count() > 0 for publisher, *_ in self._ends)
 
     def publish(self, begun: bool = True) -> None:
-        """Publish all commands once. If ``begun`` is false, leave out the commands that wait for the loop's first
-        command."""
+        """Publish all commands once; if ``begun`` is false, without those that wait for the loop's first command."""
         for (publisher, stamp, micros, waits), data in zip(self._ends, self.data, strict=True):
             if waits and not begun:
                 continue

@@ -59,14 +59,14 @@ DIED, HUNG, SILENT, BACK, ENDED = (
 
 
 class Supervisor:
-    """The controller's end of the process that supervises a loop, and the memory that both share.
+    """The controller's side of the supervisor: it starts the process, and makes the memory that both share.
 
-    words, motion : numbers of words of the loop's table, and of `shared_motion`
-    numbers : how many numbers each port has
+    words, motion : sizes of the loop's table and of the `shared_motion`, in int64 words
+    numbers : how many numbers the message of each port has
 
-    table, motion : the words of the loop's table and of `shared_motion`, int64
-    rows : for each port (numbers, ROW) int64, see `rounding`
-    program : command line of a process for a loop that hangs, path and arguments; empty if a supervisor already runs
+    ``table`` and ``motion`` are these two parts of the shared memory, int64. ``rows`` has for each port (numbers, ROW)
+    int64, see `rounding`. ``program`` is the command line of a process to start if a loop hangs; empty if a supervisor
+    already runs.
     """
 
     def __init__(self, words: int, motion: int, numbers: Sequence[int]) -> None:
@@ -80,8 +80,9 @@ class Supervisor:
         self.program: list[str] = []
 
     def wait_for_a_hang(self, given: dict[str, Any], priority: int) -> None:
-        """Make `program`, the command line of a process for a loop that hangs; the process inherits files of this
-        process.
+        """Prepare `program`, the command line with which the watchdog starts a process if the loop hangs.
+
+        The process inherits files of this process.
 
         given : result of `safe_messages.messages_of` for the ports in their order, with more entries: ``motion``, the
             argument ``given`` of `Continued`; ``heartbeat``, ``running`` and ``publishing``, indices of words of the
@@ -127,7 +128,7 @@ class Supervisor:
 
     @property
     def beside(self) -> bool:
-        """Whether `start` has started the supervisor's process."""
+        """Whether a supervisor's process was started beside the controller's (`start`)."""
         return self._process is not None
 
     @property
