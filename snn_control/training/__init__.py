@@ -1,4 +1,4 @@
-"""Training of any controller file in any Gymnasium environment, on the engine's own spikes."""
+"""Train the controller of any controller file in any Gymnasium environment; the engine itself computes the spikes."""
 
 import importlib
 from typing import TYPE_CHECKING, Any

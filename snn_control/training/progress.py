@@ -1,4 +1,4 @@
-"""The files of a training run from which it can be resumed: arrays and JSON, no pickles.
+"""Write and read the files of a training run, from which it can be resumed: arrays and JSON, no pickles.
 
 ``run.json``        the arguments of the run
 ``checkpoint.npz``  everything that is needed to continue after a phase
@@ -58,8 +58,10 @@ def locked_folder(path: str | os.PathLike) -> Iterator[None]:
 
 
 def arrays_of(value: Any) -> dict[str, np.ndarray]:
-    """Return the arrays of a part of a learner: name -> array. A part is an array, a number, an object whose attribute
-    ``state`` holds arrays, or a list or dictionary of parts."""
+    """Return the arrays of a part of a learner, for a checkpoint: name -> array.
+
+    A part is an array, a number, an object whose attribute ``state`` holds arrays, or a list or dictionary of parts.
+    """
     value = getattr(value, "state", value)
     if isinstance(value, np.ndarray | int | float):
         return {"": np.asarray(value)}
@@ -71,8 +73,10 @@ def _items(value: Any) -> Iterable[tuple[Any, Any]]:
 
 
 def restore(value: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Restore a part of a learner from the arrays that `arrays_of` returned, and return the part. Arrays and
-    dictionaries are changed in place; for a number a new one is returned."""
+    """Restore a part of a learner from the arrays that `arrays_of` returned, and return the part.
+
+    Arrays and dictionaries are changed in place; for a number a new one is returned.
+    """
     state = getattr(value, "state", value)
     if isinstance(state, int | float):
         return type(state)(arrays[""])
@@ -123,7 +127,7 @@ def _differences(before: Any, asked: Mapping[str, Any]) -> str:
 
 
 class Folder:
-    """The folder of one run.
+    """The folder of one training run, with its checkpoint.
 
     asked : arguments that identify the run, as plain JSON data
 

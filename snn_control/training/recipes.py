@@ -24,7 +24,7 @@ FOLDER, SUFFIX = "examples/recipes", ".py"
 
 @dataclass(frozen=True)
 class Recipe:
-    """A family of controllers with few parameters, which CMA-ES searches.
+    """A family of controllers with few parameters, which CMA-ES searches, defined by a Python file.
 
     name : name of the recipe's file, and of the controller file that it writes
     parameters : name -> (start, scale): the value at which a search starts, and its initial standard deviation

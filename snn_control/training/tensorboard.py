@@ -1,5 +1,4 @@
-"""An event file with the scalars of ``progress.csv`` over the steps of the environment. It is only written if
-TensorBoard is installed."""
+"""Write the numbers of ``progress.csv`` for TensorBoard, as an event file, if TensorBoard is installed."""
 
 from __future__ import annotations
 
@@ -23,8 +22,10 @@ class EventFile:
         self._folder, self._path, self._rows = folder, Path(), 0
 
     def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Append the rows that the file does not have yet. Pass all rows of the run as ``rows``; their values are
-        numbers."""
+        """Append the rows that the file does not have yet.
+
+        rows : all rows of the run so far; their values are numbers
+        """
         if importlib.util.find_spec("tensorboard") is None or len(rows) == self._rows:
             return
         from tensorboard.summary.writer.record_writer import RecordWriter

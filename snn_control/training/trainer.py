@@ -1,4 +1,4 @@
-"""Training of any controller file in any Gymnasium environment, as ``snn_control train`` does it.
+"""Train the controller of any controller file in any Gymnasium environment, as ``snn_control train`` does it.
 
 >>> from snn_control.training import train
 >>> result = train("my.yaml", "CartPole-v1")
@@ -62,8 +62,9 @@ def train(
     settings: Mapping[str, Any] | None = None,
     progress: Callable[[Phase], object] = lambda phase: None,
 ) -> Trained:
-    """Train a controller; see ``docs/explanation/training.md``.
+    """Train a controller and return it with its evaluation; see ``docs/explanation/training.md``.
 
+    controller : controller file, name of a shipped one, or its description
     env, arguments : id of a Gymnasium environment (``module:ID`` imports the module first), and the keyword arguments
         of the environment. If nothing limits the length of the episodes, they are cut after 1,000 steps
     how : "ppo", "sac", "rl" (the one of these two that suits the actions), "imitate", "evolve" or "adapt". None selects
@@ -161,7 +162,7 @@ def _limits(trainable: Mapping[str, Any]) -> Mapping[str, Limits]:
 
 
 def _asked_of(learner: Learner) -> dict[str, Any]:
-    """Return the surrogate and the patterns that a learner was asked to train, as data for `Folder`."""
+    """Return the surrogate and the patterns of trained parameters as JSON data, by which `Folder` identifies a run."""
     trainable = {pattern: str(limits) for pattern, limits in learner.parameters.chosen.items()}
     return {"surrogate": asdict(learner.surrogate), "trainable": trainable}
 

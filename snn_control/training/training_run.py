@@ -47,8 +47,10 @@ def _error(returns: np.ndarray) -> float:
 
 
 class TrainingRun:
-    """A run of one learner. After reinforcement learning, the controller imitates itself to save spikes. At the end,
-    the gains of the controller may be searched."""
+    """Trains with one learner, in up to three stages.
+
+    After reinforcement learning, the controller imitates itself to save spikes. At the end, its gains may be searched.
+    """
 
     def __init__(
         self, learner: Learner, settings: Any, make: Any, folder: Folder | None, seed: int, how: str, progress: Any
@@ -179,8 +181,7 @@ class TrainingRun:
         self.progress(Phase(*done, score, best, spikes, seconds, report, warnings, self.stage.name))
 
     def _confirm(self, phase: int, returns: np.ndarray, threshold: float) -> np.ndarray:
-        """Return the returns of a validation and of up to CONFIRMING more episodes. Stop early once an episode misses
-        the threshold."""
+        """Return the returns of a validation and of up to CONFIRMING more episodes, until one misses the threshold."""
         program, envs, first = self.learner.parameters.program, self.envs, VALIDATION + PHASE_SEEDS * phase
         for k in range(first, first + CONFIRMING, self.n_evaluation):
             if returns.min() < threshold:
@@ -200,7 +201,9 @@ class TrainingRun:
 
     def _best(self) -> tuple[Candidate, float]:
         """Compare the candidates in more episodes. Return the best candidate, and its mean return in these episodes.
-        If there are fewer than two candidates, nothing is played, and the mean return is that of the validation."""
+
+        If there are fewer than two candidates, nothing is played, and the mean return is that of the validation.
+        """
         candidates = self.stage.candidates
         if len(candidates) < 2:
             best = self._best_so_far()
@@ -223,8 +226,10 @@ class TrainingRun:
         return ready and isinstance(self.stage, Learning) and self.stage.above_chance
 
     def _reduction(self) -> tuple[ImitationSettings, int]:
-        """Return the settings of the imitation that reduces spikes, and its maximum number of phases. Together, these
-        phases have at most as many steps as learning."""
+        """Return the settings of the imitation that reduces spikes, and its maximum number of phases.
+
+        Together, these phases have at most as many steps as learning.
+        """
         found = spike_reduction_settings(self.learner.parameters.spec, self.limit, self.settings.spike_cost)
         return found, min(REDUCTION, self.settings.total_timesteps // (found.n_envs * found.n_steps))
 

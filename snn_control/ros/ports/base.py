@@ -1,4 +1,4 @@
-"""What all ports between DDS and the control loop share: receiving, publishing, counting, and the age of messages.
+"""Common base of all ports between DDS and the control loop: receive, publish, count, and find the age of messages.
 
 The Python objects make a port's context (`realtime.port`), keep all its memory alive and read its counters.
 

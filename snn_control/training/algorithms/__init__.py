@@ -1,1 +1,1 @@
-"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and what they share."""
+"""Training algorithms: reinforcement learning, imitation, evolution and online learning, and their common parts."""

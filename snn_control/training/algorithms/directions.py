@@ -1,4 +1,4 @@
-"""Directions in the space of a controller's parameters along which its outputs change most.
+"""Find the directions in the space of a controller's parameters along which its outputs change most.
 
 A read-out of many neurons has far more weights than a search can handle. But most changes of the weights hardly change
 an output: the activities of neurons are correlated, and only differences of an arg-max's scores matter. The directions
@@ -27,8 +27,11 @@ Policy = list[Categorical | DiagGaussian]
 
 
 def contrasts(policy: Policy) -> int:
-    """Return the number of independent values of the outputs. For an arg-max, these are the differences of its scores,
-    one less than the number of scores."""
+    """Return how many independent values determine the outputs: their *contrasts*.
+
+    For an arg-max, these are the differences of its scores, one less than the number of scores; for other outputs,
+    their numbers.
+    """
     return sum(one.n - isinstance(one, Categorical) for one in policy)
 
 
@@ -52,8 +55,11 @@ def directions(
 def _slopes(
     student: Student, parameters: Parameters, policy: Policy, envs: VectorEnv, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a tuple of two arrays: the derivatives (windows * contrasts, numbers) of the contrasts at the ends of
-    sequences, and the contrasts (windows, contrasts)."""
+    """Play sequences, and differentiate the contrasts at their ends.
+
+    Return two arrays: the derivatives by the parameters, (windows * contrasts, numbers), and the contrasts, (windows,
+    contrasts).
+    """
     bases = [_basis(one) for one in policy]
     slopes, heads = [], []
     for seen, starts, memory in _windows(student, policy, envs, rng):
@@ -71,16 +77,20 @@ def _slopes(
 
 
 def _basis(one: Categorical | DiagGaussian) -> np.ndarray:
-    """Return orthonormal rows. Their products with a head are its contrasts: differences of scores for a choice, or the
-    numbers in units of half the distance between their limits."""
+    """Return orthonormal rows, (contrasts, n), whose products with an output's head are its contrasts.
+
+    These are differences of scores for a choice, or the numbers in units of half the distance between their limits.
+    """
     if not isinstance(one, Categorical):
         return np.eye(one.n) / one.unit
     return np.linalg.qr(np.eye(one.n)[:, 1:] - 1 / one.n)[0].T
 
 
 def _windows(student: Student, policy: Policy, envs: VectorEnv, rng: np.random.Generator) -> list[tuple]:
-    """Play sequences. Return a tuple for each sequence: its inputs, input -> (steps, 1, ...); the starts of episodes,
-    (steps, 1); and the state before the sequence."""
+    """Play sequences with the policy.
+
+    Return for each: input -> (steps, 1, ...), starts of episodes (steps, 1), first state.
+    """
     start, inputs = np.ones(envs.n, bool), envs.reset(int(rng.integers(1 << 31)))
     batch, found = student.started(envs.n), []
     for _ in range(-(-WINDOWS // envs.n)):

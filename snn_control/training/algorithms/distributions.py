@@ -1,8 +1,8 @@
-"""Stochastic policies around a controller. Its heads give the mean or the scores of the actions that are tried.
+"""Stochastic policies: they vary a controller's actions at random, so that training can try other actions.
 
-An arg-max output samples an action from the softmax of its scores. An output of numbers samples from a Gaussian around
-its head, in units of half the distance between its limits. The sample is taken before squashing if the output squashes,
-otherwise before limiting.
+The *head* of an output is the mean of the tried numbers, or the scores of the tried choices. An arg-max output samples
+an action from the softmax of its scores. An output of numbers samples from a Gaussian around its head, in units of half
+the distance between its limits. The sample is taken before squashing if the output squashes, otherwise before limiting.
 """
 
 from __future__ import annotations
@@ -39,12 +39,15 @@ class Categorical:
         return tried
 
     def command_of(self, action: np.ndarray) -> np.ndarray:
-        """Return a teacher's action (rows, 1) as a command."""
+        """Return the command (rows, 1) for a teacher's action: the action itself."""
         return action
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the label for `imitate` from the head of a teacher. It is the average of two probability vectors: the
-        softmax of the head, which shows the worth of all actions, and the one-hot vector of the chosen action."""
+        """Return what `imitate` should aim at, (..., n) probabilities, from the head of a teacher.
+
+        It is the average of two probability vectors: the softmax of the head, which shows the worth of all actions, and
+        the one-hot vector of the chosen action.
+        """
         return (self._softmax(head) + self._alone(head.argmax(-1)[..., None])) / 2
 
     def _alone(self, action: np.ndarray) -> np.ndarray:
@@ -56,7 +59,7 @@ class Categorical:
         return p / p.sum(-1, keepdims=True)
 
     def imitate(self, head: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a tuple: the derivative of the cross entropy by the head (the scores), and the cross entropy (...,).
+        """Return the gradient of the cross entropy by the head (the scores), and the cross entropy itself, (...,).
 
         wanted : a teacher's actions (..., 1), or their probabilities (..., n)
         """
@@ -66,15 +69,17 @@ class Categorical:
         return (p - wanted) / self.temperature, -(wanted * np.log(p + TINY)).sum(-1)
 
     def log_probability(self, head: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the log probability (...,) of the sampled actions ``tried``."""
+        """Return the log probability (...,) of sampled actions ``tried`` (..., 1), for scores ``head`` (..., n)."""
         self._log = (head - head.max(-1, keepdims=True)) / self.temperature
         self._log = self._log - np.log(np.exp(self._log).sum(-1, keepdims=True))
         self._one = self._alone(tried)
         return np.where(self._one, self._log, 0).sum(-1)
 
     def gradients(self, g: np.ndarray, entropy: float) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Return a tuple: the derivatives of sum(g log p - entropy H) by the head, and by the arrays of ``state``. Call
-        `log_probability` first. H is the entropy of one element, and ``entropy`` is its weight."""
+        """Return the derivatives of sum(g log p - entropy H) by the head, and by the arrays of ``state``.
+
+        H is the entropy of one element, and ``entropy`` is its weight. Call `log_probability` first.
+        """
         p = np.exp(self._log)
         h = -(p * self._log).sum(-1, keepdims=True)
         by_score = g[..., None] * (self._one - p) + np.float32(entropy) * p * (self._log + h)
@@ -82,7 +87,7 @@ class Categorical:
 
 
 class DiagGaussian:
-    """Random numbers around a head, with a learned standard deviation.
+    """Normally distributed numbers around a head, with a learned standard deviation.
 
     std : initial standard deviation, in units of half the distance between the limits
     """
@@ -116,11 +121,11 @@ class DiagGaussian:
         return np.clip(action, self.low, self.high)
 
     def label(self, head: np.ndarray) -> np.ndarray:
-        """Return the label for `imitate` from the head of a teacher. It is the teacher's command."""
+        """Return what `imitate` should aim at from the head of a teacher: the teacher's command, (..., n)."""
         return self.command(self.mean(head))
 
     def imitate(self, head: np.ndarray, action: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return a tuple: the derivative of the loss by the head (the mean), and the loss, as in `Categorical.imitate`.
+        """Return the gradient of the imitation loss by the head (the mean), and the loss, as in `Categorical.imitate`.
 
         The loss is the squared distance in units of half the distance between the limits. If the action is at a limit
         and the head is beyond this limit, the loss is 0, because the command is the same. For a squashed output, the

@@ -1,4 +1,4 @@
-"""Evolution of a controller's numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
+"""Evolve a controller's trained numbers by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
 The engine plays whole episodes to score a candidate. For many numbers only the diagonal of the covariance is adapted
 (sep-CMA-ES, Ros and Hansen 2008, PPSN X, LNCS 5199:296).
@@ -70,9 +70,12 @@ class EvolutionSettings(Settings):
 
 
 def near_the_output(spec: ControllerSpec) -> dict[str, Limits]:
-    """Return the patterns of the parameters that are evolved by default: weights into, and biases of, the graded
-    populations that the outputs read; if there are no such populations, weights and biases of the outputs. Earlier
-    layers stay random. A read-out can compute much from their activity, and they have too many numbers to evolve."""
+    """Return the patterns of the parameters that are evolved by default: those near the outputs.
+
+    They are weights into, and biases of, the graded populations that the outputs read; if there are no such
+    populations, weights and biases of the outputs. Earlier layers stay random. A read-out can compute much from their
+    activity, and they have too many numbers to evolve.
+    """
     read = {term.source for output in spec.outputs for term in output.terms}
     graded = {p.name for p in spec.network.populations if p.neuron.graded and p.name in read}
     names = [f"*->{name}.weights" for name in sorted(graded)] + [f"{name}.bias" for name in sorted(graded)]
@@ -96,8 +99,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return a tuple: the number of searched values, and whether these are steps along directions, which are
-        computed again from time to time."""
+        """Return the number of searched values, and whether they are steps along directions (TURN)."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)
@@ -128,7 +130,7 @@ class Evolution(Learner):
         self._begin()
 
     def _begin(self) -> None:
-        """Begin a search at ``origin``, along the directions or scales in ``ways``."""
+        """Begin a search at the numbers ``origin``, along the directions, or with the scales, in ``ways``."""
         self._draws = np.random.RandomState(int(self.origin["seed"]))  # used by the search alone
         self._search = self._new_search(np.zeros(self.size))
         self._means: list[np.ndarray] = []  # of the last generations
@@ -151,13 +153,17 @@ class Evolution(Learner):
         return {"best_candidate": float(returns.max()), "sigma": sigma}
 
     def _costs(self, returns: np.ndarray, spikes: np.ndarray) -> np.ndarray:
-        """Return the cost of each candidate, which the search minimises, from its mean return and its mean number of
-        spikes per step."""
+        """Return the cost of each candidate, which the search minimises.
+
+        returns, spikes : mean return and mean number of spikes per step of each candidate
+        """
         return -returns
 
     def _played(self, candidates: np.ndarray, envs: VectorEnv, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        """Play all candidates in parallel in the same episodes. Each row of the batch has the numbers of its candidate.
-        Return a tuple of two (candidates, episodes) arrays: the returns, and the numbers of spikes per step."""
+        """Play all candidates in parallel in the same episodes, each in rows of a batch that has its numbers.
+
+        Return two (candidates, episodes) arrays: the returns, and the numbers of spikes per step.
+        """
         program, n, numbers = self.parameters.program, self.settings.episodes, []
         for one in candidates:
             self._put(one)
@@ -192,8 +198,10 @@ class Evolution(Learner):
 
     @property
     def told(self) -> dict[str, np.ndarray]:
-        """All candidates since the search began, and their costs. With the seed of the search they determine its
-        state."""
+        """All candidates since the search began, and their costs, for a checkpoint.
+
+        With the seed of the search they determine its state.
+        """
         return dict(self._told)
 
     @told.setter

@@ -1,4 +1,4 @@
-"""Gains for the numbers that a controller observes, searched by the return of whole episodes.
+"""Search gains for the numbers that a controller observes, by the return of whole episodes.
 
 An imitator fails where its teacher fails. A few numbers, each of which changes the whole behaviour of the imitator,
 correct this better than many numbers that each change little. A gain of an input is such a number: it scales the range

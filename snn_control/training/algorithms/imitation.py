@@ -1,4 +1,4 @@
-"""Imitation of a teacher by dataset aggregation: DAgger (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
+"""Imitation of a teacher: DAgger, dataset aggregation (Ross, Gordon and Bagnell 2011, arXiv:1011.0686).
 
 In each round the controller acts in the engine; in the first rounds, some actions are the teacher's. The teacher labels
 each step with the action that it would have taken. Then the controller is fitted to the data of all rounds, in
@@ -77,9 +77,11 @@ class ImitationSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller. A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has
-        256 to 4,096 steps. Outputs of numbers need more rounds than choices: small errors of numbers add up, while a
-        choice can be free of error."""
+        """Return defaults for a controller.
+
+        A sequence lasts 0.2 s, but has 16 to 256 steps. A round lasts 2 s, but has 256 to 4,096 steps. Outputs of
+        numbers need more rounds than choices: small errors of numbers add up, while a choice can be free of error.
+        """
         length = int(np.clip(SEQUENCE / spec.period, 16, 256)) // 8 * 8
         steps = int(np.clip(ROUND / spec.period, 256, 4096)) // length * length
         return {
@@ -92,8 +94,10 @@ class ImitationSettings(Settings):
 
 
 def compact(array: np.ndarray) -> np.ndarray:
-    """Return ``array`` as int8 if all its numbers are whole and in the range of int8, as counts of events usually are.
-    Otherwise return it unchanged."""
+    """Return an array as int8, to save memory, if all its numbers are whole and in the range of int8; else unchanged.
+
+    Counts of events usually are.
+    """
     small = array.astype(np.int8) if array.dtype == np.float32 and np.abs(array).max(initial=0) < 127 else array
     return small if np.array_equal(small, array) else array
 
@@ -103,7 +107,7 @@ class LabelledStep(NamedTuple):
 
     batch : the controllers after this step
     start : (n,) bool, whether an episode began with this step
-    seen : inputs of the step, as `Student.step` returns them
+    seen : the network's inputs in the step, as `Student.step` returns them
     wanted : output -> the teacher's labels, (n, ...) float32
     """
 
@@ -169,10 +173,10 @@ class Imitation(Learner):
 
     @contextmanager
     def averaged(self) -> Iterator[Callable[[float], None]]:
-        """Context of a phase. At its beginning the parameters get the values that they had, before averaging, at the
-        end of the last phase. At its end they get the average.
+        """Context of a phase, in which updates change the parameters' values before averaging.
 
-        Yields a function. Call it after each update with the share of the average that is to be forgotten.
+        At its beginning the parameters get these values from the end of the last phase. At its end they get the
+        average. It yields a function: call it after each update with the share of the average that is to be forgotten.
         """
         values = [p.values for p in self.parameters.parameters]
         means = [value.copy() for value in values]
@@ -191,13 +195,16 @@ class Imitation(Learner):
         self.parameters.write()
 
     def keep_raw(self) -> None:
-        """Let the next `averaged` phase continue from the present values."""
+        """Use the present values as those before averaging, from which the next `averaged` phase continues."""
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(
         self, student: Student, envs: VectorEnv, seed: int, rng: np.random.Generator, begins: Any = None
     ) -> Iterator[LabelledStep]:
-        """Play a round and yield each step. ``begins`` is called with the batch before the first step of a sequence."""
+        """Play a round and yield each step.
+
+        begins : function that is called with the batch before the first step of a sequence
+        """
         s, n = self.settings, envs.n
         inputs, start, batch = envs.reset(seed), np.ones(n, bool), student.started(n)
         teach, share = self.expert_labels(envs), s.beta_decay**self.rounds if self.rounds < 6 else 0.0
@@ -239,13 +246,19 @@ class Imitation(Learner):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Return the commands (n, k) that act: those of the teacher where ``drives`` is true, elsewhere those of the
-        controllers."""
+        """Return the commands (n, k) that act: the teacher's where ``drives`` is true, elsewhere the controllers'.
+
+        one : policy of the output
+        own : (n, k) commands of the controllers
+        wanted : (n, ...) labels of the teacher
+        """
         return np.where(drives[:, None], one.command_of(wanted), own)
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:
-        """Return a function that gives the labels of a step. Call it before each step of a round, with the inputs and
-        the starts of all environments. It returns output -> what each controller should give, (n, ...) float32."""
+        """Return the function that labels the steps of a round: (inputs, starts of episodes) -> labels.
+
+        Call it before each step. The labels are output -> what each controller should give, (n, ...) float32.
+        """
         teachers, outputs = self.make_teachers(), envs.interface.outputs
         ends = np.cumsum([one.size for one in outputs])[:-1]
 

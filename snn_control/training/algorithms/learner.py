@@ -1,4 +1,7 @@
-"""Base classes of all learners. A learner trains parameters in phases; a run can be resumed after each phase."""
+"""Base classes of all learners and of their settings.
+
+A learner trains parameters in phases; a run can be resumed after each phase.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,11 @@ def check_layers(path: str, value: Any) -> None:
 
 
 class Settings(Checked):
-    """Base of a learner's settings. For a field without a rule of its own, the type of its default decides: a float
-    must be >= 0, a whole number >= 1 (>= 0 if the default is 0), and a tuple must be layers of a perceptron."""
+    """Base of a learner's settings.
+
+    For a field without a rule of its own, the type of its default decides: a float must be >= 0, a whole number >= 1
+    (>= 0 if the default is 0), and a tuple must be layers of a perceptron.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -84,7 +90,7 @@ class Learner:
 
     @property
     def improves(self) -> bool:
-        """Whether the learner improves a trained controller. This controller is then a candidate, too."""
+        """Whether the learner starts from a trained controller, which may then be the result if nothing is better."""
         return False
 
     @property
@@ -105,7 +111,7 @@ class Learner:
         raise NotImplementedError
 
     def n_features(self, envs: VectorEnv) -> int:
-        """Return how many numbers a critic sees of one observation."""
+        """Return the number of features of one observation that a critic sees, after scaling and one-hot coding."""
         nothing = {name: np.zeros((1, *shape), np.float32) for name, shape in self.student.seen_shapes.items()}
         return envs.interface.features(nothing).shape[1]
 

@@ -1,4 +1,4 @@
-"""Parts that only training needs: perceptrons (such as critics), their inputs, running statistics, the optimiser."""
+"""Parts that only training needs: perceptrons (for critics), their inputs, running statistics, the optimiser Adam."""
 
 from __future__ import annotations
 
@@ -57,8 +57,10 @@ class Adam:
 
 
 class FrameStack:
-    """The ``count`` newest observations of each environment, joined to one row, the newest last. At the start of an
-    episode, the first observation of the episode is repeated."""
+    """Joins the ``count`` newest observations of each environment to one row, the newest last.
+
+    At the start of an episode, its first observation is repeated.
+    """
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -83,7 +85,10 @@ class FrameStack:
 
 
 class RunningMeanStd:
-    """Running mean and standard deviation of numbers that arrive in groups. ``state``: mean, variance and count."""
+    """Running mean and standard deviation of numbers that are added in groups.
+
+    state : float64: mean, variance and count
+    """
 
     def __init__(self) -> None:
         self.state = np.array([0.0, 1.0, 1e-4])

@@ -1,4 +1,4 @@
-"""Online learning: a controller whose projections learn acts in an environment, tick by tick, as on the robot.
+"""Online learning: a controller with learning rules acts in an environment, tick by tick, as on the robot.
 
 There is one controller and one loop, as there is one robot. No variants are tried in parallel, and no earlier phase is
 selected: the result is the controller with the weights at the end. Each episode starts with the weights that were
@@ -50,7 +50,7 @@ class AdaptationSettings(Settings):
 
 
 class Adaptation:
-    """The loop of a learning controller and its environment.
+    """Runs a learning controller in its environment.
 
     make : function that makes the environment. A run can only be resumed if the environment depends on nothing but
         seeds and actions
@@ -133,8 +133,11 @@ class Adaptation:
 
     # checkpoints -------------------------------------------------------------------------------------------------
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that is needed to resume. The state of the environment is not in it: it is restored by
-        playing the recorded actions of the episode again, with the seed of the episode."""
+        """Return everything that is needed to resume: the controller's state, and the episode's number and actions.
+
+        The state of the environment is not in it: it is restored by playing the recorded actions again, with the seed
+        of the episode.
+        """
         actions = np.array(self._actions).reshape(len(self._actions), *self.env.action_space.shape)
         return {"state": self.controller.state(), "episodes": np.array(self.episodes), "actions": actions}
 
@@ -167,8 +170,13 @@ def adapt(
     spec: ControllerSpec, make: Any, chosen: AdaptationSettings, seed: int, folder: Folder | None, most: int,
     progress: Callable[[Phase], object],
 ) -> Trained:  # fmt: skip
-    """Learn online, phase after phase. The evaluation plays as many new episodes as have ended in learning, but at most
-    ``most``. Each of them starts with the learned weights."""
+    """Learn online, phase after phase, and evaluate the result.
+
+    The evaluation plays as many new episodes as have ended in learning, but at most ``most``. Each of them starts with
+    the learned weights.
+
+    chosen : settings of the learner
+    """
     loop = Adaptation(spec, make, lambda number: first_episode(seed, 0) + number)
     history: list[dict[str, Any]] = []
     warnings: list[Finding] = []
@@ -202,7 +210,7 @@ def adapt(
 
 
 def _evaluated(loop: Adaptation, make: Any, episodes: int) -> tuple[Evaluation, Evaluation]:
-    """Evaluate the learned controller in new episodes. Return two results: with learning switched on, and off."""
+    """Evaluate the learned controller in new episodes: with learning switched on, and off. Return both results."""
     interface = Interface(loop.spec, loop.env.observation_space, loop.env.action_space, name_of(loop.env))
     play = with_environments(make, [FINAL + k for k in range(episodes)])
     return play(build_program(loop.learned()), interface), play(build_program(loop.learned(on=False)), interface)

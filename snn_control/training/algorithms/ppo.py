@@ -76,8 +76,11 @@ class PPOSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for episodes of at most ``limit`` steps. Rewards count that come within a quarter of an
-        episode; in long episodes, nearly all rewards count. For long episodes, an update also has more steps."""
+        """Return defaults for episodes of at most ``limit`` steps.
+
+        Rewards count that come within a quarter of an episode; in long episodes, nearly all rewards count. For long
+        episodes, an update also has more steps.
+        """
         if limit >= LONG_HORIZON_STEPS:
             steps = {"n_steps": 256, "rollouts": 4, "batch_size": 512, "total_timesteps": 650_000}
             return {"gamma": 0.999, "gae_lambda": 0.98, **steps}
@@ -114,7 +117,7 @@ class PPO(Learner):
 
     @property
     def rollouts(self) -> int:
-        """Number of rollouts in a phase. There are fewer than usual if ``total_timesteps`` is less than a phase."""
+        """Number of rollouts in a phase: the setting, or fewer if ``total_timesteps`` is less than a phase."""
         s = self.settings
         return min(s.rollouts, max(1, s.total_timesteps // (s.n_envs * s.n_steps)))
 
@@ -135,8 +138,10 @@ class PPO(Learner):
         return report
 
     def collect_rollout(self, envs: VectorEnv, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Play steps with the current policy. Return name -> (steps, n, ..) array; advantages and returns are among
-        these arrays."""
+        """Play the steps of a rollout with the current policy. Return name -> (steps, n, ..) array.
+
+        Advantages and returns are among the arrays.
+        """
         s, n = self.settings, envs.n
         kept: dict[str, list[np.ndarray]] = defaultdict(list)
         self.student.refresh(self.batch)
@@ -172,8 +177,12 @@ class PPO(Learner):
         return data
 
     def compute_returns_and_advantages(self, data: dict[str, np.ndarray], next_value: np.ndarray) -> None:
-        """Add two arrays to the data: ``advantages``, which are generalised advantages (Schulman et al. 2016,
-        arXiv:1506.02438), and ``returns``, which the critic learns."""
+        """Add ``advantages`` and ``returns``, (steps, n), to the data of a rollout.
+
+        Advantages are generalised advantages (Schulman et al. 2016, arXiv:1506.02438); the critic learns the returns.
+
+        next_value : (n,) the critic's value of the state after the rollout
+        """
         s, steps = self.settings, len(data["reward"])
         value = self.critic(data["features"].reshape(-1, data["features"].shape[-1])).reshape(steps, -1)
         reward = data["reward"] / self.return_stats.std

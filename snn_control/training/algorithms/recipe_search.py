@@ -1,4 +1,4 @@
-"""Evolution of a recipe's parameters by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
+"""Search the parameters of a recipe by CMA-ES (Hansen 2016, arXiv:1604.00772; the ``cma`` package).
 
 A run can be stopped at any time and resumed. ``checkpoint.npz`` in its folder holds the candidates of the search and
 their costs, not the state of ``cma``, which could only be pickled: opening a pickle runs code. The seed and the costs
@@ -98,8 +98,10 @@ class Search:
 
 
 def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) -> float:
-    """Return the mean cost of a recipe's controller over the recipe's settings and ``seeds``; infinity if the
-    controller cannot be built."""
+    """Return the mean cost of a recipe's controller with some parameters, over the recipe's settings and ``seeds``.
+
+    The cost is infinite if the controller cannot be built.
+    """
     import gymnasium
 
     key = recipe.name, repr(recipe.settings)
@@ -119,8 +121,12 @@ def evaluate(recipe: Recipe, values: Mapping[str, float], seeds: Sequence[int]) 
 
 
 def resume(checkpoint: Path, recipe: Recipe, population: int | None, seed: int | None) -> Search | None:
-    """Return the search in a checkpoint; None if there is no checkpoint. Raises DescriptionError if the checkpoint
-    holds another search."""
+    """Return the search that a checkpoint holds; None if there is no checkpoint.
+
+    population, seed : the values that the search must have; None: any
+
+    Raises DescriptionError if the checkpoint holds another search.
+    """
     if (old := checkpoint.with_suffix(".pkl")).exists() and not checkpoint.exists():
         rule = "is from an older release and no longer supported: a pickle can run code"
         raise DescriptionError("--run", str(old), rule, "remove it, or choose another folder")

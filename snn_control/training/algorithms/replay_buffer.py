@@ -1,4 +1,4 @@
-"""The replay buffer of an off-policy learner."""
+"""The replay buffer of an off-policy learner: a ring that holds the newest steps of its environments."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ MAX_BUFFER_BYTES = 4 << 30
 
 
 class ReplayBuffer:
-    """The newest steps of several environments.
+    """Holds the newest steps of several environments.
 
     size : maximum number of steps in the buffer, counted over all environments
-
     count : number of steps of each environment that were added, including the steps that were replaced since
     arrays : name -> (size // n, n, ...) ring over the steps of ``n`` environments
     """
@@ -25,7 +24,7 @@ class ReplayBuffer:
         self.arrays: dict[str, np.ndarray] = {}
 
     def add(self, n: int, **step: np.ndarray) -> None:
-        """Add a step of ``n`` environments. If the buffer is full, the new step replaces the oldest one."""
+        """Add a step of ``n`` environments: name -> (n, ...). If the buffer is full, it replaces the oldest step."""
         if not self.arrays:
             self._check_bytes(sum(value.nbytes for value in step.values()) // n)
         for name, value in step.items():

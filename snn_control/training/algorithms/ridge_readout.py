@@ -1,4 +1,4 @@
-"""Read-outs that are fitted by ridge regression to what a teacher would have commanded, round after round (DAgger).
+"""Fit read-outs to the commands of a teacher by ridge regression, in the rounds of imitation (DAgger).
 
 If commands depend linearly on all trained weights, the best weights need no gradient descent. This holds for a
 reservoir of spiking neurons (Maass, Natschlaeger and Markram 2002, Neural Computation 14:2531) and for a fixed front
@@ -111,9 +111,11 @@ class ReadOut(Imitation):
         return super().mixed_actions(one, own, wanted + (one.half * noise).astype(np.float32), drives)
 
     def _sequences(self, envs: VectorEnv, seed: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """Yield a tuple for the steps of each sequence: the derivatives (k, weights) of the outputs by the weights, the
-        values (k,) of the outputs, and their wanted values (k,). All are in units of half the distance between the
-        limits."""
+        """Play a round, and yield for each sequence the data of the regression from k steps.
+
+        They are the derivatives of the outputs by the weights, (k, weights), the values of the outputs, (k,), and their
+        wanted values, (k,), all in units of half the distance between the limits.
+        """
         self._noise, self._rng = {one.name: np.zeros((envs.n, one.n)) for one in self.policy}, rng
         held: list[Any] = []
         numbers = self.steps_of_a_phase * sum(one.n for one in self.policy) * len(self.product)
@@ -143,8 +145,10 @@ class ReadOut(Imitation):
 
 
 def _tapped(parameters: Parameters) -> tuple[ControllerSpec, list[Tap]]:
-    """Return a tuple: the controller with a tap for each parameter, and the taps. Raises DescriptionError if commands
-    do not depend linearly on a parameter."""
+    """Return the controller with a tap for each parameter, and the taps.
+
+    Raises DescriptionError if commands do not depend linearly on a parameter.
+    """
     spec, taps = parameters.spec, []
     populations, projections = list(spec.network.populations), list(spec.network.projections)
     sizes = parameters.sizes

@@ -80,9 +80,12 @@ class SACSettings(Settings):
 
     @classmethod
     def defaults_for(cls, spec: ControllerSpec, limit: int) -> dict[str, Any]:
-        """Return defaults for a controller. A phase has whole episodes. Rewards count that come within a quarter of an
-        episode. If the network has delays of at least a period, which shows that the present observation is not enough,
-        the critics see earlier observations, too."""
+        """Return defaults for a controller and episodes of at most ``limit`` steps.
+
+        A phase has whole episodes. Rewards count that come within a quarter of an episode. If the network has delays of
+        at least a period, which shows that the present observation is not enough, the critics see earlier observations,
+        too.
+        """
         found = {"gamma": float(np.clip(1 - 4 / limit, 0.9, 0.999)), "n_steps": int(np.clip(limit, 250, 1600))}
         if any(np.max(one.delay, initial=0) >= spec.period for one in spec.network.projections):
             found["n_stack"] = 3
@@ -175,9 +178,15 @@ class SAC(Learner):
         return np.split(values, np.cumsum([one.n for one in self.policy])[:-1], axis=-1)
 
     def sample(self, mean: np.ndarray, features: np.ndarray, noise: np.ndarray) -> tuple[Any, ...]:
-        """Sample actions within -1 .. 1. Return a tuple of five: the actions, their log density and, for the gradient,
-        the values of the layers, the logarithm of the standard deviation after limiting, and the same before
-        limiting."""
+        """Sample actions within -1 .. 1, (k, m). Return them, their log density and three values for the gradient.
+
+        These are the values of the layers of ``std_net``, the logarithm of the standard deviation after limiting, and
+        before.
+
+        mean : (k, m) heads
+        features : (k, features) what the critics see
+        noise : (k, m) standard normal numbers
+        """
         layers = self.std_net.layers(features.reshape(-1, self.features))
         raw = layers[-1].reshape(mean.shape)
         log = np.clip(raw, LOW, HIGH)
@@ -255,7 +264,10 @@ class SAC(Learner):
         return {"ent_coef": ent_coef, "target_q": float(target_q.mean())}
 
     def gradient_of_q(self, features: np.ndarray, tried: np.ndarray) -> np.ndarray:
-        """Return the derivative of the value of the lower of the two critics by the action."""
+        """Return the derivative by the actions, (k, m), of the smaller of the two critics' values.
+
+        features, tried : (k, features) and (k, m), the inputs of the critics
+        """
         x = np.concatenate([features, tried], axis=1)
         a, b = (critic.layers(x) for critic in self.critics)
         lower = (a[-1] < b[-1]).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Fewer spikes for the same actions: a trained controller imitates itself while spikes cost more and more.
+"""Reduce a trained controller's spikes for the same actions: it imitates itself while spikes cost more and more.
 
 The learned controller labels the steps of the controller in training (distillation, Hinton, Vinyals and Dean 2015,
 arXiv:1503.02531). For an arg-max output the label has all scores, not only the action. With such labels a controller
@@ -30,13 +30,20 @@ GROUP = 2  # environments that take the same commands
 
 
 def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> ImitationSettings:
-    """Return settings for a controller and episodes of at most ``limit`` steps. ``cost`` is the price of spikes."""
+    """Return the settings of the imitation that reduces spikes.
+
+    limit : maximum number of steps of an episode
+    cost : price of spikes, see ``spike_cost``
+    """
     changed = CHANGED | ({} if only_chooses(spec) else {"gradient_steps": NUMBERS})
     return ImitationSettings(**{**ImitationSettings.defaults_for(spec, limit), **changed, "spike_cost": cost})
 
 
 class SelfImitation(Imitation):
-    """The learner that reduces spikes. ``learned`` is the Program of the controller that is imitated."""
+    """The learner that reduces spikes: the controller imitates an earlier version of itself.
+
+    learned : Program of the controller that is imitated
+    """
 
     learned: Program
 
@@ -49,9 +56,11 @@ class SelfImitation(Imitation):
     def mixed_actions(
         self, one: Categorical | DiagGaussian, own: np.ndarray, wanted: np.ndarray, drives: np.ndarray
     ) -> np.ndarray:
-        """Let the controller of the first environment of a group command all environments of the group. The others thus
-        reach states that they would avoid if their own controllers acted, and the controller learns to leave these
-        states (compare Laskey et al. 2017, arXiv:1703.09327)."""
+        """Return commands in which the first controller of a group acts in all environments of the group.
+
+        The others thus reach states that they would avoid if their own controllers acted, and the controller learns to
+        leave these states (compare Laskey et al. 2017, arXiv:1703.09327).
+        """
         return own[np.arange(len(own)) // GROUP * GROUP]
 
     def expert_labels(self, envs: VectorEnv) -> Callable[[dict[str, Any], np.ndarray], dict[str, np.ndarray]]:

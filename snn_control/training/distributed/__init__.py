@@ -1,1 +1,1 @@
-"""Several trainings at a time, in processes of this machine or on a Ray cluster."""
+"""Run several trainings at the same time, in processes of this machine or on a Ray cluster."""

@@ -1,4 +1,4 @@
-"""The interface of a backend, which runs training tasks, and the messages that it passes on."""
+"""The interface of a backend, the place where training tasks run, and the messages that it passes on."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ FinalMessage = Trained | SnnControlError | WorkerDied
 
 
 class Backend(Protocol):
-    """The place where training tasks run: processes of this machine, or a cluster."""
+    """A place where training tasks run: processes of this machine, or a cluster."""
 
     most: int  # largest number of tasks at a time
 
@@ -33,8 +33,11 @@ class Backend(Protocol):
         """Start `train` with these arguments and with its checkpoints in this folder."""
 
     def messages(self) -> Iterator[tuple[str, Phase | FinalMessage]]:
-        """Yield (name of a task, message) pairs in order. If there are none, wait a moment. A phase is reported when
-        its checkpoint is in the task's folder. Any other message is the last message of its task."""
+        """Yield (name of a task, message) in order. If there are none, wait a moment.
+
+        A phase is reported when its checkpoint is in the task's folder. Any other message is the last message of its
+        task.
+        """
 
     def end(self) -> None:
         """Ask all tasks to stop and to return their best result so far, as Ctrl-C makes `train` do."""

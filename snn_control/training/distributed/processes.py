@@ -62,8 +62,13 @@ class Processes:
 
 
 def _work(there: connection.Connection, folder: Path, arguments: Mapping[str, Any]) -> None:
-    """Main function of a worker. SIGTERM makes the worker stop with its best result, as Ctrl-C makes `train` do. The
-    worker ignores Ctrl-C itself, which the parent process handles."""
+    """Run a training task; this is the main function of a worker process.
+
+    SIGTERM makes the worker stop with its best result, as Ctrl-C makes `train` do. The worker ignores Ctrl-C itself,
+    which the parent process handles.
+
+    there : pipe to the parent process
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -110,14 +110,14 @@ def _connect(ray: Any, address: str) -> None:
 
 
 class Desk:
-    """An actor that holds the reports of tasks until they are fetched."""
+    """An actor of Ray that holds the messages and checkpoint files of tasks until the parent process fetches them."""
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, Phase, dict[str, bytes]]] = []
         self.going = True
 
     def put(self, name: str, phase: Phase, files: dict[str, bytes]) -> bool:
-        """Add the report of a task. Return whether the task should continue."""
+        """Add a phase that a task has ended, and its checkpoint files. Return whether the task should continue."""
         self.messages.append((name, phase, files))
         return self.going
 

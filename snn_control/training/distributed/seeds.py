@@ -102,9 +102,11 @@ def _backend(tasks: int, workers: int | None, ray: str | None) -> Backend:
 
 @contextmanager
 def _interrupts() -> Iterator[threading.Event]:
-    """Context in which Ctrl-C sets an event. The event is checked between messages, so that Ctrl-C does not interrupt
-    the reading of a message. A second Ctrl-C interrupts as usual. Outside the main thread, where Python raises no
-    KeyboardInterrupt, the context changes nothing."""
+    """Context in which Ctrl-C sets an event, which is checked between messages.
+
+    So Ctrl-C does not interrupt the reading of a message. A second Ctrl-C interrupts as usual. Outside the main thread,
+    where Python raises no KeyboardInterrupt, the context changes nothing.
+    """
     asked = threading.Event()
 
     def remember(number: int, frame: Any) -> None:
@@ -123,7 +125,7 @@ def _interrupts() -> Iterator[threading.Event]:
 
 
 class _Tasks:
-    """The tasks that wait, that run, and that have ended."""
+    """Runs tasks on a backend: it keeps which of them wait, run and have ended."""
 
     def __init__(self, tasks: Mapping[str, Mapping[str, Any]], run: Path, backend: Backend, progress: Any, died: Any):
         self.tasks, self.run, self.backend, self.progress, self.died = tasks, run, backend, progress, died

@@ -1,4 +1,4 @@
-"""Episodes in a Gymnasium environment, and statistics over several of them."""
+"""Play episodes in a Gymnasium environment, and compute statistics over several of them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Spread:
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
-        """Return the spread of one or more numbers."""
+        """Compute the mean and spread of one or more numbers."""
         given = np.asarray(values, np.float64)
         n, mean = given.size, float(given.mean())
         if n == 1:
@@ -72,8 +72,10 @@ class Spread:
 
 
 def _t_975(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's t, with an error of at most 0.003. For more degrees of freedom than the
-    table has, the formula 26.7.5 of Abramowitz and Stegun is used."""
+    """Return the 97.5 % quantile of Student's t for ``freedom`` degrees of freedom, with an error of at most 0.003.
+
+    Beyond the table, formula 26.7.5 of Abramowitz and Stegun is used.
+    """
     if freedom <= len(T_975):
         return T_975[freedom - 1]
     return 1.959964 + 2.372272 / freedom + 2.822566 / freedom**2

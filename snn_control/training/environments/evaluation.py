@@ -1,4 +1,4 @@
-"""Evaluation of a controller in whole episodes, with seeds that training does not use."""
+"""Evaluate a controller in whole episodes, with seeds that training does not use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Evaluation:
 
     seeds : seeds of the episodes
     returns : undiscounted returns
-    steps : steps of the environment
+    steps : number of steps of the environment
     spikes_of : population -> spikes per step of the environment
     operations_of : label of a projection, linear encoder or decoder -> its synaptic operations per step of the
         environment
@@ -69,8 +69,9 @@ def played(
     begins: Callable[[int, int], object] = lambda row, episode: None,
     sees: Callable[[Mapping[str, Any], list[int]], object] = lambda inputs, rows: None,
 ) -> Iterator[tuple[int, int, float, int]]:
-    """Play one episode for each seed, in parallel, with the engine's own commands. When an environment has ended its
-    episode, it plays the next seed.
+    """Play one episode for each seed, in parallel, with the commands that the controllers compute.
+
+    When an environment has ended its episode, it plays the next seed.
 
     batch : controllers, with a row for each environment that plays
     begins : function that is called with a row and the number of an episode, before the row is reset for this episode
@@ -148,7 +149,9 @@ def evaluate(program: Program, interface: Interface, envs: Sequence[Any], seeds:
 def with_environments(
     make: Callable[[], Any], seeds: Sequence[int], most: int = 20
 ) -> Callable[[Program, Interface], Evaluation]:
-    """Return a function that calls `evaluate` for these seeds. All calls use the same environments, of which there are
-    at most ``most``."""
+    """Return a function that calls `evaluate` for these seeds.
+
+    All its calls use the same environments, of which there are at most ``most``.
+    """
     envs = [make() for _ in range(min(most, len(seeds)))]
     return lambda program, interface: evaluate(program, interface, envs, seeds)

@@ -1,4 +1,4 @@
-"""Make, reset and step a Gymnasium environment. Its exceptions become errors of this project with one-line messages."""
+"""Make, reset and step a Gymnasium environment, so that its exceptions become errors with one-line messages."""
 
 from __future__ import annotations
 
@@ -33,8 +33,13 @@ def import_module(name: str) -> ModuleType:
 
 
 def make(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``, and name the parts of the environment's observations (`snn_control.gym_adapter.flat`).
-    Raises DescriptionError with a one-line message for any exception."""
+    """Make an environment, and name the parts of its observations (`snn_control.gym_adapter.flat`).
+
+    identity, arguments, more : arguments of ``gymnasium.make``: id, and keyword arguments from the user and from the
+        caller
+
+    Raises DescriptionError with a one-line message for any exception.
+    """
     import gymnasium
 
     try:

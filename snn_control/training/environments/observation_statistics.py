@@ -1,4 +1,7 @@
-"""Statistics of an environment's observations under random and held actions, and input ranges derived from them."""
+"""Measure the values that an environment's observations have, and derive the ranges of inputs from them.
+
+The environment is played with random actions, and with actions that are held for many steps.
+"""
 
 from __future__ import annotations
 
@@ -29,8 +32,10 @@ BULK_QUANTILE, MAX_BULK_RATIO = 0.9, 1e4  # values larger than the ratio times t
 
 @dataclass
 class ObservationStatistics:
-    """Observations of one array of n numbers. ``random`` are the observations with random actions, ``held`` those with
-    held actions; both are (steps, n)."""
+    """The observed values of one array of n numbers.
+
+    random, held : (steps, n), with random actions and with held actions
+    """
 
     random: np.ndarray
     held: np.ndarray
@@ -41,11 +46,11 @@ class ObservationStatistics:
         return bool(all(_usable(x).all() for x in (self.random, self.held)))
 
     def ends(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return a tuple of three (n,) arrays: the low and the high ends of nearly all values of each number, and
-        whether its values are whole. The ends are NaN if a number has no usable values.
+        """Return the low and high ends of nearly all values, and whether all values are whole, (n,) each.
 
-        Held actions often drive the environment to extreme states, so only the middle part of their values is covered.
-        Values that are far larger than most others, such as error codes, are ignored.
+        The ends are NaN if a number has no usable values. Held actions often drive the environment to extreme states,
+        so only the middle part of their values is covered. Values that are far larger than most others, such as error
+        codes, are ignored.
         """
         n = self.random.shape[1]
         low, high, whole = np.full(n, np.nan), np.full(n, np.nan), np.zeros(n, bool)
@@ -109,8 +114,7 @@ def _held(actions: Actions, rng: np.random.Generator, steps: int) -> Iterator[An
 
 
 def _scripts(actions: Actions, rng: np.random.Generator) -> Iterator[Iterator[Any]]:
-    """Yield, for one episode with held actions after another, an iterator over the actions of the episode. There is no
-    end."""
+    """Yield for each episode with held actions an iterator over its actions, without end."""
     while True:
         for k, constant in enumerate(actions.constant):
             yield itertools.repeat(constant)
@@ -168,12 +172,12 @@ def observe(
 
 
 def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the range of each number. It is given by the bounds of the space or, if these are infinite or far wider
-    than the observed values, by the observed values.
+    """Return the range of each number: low, high (> low), and whether it comes from observed values, (n,) each.
 
-    low, high : bounds of the space
+    It is given by the bounds of the space or, if these are infinite or far wider than the observed values, by the
+    observed values.
 
-    Returns a tuple of three (n,) arrays: low, high (> low), and whether the range comes from observed values.
+    low, high : (n,) bounds of the space
     """
     least, most, whole = _around(seen)
     least, most = np.maximum(least, low), np.minimum(most, high)
@@ -190,7 +194,12 @@ def ranges(low: np.ndarray, high: np.ndarray, seen: ObservationStatistics) -> tu
 
 def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Widen measured ranges that cover little of the space, because a trained controller may reach values further out.
-    If only one sign was observed, the range is not widened beyond 0."""
+
+    If only one sign was observed, the range is not widened beyond 0.
+
+    least, most : (n,) measured ends
+    low, high : (n,) bounds of the space
+    """
     wider = (high - low) / (most - least)
     grows = (wider >= MUCH[0]) & (wider <= MUCH[1])
     share = (np.sqrt(wider) - 1) / (wider - 1)
@@ -201,7 +210,7 @@ def _towards(least: np.ndarray, most: np.ndarray, low: np.ndarray, high: np.ndar
 
 
 def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return a tuple: the low and the high ends of the observed values, and whether all values of a number are whole.
+    """Return ranges around the observed values: low, high, and whether all values of a number are whole, (n,) each.
 
     The ends are those of `ObservationStatistics.ends`, made symmetrical if both signs occur, widened by a tenth, and
     rounded.
@@ -217,7 +226,6 @@ def _around(seen: ObservationStatistics) -> tuple[np.ndarray, np.ndarray, np.nda
 
 
 def rounded(low: Any, high: Any) -> tuple[Any, Any]:
-    """Return the low and the high ends of ranges, rounded outwards to about two digits of the width of the range. Low
-    must be less than high."""
+    """Return the ends of ranges, rounded outwards to about two digits of the width; ``low`` must be below ``high``."""
     step = 10.0 ** np.floor(np.log10(high - low) - 1.5)
     return np.floor(low / step) * step, np.ceil(high / step) * step

@@ -1,5 +1,4 @@
-"""Steps of several environments. If all are Gymnasium's cart-poles, compiled code steps them together, with the same
-bits as Gymnasium.
+"""Step several environments; if all are Gymnasium's cart-poles, in compiled code with the same bits as Gymnasium.
 
 A step of `gymnasium.envs.classic_control.CartPoleEnv` takes nine microseconds of Python, which is more than a step of
 its spiking controller. As in Gymnasium, sines and cosines come from numpy. All other arithmetic is that of Gymnasium,
@@ -50,9 +49,11 @@ Result = tuple[Any, float, bool, bool, Any]
 
 
 def stepper(envs: Sequence[Any]) -> Callable[[Sequence[int], Sequence[Any]], list[Result]]:
-    """Return a function (numbers of environments, their actions) -> list of results. It steps these environments. For
-    each of them, the list has what `step` returns, and an exception of `step` is raised. Reset an environment whose
-    episode has ended before you step it again."""
+    """Return the function that steps these environments: (numbers of environments, their actions) -> list of results.
+
+    A result is what `step` returns, and an exception of `step` is raised. Reset an environment whose episode has ended
+    before you step it again.
+    """
     if all(map(_is_plain, envs)):
         return _CartPoles(envs)
     return lambda rows, actions: [step(envs[k], action) for k, action in zip(rows, actions, strict=True)]

@@ -1,4 +1,4 @@
-"""Several copies of a Gymnasium environment as a controller sees them: inputs by name, actions by output."""
+"""Several copies of a Gymnasium environment, with the inputs and outputs of a controller instead of its spaces."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MOST_CHOICES = 1024  # largest number of discrete values that a critic sees one-
 
 
 class Interface:
-    """Translation between an environment's spaces and a controller's inputs and outputs, for many rows at once.
+    """Translates between an environment's spaces and a controller's inputs and outputs, for many rows at once.
 
     environment : name of the environment, for errors
 
@@ -57,9 +57,12 @@ class Interface:
         self.scales = [self._scale(name) for name in self.observed]
 
     def observe(self, observations: Sequence[Any]) -> dict[str, Any]:
-        """Return the observations of n environments as inputs of a controller: input -> values. A value input gets an
-        (n, size) float32 array, rounded like in the engine. An events input gets a list of n arrays (events, 4), in the
-        form that `Batch.step` accepts. Raises RuntimeFault if an observation does not have the shape of its space."""
+        """Return the observations of n environments as inputs of a controller: input -> values.
+
+        A value input gets an (n, size) float32 array, rounded like in the engine. An events input gets a list of n
+        arrays (events, 4), in the form that `Batch.step` accepts. Raises RuntimeFault if an observation does not have
+        the shape of its space.
+        """
         try:
             with np.errstate(over="ignore"):
                 absent = {k: np.tile(v, (len(observations), 1)) for k, v in self._released.items()}
@@ -84,8 +87,10 @@ class Interface:
 
     # what a critic looks at --------------------------------------------------------------------------------------
     def _scale(self, name: str) -> Any:
-        """Return the scale of an input. It is (centre, half width) of its range; for a Discrete space (number of
-        values, first value); for events None."""
+        """Return how the critic's features scale an input.
+
+        It is (centre, half width) of its range; for a Discrete space (number of values, first value); for events None.
+        """
         one: Any = self.inputs[name]
         if isinstance(one, EventsInput):
             return None
@@ -140,7 +145,7 @@ def _rows(values: Sequence[Any], size: int) -> np.ndarray:
 
 
 class _Fact(NamedTuple):
-    """Facts about an input that `snn_control.gym_adapter.spaces` needs."""
+    """Facts about an input, as far as `snn_control.gym_adapter.spaces` needs them."""
 
     size: Any
     required: bool
@@ -196,7 +201,7 @@ class VectorEnv:
         return self.interface.observe([observation for observation, _ in self._now])
 
     def current(self, k: int) -> tuple[Any, Any, Any]:
-        """Return a tuple with the present state of copy k: its environment, its observation and its info."""
+        """Return environment, observation and info of copy ``k`` as they are now, for a teacher."""
         observation, info = self._now[k]
         return self.envs[k], unflattened(self.envs[k], observation), info
 
@@ -220,8 +225,7 @@ class VectorEnv:
         return Transition(inputs, ends, np.array(reward, np.float32), np.array(terminated), np.array(truncated))
 
     def met(self, names: Iterable[str]) -> dict[str, np.ndarray]:
-        """Return the values of these value inputs that were recorded since the last reset: name -> (steps of all
-        copies, size)."""
+        """Return the values of some value inputs since the last reset: name -> (steps of all copies, size)."""
         return {name: np.concatenate([inputs[name] for inputs in self._met if name in inputs]) for name in names}
 
     def close(self) -> None:

@@ -1,2 +1,1 @@
-"""Gradients on the spikes of the engine. The package holds the trained parameters, runs sequences again, and has the
-adjoints of the kernels."""
+"""Gradients through the engine's spikes: trained parameters, sequences that run again, and adjoints of kernels."""

@@ -1,4 +1,4 @@
-"""Gradients of a network's outputs by its weights, biases and neuron parameters, over recorded sequences.
+"""Compute the gradients of a loss by a network's weights, biases and neuron parameters, over recorded sequences.
 
 The operations of a Program are analysed once: which of them lie between trained constants and outputs, in which order
 their adjoints run, and what the engine has to record. Operations that form a cycle (recurrent projections) are
@@ -29,7 +29,7 @@ AFTER = ("argmax", "squash", "guard")  # kernels that run after the heads
 
 
 class Gradient:
-    """The differentiation of a Program.
+    """Computes gradients of a Program's *heads*, the values from which a loss is computed, by its trained constants.
 
     program : its constants are read at the time of a call
     trained : places of the constants whose gradients are wanted
@@ -91,10 +91,12 @@ class Gradient:
         self.past = {read: delay for read, delay in past.items() if delay}
 
     def _kept(self, moved: set[Signal]) -> set[Signal]:
-        """Return the signals that are recorded once per tick instead of computed again, for example a command of
-        weights that learn online. They cannot be computed again, because an operation without an adjoint comes before
-        them. They need not be computed again, because nothing trained changes them, and because only operations at the
-        end of a tick read them."""
+        """Return the signals that are recorded once per tick, because they cannot be computed again.
+
+        An operation without an adjoint comes before them, as for a command of weights that learn online. They need not
+        be computed again, because nothing trained changes them, and because only operations at the end of a tick read
+        them.
+        """
         every = self._operations
         closed = _closure(every, (), lambda s, found: set() if s.known and not s.reads_any(found) else set(s.writes))
         ends = {read for s in every if s.section == POST and not s.looks_back for read in s.sources}
@@ -107,7 +109,7 @@ class Gradient:
         return [one for one in self.spikes if one in self._wanted]
 
     def use(self, surrogate: Surrogate) -> None:
-        """Use this surrogate derivative of spikes from now on."""
+        """Use ``surrogate`` as the derivative of spikes from now on."""
         self.surrogate = surrogate
         for s in self.used:
             s.adjoint.surrogate = surrogate
@@ -178,7 +180,7 @@ class Gradient:
 
 
 class _Step:
-    """An operation, its operands by name, and its adjoint if it has one."""
+    """An operation of the Program with its operands by name, and its adjoint if it has one."""
 
     def __init__(self, of: Gradient, operation: Operation, anew: set[Signal]) -> None:
         self.section, self.name, self.label = operation.section, operation.kernel, operation.label
@@ -243,7 +245,7 @@ class _Step:
 
 
 def _closure(steps: list[_Step], first: Iterable[Signal], more: Callable[[_Step, Set[Signal]], set]) -> set[Signal]:
-    """Return ``first`` and all signals that operations add to it, one after the other, until none adds a new signal.
+    """Return ``first`` and all signals that operations add to it, repeatedly, until none adds a new signal.
 
     more : (operation, signals found so far) -> signals that the operation adds
     """
@@ -260,8 +262,7 @@ Group = tuple[list[_Step], int]  # operations in order, and steps of a part (0: 
 
 
 def _groups(steps: list[_Step], counts: Callable[[Signal], bool]) -> list[Group]:
-    """Group the operations so that each group comes before the groups that read its results. A group with several
-    operations is a cycle.
+    """Order the operations in groups, each before the groups that read its results. A group of several is a cycle.
 
     counts : signal -> whether the operations that read the signal have to wait for the operation that writes it
     """

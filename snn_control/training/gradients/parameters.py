@@ -1,5 +1,4 @@
-"""The trained parameters of a controller: weights, biases and neuron parameters by name, in the file and in the
-Program.
+"""The trained parameters of a controller: weights, biases and neuron parameters, in the file and in the Program.
 
 Each parameter is an array of the controller file (``hidden.bias``, ``input->hidden.weights``, ``hidden.tau_mem``,
 ``steering.weights``), in the shape that it has in the file. To locate the numbers of a parameter in the constants of
@@ -189,8 +188,10 @@ class Parameters:
 
     @property
     def flat(self) -> np.ndarray:
-        """The values of all parameters, one after the other, as one (numbers,) array. After you set it, call `write`,
-        which clips the values to their limits."""
+        """The values of all parameters, one after the other, as one (numbers,) array.
+
+        After you set it, call `write`, which clips the values to their limits.
+        """
         return np.concatenate([p.values.ravel() for p in self.parameters])
 
     @flat.setter
@@ -201,7 +202,7 @@ class Parameters:
 
     @property
     def places(self) -> list[Place]:
-        """Places in the Program whose gradients are wanted."""
+        """The places in the Program by which gradients are computed, each once."""
         return list({signal(p.place): p.place for p in self.parameters}.values())
 
     def write(self) -> None:
@@ -237,8 +238,10 @@ class Parameters:
 
     # neurons ---------------------------------------------------------------------------------------------------
     def _table(self, population: str, moved: str = "", by: np.ndarray | float = 0.0) -> np.ndarray:
-        """Return the parameters of a population's kernel as a (rows, n) array. If ``moved`` names a neuron parameter,
-        ``by`` is first added to this parameter."""
+        """Return the parameters of a population's kernel, (rows, n).
+
+        moved, by : neuron parameter to which ``by`` is added first; empty: none
+        """
         one = next(p for p in self._spec.network.populations if p.name == population)
         values = {p.name.rpartition(".")[2]: p.numbers for p in self.parameters if p.population == population}
         if moved:
@@ -250,8 +253,7 @@ class Parameters:
         return np.clip(np.stack(rows), -FLOAT_MAX, FLOAT_MAX)
 
     def _slopes(self, p: Parameter) -> np.ndarray:
-        """Return the derivatives of the kernel's parameters by the values of a neuron parameter, as a (rows, n)
-        array."""
+        """Return the derivatives of the kernel's parameters by the values of a neuron parameter, (rows, n)."""
         name, size = p.name.rpartition(".")[2], np.abs(p.numbers)
         step = GROWTH * np.where(size > 0, size, p.unit)
         above, below = self._table(p.population, name, step), self._table(p.population, name, -step)
@@ -333,8 +335,7 @@ def _known(spec: ControllerSpec, sizes: Mapping[str, int], rng: np.random.Genera
 
 
 def _weights(p: Projection, sizes: Mapping[str, int], rng: np.random.Generator) -> np.ndarray:
-    """Return the weights of a projection in a new array. It has one number per synapse. For a convolution it has the
-    shape that the file gives to the weights."""
+    """Return the weights of a projection as a new array: one number per synapse; for a convolution as in the file."""
     n_pre, n_post = sizes[p.pre], sizes[p.post]
     if isinstance(p.connector, Convolution):
         shape = np.shape(p.weights)
@@ -372,8 +373,10 @@ def _own_limits(neuron: NeuronModel, name: str, values: np.ndarray) -> tuple[Any
 
 
 def _with_start(spec: ControllerSpec, p: Parameter) -> ControllerSpec:
-    """Return the spec in which the initial membrane is fixed at the present resting value. Otherwise it would change
-    with the parameter, for which no gradient is computed."""
+    """Return the spec with the initial membrane fixed at the present resting value.
+
+    Otherwise it would change with the parameter ``p``, for which no gradient is computed.
+    """
     k = next((k for k, one in enumerate(spec.network.populations) if p.name == f"{one.name}.v_leak"), None)
     if k is None or spec.network.populations[k].v_init is not None:
         return spec

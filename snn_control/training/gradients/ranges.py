@@ -1,5 +1,4 @@
-"""Input ranges fitted to the values that a controller meets in training. The controller file itself thus normalises
-the observations.
+"""Fit the ranges of inputs to the values that a controller meets in training, so that the file normalises observations.
 
 Receptive fields are spaced evenly over the range of their input. If the range is ten times too wide, always the same
 field is active. If the range is too narrow, only the outer fields are active most of the time.
@@ -28,11 +27,12 @@ FEWEST = 200  # smallest number of values to fit a range to
 
 
 def around(ends: np.ndarray, met: np.ndarray) -> np.ndarray:
-    """Return ranges fitted to the values that were met, as a (2, n) array. A range stays unchanged if there are too few
-    values, if all values are whole numbers, or if the range already fits.
+    """Return ranges fitted to observed values, low and high ends (2, n).
+
+    A range stays unchanged if there are too few values, if all values are whole numbers, or if the range already fits.
 
     ends : (2, n) present low and high ends
-    met : (samples, n) values
+    met : (samples, n) observed values
     """
     new = ends.copy()
     for k, column in enumerate(met.T):

@@ -1,4 +1,7 @@
-"""A Program in training: the engine runs it over sequences, and gradients are computed on the recorded spikes."""
+"""A Program in training: the engine runs it over sequences, and gradients are computed through the recorded spikes.
+
+The *head* of an output is the value that a loss uses: scores of an arg-max, or a number before squashing.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ def heads_of(program: Program) -> dict[str, Place]:
 
 
 class Student:
-    """Forward and backward passes over sequences of ``program``, to whose constants `Parameters` writes.
+    """Forward and backward passes of a Program over sequences, while `Parameters` changes its constants.
 
     trained : places of the constants whose gradients are wanted
     heads : output -> place of the values that a loss uses
@@ -89,7 +92,8 @@ class Student:
         return {i.name: (repeat, *self.events[i.name].shape) if i.name in self.events else (i.size,) for i in inputs}
 
     def _remembered(self) -> list[tuple[int, int]]:
-        """Return (offset, number of bytes) of each part of the state that has to be stored to start a sequence from it.
+        """Return the parts of the state that are stored to start a sequence from it: (offset, number of bytes) each.
+
         Left out are currents, which start at the bias; rings that no delay reads; counters of work; and the state of
         filters and encoders of events.
         """
@@ -110,7 +114,7 @@ class Student:
         return [part for part in [*parts, (first, self.program.initial_state.size - first)] if part[1] > 0]
 
     def batch(self, rows: int) -> Batch:
-        """Return the batch with this number of rows, which `run` uses, too."""
+        """Return a batch of ``rows`` instances. Each call with the same number, also in `run`, uses the same batch."""
         if rows not in self._batches:
             self._batches[rows] = Batch(self.program, rows, self.program.facts.repeat)
         return self._batches[rows]
@@ -205,7 +209,7 @@ class Student:
         return np.ascontiguousarray(part).view(place.dtype).reshape(-1, *place.shape)
 
     def _past(self) -> dict[Signal, np.ndarray]:
-        """Return the values before the run that delays read: signal -> (steps, rows, n), the newest step last."""
+        """Return the values from before the run that delays read: signal -> (steps, rows, n), the newest step last."""
         now, found = self._state(self.program.names["clock"])[:, 1], {}
         for one, steps in self.gradient.past.items():
             if one in self._rings:

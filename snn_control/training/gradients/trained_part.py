@@ -1,5 +1,4 @@
-"""The part of a controller that training changes. If a fixed front end comes before that part, an update does not run
-the front end again.
+"""Split off the part of a controller that training changes, so that an update does not run a fixed front end again.
 
 A `TrainedPart` holds everything that depends on the trained values. Its inputs are the graded populations before it,
 whose values are recorded while the whole controller acts. Sequences are then run with this part only, and hold only its
@@ -48,9 +47,9 @@ def trained_part_of(parameters: Parameters) -> TrainedPart | None:
 
 
 class TrainedPart:
-    """A controller that consists of the trained part of another controller.
+    """The trained part of a controller, as a controller of its own.
 
-    whole : parameters of that other controller; the arrays of trained values are shared with it, while ``parameters``
+    whole : parameters of the whole controller; the arrays of trained values are shared with it, while ``parameters``
         and ``student`` belong to this part
     """
 

@@ -1,1 +1,1 @@
-"""The schedule of training: when it stops, what spikes cost, which values are kept, and what prevents learning."""
+"""The schedule of training: when a stage ends, what spikes cost, which values are kept, and what prevents learning."""

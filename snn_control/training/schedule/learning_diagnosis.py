@@ -1,5 +1,8 @@
-"""Signs that a controller cannot learn: populations are silent, outputs are stuck at their limits, ranges do not fit
-the values that arrive, or all returns are the same."""
+"""Find out during training why a controller cannot learn.
+
+Signs are silent populations, outputs that are stuck at their limits, ranges that do not fit the values that arrive, and
+returns that are all the same.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,7 @@ USED = 0.1  # share of a range; a number that uses less is seen by only one of e
 
 
 class LearningDiagnosis:
-    """Diagnosis of each validation of a run. Each finding is reported once.
+    """Examines each validation of a training run. Each finding is reported once.
 
     threshold : return at which the environment counts as solved; None if the environment names none
     reported : kind and path -> finding, including the findings from before a run was resumed

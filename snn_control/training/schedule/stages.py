@@ -43,7 +43,7 @@ SIMILAR = 1.25  # numbers of spikes within this ratio count as equal, because th
 
 @dataclass(frozen=True)
 class Candidate:
-    """Values that may be selected.
+    """Values of the trained parameters that may become the result.
 
     score, error, spikes : mean return, its standard error, and spikes per step, in the validation of these values
     values : parameter -> values
@@ -56,8 +56,10 @@ class Candidate:
 
 
 def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float) -> int:
-    """Return the index of the candidate with the fewest spikes among those whose score is close enough to the best
-    score by rule 5. If several of them have nearly the fewest spikes, select the one with the highest score.
+    """Return the index of the candidate to keep: the one with the fewest spikes whose score is close to the best.
+
+    Rule 5 defines "close". If several of them have nearly the fewest spikes, the one with the highest score is
+    selected.
 
     returns : returns of each candidate, in the same episodes
     spikes : spikes per step of each candidate
@@ -72,7 +74,7 @@ def select(returns: Sequence[np.ndarray], spikes: Sequence[float], chance: float
 
 
 class Stage:
-    """A stage of a run. It knows when it ends, and it keeps its best candidates.
+    """A stage of a training run, which decides when it ends, and keeps its best candidates.
 
     phases : maximum number of phases
 
@@ -106,8 +108,7 @@ class Stage:
         return 1 - number / self.phases
 
     def consider(self, new: Candidate) -> None:
-        """Add a candidate, and keep only the candidates with the highest scores. Among equal scores, the newest ones
-        are kept."""
+        """Add a candidate, and keep only the candidates with the highest scores; the newest ones among equal scores."""
         self.candidates = sorted([new, *self.candidates], key=lambda one: -one.score)[:CANDIDATES]
 
 
@@ -243,12 +244,13 @@ class GainSearch(Stage):
 
     @property
     def best(self) -> Candidate | None:
-        """The newest mean of the search if its score is higher than the score of the best candidate of the stage
-        before, otherwise that candidate."""
+        """The newest mean of the search, or the best candidate of the stage before if its score is higher."""
         new = self.candidates[len(self.before.candidates) :]
         return max((one for one in (self.before.best, *new) if one), key=lambda one: one.score, default=None)
 
     def consider(self, new: Candidate) -> None:
-        """Replace the mean of the search by the newest one, whatever its score: the many episodes of the search say
-        more about it than the few episodes of a validation."""
+        """Replace the mean of the search by the newest one, whatever its score.
+
+        The many episodes of the search say more about it than the few episodes of a validation.
+        """
         self.candidates = [*self.before.candidates, new]

@@ -1,1 +1,1 @@
-"""A controller file from which training in an environment starts."""
+"""Write a controller file from which training in an environment starts."""

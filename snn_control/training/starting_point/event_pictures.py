@@ -1,4 +1,4 @@
-"""The network of a controller file for a camera in short steps: leaky pictures, followed by a recurrent layer.
+"""Write the network of a starting point for an event camera with short steps: leaky pictures and a recurrent layer.
 
 A step of a millisecond holds few events. Cells that sum events and decay slowly hold a picture of what recently became
 brighter or darker. Neurons with longer time constants compute commands from this picture.

@@ -1,5 +1,6 @@
-"""A controller file from which training in an environment starts. Inputs and outputs fit the environment's spaces, and
-the weights are random.
+"""Write the controller file from which training in an environment starts.
+
+Inputs and outputs fit the environment's spaces, and the weights are random:
 
 | space | as an observation | as an action |
 |---|---|---|
@@ -100,7 +101,7 @@ def _is_time(value: Any) -> bool:
 
 
 class _Measured(NamedTuple):
-    """Measurements from playing the environment.
+    """What was measured by playing the environment.
 
     found : key of an observation of numbers -> (low, high, mask of the measured ranges, whether all numbers were
         finite)
@@ -159,7 +160,7 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
 
 
 def _whose(measured: np.ndarray) -> str:
-    """Return the comment that says where a range comes from."""
+    """Return the text of a comment that says where a range comes from: the environment or measurements."""
     if not measured.any():
         return "the space's"
     why = "the space has no bounds, or far wider ones"
@@ -305,7 +306,7 @@ def pair(low: np.ndarray, high: np.ndarray) -> str:
 
 
 def comment(text: str, indent: int = 4) -> list[str]:
-    """Return the lines of a comment."""
+    """Return a text as lines of a YAML comment, wrapped and indented."""
     start = " " * indent + "# "
     return textwrap.wrap(text, 116, initial_indent=start, subsequent_indent=start)
 

@@ -1,10 +1,9 @@
-"""A test whether an environment hides values that a controller must remember, such as velocities. It plays the
-environment with random actions.
+"""Test whether an environment hides values that a controller must remember, such as velocities.
 
-From observation and action the test predicts how each number changes in a step. The prediction is linear in the
-numbers, their squares and their products. It is fitted to one half of the steps, and tested on the other half. The test
-does this twice: without and with the observation and the action of the step before. A number that is only predicted
-with the step before depends on something hidden.
+It uses steps with random actions. From observation and action the test predicts how each number changes in a step. The
+prediction is linear in the numbers, their squares and their products. It is fitted to one half of the steps, and tested
+on the other half. The test does this twice: without and with the observation and the action of the step before. A
+number that is only predicted with the step before depends on something hidden.
 """
 
 from __future__ import annotations
@@ -23,8 +22,7 @@ RIDGE, NOTHING = 1e-6, 1e-9  # in units of the variance
 
 
 def past_helps(observations: np.ndarray, actions: np.ndarray, first: np.ndarray) -> bool:
-    """Whether the next observation is predicted far better from the present step and the step before than from the
-    present step alone.
+    """Whether the next observation is predicted far better if the step before the present one is known, too.
 
     observations : (steps, n)
     actions : (steps, k)
@@ -56,7 +54,7 @@ def _scaled(x: np.ndarray) -> np.ndarray:
 
 
 def _features(x: np.ndarray) -> np.ndarray:
-    """Return an array with a column of ones and columns of the numbers, their squares and their products."""
+    """Return a column of ones and columns of the numbers ``x``, (steps, n), their squares and their products."""
     x = _scaled(x)
     i, j = np.triu_indices(x.shape[1])
     products = x[:, i] * x[:, j] if x.shape[1] <= MAX_PRODUCT_NUMBERS else x[:, :0]
@@ -64,8 +62,11 @@ def _features(x: np.ndarray) -> np.ndarray:
 
 
 def _error(features: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """Return the median squared errors of a linear prediction that is fitted to every other step and tested on the
-    steps between them. A median ignores rare jumps, such as contacts."""
+    """Return the median squared errors, (n,), of a linear prediction of changes, (steps, n), from features.
+
+    It is fitted to every other step and tested on the steps between them. A median ignores rare jumps, such as
+    contacts.
+    """
     a, b = features[::2], change[::2]
     weights = np.linalg.solve(a.T @ a + RIDGE * len(a) * np.eye(a.shape[1]), a.T @ b)
     return np.median((change[1::2] - features[1::2] @ weights) ** 2, axis=0) + NOTHING * change.var(axis=0)

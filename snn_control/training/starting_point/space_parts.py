@@ -1,5 +1,7 @@
-"""The inputs and outputs of a controller for the spaces of an environment. A space for which there are none raises an
-error that says why."""
+"""Find the inputs and outputs that a controller needs for the spaces of an environment.
+
+A space for which there are none raises an error that says why.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,7 @@ SHRINK = (
 
 @dataclass(frozen=True)
 class SpaceInput:
-    """An input of the controller file.
+    """An input of the controller file, for one part of the observation space.
 
     key : key in a Dict observation; None if the observation is one array
     kind : "numbers", "choices" or "events"
@@ -49,13 +51,13 @@ class SpaceInput:
 
     @property
     def picture(self) -> bool:
-        """Whether the input is a picture. The measured range of a pixel says little about its possible values."""
+        """Whether the input is a picture, for which measured ranges of single pixels say little."""
         return self.kind == "numbers" and self.space.dtype == np.uint8 and len(self.space.shape) > 1
 
 
 @dataclass(frozen=True)
 class SpaceOutput:
-    """An output of the controller file.
+    """An output of the controller file, for one part of the action space.
 
     neurons : number of its read-out neurons, one for each number or action
     limits : pair of (neurons,) float64 arrays, low and high, if the output gives numbers; None if it is a choice
@@ -69,7 +71,7 @@ class SpaceOutput:
 
 
 def inputs_of(space: Any) -> tuple[list[SpaceInput], dict[str, Any]]:
-    """Return a tuple: the inputs for an observation space, and the parts of a Dict space that cannot be inputs."""
+    """Return the inputs for an observation space, and key -> part of a Dict space that cannot be an input."""
     from gymnasium import spaces
 
     unseen = {}

@@ -1,11 +1,10 @@
-"""The content of a policy file of stable-baselines3 (.zip), as JSON and arrays. Nothing that the file names is imported
-or run, and neither stable-baselines3 nor torch is needed.
+"""Read the content of a policy file of stable-baselines3 (.zip), as JSON and arrays, without running any of its code.
 
-``data`` is JSON; its members ``:serialized:``, which are pickles, are never opened. ``policy.pth`` is a file of
-``torch.save``: a pickle that names tensors, and the bytes of these tensors. Since torch 1.6, pickle and bytes are
-members of a ZIP; older files contain one after the other. `_value` reads the pickle. It knows only the operations that
-torch writes for a dictionary of tensors; for any other operation it raises an error that names it. No size in the file
-is trusted.
+Neither stable-baselines3 nor torch is needed. ``data`` is JSON; its members ``:serialized:``, which are pickles, are
+never opened. ``policy.pth`` is a file of ``torch.save``: a pickle that names tensors, and the bytes of these tensors.
+Since torch 1.6, pickle and bytes are members of a ZIP; older files contain one after the other. `_value` reads the
+pickle. It knows only the operations that torch writes for a dictionary of tensors; for any other operation it raises an
+error that names it. No size in the file is trusted.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ def read_policy_zip(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
 
 
 class _Zip:
-    """The members of a ZIP that are packed by one of ``methods``. No member is unpacked to more bytes than allowed."""
+    """Reads members of a ZIP that are packed by one of ``methods``, and unpacks none to more bytes than allowed."""
 
     def __init__(self, file: IO[bytes], *methods: int) -> None:
         self._zip, self._methods = zipfile.ZipFile(file), methods
@@ -112,8 +111,10 @@ SIMPLE: dict[str, Callable[[], Any]] = {
 
 
 def _dictionary() -> dict:
-    """Return an empty dictionary in place of an OrderedDict. The function accepts no contents as arguments, because
-    nothing would check their keys."""
+    """Return an empty dictionary, in place of the class OrderedDict that a pickle names.
+
+    It accepts no contents as arguments, because nothing would check their keys.
+    """
     return {}
 
 
@@ -202,7 +203,7 @@ def _update(there: Any, pairs: list[Any]) -> None:
 
 
 def _state_dict(raw: bytes) -> dict[str, np.ndarray]:
-    """Return the tensors of a file of ``torch.save`` by name."""
+    """Return name -> tensor, as a read-only array, of the bytes of a file of ``torch.save``."""
     stream = io.BytesIO(raw)
     tensors, read = (_of_zip if raw.startswith(b"PK") else _of_pickles)(stream)
     if type(tensors) is not dict:

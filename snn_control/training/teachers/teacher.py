@@ -1,4 +1,4 @@
-"""Teachers: sources of the actions that a controller imitates."""
+"""Make teachers: functions that give the actions which a controller imitates."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Teacher:
 
 
 def _chosen(command: np.ndarray, space: Any) -> bool:
-    """Whether a command is one of the choices of a space. For a space of numbers, always True."""
+    """Whether a command is one of the choices of a space; for a space of numbers, always True."""
     if hasattr(space, "low"):
         return True
     most = getattr(space, "nvec", None if space.shape else space.n)

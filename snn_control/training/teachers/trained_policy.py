@@ -1,4 +1,4 @@
-"""Policies trained by stable-baselines3 or sb3-contrib: multilayer perceptrons, computed with NumPy."""
+"""Load and run policies trained by stable-baselines3 or sb3-contrib: multilayer perceptrons, computed with NumPy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["TrainedPolicy", "load_policy"]
 
 @dataclass(frozen=True)
 class TrainedPolicy:
-    """A trained policy, which acts without noise.
+    """A policy that was trained elsewhere; it acts without noise.
 
     layers : for each layer its weights (outputs, inputs) and biases (outputs,), float32
     activation : "tanh" or "relu", applied after each layer except the last
@@ -165,7 +165,7 @@ def _layers(weights: Mapping[str, np.ndarray], family: _Family) -> list[tuple[np
 
 
 def _class(value: Any) -> str:
-    """Return ``Box`` for ``<class 'gymnasium.spaces.box.Box'>``."""
+    """Return the name of a class from its text in the file: ``Box`` for ``<class 'gymnasium.spaces.box.Box'>``."""
     return str(value).rpartition(".")[2].rstrip("'>")
 
 
@@ -177,7 +177,7 @@ def _shape(space: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _observations(space: Mapping[str, Any]) -> tuple[int, bool]:
-    """Return a tuple: the number of inputs of the first layer, and whether an observation is one whole number."""
+    """Return the number of inputs of the first layer, and whether an observation is one whole number."""
     kind, shape = _class(space[":type:"]), _shape(space)
     if kind == "Discrete":
         return int(space["n"]), True

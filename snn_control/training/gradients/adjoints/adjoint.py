@@ -1,4 +1,4 @@
-"""Base classes of adjoints: an operation's effect on the signals of whole sequences, and its backward pass."""
+"""Base classes of adjoints. An adjoint computes an operation's effect over whole sequences, and its backward pass."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ NOTHING = np.zeros((0, 0, 0), np.float32)  # stands for a missing signal
 
 
 def signal(place: Place) -> Signal:
-    """Return the key of an array's signal: the kind of the block that holds the array, and its offset in that block."""
+    """Return the key of an array's signal on the tape: the kind of its block, and its offset in that block."""
     return place.kind, place.offset
 
 
 def numbers(array: np.ndarray) -> np.ndarray:
-    """Return a view of the float32 weights in an array of the Program. In a sparse row, which consists of pairs of an
-    index and a weight, the view skips the indices."""
+    """Return the float32 weights in an array of the Program, as a view.
+
+    In sparse rows, which consist of pairs of an index and a weight, the view skips the indices.
+    """
     return array if array.dtype == np.float32 else array.reshape(-1, 2).view(np.float32)[:, 1]
 
 
@@ -80,8 +82,10 @@ class Adjoint:
         self.wanted: frozenset[Signal] = frozenset()
 
     def follow(self, lines: Mapping[Signal, Signal]) -> None:
-        """Read vectors directly instead of from the delay lines that store them. ``lines`` maps each delay line to the
-        vector that it stores."""
+        """Read vectors directly instead of from the delay lines that store them.
+
+        lines : delay line -> vector that it stores
+        """
         self.reads = [(lines.get(read, read), delay) for read, delay in self.reads]
         if self.source is not None:
             self.source = lines.get(self.source, self.source)
@@ -91,7 +95,7 @@ class Adjoint:
         return tape.age_in_tick if self.each_tick else tape.age
 
     def begin(self, tape: Tape, state: Callable[[Place], np.ndarray], initial: Callable[[Place], np.ndarray]) -> None:
-        """Create the signals that belong to this operation, before the first step.
+        """Create the signals that belong to this operation, before the first step of a run.
 
         state : place -> the array at that place of the state at the start of the run, (rows, ...) float32
         initial : place -> the values at that place after a reset
@@ -102,8 +106,7 @@ class Adjoint:
         raise NotImplementedError
 
     def backward(self, tape: Tape, first: int, stop: int) -> None:
-        """Add the part of the steps ``first`` to ``stop - 1`` to the gradients of the signals that the operation reads
-        and of its constants."""
+        """Add the share of the steps ``first`` to ``stop - 1`` to the gradients of read signals and of constants."""
         raise NotImplementedError
 
 
@@ -136,8 +139,10 @@ class Neurons(Adjoint):
         self.carry, self.gp = np.zeros((size, rows, n), np.float32), np.zeros(self.p.shape)
 
     def arriving(self, tape: Tape, gradient: bool = False) -> tuple[np.ndarray, np.ndarray]:
-        """Return a pair of arrays: the current, and the input of the synaptic current. If ``gradient`` is true, return
-        their gradients instead. The second array has 0 steps if the neurons have no synaptic current."""
+        """Return the current and the input of the synaptic current, (steps, rows, n); if ``gradient``, their gradients.
+
+        The second array has 0 steps if the neurons have no synaptic current.
+        """
         of: Callable[[Signal], np.ndarray] = tape.gradient if gradient else tape.values.__getitem__
         return of(self.current), NOTHING if self.isyn is None else of(self.isyn)
 

@@ -1,4 +1,4 @@
-"""Adjoints of linear operations: projections and decoders."""
+"""Adjoints of linear operations: dense projections, synaptic filters, and decoders."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Delivery(Adjoint):
         return tape.delayed(self.source, self.delay, first, stop)
 
     def send_back(self, tape: Tape, first: int, stop: int, g: np.ndarray) -> None:
-        """Add ``g``, the derivative of the loss by the result of `arrived`, to the gradient of the source."""
+        """Add ``g``, the derivative of the loss by the result of `arrived`, to the gradient of the source's signal."""
         if self.post:
             tape.last(self.source, gradient=True)[:] += g
         elif self.once(tape):
@@ -57,8 +57,10 @@ class Delivery(Adjoint):
             tape.add_delayed(self.source, self.delay, first, stop, g)
 
     def target(self, tape: Tape, first: int, stop: int, gradient: bool = False) -> np.ndarray:
-        """Return the target in the shape of `arrived`, or its gradient if ``gradient`` is true. If the source is
-        constant over a tick, the array has a further axis for the steps of a tick: (ticks, steps, ..)."""
+        """Return the target's values, or its gradients if ``gradient`` is true, for the steps of `arrived`.
+
+        The shape is (steps, rows, n_post); (ticks, steps, rows, n_post) if the source is constant over a tick.
+        """
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.once(tape):
             return y.reshape(tape.ticks, tape.steps, *y.shape[1:])
@@ -66,7 +68,7 @@ class Delivery(Adjoint):
 
 
 class Product(Delivery):
-    """A `Delivery` by one matrix product for all steps and rows."""
+    """A `Delivery` that is computed as one matrix product for all steps and rows."""
 
     weights: Constant
 
@@ -75,7 +77,7 @@ class Product(Delivery):
         raise NotImplementedError
 
     def rows(self, x: np.ndarray) -> np.ndarray:
-        """Return the values ``x`` of a source or a target as the rows that are multiplied by the weight matrix."""
+        """Return values of a source or a target as a matrix, (k, n), for the product with the weights."""
         return flat(x)
 
     def product(self, x: np.ndarray, matrix: np.ndarray) -> np.ndarray:
@@ -93,8 +95,8 @@ class Product(Delivery):
             self.weights.add(self.rows(x).T @ self.rows(g))
 
     def gradient_of_sum(self, tape: Tape, first: int, stop: int) -> np.ndarray:
-        """Return the gradient of the target in the shape of `arrived`. If the source is constant over a tick, the
-        gradient is summed over the steps of the tick."""
+        """Return the target's gradient in the shape of `arrived`: summed over each tick if the source is constant in
+        it."""
         g = self.target(tape, first, stop, gradient=True)
         return g.sum(1) if self.once(tape) else g
 
@@ -112,7 +114,11 @@ class Dense(Product):
 
 # filters ---------------------------------------------------------------------------------------------------------
 def filter_forward(x, age, decay, state, start, first, stop):
-    """Filter ``x`` in place: in each step, add the state to what arrives; the sum, decayed, is the next state."""
+    """Filter ``x``, (steps, rows, n), in place: x <- x + state, then state <- decay x, from ``first`` to ``stop - 1``.
+
+    age : (steps, rows) steps since a reset, after which the state is ``start``, (n,)
+    state : (rows, n), changed in place
+    """
     for t in range(first, stop):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -122,7 +128,10 @@ def filter_forward(x, age, decay, state, start, first, stop):
 
 
 def filter_backward(g, age, decay, carry, first, stop):
-    """Change ``g`` in place from the derivative by the filtered signal to the derivative by the signal that arrives."""
+    """Backward pass of `filter_forward`: ``g``, the derivative by the filtered signal, becomes that by its input.
+
+    carry : (rows, n) derivative by the state, from the step processed before
+    """
     for t in range(stop - 1, first - 1, -1):
         for r in range(g.shape[1]):
             for i in range(g.shape[2]):
@@ -213,7 +222,7 @@ class Add(Adjoint):
         self.reads, self.writes = [(self.x, 0)] * (self.bias is None), [self.y]
 
     def parts(self, tape: Tape, first: int, stop: int, gradient: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return y and x, or their gradients if ``gradient`` is true, in shapes that fit together."""
+        """Return y and x of y += x, or their gradients if ``gradient`` is true, in shapes that broadcast."""
         y = tape.gradient(self.y) if gradient else tape.values[self.y]
         if self.post:
             return y, tape.last(self.x, gradient)
@@ -258,8 +267,7 @@ class Copy(Adjoint):
 
 
 class Window(Adjoint):
-    """Adjoint of the kernels window_mean and window_counts, which give the mean and the sum of a signal over a window
-    of the last steps."""
+    """Adjoint of the kernels window_mean and window_counts: the mean or sum of a signal over the last steps."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, True, constant)
@@ -283,8 +291,10 @@ class Window(Adjoint):
 
 
 class PopulationVector(Adjoint):
-    """Adjoint of the kernel population_vector, which gives the mean of directions weighted by rates. While the rates
-    are too small, its output is the last mean; 0 if there was none."""
+    """Adjoint of the kernel population_vector: the mean of directions, weighted by rates.
+
+    While the rates are too small, its output is the last mean; 0 if there was none.
+    """
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)

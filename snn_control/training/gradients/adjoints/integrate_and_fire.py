@@ -31,7 +31,10 @@ HALF_PI = np.float32(np.pi / 2)
 
 @register_jitable(forceinline=True)
 def to_derivatives(x, scale, kind, slope):
-    """Replace the distances from the threshold in ``x`` by the surrogate derivatives of the spikes."""
+    """Replace distances from the threshold, ``x`` (n,), by surrogate derivatives of the spikes, times ``scale``, (n,).
+
+    kind, slope : of the `Surrogate`
+    """
     half = slope * HALF
     if kind == FAST_SIGMOID:
         for i in range(x.size):
@@ -57,7 +60,7 @@ BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 @register_jitable(forceinline=True)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Compute neurons without synaptic currents, adaptation and refractory periods, which are reset immediately."""
+    """Compute one step of neurons without synaptic current, adaptation, refractory period and delayed reset."""
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
     for i in range(v.size):
         before[i] = v[i]
@@ -70,7 +73,7 @@ def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
 
 @register_jitable(forceinline=True)
 def clear_waiting(x, free):
-    """Set the derivative of refractory neurons to 0, because they cannot fire."""
+    """Set the derivative of refractory neurons (``free`` < 0) to 0, because they cannot fire."""
     for i in range(x.size):
         if free[i] < ZERO:
             x[i] = ZERO
@@ -78,8 +81,10 @@ def clear_waiting(x, free):
 
 @register_jitable(forceinline=True)
 def lift(mode, before, u, threshold, reset):
-    """Return which stair of the spike count is nearest to the membrane ``u``: how many times ``reset`` that stair lies
-    above ``threshold``."""
+    """Return how far above ``threshold`` the nearest stair of the spike count is, in units of ``reset``.
+
+    before, u : membrane before and after the step
+    """
     if mode & SEVERAL:
         above = np.float32(np.floor((u - threshold) / reset + HALF))
         return above if above > ZERO else ZERO
@@ -160,9 +165,12 @@ def plain_row_back(gs, spikes, p, subtract, slope, free, gv, gi):
 
 @register_jitable(forceinline=True)
 def add_linear(gp, i, gu, threshold, before, current):
-    """Add to the gradients of the parameters that every neuron has.
+    """Add one neuron's step to the gradients of the parameters that every neuron has.
 
-    threshold : the derivative by the threshold, times -1
+    gp : (10, n) gradients of the parameters; ``i`` is the neuron
+    gu : derivative by its membrane
+    threshold : derivative by its threshold, times -1
+    before, current : its membrane before the step, and its current
     """
     gp[THRESHOLD, i] -= threshold
     gp[DECAY, i] += gu * before
@@ -172,7 +180,7 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Add to the gradients of the parameters that belong to synaptic currents and to adaptation."""
+    """Add one neuron's step to the gradients of the parameters of synaptic current and adaptation."""
     if synaptic:
         gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
         gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
@@ -183,7 +191,7 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 
 @register_jitable(forceinline=True)
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
-    """Return the `lift` of neuron ``i`` from the values that the forward pass stored."""
+    """Return the `lift` of neuron ``i`` in a step, from the values that the forward pass stored."""
     u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
     threshold = p[THRESHOLD, i]
     if synaptic:

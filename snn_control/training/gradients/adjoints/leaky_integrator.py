@@ -1,4 +1,4 @@
-"""The adjoint of leaky integrators."""
+"""The adjoint of leaky integrators: the forward and backward pass over whole sequences."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ LI_DECAY, LI_GAIN, LI_LEAK, LI_GAIN_SYN, LI_DECAY_SYN, LI_LOSS, LI_FLOOR = range
 
 
 def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
-    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``. The arguments that are not listed
-    are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
+    """Compute the membranes of the steps ``first`` to ``stop - 1`` into ``value``, (steps, rows, n).
+
+    Other arguments are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_forward`.
 
     state : (2, rows, n) membrane and synaptic current
     start : (2, n) the state after a reset
@@ -47,8 +48,9 @@ def leak_forward(current, isyn, age, p, state, start, kept, value, first, stop):
 
 
 def leak_backward(gs, current, age, p, kept, carry, gp, want, gi, gq, first, stop):
-    """Compute the gradients. The arguments that are not listed are those of
-    `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
+    """Compute the gradients of the steps from ``stop - 1`` down to ``first``.
+
+    Other arguments are those of `snn_control.training.gradients.adjoints.integrate_and_fire.fire_backward`.
 
     gs : (steps, rows, n) derivative of the loss by the membrane of each step
     carry : (2, rows, n) derivatives by membrane and synaptic current, from the step processed before

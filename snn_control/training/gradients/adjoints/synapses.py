@@ -1,4 +1,4 @@
-"""Adjoints of projections with a list of synapses: sparse, delayed, one to one, convolutions."""
+"""Adjoints of projections whose synapses are listed one by one: sparse, delayed, one to one, convolutions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ ZERO = np.float32(0)
 
 
 def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y, first):
-    """Add to ``y`` what synapses deliver. Neuron i of ``x`` has the synapses pointers[i] to pointers[i + 1] - 1.
+    """Add each synapse's weight times its source to its target in ``y``, after its delay.
+
+    Neuron i of ``x`` has the synapses pointers[i] to pointers[i + 1] - 1.
 
     x : (steps, rows, n_pre) values of the source. Each step of ``x`` stands for ``each`` steps of ``y``
     y : (steps, rows, n_post) values of the target; the first step of ``x`` belongs to step ``first`` of ``y``
@@ -39,8 +41,12 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
 
 
 def list_backward(x, pointers, target, place, extra, weights, age, delay, each, gy, first, want_x, gx, want_w, gw):
-    """Compute the gradient ``gx`` of x if ``want_x`` is true, and ``gw`` of the weights if ``want_w`` is true. The
-    other arguments are those of `list_forward`."""
+    """Backward pass of `list_forward`, whose arguments it has, too.
+
+    gy : (steps, rows, n_post) gradient of y
+    want_x, gx : whether the gradient of x is computed, and the array to which it is added
+    want_w, gw : the same for the weights
+    """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
             for i in range(x.shape[2]):
@@ -65,7 +71,7 @@ LIST_FORWARD, LIST_BACKWARD = f"void({LIST})", f"void({LIST},b1,f4[:,:,::1],b1,f
 
 
 class Listed(Delivery):
-    """Base of adjoints of projections with a list of synapses. A subclass returns this list from `synapses`."""
+    """Base of adjoints of projections whose synapses are a list, which a subclass returns from `synapses`."""
 
     def __init__(self, w: Any, post: bool, constant: Any) -> None:
         super().__init__(w, post, constant)
@@ -79,8 +85,10 @@ class Listed(Delivery):
         return w.n_pre if hasattr(w, "n_pre") else w.n_pointers - 1
 
     def synapses(self, constant: Any) -> tuple[Any, Any, Any, Any]:
-        """Return a tuple of four: for each synapse its source, its target, the index of its weight, and its additional
-        delay. A single number in place of an array holds for all synapses."""
+        """Return four arrays: for each synapse its source, its target, the index of its weight, its additional delay.
+
+        A single number in place of an array holds for all synapses.
+        """
         raise NotImplementedError
 
     def words(self, tape: Tape, first: int, stop: int) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
-"""Tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
+"""The tape: the recorded spikes of a run, and the signals and gradients that adjoints compute from them.
 
-A signal is an array of a Program's state over all steps and rows of a run. It is a float32 array: (steps, rows, n) if
+A *signal* is an array of a Program's state over all steps and rows of a run. It is a float32 array: (steps, rows, n) if
 it changes in each step, (ticks, rows, n) if it is written once per tick. Encoders write once per tick before the steps,
 decoders after them. The engine recorded the spikes. The `forward` of the adjoints computes all other signals again.
 """
