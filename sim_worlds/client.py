@@ -1,4 +1,4 @@
-"""PyBullet without its messages on standard output, and a physics client as an object."""
+"""`Client`: a physics client of PyBullet as an object. `silent`: a context without output of C code."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Client", "pybullet", "silent"]
 
 @contextlib.contextmanager
 def silent(*descriptors: int) -> Iterator[None]:
-    """Discard the output of C code, because it would mix with the output of a command.
+    """Context that discards the output of C code, because it would mix with the output of a command.
 
     descriptors : file descriptors to silence; by default standard output (1)
     """
@@ -46,7 +46,7 @@ def _disconnect(number: int) -> None:
 
 
 class Client:
-    """A physics client. It has the functions of ``pybullet``, without their argument ``physicsClientId``.
+    """A physics client: it has the functions of ``pybullet``, without their argument ``physicsClientId``.
 
     It is closed by `close`, which may be called repeatedly, or when its last reference is deleted.
 

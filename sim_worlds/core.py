@@ -1,4 +1,4 @@
-"""A world is a Gymnasium environment that consists of a physics client, a robot, a task and sensors.
+"""The base classes of worlds. A world is a Gymnasium environment of a physics client, a robot, a task and sensors.
 
 The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). A new world derives a `Robot` and a
 `Task`, combines them in a class derived from `World`, and is registered in ``sim_worlds/__init__.py``.
@@ -28,8 +28,10 @@ __all__ = ["Baseline", "Goal", "Robot", "Task", "Tracking", "World", "check_acti
 
 
 def check_action(action: Any, space: spaces.Space) -> None:
-    """Raise InputError if an action does not have the shape of its space, or is not finite. The action may exceed the
-    bounds of the space."""
+    """Raise InputError if an action does not have the shape of its space, or is not finite.
+
+    It may exceed the bounds.
+    """
     numbers = np.asarray(action, np.float64)
     if numbers.shape != space.shape:
         raise InputError(f"action of shape {numbers.shape}: must have the shape {space.shape}")
@@ -64,8 +66,10 @@ class Robot(ABC):
         """Drive the joints during the step that starts now. The action has passed `check_action`."""
 
     def drive(self) -> None:  # noqa: B027 - most need nothing
-        """Apply the actuators in the physics step that starts now. A step of the world may consist of several physics
-        steps."""
+        """Apply the actuators in the physics step that starts now.
+
+        A step of the world may have several physics steps.
+        """
 
     def read(self) -> None:
         """Update ``position`` and ``velocity`` from the physics client."""
@@ -84,7 +88,7 @@ class Robot(ABC):
 
 
 class Task(ABC):
-    """A task, and the measure of its success."""
+    """Base of the tasks: a task defines an episode, its rewards and its end, and measures success."""
 
     @abstractmethod
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
@@ -99,12 +103,10 @@ class Task(ABC):
 
     @abstractmethod
     def reward_and_termination(self) -> tuple[float, bool, dict[str, Any]]:
-        """Return the reward of this step, whether the episode terminates, and info. This is called once for each
-        step."""
+        """Return the reward of this step, whether the episode terminates, and info. Called once for each step."""
 
     def score(self) -> dict[str, float]:
-        """Return the scores of the whole episode: name -> number, in units of the world's
-        ``metadata["score_units"]``."""
+        """Return the scores of the whole episode: name -> number, in the units of ``metadata["score_units"]``."""
         return {}
 
 
@@ -122,8 +124,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def predict(self, observation: dict[str, np.ndarray], info: Any) -> tuple[np.ndarray, None]:
-        """Return the action for an observation. A baseline that may use more than the observation reads ``info``
-        too."""
+        """Return the action for an observation. ``info`` is for baselines that know more than what is observed."""
 
 
 @dataclass(frozen=True)
@@ -241,14 +242,12 @@ class World(gymnasium.Env):
         return functools.partial(type(self), **kwargs), args
 
     def baselines(self) -> dict[str, Baseline]:
-        """Return the classical controllers for a world with these arguments, by name; see `Baseline`. Many worlds have
-        none."""
+        """Return name -> classical controller for a world with these arguments; many worlds have none."""
         return {one.__name__: one() for one in self.BASELINES}
 
     @classmethod
     def start_file(cls) -> Path | None:
-        """Return the controller file that training begins with, ``start.yaml`` in the world's folder; None if there is
-        no such file."""
+        """Return the file ``start.yaml`` in the world's folder, with which training begins; None if there is none."""
         file = Path(inspect.getfile(cls)).with_name("start.yaml")
         return file if file.is_file() else None
 

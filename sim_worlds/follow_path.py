@@ -1,4 +1,4 @@
-"""The task to follow a path of joint angles with a load in the hand that is not observed."""
+"""The task to follow a path of joint angles with an unknown load in the hand, for the worlds with arms."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ __all__ = ["FollowPath"]
 
 
 class FollowPath(Task):
-    """Follow a path. The error is the root of the sum of the joints' squared errors [rad]; the score is the rms of this
-    error.
+    """Follow a path of joint angles. The error is the root of the sum of the joints' squared errors [rad].
+
+    The score is the rms of this error.
 
     robot : an arm with n joints, which has ``begin(wanted, load, rng)`` and ``wanted``, (2 n,) angles and speeds
     load : load in the hand [kg]; None: a load is drawn for each episode
@@ -32,8 +33,11 @@ class FollowPath(Task):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
-        """Draw a load [kg] and a path, and return both. The path is a (len(times), 2 n) float64 array of wanted angles
-        and speeds [rad, rad/s]."""
+        """Draw the load [kg] and the path of an episode, and return both.
+
+        times : (steps + 1,) times of the steps [s]. The path is (len(times), 2 n) float64, wanted angles and speeds
+            [rad, rad/s]
+        """
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         drawn, self._path = self.draw(rng, times)

@@ -1,4 +1,4 @@
-"""The recording of an event camera as a world, which plays it regardless of the action."""
+"""The world ``EventReplay-v0``: it plays the recording of an event camera, regardless of the action."""
 
 from __future__ import annotations
 

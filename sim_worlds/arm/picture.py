@@ -1,4 +1,4 @@
-"""Picture of an arm of two links, for people."""
+"""Draw a picture of the arm of two links, for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An arm that follows a path of joint angles with an unknown load."""
+"""The world ``ArmUnknownLoad-v0``: an arm that follows a path of joint angles with an unknown load."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Arm(Robot):
 
 
 class FollowSines(FollowPath):
-    """The task of `ArmUnknownLoadEnv`: follow a path of sines."""
+    """The task of `ArmUnknownLoadEnv`: a load and a path of two sines per joint are drawn for each episode."""
 
     def draw(self, rng: np.random.Generator, times: np.ndarray) -> tuple[float, np.ndarray]:
         phase, load = rng.uniform(0.0, 2.0 * math.pi, (2, 2)), rng.uniform(*LOADS)

@@ -1,4 +1,4 @@
-"""Pictures of the arm by PyBullet's own renderer, in a separate physics client."""
+"""Draw pictures of the arm with PyBullet's own renderer, in a separate physics client."""
 
 from __future__ import annotations
 
@@ -16,8 +16,10 @@ GREEN = (0.1, 0.7, 0.2, 1.0)
 
 
 class Picture:
-    """Draws the arm with a ball in its hand, and a green cube where the ball should be. If the ball is there, the cube
-    sticks out of the ball on all sides."""
+    """Draws the arm with a ball in its hand, and a green cube where the ball should be.
+
+    If the ball is there, the cube sticks out of the ball on all sides.
+    """
 
     def __init__(self) -> None:
         self._client = client = Client()
@@ -28,7 +30,7 @@ class Picture:
         self._lens = client.computeProjectionMatrixFOV(30.0, WIDTH / HEIGHT, 0.1, 4.0)
 
     def _move(self, position: Sequence[float] | np.ndarray) -> tuple[float, ...]:
-        """Show these angles, and return the position of the load's middle [m]."""
+        """Place the arm at these angles [rad], and return the position of the load's middle [m]."""
         for joint, angle in zip(self._arm.joints, position, strict=True):
             self._client.resetJointState(self._arm.body, joint, angle)
         return self._client.getLinkState(self._arm.body, self._arm.hand, computeForwardKinematics=True)[4]

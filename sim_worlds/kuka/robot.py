@@ -56,15 +56,18 @@ def urdf(shapes: bool) -> ElementTree.Element:
 
 
 def drawn(rng: np.random.Generator, deviation: np.ndarray) -> Iterator[np.ndarray]:
-    """Yield Gaussian numbers with these standard deviations, endlessly. They are drawn a hundred rows at a time,
-    because each call of the generator takes as long as twenty numbers."""
+    """Yield rows of Gaussian numbers, endlessly, with standard deviations ``deviation``, (n,).
+
+    They are drawn a hundred rows at a time, because each call of the generator takes as long as twenty numbers.
+    """
     while True:
         yield from deviation * rng.standard_normal((100, deviation.size))
 
 
 class Kuka(Robot):
-    """The arm on a fixed base. Action: (7,) torques [N m]. It observes its joints, with delay and noise, and their
-    wanted angles and speeds.
+    """The arm on a fixed base, under torque control. Action: (7,) torques [N m].
+
+    It observes its joints, with delay and noise, and their wanted angles and speeds.
 
     hand : number of the load's link
     wanted : (14,) float64, wanted angles and speeds [rad, rad/s]
@@ -98,7 +101,7 @@ class Kuka(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Multiply properties of the arm by these factors, until the next call."""
+        """Multiply properties of the arm by factors (names: ``KukaPayloadEnv.RANDOMIZED``), until the next call."""
         mass, friction = factors.get("mass", 1.0), factors.get("friction", 1.0)
         for joint, own, inertia in zip(self.joints, self._masses, self._inertias, strict=True):
             self.client.changeDynamics(

@@ -21,8 +21,7 @@ BETWEEN = 2.0  # s, time from one waypoint to the next
 
 
 def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path of two sines of equal amplitude for each joint, as a (len(times), 14) array of angles and
-    speeds."""
+    """Return a path of two sines of equal amplitude for each joint: (len(times), 14) angles and speeds [rad, rad/s]."""
     turn = 2.0 * math.pi * rng.uniform(*FREQUENCIES, (2, 7))
     angle = times[:, None, None] * turn + rng.uniform(0.0, 2.0 * math.pi, (2, 7))
     half = 0.5 * WIDTH
@@ -30,8 +29,10 @@ def sines(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
 
 
 def waypoints(rng: np.random.Generator, times: np.ndarray) -> np.ndarray:
-    """Return a path from one random pose to the next with minimum jerk (Flash, Hogan 1985, J. Neurosci. 5:1688). It is
-    a (len(times), 14) array of angles and speeds."""
+    """Return a path from random pose to random pose with minimum jerk (Flash and Hogan 1985, J. Neurosci. 5:1688).
+
+    It is (len(times), 14), angles and speeds [rad, rad/s].
+    """
     places = rng.uniform(-WIDTH, WIDTH, (math.ceil(times[-1] / BETWEEN) + 2, 7))
     k, part = np.divmod(times / BETWEEN, 1.0)
     first, way = places[k.astype(int)], np.diff(places, axis=0)[k.astype(int)]
@@ -44,7 +45,10 @@ MOTIONS = {"sines": sines, "waypoints": waypoints}
 
 
 class FollowMotion(FollowPath):
-    """A path and a load for each episode; see `FollowPath`."""
+    """The task of `KukaPayloadEnv`: a load and a path are drawn for each episode.
+
+    load, motion, scored_from : as in `KukaPayloadEnv`
+    """
 
     def __init__(self, robot: Kuka, load: float | None, motion: str, scored_from: float) -> None:
         super().__init__(robot, load, scored_from, STEP)

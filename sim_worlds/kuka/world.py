@@ -1,4 +1,4 @@
-"""A seven-joint arm that follows a path with an unknown load in its hand."""
+"""The world ``KukaPayload-v0``: an arm of seven joints that follows a path with an unknown load in its hand."""
 
 from __future__ import annotations
 

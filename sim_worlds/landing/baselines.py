@@ -29,9 +29,11 @@ BORDER = 2  # pixels at each border, for which no gradient is computed
 
 @register_jitable
 def slopes(picture, i, j):
-    """Return how the brightness at a pixel changes with D, u and v, the components of the flow D r + (u, v), where r is
-    the pixel's place in focal lengths. These three changes are (r, 1, 1) times minus the Sobel gradients of the
-    brightness."""
+    """Return how the brightness at pixel (i, j) changes with D, u and v, the components of the flow D r + (u, v).
+
+    r is the pixel's place in focal lengths. The three changes are (r, 1, 1) times minus the Sobel gradients of the
+    brightness.
+    """
     above, below = picture[j - 1], picture[j + 1]
     right = above[i + 1] + 2.0 * picture[j, i + 1] + below[i + 1]
     left = above[i - 1] + 2.0 * picture[j, i - 1] + below[i - 1]
@@ -77,7 +79,7 @@ def _command(acceleration: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class FlowDivergence(Baseline):
-    """Keeps the divergence constant, and measures it in the events by least squares.
+    """Keeps the divergence constant, which it measures in the events by least squares.
 
     acceleration = K (D - wanted), with K = ``gain`` at first. K falls in proportion to the height, but not below
     ``min_gain``, so that the loop is as fast at any height. The height falls to the share exp(-integral of D).
@@ -124,8 +126,7 @@ class FlowDivergence(Baseline):
 
 @dataclass
 class TrueDivergence(Baseline):
-    """Keeps the divergence constant, as with perfect vision: a reference, and a teacher for controllers that get
-    events.
+    """Keeps the divergence constant, as with perfect vision: a reference, and a teacher for controllers with events.
 
     acceleration = K (D - wanted), K = ``gain`` + ``gain_slope`` height, but at most ``max_gain``. Near the ground the
     same change of speed changes the divergence more, and a controller with delays would be unstable with a large gain.

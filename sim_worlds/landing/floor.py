@@ -35,8 +35,13 @@ def draw_tile(rng: np.random.Generator) -> np.ndarray:
 
 @register_jitable
 def add_octave(row, tile, x, y, scale, left, down, weight):
-    """Add an octave to a row of pixels that see the floor at ``x``, ``y`` [m]. The tile is periodic, and interpolated
-    bilinearly."""
+    """Add an octave to a row of pixels that see the floor at ``x``, ``y``, (width,) [m].
+
+    The tile is periodic, and interpolated bilinearly.
+
+    scale, left, down : texels per metre, and origin of the octave [texels]
+    weight : factor of the tile
+    """
     mask = np.int32(SIDE - 1)
     flat = tile.reshape(tile.size)
     for i in range(row.size):
@@ -92,7 +97,7 @@ compiled_render = functools.partial(
 
 
 class Floor:
-    """Pictures of the floor by `render`, as a camera (``pinhole``) sees it."""
+    """Makes pictures of the floor by `render`, as a camera (``pinhole``) sees it."""
 
     def __init__(self, pinhole: Pinhole) -> None:
         self._picture = np.zeros((pinhole.height, pinhole.width), np.float32)

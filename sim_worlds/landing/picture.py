@@ -1,4 +1,4 @@
-"""Picture of a landing, for people."""
+"""Draw a picture of a landing, for people."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ SKY, GROUND, BODY, FLOW = (24, 26, 30), (92, 84, 70), (235, 235, 235), (90, 230,
 
 
 def draw(seen: np.ndarray, height: float, roll: float, speed: float) -> np.ndarray:
-    """Draw on the left the quadrotor above the ground, seen from behind, and on the right the camera's view. Return a
-    (rows, 1.5 columns, 3) uint8 array.
+    """Draw the quadrotor above the ground, seen from behind, on the left, and the camera's view on the right.
+
+    Return a (rows, 1.5 columns, 3) uint8 array.
 
     seen : (rows, columns, 3) uint8, the camera's view
     height : height of the feet [m]

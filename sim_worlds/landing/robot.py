@@ -28,6 +28,8 @@ HOLD = (2.0, 2.5)  # 1/s2, 1/s: gains of the controller that holds its place ove
 class Quadrotor(Robot):
     """One body with a thrust along its own axis and drag in the wind.
 
+    Action: (1,) acceleration, relative to hover [m/s2].
+
     An internal controller, which knows the position, tilts the body against sideways drift, because controlling the
     drift is not the task here.
 

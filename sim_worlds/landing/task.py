@@ -19,7 +19,7 @@ WAVES = 4  # number of sines in a component of the wind
 
 
 class Landing(Task):
-    """Land; see `EventLandingEnv` for reward, info and score.
+    """The task to land softly; see `EventLandingEnv` for reward, info and score.
 
     heights : range of the height at the start [m]
     gusts : rms of each component of the wind [m/s]

@@ -1,4 +1,4 @@
-"""A quadrotor that lands by the divergence of the flow that an event camera sees below it."""
+"""The world ``EventLanding-v0``: a quadrotor that lands by the optical flow that its event camera sees below."""
 
 from __future__ import annotations
 

@@ -30,6 +30,9 @@ class FollowTheGap(Baseline):
 
     clearance : radius of the robot plus a distance to keep [m]
     min_clearance : clearance that is used instead if no direction is free for ``min_depth`` [m], and for stopping
+    max_depth : free depth beyond which directions count as equally free [m]
+    gain : gain from the direction to the yaw rate [1/s]
+    brake : assumed deceleration [m/s2]
     """
 
     label: ClassVar[str] = "follow the gap"
@@ -58,7 +61,10 @@ class FollowTheGap(Baseline):
         return np.array([speed * max(math.cos(way), 0.0) ** 2, turn], np.float32), None
 
     def way(self, free: np.ndarray) -> tuple[float, float]:
-        """Return the direction to drive in [rad], and the free depth of the best direction [m]."""
+        """Return the direction to drive in [rad], and the free depth of the best direction [m].
+
+        free : (55,) free depth of each beam's direction [m], see `freedom`
+        """
         good = np.minimum(free, self.max_depth) - self.heading_cost * np.abs(ANGLES)
         good[np.abs(ANGLES) > self.max_heading + 1e-6] = -math.inf
         best = int(np.argmax(good))
@@ -68,8 +74,10 @@ class FollowTheGap(Baseline):
         return 0.5 * float(ANGLES[first] + ANGLES[last]), float(free[best])
 
     def freedom(self, scan: np.ndarray, wide: float) -> np.ndarray:
-        """Return how far a robot of radius ``wide`` could go in the direction of each beam [m], as a (55,) float64
-        array."""
+        """Return how far a robot of radius ``wide`` [m] could go in the direction of each beam, (55,) float64 [m].
+
+        scan : (55,) distances [m]
+        """
         half = np.arcsin(np.minimum(wide / np.maximum(scan, wide), 1.0))
         covers = np.abs(ANGLES[:, None] - ANGLES) <= half  # (direction, beam)
         return np.where(covers | np.eye(len(ANGLES), dtype=bool), scan, RANGE).min(1)

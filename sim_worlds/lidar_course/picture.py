@@ -1,4 +1,4 @@
-"""Picture of a course from above, for people."""
+"""Draw a picture of a course from above, for people."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROBOT, WAY, HIT = (40, 90, 200), (140, 170, 230), (220, 50, 40)
 
 
 class Map:
-    """The course, drawn once; `draw` adds the moving parts."""
+    """Draws a course: walls and obstacles once, and the moving parts in `draw`."""
 
     def __init__(self, course: Course) -> None:
         points = np.concatenate([course.line, course.walls[:, :2]])

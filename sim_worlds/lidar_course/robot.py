@@ -1,4 +1,4 @@
-"""A differential drive with a laser scanner."""
+"""A mobile robot with two driven wheels and a laser scanner."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m, so large that the joints follow
 
 
 class DiffDrive(Robot):
-    """The robot. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
+    """The robot: it has two driven wheels. Action: (2,) forward speed [m/s] and yaw rate [rad/s], positive to the left.
 
     A command reaches the motors after ``DELAY``. Each wheel's speed follows it with at most ``ACCELERATION``. In a
     physics step the robot moves along the chord of its arc: in the direction that it has in the middle of the step.
@@ -55,7 +55,7 @@ class DiffDrive(Robot):
         self.vary({})
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Use these factors from the next `reset` on; a property that is not named has factor 1."""
+        """Use these factors from the next `begin` on (names: ``LidarCourseEnv.RANDOMIZED``); other factors are 1."""
         factor = defaultdict(lambda: 1.0, factors)
         self._gains = factor["left_wheel"], factor["right_wheel"]
         self._track = TRACK * factor["track"]
@@ -90,8 +90,7 @@ class DiffDrive(Robot):
         )
 
     def observe(self) -> dict[str, np.ndarray]:
-        """Return a scan with noise and the odometry of the wheels as new arrays. Beams that hit nothing have
-        ``inf``."""
+        """Return a scan with noise, and the wheels' odometry, as new arrays. Beams that hit nothing have ``inf``."""
         x, y, yaw = self.position
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)

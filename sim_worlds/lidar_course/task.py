@@ -80,7 +80,9 @@ class DriveThrough(Task):
         return reward, self.contact or self.finished, info
 
     def score(self) -> dict[str, float]:
-        """Return ``finished`` (0 or 1), ``time`` [s] and ``progress`` [m]. ``time`` is the time to the finish; it is
-        the duration of the episode if the robot has not finished."""
+        """Return ``finished`` (0 or 1), ``time`` [s] and ``progress`` [m] of the episode.
+
+        ``time`` is the time to the finish; it is the duration of the episode if the robot has not finished.
+        """
         time = float(self._times[self._k if self.finished else -1])
         return {"finished": float(self.finished), "time": time, "progress": self.progress}

@@ -1,4 +1,4 @@
-"""A mobile robot that drives through a corridor with obstacles, by its laser scanner."""
+"""The world ``LidarCourse-v0``: a mobile robot that drives through a corridor with obstacles by its laser scanner."""
 
 from __future__ import annotations
 

@@ -24,13 +24,14 @@ def _command(forward: float, turn: float) -> tuple[np.ndarray, None]:
 
 @dataclass
 class TrueLine(Baseline):
-    """Feeds back the true distance and angle to the line, and feeds forward the line's true curvature. It is a teacher
-    for controllers that only get events (``snn_control train --teacher TrueLine``).
+    """Steers by the true distance and angle to the line, and feeds forward the line's true curvature.
 
-    Distance e [m] and angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped
-    oscillator of frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
+    It is a teacher for controllers that only get events (``snn_control train --teacher TrueLine``). Distance e [m] and
+    angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped oscillator of
+    frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
 
     stiffness : [rad/s]
+    damping : damping ratio
     """
 
     label: ClassVar[str] = "true line"

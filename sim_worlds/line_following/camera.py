@@ -23,8 +23,9 @@ PITCH = math.radians(45.0)  # angle of its axis below the horizontal
 
 
 def floor_points(pinhole: Pinhole, height: float = HEIGHT) -> np.ndarray:
-    """Return the points where the rays of the pixels meet the floor, as a (2, rows, columns) float32 array: distance
-    ahead of the axle's middle, and to its left [m].
+    """Return the points where the rays of the pixels meet the floor, (2, rows, columns) float32 [m].
+
+    They are distances ahead of the axle's middle, and to its left.
 
     height : height of the camera above the floor [m]
     """

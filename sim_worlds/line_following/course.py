@@ -1,4 +1,4 @@
-"""A random closed course, and the floor with its line as log intensity."""
+"""Draw a random closed course, and the floor with its line as log intensity."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ WAVELENGTH = 0.06  # m, wavelength of the texture
 
 
 def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return places and curvatures of the curve r = RADIUS (1 + sum a_k cos(k angle + p_k)). The places are x + iy [m],
-    the curvatures are in 1/m; both arrays are (n,)."""
+    """Return places x + iy [m] and curvatures [1/m] of the curve r = RADIUS (1 + sum a_k cos(k angle + p_k)).
+
+    angle : (n,) angles, for each of which there is a place and a curvature
+    amplitude, phase : a_k and p_k, for each of WAVES
+    """
     turns = WAVES * angle[:, None] + phase
     r = RADIUS * (1.0 + np.cos(turns) @ amplitude)
     r1 = -RADIUS * (np.sin(turns) @ (amplitude * WAVES))
@@ -35,9 +38,11 @@ def _shape(angle: np.ndarray, amplitude: np.ndarray, phase: np.ndarray) -> tuple
 
 
 def draw_course(rng: np.random.Generator) -> np.ndarray:
-    """Draw a smooth closed curve around the middle of the floor, whose curvature is at most SHARPEST. Return points at
-    equal distances as a (POINTS, 4) float64 array: x, y [m], direction of travel [rad], curvature [1/m] (positive: to
-    the left)."""
+    """Draw a smooth closed curve around the middle of the floor, with a curvature of at most SHARPEST.
+
+    Return points at equal distances, (POINTS, 4) float64: x, y [m], direction of travel [rad], curvature [1/m]
+    (positive: to the left).
+    """
     amplitude, phase = rng.uniform(0.0, 1.0, WAVES.size) / WAVES, rng.uniform(0.0, 2.0 * math.pi, WAVES.size)
     left = rng.random() < 0.5
     angle = np.linspace(0.0, 2.0 * math.pi, 2 * POINTS + 1)
@@ -54,8 +59,7 @@ def draw_course(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_texture(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Return the log intensity of the floor without the line, as a (SIDE, SIDE) float32 array with mean 0 and standard
-    deviation ``deviation``."""
+    """Draw the floor without the line: (SIDE, SIDE) float32 log intensity, mean 0, standard deviation ``deviation``."""
     return np.tile(band_passed_noise(rng, (TILE, TILE), WAVELENGTH / CELL, 0.5, deviation), (2, 2))
 
 

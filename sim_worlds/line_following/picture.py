@@ -1,4 +1,4 @@
-"""Picture of a line-following world, for people."""
+"""Draw a picture of a line-following world, for people."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ ROBOT, AHEAD = (90, 230, 90), (255, 255, 255)
 
 
 def draw(seen: np.ndarray, floor: np.ndarray, pose: np.ndarray) -> np.ndarray:
-    """Draw on the left the camera's view, and on the right the floor from above with the robot in the middle. Return a
-    (rows, columns + rows, 3) uint8 array.
+    """Draw the camera's view on the left, and on the right the floor from above with the robot in the middle.
+
+    Return a (rows, columns + rows, 3) uint8 array.
 
     seen : (rows, columns, 3) uint8
     floor : (SIDE, SIDE) float32, log intensity

@@ -1,4 +1,4 @@
-"""A differential drive with commands of forward speed and yaw rate, as a plain model instead of a body with wheels."""
+"""A robot with two driven wheels, as equations instead of a body, which follows commands of speed and yaw rate."""
 
 from __future__ import annotations
 
@@ -23,18 +23,21 @@ DELAY = 0.02  # s, until a command reaches the wheels
 
 @register_jitable
 def follow(v, u, share, most):
-    """Return the speed ``v`` one step later. It approaches ``u`` with a first-order lag, which is exact for a constant
-    ``u``, but changes by at most ``most``."""
+    """Return the speed ``v`` one step later, as it follows ``u`` with a first-order lag.
+
+    share : 1 - exp(-dt / lag), the share of the difference that disappears in a step
+    most : largest change in a step
+    """
     return v + min(max((u - v) * share, -most), most)
 
 
 def move(state, forward, turn, lag, dt):
-    """Advance the state by one step, in place: the wheels' speeds follow the commands, and the robot moves along an
-    arc.
+    """Advance the state by one step, in place: the wheels follow the commands, and the robot moves along an arc.
 
     state : (5,) float64, x, y [m], heading [rad], forward speed [m/s], yaw rate [rad/s]
     forward, turn : commands that have reached the wheels [m/s, rad/s]
     lag : time constant [s]
+    dt : length of the step [s]
     """
     share = 1.0 - math.exp(-dt / lag)
     state[3] = follow(state[3], forward, share, ACCELERATIONS[0] * dt)
@@ -76,8 +79,11 @@ class Drive(Robot):
         self._gains, self._lag, self._late = (forward, turn), LAG * lag, round(DELAY * delay / self.dt)
 
     def place(self, x: float, y: float, heading: float, forward: float, turn: float) -> None:
-        """Place the robot there at these speeds. Commands that are still delayed keep these speeds. ``forward`` becomes
-        the wanted speed."""
+        """Place the robot at x, y [m] and a heading [rad], driving at the speeds ``forward`` [m/s] and ``turn``
+        [rad/s].
+
+        Commands that are still delayed keep these speeds. ``forward`` becomes the wanted speed.
+        """
         self.wanted = forward
         self.state[:] = x, y, heading, forward, turn
         self._queue = [(forward, turn)] * self._late

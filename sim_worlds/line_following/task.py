@@ -101,8 +101,11 @@ class FollowLine(Task):
         return pace * max(1.0 - abs(offset) / WIDTH, 0.0), abs(offset) > LOST, info
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [m], ``followed`` and ``speed`` along the line [m/s]. In ``rms_error`` the time after a
-        loss counts as LOST. ``followed`` is the share of the time before a loss."""
+        """Return ``rms_error`` [m], ``followed`` and ``speed`` along the line [m/s].
+
+        In ``rms_error`` the time after a loss of the line counts as LOST. ``followed`` is the share of the time before
+        a loss.
+        """
         missed = self._steps - self._k
         rms = math.sqrt((self._squares + missed * LOST**2) / self._steps)
         return {"rms_error": rms, "followed": self._k / self._steps, "speed": self._advance / (self._k * self._dt)}

@@ -1,4 +1,4 @@
-"""A wheeled robot that follows a line with an event camera."""
+"""The world ``LineFollowing-v0``: a wheeled robot that follows a line with an event camera."""
 
 from __future__ import annotations
 

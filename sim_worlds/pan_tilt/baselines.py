@@ -60,12 +60,12 @@ class TrueAngleP(Baseline):
 
 @dataclass
 class TrueMotion(Baseline):
-    """Commands the target's true velocity, plus terms for its acceleration and for the remaining angle. It is a teacher
-    for controllers that only get events (``snn_control train --teacher TrueMotion``).
+    """Commands the target's true velocity, plus terms for its acceleration and for the remaining angle.
 
-    command = v + tau_lag a + p(e). The target's velocity v and acceleration a are differences of its positions; e is
-    the angle that will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from
-    which the head can brake, proportional to the square root of e.
+    It is a teacher for controllers that only get events (``snn_control train --teacher TrueMotion``). command = v +
+    tau_lag a + p(e). The target's velocity v and acceleration a are differences of its positions; e is the angle that
+    will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from which the head
+    can brake, proportional to the square root of e.
 
     gain : [1/s]
     brake : assumed deceleration [rad/s2]

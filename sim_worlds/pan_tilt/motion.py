@@ -1,4 +1,7 @@
-"""Motion of the target in a tracking world: a path of directions, computed before the episode."""
+"""The target's motion in a tracking world: its path of directions is computed before the episode.
+
+Each function returns (n, 2) float64, azimuth and elevation [rad], at the times ``t``, (n,) [s].
+"""
 
 from __future__ import annotations
 
@@ -14,16 +17,14 @@ RATIO = (1.0, 1.3)
 
 
 def sinusoid(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return one sine with a random phase for each axis: azimuth at ``frequency``, elevation at 1.3 times
-    ``frequency``."""
+    """Return a sine with a random phase for each axis: azimuth at ``frequency`` [Hz], elevation at 1.3 times this."""
     phase = rng.uniform(0.0, 2.0 * math.pi, 2)
     columns = [a * np.sin(2.0 * math.pi * frequency * r * t + p) for a, r, p in zip(AMPLITUDE, RATIO, phase)]
     return np.stack(columns, axis=1)
 
 
 def sum_of_sines(t: np.ndarray, frequency: float, rng: np.random.Generator) -> np.ndarray:
-    """Return for each axis a sum of three sines of equal amplitude and random phases, at 0.3 to 1 times the axis's
-    frequency."""
+    """Return for each axis a sum of three sines of equal amplitude, at 0.3 to 1 times the axis's frequency."""
     columns = []
     for amplitude, ratio in zip(AMPLITUDE, RATIO):
         slow, middle, fast = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.8), rng.uniform(0.8, 1.0)

@@ -1,4 +1,4 @@
-"""Picture of a tracking world, for people."""
+"""Draw marks into a picture of a tracking world, for people."""
 
 from __future__ import annotations
 

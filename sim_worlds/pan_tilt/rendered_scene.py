@@ -74,7 +74,13 @@ class RenderedScene:
 def load_sphere(
     client: Client, folder: Path, facets: tuple[int, int], radius: float, intensity: np.ndarray, inward: bool
 ) -> int:
-    """Load a textured sphere around the origin, seen from within or from outside. Return the number of its body."""
+    """Load a textured sphere around the origin into a physics client. Return the number of its body.
+
+    folder : folder for its temporary files
+    facets : number of its facets in elevation and azimuth
+    intensity : (rows, columns) intensity of its texture, 0 to 1, a map of elevation and azimuth
+    inward : whether it is seen from within
+    """
     mesh, picture = folder / f"{inward}.obj", folder / f"{inward}.bmp"
     mesh.write_text(sphere(*facets, radius, inward))  # the EGL plugin reads meshes only from files
     picture.write_bytes(bitmap(np.clip(np.rint(255.0 * intensity), 0, 255).astype(np.uint8)))
@@ -117,8 +123,7 @@ def sphere(rows: int, columns: int, radius: float, inward: bool) -> str:
 
 
 def ball_texture(amplitude: float, phase_left: float, phase_up: float) -> np.ndarray:
-    """Return a texture for the ball, similar to the disc's pattern, as a (128, 256) array of log intensity. It is a map
-    of azimuth and elevation."""
+    """Return a texture for the ball like the disc's pattern: (128, 256) log intensity over elevation and azimuth."""
     azimuth = np.linspace(-math.pi, math.pi, 256)[None, :]
     elevation = np.linspace(-0.5 * math.pi, 0.5 * math.pi, 128)[:, None]
     return amplitude * np.sin(2.0 * azimuth + phase_left) * np.sin(2.0 * elevation + phase_up)

@@ -73,8 +73,10 @@ class Servo:
 
 
 class PanTilt(Robot):
-    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s]. ``dt`` is the length of a step
-    [s]."""
+    """The head on a fixed stand. Action: (2,) velocities of pan and tilt [rad/s].
+
+    dt : length of a step [s]
+    """
 
     def __init__(self, client: Client, dt: float) -> None:
         super().__init__(client, URDF, ("pan", "tilt"))

@@ -38,8 +38,7 @@ B1, B2, B3 = np.float32(0.92404309), np.float32(0.15616771), np.float32(0.002379
 
 
 def draw_background(rng: np.random.Generator, deviation: float) -> np.ndarray:
-    """Return the texture of the wall as a (512, 1024) float32 array of log intensity with mean 0 and standard deviation
-    ``deviation``."""
+    """Draw the wall's texture, (512, 1024) float32 log intensity, mean 0 and standard deviation ``deviation``."""
     return band_passed_noise(rng, (ROWS, COLUMNS), WAVELENGTH, 0.5, deviation, scale=TEXELS)
 
 
@@ -59,8 +58,10 @@ def to_camera(x, y, z, tilt):
 
 @register_jitable
 def wall_row(up, focal, pan, tilt, column, row):
-    """Write into ``column`` and ``row``, (width,) float32, the place in the texture of each pixel of the image row that
-    is ``up`` pixels above the axis."""
+    """Write where the pixels of an image row see the wall, in texels, into ``column`` and ``row``, (width,) float32.
+
+    up : height of the image row above the axis [pixels]
+    """
     scale = np.float32(TEXELS)
     column_0 = np.float32(pan * TEXELS + 0.5 * COLUMNS)
     row_0 = np.float32(0.5 * ROWS)
@@ -86,8 +87,10 @@ def wall_row(up, focal, pan, tilt, column, row):
 
 @register_jitable
 def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
-    """Draw the texture of the wall in every pixel, interpolated bilinearly. Two of the three loops for each row are
-    vector code."""
+    """Draw the texture of the wall in every pixel, interpolated bilinearly; arguments as in `render`.
+
+    Two of the three loops for each row are vector code.
+    """
     flat = texture.reshape(texture.size)
     column, row = scratch[0], scratch[1]
     low_left, low_right, high_left, high_right = scratch[2], scratch[3], scratch[4], scratch[5]
@@ -110,7 +113,7 @@ def draw_wall(picture, texture, focal, pan, tilt, scratch, index):
 
 @register_jitable
 def draw_disc(picture, focal, pan, tilt, azimuth, elevation, radius, contrast, texture, phase_left, phase_up):
-    """Draw the target over the picture: a disc with an edge one pixel wide."""
+    """Draw the target, a disc with an edge one pixel wide, over the picture; arguments as in `render`, VIEW_NAMES."""
     # unit vectors towards the target, and to its left and up, in the camera
     ca, sa, ce, se = math.cos(azimuth - pan), math.sin(azimuth - pan), math.cos(elevation), math.sin(elevation)
     f, w, u = to_camera(ca * ce, sa * ce, se, tilt)
@@ -170,7 +173,10 @@ def check_pinhole(pinhole: Pinhole) -> None:
 
 
 class AnalyticScene:
-    """Pictures of wall and disc by `render`, exact at every step. ``pinhole`` is the camera, see `check_pinhole`."""
+    """Makes pictures of wall and disc by `render`, exact at every step.
+
+    ``pinhole`` is the camera, see `check_pinhole`.
+    """
 
     def __init__(self, pinhole: Pinhole) -> None:
         check_pinhole(pinhole)

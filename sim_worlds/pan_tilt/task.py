@@ -77,8 +77,7 @@ class TrackTarget(Task):
         return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad] and ``lost``, which is a share of the steps. The result is empty if no step
-        counts."""
+        """Return ``rms_error`` [rad] and ``lost``, a share of the steps; nothing if no step counts."""
         if not self._counted:
             return {}
         return {

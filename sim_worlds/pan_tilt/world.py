@@ -1,4 +1,4 @@
-"""A camera head that keeps a moving target in the middle of its event camera's view."""
+"""The world ``PanTiltTracking-v0``: a camera head that keeps a moving target in the middle of its camera's view."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MAX_SIDE_PX = 2048  # columns and rows of the camera: a step takes about 40 ms
 
 
 class HeadCamera(EventSensor):
-    """The event camera in the head, in front of wall and target.
+    """The event camera in the head, which sees wall and target.
 
     background : standard deviation of the wall's log intensity, in the episodes that begin from now on
     """
@@ -203,8 +203,10 @@ class PanTiltTrackingEnv(World):
         eye.camera = self._cameras[int(noisy)]
 
     def baselines(self) -> dict[str, Any]:
-        """Return the classical controllers. The controllers that use events are designed for the default size and
-        scene, and are left out for others."""
+        """Return name -> classical controller.
+
+        Controllers that use events are designed for the default size and scene, and are left out for others.
+        """
         return {name: load(name) for name, one in BASELINES.items() if self._usual or not one.of_events}
 
     def picture(self) -> np.ndarray:

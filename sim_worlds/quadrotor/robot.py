@@ -70,7 +70,7 @@ class Quadrotor(Robot):
         self.start(np.random.default_rng(0), 0)
 
     def vary(self, factors: Mapping[str, float]) -> None:
-        """Set factors of mass, inertia, each motor's thrust, delay and noise; a missing factor is 1."""
+        """Set factors of mass, inertia, each motor's thrust, delay and noise; a missing factor counts as 1."""
         mass, inertia = (factors.get(name, 1.0) for name in ("mass", "inertia"))
         self.thrusts = [STRONGEST * factors.get(name, 1.0) for name in MOTORS]
         self._waits = round(DELAY * factors.get("delay", 1.0) / self.dt)

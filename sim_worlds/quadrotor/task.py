@@ -21,15 +21,17 @@ REFERENCES = ("smooth", "steps")
 
 
 def waves(rng: np.random.Generator, times: np.ndarray, low: float, high: float, columns: int) -> np.ndarray:
-    """Return an (n, columns) array of sums of eight sines, with an rms of 1. Their frequencies are drawn log-uniformly
-    from ``low`` to ``high`` [Hz]."""
+    """Return sums of eight sines with an rms of 1, (n, columns), at ``times``, (n,) [s].
+
+    Their frequencies are drawn log-uniformly from ``low`` to ``high`` [Hz].
+    """
     turn = 2.0 * math.pi * low * (high / low) ** rng.random((8, columns))
     phase = rng.uniform(0.0, 2.0 * math.pi, (8, columns))
     return 0.5 * np.sin(times[:, None, None] * turn + phase).sum(axis=1)
 
 
 def stairs(rng: np.random.Generator, times: np.ndarray, columns: int) -> np.ndarray:
-    """Return an (n, columns) array of levels from -1 to 1, each of which is held for 1 to 2 s."""
+    """Return levels from -1 to 1, (n, columns), at ``times``, (n,) [s]; each level is held for 1 to 2 s."""
     n = int(times[-1]) + 2
     starts, levels = np.cumsum(rng.uniform(1.0, 2.0, (n, columns)), axis=0), rng.uniform(-1.0, 1.0, (n, columns))
     return np.column_stack([levels[np.searchsorted(starts[:, k], times), k] for k in range(columns)])
@@ -77,8 +79,7 @@ class FollowAttitude(Task):
         return 1.0 - error - 0.1 * abs(turning), self.robot.upright < OVERTURNED, info
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed``; only ``crashed`` if no step
-        counts."""
+        """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed``; only this if no step counts."""
         crashed = {"crashed": float(self.robot.upright < OVERTURNED)}
         if not self._counted:
             return crashed

@@ -1,4 +1,4 @@
-"""A small quadrotor whose motors follow a wanted attitude."""
+"""The world ``QuadrotorAttitude-v0``: a small quadrotor whose motors follow a wanted attitude."""
 
 from __future__ import annotations
 
@@ -119,8 +119,10 @@ class QuadrotorAttitudeEnv(World):
         self.robot.vary(factors)
 
     def picture(self) -> np.ndarray:
-        """Return a picture of the present state as a (240, 320, 3) uint8 array. A separate client draws it, so that the
-        picture does not change the simulation."""
+        """Return a picture of the present state, (240, 320, 3) uint8.
+
+        A separate physics client draws it, so that the picture does not change the simulation.
+        """
         if self._pictured is None:
             self._pictured = Client()
             with silent():

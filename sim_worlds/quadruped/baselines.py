@@ -21,8 +21,10 @@ LATER = np.array([0.0, 0.5, 0.5, 0.0])  # phase of each leg, as a share of a cyc
 
 
 def angles(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Return the angles of the joints [rad], a (12,) array, for feet at x, y, z from their hips [m], (4,) each. A leg
-    that cannot reach its foot is straight."""
+    """Return the joint angles (12,) [rad] for feet at x, y, z from their hips, (4,) each [m].
+
+    A leg that cannot reach its foot is straight.
+    """
     side = SIDE * HIP[2]
     down = np.sqrt(np.maximum(y * y + z * z - side * side, 1e-4))
     hip = np.arctan2(z, y) - np.arctan2(-down, side)
@@ -83,8 +85,7 @@ class Trot(Baseline):
 
 @dataclass
 class TrotWithImu(Trot):
-    """The trot with feedback from the IMU: it controls the yaw rate (PI), levels the trunk, and steps to the side to
-    which the trunk tips.
+    """The trot with feedback from the IMU: it controls the yaw rate, levels the trunk, and steps against tipping.
 
     turn_gain, turn_integral : gains of the yaw rate's error [1], and of its integral [1/s]
     hold : share of the integral that a step keeps
@@ -125,9 +126,10 @@ class TrotWithImu(Trot):
 
 @dataclass
 class TrotWithTwist(TrotWithImu):
-    """The trot with IMU, whose feet also turn back and forth around the trunk once a cycle. This opposes the trunk's
-    turning that the swinging legs cause. Its numbers were found by CMA-ES, which maximised the reward in episodes with
-    seeds below 1000.
+    """The trot with IMU, whose feet also turn back and forth around the trunk once a cycle.
+
+    This opposes the trunk's turning that the swinging legs cause. Its numbers were found by CMA-ES, which maximised the
+    reward in episodes with seeds below 1000.
 
     twist : cosine and sine coefficient of the feet's angle around the trunk [rad]
     """

@@ -58,7 +58,7 @@ FACTORS = {
 
 @register_jitable
 def turned(rotation, w, x, y, z):
-    """Compute the (3, 3) rotation matrix of a quaternion, and write it into ``rotation``."""
+    """Write the rotation matrix of a unit quaternion w, x, y, z into ``rotation``, (3, 3)."""
     rotation[0, 0], rotation[0, 1], rotation[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
     rotation[1, 0], rotation[1, 1], rotation[1, 2] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
     rotation[2, 0], rotation[2, 1], rotation[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
@@ -66,8 +66,10 @@ def turned(rotation, w, x, y, z):
 
 @register_jitable
 def about(rotation, parent, axis, angle):
-    """Compute a link's rotation: its parent's rotation, then a turn by ``angle`` about the link's own axis x (0) or y
-    (1)."""
+    """Write a link's (3, 3) rotation: its parent's, followed by a turn by ``angle`` [rad] about its own axis.
+
+    axis : 0 for x, 1 for y
+    """
     c, s = math.cos(angle), math.sin(angle)
     for k in range(3):
         if axis == 0:
@@ -124,9 +126,13 @@ def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
 
 @register_jitable
 def touch(state, factors, leg, x, y, z, vx, vy, vz, forces):
-    """Compute the ground's force on a foot, and write it into ``forces``, (3,). The force is that of a spring and
-    damper upwards, and sideways towards the place where the foot came to rest, until the sideways force exceeds
-    friction."""
+    """Compute the ground's force on a foot, and write it into ``forces``, (3,) [N].
+
+    It is that of a spring and damper upwards, and sideways towards the place where the foot came to rest, until the
+    sideways force exceeds friction.
+
+    x, y, z, vx, vy, vz : place and velocity of the foot [m, m/s]
+    """
     height = factors[4] * math.sin(WAVES[0] * x + factors[5]) * math.sin(WAVES[1] * y + factors[6])
     depth = height + FOOT - z
     forces[0] = forces[1] = forces[2] = 0.0
@@ -168,9 +174,12 @@ def solve(a, b):
 
 @register_jitable
 def parts(work):
-    """Return views of the memory of `accelerate`. Trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias
-    forces and velocities (13, 6). Joints: axes, accelerations due to velocity, and inertia times axis (12, 6), 1 /
-    inertia along the axis, and torque minus bias (12,)."""
+    """Return views of the memory ``work`` of `accelerate`, for trunk, links and joints.
+
+    Trunk and links: rotations (13, 3, 3), inertias (13, 6, 6), bias forces and velocities (13, 6). Joints: axes,
+    accelerations due to velocity, and inertia times axis (12, 6), 1 / inertia along the axis, and torque minus bias
+    (12,).
+    """
     rotations, inertias = work[:117].reshape(13, 3, 3), work[117:585].reshape(13, 6, 6)
     biases, axes, speeds = work[585:663].reshape(13, 6), work[663:735].reshape(12, 6), work[735:813].reshape(13, 6)
     drifts, pulls = work[813:885].reshape(12, 6), work[885:957].reshape(12, 6)
@@ -179,7 +188,7 @@ def parts(work):
 
 @register_jitable
 def outward(leg, state, factors, mass, work, force):
-    """Go from the trunk to a foot: compute places and motion of the links, and the forces on them."""
+    """First pass, from the trunk to a leg's foot: compute places and motion of the links, and the forces on them."""
     rotations, inertias, biases, speeds, axes, drifts, _, _, _ = parts(work)
     ahead, side = 1.0 - 2.0 * (leg // 2), 1.0 - 2.0 * (leg % 2)
     x, y, z = ahead * HIP[0], side * HIP[1], 0.0
@@ -230,7 +239,7 @@ def outward(leg, state, factors, mass, work, force):
 
 @register_jitable
 def inward(leg, torque, work):
-    """Go from a foot to the trunk: add the links' share to the inertia and the bias force of the trunk."""
+    """Second pass, from the foot of a leg to the trunk: add the links' share to the trunk's inertia and bias force."""
     _, inertias, biases, _, axes, drifts, pulls, inverse, rest = parts(work)
     for joint in range(2, -1, -1):
         k = 3 * leg + joint
@@ -260,7 +269,7 @@ def inward(leg, torque, work):
 
 @register_jitable
 def onward(leg, base, work, out):
-    """Go from the trunk, whose acceleration is ``base``, to a foot: compute the accelerations of the joints."""
+    """Third pass, from the trunk, with acceleration ``base``, to a leg's foot: compute the joints' accelerations."""
     _, _, _, _, axes, drifts, pulls, inverse, rest = parts(work)
     a0, a1, a2, a3, a4, a5 = base[0], base[1], base[2], base[3], base[4], base[5]
     for joint in range(3):
@@ -276,8 +285,10 @@ def onward(leg, base, work, out):
 
 @register_jitable
 def accelerate(state, torque, factors, work, out):
-    """Compute the accelerations of the trunk, angular (3) and linear (3), then of the joints (12), into ``out`` (18,).
+    """Compute the accelerations of the trunk, angular (3) and linear (3), then of the joints (12), into ``out``, (18,).
 
+    state, factors : as in `move`
+    torque : (12,) torques of the motors [N m]
     work : (1200,) float64, overwritten
     """
     rotations, inertias, biases, speeds, _, _, _, _, _ = parts(work)

@@ -1,4 +1,4 @@
-"""Picture of the quadruped on a chequered ground, from a camera that follows it."""
+"""Draw the quadruped on a chequered ground, from a camera that follows it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ TILE = 0.25  # m
 
 
 def joints(state: np.ndarray) -> np.ndarray:
-    """Return the places of hip, thigh, knee and foot of each leg in the world [m], as a (4, 4, 3) float64 array."""
+    """Return the places of hip, thigh, knee and foot of each leg in the world [m], (4, 4, 3) float64.
+
+    state : see `dynamics.move`
+    """
     trunk, places = np.empty((3, 3)), np.empty((4, 4, 3))
     turned(trunk, *state[3:7].tolist())
     for leg in range(4):

@@ -1,4 +1,4 @@
-"""The quadruped: its motors take target angles, and an IMU is in its trunk."""
+"""The quadruped: its motors accept target angles, and an IMU is in its trunk."""
 
 from __future__ import annotations
 
@@ -23,8 +23,7 @@ SEEN = {
 
 
 class Quadruped(Robot):
-    """The quadruped, which moves by the equations of ``dynamics``. Action: (12,) target angles of `dynamics.JOINTS`
-    [rad].
+    """The quadruped, which moves by the equations of ``dynamics``. Action: (12,) target angles of its joints [rad].
 
     state, factors : see `dynamics.move`, `dynamics.FACTORS`
     command : wanted speed ahead [m/s] and yaw rate [rad/s], which the robot observes

@@ -25,7 +25,7 @@ BUMPS = 0.01  # m, largest amplitude of the uneven ground
 
 
 class Walk(Task):
-    """Follow commands; see `QuadrupedWalkEnv`.
+    """The task to follow commands; see `QuadrupedWalkEnv` for reward, info and score.
 
     speed, turn : as in `QuadrupedWalkEnv`
     roughness : strength of uneven ground and pushes, from 0 to 1

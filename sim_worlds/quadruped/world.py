@@ -1,4 +1,4 @@
-"""A quadruped that follows commands of speed and yaw rate."""
+"""The world ``QuadrupedWalk-v0``: a quadruped that follows commands of speed and yaw rate."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Simulated sensors: pictures of analytic scenes, and an event camera that looks at them."""
+"""Simulated sensors: event cameras, and the pictures that they see."""

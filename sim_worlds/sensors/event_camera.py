@@ -1,4 +1,4 @@
-"""An event camera: the events of its pixels when the log intensity changes.
+"""Simulate an event camera: its pixels report changes of the log intensity in a sequence of pictures.
 
 Between two pictures the log intensity of a pixel is linear in time. A low-pass follows it, faster for brighter pixels.
 Whenever the result is a threshold away from the pixel's reference, the reference moves by that threshold, and the pixel
@@ -25,7 +25,7 @@ MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
 
 
 class EventCamera:
-    """The pixels of an event camera.
+    """A simulated event camera: the state of its pixels.
 
     size : width and height [pixels]
     model : a CameraModel, or the name of a preset: clean, default, noisy
@@ -85,7 +85,7 @@ class EventCamera:
 
     @property
     def time(self) -> int:
-        """Time of the last picture, counted from that of ``reset`` [ns]."""
+        """Time from the picture of ``reset`` to the last picture [ns]."""
         return int(self.clock[1])
 
     def reset(self, picture: np.ndarray, seed: int) -> None:

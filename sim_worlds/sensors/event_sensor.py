@@ -1,4 +1,4 @@
-"""An event camera as the sensor of a world."""
+"""`EventSensor`: an event camera as a sensor of a world."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["EventSensor", "grey"]
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
-    """Convert log intensities, of any shape (...), to a (..., 3) uint8 array of grey. ``exposure`` is the grey value of
-    log intensity 0."""
+    """Convert log intensities, (...), to grey pictures, (..., 3) uint8. ``exposure`` is the grey of log intensity 0."""
     brightness = np.clip(exposure * np.exp(log_intensity), 0.0, 255.0).astype(np.uint8)
     return np.repeat(brightness[..., None], 3, axis=-1)
 
 
 class EventSensor(ABC):
-    """Observes the events of each step as ``<name>`` and ``<name>_count``, see `EventCamera.observe`.
+    """Base of the event cameras in worlds. It observes a step's events, ``<name>``, and their number, ``<name>_count``.
 
-    A derived class draws the camera's view. ``picture`` is the newest view: (height, width) float32, log intensity.
+    Their form is that of `EventCamera.observe`. A derived class draws the camera's view. ``picture`` is the newest
+    view: (height, width) float32, log intensity.
     """
 
     def __init__(self, camera: EventCamera, name: str = "camera") -> None:
@@ -39,8 +39,7 @@ class EventSensor(ABC):
 
     @abstractmethod
     def draw(self, rng: np.random.Generator | None) -> np.ndarray:
-        """Return the next ``picture``, one step after the previous one. If ``rng`` is given, return the first picture
-        of a new episode."""
+        """Return the next ``picture``; if ``rng`` is given, the first one of a new episode."""
 
     def reset(self, rng: np.random.Generator) -> None:
         """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
@@ -60,8 +59,10 @@ class EventSensor(ABC):
         return {"events": self._seen[1], "dropped_events": self._seen[2]}
 
     def show(self, seconds: float, exposure: float, scale: int) -> np.ndarray:
-        """Return a (scale rows, scale columns, 3) uint8 array: the picture in grey (see `grey`), with the events of the
-        last ``seconds`` over it, ON orange and OFF blue."""
+        """Return the view in grey (see `grey`) with recent events over it, (scale rows, scale columns, 3) uint8.
+
+        seconds : duration of the events that are shown, ON orange and OFF blue
+        """
         camera, picture = self.camera, grey(self.picture, exposure)
         recent = (camera.last > camera.time - round(seconds * 1e9)).reshape(self.picture.shape)
         sign = camera.sign.reshape(self.picture.shape)

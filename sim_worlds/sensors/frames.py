@@ -1,4 +1,4 @@
-"""An event camera that sees frames with times, such as those of a video."""
+"""Simulate an event camera that sees frames with times, such as those of a video."""
 
 from __future__ import annotations
 

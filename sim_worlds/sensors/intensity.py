@@ -1,4 +1,4 @@
-"""Conversion of pixel values to log intensity."""
+"""Convert pixel values to log intensity."""
 
 from __future__ import annotations
 
@@ -15,8 +15,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722])  # weights of linear red, green and bl
 
 
 def log_intensity(image: np.ndarray, gamma: float = 1.0) -> np.ndarray:
-    """Return the log intensity of an 8-bit image as a float32 array: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93
-    (black) to 0 (white).
+    """Return the log intensity of an 8-bit image, float32: ``ln((I + FLOOR) / (1 + FLOOR))``, from -3.93 (black) to 0.
 
     ``I``, from 0 to 1, is the linear luminance: ``(value / 255) ** gamma``, or for a colour image the weighted sum of
     the three colours.

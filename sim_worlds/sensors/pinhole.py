@@ -1,4 +1,4 @@
-"""A camera without distortion: the position of directions in its picture."""
+"""`Pinhole`: a camera without distortion, which says where directions are in its picture."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Pinhole:
         return self.centre[0] - left * scale, self.centre[1] - up * scale, forward
 
     def angles(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return two arrays of angles [rad]: (width,), between the axis and each column, positive to the left; and
-        (height,), between the axis and each row, positive upwards."""
+        """Return the angles between the axis and each column, (width,), and each row, (height,) [rad].
+
+        They are positive to the left and upwards.
+        """
         x, y = (np.arange(side) - middle for side, middle in zip((self.width, self.height), self.centre))
         return -np.arctan(x / self.focal), -np.arctan(y / self.focal)

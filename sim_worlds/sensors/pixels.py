@@ -1,4 +1,4 @@
-"""The compiled part of the event camera: its pixels between two pictures."""
+"""The compiled part of the simulated event camera: what its pixels do between two pictures."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ HALF, ZERO = np.float32(0.5), np.float32(0.0)
 
 @register_jitable(forceinline=True)
 def decay(a):
-    """Return exp(-a) and (1 - exp(-a)) / a for a float32 ``a`` from 0 to 16, with errors below 2e-6. It uses a Pade
-    step for a / 8, in vector code."""
+    """Return exp(-a) and (1 - exp(-a)) / a for a float32 ``a`` from 0 to 16, with errors below 2e-6.
+
+    It uses a Pade step for a / 8, which the compiler vectorises.
+    """
     z = a * EIGHTH
     q = F1 / (F12 + z * (F6 + z))
     p = (F12 - z * (F6 - z)) * q
@@ -42,7 +44,7 @@ def decay(a):
 
 @register_jitable(forceinline=True)
 def brightness(log_intensity, white):
-    """Return the intensity relative to white, from 0.07 to 1."""
+    """Return the intensity relative to ``white`` (a log intensity), from 0.07 to 1."""
     x = white - log_intensity
     x = x if x > ZERO else ZERO
     return decay(x if x < DARKEST else DARKEST)[0]
@@ -50,7 +52,7 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Advance one row of pixels, and write the change of the gap in the step into ``change``.
+    """Advance one row of pixels by a step, and write the change of their gap to the reference into ``change``.
 
     The log intensity is linear from ``picture`` to ``now``. A first-order low-pass follows it exactly; its rate is
     ``speed`` times the intensity in the middle of the step.
@@ -75,11 +77,11 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of one row after ``n``. Return their total number, or -1 if a value is NaN or too
-    large.
+    """Append the threshold crossings of image row ``j`` after the first ``n``. Return their total number.
 
-    ``when`` receives their times, int32 [ns after the previous picture], and ``what`` receives pixel << 1 | polarity,
-    int32. Crossings that do not fit are not written.
+    Crossings that do not fit are counted, but not written. Return -1 if a value is NaN or too large.
+
+    when, what : int32, written: times [ns after the previous picture], and pixel << 1 | polarity
     """
     columns = gap.size
     address = np.int64(flags.ctypes.data)
@@ -110,7 +112,7 @@ def crossings(j, gap, on, off, change, flags, period, n, when, what):
 
 @register_jitable
 def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, when, what):
-    """Append the shot noise of row ``j``. Return the total number of candidates.
+    """Append the shot noise of image row ``j`` after the first ``n`` events. Return the total number.
 
     A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times. Each is
     kept with a probability that depends on its pixel's intensity. Event k of a row and a step has its own random
@@ -138,7 +140,12 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
 
 @register_jitable
 def sort_by_time(n, period, when, what, counts):
-    """Sort stably by a time below ``period``, ten bits per pass. Return which of the two rows holds the result."""
+    """Sort the first ``n`` events by time, stably, ten bits per pass.
+
+    Return which row of ``when`` and ``what`` has them.
+
+    period : upper limit of the times [ns]
+    """
     source, shift = 0, 0
     while (period >> shift) > 0:
         target = 1 - source
@@ -159,7 +166,11 @@ def sort_by_time(n, period, when, what, counts):
 
 @register_jitable
 def refractory_filter(n, when, what, start, refractory, last, sign, when_out, what_out):
-    """Keep the events whose pixel is not refractory, at the start of the outputs. Return their number."""
+    """Copy the events whose pixel is not refractory to the start of the outputs. Return their number.
+
+    start, refractory : start of the step, and refractory time [ns]
+    last, sign : time and polarity of each pixel's last event, updated
+    """
     kept = 0
     for k in range(n):
         pixel = what[k] >> 1
@@ -173,8 +184,7 @@ def refractory_filter(n, when, what, start, refractory, last, sign, when_out, wh
 
 
 def observe(picture, state, last, sign, when, what, counts, flags, change, clock, key, numbers):
-    """Advance the camera by one step: write the events between two pictures to the start of ``when[0]`` and
-    ``what[0]``.
+    """Advance the camera by one step: write the events between two pictures to ``when[0]`` and ``what[0]``.
 
     picture : (rows, columns) float32, log intensity at the end of the step
     state : (6, rows, columns) float32, the planes of ``STATE``
@@ -208,7 +218,7 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
 
 def rows(n, columns, when, what, out):
-    """Write events as rows (t [s after the previous picture], x, y, polarity) of float32."""
+    """Convert events to rows of float32 in ``out``: (t [s after the previous picture], x, y, polarity)."""
     for k in range(n):
         pixel = what[k] >> 1
         out[k, 0] = np.float32(when[k] * 1e-9)

@@ -1,4 +1,4 @@
-"""Pictures rendered by PyBullet, as log intensity, and interpolation between two of them.
+"""Pictures rendered by PyBullet as log intensity, and pictures between them for an event camera.
 
 A renderer gives 8 bits for each colour, linear in the light (without gamma). Frames are drawn at 60 to 200 Hz, because
 they cost milliseconds; the camera's steps are shorter. Between frames the log intensity changes linearly from the
@@ -37,8 +37,10 @@ def _plugin() -> str:
 
 @functools.cache
 def egl_works() -> bool:
-    """Whether PyBullet's EGL plugin can draw on this machine. This is tried in a separate process, because the plugin
-    may crash its process."""
+    """Whether PyBullet's EGL plugin can draw on this machine.
+
+    This is tried in a separate process, because the plugin may crash its process.
+    """
     if not _plugin():
         return False
     code = (
@@ -55,7 +57,7 @@ def egl_works() -> bool:
 
 
 class Renderer:
-    """Renderer of the bodies of a physics client, seen by a pinhole camera, as log intensity.
+    """Renders the bodies of a physics client, seen by a pinhole camera, as log intensity.
 
     client : id of the client in PyBullet
     pinhole : size and field of view
@@ -105,8 +107,9 @@ class Renderer:
 
 
 class Between:
-    """Makes a picture for every step by interpolation between frames, which are drawn every few steps. The pictures are
-    one frame late.
+    """Makes a picture for every step by interpolation between frames, which are drawn every few steps.
+
+    The pictures are one frame late.
 
     draw : function that draws a frame of the present scene as a (height, width) float32 array of log intensity
     every : number of steps between frames

@@ -1,4 +1,4 @@
-"""Random textures of scenes."""
+"""Random textures for walls and floors."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ __all__ = ["band_passed_noise"]
 def band_passed_noise(
     rng: np.random.Generator, shape: tuple[int, int], wavelength: float, width: float, std: float, scale: float = 1.0
 ) -> np.ndarray:
-    """Return Gaussian noise as a float32 array of this shape, periodic along both axes, with mean 0 and standard
-    deviation ``std``.
+    """Return Gaussian noise of one wavelength, ``shape`` float32, periodic, with mean 0 and standard deviation ``std``.
 
     Its spectrum is a Gaussian in the logarithm of the spatial frequency, ``width`` e-folds wide, centred on one period
     in ``wavelength``. ``scale`` is the number of texels in the unit of ``wavelength``.

@@ -1,4 +1,4 @@
-"""Picture of cart, pole and rail, for people."""
+"""Draw a picture of cart, pole and rail, for people."""
 
 from __future__ import annotations
 

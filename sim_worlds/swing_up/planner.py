@@ -1,4 +1,8 @@
-"""Swing-up by dynamic programming: a teacher that plans for a quarter of a minute before it acts."""
+"""A swing-up planned by dynamic programming: a teacher that plans for a quarter of a minute before it acts.
+
+A state is the place of the cart [m], the angle of the pole [rad], the cart's speed [m/s] and the pole's turning
+[rad/s].
+"""
 
 from __future__ import annotations
 
@@ -31,7 +35,7 @@ ROUNDS, SWEEPS = 9, 10
 
 @register_jitable
 def accelerations(angle, speed, turning, force):
-    """Return the accelerations of cart [m/s2] and pole [rad/s2], by Lagrange's equations."""
+    """Return the accelerations of cart [m/s2] and pole [rad/s2] for a force [N], by Lagrange's equations."""
     sin, cos = math.sin(angle), math.cos(angle)
     push = force - ON_CART * speed + LEVER * turning * turning * sin
     fall = LEVER * GRAVITY * sin - ON_HINGE * turning
@@ -42,7 +46,7 @@ def accelerations(angle, speed, turning, force):
 
 @register_jitable
 def held(place, angle, speed, turning, force):
-    """Return the state after a step with this force, and the reward there, which is 0 at the ends of the rail."""
+    """Return the state after a force [N] was held for STEP, and the reward there; it is 0 at the ends of the rail."""
     h = STEP / PARTS
     for _ in range(PARTS):
         cart, pole = accelerations(angle, speed, turning, force)
@@ -55,7 +59,7 @@ def held(place, angle, speed, turning, force):
 
 @register_jitable
 def located(place, angle, speed, turning):
-    """Return a state in units of the grid, clipped to it."""
+    """Convert a state to units of the grid, clipped to it."""
     x = (place / WIDE[0] + 1.0) * 0.5 * (POINTS[0] - 1)
     a = ((angle / WIDE[1] + 1.0) * 0.5 % 1.0) * POINTS[1]
     v = (speed / WIDE[2] + 1.0) * 0.5 * (POINTS[2] - 1)
@@ -66,7 +70,7 @@ def located(place, angle, speed, turning):
 
 @register_jitable
 def between(values, x, a, v, w):
-    """Return ``values`` at a state in units of the grid, linear between its points."""
+    """Interpolate ``values`` of the grid linearly at a state x, a, v, w in units of the grid."""
     i, j, k, m = int(x), int(a), int(v), int(w)
     x, a, v, w = x - i, a - j, v - k, w - m
     j, after = j % POINTS[1], (j + 1) % POINTS[1]
@@ -123,7 +127,7 @@ def settle(values, following, sweeps):
 
 
 def gains(values, place, angle, speed, turning, forces, found):
-    """Compute the gain of each of the forces, into ``found``."""
+    """Write what each of the forces gains in a state into ``found``: reward plus discounted value of the next state."""
     for n in range(forces.size):
         x, a, v, w, gained = held(place, angle, speed, turning, forces[n])
         x, a, v, w = located(x, a, v, w)
@@ -136,8 +140,10 @@ GAINS = f"void({GRID}, float64, float64, float64, float64, float64[::1], float64
 
 @functools.cache
 def plan() -> np.ndarray:
-    """Return the value of each state of the grid, by modified policy iteration (Puterman and Shin 1978). The value is
-    the discounted sum of future rewards. The float32 array has the axes (place, angle, speed, turning)."""
+    """Compute the value of each state of the grid: the discounted sum of future rewards, by modified policy iteration.
+
+    Source: Puterman and Shin 1978. The float32 array has the axes (place, angle, speed, turning).
+    """
     choose = compile_function(improve, f"void({GRID}, {FOLLOWING}, float64[::1])")
     follow = compile_function(settle, f"void({GRID}, {FOLLOWING}, int64)")
     values, forces = np.zeros(POINTS, np.float32), np.linspace(-FORCE, FORCE, 7)
@@ -150,7 +156,7 @@ def plan() -> np.ndarray:
 
 @dataclass
 class Planner(EnergyLQR):
-    """Swing-up by the forces that gain most by `plan`, then the regulator; it knows masses and friction."""
+    """Swings up by the forces that gain most according to `plan`, then as `EnergyLQR`; it knows masses and friction."""
 
     label: ClassVar[str] = "dynamic programming + LQR"
     note: ClassVar[str] = "plans on a grid of 1.6 million states"

@@ -26,8 +26,10 @@ FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 
 
 class CartPole(Robot):
-    """Cart and pole. Action: (1,) force on the cart [N]. ``position`` and ``velocity`` are those of cart [m, m/s] and
-    pole [rad, rad/s]."""
+    """Cart and pole. Action: (1,) force on the cart [N].
+
+    position, velocity : of cart [m, m/s] and pole [rad, rad/s]
+    """
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, URDF, ("slider", "hinge"))

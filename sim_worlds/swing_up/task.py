@@ -35,7 +35,7 @@ def reward(place: float, angle: float, turning: float, force: float) -> float:
 
 
 class SwingUp(Task):
-    """See `CartPoleSwingUpEnv` for reward, info and score."""
+    """The task to swing the pole up and keep it there; see `CartPoleSwingUpEnv` for reward, info and score."""
 
     def __init__(self, robot: CartPole, start: str) -> None:
         if start not in STARTS:
@@ -59,5 +59,5 @@ class SwingUp(Task):
         return got, abs(place) > STOP, {"upright": up}
 
     def score(self) -> dict[str, float]:
-        """Return ``return``, the sum of the rewards, and ``upright``, which is a share of the steps."""
+        """Return ``return``, the sum of the rewards, and ``upright``, the share of the steps with an upright pole."""
         return {"return": self._return, "upright": self._up / self._count}

@@ -1,4 +1,4 @@
-"""A cart that swings a hanging pole up and keeps it upright."""
+"""The world ``CartPoleSwingUp-v0``: a cart that swings a hanging pole up and keeps it upright."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace, phase: Any) -> dict[str, Any]:
 
 
 def counts(controller: Controller) -> dict[str, Any]:
-    """Return the workload and the estimated energy of a controller that has run."""
+    """Return what a controller did and cost while it ran: workload and estimated energy, as plain data."""
     found, ticks = workload(controller.bound), controller.counters()["ticks"]
     steps_a_second = 1 / controller.program.facts.dt
     estimate = energy.estimate(controller.bound)

@@ -78,8 +78,10 @@ def rough_cost(spec: ControllerSpec, program: Program) -> float:
 
 
 def check_ros(spec: ControllerSpec) -> tuple[str, list[Finding]]:
-    """Check the ``ros`` section. Return a tuple: a text that says how far it could be checked, and a list of warnings.
-    Raises DescriptionError for anything that every node would refuse."""
+    """Check the section ``ros`` of a controller file. Return how far it could be checked, as a text, and the warnings.
+
+    Raises DescriptionError for anything that every node would refuse.
+    """
     if not spec.ros_inputs and not spec.ros_outputs:
         return "not there", []
     if importlib.util.find_spec("rclpy") is None:
@@ -133,8 +135,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _limits_of(one: Output) -> dict[str, Any]:
-    """Return the finite limits of an output: name -> limit. A limit is a number, or a list if the output has several
-    numbers."""
+    """Return the finite limits of an output: name -> number, or list of numbers if the output has several."""
     sides = {key: side for key, side in zip(("low", "high"), one.limits, strict=True) if np.isfinite(side).any()}
     sides |= {key: getattr(one, key) for key in MOTION_LIMITS if one.given(key).any()}
     found = {key: np.broadcast_to(np.asarray(side, np.float64), one.size).tolist() for key, side in sides.items()}
@@ -142,8 +143,10 @@ def _limits_of(one: Output) -> dict[str, Any]:
 
 
 def _once(weak: list[Finding], seen: list[Finding]) -> list[Finding]:
-    """Merge the warnings ``weak`` about the file and the warnings ``seen`` in the run. For a population without a
-    connection, only the warnings about the file are kept."""
+    """Merge the warnings about the file, ``weak``, and about the run, ``seen``, without repetitions.
+
+    For a population without a connection, only the warnings about the file are kept.
+    """
     alone = {one.path for one in weak if one.path.startswith("network.populations.")}
     return weak + [one for one in seen if one.path not in alone]
 

@@ -1,4 +1,4 @@
-"""Arguments, checks and output that several commands share."""
+"""What several commands share: arguments, their checks, and output."""
 
 from __future__ import annotations
 
@@ -37,13 +37,15 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add the argument ``name`` of `SHARED`. The keyword arguments ``other`` of ``add_argument`` replace the keyword
-    arguments with the same names in `SHARED`."""
+    """Add the argument ``name`` of `SHARED` to a parser.
+
+    other : keyword arguments of ``add_argument``, which replace those in `SHARED`
+    """
     parser.add_argument(name, **{**SHARED[name], **other})
 
 
 def write_new(options: argparse.Namespace, text: str) -> bool:
-    """Write a text to ``options.file``; print it if no file name is given. Return whether it was written to a file."""
+    """Write a text to ``options.file``, or print it if no file name is given. Return whether a file was written."""
     if options.file is None:
         sys.stdout.write(text)
         return False
@@ -54,7 +56,11 @@ def write_new(options: argparse.Namespace, text: str) -> bool:
 
 
 def add_command(commands: Any, name: str, run: Any, summary: str, more: str = "") -> argparse.ArgumentParser:
-    """Add a subcommand to the parser. In its help, the text ``more`` comes after the options."""
+    """Add a subcommand and return its parser. In its help, the text ``more`` comes after the options.
+
+    run : function of the parsed options that runs it
+    summary : one line for the list of commands
+    """
     parser = commands.add_parser(
         name,
         help=summary,
@@ -118,8 +124,10 @@ def _number(kind: Any, rule: str, least: float, most: float, unit: str) -> Calla
 
 
 def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
-    """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments. The values are read as YAML.
-    An error names ``option`` as the option that is wrong."""
+    """Convert texts such as ``["frequency=0.8", "motion=random"]`` to keyword arguments, whose values are read as YAML.
+
+    option : option that an error names as wrong
+    """
     found = {}
     for pair in pairs:
         key, mark, value = pair.partition("=")
@@ -135,8 +143,7 @@ def keywords(pairs: Sequence[str], option: str = "--arg") -> dict[str, Any]:
 
 
 def need_extra(module: str, extra: str) -> None:
-    """Raise an error if an optional dependency is missing. The error names the command that installs it. The dependency
-    is not imported."""
+    """Raise SnnControlError if an optional dependency is missing, with the command that installs it. Import nothing."""
     if importlib.util.find_spec(module) is None:
         raise SnnControlError(f"this needs {module}: {how_to_install(extra)}")
 
@@ -149,7 +156,7 @@ def environment(identity: str) -> str:
 
 
 def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -> Any:
-    """Call ``gymnasium.make``. Errors are raised with one-line messages."""
+    """Make a Gymnasium environment. Errors are raised with one-line messages."""
     need_extra("gymnasium", "sim")
     from ..training.environments.gymnasium_calls import make
 
@@ -166,8 +173,10 @@ def check_fit(controller: Controller, env: Any, file: str) -> None:
 
 @contextmanager
 def our_output() -> Iterator[None]:
-    """Context in which everything that an environment prints, from Python or from C, goes to standard error. Standard
-    output is thus kept for our report."""
+    """Context in which everything that an environment prints goes to standard error, whether from Python or from C.
+
+    Standard output is thus kept for our report.
+    """
     sys.stdout.flush()
     ours, libc = os.dup(1), ctypes.CDLL(None)
     try:

@@ -108,8 +108,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def warm_up(spec: ControllerSpec, env: Any, say: Any) -> Controller:
-    """Compile everything once in this process, show progress, and return the controller. Processes that start later use
-    the cache of compiled code."""
+    """Compile everything once in this process, and return the controller.
+
+    Processes that start later use the cache of compiled code.
+
+    say : function that shows progress
+    """
     from ..controller import Controller
     from ..engine.compile import compilations, compile_callback
     from ..engine.tick import tick_address

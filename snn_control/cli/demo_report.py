@@ -1,4 +1,4 @@
-"""Report of a closed loop over ROS 2. It is made from the files of the two processes, and from the world."""
+"""Make the report of a closed loop over ROS 2, from the files that its two processes wrote, and from the world."""
 
 from __future__ import annotations
 
@@ -85,8 +85,9 @@ def commanded(actions: Any) -> float:
 
 
 def span_of_commands(commands: Any) -> tuple[int, int]:
-    """Return a tuple: the index of the first command that is not zero, and how many commands between this one and the
-    last non-zero command are zero. Zero is the safe command. The world starts with the first command that is not zero.
+    """Return the index of the first command that is not zero, and how many commands up to the last such one are zero.
+
+    Zero is the safe command. The world starts with the first command that is not zero.
 
     commands : (ticks, axes)
     """
@@ -142,7 +143,7 @@ def stages_a_second(stages: dict[str, dict[str, Any]], steps_per_s: float) -> di
 
 
 def about_the_stages(spec: ControllerSpec) -> str:
-    """Return a short text that explains the operations of the stages, above all of the stages that do not spike."""
+    """Return a text for the report that explains the operations of the stages, above all of those without spikes."""
     graded = [p.name for p in spec.network.populations if isinstance(p.neuron, LI)]
     said = ["AC: a spike adds a weight.", "MAC: a value that is not a spike is multiplied by a weight."]
     if any(isinstance(i, EventsInput) for i in spec.inputs):
@@ -183,8 +184,10 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """Return a text that explains when the guard's faults and safe ticks occurred. They are counted from the start to
-    the end of the controller. ``between`` is the number of safe ticks between its first and its last command."""
+    """Return a text that explains when the guard's faults and safe ticks occurred, from start to end of the controller.
+
+    between : number of safe ticks between its first and its last command
+    """
     # the camera is a required input, so each stale tick is a safe tick
     rest = f"all but {between} safe ticks are from then" if between else "all faults, safe, stale ticks are from then"
     return (
@@ -194,7 +197,10 @@ def about_the_guard(between: int) -> str:
 
 
 def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
-    """Return the part of the summary about this machine and its software. ``rights`` are the rights of the loop."""
+    """Return the part of the summary about this machine and its software.
+
+    rights : the rights that the loop had
+    """
     from ..record.provenance import commit, machine, software
     from ..ros.ports.transport import middleware
 
@@ -217,8 +223,7 @@ def circumstances(rights: dict[str, Any], seed: int) -> dict[str, Any]:
 
 @dataclass
 class Finished:
-    """A run that has ended. It holds the data from the files of its two processes, and its world and its controller,
-    which were made again in this process."""
+    """A run that has ended: data from the files of its two processes; world and controller, which are made again."""
 
     options: argparse.Namespace
     settings: dict[str, Any]
@@ -242,7 +247,7 @@ class Finished:
         self.cameras = [i for i in self.spec.inputs if isinstance(i, EventsInput)]
 
     def row(self, error: Any, scores: Mapping[str, float], commands: Any) -> dict[str, float]:
-        """Return the scores of an episode and the roughness of its commands, in one dictionary.
+        """Return the scores of an episode and the roughness of its commands as one row of the table.
 
         error : (steps,) tracking errors from the world's info; None if the world tracks nothing
         scores : the world's scores of the episode
@@ -338,8 +343,7 @@ class Finished:
         return arrays
 
     def row_of(self, baseline: Any) -> dict[str, float]:
-        """Return the `row` of an episode of a classical controller of the world. This controller is called directly
-        instead of over ROS."""
+        """Play an episode with a classical controller of the world, without ROS, and return its `row`."""
         infos, commands = [], []
 
         def choose(observation: Any, info: Any) -> Any:
@@ -353,8 +357,10 @@ class Finished:
         return self.row(error, last.get("score", {}), np.reshape(commands, (len(commands), -1)))
 
     def frames(self) -> dict[str, Any]:
-        """Return pictures of the run and their times [s]. They are drawn in a second run with the recorded actions,
-        which is the same because the world is deterministic. Empty if the world cannot draw pictures."""
+        """Return pictures of the run and their times [s]; empty if the world cannot draw pictures.
+
+        They are drawn in a second run with the recorded actions, which is the same because the world is deterministic.
+        """
         if "rgb_array" not in self.env.metadata["render_modes"]:
             return {}
         env = make_environment(self.options.env, self.settings, disable_env_checker=True, render_mode="rgb_array")

@@ -103,8 +103,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _compile(folder: Path, parameters: list[str]) -> int:
-    """Compile the code into the cache of the folder, and return the number of compiled functions. For this, start the
-    node until it is active; if ROS is not installed, only make one step of the controller."""
+    """Compile the code into the cache of the folder. Return the number of compiled functions.
+
+    For this, start the node until it is active; if ROS is not installed, only make one step of the controller.
+    """
     from ..engine.code_cache import usable_folder
 
     environment = os.environ | {"SNN_CONTROL_CACHE": str(folder / "cache"), "ROS_AUTOMATIC_DISCOVERY_RANGE": "OFF"}
@@ -139,8 +141,10 @@ def _start_once(file: Path, parameters: list[str], environment: dict[str, str]) 
 
 
 def _run_until_active(line: list[str], environment: dict[str, str]) -> None:
-    """Run the command line of a node until the node is active. Raises RuntimeFault if the node ends before, or if its
-    compiled code is not kept."""
+    """Run the command ``line`` of a node until the node is active.
+
+    Raises RuntimeFault if the node ends before, or if its compiled code is not kept.
+    """
     said: list[str] = []
     with subprocess.Popen(line, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as node:
         late = threading.Timer(COMPILES_WITHIN, node.kill)
@@ -204,8 +208,10 @@ analyzers:
 
 
 def _twist_mux(spec: ControllerSpec) -> dict[str, str]:
-    """Return the file for twist_mux as a dictionary file name -> text. It is empty unless the controller commands a
-    mobile base by one kind of Twist message."""
+    """Return file name -> text of the configuration for twist_mux.
+
+    It is empty unless the controller commands a mobile base by one kind of Twist message.
+    """
     types = {topic.type: topic for topic in spec.ros_outputs.values() if topic.type in TWISTS}
     if len(types) != 1:
         return {}

@@ -37,7 +37,7 @@ Task = tuple[str, int]
 
 @dataclass(frozen=True)
 class World:
-    """The data that a process needs to play episodes.
+    """What a process needs to play episodes: controller file, environment and limits.
 
     steps : maximum number of steps of an episode; None: no limit other than that of the environment
     keep_learning : whether learned weights are kept from one episode to the next
@@ -56,7 +56,7 @@ def baselines_of(env: Any) -> Mapping[str, Any]:
 
 
 class Player:
-    """A controller and an environment that play episodes in this process."""
+    """Plays episodes in this process, with a controller or a baseline in an environment."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -66,16 +66,17 @@ class Player:
         self.env = make_environment(world.environment, world.arguments)
 
     def others(self) -> tuple[str, ...]:
-        """Return the names of the actors with which the controller is compared: chance, and the environment's
-        baselines."""
+        """Return the names of the actors to compare the controller with: chance, and the environment's baselines."""
         there = baselines_of(self.env)
         return CHANCE, *(name for name in self.env.metadata.get("compared_with", ()) if name in there)
 
     def play(self, who: str, seed: int, before_step: Callable[[], object] | None = None) -> dict[str, Any]:
-        """Play an episode. Return a row with the seed, the number of steps, the return, and the scores if the
-        environment has some. For the controller, the row also has its cost: spikes, operations and time. Raises
-        DescriptionError for any exception of the environment.
+        """Play an episode. Return a row: seed, number of steps, return, and the environment's scores if it has some.
 
+        For the controller, the row also has its cost: spikes, operations and time. Raises DescriptionError for any
+        exception of the environment.
+
+        who : CONTROLLER, CHANCE or the name of a baseline
         before_step : function that is called before each step of the controller; its time is not counted
         """
         try:
@@ -140,8 +141,10 @@ HEADINGS = {
 def statistics_of(
     spec: ControllerSpec | None, program: Program, episodes: Sequence[EpisodeStatistics]
 ) -> dict[str, Any]:
-    """Return the result of `command_rows`. Its tables are empty if there is no description of the controller, or if
-    there are no episodes."""
+    """Return how the commands moved and which neurons fired, as `command_rows` does.
+
+    The tables are empty if there is no description of the controller, or if there are no episodes.
+    """
     return command_rows(spec, program, episodes) if spec and episodes else {"commands": [], "neurons": []}
 
 
@@ -174,9 +177,11 @@ def _play(who: str, seed: int) -> dict[str, Any]:
 
 
 def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tuple[Task, dict[str, Any]], None, None]:
-    """Play the tasks in ``jobs`` processes. As soon as a task has ended, yield a (task, row) pair. If you close the
-    iterator early, the processes are stopped. Raises any exception that an episode raised, and RuntimeFault if a
-    process died."""
+    """Play the tasks in ``jobs`` processes, and yield (task, row) as soon as a task has ended.
+
+    If you close the iterator early, the processes are stopped. Raises any exception that an episode raised, and
+    RuntimeFault if a process died.
+    """
     context, before = multiprocessing.get_context("spawn"), set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(jobs, context, _begin, (world,))
     over = False
@@ -198,8 +203,10 @@ def in_processes(world: World, tasks: Sequence[Task], jobs: int) -> Generator[tu
 
 @contextmanager
 def _ignoring_interrupts() -> Iterator[None]:
-    """Context in which new processes ignore Ctrl-C, because a terminal sends Ctrl-C to all processes. The parent
-    process stops them instead."""
+    """Context in which new processes ignore Ctrl-C, which a terminal sends to all processes.
+
+    The parent process stops them instead.
+    """
     old = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield

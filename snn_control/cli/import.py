@@ -1,5 +1,4 @@
-"""``snn_control import``: read a NIR file in the dialect of a framework, compare the network with the original, and
-make a controller."""
+"""``snn_control import``: read a NIR file in the dialect of a framework, compare the results, and make a controller."""
 
 from __future__ import annotations
 
@@ -131,8 +130,12 @@ def hints(imported: Imported) -> None:
 
 
 def compare(imported: Imported, options: argparse.Namespace) -> bool:
-    """Compare the activity of the network with that of the original, and print the result. If they differ, also print
-    with which dialects and options they would be identical. Return whether they are identical."""
+    """Compare the activity of the network with that of the original, and print the result.
+
+    Return whether they are identical.
+
+    If they differ, also print with which dialects and options they would be identical.
+    """
     from ..nir.verification import load_activity, search_dialects, verify
 
     arrays = load_activity(options.verify)
@@ -191,8 +194,10 @@ def controller_of(imported: Imported, options: argparse.Namespace) -> Controller
 
 
 def read(options: argparse.Namespace) -> Imported:
-    """Import the network. Raises DescriptionError if it cannot be imported. If no dialect was given and one is needed,
-    raises SnnControlError with the possible dialects."""
+    """Import the network that the options name.
+
+    Raises DescriptionError if it cannot be imported; SnnControlError with the possible dialects if one must be given.
+    """
     from ..nir import import_nir
     from ..nir.importing import DIALECTS
     from ..nir.verification import fitting_dialects

@@ -114,13 +114,15 @@ def for_robot(kind: str) -> str:
 
 
 def named(options: argparse.Namespace) -> str:
-    """Return those options of the command that name the environment and its arguments."""
+    """Return the part of the command line that names the environment and its arguments, for the head of the file."""
     return " ".join([f"--env {shlex.quote(options.env)}", *(f"--arg {shlex.quote(pair)}" for pair in options.arg)])
 
 
 def for_environment(options: argparse.Namespace) -> str:
-    """Return the text of a controller file that fits the environment of ``--env``. Raises DescriptionError if a
-    controller cannot have its spaces, or if it cannot be played."""
+    """Return the text of a controller file that fits the environment of ``--env``.
+
+    Raises DescriptionError if a controller cannot have its spaces, or if it cannot be played.
+    """
     from ..training.starting_point.file_text import STEPS, starting_point
 
     env = common.make_environment(options.env, common.keywords(options.arg))

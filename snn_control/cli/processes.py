@@ -1,4 +1,4 @@
-"""Node processes that a command starts, watches and stops. Each process writes a log into the run's folder."""
+"""Start, watch and stop the node processes of a command. Each process writes a log into the run's folder."""
 
 from __future__ import annotations
 
@@ -37,9 +37,12 @@ def run_processes(
     seconds: float | None = None,
     limit: float | None = None,
 ) -> dict[str, int]:
-    """Start processes, wait until a process ends that is needed, and stop the others in order. Return a dictionary:
-    name of a process -> its exit code. Records of the processes replace the records of an earlier run.
+    """Start processes, wait until one that is needed ends, and stop the others in order. Return name -> exit code.
 
+    Records of the processes replace the records of an earlier run.
+
+    say : function that prints a line
+    quiet : whether no progress bar is shown
     seconds : expected duration, for the progress bar [s]; None: not known
     limit : time after which RuntimeFault is raised [s]; None: no limit
     """
@@ -83,8 +86,10 @@ def end_with_parent() -> None:
 
 
 def end_process(process: subprocess.Popen) -> int:
-    """End a process, and return its exit code. It gets SIGINT, as from ``ros2 launch``, and SIGKILL only if it does not
-    end within 10 s."""
+    """End a process with SIGINT, as ``ros2 launch`` does, and return its exit code.
+
+    It gets SIGKILL only if it does not end within 10 s.
+    """
     if process.poll() is None:
         process.send_signal(signal.SIGINT)
         try:

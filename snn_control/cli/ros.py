@@ -1,5 +1,4 @@
-"""``snn_control ros``: the subcommands of ``ros2`` for topics, services and parameters, for installations that do not
-have the command ``ros2``."""
+"""``snn_control ros``: topics, services and parameters from the command line, for installations without ``ros2``."""
 
 from __future__ import annotations
 

@@ -102,8 +102,11 @@ def _check(options: argparse.Namespace, player: Player) -> None:
 def _play(
     options: argparse.Namespace, player: Player, tasks: list[Task], rows: dict[Task, dict[str, Any]], notes: list[str]
 ) -> int:
-    """Play all tasks, and return the number of processes that played them. The results are added to ``rows``, and notes
-    about written files to ``notes``. After an interrupt, ``rows`` has the completed episodes."""
+    """Play all tasks. Return the number of processes that played them.
+
+    rows : receives the results; after an interrupt, those of the completed episodes
+    notes : receives notes about written files
+    """
     from rich.console import Console
     from rich.progress import Progress
 
@@ -125,8 +128,10 @@ def _play(
 
 
 def _first(options: argparse.Namespace, player: Player, task: Task, notes: list[str]) -> dict[str, Any]:
-    """Play the first episode. Record its inputs and make a video of it, if the options ask for this. Notes about the
-    written files are added to ``notes``."""
+    """Play the first episode, record its inputs and make a video of it, if the options ask for this. Return its row.
+
+    notes : receives notes about the written files
+    """
     controller, world, video = player.controller, player.world, None
     recorder = InputLogRecorder(controller.bound) if options.record else None
     if options.video:
@@ -246,8 +251,7 @@ def _line(who: str, one: dict[str, Any]) -> list[Any]:
 
 
 def _print_scores(rows: list[dict[str, Any]], units: dict[str, str]) -> None:
-    """Print the environment's scores. If there are few episodes, there is a row for each, otherwise only the mean, the
-    least and the largest score.
+    """Print the environment's scores: a row for each episode, or, if there are many, the mean, least and largest score.
 
     units : name of a score -> its unit, if the environment's metadata name one (``score_units``)
     """

@@ -171,8 +171,12 @@ def _ended(early: bool, begun: bool = True) -> int:
 
 
 def _seeds(options: argparse.Namespace, seeds: range, asked: dict[str, Any], folder: Path, out: Path) -> int:
-    """Train with several seeds, and return the exit code. Write one controller file for each seed, and the controller
-    with the best validation also as ``out``."""
+    """Train with several seeds, and return the exit code.
+
+    Write one controller file for each seed, and the controller with the best validation also as ``out``.
+
+    asked : arguments of `train`
+    """
     from ..training.distributed.seeds import train_seeds
 
     names = [f"seed-{seed}" for seed in seeds]
@@ -216,7 +220,7 @@ def _tell(
     out: Path,
     arguments: dict[str, Any],
 ) -> None:
-    """Report the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed."""
+    """Print the scores of the best seed and, if there are several, of all seeds. Write a page about the best seed."""
     import numpy as np
 
     from .episodes import print_statistics

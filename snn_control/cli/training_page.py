@@ -1,4 +1,4 @@
-"""The page that ``snn_control train`` writes at the end. An episode is played for this page."""
+"""Write the page about a training run, with a video and the activity of one episode, for ``snn_control train``."""
 
 from __future__ import annotations
 
@@ -37,8 +37,9 @@ def make_page(
     folder: Path, file: Path, env: str, arguments: Mapping[str, Any], runs: Mapping[str, Trained],
     scores: Mapping[str, Mapping[str, float]], compared: Mapping[str, Any], conduct: Mapping[str, Any],
 ) -> Path | None:  # fmt: skip
-    """Write the page into a run's folder and return its path. If that fails, print one line on stderr and return None,
-    because training does not depend on the page.
+    """Write the page into a run's folder and return its path.
+
+    If that fails, print one line on stderr and return None, because training does not depend on the page.
 
     file : file of the trained controller
     runs : name of a run -> its result; the selected run comes first
@@ -126,7 +127,7 @@ def _sections(
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
 ) -> tuple[Activity, Clip | Omitted]:
-    """Play the episode of a seed. Return a tuple: its activity, and a video or, if there is no video, the reason."""
+    """Play the episode of a seed. Return its activity, and a video or, if there is none, the reason."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -146,8 +147,7 @@ def _episode(
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:
-    """Make the environment. Return a tuple of three: the environment; a video, None if it cannot be made; and the
-    reason for this, empty if there is a video."""
+    """Make the environment for the video. Return it, the video or None, and the reason for None or an empty text."""
     plain = make_environment(env, arguments)
     if "rgb_array" not in (plain.metadata.get("render_modes") or []):
         return plain, None, "the environment draws no pictures (it has no render mode rgb_array)"

@@ -1,4 +1,4 @@
-"""Event cameras: codecs of their packets, recordings, and the events themselves.
+"""Event cameras: decode and encode their packets, and read, write and draw recordings.
 
 `codecs` and `packets` are compiled and serve the real-time loop; `Decoder` and `open_recording` serve Python. Filters
 and pooling belong to the encoders of a controller's input (`snn_control.coding`) and run in the tick.

@@ -1,4 +1,4 @@
-"""Common functions of all compiled readers of CDR messages: error codes, a cursor, numbers and stamps.
+"""Read CDR, the form of serialized ROS messages, in compiled code: error codes, a cursor, numbers and stamps.
 
 CDR (OMG CDR as DDS uses it, "XCDR1") is a header of 4 bytes, the encapsulation, followed by the fields. The second byte
 says whether numbers are big endian (0) or little endian (1). Each field is aligned to its own size, from byte 4 on.
@@ -25,7 +25,7 @@ ENCAPSULATION, TRUNCATED, MISSING = -1, -2, -3
 
 @register_jitable
 def get_u32(address, big):
-    """Read the uint32 at ``address`` as int64."""
+    """Read the uint32 at ``address`` as int64; ``big``: its bytes are big endian."""
     v = load_u32(address)
     if big:
         v = ((v & 0xFF) << 24) | ((v & 0xFF00) << 8) | ((v >> 8) & 0xFF00) | (v >> 24)
@@ -34,7 +34,7 @@ def get_u32(address, big):
 
 @register_jitable
 def get_u16(address, big):
-    """Read the uint16 at ``address`` as int64."""
+    """Read the uint16 at ``address`` as int64; ``big``: its bytes are big endian."""
     v = load_u16(address)
     return (v & 0xFF) << 8 | v >> 8 if big else v
 
@@ -97,9 +97,9 @@ def offset_after_text(base, o, end, big):
 
 @register_jitable
 def word_number(words, address, size):
-    """Return the row of a text among ``words``, (n, width) uint8; -1 if there is no such row.
+    """Return the index of a text among ``words``, (n, width) uint8; -1 if it is not there.
 
-    Texts end with a NUL, which ``size`` counts.
+    address, size : of the text's bytes, with the closing NUL
     """
     for k in range(words.shape[0]):
         same = 0 < size <= words.shape[1]

@@ -1,4 +1,4 @@
-"""Events as four columns, in memory or, for large numbers of events, on the disk."""
+"""`Events`: four columns in memory. `Spool`: many events in temporary files."""
 
 from __future__ import annotations
 

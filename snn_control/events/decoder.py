@@ -1,4 +1,4 @@
-"""Decode the packets of one stream to events, in Python."""
+"""`Decoder`: decode the packets of one event camera to events, in Python."""
 
 from __future__ import annotations
 

@@ -26,7 +26,10 @@ SENSORS = ((128, 128), (240, 180), (304, 240), (320, 240), (346, 260), (640, 480
 
 
 def mixed(on: np.ndarray, off: np.ndarray) -> np.ndarray:
-    """Mix the colours of ON and OFF, in the given shares (0 to 1), over the background. Return (..., 3) uint8."""
+    """Mix the colours of ON and OFF, with shares ``on`` and ``off`` (0 to 1), over the background.
+
+    Return (..., 3) uint8.
+    """
     back = np.array(BACK, np.float32)
     light = on[..., None] * (np.array(ON) - back) + off[..., None] * (np.array(OFF) - back)
     return np.clip(np.rint(back + light), 0, 255).astype(np.uint8)
@@ -50,7 +53,7 @@ class Painter:
         self.shape = -(-height // shrink), -(-width // shrink)
 
     def _places(self, events: Events) -> tuple[np.ndarray, Events]:
-        """Return the indices of the events in the flat picture, (n,), and the events that are in the frame."""
+        """Return the events that are in the frame, and before them their indices in the flattened picture, (n,)."""
         if len(events) and (int(events.x.max()) >= self.width or int(events.y.max()) >= self.height):
             inside = (events.x < self.width) & (events.y < self.height)
             events = events[inside]
@@ -166,7 +169,7 @@ def painter(style: str, width: int, height: int, shrink: int = 1) -> Painter:
 
 
 def fitting(width: int, height: int, room: Sequence[int]) -> tuple[int, int]:
-    """Return (shrink, enlarge), the two integer factors that fit a sensor best into ``room``, (width, height)."""
+    """Return the integer factors (shrink, enlarge) that fit a sensor's picture best into ``room``, (width, height)."""
     shrink = max(1, -(-width // room[0]), -(-height // room[1]))
     columns, rows = -(-width // shrink), -(-height // shrink)
     return shrink, max(1, min(room[0] // columns, room[1] // rows))
@@ -179,5 +182,5 @@ def likely_size(columns: int, rows: int) -> tuple[int, int]:
 
 
 def enlarge(image: np.ndarray, times: int) -> np.ndarray:
-    """Draw each pixel as times x times pixels."""
+    """Return the image with each pixel as times x times pixels."""
     return image if times == 1 else np.repeat(np.repeat(image, times, axis=0), times, axis=1)

@@ -1,4 +1,4 @@
-"""Read messages with events from CDR bytes by compiled, bounded code, and write packets.
+"""Read the serialized messages of event cameras in compiled code, and write packets. The message types are:
 
 event_camera_msgs/msg/EventPacket, which older bags call event_array_msgs/msg/EventArray: header, uint32 height, uint32
 width, uint64 seq, uint64 time_base [ns], string encoding, bool is_bigendian, uint8[] events.
@@ -126,7 +126,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """Return the bytes of the events in a message, after `parse_packet` has read the message into ``words``."""
+    """Return the encoded events in a packet as (n,) uint8, after `parse_packet` has read the packet into ``words``."""
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -134,7 +134,13 @@ def packet_cdr(
     events: bytes, encoding: str, width: int, height: int, seq: int, stamp_ns: int, time_base: int = 0,
     frame_id: str = "",
 ) -> bytes:  # fmt: skip
-    """Return a serialized EventPacket with encoded events, for ``publisher.publish`` or a bag."""
+    """Return a serialized EventPacket for ``publisher.publish`` or a bag.
+
+    events, encoding : the encoded events, and the name of their encoding
+    width, height : size of the sensor [pixel]
+    seq : sequence number of the packet
+    stamp_ns, time_base : stamp of the header, and time base of the events [ns]
+    """
 
     def string(text: str) -> bytes:
         raw = text.encode() + b"\0"

@@ -1,4 +1,4 @@
-"""Recordings: files of events, read in pieces of bounded size."""
+"""`Recording`: the base of all open files of events, which are read in chunks of bounded size."""
 
 from __future__ import annotations
 

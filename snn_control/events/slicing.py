@@ -123,7 +123,7 @@ class Slicer:
             yield replace(events, t=ticks * self.period_ns + offsets, unit="ns")
 
     def _filled(self, tick: Tick, columns: Sequence[np.ndarray]) -> Tick:
-        """Return the tick with as many events of the columns t, x, y, p as fit into its capacity."""
+        """Return the tick with as many events of the columns t, x, y, p as its capacity allows; count the others."""
         room = self.capacity - len(tick.t)
         dropped = max(0, len(columns[0]) - room)
         self.dropped += dropped

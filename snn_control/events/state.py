@@ -1,4 +1,4 @@
-"""State of a decoder: one int64 block for each stream, which is kept from message to message.
+"""The state of a decoder: int64 words, one block for each camera, kept from message to message.
 
 Words that the caller sets
 scale      output times are the encoding's own times, multiplied by this number: 1, or 1000 to convert us to ns

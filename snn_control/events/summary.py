@@ -1,4 +1,4 @@
-"""Compute statistics of a stream of events, in one pass and bounded memory."""
+"""Compute statistics of events, such as rates and the busiest pixels, in one pass and bounded memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOW = 10_000_000  # ns, of the peak rate
 
 
 class Summary:
-    """Counts over chunks of events.
+    """Statistics of events, which are added in chunks.
 
     events, on, off : numbers of all events, of ON events and of OFF events
     first_t, last_t : times of the first and the last event in ``unit``; None if there are no events
@@ -94,7 +94,10 @@ class Summary:
 
 
 def summarize(chunks: Iterable[Events], unit: str) -> Summary:
-    """Return the `Summary` of all chunks. For the digest, times are hashed immediately; other columns are spooled."""
+    """Return the `Summary` of all chunks, with the digest.
+
+    For the digest, times are hashed immediately; the other columns are kept in temporary files.
+    """
     summary, digest = Summary(unit), hashlib.sha256()
     with Spool("xyp") as rest:
         for events in chunks:

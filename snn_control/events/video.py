@@ -1,4 +1,7 @@
-"""Read the frames of a video file, for simulated event cameras. This needs ``av``, from the extra ``events``."""
+"""Read the frames of a video file, from which a simulated event camera makes events.
+
+This needs ``av``, from the extra ``events``.
+"""
 
 from __future__ import annotations
 

@@ -52,9 +52,11 @@ uint32 nanosec
 def write_recording(
     path: str | PathLike, chunks: Chunks, unit: str, width: int | None, height: int | None, encoding: str = "evt3"
 ) -> tuple[int, str, int]:
-    """Write .npz, .mcap or .raw, depending on the suffix of ``path``.
+    """Write events to a .npz, .mcap or .raw file, depending on the suffix of ``path``.
 
-    encoding : encoding of a .raw file; not used for the others
+    chunks : function that returns the events, in chunks
+    unit : unit of their times, "us" or "ns"
+    encoding : encoding of a .raw file, "evt3" or "evt2"; not used for the others
 
     Return the number of events, the encoding ("" for .npz), and the time subtracted from every event [us], see
     `write_raw`.
@@ -123,7 +125,7 @@ def write_raw(
 
 
 def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
-    """Return the header that Metavision writes. Metavision's readers check the names of plugin and integrator."""
+    """Return the header that Metavision writes, whose readers check the names of plugin and integrator."""
     known = width and height
     size, geometry = (f";height={height};width={width}", f"% geometry {width}x{height}\n") if known else ("", "")
     return (
@@ -133,7 +135,7 @@ def _raw_header(encoding: str, width: int | None, height: int | None) -> bytes:
 
 
 def _bridge(encoding: str, last: int, first: int) -> bytes:
-    """Return words of EVT3's clock for a pause [us] in which the clock could wrap unnoticed."""
+    """Return EVT3 words of the clock for a pause from ``last`` to ``first`` [us] in which it could wrap unnoticed."""
     if encoding != "evt3" or last < 0:
         return b""
     highs = np.arange(last + STEP, first, STEP) >> 12 & 0xFFF
@@ -184,7 +186,7 @@ def _write_mcap(path: str | PathLike, chunks: Chunks, width: int | None, height:
 
 
 def packets_of(chunks: Iterable[Events], longest: int) -> Iterator[Events]:
-    """Divide chunks into packets, none of which is longer than ``longest`` [ns]."""
+    """Divide chunks of events into parts for packets, none of which is longer than ``longest`` [ns]."""
     for events in chunks:
         windows = (events.ns - events.ns[0]) // longest
         cuts = [0, *(np.flatnonzero(np.diff(windows)) + 1), len(events)]

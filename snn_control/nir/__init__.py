@@ -1,4 +1,4 @@
-"""NIR files (Pedersen et al. 2024, Nature Communications 15:8122): read in the dialect of a framework, and written."""
+"""NIR files (Pedersen et al. 2024, Nature Communications 15:8122): read as each framework means them, and written."""
 
 from .export import export_graph, export_nir
 from .importing import DIALECTS, Imported, import_graph, import_nir

@@ -1,4 +1,4 @@
-"""Contraction of a NIR graph to populations and projections: weights between neurons become projections.
+"""Contract a NIR graph to populations and projections: nodes of weights between neurons become projections.
 
 A Flatten is dropped, and a Delay becomes the delay of a projection. If two nodes of weights are connected without a
 neuron between them, a Relay population is put between them. The network's inputs have the names of the Input nodes.
@@ -36,6 +36,9 @@ def _at_once(p: Projection) -> bool:
 class Contraction:
     """Converts a graph to a network.
 
+    graph : the graph, with known shapes
+    cell : node of neurons -> its `Cell`, by the dialect
+    dt : step of the network [s]
     names : node -> input or population
     outputs : name of an Output node -> the population that is read there
     """
@@ -61,7 +64,7 @@ class Contraction:
         self._check_cycles()
 
     def network(self) -> Network:
-        """Return the network, ordered from the inputs on; a file that snn_control wrote keeps its stored order."""
+        """Return the network, with populations ordered from the inputs on; a file of snn_control keeps its order."""
         depth, nodes = self._depth(), self.graph.nodes
         node_of = {name: node for node, name in self.names.items()}
 
@@ -77,7 +80,7 @@ class Contraction:
 
     # names -----------------------------------------------------------------------------------------------------
     def _name(self, node: str) -> str:
-        """Return the name of a node in an allowed form: a letter, then letters, digits and underscores."""
+        """Return a node's name in the form that names must have: a letter, then letters, digits and underscores."""
         if node not in self.names:
             word = re.sub(r"\W", "_", node, flags=re.ASCII).strip("_") or "node"
             self.names[node] = self._free(word if word[0].isalpha() else f"n{word}")
@@ -114,7 +117,7 @@ class Contraction:
         return node.kind in WEIGHTS and not node.neuron
 
     def _relays(self) -> set[str]:
-        """Return the nodes of weights whose sum needs a Relay, because weights, an Output or a delay come next."""
+        """Return the nodes of weights that need a Relay after them, because weights, an Output or a delay come next."""
         found = set()
         for node in self.graph.nodes.values():
             takes_sums = self._weights(node) or node.kind == "Output"
@@ -153,7 +156,8 @@ class Contraction:
 
     # projections -----------------------------------------------------------------------------------------------
     def _arriving(self, name: str, post: str, through: str = "") -> None:
-        """Connect everything that arrives at a node to population ``post``, through node ``through`` if it is given."""
+        """Connect all sources that arrive at node ``name`` to population ``post``, through the node of weights
+        ``through``."""
         first = True
         for origin, delay in self._sources(name):
             if through:
@@ -165,7 +169,7 @@ class Contraction:
                 self._connect(*self._delayed(origin, delay, False), post, connection="one_to_one")
 
     def _project(self, origin: Node, delay: Steps, post: str, node: Node, first: bool) -> None:
-        """Add a node of weights as a projection. Its bias is used only for the first of its sources."""
+        """Add a node of weights as a projection from one of its sources; only the first source adds the node's bias."""
         values: dict[str, Any] = {"connection": "dense"}
         bias = node.numbers("bias").reshape(-1) if node.values.get("bias") is not None else None
         if node.kind in ("Affine", "Linear"):
@@ -195,7 +199,7 @@ class Contraction:
         self.projections.append((Projection(pre, post, **values), node))
 
     def _delayed(self, origin: Node, delay: Steps, whole: bool) -> tuple[str, Steps]:
-        """Return a source, and the delay that is left for a projection from this source.
+        """Return a source for a projection, and the delay in steps that this projection must have.
 
         If each neuron has its own delay, the projection of a spiking source has these delays. For a graded source, or
         if ``whole`` is true (a picture), a Relay delays the signal, and is returned as the source.

@@ -1,4 +1,4 @@
-"""Dialects: the meaning of the numbers in a NIR file, for each framework.
+"""Dialects: how each framework means the numbers in a NIR file, converted to neuron models of snn_control.
 
 NIR gives continuous equations. A file states neither the time step nor how a framework integrates, resets and fires.
 Each function here converts a node to a `Cell` that gives the framework's own spikes, step by step. All dialects except
@@ -106,12 +106,15 @@ def _firing(node: Node, **values: Any) -> dict[str, Any]:
 
 
 def _one(gain: np.ndarray) -> np.ndarray:
-    """Return gains, with 1 for gains like 0.99999994 that the exporter's rounding of (tau / dt) dt / tau made."""
+    """Return gains, in which numbers like 0.99999994, from the exporter's rounding of (tau / dt) dt / tau, become 1."""
     return np.where(np.abs(gain - 1) < 1e-6, 1.0, gain)
 
 
 def _require(node: Node, key: str, right: Any, rule: str, fix: str = "") -> None:
-    """Raise a DescriptionError that shows the first wrong number, unless the exporter can have written all numbers."""
+    """Raise DescriptionError, with the first wrong number, if the framework's exporter cannot have written a parameter.
+
+    right : (size,) bool, whether each number of the parameter ``key`` is possible
+    """
     fits = np.broadcast_to(right, node.size)
     if not fits.all():
         raise node.wrong(key, float(node.each(key)[np.argmin(fits)]), rule, fix or "another dialect or option fits")
@@ -267,7 +270,7 @@ def _spikingjelly(r: Reading, node: Node) -> Cell:
 
 # NIR as it is written ----------------------------------------------------------------------------------------------
 def _as_written(r: Reading, node: Node) -> dict[str, Any]:
-    """Return the fields of a node's neuron model, with the numbers of the file unchanged."""
+    """Return the fields of a node's neuron model with the numbers of the file, without a framework's meaning."""
     model = MODELS[node.kind]
     values: dict[str, Any] = {field: node.each(word) for field, word in FIELDS[model][1].items()}
     if not model.graded:

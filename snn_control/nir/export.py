@@ -1,4 +1,4 @@
-"""Export of a network to a NIR file that is read back to the same bits and that NIR's own checks accept.
+"""Export a network as a NIR file that is read back to the same bits and that NIR's own checks accept.
 
 A population becomes a node of neurons; a projection becomes a Delay node and a node of weights. Metadata hold what NIR
 cannot express (`snn_control.nir.native`). A network is refused if a reader that ignores the metadata would get a
@@ -116,7 +116,7 @@ class _Export:
             raise DescriptionError(f"{where}.encoder", type(spec.encoder).__name__, rule, fix)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return the shapes of signals: a picture at a convolution if all signals that arrive there fit, else (n,)."""
+        """Return name -> shape of the signal: a picture before a convolution if all its sources fit, otherwise (n,)."""
         flat: dict[str, tuple[int, ...]] = {name: (int(size),) for name, size in self.sizes.items()}
         shapes = dict(flat)
         convolutions = [p for p in self.network.projections if isinstance(p.connection, Convolution)]
@@ -218,7 +218,7 @@ class _Export:
 
     @staticmethod
     def _delay(p: Projection, n_pre: int) -> Any:
-        """Return the delay [s], one number or (n_pre,), because NIR delays a signal before its weights."""
+        """Return a projection's delay [s] as one number or (n_pre,), because NIR delays a signal before its weights."""
         delay = np.asarray(p.delay, np.float64)
         if not delay.ndim or isinstance(p.connection, Convolution):
             return delay

@@ -1,4 +1,4 @@
-"""Flat NIR graphs, whose nodes have the parameters of the file, and groups of node kinds."""
+"""NIR graphs without nesting: nodes with the parameters of the file, edges, and groups of node kinds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Import of a NIR file as a network, in a given dialect."""
+"""Import a NIR file as a network: read it, and convert it by the dialect of a framework."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def import_graph(
 
 
 def _reading(graph: Graph, dialect: str, dt: float | None, choices: Choices) -> Reading:
-    """Return a `Reading` with two steps: the step for which the file's numbers were made, and the network's step."""
+    """Return a `Reading` with its two steps [s]: that for which the file's numbers were made, and the network's."""
     table = DIALECTS[dialect]
     if dt is not None and not (math.isfinite(dt) and dt > 0):
         raise DescriptionError("dt", dt, "must be > 0 s")

@@ -1,4 +1,4 @@
-"""The dialect of snn_control itself: NIR's parameters as far as possible, and metadata for what NIR cannot express.
+"""The dialect of files that snn_control wrote: NIR's parameters, and metadata for what NIR cannot express.
 
 The metadata of a neuron hold ``model`` and ``order``, the ``bias`` and ``v_init`` of the population, and the fields of
 the model that the node lacks. The metadata of a node of weights hold ``order``, ``connection`` and the parameters of

@@ -1,4 +1,4 @@
-"""Import options: the choices that a NIR file leaves open, with the names that each framework uses."""
+"""Options of the import: choices that a NIR file leaves open, such as the kind of reset, named as in each framework."""
 
 from __future__ import annotations
 
@@ -52,9 +52,11 @@ class Option:
 
 @dataclass
 class Choices:
-    """The options for one file: the options that the user gave, and the defaults that were needed.
+    """The options for one file: those that the user gave, and defaults for the others.
 
-    ``given`` has the keys ``option``, ``KIND.option`` or ``NODE.option``; the most specific key is used.
+    given : option -> value; an option is named ``option``, ``KIND.option`` or ``NODE.option``, and the most specific
+        name counts
+    defaults : defaults that were used, by option and kind
     """
 
     dialect: str
@@ -84,7 +86,10 @@ class Choices:
             raise DescriptionError(path, value, str(error)) from None
 
     def ask(self, node: Node, name: str) -> Any:
-        """Return the value of an option for a node. If the value is the default, record it."""
+        """Return the value of an option for a node: the given value, or the default, which is recorded.
+
+        Raises DescriptionError if the user must choose.
+        """
         for key in (f"{node.name}.{name}", f"{node.kind}.{name}", name):
             if key in self.values:
                 self.used.add(key)

@@ -1,4 +1,4 @@
-"""Reading of NIR files as flat graphs with known shapes.
+"""Read NIR files as graphs without nesting and with known shapes.
 
 Some exporters write parameters without dimensions, batch dimensions, missing or wrong shapes, and nested graphs. So the
 library's own type check is not used; `snn_control.nir.shapes` infers the shapes.
@@ -64,7 +64,9 @@ def read_graph(path: str | os.PathLike) -> Graph:
 
 
 def _heaps_are_whole(file: IO[bytes]) -> bool:
-    """Return whether all objects of HDF5's global heaps end within their heap; if not, the library would never return.
+    """Return whether all objects of HDF5's global heaps end within their heap.
+
+    The library would otherwise never return.
 
     A heap consists of "GCOL", version, size, and objects. An object consists of uint16 index, uint16 references,
     uint32, uint64 size, and content in multiples of 8 bytes. The free space at the end is an object with the index 0.
@@ -157,7 +159,10 @@ def _plain(value: Any) -> Any:
 
 
 def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[str, str]]) -> None:
-    """Add the contents of a graph; the Input and Output of a nested graph only forward their signal."""
+    """Add the nodes and edges of a graph, and of the graphs nested in it, to ``nodes`` and ``edges``.
+
+    The Input and Output of a nested graph only forward their signal. ``prefix`` begins the names of its nodes.
+    """
     for name, node in graph.nodes.items():
         kind = type(node).__name__
         if kind == "NIRGraph":
@@ -178,7 +183,7 @@ def _splice(graph: Any, prefix: str, nodes: dict[str, Node], edges: set[tuple[st
 
 
 def _end(graph: Any, prefix: str, name: str, kind: str) -> str:
-    """Return the node to which an edge refers; if this is a nested graph, return its Input or Output."""
+    """Return the node at an end of an edge; for a nested graph, its Input or Output (``kind``)."""
     node = graph.nodes[name]
     if type(node).__name__ != "NIRGraph":
         return prefix + name

@@ -1,7 +1,4 @@
-"""Inference of the shapes of all signals in a graph from its inputs.
-
-The module also converts convolutions and poolings to descriptions.
-"""
+"""Infer the shapes of all signals in a NIR graph from its inputs, and convert convolutions and poolings."""
 
 from __future__ import annotations
 
@@ -73,7 +70,7 @@ def _input_shape(graph: Graph, node: Node) -> Shape:
 
 
 def _taken(graph: Graph, name: str, shape: Shape) -> int:
-    """Return how many trailing dimensions of ``shape`` a node uses; 0 if it accepts any number of dimensions."""
+    """Return how many trailing dimensions of ``shape`` the node ``name`` uses; 0 if it accepts any number of them."""
     node = graph.nodes[name]
     if node.kind in DIMENSIONS:
         return min(DIMENSIONS[node.kind], len(shape))
@@ -116,7 +113,7 @@ def _shape_out(node: Node) -> Shape:
 
 
 def matrix_of(node: Node) -> np.ndarray:
-    """Return the (out, in) weights of an Affine or Linear node."""
+    """Return the weights of an Affine or Linear node, (size of the output, size of the input)."""
     weight = node.numbers("weight")
     while weight.ndim > 2 and weight.shape[0] == 1:
         weight = weight[0]
@@ -141,7 +138,7 @@ def _padding(node: Node) -> Any:
 
 
 def picture_of(node: Node) -> tuple[Convolution, np.ndarray]:
-    """Return the convolution of a node, and its weights as (channels out, channels in a group, rows, columns)."""
+    """Return the convolution of a node, and its weights, (channels out, channels in a group, rows, columns)."""
     with within(f"nodes.{node.name}", "nodes."):
         shape = _picture(node)
         if node.kind in ("SumPool2d", "AvgPool2d"):

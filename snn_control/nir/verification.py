@@ -1,4 +1,4 @@
-"""Comparison of an imported network with the recorded activity of the original, step by step.
+"""Compare an imported network, step by step, with activity that was recorded in the original framework.
 
 The module can also search for the dialects and options that reproduce this activity.
 """
@@ -38,7 +38,11 @@ TOLERANCE = 1e-6  # of graded values; spikes must agree exactly
 
 @dataclass(frozen=True)
 class Difference:
-    """First difference between two runs: in neuron ``neuron`` of ``population`` in step ``step``, counted from 0."""
+    """The first difference between expected and actual activity.
+
+    step : number of the step, from 0
+    expected, got : the two numbers of spikes, or graded values, of the neuron
+    """
 
     step: int
     population: str
@@ -89,7 +93,7 @@ def load_activity(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
-    """Return a function that returns each neuron's spikes in the last step, or its graded output, as (n,) float32."""
+    """Return a function that reads a population's activity of the last step, (n,) float32: spikes, or graded values."""
     facts = next(p for p in bound.program.facts.populations if p.name == population)
     if not facts.spiking:
         return bound.array(f"{population}.v").copy
@@ -106,7 +110,7 @@ def _activity(bound: Bound, population: str) -> Callable[[], np.ndarray]:
 
 
 def _unread(imported: Imported) -> list[Output]:
-    """Return an output that is never read.
+    """Return an output that nothing reads.
 
     A build requires an output, but the compared values come from the state.
     """
@@ -116,7 +120,7 @@ def _unread(imported: Imported) -> list[Output]:
 
 
 def _forms(shape: tuple[int, ...], steps: int | str) -> str:
-    """Return in words the shapes that an array for a signal of ``shape`` may have."""
+    """Return a text with the shapes that an array of activity for a signal of ``shape`` may have."""
     forms = dict.fromkeys([(int(np.prod(shape)),), shape])
     return " or ".join(f"({steps}, {', '.join(map(str, form))})" for form in forms)
 
@@ -174,7 +178,7 @@ def _compared(imported: Imported, arrays: Mapping[str, np.ndarray]) -> list[tupl
 
 
 def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> Iterator[list[np.ndarray]]:
-    """Step the network through the rows of its input, and yield the activities of the populations after each step."""
+    """Run the network on its input, (steps, n), and yield the populations' activities, (n,) each, after each step."""
     name, rows = _the_input(imported, inputs)
     program = build(imported.network, value_inputs(imported), _unread(imported), dt=imported.dt, period=imported.dt)
     bound = Bound(program)
@@ -185,7 +189,10 @@ def run(imported: Imported, inputs: np.ndarray, populations: Sequence[str]) -> I
 
 
 def verify(imported: Imported, arrays: Mapping[str, np.ndarray], whole: bool = True) -> Verdict:
-    """Run on ``input`` and compare ``hidden`` (the first population of neurons) and ``output``; either may be missing.
+    """Run a network on recorded input, and compare its activity with the recorded activity.
+
+    The arrays are ``input``, ``hidden`` (the first population of neurons) and ``output``; one of the last two may be
+    missing.
 
     arrays : each (steps, n) or (steps, *shape) with the shape in `Imported.shapes`; either may have an axis of length 1
         for the batch after the steps
@@ -265,10 +272,11 @@ def search_dialects(
     path: str | os.PathLike, arrays: Mapping[str, np.ndarray], dialect: str, dt: float | None,
     options: Mapping[str, Any], most: int = MAX_READINGS,
 ) -> tuple[list[SearchResult], str]:  # fmt: skip
-    """Return the ways to read a file that reproduce an activity exactly, and how many were tried, e.g. "30 of 30".
+    """Search for the ways to read a file that reproduce an activity exactly. Return them, and e.g. "30 of 30" tried.
 
     dialect, dt, options : the arguments with which the activity differed
     arrays : the arrays that `snn_control.nir.verification.load_activity` returns
+    most : maximum number of ways to try
     """
     trials = list(islice(other_readings(read_graph(path), dialect, dt, options), most + 1))
     found: list[SearchResult] = []

@@ -1,4 +1,4 @@
-"""Conversion of a projection's weights to a node of NIR.
+"""Convert a projection's weights to a node of NIR, for the export.
 
 NIR's own check accepts only square kernels, one group and one bias per channel. Other convolutions are stored as a
 matrix, with the kernel in the metadata.
@@ -46,7 +46,7 @@ def _pool(p: Projection) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Return a value in a form that HDF5 stores: an array, or a number, text or truth value of Python."""
+    """Return a value in a form that HDF5 stores: an array, number, text or truth value."""
     array = np.asarray(value)
     return array if array.ndim else array.item()
 
@@ -96,7 +96,7 @@ def _channel_bias(p: Projection) -> np.ndarray | None:
 
 
 def natural(p: Projection, before: Shape) -> bool:
-    """Return whether NIR has a node for this convolution of a signal with the shape ``before``."""
+    """Return whether NIR has a node for a convolution, given the shape of its input, ``before``."""
     c, shape, bias = _convolution_of(p), np.shape(p.weights), _channel_bias(p)
     square = len(picture(p)[0]) == 2 or shape[2] == shape[3]
     plain = square and c.groups == 1 and (bias is None or bias.size == shape[0])

@@ -1,4 +1,4 @@
-"""A controller around an imported network: scaled inputs, number of steps in a tick, and outputs.
+"""Make a controller around an imported network: scaled inputs, number of steps in a tick, and outputs.
 
 If a network was trained with T steps per sample, and its read-out sums over these steps, it runs T steps in a tick.
 """

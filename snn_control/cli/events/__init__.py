@@ -62,8 +62,10 @@ def add_recording(parser: argparse.ArgumentParser) -> None:
 
 
 def open_from(options: argparse.Namespace) -> Any:
-    """Open the recording that the options of `add_recording` name. Raises DescriptionError if it cannot be opened, or
-    if only one of ``--width`` and ``--height`` is given."""
+    """Open the recording that the options of `add_recording` name.
+
+    Raises DescriptionError if it cannot be opened, or if only one of ``--width`` and ``--height`` is given.
+    """
     from ...events import open_recording
 
     sides = {"--width": options.width, "--height": options.height}
@@ -74,8 +76,10 @@ def open_from(options: argparse.Namespace) -> Any:
 
 
 def size_of(recording: Any) -> tuple[int, int] | None:
-    """Return the (width, height) that the caller or the file has given; None if it is not known. Some files give the
-    size only when the first events are read."""
+    """Return the sensor's (width, height), as the caller or the file gives it; None if it is not known.
+
+    Some files give the size only when the first events are read.
+    """
     if not (recording.width and recording.height):
         next(recording.chunks(), None)
     return (recording.width, recording.height) if recording.width and recording.height else None
@@ -102,6 +106,8 @@ def progress(what: str, total: float | None, unit: str = "", quiet: bool = False
 
     Yields a function ``move(done, count)``. ``done`` is the part of ``total`` that is done, ``count`` is a number that
     is shown with its ``unit``.
+
+    what : text beside the bar
     """
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -70,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
 def _write(
     options: argparse.Namespace, out: Path, chunks: Chunks, unit: str, size: tuple[int | None, int | None]
 ) -> tuple[int, str]:
-    """Write the file. Return a tuple: the number of events, and a text with remarks on the file."""
+    """Write the file ``out``. Return the number of events, and a text with remarks on the file."""
     from ...events.writing import write_recording
 
     more = ""
@@ -101,8 +101,10 @@ def _part(recording: Any, begin: float | None, end: float | None) -> Iterator[Ev
 
 
 def _rounded(chunks: Chunks) -> tuple[Chunks, str]:
-    """Return a tuple: the events with times in whole us and in order, and a text with remarks on the changes. A
-    recording is held in memory only if its times are not in order."""
+    """Return the events with times in whole us and in order, and a text with remarks on the changes.
+
+    A recording is held in memory only if its times are not in order.
+    """
     from ...events import Events
 
     def whole() -> Iterator[Events]:

@@ -1,4 +1,4 @@
-"""``snn_control events info``: the contents of a recording, and its problems."""
+"""``snn_control events info``: print the contents of a recording, and its problems."""
 
 from __future__ import annotations
 

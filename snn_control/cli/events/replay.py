@@ -112,8 +112,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(options: argparse.Namespace, recording: Recording, period: float) -> tuple[int, int, tuple[int, int]]:
-    """Read the recording once. Return a tuple: the number of events to replay, the number of ticks to replay, and the
-    likely size of the sensor. Raises DescriptionError if there are no events, or far too many ticks."""
+    """Read the recording once.
+
+    Return the numbers of events and ticks to replay, and the likely (width, height) of the sensor.
+
+    Raises DescriptionError if there are no events, or far too many ticks.
+    """
     from ...events.frames import likely_size
 
     slicer = Slicer(round(period * 1e9), 1, options.longest_gap)
@@ -170,13 +174,14 @@ def _values(pairs: list[str]) -> dict[str, list[float]]:
 
 @dataclass
 class Replay:
-    """A replay and its settings.
+    """A replay of a recording and its settings.
 
     looked : the recording as it was opened first, with what it states about itself
     recording : the recording, opened with the size of the fitted camera, so that events out of the frame use none of
         the capacity
     events, ticks : number of events and of ticks to replay
     folder : folder of the run
+    say : function that prints a line, unless the command is quiet
     """
 
     options: argparse.Namespace
@@ -206,8 +211,10 @@ class Replay:
 
     @contextmanager
     def progress(self, what: str) -> Iterator[Callable[[int], None]]:
-        """Context with a progress bar for the share of the file that was read. Yields a function; call it in every tick
-        with the number of the tick."""
+        """Context with a progress bar for the share of the file that was read.
+
+        Yields a function to call in every tick with the number of the tick.
+        """
         with progress(what, self.recording.size_bytes, "ticks", self.options.json) as bar:
 
             def move(index: int) -> None:
@@ -217,8 +224,10 @@ class Replay:
             yield move
 
     def off_topics(self) -> tuple[Arrays, dict[str, int], dict[str, Any]]:
-        """Replay without ROS, and save the inputs for ``check --input`` and ``plot --input``. Return a tuple of three:
-        the arrays of `replay`, the counters of the slicer, and the counters of the controller."""
+        """Replay in this process, without ROS, and save the inputs for ``check --input`` and ``plot --input``.
+
+        Return the arrays of `replay`, the counters of the slicer, and the counters of the controller.
+        """
         from ...record.input_recorder import InputLogRecorder
 
         options, fitted = self.options, self.fitted
@@ -291,8 +300,7 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its picture and its report. If these cannot be drawn, write the folder without
-        them."""
+        """Write the run folder with its picture and its report, or without them if they cannot be drawn."""
         from ...files import replace_file
         from ...record.run_folder import write_run
         from ...report.event_plots import survey_arrays
@@ -312,8 +320,7 @@ class Replay:
 
 
 def _ranges(spec: ControllerSpec, command: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Return a dictionary: name of a number of the command -> its unit, and its smallest, largest and mean value over
-    all ticks."""
+    """Return name of a number of the command -> its unit, and its smallest, largest and mean value over all ticks."""
     units = [o.unit for o in spec.outputs for _ in range(o.size)]
     columns = zip(output_names(spec), units, command.T, strict=True)
     return {

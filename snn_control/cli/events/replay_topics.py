@@ -20,8 +20,10 @@ WORLD = "sim_worlds:EventReplay-v0"
 
 
 def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
-    """Raise an error if software is missing, if an input or output has no topic, or for anything that a node would
-    refuse."""
+    """Raise an error if a replay over ROS is not possible.
+
+    Software may be missing, an input or output may have no topic, or a node would refuse something.
+    """
     for module, extra in (("rclpy", "ros"), ("gymnasium", "sim")):
         need_extra(module, extra)
     from ...ros import check
@@ -38,8 +40,10 @@ def check_topics(options: argparse.Namespace, fitted: Fitted) -> None:
 def on_topics(
     options: argparse.Namespace, fitted: Fitted, folder: Path, say: Callable[..., None]
 ) -> tuple[dict[str, np.ndarray], dict[str, int], dict[str, Any]]:
-    """Run the controller.yaml of the folder over ROS. Return a tuple of three, from what the two nodes have saved: the
-    arrays of `replay`, the counters of the slicer, and the counters of the controller."""
+    """Run the controller.yaml of the folder over ROS, and read what the two nodes have saved.
+
+    Return the arrays of `replay`, the counters of the slicer, and the counters of the controller.
+    """
     from ...record.run_folder import read_record
     from ...ros.nodes.launching import closed_loop
     from ..processes import failure, run_processes
@@ -84,7 +88,9 @@ def on_topics(
 
 
 def _first_tick(activity: Mapping[str, np.ndarray]) -> int:
-    """Return the number of the first tick of a controller node that had an input. It is not 0 in real time, because the
-    node then starts before the recording."""
+    """Return the number of the first tick of a controller node that had an input.
+
+    It is not 0 in real time, because the node then starts before the recording.
+    """
     given = np.flatnonzero(activity["stamp_ns"] > 0)
     return int(given[0]) if given.size else 0

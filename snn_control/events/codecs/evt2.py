@@ -1,4 +1,4 @@
-"""EVT2 and EVT2.1 (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
+"""The codecs of the packet encodings EVT2 and EVT2.1 (Prophesee, "EVT 2.0 format", "EVT 2.1 format").
 
 EVT2 has 32-bit words with the type in bits 28..31. EVT2.1 has 64-bit words: the upper half is like a word of EVT2, the
 lower half is a mask of 32 pixels. Words of EVT2.1 are read as two 32-bit halves, because the alignment of a payload is
@@ -28,13 +28,13 @@ MOST_LOOPS = (1 << 18) - 1  # 142 years: times in ns stay within int64
 
 @register_jitable
 def time_of(state, word):
-    """Return the output time of a word that has its low time in bits 22..27."""
+    """Return the output time of a word with its low time in bits 22..27: the encoding's time multiplied by SCALE."""
     return (state[LOOPS] << 34 | state[HIGH] << 6 | word >> 22 & 0x3F) * state[words.SCALE]
 
 
 @register_jitable
 def decode_rest(state, word, triggers):
-    """Decode a word that is not an event. Return 0, or STOP if the word must wait for the next call."""
+    """Decode a word that is not an event: a time, a trigger or another type. Return 0, or STOP if it must wait."""
     kind = word >> 28
     if kind == 8:
         high = word & 0xFFFFFFF

@@ -1,4 +1,4 @@
-"""EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
+"""The codec of the packet encoding EVT3: 16-bit words, type in bits 12..15 (Prophesee, "EVT 3.0 format").
 
 Its own state is the high and low time, the number of wraps of the 24-bit clock, row, base column, base polarity, and
 which part of the time is known (1: high, 2: high and low).
@@ -64,7 +64,7 @@ def _each(builder, value):
 
 @intrinsic
 def _others(typingctx, data, at, rows, columns, lows, high):
-    """Return a uint64 in which bit j is set if item at + j is no common word, as in `run_of_common`."""
+    """Return a uint64 in which bit j is set if item ``at + j`` is not a common word (see `run_of_common`)."""
 
     def gen(context, builder, sig, args):
         word = _load(VECTOR, context, builder, sig.args[0], *args[:2])
@@ -89,7 +89,7 @@ def quad(data, at):
 
 @register_jitable
 def run_of_common(data, k, rows, columns, lows, high):
-    """Return how many words in a row from ``k`` on, up to WINDOW, are common words.
+    """Return how many consecutive words from item ``k`` on, up to WINDOW, are common words.
 
     These are rows, events and low times below their limits, and the word ``high``.
     """
@@ -180,10 +180,10 @@ def _write_mask(event, mask, n, t):
 
 @register_jitable(forceinline=True)
 def _write_words(data, k, end, packed, n, t):
-    """Pack the events among rows, events and times. Return the present lanes, and the next index.
+    """Pack the events of common words from item ``k`` to ``end`` into column ``t``, from index ``n`` on.
 
     The code does not branch on the words, because they are unpredictable. It writes each word to its lanes, and then
-    all lanes to index ``n``. Only an event advances ``n``.
+    all lanes to index ``n``. Only an event advances ``n``. Return the present lanes, and the next index.
     """
     while k < end:
         word = np.uint64(data[k])
@@ -197,7 +197,11 @@ def _write_words(data, k, end, packed, n, t):
 
 @register_jitable
 def _unpack(begin, end, epoch, scale, t, x, y, p):
-    """Convert the packed events in ``t`` to columns. This is vector code."""
+    """Convert the packed events ``begin`` to ``end - 1`` in ``t`` to columns. The compiler vectorises this loop.
+
+    epoch : time of the wraps, in the encoding's unit
+    scale : factor to the output's unit
+    """
     for n in range(begin, end):
         packed = np.uint64(t[n])
         x[n], p[n], y[n] = packed & PIXEL, packed >> np.uint64(11) & ONE, packed >> np.uint64(12) & PIXEL
@@ -206,7 +210,10 @@ def _unpack(begin, end, epoch, scale, t, x, y, p):
 
 @uncounted
 def _run(state, data, k, n, t, x, y, p):
-    """Decode common words from item ``k`` on, while a time is known and before ``until``. Return the new k and n."""
+    """Decode common words from item ``k`` on, while a time is known and before ``until``.
+
+    Return the item and the index of the columns at which `_word` must continue.
+    """
     width = min(state[words.WIDTH], 2048) if state[words.WIDTH] > 0 else 2048
     height = min(state[words.HEIGHT], 2048) if state[words.HEIGHT] > 0 else 2048
     if data.size < WINDOW or t.size < WINDOW or state[ROW] >= height:

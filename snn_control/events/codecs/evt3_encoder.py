@@ -27,7 +27,7 @@ def _group(t, x, y, p, i, first):
 
 
 def write_words(t, x, y, p, out):
-    """Write the words of events to ``out``, uint16. Return the number of words. Columns are int64."""
+    """Write the EVT3 words of events, int64 columns t [us], x, y, p, to ``out``, uint16. Return the number of words."""
     i, k = 0, 0
     now, high, row, base, polarity = np.int64(-1), t[0] >> 12, np.int64(-1), np.int64(-GROUP), np.int64(0)
     while i < t.size:

@@ -1,4 +1,4 @@
-"""libcaer and libcaer_cmp (event_camera_codecs).
+"""The codecs of the packet encodings libcaer and libcaer_cmp, as event_camera_codecs defines them.
 
 libcaer has the polarity events of that library: uint32 data, int32 time [us]. Its state is the last time within the
 packet, and the number of overflows of 2^31 us in the packet. Each packet resets both; the packet's ``time_base`` holds

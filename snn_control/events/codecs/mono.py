@@ -1,4 +1,4 @@
-"""mono and trigger: 64-bit words of events (mono) and of external triggers (trigger), as in event_camera_codecs.
+"""The codecs of mono (64-bit words of events) and trigger (of external triggers), as event_camera_codecs defines them.
 
 Bits of mono: ns after ``time_base`` 0..31, x 32..47, y 48..62, polarity 63. Bits of trigger: ns after ``time_base``
 0..31, id 48..62, edge 63. These codecs have no state of their own. Words are read as two 32-bit halves, because the

@@ -1,4 +1,4 @@
-"""A codec: the loop over the words of a packet, around a compiled function that decodes one word.
+"""Make codecs: the loop over the words of a packet, around a compiled function that decodes one word.
 
 This module also has common parts of such functions and, for encoders, the check that an encoding can carry the events.
 """
@@ -29,9 +29,11 @@ uncounted = register_jitable(_nrt=False)
 
 @register_jitable
 def put(state, now, column, row, polarity, n, t, x, y, p):
-    """Write one event to index ``n``. Return how many events were written, or STOP.
+    """Write one event to index ``n`` of the columns. Return how many events were written, or STOP.
 
     The number is 1, or 0 for an event outside the frame. STOP: the event is not due yet, or there is no room.
+
+    now : output time of the event
     """
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
@@ -44,7 +46,7 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 
 @register_jitable
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
-    """Write an event for each bit of ``mask``, in a row of pixels or, if ``upright``, in a column of pixels.
+    """Write an event for each bit of ``mask``, along a row of pixels or, if ``upright``, along a column.
 
     Return the number of events written, or STOP if not all of them can be written; none is written then.
     """
@@ -76,7 +78,7 @@ def put_trigger(state, now, number, edge, triggers):
 
 
 def refuse(wrong: np.ndarray, name: str, values: np.ndarray, rule: str) -> None:
-    """Raise InputError for the first wrong value, if there is one."""
+    """Raise InputError if a value of the column ``name`` is wrong; it shows the first one and the rule."""
     if wrong.any():
         at = int(np.argmax(wrong))
         raise InputError(f"events.{name}[{at}] = {values[at]}: {rule}")
@@ -107,7 +109,7 @@ def checked(
 
 @register_jitable
 def _keep(state):
-    """Do nothing at the beginning of a packet. This is for encodings whose packets reset no state."""
+    """Do nothing at the beginning of a packet, for encodings whose state continues from packet to packet."""
 
 
 def _named(function: Callable, encoding: str, module: str) -> Callable:
@@ -141,7 +143,7 @@ class Codec:
     encode: Callable[..., bytes] = _not_written
 
     def compiled(self) -> Callable:
-        """Return ``decode``, compiled, for Python."""
+        """``decode``, compiled, for Python."""
         item = np.dtype(self.item).name
         columns = "int64[::1],uint16[::1],uint16[::1],uint8[::1],int64[:,::1]"
         return compile_function(self.decode, f"int64(int64[::1],Array({item},1,'C',readonly=True),{columns})")

@@ -1,4 +1,4 @@
-"""File formats of event cameras: the detection of a file's format, and one module for each format."""
+"""Open recordings of event cameras: find out a file's format, and read it with one module for each format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""AEDAT4, the files of iniVation cameras, read with the library `aedat`."""
+"""Read AEDAT4, the files of iniVation cameras, with the library `aedat`."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _check_header(path: Path | str) -> None:
 
 
 class Aedat4Recording(Recording):
-    """One stream of events of an AEDAT4 file. Frames and inertial data are ignored.
+    """The recording in an AEDAT4 file: one of its streams of events. Frames and inertial data are ignored.
 
     The topics are the streams of events, by number. The triggers are the external edges in the streams of triggers.
     """

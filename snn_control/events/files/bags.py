@@ -1,4 +1,4 @@
-"""rosbag2 bags, given as a folder or as one of its files. The file metadata.yaml is not needed."""
+"""Read recordings from rosbag2 bags, given as a folder or as one of its files. metadata.yaml is not needed."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ def _folder(path: Path) -> tuple[list[Storage], bool]:
 
 
 def _natural(path: Path) -> list[tuple[int, str]]:
-    """Return a sort key by which bag_2 comes before bag_10."""
+    """Return a sort key for a path by which bag_2 comes before bag_10."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
 
 
 class BagRecording(Recording):
-    """One topic of a bag. Messages are read in the order in which they were written."""
+    """The recording in a bag: one of its topics. Messages are read in the order in which they were written."""
 
     topic: str
 

@@ -1,4 +1,4 @@
-"""The .mcap files of rosbag2, read from start to end.
+"""Read the .mcap files of rosbag2 from start to end, also damaged ones.
 
 An index is not needed. A file that was cut is read up to the cut, even within its last chunk. A chunk whose checksum
 does not match is left out and counted as malformed.
@@ -28,7 +28,7 @@ MESSAGE_HEAD = struct.Struct("<HIQQ")  # channel, sequence, log time, publish ti
 
 
 class McapStorage(Storage):
-    """One .mcap file of a bag."""
+    """Reads one .mcap file of a bag."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -59,7 +59,7 @@ class McapStorage(Storage):
                     yield name, kind, log_time, message
 
     def condition(self) -> Literal["whole", "cut", "damaged"]:
-        """Return the file's condition: "whole", "cut" (only the end is missing) or "damaged".
+        """Return whether the file is "whole", "cut" (only the end is missing) or "damaged".
 
         A file is damaged if a checksum or the order is wrong. Call this after reading all of `everything`.
         """
@@ -114,7 +114,7 @@ class McapStorage(Storage):
                         self._note(kind, body, schemas, channels)
 
     def _records(self, file: BinaryIO) -> Iterator[tuple[int, bytes]]:
-        """Yield opcode and content of each record up to the end of the data; for a cut chunk, the remaining content."""
+        """Yield opcode and content of each record up to the end of the data; for a cut chunk, what is left of it."""
         while len(head := file.read(9)) == 9:
             opcode, length = struct.unpack("<BQ", head)
             if opcode in (DATA_END, FOOTER):
@@ -155,7 +155,7 @@ class McapStorage(Storage):
     def _note(
         self, kind: int, body: bytes | memoryview, schemas: dict[int, str], channels: dict[int, tuple[str, str]]
     ) -> None:
-        """Store the name of a schema, or the topic and type of a channel."""
+        """Store what a record of the file defines: the name of a schema, or topic and type of a channel."""
         try:
             if kind == SCHEMA:
                 schema = self._contents.Schema.read(_stream(body))

@@ -1,4 +1,4 @@
-"""Convert the messages of one topic of a bag to events: packets, arrays of events, clouds of events.
+"""Read the events in the messages of a bag's topic: packets, arrays of events, or clouds of events.
 
 Problems in a message are counted, never raised.
 """
@@ -26,7 +26,7 @@ Columns = tuple[np.ndarray, ...]
 
 
 class MessageReader:
-    """Decodes the messages of a topic in order.
+    """Reads the events of a topic's messages, in order.
 
     counts : counters of problems, by name, which the reader increases
     width, height : size of the sensor [pixel]; None or 0: use the size that the messages state
@@ -63,7 +63,7 @@ class MessageReader:
 
 
 class PacketReader(MessageReader):
-    """Decodes EventPackets. Each encoding has one decoder, whose state is kept from packet to packet.
+    """Reads EventPackets. Each encoding has one decoder, whose state is kept from packet to packet.
 
     Times of other encodings are converted to the unit of the first encoding. ``unknown`` is the first unknown encoding;
     packets of unknown encodings count as malformed.
@@ -109,7 +109,7 @@ class PacketReader(MessageReader):
 
 
 class EventsReader(MessageReader):
-    """Decodes EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2, which lacks the sensor's size."""
+    """Reads EventArrays of dvs_msgs and prophesee_event_msgs, and PointCloud2, which lacks the sensor's size."""
 
     def _columns(self, message: bytes, raw: np.ndarray) -> Columns | None:
         n = self._parse(raw, empty_columns(0))

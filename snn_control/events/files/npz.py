@@ -1,4 +1,4 @@
-""".npz files of events, with the arrays t, x, y, p and the values width, height (0: not known) and unit."""
+"""Read .npz files of events: the arrays t, x, y, p and the values width, height (0: not known) and unit."""
 
 from __future__ import annotations
 

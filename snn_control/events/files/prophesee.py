@@ -1,4 +1,4 @@
-"""RAW and DAT files of Prophesee cameras: header lines that start with '%', followed by binary words.
+"""Read the RAW and DAT files of Prophesee cameras: header lines that start with '%', followed by binary words.
 
 Sources are "RAW File Format" and "DAT File Format" of the Metavision SDK documentation, and the fields that OpenEB
 writes: ``% evt 3.0``, ``% format EVT3;height=720;width=1280``, ``% geometry 1280x720``, ``% end``. A header ends after
@@ -76,7 +76,7 @@ def geometry(fields: dict[str, str]) -> tuple[int | None, int | None]:
 
 
 def open_prophesee(path: Path, topic: str | None, width: int | None, height: int | None) -> Recording:
-    """Open a RAW or a DAT file. The header decides which it is; if the header does not, the suffix .dat does."""
+    """Open a RAW or a DAT file. Its header says which it is; if the header does not, the suffix .dat does."""
     with open(path, "rb") as file:
         fields, begin = read_header(file)
     said = geometry(fields)

@@ -1,4 +1,4 @@
-"""The .db3 files of rosbag2: SQLite files, which are read without a lock, a journal or any other file."""
+"""Read the .db3 files of rosbag2: SQLite files, which are read without a lock, a journal or any other file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TURN, START, PER_BYTE = 100_000, 100, 16
 
 
 class SqliteStorage(Storage):
-    """One .db3 file of a bag."""
+    """Reads one .db3 file of a bag."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)

@@ -1,4 +1,4 @@
-"""Common parts of the storage formats of bags."""
+"""`Storage`: the interface to one file of a bag, which each storage format of rosbag2 implements."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ZSTD = b"\x28\xb5\x2f\xfd"
 
 
 class Storage:
-    """One file of a bag; one subclass for each storage format.
+    """Reads one file of a bag; one subclass for each storage format.
 
     topics : topic -> type; only topics whose messages are in CDR
     truncated : whether `messages` reached the end of the file, or damage, before the last message
@@ -36,7 +36,7 @@ class Storage:
 
 
 def room(packed: int) -> int:
-    """Return the largest plausible unpacked size of ``packed`` bytes. A larger size is meant to fill the memory."""
+    """Return the largest plausible unpacked size of ``packed`` bytes; a larger stated size means to fill the memory."""
     return min((1 << 26) + 1000 * packed, 1 << 30)
 
 
@@ -47,7 +47,7 @@ def full_type(name: str) -> str:
 
 
 def unpacked(data: object) -> bytes | None:
-    """Return a message's bytes, which may be compressed (rosbag2's mode "message"); None if unpacking fails."""
+    """Return a message's bytes, which rosbag2's mode "message" may have compressed; None if unpacking fails."""
     if not isinstance(data, bytes):
         return None
     if not data.startswith(ZSTD):

@@ -40,7 +40,7 @@ def spike_reduction_settings(spec: ControllerSpec, limit: int, cost: float) -> I
 
 
 class SelfImitation(Imitation):
-    """The learner that reduces spikes: the controller imitates an earlier version of itself.
+    """The learner that reduces spikes: the controller imitates what it did before this stage.
 
     learned : Program of the controller that is imitated
     """

@@ -101,7 +101,7 @@ def _is_time(value: Any) -> bool:
 
 
 class _Measured(NamedTuple):
-    """What was measured by playing the environment.
+    """Measurements made by playing the environment.
 
     found : key of an observation of numbers -> (low, high, mask of the measured ranges, whether all numbers were
         finite)
