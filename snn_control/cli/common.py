@@ -1,4 +1,4 @@
-"""What several commands share: arguments, their checks, and output."""
+"""Arguments, their checks, and output that several commands share."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ Task = tuple[str, int]
 
 @dataclass(frozen=True)
 class World:
-    """What a process needs to play episodes: controller file, environment and limits.
+    """The data with which a process plays episodes: controller file, environment and limits.
 
     steps : maximum number of steps of an episode; None: no limit other than that of the environment
     keep_learning : whether learned weights are kept from one episode to the next

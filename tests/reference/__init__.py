@@ -45,7 +45,7 @@ from tests.reference.coding import (
     window_mean,
     window_mean_case,
 )
-from tests.reference.controller import SlowController, is_pulse
+from tests.reference.controller import SlowController
 from tests.reference.delivery import (
     add,
     clear,
@@ -76,6 +76,7 @@ from tests.reference.delivery import (
     synapse,
     tile_graded,
 )
+from tests.reference.encoders import is_pulse
 from tests.reference.filters import (
     background,
     background_case,

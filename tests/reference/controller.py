@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,42 +10,27 @@ import numpy as np
 
 from snn_control.coding import (
     ArgmaxDecoder,
-    DeltaEncoder,
-    DirectEncoder,
     EventsInput,
-    FieldsEncoder,
     FirstSpikeDecoder,
     Guard,
     Input,
-    LinearEncoder,
     MembraneDecoder,
     Output,
-    PoolEncoder,
-    PopulationEncoder,
     PopulationVectorDecoder,
-    SignedEncoder,
     SpikeCountDecoder,
     SpikeDecoder,
-    StepForwardEncoder,
     SurfaceEncoder,
     ValueInput,
 )
 from snn_control.network import Network, Population
-from snn_control.testing import FLOAT_MAX, bounded, exponential, settle, slow
-from tests.reference.coding import changes, fields, guard, population_vector, squash, stop
+from snn_control.testing import FLOAT_MAX, bounded, settle, slow
+from tests.reference.coding import guard, population_vector, squash, stop
 from tests.reference.delivery import synapse
+from tests.reference.encoders import encoded, is_pulse
 from tests.reference.filters import SlowFilters, cell_along, responded
 from tests.reference.inputs import believed, sample
 from tests.reference.populations import SlowPopulation, SlowRule
-from tests.reference.scalars import HALF, ONE, ZERO, f32
-
-
-def is_pulse(encoder: Any) -> bool:
-    """Whether it acts in a tick's first step only."""
-    if isinstance(encoder, PoolEncoder):
-        return encoder.tau is None
-    return isinstance(encoder, DeltaEncoder | StepForwardEncoder)
-
+from tests.reference.scalars import ONE, ZERO, f32
 
 CONTROL = np.zeros(4, np.int64)  # of a driver that reports nothing
 
@@ -124,63 +108,9 @@ class SlowController:
         sample(n, slot, data, held, self.state[k], limits, stale, self.counters[spec.name])
         if spec.stop_when:
             stop(n, slot, held, self.state[k], spec.stop_when == "zero", spec.latched, k, self.stops)
-        return held.copy() if spec.encoder is None else self.encoded(spec, held)
-
-    def encoded(self, spec: ValueInput, held: np.ndarray) -> np.ndarray:
-        e, n = spec.encoder, spec.size
-        if isinstance(e, DirectEncoder):
-            gain, bias = (np.broadcast_to(np.asarray(v), n).astype(np.float32) for v in (e.gain, e.bias))
-            return bias + gain * held
-        if isinstance(e, SignedEncoder):
-            y = np.broadcast_to(np.asarray(e.gain), n).astype(np.float32) * held
-            return np.concatenate([np.where(y > 0, y, ZERO), np.where(y < 0, -y, ZERO)])
-        if isinstance(e, DeltaEncoder | StepForwardEncoder):
-            sent, pulses = self.sent.setdefault(spec.name, np.zeros(n, np.float32)), np.zeros(2 * n, np.float32)
-            threshold = np.broadcast_to(np.asarray(e.threshold), n).astype(np.float32)
-            changes(n, held, pulses, sent, threshold, isinstance(e, DeltaEncoder))
-            return pulses
-        if isinstance(e, FieldsEncoder):
-            return self.joint_fields(spec, e, held)
-        if isinstance(e, LinearEncoder):
-            w = np.asarray(e.weights, np.float32)
-            drive = np.array(np.broadcast_to(np.asarray(e.bias), w.shape[1]), np.float32)
-            for j in range(n):
-                if held[j] != ZERO:
-                    for i in range(w.shape[1]):
-                        drive[i] += held[j] * w[j, i]
-            return drive
-        assert isinstance(e, PopulationEncoder)
-        drive = []
-        for d in range(n):
-            low, high, sigma = (
-                np.broadcast_to(np.asarray(s, np.float64), (n,))[d] if s is not None else None
-                for s in (
-                    spec.range[0] if e.low is None else e.low,
-                    spec.range[1] if e.high is None else e.high,
-                    e.sigma,
-                )
-            )
-            inverse = f32(1 / (sigma if sigma is not None else (high - low) / (e.neurons - 1)))
-            for centre in np.linspace(low, high, e.neurons).astype(np.float32):
-                z = (held[d] - centre) * inverse
-                drive.append(f32(e.drive) * exponential(-HALF * (z * z)))
-        return np.array(drive, np.float32)
-
-    @staticmethod
-    def joint_fields(spec: ValueInput, e: FieldsEncoder, held: np.ndarray) -> np.ndarray:
-        n, sigma, centres = spec.size, e.sigma, e.centres
-        low, high = (
-            np.broadcast_to(np.asarray(own if own is not None else side, np.float64), n)
-            for own, side in zip((e.low, e.high), spec.range)
-        )
-        if centres is None:
-            axes = [np.linspace(low[d], high[d], e.grid[d]) for d in range(n)]
-            centres = list(itertools.product(*axes))
-            sigma = sigma if sigma is not None else [(high[d] - low[d]) / (e.grid[d] - 1) for d in range(n)]
-        inverse = (1 / np.broadcast_to(np.asarray(sigma, np.float64), n)).astype(np.float32)
-        out = np.zeros(len(centres), np.float32)
-        fields(n, out.size, held, out, np.array(centres, np.float32), inverse, np.array([e.drive], np.float32))
-        return out
+        if spec.encoder is None:
+            return held.copy()
+        return encoded(spec, held, self.sent.setdefault(spec.name, np.zeros(n, np.float32)))
 
     def pooled(self, spec: EventsInput, rows: np.ndarray) -> np.ndarray:
         (width, height), (columns, lines), e = spec.size, spec.encoder.grid, spec.encoder
