@@ -30,7 +30,7 @@ class TrueLine(Baseline):
     angle a [rad] are small, so e' = v a and a' = turn - v curvature. The command makes e a damped oscillator of
     frequency ``stiffness``: turn = v curvature - 2 damping stiffness a - stiffness^2 e / v.
 
-    stiffness : [rad/s]
+    stiffness : natural frequency of the oscillator [rad/s]
     damping : damping ratio
     """
 

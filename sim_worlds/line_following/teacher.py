@@ -17,9 +17,13 @@ STIFFNESS, DAMPING = 6.0, 0.9  # rad/s, 1
 def look_ahead(env: Any, observation: dict[str, np.ndarray]) -> np.ndarray:
     """Return the action of a controller like `baselines.TrueLine` that compensates the delay.
 
-    It steers for the place where the robot will be when a command begins to act, with the curvature of the line at the
-    place where the wheels will have followed: ``snn_control train --teacher
-    sim_worlds.line_following.teacher:look_ahead``. ``env`` is a `LineFollowingEnv`.
+    It steers for the place where the robot will be when the command begins to act. The curvature of the line is taken
+    at the place where the robot will be when the wheels have followed the command.
+
+    env : a `LineFollowingEnv`
+    observation : its observation
+
+    Use it as ``snn_control train --teacher sim_worlds.line_following.teacher:look_ahead``.
     """
     wanted, v, turning = (float(observation[name][0]) for name in ("target_speed", "speed", "yaw_rate"))
     course, (k, ahead, offset) = env.task.course, env.task.place

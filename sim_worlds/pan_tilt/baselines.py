@@ -41,7 +41,7 @@ def _command(pan: float, tilt: float) -> tuple[np.ndarray, None]:
 class TrueAngleP(Baseline):
     """Commands a velocity proportional to the true angle between target and head, as with perfect vision.
 
-    gain : [1/s]
+    gain : velocity command for each radian of angle [1/s]
     """
 
     of_events: ClassVar[bool] = False
@@ -67,7 +67,7 @@ class TrueMotion(Baseline):
     will remain when the command acts. p is ``gain`` e near 0. For large e it is limited to a speed from which the head
     can brake, proportional to the square root of e.
 
-    gain : [1/s]
+    gain : velocity command for each radian of remaining angle [1/s]
     brake : assumed deceleration [rad/s2]
     spare : largest share of the servo's acceleration that is assumed to be left over by the target's own motion
     """
@@ -109,7 +109,7 @@ class CentroidP(Baseline):
 
     ``S += n``, ``X += sum(angle)``, after both decayed by ``exp(-dt / tau)``; the mean is ``X / (S + pseudocount)``.
 
-    gain : [1/s]
+    gain : velocity command for each radian of the mean [1/s]
     tau : time constant with which events are forgotten [s]
     pseudocount : with fewer events than this the mean is pulled to the middle
     """

@@ -165,7 +165,7 @@ compiled_render = functools.partial(
 
 
 def check_pinhole(pinhole: Pinhole) -> None:
-    """Raise DescriptionError for a camera with angles for which the wall is not drawn."""
+    """Raise DescriptionError if the camera can see beyond the part of the wall that is drawn."""
     if pinhole.height > pinhole.width:
         raise DescriptionError("size", (pinhole.width, pinhole.height), "must not be higher than wide")
     if pinhole.view > WIDEST:

@@ -77,7 +77,7 @@ class TrackTarget(Task):
         return -error, False, info  # never terminates: a lost target can be found again
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad] and ``lost``, a share of the steps; nothing if no step counts."""
+        """Return ``rms_error`` [rad] and ``lost``, the share of steps with a lost target; {} if no step counts."""
         if not self._counted:
             return {}
         return {

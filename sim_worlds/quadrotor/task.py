@@ -79,7 +79,10 @@ class FollowAttitude(Task):
         return 1.0 - error - 0.1 * abs(turning), self.robot.upright < OVERTURNED, info
 
     def score(self) -> dict[str, float]:
-        """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed``; only this if no step counts."""
+        """Return ``rms_error`` [rad], ``rms_yaw_rate_error`` [rad/s] and ``crashed`` (0 or 1).
+
+        If no step counts, return only ``crashed``.
+        """
         crashed = {"crashed": float(self.robot.upright < OVERTURNED)}
         if not self._counted:
             return crashed

@@ -84,7 +84,12 @@ def about(rotation, parent, axis, angle):
 
 @register_jitable
 def add_body(inertia, bias, rotation, mass, own, cx, cy, cz, v):
-    """Set the spatial inertia (6, 6) of a body with centre c, and the bias force v x* I v (6,) of its velocity v."""
+    """Set the spatial inertia (6, 6) of a body, and the bias force v x* I v (6,) of its velocity v (6,).
+
+    rotation : (3, 3) rotation of the body
+    mass, own : mass [kg], and moments of inertia about its own axes [kg m^2]
+    cx, cy, cz : place of its centre of mass [m]
+    """
     for i in range(3):
         for j in range(3):
             total = 0.0
@@ -188,7 +193,13 @@ def parts(work):
 
 @register_jitable
 def outward(leg, state, factors, mass, work, force):
-    """First pass, from the trunk to a leg's foot: compute places and motion of the links, and the forces on them."""
+    """First pass, from the trunk to a leg's foot: compute places and motion of the links, and the forces on them.
+
+    mass : factor of the masses
+    work : see `parts`
+    force : (3,) the ground's force on the foot [N]; written
+    state, factors : as in `move`
+    """
     rotations, inertias, biases, speeds, axes, drifts, _, _, _ = parts(work)
     ahead, side = 1.0 - 2.0 * (leg // 2), 1.0 - 2.0 * (leg % 2)
     x, y, z = ahead * HIP[0], side * HIP[1], 0.0

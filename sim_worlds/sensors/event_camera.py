@@ -85,7 +85,7 @@ class EventCamera:
 
     @property
     def time(self) -> int:
-        """Time from the picture of ``reset`` to the last picture [ns]."""
+        """Time of the last picture, counted from the picture given to `reset` [ns]."""
         return int(self.clock[1])
 
     def reset(self, picture: np.ndarray, seed: int) -> None:

@@ -19,7 +19,7 @@ class Pinhole:
     Pixel (0, 0) is the left one of the top row; x points to the right, y down. A vector in the camera is (forward,
     left, up), as in REP-103.
 
-    width, height : [pixels]
+    width, height : size of the picture [pixels]
     view : horizontal field of view [rad]
     """
 

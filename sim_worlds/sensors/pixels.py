@@ -52,10 +52,15 @@ def brightness(log_intensity, white):
 
 @register_jitable
 def follow(now, picture, light, gap, leak, change, dt, speed, white):
-    """Advance one row of pixels by a step, and write the change of their gap to the reference into ``change``.
+    """Advance one row of pixels by a step of ``dt`` [s].
 
     The log intensity is linear from ``picture`` to ``now``. A first-order low-pass follows it exactly; its rate is
     ``speed`` times the intensity in the middle of the step.
+
+    picture, light, gap : (columns,) log intensity, its low-pass, and the low-pass minus the reference; updated
+    leak : (columns,) change of the gap by leakage [1/s]
+    change : (columns,) change of the gap in this step; written
+    white : log intensity above which the low-pass becomes no faster
     """
     if speed > ZERO:
         for i in range(now.size):
@@ -77,11 +82,15 @@ def follow(now, picture, light, gap, leak, change, dt, speed, white):
 
 @register_jitable
 def crossings(j, gap, on, off, change, flags, period, n, when, what):
-    """Append the threshold crossings of image row ``j`` after the first ``n``. Return their total number.
+    """Append the threshold crossings of image row ``j`` after the first ``n`` events. Return the total number.
 
     Crossings that do not fit are counted, but not written. Return -1 if a value is NaN or too large.
 
+    gap, change : (columns,) distance to the reference after the step, and its change in the step
+    on, off : (columns,) thresholds
+    flags : uint8, scratch memory
     when, what : int32, written: times [ns after the previous picture], and pixel << 1 | polarity
+    period : length of the step [ns]
     """
     columns = gap.size
     address = np.int64(flags.ctypes.data)
@@ -115,8 +124,11 @@ def add_noise(j, picture, white, rate, bright, silence, period, key, step, n, wh
     """Append the shot noise of image row ``j`` after the first ``n`` events. Return the total number.
 
     A Poisson number of events, none with probability ``silence``, is placed on random pixels at random times. Each is
-    kept with a probability that depends on its pixel's intensity. Event k of a row and a step has its own random
-    numbers.
+    kept with a probability that depends on its pixel's intensity: from nearly 1 in the dark to ``bright`` at ``white``
+    and above.
+
+    key, step : seed of the noise and number of the step, from which event k of a row gets its own random numbers
+    when, what, period : as in `crossings`
     """
     if rate <= 0.0:
         return n
@@ -218,7 +230,10 @@ def observe(picture, state, last, sign, when, what, counts, flags, change, clock
 
 
 def rows(n, columns, when, what, out):
-    """Convert events to rows of float32 in ``out``: (t [s after the previous picture], x, y, polarity)."""
+    """Convert ``n`` events to rows of float32 in ``out``: (t [s after the previous picture], x, y, polarity).
+
+    when, what : as in `crossings`; ``columns`` is the width of the picture
+    """
     for k in range(n):
         pixel = what[k] >> 1
         out[k, 0] = np.float32(when[k] * 1e-9)

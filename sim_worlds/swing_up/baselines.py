@@ -55,8 +55,8 @@ class EnergyLQR(Baseline):
     and gives up above twice that.
 
     gain : k [1/(kg m)]
-    strong : [m/s2]
-    spring, damper : [1/s2], [1/s]
+    strong : largest acceleration of the cart in the swing-up [m/s2]
+    spring, damper : acceleration to the middle for each m of distance [1/s2], and for each m/s of speed [1/s]
     errors, effort : see `regulator`
     """
 

@@ -127,7 +127,10 @@ def settle(values, following, sweeps):
 
 
 def gains(values, place, angle, speed, turning, forces, found):
-    """Write what each of the forces gains in a state into ``found``: reward plus discounted value of the next state."""
+    """Write what each force [N] gains in a state into ``found``: reward plus discounted value of the next state.
+
+    values : the grid's values, see `plan`
+    """
     for n in range(forces.size):
         x, a, v, w, gained = held(place, angle, speed, turning, forces[n])
         x, a, v, w = located(x, a, v, w)

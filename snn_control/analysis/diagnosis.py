@@ -118,7 +118,7 @@ class Health:
         return found
 
     def warnings(self) -> list[Finding]:
-        """Return all findings."""
+        """Return all findings: the certain ones and, if the stimulus is not synthetic, those observed with it."""
         found = [one for p in self.populations for one in _certain(p, self.steps)]
         found += health.findings(self.outputs, health.certain_findings)
         if self.not_finite_ticks:

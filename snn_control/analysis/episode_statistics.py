@@ -36,7 +36,13 @@ class EpisodeStatistics:
 
 
 def count_fired(rings, populations, rows, stride, clock, steps, counts, neurons):
-    """Count in how many of the newest ``steps`` network steps each neuron fired, in each row of a batch."""
+    """Count in how many of the newest ``steps`` network steps each neuron fired, in each row of a batch.
+
+    rings : address of the `ring_words` of each population, followed by the index of its first neuron
+    rows, stride : number of rows, and bytes from the state of one row to the next
+    clock : address of the clock of row 0
+    counts : address of int64 (rows, neurons), which are increased
+    """
     for r in range(rows):
         end = i64(clock + r * stride, 2)[1]
         for p in range(populations):

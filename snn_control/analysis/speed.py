@@ -34,7 +34,7 @@ Summary = dict[str, float]  # mean, p50, p99, p99.9, max
 
 
 def summary(times_ns: Iterable[float]) -> Summary:
-    """Return statistics, in microseconds, of times that are given in nanoseconds."""
+    """Return mean, p50, p99, p99.9 and max of times, converted from ns to us."""
     ns = np.asarray(times_ns, np.float64)
     p50, p99, p999 = np.quantile(ns, (0.5, 0.99, 0.999), method="inverted_cdf")
     found = {"mean": ns.mean(), "p50": p50, "p99": p99, "p99.9": p999, "max": ns.max()}

@@ -184,7 +184,7 @@ def loop_times(stats: dict[str, Any], period: float) -> dict[str, Any]:
 
 
 def about_the_guard(between: int) -> str:
-    """Return a text that explains when the guard's faults and safe ticks occurred, from start to end of the controller.
+    """Return a note for the report on faults and safe ticks before the controller's first and after its last command.
 
     between : number of safe ticks between its first and its last command
     """

@@ -97,8 +97,9 @@ def _sections(
     scores: Mapping[str, Mapping[str, float]], episodes: int, conduct: Mapping[str, Any],
     costs: Mapping[str, Mapping[str, float]],
 ) -> list[Section]:  # fmt: skip
-    """Return the page's tables.
+    """Return the page's tables: returns, commands, neurons, and one for each kind of cost.
 
+    scores, episodes, conduct : as in `make_page`; number of episodes that were played
     costs : what is counted -> label -> number per step of the environment
     """
 

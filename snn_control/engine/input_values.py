@@ -30,7 +30,7 @@ LATEST = np.float64(1 << 63)
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """Read the integer at ``address``, whose dtype has NumPy's number ``kind``, as int64."""
+    """Read an integer as int64. ``kind`` is NumPy's number of its dtype."""
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -46,8 +46,7 @@ def whole(address, kind):
 
 @register_jitable(forceinline=True)
 def number(address, kind):
-    """Read the number at ``address``, whose dtype has NumPy's number ``kind``, as float64. Integers below 2^53 are
-    exact."""
+    """Read a number as float64; integers below 2^53 are exact. ``kind`` is NumPy's number of its dtype."""
     if kind == FLOAT64:
         return load_f64(address)
     if kind == FLOAT32:

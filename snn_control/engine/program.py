@@ -2,8 +2,7 @@
 
 A Program consists of operations (kernel name, version, operands) and one read-only block of bytes. An operand is a
 number, or a place (an array) in one of three blocks: `program` (constants), `state`, and `io` (inputs and commands). A
-Program never holds addresses. Binding makes the
-addresses and checks all bounds (``engine.bound``).
+Program never holds addresses. Binding makes the addresses and checks all bounds (``engine.bound``).
 """
 
 from __future__ import annotations

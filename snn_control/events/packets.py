@@ -126,7 +126,7 @@ def parse_event_array(address, length, capacity, x, y, p, t, words):
 
 
 def payload(message: bytes, words: np.ndarray) -> np.ndarray:
-    """Return the encoded events in a packet as (n,) uint8, after `parse_packet` has read the packet into ``words``."""
+    """Return the encoded events of a packet as (n,) uint8. ``words`` are those that `parse_packet` wrote for it."""
     return np.frombuffer(message, np.uint8)[words[BEGIN] : words[BEGIN] + words[SIZE]]
 
 
@@ -248,7 +248,12 @@ def _field(base, o, end, big):
 
 @register_jitable
 def _copy(event, step, n, stamp, at_x, at_y, at_p, at_t, x, y, p, t):
-    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart, to the columns."""
+    """Write the ``n`` events from the address ``event`` on, ``step`` bytes apart, to the columns.
+
+    stamp : time that is added to the time of each event [ns]
+    at_x, at_y, at_p, at_t : byte offsets of an event's fields
+    x, y, p, t : addresses of the columns
+    """
     for k in range(n):
         store_u16(x + 2 * k, load_u16(event + at_x))
         store_u16(y + 2 * k, load_u16(event + at_y))

@@ -78,8 +78,8 @@ class Projection(Checked):
         pre, then by post. A convolution always has an array (channels out, channels in / groups, rows, columns)
     connection : a Connector or the name of a connector: "dense" (AllToAll), "one_to_one" (OneToOne), "sparse"
         (FromArrays of pre_index and post_index); or a `Convolution`
-    delay : [s], one number, or one number per synapse in the shape of the weights; a spike of step k arrives in step k
-        + round(delay / dt)
+    delay : time until a spike arrives [s], one number, or one per synapse in the shape of the weights; a spike of step
+        k arrives in step k + round(delay / dt)
     receptor : "current" (into the membrane, for one step) or "synaptic" (adds to isyn, in models that have isyn); empty
         means "synaptic" if the model has isyn, and "current" if it does not
     tau_syn : time constant [s] of an exponential current of this projection alone, which is added to the membrane's

@@ -1,9 +1,8 @@
 """The compiled control loop: how it waits for each tick, and what it does before and after the tick.
 
 `run` is one function without the interpreter lock. It works on one int64 table (`snn_control.realtime.table`), the
-argument ``table`` of all functions here. Python writes the settings into the table before
-the start; later it writes only STOP. It may read the counters at any time. `loop` describes the modes, and `port` the
-ports.
+argument ``table`` of all functions here. Python writes the settings into the table before the start; later it writes
+only STOP. It may read the counters at any time. `loop` describes the modes, and `port` the ports.
 """
 
 from __future__ import annotations
@@ -57,7 +56,7 @@ def _wait_deadline(table, deadline, stops):
 
 @register_jitable
 def _moment(table, now):
-    """Return the time of a tick at ``now`` [ns]: the number of its period; or ``now`` if messages wake the loop."""
+    """Return when a tick at ``now`` [ns] happens: the number of its period or, if messages wake the loop, ``now``."""
     return now if get(table, words.TRIGGER) != 0 else (now - get(table, words.PHASE)) // get(table, words.PERIOD)
 
 

@@ -60,9 +60,9 @@ def add(address, word, value):
 
 @register_jitable
 def row_of(table, rows, words, k):
-    """Return the address of row ``k`` of a further table.
+    """Return the address of row ``k`` of one of the tables to which the loop's table points.
 
-    rows : word that holds the address of its row 0
+    rows : word of the loop's table that holds the address of row 0
     words : number of words in a row
     """
     return get(table, rows) + 8 * words * k

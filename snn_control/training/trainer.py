@@ -127,7 +127,11 @@ def _way(how: str | None, teacher: Any, of_file: str, space: Any) -> str:
 def _learner(
     spec: ControllerSpec, how: str, env: Any, seed: int, trainable: Any, given: Mapping[str, Any], teacher: Any
 ) -> tuple[Learner, Any]:
-    """Return the learner and its settings."""
+    """Return the learner ``how`` for an environment, and its settings.
+
+    trainable, given : arguments ``trainable`` and ``settings`` of `train`
+    teacher : see `train`
+    """
     cls, kind = LEARNERS[how]
     defaults = kind.defaults_for(spec, episode_limit(env) or LIMIT)
     own = spec.training.settings if spec.training.how in ("", "rl", how) else {}  # not those of another learner

@@ -104,7 +104,11 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """Do the same as `add_each`, and prefetch two cache lines of each later row for every two cache lines used."""
+    """Do the same as `add_each`, and prefetch two cache lines of each later row for every two cache lines used.
+
+    near, last_near : addresses of the row to be prefetched into the first-level cache: first and last byte
+    far, last_far : the same for the second-level cache, if ``fetch_far`` is true
+    """
     while m >= 16:
         prefetch(near)
         prefetch(near + 64)
@@ -209,7 +213,7 @@ def dense_spikes(
 
 
 class Synapses(Word):
-    """Row pointers of sparse synapses, uint32. Words: pointers; n_pointers, unless ``pointers`` gives their number.
+    """Row pointers of sparse synapses, uint32. Words: pointers; and n_pointers, unless ``pointers`` gives their number.
 
     of : number of uint32 of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 bits of weight
     targets : number of targets

@@ -24,6 +24,8 @@ def sample(
 ):  # fmt: skip
     """Read a new sample. Reject all of it if a value is not finite or not plausible; else clamp and hold it.
 
+    held : the values of the last accepted sample; changed
+    valid : whether the input is valid in this tick, and whether its newest sample was accepted
     stale : maximum age [ns]
 
     A stream (n = 0) has no values, only an age.
@@ -121,6 +123,8 @@ def credible(
     ``jump``. A sample is also refused if no number has changed by a single bit for longer than ``frozen``. The driver
     reports the time that passed.
 
+    accepted, seen : the last accepted sample, and the last sample
+    since : time since the last accepted sample, and since a number changed [ns]; -1: none yet
     tick, frozen : length of a tick, and longest time without a change [ns]
     """
     elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK

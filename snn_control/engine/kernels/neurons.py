@@ -39,7 +39,7 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 
 
 class Neurons(Word):
-    """A population, passed as `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
+    """A population, as a `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
 
     parameters : names of the parameters, one for each row of ``params``
     """
@@ -91,8 +91,8 @@ class Neurons(Word):
 
 
 class Firing(Word):
-    """The spikes of a population, passed as `Fired`. Words: flags uint8, padded to 64; spikes, stride, slots, clock;
-    counter; multiplicity; refractory.
+    """The spikes of a population, as a `Fired`. Words: flags (uint8, padded to 64), spikes, stride, slots, clock,
+    counter, multiplicity, refractory.
 
     once : true if the kernel does not accept multiplicities
     """
@@ -244,7 +244,13 @@ def integrate_and_fire(
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Update neurons that are linear below their threshold."""
+    """Update neurons that are linear below their threshold.
+
+    mode : bits: how the neurons reset, and when
+    v, isyn, adapt : membranes, synaptic currents, and adaptations of the thresholds
+    wait : remaining steps of the refractory period
+    counts : scratch memory: how often each neuron fires in this step
+    """
     if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
         step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts)
     elif isyn.size > 0:

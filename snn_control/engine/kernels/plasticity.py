@@ -152,7 +152,11 @@ def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state,
     """Apply the spike pairs of this step to the weights, or to their eligibility if ``eligible``.
 
     First, traces decay. Then spikes that arrive add to x and are paired with y. Then the neurons that fire are paired
-    with x and add to y. ``weights`` and ``e`` are addresses. Return the number of synapses that were visited.
+    with x and add to y. Return the number of synapses that were visited.
+
+    weights, e : addresses of the weights, and of their eligibilities
+    x, y : traces of the spikes that arrived, (n_pre,), and of the postsynaptic spikes, (n_post,)
+    state : result of `state_of`
     """
     fade(x, p.decay_plus if state == 2 else ZERO)
     fade(y, p.decay_minus if state == 2 else ZERO)
@@ -184,7 +188,10 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(),
 ):  # fmt: skip
-    """Change the weights by pairs of spikes."""
+    """Change the weights by pairs of spikes.
+
+    x, y : traces of the spikes that arrived, and of the postsynaptic spikes
+    """
     p, state = params, state_of(switch)
     if state > 0:
         low, high = p.low, p.high
@@ -198,7 +205,10 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Change the eligibility e by pairs of spikes. Then w += rate reward e, and e decays."""
+    """Change the eligibility e by pairs of spikes. Then w += rate reward e, and e decays.
+
+    x, y : traces of the spikes that arrived, and of the postsynaptic spikes
+    """
     k, state = synapses_in(connections, n_pre, n_post), state_of(switch)
     e = f32(eligibility, k)
     if state == 1:
@@ -297,7 +307,12 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """Update synapses: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow."""
+    """Update synapses: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow.
+
+    weights, eligibility, slow : addresses of float32 (n_pre, n_post); ``slow`` is 0 if no neuron adapts
+    x : (n_pre,) filtered presynaptic spikes
+    post, each, p : as in `eprop`
+    """
     n, psi, signal, beta, rho = post.psi.size, post.psi, post.signal, each.beta, each.rho
     kappa, low, high = p.kappa, p.low, p.high
     for i in range(x.size):

@@ -5,6 +5,9 @@ with 64 bytes of header (the count, int64), followed by the ascending uint32 ind
 neuron can fire several times in a step, their uint16 multiplicities (numbers of spikes) begin ``multiplicity`` bytes
 after the start of the slot. If ``multiplicity`` is 0, each neuron fired once. A graded signal keeps its last vectors in
 the same way, without a header.
+
+The classes declare operands (`snn_control.engine.rows`). One operand takes one or several words of a kernel's row; the
+docstring of its class lists these words.
 """
 
 from collections import namedtuple
@@ -68,7 +71,7 @@ def flags_to_indices(flags, n, out):
 
 # words of rows --------------------------------------------------------------------------------------------------
 class Spikes(Word):
-    """The spike list of a step, passed as `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
+    """The spike list of a step, as a `SpikeList`. Words: spikes, stride, slots, clock, delay, multiplicity.
 
     of : number of neurons of the source
     delay : true if the row has the word ``delay``, the age of the list in steps; false: the list is the newest one
@@ -106,7 +109,7 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """Spike lists of the last ``steps`` steps, passed as `Past`. Words: spikes, stride, slots, clock, multiplicity."""
+    """The spike lists of the last ``steps`` steps, as a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
 
     uses = (Past,)
 
@@ -174,7 +177,7 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the last ``steps`` steps, passed as `Past`. Words: line, stride, slots, clock."""
+    """The vectors of the last ``steps`` steps, as a `Past`. Words: line, stride, slots, clock."""
 
     uses = (Past,)
 

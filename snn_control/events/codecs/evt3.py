@@ -91,7 +91,7 @@ def quad(data, at):
 def run_of_common(data, k, rows, columns, lows, high):
     """Return how many consecutive words from item ``k`` on, up to WINDOW, are common words.
 
-    These are rows, events and low times below their limits, and the word ``high``.
+    These are rows below ``rows``, events in columns below ``columns``, low times below ``lows``, and the word ``high``.
     """
     at = min(k, np.uint64(data.size - WINDOW))
     if data[at + np.uint64(WINDOW - 1)] < 0:
@@ -132,7 +132,10 @@ def _high(state, high):
 
 @uncounted
 def _word(state, word, n, t, x, y, p, triggers):
-    """Decode one word. Return the number of events written; STOP if the word must wait for the next call."""
+    """Decode one word. Return the number of events written; STOP if the word must wait for the next call.
+
+    Its events are written from index ``n`` of the columns on. Arguments are as in `snn_control.events.codecs`.
+    """
     kind, d = word >> 12, word & 0xFFF
     now, known = _time(state) * state[words.SCALE], state[KNOWN] == 2
     if kind == 2:

@@ -19,7 +19,10 @@ MAX_DURATION_US = 1 << 42  # us from the first event to the last
 
 @register_jitable
 def _group(t, x, y, p, i, first):
-    """Count events from ``i`` on that have the same time, row and polarity and fit a group of masks, left to right."""
+    """Count events from ``i`` on that have the same time, row and polarity and fit a group of masks, left to right.
+
+    first : column of the first pixel of the group
+    """
     j = i + 1
     while j < t.size and t[j] == t[i] and y[j] == y[i] and p[j] == p[i] and x[j - 1] < x[j] < first + GROUP:
         j += 1

@@ -33,7 +33,9 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 
     The number is 1, or 0 for an event outside the frame. STOP: the event is not due yet, or there is no room.
 
+    state : state of the decoder, see `snn_control.events.state`
     now : output time of the event
+    column, row, polarity : place of the event [pixel], and 1 for ON, 0 for OFF
     """
     if now >= state[words.UNTIL] or n == t.size:
         return STOP
@@ -48,7 +50,8 @@ def put(state, now, column, row, polarity, n, t, x, y, p):
 def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
     """Write an event for each bit of ``mask``, along a row of pixels or, if ``upright``, along a column.
 
-    Return the number of events written, or STOP if not all of them can be written; none is written then.
+    The lowest bit stands for the pixel at ``column``, ``row``. Return the number of events written, or STOP if not all
+    of them can be written; none is written then. Other arguments are as in `put`.
     """
     if now >= state[words.UNTIL] or n + set_bits(mask) > t.size:
         return STOP
@@ -65,7 +68,8 @@ def put_mask(state, now, mask, column, row, upright, polarity, n, t, x, y, p):
 def put_trigger(state, now, number, edge, triggers):
     """Write one external trigger. Return 0, or STOP if the trigger is not due yet or there is no room.
 
-    If ``triggers`` has no rows, the trigger is only counted.
+    now, number, edge : output time, id, and 1 for a rising edge
+    triggers : (m, 2) int64 rows of t and id << 1 | edge; without rows, the trigger is only counted
     """
     written = state[words.TRIGGERS_WRITTEN]
     if now >= state[words.UNTIL] or written == triggers.shape[0] > 0:

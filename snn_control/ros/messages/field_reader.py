@@ -5,7 +5,9 @@ string is a uint32 number of characters and 4 bytes for each character. A sequen
 structure without fields takes 1 byte.
 
 `read_fields` neither allocates nor calls Python, and checks every length before it uses it. Its work is bounded by the
-length of the message, because each pass of a loop consumes at least one byte.
+length of the message, because each pass of a loop consumes at least one byte. Registers are words of the scratch
+memory. In all functions ``o`` is the offset in the message, ``pc`` the address of the next operation, and ``filled``
+the number of values read so far.
 """
 
 from __future__ import annotations
@@ -186,9 +188,10 @@ def _steps(program, base, end, big, out, capacity, scratch, offsets):
 def _count(operation, r, b, o, pc, target):
     """Run an operation on a register: set, mark, go back, or a jump that depends on it.
 
-    r : address of the register
+    r, b : address of the register, and the value to set
+    target : address of the operation to which it may jump
 
-    Return the offset in the message and the index of the next operation.
+    Return the offset in the message and the address of the next operation.
     """
     if operation == SET:
         store_i64(r, b)
@@ -211,7 +214,10 @@ def _count(operation, r, b, o, pc, target):
 def _choose(operation, record, r, filled, capacity, scratch, pc, target):
     """Run an operation of a loop that reads selected elements.
 
-    Return an error code or 0, the number of values, and the index of the next operation.
+    record, r : addresses of the selection's record and of the loop's registers
+    target : address of the operation to which it may jump
+
+    Return an error code or 0, the number of values, and the address of the next operation.
     """
     code = np.int64(0)
     if operation == CHOOSE:
@@ -239,6 +245,9 @@ def _choose(operation, record, r, filled, capacity, scratch, pc, target):
 @register_jitable(forceinline=True)
 def _pass(operation, a, b, c, program, record, r, base, o, end, big, scratch):
     """Skip a string, a sequence or a list of names, or count elements.
+
+    a, b, c : arguments of the operation; ``record`` and ``r`` are the addresses of its record and register
+    base, end : address of the message, and its end as an offset
 
     Return the next offset, or a negative error code.
     """

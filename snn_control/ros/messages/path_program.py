@@ -231,7 +231,12 @@ class _Assembler:
     def want_elements(
         self, element: Any, pick: Any, count: int, rest: Sequence[Segment], path: str, depth: int, level: int
     ) -> tuple[int, int]:
-        """Emit a loop over a sequence of structures that reads the selected ones. Return the same as `walk_path`."""
+        """Emit a loop over a sequence of structures that reads the selected ones. Return the same as `walk_path`.
+
+        element, pick, count : type of the structures, which are selected, and how many these are; -1: not known
+        rest : the path from an element on; ``path`` is the path to it, for errors
+        depth, level : as in `walk_path`
+        """
         if isinstance(pick, Angles) or (isinstance(pick, Elements) and pick.step < 0):
             rule = f"holds {types.describe(element)}: only numbers can be selected by angle or backwards"
             raise DescriptionError("field", path, rule, f"write {path}[0] or {path}[:]")

@@ -61,7 +61,7 @@ def encoders_only(spec: ControllerSpec, names: Sequence[str]) -> ControllerSpec:
 
 
 class EncoderNode(ProcessNode):
-    """The encoder node; see the README for topics and parameters."""
+    """Node that encodes sensor data as spikes; the README lists its topics and parameters."""
 
     NAME, PRIORITY, guarded = "encoder", 70, False
     EXAMPLE = "-p controller_file:=my_robot.yaml -r events:=event_camera/events"

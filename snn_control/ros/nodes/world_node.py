@@ -58,7 +58,7 @@ def wait_semaphore(semaphore, deadline, scratch):
 
 
 class WorldNode(ProcessNode):
-    """The world node; see the README for topics and parameters."""
+    """Node that runs a Gymnasium environment for a controller; the README lists its topics and parameters."""
 
     NAME = "world"
     EXAMPLE = "-p world:=my_worlds:MyRobot-v0 -p controller_file:=my_robot.yaml"

@@ -168,9 +168,10 @@ def available_since(context, slot, stamp, now_ns, mode):
 
 @register_jitable
 def refuse(c, code, a, b):
-    """Count a malformed message. ``code`` is the reason (`malformed`);
+    """Count a malformed message.
 
-    ``a`` and ``b`` are two numbers about the error.
+    code : the reason, see `malformed`
+    a, b : two numbers that describe the error
     """
     c[MALFORMED] += 1
     words = i64(c[WHY], REASON_WORDS)

@@ -99,7 +99,7 @@ class Evolution(Learner):
         self.population = settings.population or 4 + int(3 * np.log(self.size))
 
     def _space(self) -> tuple[int, bool]:
-        """Return the number of searched values, and whether they are steps along directions (TURN)."""
+        """Return how many values are searched, and whether they are steps along `directions`."""
         if self.settings.factors:
             return len(self.parameters.parameters), False
         numbers = sum(p.values.size for p in self.parameters.parameters)

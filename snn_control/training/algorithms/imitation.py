@@ -195,7 +195,7 @@ class Imitation(Learner):
         self.parameters.write()
 
     def keep_raw(self) -> None:
-        """Use the present values as those before averaging, from which the next `averaged` phase continues."""
+        """Store the present values as those before averaging; the next `averaged` phase continues from them."""
         self.raw = [p.values.copy() for p in self.parameters.parameters]
 
     def play(

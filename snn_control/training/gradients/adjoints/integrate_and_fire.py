@@ -60,7 +60,13 @@ BEFORE, SLOPE, FREE, CURRENT_SYN, ADAPTATION = range(5)
 
 @register_jitable(forceinline=True)
 def plain_row(current, spikes, p, scale, subtract, v, before, free, x):
-    """Compute one step of neurons without synaptic current, adaptation, refractory period and delayed reset."""
+    """Compute one step of neurons without synaptic current, adaptation, refractory period and delayed reset.
+
+    current, spikes, v : (n,) currents, recorded spikes, and membranes, which are updated
+    p, scale : as in `fire_forward`
+    before, free, x : (n,), written: membranes before the step, 1 where they are above the floor, distances from the
+        threshold
+    """
     decay, gain, leak, threshold, reset, floor = p[DECAY], p[GAIN], p[LEAK], p[THRESHOLD], p[RESET], p[FLOOR]
     for i in range(v.size):
         before[i] = v[i]
@@ -97,7 +103,10 @@ def fire_forward(
     """Compute the membranes of the steps ``first`` to ``stop - 1`` from the recorded spikes.
 
     current, isyn, spikes : (steps, rows, n); ``isyn``, the input of the synaptic current, is (0, rows, n) without one
+    age : (steps, rows) steps since a reset
     p, scale : (10, n) parameters, and (n,) scale of the surrogate
+    mode, refractory : bits of the reset's kind, and refractory period [steps], as in the kernel
+    kind, slope : of the `Surrogate`
     state : (4, rows, n) membrane, synaptic current, adaptation, and whether the neuron fired in the last step
     waits : (rows, n) remaining refractory steps
     start : (3, n) membrane, synaptic current and adaptation after a reset
@@ -180,7 +189,12 @@ def add_linear(gp, i, gu, threshold, before, current):
 
 @register_jitable(forceinline=True)
 def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
-    """Add one neuron's step to the gradients of the parameters of synaptic current and adaptation."""
+    """Add one neuron's step to the gradients of the parameters of synaptic current and adaptation.
+
+    gu, threshold : as in `add_linear`
+    gisyn, ga : derivatives by its synaptic current and its adaptation
+    kept : what `fire_forward` stored for it in this step
+    """
     if synaptic:
         gp[GAIN_SYN, i] += gu * kept[CURRENT_SYN]
         gp[DECAY_SYN, i] += gisyn * kept[CURRENT_SYN]
@@ -191,7 +205,11 @@ def add_kept(gp, i, gu, threshold, gisyn, ga, kept, synaptic, adaptive):
 
 @register_jitable(forceinline=True)
 def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
-    """Return the `lift` of neuron ``i`` in a step, from the values that the forward pass stored."""
+    """Return the `lift` of neuron ``i`` in a step, from the values that the forward pass stored.
+
+    before, current, kept : its membrane before the step, its current, and what `fire_forward` stored for it
+    synaptic, adaptive : whether it has a synaptic current, and an adapting threshold
+    """
     u = p[DECAY, i] * before + p[GAIN, i] * current + p[LEAK, i]
     threshold = p[THRESHOLD, i]
     if synaptic:
@@ -204,7 +222,7 @@ def lift_of(mode, p, i, before, current, kept, synaptic, adaptive):
 def fire_backward(
     gs, spikes, fired_before, current, age, p, mode, refractory, kept, carry, gp, want, gi, gq, first, stop
 ):  # fmt: skip
-    """Compute the gradients of the steps from ``stop - 1`` down to ``first``.
+    """Compute the gradients of the steps from ``stop - 1`` down to ``first``. Other arguments are as in `fire_forward`.
 
     gs : (steps, rows, n) derivative of the loss by each spike
     fired_before : (rows, n) spikes in the step before the run

@@ -26,6 +26,8 @@ def list_forward(x, pointers, target, place, extra, weights, age, delay, each, y
     y : (steps, rows, n_post) values of the target; the first step of ``x`` belongs to step ``first`` of ``y``
     target, place, extra : for each synapse its target neuron, the index of its weight in ``weights``, and its
         additional delay
+    age : (steps, rows) steps since a reset; what was sent before it does not arrive
+    delay : the projection's delay [steps], which ``x`` already has
     """
     for t in range(x.shape[0]):
         for r in range(x.shape[1]):
