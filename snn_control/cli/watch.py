@@ -1,4 +1,4 @@
-"""``snn_control watch``: a world, a robot, a training or a record, in a browser."""
+"""``snn_control watch``: show a world, a robot, a training or a record in a browser."""
 
 from __future__ import annotations
 
@@ -77,7 +77,10 @@ def watch(options: argparse.Namespace) -> int:
 
 
 def _kind(options: argparse.Namespace) -> Callable[[argparse.Namespace], Any]:
-    """Return the function that makes the source. Raises DescriptionError if the arguments do not fit together."""
+    """Return the function that makes the `Source` of the page.
+
+    Raises DescriptionError if arguments contradict each other.
+    """
     if options.node is not None:
         if options.file is not None or options.env is not None:
             raise DescriptionError("--node", options.node, "needs neither FILE nor --env", "leave them out")

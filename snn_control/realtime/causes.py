@@ -1,4 +1,4 @@
-"""The causes of a fault of the guard, in words."""
+"""Describe in words why the guard gives the safe command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ __all__ = ["causes_now", "describe_causes"]
 
 
 def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str]) -> str:
-    """Describe the bits of a fault's reason in words. An input that stops the commands also does so while it is
-    invalid: its name then has the note "silent"."""
+    """Describe a fault's reason in words.
+
+    reason : bits as in `engine.kernels.guard`
+    invalid, stopped : names of the inputs that are invalid, and of those that stop the commands. An input that stops
+        them because it is invalid has the note "silent"
+    """
     stops, silent = list(stopped), set(invalid)
     told = [f"{one} (silent)" if one in silent else one for one in stops]
     words = {
@@ -29,8 +33,10 @@ def describe_causes(reason: int, invalid: Iterable[str], stopped: Iterable[str])
 
 
 def causes_now(bound: Bound, release: int) -> str:
-    """Explain why the command is the safe one: return the causes of the fault in the last tick or, if there are none,
-    what the guard waits for before it ends the fault.
+    """Explain why the command is the safe one.
+
+    Return the causes of the fault in the last tick or, if there are none, what the guard waits for before it ends the
+    fault.
 
     release : number of valid ticks that end a fault; 0: only an operator ends it
     """
@@ -42,8 +48,10 @@ def causes_now(bound: Bound, release: int) -> str:
 
 
 def _stopped(bound: Bound) -> list[str]:
-    """Return the names of the inputs that stop the commands, with a note at an input that stops them until an
-    operator's release."""
+    """Return the names of the inputs that stop the commands.
+
+    An input that no longer stops them, but whose stop lasts until an operator's release, has a note.
+    """
     words, found = bound.array("stops"), []
     for k, one in enumerate(bound.program.facts.inputs[: guard_words.MOST_STOPS]):
         if words[guard_words.NOW] >> k & 1:

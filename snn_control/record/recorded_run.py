@@ -21,9 +21,9 @@ __all__ = ["RecordedRun", "read_run_record"]
 class RecordedRun(NamedTuple):
     """A recorded run.
 
-    arrays : commands and spikes, as `ActivityRecorder.arrays` documents them
+    arrays : commands and spikes, as `ActivityRecorder.arrays` returns them
     log : inputs and control words of each tick
-    spec : the controller as it ran; None if it was not asked for
+    spec : the controller as it ran; None if it was not requested
     condition : "whole"; "cut" if a .mcap file has no end; "damaged" if its checksums differ or ticks are missing
     """
 

@@ -52,7 +52,7 @@ def replay_log(
 
     record : arrays of `ActivityRecorder`
     observers : ports that are called after each tick
-    every, then : ``then`` is called after at most ``every`` ticks, and at the end; 0: only at the end
+    every, then : ``then`` is called after every ``every`` ticks or sooner, and at the end; with 0 only at the end
 
     Raise InputError if the log has no beginning, is of another controller, or has no tick in common with the record.
     """
@@ -76,8 +76,9 @@ def replay_log(
 
 
 def _play(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
-    """Run the ticks of a log again, without a clock. Yield the number of ticks so far, at the end and after at most
-    ``every`` ticks.
+    """Run the ticks of a log again, without a clock.
+
+    Yield the number of ticks so far, after every ``every`` ticks or sooner, and at the end.
 
     observers : ports that are called after each tick
 

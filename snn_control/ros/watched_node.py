@@ -1,4 +1,4 @@
-"""A running controller node as a live page. Its frames come as messages; actions of the page go to its services."""
+"""The source of a live page for a running controller node: frames come as messages, and actions call its services."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WAITING = 4  # frames; older ones are dropped and counted
 
 
 class WatchedNode:
-    """A source of frames: a controller node, found by its name. It may restart; then the page begins anew.
+    """A `Source` for a controller node, which is found by its name. If the node restarts, the page begins again.
 
     name : name of the node, with its namespace if it has one
 
@@ -141,7 +141,7 @@ class WatchedNode:
         return ""
 
     def _ask(self, client: Any, request: Any) -> Any:
-        """Call a service, and return its answer. Raises InputError if none comes in time."""
+        """Call a service, and return its answer. Raises InputError if no answer comes in time."""
         done, future = threading.Event(), client.call_async(request)
         future.add_done_callback(lambda _: done.set())
         if not done.wait(ANSWERS_WITHIN):

@@ -177,8 +177,10 @@ class Folder:
             raise DescriptionError("--run", str(self.path / "checkpoint.npz"), rule, FIX) from error
 
     def keep_newest(self, spec: Callable[[], ControllerSpec]) -> None:
-        """Write the controller of the newest phase, unless one was written a moment ago. The run is described before
-        the first phase, too."""
+        """Write the controller of the newest phase, unless one was written a moment ago.
+
+        It is also called before the first phase, and then describes the run in the folder.
+        """
         if time.monotonic() > self._newest_at + NEWEST_S:
             replace_text(self.path / "run.json", json.dumps(self.asked, indent=1) + "\n")
             spec().save(self.path / NEWEST, "The controller of the newest phase of a training")

@@ -32,7 +32,7 @@ REPEAT_S = 3.0  # between two copies of the weights that do not learn, because a
 
 
 class Timed(Protocol):
-    """A loop whose times are shown."""
+    """A loop whose times are shown, such as `snn_control.realtime.loop.Loop`."""
 
     def stats(self) -> dict[str, Any]: ...
 
@@ -55,10 +55,10 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
 class Feed:
     """Makes frames from the recorders of a running controller; it never makes the controller wait.
 
-    states : maximum number of copies of the state, with which `inputs` can be saved as a record that replays
-    loop : the loop that runs the controller, if there is one
-    clock, repeat_s : the clock of what changes slowly [s], and the interval after which all weights are sent again [s]
-    observer : what the loop, or the `Controller`, calls after each tick. It does nothing until `watch(True)`
+    states : maximum number of copies of the state; with a copy, ``inputs`` can be saved as a record that replays
+    loop : the loop that runs the controller; None: there is none
+    clock, repeat_s : clock by which slow values are read [s], and time after which unchanged weights are sent again [s]
+    observer : port that the loop or the `Controller` must call after each tick; it does nothing until `watch` is called
     looked_at : populations whose membranes and weights are in the frames
     """
 
@@ -81,14 +81,14 @@ class Feed:
         self._taken_at = self._read_at = self._all_at = -math.inf
 
     def watch(self, on: bool) -> None:
-        """Begin or end to record. The first frame has only ticks since then."""
+        """Start recording, or stop it if ``on`` is false. The next frame has only ticks from now on."""
         if on:
             self._ticks, self._spikes = self.activity.totals()
             self._marks.restart()
         self.observer.open(on)
 
     def restart(self) -> None:
-        """Begin anew after a reset of the controller, which starts counting its ticks again. Not while a loop runs."""
+        """Clear the recorders after a reset of the controller, which counts its ticks from 0 again. No loop may run."""
         self.activity.clear()
         self.inputs.clear()
         self._marks.restart()
@@ -121,7 +121,10 @@ class Feed:
         return header | self._slowly(arrays), arrays
 
     def _slowly(self, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-        """Return what changes slowly; add the weights onto the populations that are looked at, if it is time."""
+        """Return the values that are only read every `SLOW_S`: power, times, and descriptions of weights.
+
+        arrays : arrays of the frame, to which pictures of weights are added
+        """
         now, anew = self.clock(), tuple(self.looked_at) != self._weights_of
         if now < self._read_at + SLOW_S and not anew:
             return self._slow

@@ -1,4 +1,4 @@
-"""What operators and pages did to a controller, as marks on the time axis, read from the control words of its ticks."""
+"""Marks on the time axis for what operators and pages did to a controller, found in the control words of its ticks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MOST = 100  # of a frame
 
 
 class Marks:
-    """Finds the changes of control words from tick to tick.
+    """Finds changes of the control words (`snn_control.engine.control`) from tick to tick.
 
     tunable : names of the tunable numbers, in the order of the control words
     """
@@ -26,11 +26,11 @@ class Marks:
         self._before: np.ndarray | None = None
 
     def restart(self) -> None:
-        """Forget the last tick, so that the next one has no marks."""
+        """Forget the last tick, so that the next tick has no marks."""
         self._before = None
 
     def of(self, log: InputLog) -> list[dict[str, Any]]:
-        """Return the marks of the ticks of a log that follows the last one: dictionaries of t [s], kind and text."""
+        """Return the marks of a log whose ticks follow those of the last call: dictionaries of t [s], kind and text."""
         rows, tuned = log.control, len(self._tunable)
         if not len(rows) or not rows.shape[1]:
             return []

@@ -1,4 +1,4 @@
-"""A recorded run as a page: it is run again to the bit, and what a page of a live run would have got is kept."""
+"""The source of a live page for a recorded run: the run is replayed at once, and all frames are kept."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ TIMES = {"wake": "wake_histogram", "tick": "tick_histogram", "latency": "latency
 
 
 class RecordRun:
-    """A source whose frames are all there from the beginning. The page fetches them once, and plays them itself.
+    """A `Source` for a recorded run. The page fetches all frames once, and plays them itself.
 
     progress : called with the share of the ticks that were replayed, from 0 to 1
 
     Raises InputError if the record cannot be replayed.
 
     data : the frames, each after its length (uint32, little-endian)
-    found : whether the replay had the bits of the record
+    found : result of the replay: whether it gave the bits of the record
     """
 
     changes = 0
@@ -64,7 +64,10 @@ class RecordRun:
         self._first_s = log.first_tick * period
 
     def _kept(self, frames: int) -> list[str]:
-        """Return the populations whose membranes are kept, the smallest first, until the bytes are used up."""
+        """Return the populations whose membranes are in the frames: the smallest ones, which fit into `MAX_MEMBRANES`.
+
+        frames : number of frames
+        """
         left, found = MAX_MEMBRANES // (4 * frames), []
         for one in sorted(self.controller.program.facts.populations, key=lambda p: p.size):
             left -= one.size

@@ -57,8 +57,10 @@ class _Client:
         self.ready = asyncio.Event()
 
     def offer(self, frame: tuple[dict[str, Any], Mapping[str, Any]] | None) -> None:
-        """Append a frame, or None for another scene, after which earlier frames are of no use. The oldest frame goes if
-        too many wait."""
+        """Append a frame to the queue. If too many frames wait, the oldest one is dropped and counted.
+
+        None stands for a new scene; frames before it are removed.
+        """
         if frame is None:
             self.frames.clear()
         elif len(self.frames) >= WAITING:

@@ -13,10 +13,10 @@ __all__ = ["Source", "number_in"]
 
 
 class Source(Protocol):
-    """A run that can be watched.
+    """A run that the live page can show.
 
-    data : a file of frames that the page fetches; empty if frames come one by one
-    changes : a number that grows when there is another scene
+    data : a file of all frames, which the page fetches; empty if the frames come one by one
+    changes : a number that increases with each new scene
     """
 
     data: bytes
@@ -26,14 +26,18 @@ class Source(Protocol):
         """Return the unchanging description of the run, JSON data: `scene.scene_of` with ``kind`` and ``actions``."""
 
     def frames(self) -> list[tuple[dict[str, Any], dict[str, np.ndarray]]]:
-        """Return the new frames, as headers and arrays."""
+        """Return the new frames, each as a header and arrays by name."""
 
     def look(self, names: set[str]) -> None:
         """Add the membranes of these populations to each frame, and their weights from time to time."""
 
     def act(self, action: str, values: Mapping[str, Any]) -> str:
-        """Do an action of a page, and return what the page shows, if anything. Raise InputError if the action cannot
-        be done. May wait for the run."""
+        """Do an action that a page requests, and return a text for the page, which may be empty.
+
+        values : the page's message
+
+        Raise InputError if it cannot be done. The call may wait for the run.
+        """
 
     def close(self) -> None:
         """End the run."""

@@ -1,4 +1,4 @@
-"""A training run that is watched: its learning curve, and episodes of its newest controller."""
+"""The source of a live page for a training run: its learning curve, and episodes of its newest controller."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ KEYS = {"steps": "steps", "score": "score", "worst": "worst", "spikes_a_step": "
 
 
 class WatchedTraining(WorldRun):
-    """Plays episodes with the controller that a training wrote last, beside the training and at its own pace.
+    """Plays episodes with the controller that a training wrote last, without slowing the training.
 
-    folder : folder of the training, which has a newest controller already
+    folder : folder of the training, which must hold a newest controller (``newest.yaml``)
     """
 
     def __init__(self, folder: Path, make: Callable[[], Any], title: str, seed: int = 0) -> None:
@@ -63,7 +63,10 @@ class WatchedTraining(WorldRun):
         return super()._begin(env)
 
     def _take_newest(self, written: float) -> None:
-        """Go on with the newest controller; the old one if it cannot be read, e.g. because it is being written."""
+        """Continue with the newest controller; with the old one if the file cannot be read, e.g. while it is written.
+
+        written : time of the file
+        """
         try:
             spec: ControllerSpec = load_spec(self._folder / NEWEST)
             controller = Controller.from_spec(spec)

@@ -1,4 +1,4 @@
-"""Pictures of the weights that lead to a population, small enough for a page."""
+"""Pictures of the weights onto a population, averaged so that they are small enough for a page."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_PICTURES = 8  # of a population
 
 
 class Weights:
-    """The weights of a controller's projections; those that learn are read anew each time."""
+    """Makes pictures of the weights of a controller's projections. Weights that learn are read again in each call."""
 
     def __init__(self, controller: Controller, spec: ControllerSpec) -> None:
         self._controller, self._projections = controller, spec.network.projections
@@ -31,9 +31,13 @@ class Weights:
         self._kept: dict[int, np.ndarray] = {}  # pictures of projections that do not learn
 
     def onto(self, population: str, learned: bool) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-        """Return the pictures of all projections onto a population, or only of those that learn: their descriptions,
-        and arrays (targets, sources) float32 named by ``key``. A cell of a large matrix is the mean of its synapses;
-        without a synapse it is 0."""
+        """Return the pictures of the projections onto a population, at most `MOST_PICTURES`: descriptions and arrays.
+
+        An array is (targets, sources) float32, and its name is the ``key`` of its description. In a large matrix a cell
+        is the mean of several weights; a cell without a synapse is 0.
+
+        learned : only projections that learn
+        """
         told: list[dict[str, Any]] = []
         arrays: dict[str, np.ndarray] = {}
         for k, p in enumerate(self._projections):
@@ -74,8 +78,10 @@ class Weights:
 
 
 def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
-    """Return name -> (columns, rows) of inputs and populations whose neurons are a picture, or several below each other
-    (channels, polarities)."""
+    """Return name -> (columns, rows) of the inputs and populations whose neurons form a picture.
+
+    If there are several channels or polarities, their pictures follow one another.
+    """
     found = {name: topic.grid for name, topic in spec.ros_inputs.items() if topic.grid}
     encoders: list[tuple[str, Any]] = [(one.name, getattr(one, "encoder", None)) for one in spec.inputs]
     found |= {name: encoder.grid for name, encoder in encoders if isinstance(encoder, PoolEncoder)}
@@ -90,7 +96,10 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
 
 
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:
-    """Return the mean weight of each cell, (rows, columns) float32, from lists of synapses."""
+    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32.
+
+    pre, post, weights : (k,) source, target and weight of each synapse
+    """
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
     place = (post.astype(np.int64) * rows // n_post) * columns + pre.astype(np.int64) * columns // n_pre
     total, number = (np.bincount(place, of, rows * columns) for of in (weights.astype(np.float64), None))
@@ -98,7 +107,7 @@ def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, 
 
 
 def _pooled_matrix(weights: np.ndarray) -> np.ndarray:
-    """Return the same of a matrix (sources, targets)."""
+    """Return what `_pooled` returns, for a matrix of weights (sources, targets)."""
     n_pre, n_post = weights.shape
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
     starts = [np.arange(k) * n // k for k, n in ((columns, n_pre), (rows, n_post))]

@@ -73,7 +73,10 @@ class WorldRun:
 
     @contextmanager
     def _between_steps(self) -> Iterator[None]:
-        """Hold the lock. The world's thread waits for it, since it would otherwise take the lock again at once."""
+        """Context that holds the lock between two steps.
+
+        The world's thread waits, or it would take the lock again at once.
+        """
         with self._counting:
             self._asking += 1
         try:

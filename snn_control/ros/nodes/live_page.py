@@ -1,7 +1,7 @@
-"""Frames of a running controller for ``snn_control watch --node``: topics ``~/live/scene`` and ``~/live/frames``.
+"""Publish the frames of a running controller for ``snn_control watch --node``: ``~/live/scene`` and ``~/live/frames``.
 
-The loop copies spikes and inputs into rings only while somebody subscribes. The main thread makes the frames, at most
-30 a second, and the web server runs in another process, so that nothing of it can disturb the loop.
+The loop copies spikes and inputs into rings only while there is a subscriber. The main thread makes at most 30 frames
+per second from the rings. The web server runs in another process, so it cannot disturb the loop.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ ACTIONS = ("tune", "learning", "restart", "release", "stop", "snapshot")
 
 
 class LivePage:
-    """The feed of a configured node. ``feed.observer`` observes the loop."""
+    """Publishes scene and frames of a configured node; the loop must call ``feed.observer`` after each tick."""
 
     def __init__(self, node: Any, controller: Controller, spec: ControllerSpec, title: str) -> None:
         self.feed = Feed(controller, spec)
