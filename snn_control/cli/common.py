@@ -37,7 +37,7 @@ SHARED: dict[str, dict[str, Any]] = {
 
 
 def add_shared(parser: argparse.ArgumentParser, name: str, **other: Any) -> None:
-    """Add the argument ``name`` of `SHARED` to a parser.
+    """Add the argument ``name`` of the table `SHARED`, which several commands have, to a parser.
 
     other : keyword arguments of ``add_argument``, which replace those in `SHARED`
     """

@@ -106,7 +106,7 @@ def check_rows(program: Program, blocks: Blocks) -> None:
 
 
 def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -> None:
-    """Raise ProgramError if a restart would reset state outside the network, or only a part of an array of indices."""
+    """Raise ProgramError unless a restart resets only the network's state, and arrays of indices only as a whole."""
     parts = program.names["restarts"].view(blocks[PROGRAM]).tolist()
     ends = [(offset, offset + size) for offset, size in parts]
     if not all(0 <= a < b <= program.initial_state.size and a % 8 == b % 8 == 0 for a, b in ends):

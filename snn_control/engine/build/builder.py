@@ -230,7 +230,7 @@ class Builder:
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """Return the kernel operands for a graded vector without a delay line."""
+        """Return the kernel operands that read the graded vector at the place ``x``, which has no delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:

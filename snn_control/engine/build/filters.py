@@ -39,7 +39,7 @@ class EventColumns:
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
-    """Allocate the columns of an events input and emit its filters. Return the names of the filters."""
+    """Allocate the columns of an events input, and append its filters to the tick. Return the names of the filters."""
     lay, name, n = b.layout, spec.name, spec.capacity
     for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
         lay.io(f"{name}.{key}", dtype, n)

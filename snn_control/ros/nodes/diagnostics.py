@@ -299,7 +299,7 @@ class Reporter:
         self.forget()
 
     def forget(self) -> None:
-        """Start anew; call this after the loop's counts were reset."""
+        """Forget the last report; call this after the loop's counts were reset to 0."""
         self.now: dict[str, Any] = {}
         self.before: dict[str, Any] = {}
         self._at, self.seconds, self.budget = 0.0, 0.0, (0, 0)
