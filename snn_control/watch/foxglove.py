@@ -1,8 +1,10 @@
 """Foxglove's websocket protocol, version 1: a watched run for Foxglove, Lichtblick, and other clients of this protocol.
 
-Tunable parameters are parameters. Only the channels to which a client has subscribed are computed. Time is that of the
-run: it stands still while the run is paused, and goes on across resets. It starts at the wall clock when the client
-connects. The protocol: https://github.com/foxglove/ws-protocol/blob/releases/typescript/ws-protocol/v0.8.0/docs/spec.md
+A client sees tunable numbers as parameters, and can subscribe to channels; other channels are not computed. Times of
+messages are those of the run: they begin at the wall clock when the client connects, stand still while the run is
+paused, and continue after a reset of the run.
+
+The protocol: https://github.com/foxglove/ws-protocol/blob/releases/typescript/ws-protocol/v0.8.0/docs/spec.md
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ MAX_ITEMS, MAX_TEXT = 256, 400  # in a list of a client's message; of an answer
 
 
 def offered(path: str, subprotocols: Iterable[str]) -> bool:
-    """Whether a client asks for this protocol, and not for the page's own. ``subprotocols``: lines of its header."""
+    """Whether a client requests this protocol, and not the page's own. ``subprotocols`` are the lines of its header."""
     offers = {one.strip() for line in subprotocols for one in line.split(",")}
     return path in PATHS and protocol.SUBPROTOCOL not in offers and not offers.isdisjoint(SUBPROTOCOLS)
 
@@ -42,7 +44,7 @@ def _said(**message: Any) -> str:
 
 
 def _items(said: Mapping[str, Any], key: str, kind: type) -> list[Any]:
-    """A list of a message, whose elements have a type; raises InputError."""
+    """Return a list in a message. Raises InputError unless it is a short list whose elements are of type ``kind``."""
     found = said.get(key)
     if not isinstance(found, list) or len(found) > MAX_ITEMS or not all(type(one) is kind for one in found):
         raise InputError(f"{key}: must be a list of at most {MAX_ITEMS} elements of type {kind.__name__}")
@@ -50,11 +52,11 @@ def _items(said: Mapping[str, Any], key: str, kind: type) -> list[Any]:
 
 
 class Session:
-    """A client of Foxglove's protocol.
+    """The connection of one client of Foxglove's protocol.
 
-    scene : the source's scene
-    controls : the client may set parameters
-    act : does an action of the source; may wait
+    scene : the scene of the source, see `snn_control.watch.scene`
+    controls : whether the client may set parameters
+    act : (action, values), which does an action of the source and may wait
     refused : number of wrong messages
     """
 
@@ -75,7 +77,7 @@ class Session:
         self._tuned = self._parameters = {one["path"]: one["value"] for one in scene["tunable"]}
 
     def hello(self) -> list[str]:
-        """Return the first messages to a client."""
+        """Return the first messages to the client: about the server, and its channels."""
         capabilities = ["time", "parameters", "parametersSubscribe"]
         info = {"name": f"snn_control: {self._title}", "capabilities": capabilities, "sessionId": secrets.token_hex(8)}
         first = [_said(op="serverInfo", **info), self._advertise()]
@@ -84,7 +86,10 @@ class Session:
         return first
 
     def change(self, scene: Mapping[str, Any]) -> list[str]:
-        """Go on with another scene, and return what to send; a client subscribes anew, to new channels."""
+        """Continue with another scene.
+
+        Return the messages to send; the client has to subscribe again, to new channels.
+        """
         old = range(self._first_id, self._first_id + len(self._channels.all))
         self._first_id = old.stop
         self._use(scene)
@@ -99,7 +104,10 @@ class Session:
 
     # messages from the client ----------------------------------------------------------------------------------------
     async def answer(self, message: str | bytes) -> list[str]:
-        """Do what a client asks, and return the answers; a wrong message is counted and answered by a status."""
+        """Do what a client's message requests, and return the answers.
+
+        A wrong message is counted, and gets an error.
+        """
         answers: list[str] = []
         errors: list[str] = []
         try:
@@ -165,7 +173,7 @@ class Session:
         return []
 
     def _named(self, said: Mapping[str, Any]) -> list[str]:
-        """The known parameters among those of a message; all, if it names none."""
+        """Return the known parameters that a message names; all parameters if it names none."""
         names = _items(said, "parameterNames", str)
         return [name for name in self._parameters if name in names or not names]
 
@@ -178,7 +186,8 @@ class Session:
 
     # messages to the client ------------------------------------------------------------------------------------------
     def messages(self, header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> Iterator[str | bytes]:
-        """Turn a frame into messages: changed parameters, then those of subscribed channels, the oldest first."""
+        """Convert a frame to messages: first changed parameters, then those of subscribed channels in the order of
+        time."""
         yield from self._changed(header["tuned"])
         frame = Frame(header, arrays, self._time(header))
         found: list[tuple[int, int, bytes]] = []
@@ -194,7 +203,10 @@ class Session:
         yield from self._clock(frame.ns)
 
     def _changed(self, tuned: list[float]) -> Iterator[str]:
-        """Parameters that changed since the last frame. A set value is in the frames from the next tick on."""
+        """Yield a message with the parameters that changed since the last frame, if the client follows them.
+
+        A value that was set is in the frames from the next tick on.
+        """
         now = dict(zip(self._tuned, tuned, strict=True))
         names = [name for name, value in now.items() if value != self._tuned[name]]
         self._tuned, self._parameters = now, self._parameters | {name: now[name] for name in names}
@@ -202,7 +214,7 @@ class Session:
             yield self._values(followed)
 
     def _time(self, header: Mapping[str, Any]) -> int:
-        """The time of messages at the end of a frame [ns]. It goes on at a reset, where the run's time begins anew."""
+        """Return the time of the messages at the end of a frame [ns]. It continues after a reset of the run."""
         t_ns = round(header["t"] * 1e9)
         if self._offset_ns is None:
             self._offset_ns = time.time_ns() - t_ns

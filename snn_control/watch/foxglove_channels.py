@@ -1,4 +1,4 @@
-"""The channels of a watched run for Foxglove's protocol: frames become JSON messages.
+"""The channels of a watched run for Foxglove's protocol, which convert frames to JSON messages.
 
 Pictures, spikes, scans and marks are messages of Foxglove's own schemas: https://docs.foxglove.dev/docs/sdk/schemas.
 """
@@ -46,7 +46,7 @@ FIELDS = [{"name": name, "offset": offset, "type": NUMBER_TYPES[dtype]} for name
 
 
 class Frame(NamedTuple):
-    """A frame of the server; ns: the time at its end."""
+    """A frame of the server, and the time ``ns`` at its end [ns]."""
 
     header: Mapping[str, Any]
     arrays: Mapping[str, np.ndarray]
@@ -54,7 +54,7 @@ class Frame(NamedTuple):
 
 
 class Channel(NamedTuple):
-    """A topic, and what makes its messages from a frame."""
+    """A topic, its schema, and the function that makes its messages from a frame."""
 
     topic: str
     schema: Schema
@@ -66,7 +66,7 @@ def _stamped(ns: int, **fields: Any) -> Messages:
 
 
 def _image(ns: int, name: str, picture: np.ndarray) -> Messages:
-    """A picture, (rows, columns) or (rows, columns, 3) uint8."""
+    """Return the message of a picture, (rows, columns) or (rows, columns, 3) uint8."""
     rows, columns = picture.shape[:2]
     return _stamped(
         ns, frame_id=name, width=columns, height=rows, encoding="rgb8" if picture.ndim == 3 else "mono8",
@@ -75,7 +75,7 @@ def _image(ns: int, name: str, picture: np.ndarray) -> Messages:
 
 
 class Channels:
-    """The channels of a scene. It keeps the spikes of the last second, and counts for the rates."""
+    """The channels of a scene. It stores the spikes of the last second, and counts from which rates are computed."""
 
     def __init__(self, scene: Mapping[str, Any]) -> None:
         self._period, self._dt = scene["period"], scene["dt"]
@@ -101,13 +101,18 @@ class Channels:
         self.restart()
 
     def restart(self) -> None:
-        """Forget the past, which does not belong to the frames that follow."""
+        """Forget the earlier frames, because the next ones do not continue them."""
         self._kept = np.zeros((3, 0), np.int64)  # step, population, neuron
         self._counts: list[tuple[float, Mapping[str, int]]] = []
 
     @staticmethod
     def _parts_of_command(outputs: list[dict[str, Any]]) -> dict[str, int | slice]:
-        """Key -> columns of a command. A key is a label, so that a label is a path in a message: ``joints[0]`` too."""
+        """Return key -> columns of the command.
+
+        A key is a label, or ``joints`` for the labels ``joints[0]``, ``joints[1]``, ...
+
+        So each label is a path in a message.
+        """
         parts: dict[str, int | slice] = {}
         at = 0
         for one in outputs:
@@ -196,7 +201,7 @@ class Channels:
 
     @staticmethod
     def _grid(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """The mean brightness of each cell of a picture, 0 to 255."""
+        """Return the message of a picture that is read as cells: the mean brightness of each cell, 0 to 255."""
         values = frame.arrays.get(f"value.{one['name']}")
         if values is None:
             return []
@@ -212,7 +217,8 @@ class Channels:
 
     @staticmethod
     def _scan(one: Mapping[str, Any], frame: Frame) -> Messages:
-        """The ranges of equal sectors, each as a beam in the middle of its sector; 0 where nothing was detected."""
+        """Return the ranges of equal sectors as a scan, with a beam in the middle of each; 0 where nothing was
+        detected."""
         ranges = frame.arrays.get(f"value.{one['name']}")
         if ranges is None:
             return []

@@ -1,6 +1,6 @@
-"""JSON Schemas of the messages on Foxglove's protocol: those of Foxglove that are used, and our own.
+"""JSON Schemas of the messages for Foxglove's protocol: Foxglove's own, as far as they are used, and ours.
 
-Foxglove's are published in https://github.com/foxglove/foxglove-sdk/tree/main/schemas/jsonschema, with descriptions.
+Foxglove's are published, with descriptions, in https://github.com/foxglove/foxglove-sdk/tree/main/schemas/jsonschema.
 """
 
 from __future__ import annotations

@@ -185,8 +185,12 @@ class Server:
         return response
 
     def _from_here(self, headers: Any, any_origin: bool) -> bool:
-        """Whether Host names this server and Origin, if there is one, is the page's own: a foreign page cannot connect,
-        and a foreign name that resolves to this machine is not served. ``any_origin``: of a web app with the token"""
+        """Whether Host names this server and Origin, if there is one, is the page's own.
+
+        So a page of another site cannot connect, and a foreign name that resolves to this machine is not served.
+
+        any_origin : accept every Origin, for a web app with the token
+        """
         host = headers.get("Host", "")
         name = host.rpartition(":")[0].strip("[]") if ":" in host else host
         known = {"127.0.0.1", "localhost", "::1", self.host}
@@ -250,7 +254,7 @@ class Server:
             await client.connection.send(message)
 
     async def _answer(self, client: _Client, session: foxglove.Session, message: str | bytes) -> None:
-        """Do what a client of Foxglove's protocol asks, and answer."""
+        """Do what a message of Foxglove's protocol requests, and send the answers."""
         refused, answers = session.refused, await session.answer(message)
         if session.refused > refused:
             self.refused += 1
