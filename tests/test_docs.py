@@ -101,8 +101,10 @@ def site(tmp_path_factory):
 
 def test_the_site_has_every_declaration(site):
     keys, kernels, cli, nodes = map(site, ("reference/keys", "reference/kernels", "reference/cli", "reference/nodes"))
-    for key in ("plausible", "v_threshold", "delay", "surrogate"):
+    for key in ("plausible", "v_threshold", "delay", "surrogate", "joints"):
         assert f">{key}<" in keys
+    for detail in ("snn_control.network.LIF<", "arctan        slope / 2 / (1 + (pi / 2 slope x)^2)"):
+        assert detail in keys
     for kernel in registry.all_kernels():
         assert f'id="{kernel.replace("_", "-")}"' in kernels
     for option in re.findall(r"--[a-z][a-z-]+", reference.commands()):

@@ -7,6 +7,7 @@ import argparse
 import functools
 import importlib
 import inspect
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -122,35 +123,81 @@ a controller that ships, of a template, or of the {download}`file of rare keys <
 """
 
 
+#: title, part of the schema, and class of each section; None if no class describes the keys
+Section = tuple[str, Mapping[str, Any], Any]
+
+
 def keys() -> str:
     from snn_control.controller_file.schema import schema
 
     whole = schema()
     shown = KeyExamples(whole)
-    sections: list[tuple[str, Mapping[str, Any]]] = [("The file", whole)]
-    for name in ("inputs", "outputs"):
-        one = whole["properties"][name]["additionalProperties"]
-        for variant in one.get("oneOf", [one]):
-            kind = variant["properties"].get("kind", {}).get("const")
-            sections.append((f"{name}.NAME" + (f", kind: {kind}" if kind else ""), variant))
-    network = whole["properties"]["network"]["else"]["properties"]
-    sections.append(("network, from a NIR file", whole["properties"]["network"]["then"]))
-    sections.append(("network.populations.NAME", network["populations"]["additionalProperties"]))
-    sections.append(("network.projections[k]", network["projections"]["items"]))
-    sections += [(name, whole["properties"][name]) for name in ("guard", "training")]
-    for name, one in whole["properties"]["ros"]["properties"].items():
-        sections.append((f"ros.{name}.NAME", one["additionalProperties"]))
-    for place, definition in whole["$defs"].items():
-        variants = definition.get("oneOf", [definition] if "properties" in definition else [])
-        for variant in variants:
+    return KEYS_HEAD + "".join(_section(*one, shown) for one in (*_parts(whole), *_definitions(whole["$defs"])))
+
+
+def _parts(whole: Mapping[str, Any]) -> Iterator[Section]:
+    """Yield the sections of the file, in its order."""
+    from snn_control import coding, controller_file, network
+    from snn_control.controller_file.joint_limits import JointLimits
+    from snn_control.controller_file.keys import INPUTS
+    from snn_control.controller_file.ros import RosTopic
+
+    given = whole["properties"]
+    yield "The file", whole, controller_file.ControllerSpec
+    for variant in given["inputs"]["additionalProperties"]["oneOf"]:
+        kind = variant["properties"]["kind"]["const"]
+        yield f"inputs.NAME, kind: {kind}", variant, INPUTS[kind]
+    output = given["outputs"]["additionalProperties"]
+    yield "outputs.NAME", output, coding.Output
+    yield "outputs.NAME.joint_limits", output["properties"]["joint_limits"], JointLimits
+    yield "network, from a NIR file", given["network"]["then"], None
+    described = given["network"]["else"]["properties"]
+    yield "network.populations.NAME", described["populations"]["additionalProperties"], network.Population
+    yield "network.projections[k]", described["projections"]["items"], network.Projection
+    yield "guard", given["guard"], coding.Guard
+    yield "training", given["training"], controller_file.Training
+    for name, one in given["ros"]["properties"].items():
+        yield f"ros.{name}.NAME", one["additionalProperties"], RosTopic
+
+
+def _definitions(definitions: Mapping[str, Any]) -> Iterator[Section]:
+    """Yield a section for each ``type`` of each place, such as ``neurons: lif``."""
+    from snn_control.controller_file.keys import SINGLE, types_at
+
+    for place, definition in definitions.items():
+        for variant in definition.get("oneOf", [definition] if "properties" in definition else []):
             kind = variant.get("properties", {}).get("type", {}).get("const")
-            if kind or not definition.get("oneOf"):
-                sections.append((place.replace("_", " ") + (f": {kind}" if kind else ""), variant))
-    return KEYS_HEAD + "".join(_section(title, one, shown) for title, one in sections)
+            if kind:
+                yield f"{place.replace('_', ' ')}: {kind}", variant, types_at(place)[kind]
+            elif not definition.get("oneOf"):
+                yield place.replace("_", " "), variant, SINGLE.get(place)
 
 
-def _section(title: str, one: Mapping[str, Any], shown: KeyExamples) -> str:
+def _details(described: Any) -> str:
+    """The docstring of a class between its summary and its fields, with formulas as blocks, then the class's name."""
+    text = re.split(FIELD, inspect.getdoc(described) or "", maxsplit=1, flags=re.MULTILINE)[0].partition("\n\n")[2]
+    names = described.__module__.split(".")
+    modules = (".".join(names[: k + 1]) for k in range(1, len(names)))
+    module = next(one for one in modules if hasattr(importlib.import_module(one), described.__name__))
+    return "\n\n".join([*_paragraphs(text), f"In Python: `{module}.{described.__name__}`."])
+
+
+FIELD = r"^\w+(?:, \w+)* : "  # a line of a docstring that describes fields
+
+
+def _paragraphs(text: str) -> Iterator[str]:
+    """The paragraphs of a docstring; indented lines are formulas, and become a block."""
+    for indented, lines in itertools.groupby(text.splitlines(), lambda line: line.startswith("    ")):
+        part = "\n".join(lines)
+        if indented:
+            yield f"```text\n{inspect.cleandoc(part)}\n```"
+        else:
+            yield from (cell(one) for one in part.split("\n\n") if one.strip())
+
+
+def _section(title: str, one: Mapping[str, Any], described: Any, shown: KeyExamples) -> str:
     text, needed = cell(one.get("description", "")), one.get("required", ())
+    text = "\n\n".join(filter(None, [text, _details(described) if described else ""]))
     rows = []
     for name, value in one.get("properties", {}).items():
         if "const" in value and name in ("type", "kind"):

@@ -203,7 +203,7 @@ def _value(hint: Any, place: str = "") -> Schema:
 
 def _ruled(rule: Any, base: Any, place: str) -> Schema:
     """Return the schema of values of a base type that follow a rule of `snn_control.network.checks`."""
-    said = _value(base)
+    said = _any_of([_value(one) for one in members(base) if one is not type(None)])
     if isinstance(rule, Drawn):
         return _any_of([_ruled(rule.rule, base, place), _ref(place)])
     if isinstance(rule, Numbers):
