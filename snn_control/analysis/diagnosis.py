@@ -165,7 +165,7 @@ def _certain(p: PopulationHealth, steps: int) -> Iterator[Finding]:
 def _dead(p: PopulationHealth) -> Finding:
     many = f"none of its {p.size:,} neurons can ever fire" if p.size > 1 else "its neuron can never fire"
     if p.dead < p.size:
-        many = f"{p.dead:,} of {p.size:,} neurons can never fire"
+        many = f"{p.dead:,} of {p.size:,} neurons can never fire (no fault if training pruned them to save spikes)"
     if p.way > 0:
         why = f"inputs and weights allow a drive of {p.possible_drive:.3g} at most, {_percent(p.way)} of the way to "
         why += f"threshold; {_more(p.way)}"

@@ -56,7 +56,7 @@ def test_the_dead_part_of_a_population_is_counted_and_a_few_at_the_border_are_no
     health = health_of(controller({"a": {}}, [{"post": "a", "weights": [[3.0, 0.9, 0.0, -2.0]]}]))
     p = only_population(health)
     assert (p.dead, p.silent) == (3, 3)
-    (line,) = lines_of(health, "network.populations.a: 3 of 4 neurons can never fire")
+    (line,) = lines_of(health, "network.populations.a: 3 of 4 neurons can never fire (no fault if training pruned them")
     assert "90% of the way" in line
     weights = [np.r_[np.linspace(2, 4, 39), 0.5].tolist()]
     health = health_of(controller({"a": {"size": 40}}, [{"post": "a", "weights": weights}]))
