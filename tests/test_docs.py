@@ -1,5 +1,6 @@
 """The documents: every link leads to a file, every example in Python runs."""
 
+import ast
 import importlib
 import inspect
 import os
@@ -157,6 +158,20 @@ def test_every_topic_and_service_of_the_nodes_has_an_entry():
     names |= {f"~/{name}" for name in services.TRIGGERS}
     assert len(names) > 10
     assert [one for one in sorted(names) if f"`{one}" not in page] == []
+
+
+def test_every_message_of_the_page_on_troubleshooting_is_in_the_code():
+    """In the first column, ``...`` stands for what a message fills in; code of a word alone is no message."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in (ROOT / "snn_control").rglob("*.py")]
+    texts = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant | ast.JoinedStr)]
+    said = "\n".join(
+        "".join(str(one.value) for one in ast.walk(node) if isinstance(one, ast.Constant)) for node in texts
+    )
+    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs/howto/troubleshooting.md").read_text("utf-8"), re.MULTILINE)
+    messages = [one for row in rows for one in re.findall("`([^`]+)`", row) if " " in one]
+    assert len(messages) > 40
+    parts = [part.strip(" ,:=") for one in messages for part in one.split("...")]
+    assert [part for part in parts if part not in said] == []
 
 
 def test_the_checker_of_language_finds_what_each_rule_forbids(tmp_path, monkeypatch):

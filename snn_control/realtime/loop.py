@@ -333,7 +333,7 @@ class Loop:
     def stats(self) -> dict:
         """Return statistics of the loop since its start.
 
-        docs/explanation/safety.md ("Seen from outside") explains each key. ``wake``, ``tick`` and ``latency`` hold
+        docs/reference/nodes.md ("Values on /diagnostics") explains each key. ``wake``, ``tick`` and ``latency`` hold
         count, mean, p50, p99, p99.9, max and overflow, with times in ns. ``inputs`` holds, for the name of each input,
         the numbers taken, errors and timeouts, and the counters of the port itself.
         """
