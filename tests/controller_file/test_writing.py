@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import re
 from dataclasses import is_dataclass, replace
 from pathlib import Path
 
@@ -38,6 +39,7 @@ from snn_control.network.convolution import Convolution, pooling
 from snn_control.network.graph import CONNECTIONS
 from tests.engine import zoo
 from tests.engine.random_controllers import descriptions
+from tools import reference
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = jsonschema.Draft202012Validator(schema())
@@ -358,8 +360,10 @@ def test_its_own_files_are_written_again_and_again(tmp_path):
         read.save(tmp_path / "keep.yaml")
 
 
-def test_the_page_names_the_class_of_every_type():
-    page = (ROOT / "docs/reference/controller_file.md").read_text(encoding="utf-8")
-    ours = [registry.types(kind) for kind in BASES]
-    for name, cls in (pair for table in (*ours, *OWN.values(), CONNECTIONS, INPUTS) for pair in table.items()):
-        assert f"`{name}` {cls.__name__}" in page, cls
+def test_the_pages_name_the_class_of_every_type():
+    page = reference.keys()
+    for cls in (cls for table in (*map(registry.types, BASES), *OWN.values(), INPUTS) for cls in table.values()):
+        assert re.search(rf"^In Python: `snn_control[\w.]*\.{cls.__name__}`\.$", page, re.MULTILINE), cls
+    page = (ROOT / "docs/explanation/connectivity.md").read_text(encoding="utf-8")
+    for name, cls in CONNECTIONS.items():
+        assert re.search(rf"^\| `{cls.__name__}\(.*?\)` \| `{name}` \|", page, re.MULTILINE), cls
