@@ -13,8 +13,32 @@ from snn_control.controller_file.reader import Loader
 from snn_control.engine import registry
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs/explanation/coding.md").read_text(encoding="utf-8")
-POPULATIONS, ACTION, PLACES = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
+POPULATIONS, ACTION = re.findall(r"```yaml\n(.*?)```", TEXT, re.DOTALL)
 (OWN,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+#: the population vector of place cells is a velocity; each pulse of a distance adds r dt = 0.05 to the integrator
+PLACES = """
+version: 1
+period: 1e-2
+dt: 1e-3
+seed: 7
+inputs:
+  place:
+    {kind: value, size: 2, range: [-1, 1], encoder: {type: fields, grid: [4, 3], neuron: {type: poisson, rate: 20}}}
+  distance: {kind: value, encoder: {type: step_forward, threshold: 0.05}}
+network:
+  populations: {followed: {size: 1, neuron: {type: integrator, r: 50}}}
+  projections: [{pre: distance, post: followed, weights: [[1], [-1]]}]
+outputs:
+  velocity:
+    size: 2
+    decoder:
+      type: population_vector
+      from: place
+      tau: 0.05
+      directions: [[1, 1], [1, 0], [1, -1], [0.3, 1], [0.3, 0], [0.3, -1],
+                   [-0.3, 1], [-0.3, 0], [-0.3, -1], [-1, 1], [-1, 0], [-1, -1]]
+  distance_again: {decoder: {type: membrane, from: followed, weights: 1}}
+"""
 
 
 def controller(text):
