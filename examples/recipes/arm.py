@@ -92,7 +92,7 @@ RECIPE = Recipe(
     settings=tuple({"load": load} for load in (0.5, 2.5)),
     horizon=10_000,
     score=cost,
-    comment="An arm of two joints: PD torques, and torques for arm and load that 1,000 LIF learn by PES.",
+    comment="An arm of two joints with an unknown load: PD torques, and torques that 1,000 LIF neurons learn by PES.",
 )
 
 if __name__ == "__main__":

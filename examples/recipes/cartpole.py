@@ -55,7 +55,7 @@ RECIPE = Recipe(
     settings=({},),
     horizon=500,
     score=cost,
-    comment="CartPole-v1: 32 LIF encode the state, two leaky integrators choose the push.",
+    comment="CartPole-v1: 32 LIF neurons encode the state, and the larger of two leaky integrators selects the push.",
 )
 
 if __name__ == "__main__":

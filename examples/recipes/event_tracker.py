@@ -316,7 +316,7 @@ def teach(
 
 RECIPE = TaughtRecipe(
     "event_tracker",
-    "Pan-tilt head with an event camera: 6,656 CubaLIF for the events, 82 LIF for the head's velocity.",
+    "Pan-tilt head with an event camera: 6,656 CubaLIF neurons get events, 82 LIF neurons the velocity.",
     WORLD,
     teach,
 )

@@ -169,7 +169,7 @@ RECIPE = Recipe(
     settings=tuple({"frequency": f, "background": 0.05} for f in (0.3, 0.8)),
     horizon=3000,
     score=cost,
-    comment="Pan-tilt head with an event camera: 1,024 CubaLIF for the events, 82 LIF for the head's velocity.",
+    comment="Pan-tilt head with an event camera: 1,024 CubaLIF neurons get events, 82 LIF neurons the velocity.",
 )
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ With --events it is for an event camera: 'snn_control events replay RECORDING --
 With --robot it is a complete file for a running robot of that kind: topics, limits, a stop button, the safe command.
 With --env it fits that environment and is not trained: inputs and outputs of its spaces, two layers of 64 neurons with
 random weights; then 'snn_control train FILE --env ID'. Ranges that the environment does not state are measured with
-random and with held actions. An environment of your own is 'module:ID'; importing the module must register ID.
+random and with constant actions. An environment of your own is 'module:ID'; importing the module must register ID.
 A world of sim_worlds may have a file of its own, which is then written, unless --seed or --steps is given.
 
 examples:
@@ -36,7 +36,7 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
         "cmd_vel",
         (
             ("type: geometry_msgs/msg/Twist, field: ", "type: geometry_msgs/msg/TwistStamped, field: twist."),
-            ("outputs: # where TwistStamped is wanted: snn_control new --robot cmd_vel_stamped", "outputs:"),
+            ("outputs: # for TwistStamped: snn_control new --robot cmd_vel_stamped", "outputs:"),
         ),
         "a mobile base, geometry_msgs/msg/TwistStamped",
     ),
@@ -44,7 +44,7 @@ ROBOTS: dict[str, tuple[str, Sequence[tuple[str, str]], str]] = {
     "trajectory": (
         "joint_group",
         (
-            ("a JointGroupPositionController (ros2_controllers)", "a joint_trajectory_controller, a point each tick"),
+            ("a JointGroupPositionController (ros2_controllers)", "a joint_trajectory_controller, one point per tick"),
             (
                 ' {topic: position_controller/commands, type: std_msgs/msg/Float64MultiArray, field: "data[:]"}',
                 "\n      topic: joint_trajectory_controller/joint_trajectory\n"
@@ -86,7 +86,7 @@ def add_to(commands: Any) -> None:
     common.add_shared(parser, "--arg")
     text = "with --env: seed of the weights and of the episodes in which ranges are measured (default 0)"
     parser.add_argument("--seed", type=common.whole(0), help=text)
-    text = "with --env: steps with random actions, and as many with held ones, to measure ranges (default 2000)"
+    text = "with --env: steps with random actions, and as many with constant ones, to measure ranges (default 2000)"
     parser.add_argument("--steps", type=common.whole(1), help=text)
 
 

@@ -146,10 +146,10 @@ def test_a_discrete_observation_has_a_field_for_each_value():
 
 def test_the_file_says_whose_a_range_is():
     text, spec = made(Wheel())
-    assert "# range: measured, the space has no bounds, or far wider ones\n" in text
-    assert "200 steps with random actions and 200 with held ones" in text
-    assert "not_finite: high # some were seen" in text
-    assert "it does not state how long that is" in text
+    assert "# range: measured, the space has no bounds, or far wider bounds\n" in text
+    assert "200 steps with random actions and 200 with constant actions" in text
+    assert "not_finite: high # some numbers were not finite" in text
+    assert "it does not state this time" in text
     (low, high), x = spec.inputs[0].range, spec.inputs[0]
     assert np.isfinite([low, high]).all()
     assert x.rules() == ("high",) * 5
@@ -157,13 +157,13 @@ def test_the_file_says_whose_a_range_is():
     controller.predict(np.array([0, 0, np.nan, INF, 0]))
     assert not controller.safe
     text, _ = made(gymnasium.make("Pendulum-v1"))
-    assert "# range: the space's\n" in text
+    assert "# range: from the space\n" in text
     assert "measured" not in text
     text, _ = made(Odd(observation=S.Dict({"image": S.Box(0, 255, (4, 4, 3), np.uint8)})))
     assert "    range: [0, 255]\n" in text
     assert "measured" not in text
     text, _ = made(gymnasium.make("CartPole-v1"), steps=1000)
-    assert "measured, the space has no bounds, or far wider ones" in text
+    assert "measured, the space has no bounds, or far wider bounds" in text
     assert "its `tau`" in text
 
 

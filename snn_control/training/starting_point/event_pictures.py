@@ -52,7 +52,7 @@ def network_text(
                 populations.append(f"    {name}: {{size: {cells}, neuron: {{{neuron}, {more}}}}}")
                 wires.append(f"    - {{pre: {camera}, post: {name}, connection: one_to_one, weights: {weight:.4g}}}")
                 pictures.append(name)
-    populations.append("    # a recurrent layer: half of it remembers for 5 steps, half for longer")
+    populations.append("    # a recurrent layer: half of it has time constants of 5 steps, half longer ones")
     for layer, tau in zip(layers, (5 * period, SLOW), strict=True):
         kept = 1 - math.exp(-period / tau)
         neuron = f"type: lif, tau_mem: {tau:g}, r: {1 / kept:.6g}, reset: subtract, v_min: -2"
@@ -61,14 +61,14 @@ def network_text(
             connect(source, layer, INTO * math.sqrt(kept / 0.18))
         for other in layers:
             connect(other, layer, ACROSS, f", delay: {period:g}")
-    populations.append("    # no spikes: the membranes are read")
+    populations.append("    # leaky integrators do not spike: decoders read their membranes")
     for name, size in readouts:
         populations.append(f"    {name}: {{size: {size}, neuron: {{type: li, tau_mem: {5 * period:g}, r: 20}}}}")
         for source in (*pictures, *numbers, *layers):
             connect(source, name, READ)
     return [
         *("", "network:", "  populations:"),
-        "    # leaky pictures: cells fire where it becomes brighter (on) or darker (off), by half an event per pixel",
+        "    # leaky counts: a cell fires when it becomes brighter (on) or darker (off), by half an event per pixel",
         *populations,
         "  projections:",
         *wires,

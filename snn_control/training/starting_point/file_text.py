@@ -66,14 +66,14 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     measured = _measure(env, inputs, outputs, seed, steps)
     lines = [
         f"# Made by: {command}",
-        "# A spiking actor that is not trained: inputs and outputs fit the environment, weights are drawn. Next:",
+        "# A controller that is not trained: inputs and outputs fit the environment, weights are random. Next:",
         f"#   snn_control train THIS_FILE {environment}",
         f"#   snn_control run {environment} THIS_FILE",
         "version: 1",
         f"period: {period:.12g} # s, one step of the environment: {says}",
-        f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} a period",
+        f"dt: {period / ticks:.12g} # s, one step of the network, {ticks} per period",
         *_inputs_text(inputs, measured, period, short),
-        *(f"  # not seen: {key}: {_short(part)}" for key, part in unseen.items()),
+        *(f"  # not used: {key}: {_short(part)}" for key, part in unseen.items()),
     ]
     if short:
         lines += _pictures_text(inputs, outputs, period / ticks, seed)
@@ -93,7 +93,7 @@ def _period(env: Any) -> tuple[float, str]:
     rate: Any = (env.metadata or {}).get("render_fps")
     if _is_time(rate):
         return 1 / float(rate), "1 / its `render_fps`"
-    return PERIOD, "it does not state how long that is; the number here scales all times"
+    return PERIOD, "it does not state this time; all times are relative to this number"
 
 
 def _is_time(value: Any) -> bool:
@@ -125,9 +125,9 @@ def _measure(
     found = {one.key: (*ranges(one.low, one.high, seen[one.key]), seen[one.key].finite) for one in numbers}
     found |= {one.key: (one.low, one.high, np.zeros(one.size, bool), True) for one in numbers if one.picture}
     says = (
-        f"measured: the values of {steps:,} steps with random actions and {steps:,} with held ones, in episodes "
-        f"with the seeds {seed} to {last - 1}, a tenth wider, or more if the space has bounds. Numbers beyond "
-        "a range are clamped: widen it if a trained controller gets further"
+        f"measured: the values of {steps:,} steps with random actions and {steps:,} with constant actions (episodes "
+        f"with the seeds {seed} to {last - 1}), a tenth wider, or more if the space has bounds. Numbers beyond a "
+        "range are clamped: widen it if a trained controller gets further"
     )
     observations = np.concatenate([seen[one.key].random for one in numbers], axis=1)
     return _Measured(found, says, past_helps(observations, played.actions, played.first))
@@ -155,26 +155,26 @@ def _numbers_text(one: SpaceInput, low: np.ndarray, high: np.ndarray, measured: 
     lines = ["    kind: value", f"    size: {one.size}"]
     lines += [*comment(f"range: {_whose(measured)}"), *wrapped("range", pair(low, high))]
     if not finite:
-        lines.append("    not_finite: high # some were seen: they count as the high end of the range")
+        lines.append("    not_finite: high # some numbers were not finite: they become the high end of the range")
     return [*lines, f"    encoder: {{type: population, neurons: {FIELDS}, drive: 1}} # Gaussian fields over the range"]
 
 
 def _whose(measured: np.ndarray) -> str:
     """Return the text of a comment that says where a range comes from: the environment or measurements."""
     if not measured.any():
-        return "the space's"
-    why = "the space has no bounds, or far wider ones"
+        return "from the space"
+    why = "the space has no bounds, or far wider bounds"
     if measured.all():
         return f"measured, {why}"
     which = ", ".join(map(str, np.flatnonzero(measured)[:20].tolist())) + (", ..." if measured.sum() > 20 else "")
-    return f"the space's; [{which}] are measured: {why}"
+    return f"from the space, but measured for [{which}]: {why}"
 
 
 def _choices_text(one: SpaceInput) -> list[str]:
     """Return the text of an input with fields at whole numbers. All numbers of the input have equally many fields, so
     some fields may lie beyond the values of a number."""
     n, most = max(2, int((one.high - one.low).max()) + 1), max(FIELDS, MAX_OBSERVATION_NUMBERS // one.size)
-    ends, says = f"sigma: {SIGMA}, ", "a field for each value"
+    ends, says = f"sigma: {SIGMA}, ", "one field per value"
     if one.size > 1:
         ends = f"low: {flow(one.low)}, high: {flow(one.low + n - 1)}, " + ends
     if n > most:
@@ -229,7 +229,7 @@ def _network_text(
     seeds = itertools.count(1000 * seed)
     lines = [_projection(*wire, next(seeds)) for wire in wires]
     if remembers:
-        lines += comment(f"the past, {PAST} periods ago, which predicts what is seen next far better than the present")
+        lines += comment(f"observations of {PAST} periods ago, which help to predict the next observation")
         more = f", delay: {PAST * TICKS * dt:.12g}"
         lines += [_projection(*wire, next(seeds), more) for wire in wires[: len(inputs)]]
     reads = f"neuron: {{type: li, {membrane}}}"
@@ -238,11 +238,11 @@ def _network_text(
         "",
         "network:",
         "  populations:",
-        *comment(f"membranes keep {KEPT} of themselves a step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
+        *comment(f"membranes keep {KEPT} of their value per step: tau_mem = -dt / ln {KEPT}, r = 1 / (1 - {KEPT})"),
         *(f"    {name}: {hidden}" for name in (first, second)),
-        "    # no spikes: the membranes are read",
+        "    # leaky integrators do not spike: decoders read their membranes",
         *(f"    {name}: {{size: {one.neurons}, {reads}}}" for name, one in zip(readouts, outputs, strict=True)),
-        "  projections: # from all to all",
+        "  projections: # from all neurons to all neurons",
         *lines,
     ]
 
@@ -271,7 +271,7 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
         rows = "1" if one.neurons == 1 else str(np.eye(one.neurons, dtype=int).tolist())
         term = f"{{type: membrane, from: {source}, weights: {rows}}}"
         if one.limits is None:
-            lines.append(f"  {one.name}: # which membrane is the largest")
+            lines.append(f"  {one.name}: # the index of the largest membrane")
             lines += wrapped("decoder", f"{{type: argmax, actions: {one.neurons}, terms: [{term}]}}")
             continue
         low, high = one.limits
@@ -279,7 +279,7 @@ def _outputs_text(outputs: Sequence[SpaceOutput], readouts: Sequence[str]) -> li
         lines += [*comment(f"limits: {one.whose}"), *wrapped("limits", pair(low, high))]
         if not ((low <= 0) & (high >= 0)).all():
             lines += wrapped("safe", flow((low + high) / 2))
-        lines.append("    squash: true # smoothly, by tanh; without it, commands are cut off at the limits")
+        lines.append("    squash: true # into the limits by tanh; without it, commands are clamped")
     return lines
 
 

@@ -168,7 +168,7 @@ def _commands(space: Any) -> SpaceOutput:
     if not (limits[0] < limits[1]).all():
         rule = "must have low < high"
         raise DescriptionError("action_space", space, rule, CHANGE_ACTION)
-    whose = "the space's" if np.all(bounded) else "the space has no bounds: write those of the task"
+    whose = "from the space" if np.all(bounded) else "the space has no bounds: write those of the task"
     if space.dtype.kind in "iu":
         whose += "; `run` and `train` round commands to whole numbers"
     return SpaceOutput("action", low.size, limits, whose)
