@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -54,8 +55,13 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._open.close()
+        """Close the connection. Frames that were not read would hold back the server's answer, so they are read."""
+        closing = threading.Thread(target=self._open.close)
+        closing.start()
+        with suppress(Exception):  # the connection is closed
+            while True:
+                self._connection.recv(self.timeout)
+        closing.join()
 
     def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the next frame, the newest activity: its header and arrays by name (docs/reference/watch_protocol.md).
