@@ -37,7 +37,7 @@ let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
 let changed = true, shown = -1, newest_at = 0;
 
-const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose);
+const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose, viewChanged);
 const looked = new LookPanel(panel("look"));
 const connection = embedded ? null : new Connection({ scene: begin, frame: take, state: showState, say });
 if (embedded) embed();
@@ -46,6 +46,8 @@ if (embedded) embed();
 function begin(scene) {
   history = new History(scene);
   rates = new Rates();
+  header = {};
+  arrays = new Map();
   frozen = null;
   document.title = `${scene.title} · snn_control`;
   $("#title").textContent = scene.title;
@@ -61,7 +63,7 @@ function begin(scene) {
 /** @param {any} newest @param {Map<string, Numbers>} found */
 function take(newest, found) {
   if (!history) return;
-  if (newest.t < history.now - 1e-9) history = new History(history.scene); // the controller's clock starts again
+  if (newest.tick - newest.ticks < history.tick) history = new History(history.scene); // its clock started again
   history.add(newest, found);
   header = newest;
   arrays = found;
@@ -138,8 +140,7 @@ function choose(name) {
   looked.choose(looked.name === name ? null : name);
   connection?.send({ op: "look", names: looked.name ? [looked.name] : [] });
   shown = -1;
-  changed = true;
-  saveView();
+  viewChanged();
 }
 
 /** @param {number} now ms */
@@ -175,8 +176,7 @@ requestAnimationFrame(draw);
 /** @param {number} factor */
 function zoom(factor) {
   window_s = Math.min(60, Math.max(0.05, window_s * factor));
-  changed = true;
-  saveView();
+  viewChanged();
 }
 
 /** @param {number} seconds */
@@ -199,7 +199,8 @@ function toEnd() {
   changed = true;
 }
 
-function saveView() {
+function viewChanged() {
+  changed = true;
   const hash = new URLSearchParams(location.hash.slice(1));
   hash.set("window", window_s.toPrecision(3));
   if (looked.name) hash.set("look", looked.name); else hash.delete("look");
