@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -9,6 +10,8 @@ import numpy as np
 
 from snn_control import Controller
 from snn_control.controller_file import parse_spec
+from snn_control.record.run_folder import companion, write_record
+from snn_control.watch.feed import Feed
 from snn_control.watch.world import WorldRun
 
 BIAS = "outputs.torque.bias"
@@ -42,3 +45,20 @@ def make() -> gymnasium.Env:
 def world() -> WorldRun:
     spec = parse_spec(FILE)
     return WorldRun(Controller.from_spec(spec), spec, make, "pendulum")
+
+
+def record(file: Path) -> None:
+    """Write a record of 150 ticks, with a stop from tick 50 to 70 and a tuned number from tick 90 on."""
+    spec = parse_spec(FILE)
+    controller, env = Controller.from_spec(spec), make()
+    feed = Feed(controller, spec)
+    controller.observers.append(feed.observer)
+    feed.watch(True)
+    changes = {50: controller.stop, 70: controller.release, 90: lambda: controller.tune({BIAS: 0.5})}
+    observation, _ = env.reset(seed=1)
+    for tick in range(150):
+        changes.get(tick, lambda: None)()
+        observation, *_ = env.step(controller.act(observation, env.action_space))
+    write_record(file, feed.activity.arrays(), {"title": "pendulum"})
+    feed.inputs.save(companion(file, "inputs"))
+    spec.save(companion(file, "controller"), "of a test")
