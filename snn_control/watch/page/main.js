@@ -57,7 +57,8 @@ function begin(scene) {
   panel("training").hidden = scene.kind !== "training";
   if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
   restoreView();
-  if (scene.kind === "record" && connection && !player) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+  if (scene.kind === "record" && connection) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+  else if (player) player = player.close(); // the same port, another run
 }
 
 /** @param {any} newest @param {Map<string, Numbers>} found */
@@ -81,10 +82,14 @@ function take(newest, found) {
 
 /** All frames of a record. @param {ArrayBuffer} file */
 function play(file) {
-  const frames = framesOf(file);
-  for (const one of frames) history?.add(one.header, one.arrays);
-  player = new Player($("#player"), history?.scene, frames, () => { changed = true; });
-  Object.assign(status, { frames: frames.length, spikes: history?.spikes ?? 0 });
+  if (!history) return;
+  const frames = framesOf(file), before = player;
+  history = new History(history.scene);
+  for (const one of frames) history.add(one.header, one.arrays);
+  player = new Player($("#player"), history.scene, frames, () => { changed = true; });
+  if (before) player.go(before.cursor);
+  shown = -1;
+  Object.assign(status, { frames: frames.length, spikes: history.spikes });
 }
 
 async function embed() {
