@@ -140,7 +140,7 @@ def test_nothing_is_wider_than_the_window_or_covers_another(kind, recorded, brow
                 page.set_viewport_size({"width": width, "height": 900})
                 shown(page, '[data-panel="raster"] canvas')
                 raster = page.locator('[data-panel="raster"] canvas')
-                raster.hover(position={"x": raster.bounding_box()["width"] - 75, "y": y})  # its tip must have room
+                raster.hover(position={"x": raster.bounding_box()["width"] - 40, "y": y})  # its tip must have room
                 assert page.evaluate(LAYOUT) == [], (scheme, width)
                 page.evaluate("scrollTo(0, 300)")
                 head, bar = (page.locator(one).bounding_box() for one in ("header", "#player"))

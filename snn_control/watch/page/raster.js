@@ -128,7 +128,8 @@ export class Raster {
     this.tip.textContent = inside
       ? `${band.name}: neuron ${neuron}, ${t.toFixed(3)} s, ${rate} Hz`
       : `${band.name}: click for membranes and weights`;
-    this.tip.style.left = `${event.pageX + 14}px`;
+    const room = document.documentElement.clientWidth - this.tip.offsetWidth - 4;
+    this.tip.style.left = `${Math.max(0, Math.min(event.pageX + 14, room))}px`;
     this.tip.style.top = `${event.pageY + 10}px`;
   }
 }
