@@ -1,7 +1,5 @@
 """The page of a record and of a training, in a browser; and that no page is wider than its window."""
 
-import json
-
 import pytest
 
 from snn_control.controller_file import parse_spec
