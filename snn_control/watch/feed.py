@@ -47,8 +47,9 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
     cell = -(-max(width, height) // MAX_PICTURE)
     columns, rows = -(-width // cell), -(-height // cell)
     x, y, p = (log[key][-MAX_EVENTS:].astype(np.int64) for key in ("x", "y", "p"))
-    places = (y // cell) * columns + x // cell
-    signed = np.bincount(places, np.where(p > 0, 1.0, -1.0), rows * columns)[: rows * columns]
+    inside = (x < width) & (y < height)
+    places = ((y // cell) * columns + x // cell)[inside]
+    signed = np.bincount(places, np.where(p[inside] > 0, 1.0, -1.0), rows * columns)
     return np.clip(signed, -127, 127).astype(np.int8).reshape(rows, columns)
 
 
