@@ -102,10 +102,8 @@ def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, 
     pre, post, weights : (k,) source, target and weight of each synapse
     """
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
-    row, column = (
-        (one.astype(np.int64) * k + k - 1) // n for one, k, n in ((post, rows, n_post), (pre, columns, n_pre))
-    )
-    place = row * columns + column
+    row, column = post.astype(np.int64) + 1, pre.astype(np.int64) + 1
+    place = (row * rows - 1) // n_post * columns + (column * columns - 1) // n_pre
     total, number = (np.bincount(place, of, rows * columns) for of in (weights.astype(np.float64), None))
     return (total / np.maximum(number, 1)).astype(np.float32).reshape(rows, columns)
 
