@@ -27,7 +27,8 @@ class Client:
 
     url : the address that ``snn_control watch`` prints; with its token the client may change the run
     timeout : longest wait for an answer or a frame [s]
-    scene : the unchanging description of the controller, see `snn_control.watch.scene`
+    scene : description of the controller, see `snn_control.watch.scene`; replaced if the run gets another controller, or
+        if a node is started again
 
     Raises RuntimeFault if there is no server, or if it refuses.
     """
@@ -46,7 +47,8 @@ class Client:
             raise RuntimeFault(f"{url}: cannot be watched: {error}") from None
         self._frames: deque[bytes] = deque(maxlen=256)
         self._number = 0
-        self.scene: dict[str, Any] = json.loads(self._connection.recv(timeout))
+        self.scene: dict[str, Any] = {}
+        self._take()
 
     def __enter__(self) -> Client:
         return self
@@ -68,14 +70,12 @@ class Client:
 
         Raises RuntimeFault if none arrives in time.
         """
-        if self._frames:
-            return protocol.decode(self._frames.popleft())
         try:
-            while not isinstance(message := self._connection.recv(self.timeout), bytes):
-                pass
+            while not self._frames:
+                self._take()
         except Exception as error:
             raise RuntimeFault(f"no frame within {self.timeout:g} s: {error}") from None
-        return protocol.decode(message)
+        return protocol.decode(self._frames.popleft())
 
     def look(self, names: list[str]) -> None:
         """Select the populations whose membranes are in each frame."""
@@ -88,13 +88,20 @@ class Client:
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
         self._connection.send(json.dumps(message | {"id": self._number}))
-        while True:
-            answer = self._connection.recv(self.timeout)
-            if isinstance(answer, bytes):
-                self._frames.append(answer)
-                continue
-            said: dict[str, Any] = json.loads(answer)
-            if said.get("id") == self._number:
-                if said["op"] == "error":
-                    raise InputError(said["text"])
-                return said
+        while (said := self._take()).get("id") != self._number:
+            pass
+        if said["op"] == "error":
+            raise InputError(said["text"])
+        return said
+
+    def _take(self) -> dict[str, Any]:
+        """Receive a message, keep it if it is a frame or a scene, and return it if it is a text frame."""
+        message = self._connection.recv(self.timeout)
+        if isinstance(message, bytes):
+            self._frames.append(message)
+            return {}
+        said: dict[str, Any] = json.loads(message)
+        if said["op"] == "scene":
+            self.scene = said
+            self._frames.clear()
+        return said
