@@ -193,6 +193,7 @@ class WorldRun:
         except Exception as error:  # environments raise any exception; the page shows it
             with self._lock:
                 self.error, self._paused = describe_exception(error), True
+            self._made.set()  # nobody waits for it any longer
 
     def _episodes(self, env: Any) -> None:
         observation, over, due, seen = None, True, time.monotonic(), 0.0

@@ -7,8 +7,8 @@ import pytest
 from tests.watch.browser import chromium
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser():
-    """One browser for all tests of this folder; it ends with them, because it keeps an event loop in this thread."""
+    """A browser for the tests of a file; it ends with them, because it keeps an event loop in this thread."""
     with chromium() as one:
         yield one

@@ -200,6 +200,19 @@ def test_a_client_that_never_reads_does_not_stop_the_others(served):
     assert time.monotonic() < begin + 8.0  # nor does it wait for what it did not read
 
 
+def test_a_world_that_cannot_be_made_is_an_error_in_its_frames():
+    one = parse_spec(FILE)
+    run = WorldRun(Controller.from_spec(one), one, lambda: 1 / 0, "own")
+    server, begin = Server(run), time.monotonic()
+    try:
+        with Client(server.url) as client:
+            until(client, lambda h, a: "ZeroDivisionError" in h["error"] and h["paused"])
+        assert time.monotonic() < begin + 5.0
+    finally:
+        server.close()
+        run.close()
+
+
 class Disturbed(gymnasium.Wrapper):
     """A world that can be disturbed, once."""
 
