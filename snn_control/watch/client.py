@@ -27,8 +27,8 @@ class Client:
 
     url : the address that ``snn_control watch`` prints; with its token the client may change the run
     timeout : longest wait for an answer or a frame [s]
-    scene : description of the controller, see `snn_control.watch.scene`; replaced if the run gets another controller, or
-        if a node is started again
+    scene : description of the controller, see `snn_control.watch.scene`; replaced if the run gets another controller,
+        or if a node is started again
 
     Raises RuntimeFault if there is no server, or if it refuses.
     """

@@ -96,8 +96,8 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
 
 
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:
-    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32. Cell r of R rows begins
-    at target floor(r n / R).
+    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32. Cell r of R rows
+    begins at target floor(r n / R).
 
     pre, post, weights : (k,) source, target and weight of each synapse
     """
