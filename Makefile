@@ -22,9 +22,9 @@ demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller
 test: style ## lint, types and all tests, with an empty home folder (what .ci/run runs)
 	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
-test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders and 64-bit ARM, which `make test` skips
-	@for tool in qemu-aarch64 aarch64-linux-gnu-gcc; do command -v $$tool >/dev/null || \
-		{ echo "$$tool is missing: sudo apt install qemu-user gcc-aarch64-linux-gnu" >&2; exit 2; }; done
+test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders, a browser and 64-bit ARM, which `make test` skips
+	@for tool in qemu-aarch64 aarch64-linux-gnu-gcc chromium npm; do command -v $$tool >/dev/null || \
+		{ echo "$$tool is missing: sudo apt install qemu-user gcc-aarch64-linux-gnu chromium npm" >&2; exit 2; }; done
 	@$(MAKE) --no-print-directory test
 
 docs: $(VENV)/.stamp-docs ## the site of the documentation: build/docs/index.html

@@ -58,6 +58,7 @@ EXTRAS["test"] = [
     "jsonschema>=3.2",
     "hypothesis>=6.100",
     "mypy>=1.10",
+    "playwright>=1.40",  # with the system's chromium, tests of the live page
     "proselint>=0.16",
     "pytest>=8.0",
     "pytest-timeout>=2.3",

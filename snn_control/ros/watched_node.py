@@ -55,7 +55,7 @@ class WatchedNode:
         )  # fmt: skip
         node.create_subscription(String, f"{self.name}/{SCENE}", self._take_scene, SCENE_QOS)
         node.create_subscription(UInt8MultiArray, f"{self.name}/{FRAMES}", self._take_frame, FRAMES_QOS)
-        self._look = node.create_publisher(String, f"{self.name}/{LOOKS}", 1)
+        self._look = node.create_publisher(String, f"{self.name}/{LOOKS}", SCENE_QOS)  # also a node that comes later
         triggers = ("restart", "release", "stop", "snapshot")
         self._services: dict[str, Any] = {one: node.create_client(Trigger, f"{self.name}/{one}") for one in triggers}
         self._learning: Any = node.create_client(SetBool, f"{self.name}/learning")

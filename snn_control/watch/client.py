@@ -8,8 +8,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -26,7 +27,8 @@ class Client:
 
     url : the address that ``snn_control watch`` prints; with its token the client may change the run
     timeout : longest wait for an answer or a frame [s]
-    scene : the unchanging description of the controller, see `snn_control.watch.scene`
+    scene : description of the controller, see `snn_control.watch.scene`; replaced if the run gets another controller,
+        or if a node is started again
 
     Raises RuntimeFault if there is no server, or if it refuses.
     """
@@ -45,7 +47,8 @@ class Client:
             raise RuntimeFault(f"{url}: cannot be watched: {error}") from None
         self._frames: deque[bytes] = deque(maxlen=256)
         self._number = 0
-        self.scene: dict[str, Any] = json.loads(self._connection.recv(timeout))
+        self.scene: dict[str, Any] = {}
+        self._take()
 
     def __enter__(self) -> Client:
         return self
@@ -54,22 +57,25 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close the connection."""
-        self._open.close()
+        """Close the connection. Frames that were not read would hold back the server's answer, so they are read."""
+        closing = threading.Thread(target=self._open.close)
+        closing.start()
+        with suppress(Exception):  # the connection is closed
+            while True:
+                self._connection.recv(self.timeout)
+        closing.join()
 
     def frame(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return the next frame, the newest activity: its header and arrays by name (docs/reference/watch_protocol.md).
 
         Raises RuntimeFault if none arrives in time.
         """
-        if self._frames:
-            return protocol.decode(self._frames.popleft())
         try:
-            while not isinstance(message := self._connection.recv(self.timeout), bytes):
-                pass
+            while not self._frames:
+                self._take()
         except Exception as error:
             raise RuntimeFault(f"no frame within {self.timeout:g} s: {error}") from None
-        return protocol.decode(message)
+        return protocol.decode(self._frames.popleft())
 
     def look(self, names: list[str]) -> None:
         """Select the populations whose membranes are in each frame."""
@@ -82,13 +88,20 @@ class Client:
     def _ask(self, message: dict[str, Any]) -> dict[str, Any]:
         self._number += 1
         self._connection.send(json.dumps(message | {"id": self._number}))
-        while True:
-            answer = self._connection.recv(self.timeout)
-            if isinstance(answer, bytes):
-                self._frames.append(answer)
-                continue
-            said: dict[str, Any] = json.loads(answer)
-            if said.get("id") == self._number:
-                if said["op"] == "error":
-                    raise InputError(said["text"])
-                return said
+        while (said := self._take()).get("id") != self._number:
+            pass
+        if said["op"] == "error":
+            raise InputError(said["text"])
+        return said
+
+    def _take(self) -> dict[str, Any]:
+        """Receive a message, keep it if it is a frame or a scene, and return it if it is a text frame."""
+        message = self._connection.recv(self.timeout)
+        if isinstance(message, bytes):
+            self._frames.append(message)
+            return {}
+        said: dict[str, Any] = json.loads(message)
+        if said["op"] == "scene":
+            self.scene = said
+            self._frames.clear()
+        return said

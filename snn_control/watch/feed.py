@@ -47,8 +47,9 @@ def picture_of(log: Mapping[str, np.ndarray], size: tuple[int, int]) -> np.ndarr
     cell = -(-max(width, height) // MAX_PICTURE)
     columns, rows = -(-width // cell), -(-height // cell)
     x, y, p = (log[key][-MAX_EVENTS:].astype(np.int64) for key in ("x", "y", "p"))
-    places = (y // cell) * columns + x // cell
-    signed = np.bincount(places, np.where(p > 0, 1.0, -1.0), rows * columns)[: rows * columns]
+    inside = (x < width) & (y < height)
+    places = ((y // cell) * columns + x // cell)[inside]
+    signed = np.bincount(places, np.where(p[inside] > 0, 1.0, -1.0), rows * columns)
     return np.clip(signed, -127, 127).astype(np.int8).reshape(rows, columns)
 
 
@@ -73,7 +74,8 @@ class Feed:
         self.clock: Callable[[], float] = time.monotonic
         self.repeat_s = REPEAT_S
         self.left_out = 0  # spikes that no frame had
-        self._ticks = self._spikes = 0
+        self._ticks = self._spikes = 0  # that were taken, of what the recorders counted
+        self._tick = 0  # the controller's own number of the newest one
         self._sizes = {one.name: one.size for one in facts.inputs if one.kind == "events"}
         self._marks, self._weights = Marks(facts.tunable), Weights(controller, spec)
         self._slow: dict[str, Any] = {}
@@ -84,6 +86,7 @@ class Feed:
         """Start recording, or stop it if ``on`` is false. The next frame has only ticks from now on."""
         if on:
             self._ticks, self._spikes = self.activity.totals()
+            self._tick = int(self.controller.bound.array("clock")[0])
             self._marks.restart()
         self.observer.open(on)
 
@@ -92,7 +95,7 @@ class Feed:
         self.activity.clear()
         self.inputs.clear()
         self._marks.restart()
-        self._ticks = self._spikes = 0
+        self._ticks = self._spikes = self._tick = 0
 
     def take(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return a frame with the ticks since the last one: its header and its arrays by name."""
@@ -105,9 +108,12 @@ class Feed:
         self._taken_at = time.monotonic()
         activity = self.activity.part((first, start), (ticks, spikes))
         log = self.inputs.part(first, ticks)
-        self._ticks, self._spikes = ticks, spikes
         controller, guard = self.controller, self.controller.bound.array("guard")
-        counters, tick = controller.counters(), log.first_tick + ticks - first
+        counters = controller.counters()
+        self._tick = tick = log.first_tick + log.ticks if log.ticks else self._tick
+        whole = int(np.searchsorted(activity["spike_step"], tick * controller.program.steps))  # a tick may have begun
+        activity |= {key: activity[key][:whole] for key in ("spike_step", "spike_population", "spike_neuron")}
+        self._ticks, self._spikes = ticks, start + whole
         faulted = bool(guard[FAULTED])
         arrays = self._activity(activity) | self._inputs(log) | self._membranes()
         header = {

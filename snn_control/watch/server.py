@@ -270,9 +270,10 @@ class Server:
                 raise InputError("a message must be an object")
             number = said.get("id") if isinstance(said.get("id"), int) else None
             answer = await self._do(client, said)
-        except (SnnControlError, ValueError, RecursionError) as error:
+        except Exception as error:  # of a message, of a disk, of a world; the page shows it
             self.refused += 1
-            answer = {"op": "error", "text": str(error)[:400]}
+            known = isinstance(error, SnnControlError | ValueError | OSError)
+            answer = {"op": "error", "text": str(error)[:400] if known else describe_exception(error)}
             await asyncio.sleep(REFUSED_S)
         await client.connection.send(json.dumps(answer | {"id": number}))
 

@@ -53,7 +53,8 @@ class WatchedTraining(WorldRun):
             rows = read_progress(file)
         except (OSError, ValueError):  # there is none before the first phase
             return self._curve
-        rows = rows[:: -(-len(rows) // MOST_ROWS)] if rows else []
+        every = max(1, -(-len(rows) // MOST_ROWS))
+        rows = rows[(len(rows) - 1) % every :: every]  # with the newest one
         return {ours: [row.get(theirs, 0.0) for row in rows] for theirs, ours in KEYS.items()}
 
     def _begin(self, env: Any) -> Any:

@@ -96,12 +96,14 @@ def _grids(spec: ControllerSpec) -> dict[str, tuple[int, int]]:
 
 
 def _pooled(pre: np.ndarray, post: np.ndarray, weights: np.ndarray, n_pre: int, n_post: int) -> np.ndarray:
-    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32.
+    """Return the mean weight of the synapses in each cell of a picture, (rows, columns) float32. Cell r of R rows
+    begins at target floor(r n / R).
 
     pre, post, weights : (k,) source, target and weight of each synapse
     """
     columns, rows = min(n_pre, MOST_COLUMNS), min(n_post, MOST_ROWS)
-    place = (post.astype(np.int64) * rows // n_post) * columns + pre.astype(np.int64) * columns // n_pre
+    row, column = post.astype(np.int64) + 1, pre.astype(np.int64) + 1
+    place = (row * rows - 1) // n_post * columns + (column * columns - 1) // n_pre
     total, number = (np.bincount(place, of, rows * columns) for of in (weights.astype(np.float64), None))
     return (total / np.maximum(number, 1)).astype(np.float32).reshape(rows, columns)
 

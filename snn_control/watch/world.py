@@ -164,6 +164,7 @@ class WorldRun:
 
     def _do_snapshot(self, values: Mapping[str, Any]) -> str:
         """Write a record of the newest ticks, which `snn_control replay` runs again."""
+        SNAPSHOT.parent.mkdir(parents=True, exist_ok=True)
         with new_record(SNAPSHOT) as file:
             write_record(file, self.feed.activity.arrays(), {"title": self._title, "seed": self._episode["seed"]})
             self.feed.inputs.save(companion(file, "inputs"))
@@ -192,6 +193,7 @@ class WorldRun:
         except Exception as error:  # environments raise any exception; the page shows it
             with self._lock:
                 self.error, self._paused = describe_exception(error), True
+            self._made.set()  # nobody waits for it any longer
 
     def _episodes(self, env: Any) -> None:
         observation, over, due, seen = None, True, time.monotonic(), 0.0

@@ -197,3 +197,64 @@ def test_a_client_that_never_reads_does_not_stop_the_others(served):
             client.frame()
             frames += 1
     assert frames > 15
+    assert time.monotonic() < begin + 8.0  # nor does it wait for what it did not read
+
+
+def test_a_world_that_cannot_be_made_is_an_error_in_its_frames():
+    one = parse_spec(FILE)
+    run = WorldRun(Controller.from_spec(one), one, lambda: 1 / 0, "own")
+    server, begin = Server(run), time.monotonic()
+    try:
+        with Client(server.url) as client:
+            until(client, lambda h, a: "ZeroDivisionError" in h["error"] and h["paused"])
+        assert time.monotonic() < begin + 5.0
+    finally:
+        server.close()
+        run.close()
+
+
+class Disturbed(gymnasium.Wrapper):
+    """A world that can be disturbed, once."""
+
+    def __init__(self):
+        super().__init__(gymnasium.make("CartPole-v1"))
+        self.env.unwrapped.disturbances = {"push": self.push, "break": lambda: 1 / 0}
+
+    def push(self):
+        self.env.unwrapped.state = np.array([0.0, 0.0, 0.1, 0.0])
+
+
+def test_a_world_is_disturbed_and_its_errors_are_answers():
+    one = parse_spec(FILE)
+    run = WorldRun(Controller.from_spec(one), one, Disturbed, "own")
+    server = Server(run, control=True)
+    try:
+        with Client(server.url) as client:
+            assert client.scene["disturbances"] == ["push", "break"]
+            client.act("pause")
+            client.act("disturb", name="push")
+            until(client, lambda h, a: {"kind": "disturb", "text": "push"}.items() <= (h["marks"] or [{}])[-1].items())
+            client.act("step", steps=2)  # the first has the observation from before
+            until(client, lambda h, a: "value.state" in a and abs(a["value.state"][2] - 0.1) < 1e-6)
+            with pytest.raises(InputError, match="ZeroDivisionError"):
+                client.act("disturb", name="break")
+            with pytest.raises(InputError, match="did you mean 'push'"):
+                client.act("disturb", name="puch")
+    finally:
+        server.close()
+        run.close()
+
+
+def test_a_record_is_saved_and_a_disk_that_refuses_is_an_answer(served, tmp_path, monkeypatch):
+    server, _ = served
+    monkeypatch.chdir(tmp_path)
+    with Client(server.url) as client:
+        for name in ("watch", "watch_2"):
+            assert client.act("snapshot")["text"] == f"written: runs/{name}.npz"
+            assert (tmp_path / "runs" / f"{name}_shown.npz").is_file()
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "runs").touch()
+        monkeypatch.chdir(tmp_path / "full")
+        with pytest.raises(InputError, match="File exists"):
+            client.act("snapshot")
+        client.frame()

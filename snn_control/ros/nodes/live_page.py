@@ -38,7 +38,7 @@ class LivePage:
         self._node, self._on = node, False
         self._scene = node.create_publisher(String, f"~/{SCENE}", SCENE_QOS)
         self._frames = node.create_publisher(UInt8MultiArray, f"~/{FRAMES}", FRAMES_QOS)
-        self._looks = node.create_subscription(String, f"~/{LOOKS}", self._look, 1)
+        self._looks = node.create_subscription(String, f"~/{LOOKS}", self._look, SCENE_QOS)
         scene = scene_of(controller, spec, title) | {"kind": "node", "actions": ACTIONS}
         self._scene.publish(String(data=json.dumps(plain(scene, "scene"))))
         self._timer = node.steady_timer(1 / RATE, self._publish)

@@ -24,7 +24,7 @@ export class Controls {
     this.connection = connection;
     this.freeze = freeze;
     this.paused = false;
-    /** @type {{range: HTMLInputElement, field: HTMLInputElement}[]} */ this.sliders = []; // in the order of header.tuned
+    /** @type {((header: any) => void)[]} */ this.follow = []; // what shows the state of the run in each frame
     /** A world can wait; a robot cannot: then only the view is frozen. */
     this.pauses = scene.control && scene.actions.includes("pause");
     element.replaceChildren();
@@ -42,7 +42,7 @@ export class Controls {
     if (scene.actions.includes("speed")) this.speed(scene);
     if (scene.actions.includes("reset")) this.reset(scene);
     if (scene.rules.length && scene.actions.includes("learning")) this.learning(scene);
-    for (const one of scene.tunable) this.slider(one, scene.control);
+    scene.tunable.forEach((/** @type {any} */ one, /** @type {number} */ k) => this.slider(one, k, scene.control));
     this.show(false);
   }
 
@@ -69,11 +69,11 @@ export class Controls {
     const input = /** @type {HTMLInputElement} */ (make("input", { type: "range", min: "-2", max: "1", step: "0.05", value: "0", "data-control": "speed" }));
     const shown = make("output", {}, "1");
     input.disabled = !scene.control;
-    input.oninput = () => {
-      const speed = 10 ** Number(input.value);
-      shown.textContent = speed.toPrecision(2);
-      this.connection.act("speed", { speed: Math.max(0.01, speed) });
-    };
+    input.oninput = () => this.connection.act("speed", { speed: Math.max(0.01, 10 ** Number(input.value)) });
+    this.follow.push((header) => {
+      shown.textContent = header.speed.toPrecision(2);
+      if (document.activeElement !== input) input.value = String(Math.log10(header.speed));
+    });
     this.element.append(make("label", {}, "Speed, times real time", input, shown));
   }
 
@@ -92,17 +92,22 @@ export class Controls {
     box.checked = true;
     box.disabled = !scene.control;
     box.onchange = () => this.connection.act("learning", { on: box.checked });
+    this.follow.push((header) => { box.checked = header.learning.some(Boolean); });
     this.element.append(make("label", {}, box, " Learning"));
   }
 
-  /** @param {{path: string, value: number, low: number, high: number}} one @param {boolean} control */
-  slider(one, control) {
+  /** @param {{path: string, value: number, low: number, high: number}} one @param {number} k @param {boolean} control */
+  slider(one, k, control) {
     const bounds = { min: String(one.low), max: String(one.high), step: "any" };
     const range = /** @type {HTMLInputElement} */ (make("input", { ...bounds, type: "range", "data-tunable": one.path, "aria-label": one.path }));
     const field = /** @type {HTMLInputElement} */ (make("input", { ...bounds, type: "number", "aria-label": `${one.path}, number` }));
     range.value = field.value = String(one.value);
     range.disabled = field.disabled = !control;
-    this.sliders.push({ range, field });
+    this.follow.push((header) => {
+      if (document.activeElement === range || document.activeElement === field) return;
+      range.value = String(header.tuned[k]);
+      field.value = String(Number(header.tuned[k].toPrecision(6)));
+    });
     const tune = (/** @type {string} */ text) => {
       const value = Number(text);
       if (!(value >= one.low && value <= one.high)) return;
@@ -120,12 +125,7 @@ export class Controls {
   update(header, frozen) {
     this.paused = Boolean(header.paused);
     this.show(this.pauses ? this.paused : frozen);
-    this.sliders.forEach(({ range, field }, k) => {
-      const value = header.tuned?.[k];
-      if (value === undefined || document.activeElement === range || document.activeElement === field) return;
-      range.value = String(value);
-      field.value = String(Number(value.toPrecision(6)));
-    });
+    if (header.sent) for (const one of this.follow) one(header); // there is no frame yet otherwise
     this.element.querySelector('[data-control="stop"]')?.classList.toggle("active", Boolean(header.safe));
   }
 }

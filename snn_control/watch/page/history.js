@@ -26,7 +26,8 @@ export class History {
     this.command = new Float32Array(this.maxTicks * Math.max(1, this.outputs));
     this.spikes = 0;
     this.ticks = 0;
-    this.now = 0;
+    this.now = 0; // s
+    this.tick = 0;
     /** @type {{t: number, kind: string, text: string}[]} */ this.marks = [];
     /** @type {Map<string, {t: number[], rows: Float32Array[]}>} */ this.inputs = new Map();
     this.rates = new Float64Array(this.spiking.length);
@@ -35,6 +36,7 @@ export class History {
   /** Append a frame. @param {Header} header @param {Map<string, Numbers>} arrays */
   add(header, arrays) {
     this.now = header.t;
+    this.tick = header.tick;
     this.addSpikes(arrays);
     this.addTicks(header, arrays);
     for (const [name, { data }] of arrays) if (name.startsWith("value.")) this.addInput(name.slice(6), /** @type {Float32Array} */ (data));

@@ -37,7 +37,7 @@ let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
 let changed = true, shown = -1, newest_at = 0;
 
-const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose);
+const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose, viewChanged);
 const looked = new LookPanel(panel("look"));
 const connection = embedded ? null : new Connection({ scene: begin, frame: take, state: showState, say });
 if (embedded) embed();
@@ -46,6 +46,8 @@ if (embedded) embed();
 function begin(scene) {
   history = new History(scene);
   rates = new Rates();
+  header = {};
+  arrays = new Map();
   frozen = null;
   document.title = `${scene.title} · snn_control`;
   $("#title").textContent = scene.title;
@@ -55,13 +57,14 @@ function begin(scene) {
   panel("training").hidden = scene.kind !== "training";
   if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
   restoreView();
-  if (scene.kind === "record" && connection && !player) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+  if (scene.kind === "record" && connection) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
+  else if (player) player = player.close(); // the same port, another run
 }
 
 /** @param {any} newest @param {Map<string, Numbers>} found */
 function take(newest, found) {
   if (!history) return;
-  if (newest.t < history.now - 1e-9) history = new History(history.scene); // the controller's clock starts again
+  if (newest.tick - newest.ticks < history.tick) history = new History(history.scene); // its clock started again
   history.add(newest, found);
   header = newest;
   arrays = found;
@@ -79,10 +82,14 @@ function take(newest, found) {
 
 /** All frames of a record. @param {ArrayBuffer} file */
 function play(file) {
-  const frames = framesOf(file);
-  for (const one of frames) history?.add(one.header, one.arrays);
-  player = new Player($("#player"), history?.scene, frames, () => { changed = true; });
-  Object.assign(status, { frames: frames.length, spikes: history?.spikes ?? 0 });
+  if (!history) return;
+  const frames = framesOf(file), before = player;
+  history = new History(history.scene);
+  for (const one of frames) history.add(one.header, one.arrays);
+  player = new Player($("#player"), history.scene, frames, () => { changed = true; });
+  if (before) player.go(before.cursor);
+  shown = -1;
+  Object.assign(status, { frames: frames.length, spikes: history.spikes });
 }
 
 async function embed() {
@@ -138,8 +145,7 @@ function choose(name) {
   looked.choose(looked.name === name ? null : name);
   connection?.send({ op: "look", names: looked.name ? [looked.name] : [] });
   shown = -1;
-  changed = true;
-  saveView();
+  viewChanged();
 }
 
 /** @param {number} now ms */
@@ -175,8 +181,7 @@ requestAnimationFrame(draw);
 /** @param {number} factor */
 function zoom(factor) {
   window_s = Math.min(60, Math.max(0.05, window_s * factor));
-  changed = true;
-  saveView();
+  viewChanged();
 }
 
 /** @param {number} seconds */
@@ -199,7 +204,8 @@ function toEnd() {
   changed = true;
 }
 
-function saveView() {
+function viewChanged() {
+  changed = true;
   const hash = new URLSearchParams(location.hash.slice(1));
   hash.set("window", window_s.toPrecision(3));
   if (looked.name) hash.set("look", looked.name); else hash.delete("look");

@@ -88,7 +88,7 @@ function drawRow(g, history, row, index, box, x, from, to) {
     last = t;
   });
   g.stroke();
-  slewMark(g, output.slew[k], newest, last, box, x, y, low, high);
+  slewMark(g, output.slew[k], newest, last, x, y, low, high);
   g.textAlign = "left";
   g.fillStyle = themed("--ink");
   g.fillText(`${label}${output.unit ? ` [${output.unit}]` : ""}`, box.left + 5, box.top - 6);
@@ -96,9 +96,9 @@ function drawRow(g, history, row, index, box, x, from, to) {
 }
 
 /** Two short lines that show how fast the command may change. */
-/** @param {CanvasRenderingContext2D} g @param {number|null} slew @param {number} value @param {number} t @param {any} box
+/** @param {CanvasRenderingContext2D} g @param {number|null} slew @param {number} value @param {number} t
  *  @param {(t: number) => number} x @param {(v: number) => number} y @param {number} low @param {number} high */
-function slewMark(g, slew, value, t, box, x, y, low, high) {
+function slewMark(g, slew, value, t, x, y, low, high) {
   if (slew === null || !Number.isFinite(value)) return;
   const span = Math.min((high - low) / 4 / slew, 0.5);
   g.strokeStyle = themed("--muted");

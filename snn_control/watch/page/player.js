@@ -31,6 +31,13 @@ export class Player {
     this.bar.oninput = () => this.go(Number(this.bar.value));
     element.replaceChildren(this.button, this.bar, this.shown, make("label", {}, "times", speed));
     element.hidden = false;
+    this.element = element;
+  }
+
+  /** Take the time bar away. @returns {null} */
+  close() {
+    this.element.hidden = true;
+    return null;
   }
 
   toggle() {

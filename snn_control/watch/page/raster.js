@@ -11,8 +11,11 @@ const BAND = { least: 26, most: 150, closed: 16, gap: 8 };
 /** @typedef {import("./history.js").History} History */
 
 export class Raster {
-  /** @param {HTMLCanvasElement} canvas @param {HTMLElement} tip @param {(name: string) => void} chosen */
-  constructor(canvas, tip, chosen) {
+  /**
+   * @param {HTMLCanvasElement} canvas @param {HTMLElement} tip
+   * @param {(name: string) => void} chosen @param {() => void} folded
+   */
+  constructor(canvas, tip, chosen, folded) {
     this.canvas = canvas;
     this.tip = tip;
     /** @type {Set<string>} */ this.closed = new Set();
@@ -26,14 +29,10 @@ export class Raster {
     canvas.addEventListener("click", (event) => {
       const band = this.bandAt(event.offsetY);
       if (!band) return;
-      if (event.offsetX < 18) this.toggle(band.name);
-      else chosen(band.name);
+      if (event.offsetX >= 18) return chosen(band.name);
+      if (!this.closed.delete(band.name)) this.closed.add(band.name);
+      folded();
     });
-  }
-
-  /** @param {string} name */
-  toggle(name) {
-    if (!this.closed.delete(name)) this.closed.add(name);
   }
 
   /** Heights of the bands, in the order of the data's way: each grows with the number of its neurons. */
@@ -129,7 +128,8 @@ export class Raster {
     this.tip.textContent = inside
       ? `${band.name}: neuron ${neuron}, ${t.toFixed(3)} s, ${rate} Hz`
       : `${band.name}: click for membranes and weights`;
-    this.tip.style.left = `${event.pageX + 14}px`;
+    const room = document.documentElement.clientWidth - this.tip.offsetWidth - 4;
+    this.tip.style.left = `${Math.max(0, Math.min(event.pageX + 14, room))}px`;
     this.tip.style.top = `${event.pageY + 10}px`;
   }
 }
