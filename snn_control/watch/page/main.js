@@ -232,7 +232,8 @@ const KEYS = {
   "?": () => { $("#help").hidden = !$("#help").hidden; },
 };
 document.addEventListener("keydown", (event) => {
-  if ((event.target instanceof HTMLInputElement && event.target.type !== "range") || event.ctrlKey || event.metaKey) return;
+  if (event.ctrlKey || event.metaKey) return;
+  if (event.target instanceof HTMLInputElement && (event.target.type !== "range" || event.key.startsWith("Arrow")) && event.target.dataset.control !== "time") return;
   const key = KEYS[event.key];
   if (key) { event.preventDefault(); key(); }
 });

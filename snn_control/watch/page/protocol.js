@@ -55,13 +55,23 @@ export class Connection {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.socket = new WebSocket(`${scheme}://${location.host}/ws${query}`, "snn_control.watch.v1");
     this.socket.binaryType = "arraybuffer";
-    this.socket.onopen = () => { this.tries = 0; };
+    let opened = false;
+    this.socket.onopen = () => { this.tries = 0; opened = true; };
     this.socket.onmessage = ({ data }) => this.take(data);
     this.socket.onclose = () => {
       const wait = RETRY_MS[Math.min(this.tries++, RETRY_MS.length - 1)];
       this.listener.state(false, "connection lost; trying again");
+      if (!opened && this.token) this.forgetToken();
       setTimeout(() => this.open(), wait);
     };
+  }
+
+  /** If the server answers but refuses the socket, the token is of an earlier run: then only look. */
+  async forgetToken() {
+    const there = await fetch("icon.svg").then((answer) => answer.ok, () => false);
+    if (!there) return;
+    this.token = "";
+    this.listener.say("The token of this link is not valid any more: the page only looks. Open the newest link to act.");
   }
 
   /** @param {ArrayBuffer|string} data */
