@@ -57,6 +57,7 @@ def add_to(commands: Any) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..record.recorded_run import read_run_record
     from ..record.run_folder import write_run
     from ..report.page import write_report
     from ..ros.nodes.launching import closed_loop
@@ -95,7 +96,7 @@ def run(options: argparse.Namespace) -> int:
         summary["tracking"][baseline.label] = finished.row_of(baseline)
     say("drawing the world ...")
     write_run(folder, summary, finished.arrays() | finished.frames())
-    write_report(folder)
+    write_report(folder, read_run_record(folder / "controller.npz"))
     env.close()
     if options.json:
         common.print_json(summary)

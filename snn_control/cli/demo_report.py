@@ -28,7 +28,6 @@ __all__ = ["Finished", "commanded", "judged", "roughness", "score", "span_of_com
 MATRIX = re.compile(r"projections\[(.+)\]")  # label of a projection
 CLOSED_SHARE = 0.9  # least share of steps in which a command of the last 0.1 s acted; without one the action is zero
 FRAMES = (0.002, 0.03, 0.2, 0.4, 0.6, 0.8)  # times of the pictures, as shares of the run
-RATE_WINDOW = 0.02  # s, window of the event rate
 
 ABOUT_THE_CRITERIA = "They distinguish a broken installation from a working one and are not a benchmark"
 ABOUT_THE_BASELINES = (
@@ -314,7 +313,7 @@ class Finished:
         """Return the arrays for the report's figures."""
         from ..realtime.histogram import HEADER, edges
         from ..report.event_plots import event_arrays, events_of_episode
-        from ..report.run_pictures import event_rate, named_arrays
+        from ..report.run_pictures import named_arrays
 
         spec, world, activity, step = self.spec, self.world, self.activity, self.step
         begin = span_of_commands(activity["command"])[0] * self.controller.program.steps
@@ -334,7 +333,6 @@ class Finished:
             arrays["error"] = world[f"info.{self.tracking.error}"] * self.tracking.scale
             arrays["axis_names"] = np.array(self.tracking.axes)
         for camera in self.cameras[:1]:
-            arrays |= event_rate(world["info.events"], step, RATE_WINDOW)
             arrays |= event_arrays(events_of_episode(world, camera.name, step, *camera.size))
         for name, key in (("wakeup", "wake"), ("latency", "latency"), ("tick", "tick")):
             if self.report["stats"][key]["count"]:

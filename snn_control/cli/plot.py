@@ -1,4 +1,4 @@
-"""``snn_control plot``: draw figures of a controller, and a page that shows them."""
+"""``snn_control plot``: draw figures of a controller, and a page that shows them and plays a stimulus."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .stimulus import STIMULUS, add_stimulus, stimulus_of
 
 MORE = f"""\
 figures (--only accepts these names, or names of single files):
-  graph      populations, projections and outputs as boxes and arrows
   f_i        rate against constant current of every neuron model, measured with the engine, beside the closed form
   tuning     response of each encoder neuron over the input's range; receptive fields of an events input
-  weights    weights as images, histograms of weights, delays and degrees
+  weights    histograms of weights, delays and degrees
   decoders   what each neuron adds to an output
-  activity   inputs, spikes, membranes and commands for one stimulus
+
+The page also plays the reaction to the stimulus: spikes, membranes, weights, inputs, outputs, and the network's graph.
 
 {STIMULUS}
 examples:
   snn_control plot cartpole
   snn_control plot cartpole --env CartPole-v1
-  snn_control plot my_robot.yaml --only f_i activity --seconds 5 --format svg
+  snn_control plot my_robot.yaml --only f_i weights --seconds 5 --format svg
 """
 
 

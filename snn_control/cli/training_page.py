@@ -10,17 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..analysis.probe import Activity, probe
-from ..analysis.stimulus import closed_loop
+from ..analysis.stimulus import Stimulus, closed_loop
 from ..controller import Controller
 from ..errors import DescriptionError, counted
 from ..files import reason, replace_text
+from ..record.recorded_run import RecordedRun
 from ..report.kit import Picture, paint
 from ..report.page import REPORT, Clip, Omitted, Page
-from ..report.stimulus_activity import draw_activity
 from ..report.table import Section, count, number
 from ..report.training_page import draw_learning
 from ..report.video_file import EpisodeVideo
+from ..watch.page_file import embedded
 from .common import make_environment, our_output
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def make_page(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with our_output():
-            activity, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
+            stimulus, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
         spikes, operations = ({name: float(value.mean()) for name, value in of.items()}
                               for of in (e.spikes_of, e.operations_of))  # fmt: skip
         histories = {name: one.history for name, one in runs.items()}
@@ -60,16 +60,14 @@ def make_page(
         if any(histories.values()):
             others = {who: scores[who]["mean"] for who in compared}
             learning = paint("Learning", partial(draw_learning, histories=histories, others=others))
+        title = f"{file.name} in {env}"
         page = Page(
-            title=f"{file.name} in {env}",
+            title=title,
             facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
-                   *(f"{key} = {value}" for key, value in arguments.items())],
+                   *(f"{key} = {value}" for key, value in arguments.items()), f"below: {stimulus.text}"],
             tiles=_tiles(scores, compared, len(e.returns), sum(spikes.values()), sum(operations.values())),
-            pictures=[
-                learning,
-                video,
-                paint("An episode", partial(draw_activity, spec=kept.spec, activity=activity)),
-            ],
+            live=embedded(RecordedRun({}, stimulus.log, kept.spec), title),
+            pictures=[learning, video],
             sections=_sections(scores, len(e.returns), conduct, {"Spikes": spikes, "Synaptic operations": operations}),
             notes=[str(one) for one in kept.warnings],
         )  # fmt: skip
@@ -127,8 +125,8 @@ def _sections(
 
 def _episode(
     trained: Trained, env: str, arguments: Mapping[str, Any], seed: int, score: float
-) -> tuple[Activity, Clip | Omitted]:
-    """Play the episode of a seed. Return its activity, and a video or, if there is none, the reason."""
+) -> tuple[Stimulus, Clip | Omitted]:
+    """Play the episode of a seed. Return the controller's inputs, and a video or the reason why there is none."""
     controller = Controller.from_spec(trained.spec)
     with tempfile.TemporaryDirectory() as folder:
         world, video, missing = _drawn(env, arguments, seed, Path(folder) / "episode.gif")
@@ -138,13 +136,12 @@ def _episode(
             most_episodes=1, before_step=take,
         )  # fmt: skip
         world.close()
-        activity = probe(controller.program, stimulus)
         if video is None:
-            return activity, Omitted("Video", missing)
+            return stimulus, Omitted("Video", missing)
         video.close()
         seconds = video.pictures / video.fps
-        caption = f"The first {seconds:.1f} s of the same episode as below, {video.fps:g} pictures a second."
-        return activity, Clip("Video", caption, f"Video of an episode in {env}.", video.path.read_bytes())
+        caption = f"The first {seconds:.1f} s of the same episode as above, {video.fps:g} pictures a second."
+        return stimulus, Clip("Video", caption, f"Video of an episode in {env}.", video.path.read_bytes())
 
 
 def _drawn(env: str, arguments: Mapping[str, Any], seed: int, path: Path) -> tuple[Any, EpisodeVideo | None, str]:

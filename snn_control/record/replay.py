@@ -13,7 +13,7 @@ from ..errors import InputError
 from .activity_recorder import ActivityRecorder
 from .input_log import InputLog
 
-__all__ = ["Replay", "replay_log"]
+__all__ = ["Replay", "play_log", "replay_log"]
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def replay_log(
         raise InputError("record and input log have no tick in common")
     most = max(2 * len(record["spike_step"]), 1 << 16)
     recorder = ActivityRecorder(controller.bound, log.ticks, most)
-    for _ in _play(controller, log, [recorder, *observers], every or log.ticks):
+    for _ in play_log(controller, log, [recorder, *observers], every or log.ticks):
         then()
     found = recorder.arrays()
     theirs = record["command"][first - lost : last - lost]
@@ -75,7 +75,7 @@ def replay_log(
     return Replay(last - first, first, len(spikes[0]), **_commands(theirs, ours, first), **_differing(*spikes, record))
 
 
-def _play(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
+def play_log(controller: Controller, log: InputLog, observers: Sequence[Any], every: int) -> Iterator[int]:
     """Run the ticks of a log again, without a clock.
 
     Yield the number of ticks so far, after every ``every`` ticks or sooner, and at the end.

@@ -51,16 +51,15 @@ command_t               (c,) float64              time of the commands [s]; ``t`
 command                 (c, m) float64            commands [command_unit]
 command_names           (m,) str                  names of the commands
 command_unit            () str                    unit of the commands, e.g. ``rad/s``; empty if their units differ
-frames, event_frames    (k, h, w, 3) uint8        pictures of the world and of the camera's events, RGB
-frame_t, event_frame_t  (k,) float64              times of these pictures [s]
+frames                  (k, h, w, 3) uint8        pictures of the world, RGB
+frame_t                 (k,) float64              times of these pictures [s]
 events_*                                          counts of snn_control.report.event_plots.Survey: rate (ON, OFF
                                                   in each bin), pixels, intervals, points, ...
-rate_t, event_rate      (r,) float64              centres of time bins [s], and the camera's event rate in each [1/s]
 spike_t                 (s,) float64              time of each spike [s]
 spike_population        (s,) integer              index into ``population_names``
 spike_neuron            (s,) integer              index of the neuron in its population
 population_names        (p,) str                  names of the populations; ``population_sizes``, number of neurons of
-                                                  each; ``population_colours``, indices into the palette of `report.kit`
+                                                  each
 <name>_edges_ns         (b + 1,) float or int     edges of a histogram [ns], ascending; the first may be
                                                   0 and the last infinite
 <name>_counts           (b,) integer              counts; ``name`` is ``wakeup``, ``latency`` (sensor to

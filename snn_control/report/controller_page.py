@@ -1,22 +1,24 @@
-"""Draw pictures of a controller from its file and its activity with a stimulus, and write a page that contains them."""
+"""Draw pictures of a controller from its file, and write a page that contains them and plays its reaction to a stimulus."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from ..analysis.bounds import driven
 from ..analysis.diagnosis import Health, diagnose, neurons_of
 from ..analysis.probe import Activity, probe
 from ..analysis.stimulus import Stimulus
 from ..analysis.synapses import sizes_of
-from ..coding import Input
+from ..coding import EventsInput, Input
 from ..controller import build_program
 from ..controller_file import ControllerSpec, nearest
 from ..controller_file.names import number_names
@@ -25,13 +27,14 @@ from ..engine.program import Program
 from ..errors import DescriptionError
 from ..files import replace_file, replace_text, writing
 from ..network import Projection
-from .connections import draw_weights, synapses_of
+from ..record.recorded_run import RecordedRun
+from ..watch.colours import colours_of
+from ..watch.page_file import embedded
+from .connections import Synapses, draw_weights, span, synapses_of, vary
 from .curves import draw_f_i, draw_tuning, same_models
 from .decoders import draw_decoders
-from .diagram import delay_text, draw_diagram
-from .kit import Picture, colours_of, paint
+from .kit import Picture, paint
 from .page import Omitted, Page
-from .stimulus_activity import draw_activity
 from .table import Section, count, number
 
 if TYPE_CHECKING:
@@ -74,23 +77,22 @@ class ControllerPage:
     health: Health
 
 
-def views(spec: ControllerSpec, program: Program, activity: Activity) -> list[View]:
-    """Return all pictures of a controller, before they are drawn."""
-    sizes, spiking = sizes_of(program), set(program.facts.spiking)
-    line = f"{count(len(spec.network.populations), 'population')}, {count(len(spec.network.projections), 'projection')}"
-    found = [View("graph", "Connections", line, partial(draw_diagram, spec=spec, program=program))]
+def views(spec: ControllerSpec, program: Program, synapses: Sequence[Synapses | None]) -> list[View]:
+    """Return all pictures of a controller, before they are drawn.
+
+    synapses : those of each projection; None: they are too many to draw
+    """
+    sizes, spiking, colours = sizes_of(program), set(program.facts.spiking), colours_of(spec)
+    found: list[View] = []
     models = same_models({name: model for name, (_, model) in neurons_of(spec).items() if name in spiking})
     if models:
         line = f"rate against constant current, {count(len(models), 'neuron model')}"
-        most, colours = driven(spec, sizes), colours_of(spec)
-        fill = partial(draw_f_i, groups=models, dt=spec.dt, colours=colours, driven=most)
+        fill = partial(draw_f_i, groups=models, dt=spec.dt, colours=colours, driven=driven(spec, sizes))
         found.append(View("f_i", "Rate against current", line, fill))
     found += [view for one in spec.inputs if (view := _encoder(spec, one)) is not None]
-    found += _weights(spec, program, sizes)
+    found += _weights([s for s in synapses if s is not None and vary(s)], colours)
     line = f"decoder weights of {', '.join(o.name for o in spec.outputs)}"
     found.append(View("decoders", "Decoders", line, partial(draw_decoders, spec=spec, sizes=sizes)))
-    line = f"spikes, membranes and commands, {activity.stimulus.text}"
-    found.append(View("activity", "Activity", line, partial(draw_activity, spec=spec, activity=activity)))
     return found
 
 
@@ -107,21 +109,21 @@ def _encoder(spec: ControllerSpec, one: Input) -> View | None:
     return View(f"tuning-{one.name}", f"Input {one.name}: {title}", line, lambda f: draw(f, one, spec.dt, names))
 
 
-def _weights(spec: ControllerSpec, program: Program, sizes: dict[str, int]) -> list[View]:
-    """Return one picture for every `ROWS` projections. Projections that are too large to draw are left out."""
-    pairs = zip(spec.network.projections, program.facts.projections, strict=True)
-    drawn = [p for p, f in pairs if f.synapses <= MOST_SYNAPSES]
+def _weights(drawn: Sequence[Synapses], colours: dict[str, str]) -> list[View]:
+    """Return one picture for every `ROWS` projections."""
     found = []
     for k, part in enumerate([drawn[k : k + ROWS] for k in range(0, len(drawn), ROWS)], 1):
         name = "weights" if len(drawn) <= ROWS else f"weights-{k}"
-        line = f"weights, delays and degrees of {', '.join(f'{p.pre} → {p.post}' for p in part)}"
-        fill = partial(_draw_weights, spec=spec, part=part, sizes=sizes)
+        line = f"distributions of weights, delays and degrees of {', '.join(s.title for s in part)}"
+        fill = partial(draw_weights, projections=part, colours=colours)
         found.append(View(name, "Weights, delays, degrees", line, fill))
     return found
 
 
-def _draw_weights(figure: Figure, spec: ControllerSpec, part: Sequence[Projection], sizes: dict[str, int]) -> Text:
-    return draw_weights(figure, [synapses_of(p, sizes, spec.dt) for p in part], colours_of(spec))
+def few_synapses(spec: ControllerSpec, program: Program) -> list[Synapses | None]:
+    """Return the synapses of each projection; None if they are too many to draw."""
+    sizes, pairs = sizes_of(program), zip(spec.network.projections, program.facts.projections, strict=True)
+    return [synapses_of(p, sizes, spec.dt) if f.synapses <= MOST_SYNAPSES else None for p, f in pairs]
 
 
 def choose(found: Sequence[View], only: Sequence[str]) -> list[View]:
@@ -154,11 +156,14 @@ def write_controller_page(
     """
     program, folder = build_program(spec), Path(folder)
     activity = probe(program, stimulus)
-    chosen = choose(views(spec, program, activity), only)
+    synapses = few_synapses(spec, program)
+    chosen = choose(views(spec, program, synapses), only)
     pictures = [(view, paint(view.title, view.fill, suffix)) for view in chosen]
     health = diagnose(spec, activity)
     written = {f"{view.name}.{suffix}": _mark(picture.files[suffix]) for view, picture in pictures}
-    html = _page(title, spec, program, activity, health, [picture for _, picture in pictures], written)
+    page = _page(title, spec, activity, health, [picture for _, picture in pictures], synapses)
+    live, listed = embedded(RecordedRun({}, stimulus.log, spec), title), " ".join(map(":".join, written.items()))
+    html = replace(page, live=live, files=listed).html()
     with writing("--out", folder):
         folder.mkdir(parents=True, exist_ok=True)
         files = []
@@ -191,19 +196,18 @@ def _remove_old(folder: Path, written: Mapping[str, str]) -> None:
 def _page(
     title: str,
     spec: ControllerSpec,
-    program: Program,
     activity: Activity,
     health: Health,
     pictures: Sequence[Picture],
-    written: Mapping[str, str],
-) -> str:
-    facts, stimulus = program.facts, activity.stimulus
-    neurons = sum(p.size for p in facts.populations)
-    synapses = sum(p.used for p in facts.projections)
+    synapses: Sequence[Synapses | None],
+) -> Page:
+    program, stimulus = activity.program, activity.stimulus
+    facts = program.facts
+    neurons, used = sum(p.size for p in facts.populations), sum(p.used for p in facts.projections)
     spikes = sum(int(seen.spikes.sum()) for seen in activity.populations.values())
     tiles = [
         ("neurons", number(neurons), f"in {count(len(facts.populations), 'population')}"),
-        ("synapses", number(synapses), f"in {count(len(facts.projections), 'projection')}"),
+        ("synapses", number(used), f"in {count(len(facts.projections), 'projection')}"),
         ("tick", f"{spec.period * 1e3:g} ms", f"{program.steps} × {spec.dt * 1e3:g} ms"),
         ("spikes", f"{number(spikes / stimulus.seconds)}/s", stimulus.text),
         ("warnings", number(len(health.warnings())), "with this stimulus"),
@@ -214,16 +218,36 @@ def _page(
         seen = [number(value) for value in (p.rate_hz, p.fastest_hz, p.dead, p.saturated)]
         rows.append((name, number(p.size), *(seen if p.spiking else ["graded", "", "", ""])))
     projections, omitted = [], []
-    for one, f in zip(spec.network.projections, facts.projections, strict=True):
-        ends = f"{one.pre} → {one.post}"
-        projections.append((ends, number(f.used), delay_text(one, spec.dt)))
-        if f.synapses > MOST_SYNAPSES:
+    for one, f, s in zip(spec.network.projections, facts.projections, synapses, strict=True):
+        ends, rule = f"{one.pre} → {one.post}", type(one.learning).__name__ if one.learning else ""
+        projections.append((ends, number(f.used), span(s.weights) if s else "", _delay(one, spec.dt), rule))
+        if s is None:
             omitted.append(Omitted(f"Weights of {ends}", f"{number(f.synapses)} are too many to look at"))
     said = f"{number(stimulus.seconds)} s of {stimulus.text}"
-    tables = [Section(f"Populations, {said}", columns, tuple(rows))]
+    inputs = tuple((one.name, *_words(one)) for one in spec.inputs)
+    tables = [
+        Section(f"Populations, {said}", columns, tuple(rows)),
+        Section("Inputs", ("input", "size", "encoder", "filters", "stops the commands"), inputs),
+    ]
     if projections:
-        tables.append(Section("Projections", ("projection", "synapses", "delay [ms]"), tuple(projections)))
-    files = " ".join(f"{name}:{mark}" for name, mark in written.items())
+        heads = ("projection", "synapses", "weights", "delay [ms]", "learns")
+        tables.append(Section("Projections", heads, tuple(projections)))
     about = [said, f"digest {program.digest[:12]}"]
     notes = [str(one) for one in health.warnings()]
-    return Page(title, about, tiles, [*pictures, *omitted], tables, notes=notes, files=files).html()
+    return Page(title, about, tiles, [*pictures, *omitted], tables, notes=notes)
+
+
+def _delay(p: Projection, dt: float) -> str:
+    """Return a projection's delay in ms as text, rounded to steps; if synapses differ, smallest to largest delay."""
+    steps = np.rint(np.asarray(p.delay, np.float64) / dt)
+    ends = [f"{float(end) * dt * 1e3:g}" for end in (steps.min(), steps.max())] if steps.size else ["0"]
+    return " to ".join(dict.fromkeys(ends))
+
+
+def _words(one: Any) -> tuple[str, str, str, str]:
+    """Return the size of an input, the types of its encoder and of its filters, and when it stops the commands."""
+    size = f"{one.size[0]} × {one.size[1]} px" if isinstance(one, EventsInput) else number(one.size)
+    encoder, filters = getattr(one, "encoder", None), getattr(one, "filters", ())
+    names = ", ".join(re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(each).__name__).lower() for each in filters)
+    stops = {"nonzero": "if not 0", "zero": "if 0"}.get(getattr(one, "stop_when", ""), "")
+    return size, type(encoder).__name__.removesuffix("Encoder").lower() if encoder else "", names, stops

@@ -6,13 +6,12 @@ run folder stores. `draw_recording` draws a survey.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..events import Events
-from .event_video import event_moments
 from .kit import EVENT_OFF, EVENT_ON, MUTED, WIDTH, colour_bar, legend_above, photo, rate_prefix
 from .table import count, number
 
@@ -28,7 +27,6 @@ POINTS = 30_000  # largest number of points in the x-y-t picture
 LEAST_BIN = 1000  # ns
 MOST_SIDE = 4096  # rows and columns of a sensor; events beyond them are errors of the recording
 INTERVALS = np.logspace(-6, 2, 97)  # s
-MOMENTS, SECONDS = 5, 0.02  # number of pictures of a run's events, and duration of each
 PIECE = 500_000  # number of events that are counted at a time
 EVERY = 4  # every 4th row and column of the sensor is used for the intervals
 
@@ -208,29 +206,23 @@ def event_arrays(events: Events) -> dict[str, np.ndarray]:
     """Return `survey_arrays` for events whose times are times of the run."""
     begins = float(events.ns[0]) * 1e-9 if len(events) else 0.0
     size = events.width or 0, events.height or 0
-    return survey_arrays(lambda: (events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
+    return survey_arrays((events[k : k + PIECE] for k in range(0, len(events), PIECE)), size, begins)
 
 
-def survey_arrays(
-    pieces: Callable[[], Iterable[Events]], size: tuple[int, int], begins: float = 0.0
-) -> dict[str, np.ndarray]:
+def survey_arrays(pieces: Iterable[Events], size: tuple[int, int], begins: float = 0.0) -> dict[str, np.ndarray]:
     """Return arrays of a survey for a run folder (names: `record.run_folder`); an empty dictionary without events.
 
-    pieces : function that returns the chunks of events from the first chunk on; it is called twice
+    pieces : chunks of events
     size : width and height of the sensor [pixel]; 0, 0: not known
     begins : time of the first event [s of the run]
     """
     survey = Survey(begins)
-    for piece in pieces():
+    for piece in pieces:
         survey.add(piece)
     if survey.first is None:
         return {}
     survey.grow(size[1], size[0])
-    times = np.linspace(SECONDS, max(survey.seconds, SECONDS), MOMENTS)
-    moments = event_moments(pieces(), times.tolist(), SECONDS, size=size if all(size) else None)
-    arrays = {f"events_{key}": value for key, value in survey.arrays().items()}
-    pictures = np.stack([image for _, image in moments])
-    return arrays | {"event_frames": pictures, "event_frame_t": times + survey.begins}
+    return {f"events_{key}": value for key, value in survey.arrays().items()}
 
 
 def event_counters(*records: Mapping[str, Any]) -> dict[str, Any]:

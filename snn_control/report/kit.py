@@ -21,12 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.colors import Colormap
     from matplotlib.figure import Figure
 
-    from ..controller_file import ControllerSpec
-
 INK, MUTED, GRID = "#1b1f24", "#59636e", "#e4e8ec"
-#: Okabe and Ito's colours, which colour-blind people can distinguish
-PALETTE = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7a5195", "#7f7f7f"]
-OUTPUT = "#3b4754"  # for commands, which are no population
 #: for signed numbers: red excites or adds, blue inhibits or subtracts
 SIGNED, EXCITES, INHIBITS = "RdBu_r", "#b2182b", "#2166ac"
 EVENT_ON, EVENT_OFF = "#d97706", "#2563eb"  # as in `events.frames`, but dark enough for white paper
@@ -54,17 +49,6 @@ FORMATS: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date"
 
 
 # --- colours --------------------------------------------------------------------------------------
-
-
-def colour_places(spec: ControllerSpec) -> dict[str, int]:
-    """Return name -> index in a list of colours; inputs in the order of the file come first, then populations."""
-    names = [*(one.name for one in spec.inputs), *(p.name for p in spec.network.populations)]
-    return {name: k for k, name in enumerate(names)}
-
-
-def colours_of(spec: ControllerSpec) -> dict[str, str]:
-    """Return name -> colour; inputs and populations have this colour in every picture of their controller."""
-    return {name: PALETTE[k % len(PALETTE)] for name, k in colour_places(spec).items()}
 
 
 def tint(colour: str, share: float) -> str:

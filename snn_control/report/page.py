@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import RuntimeFault, optional
+from ..errors import InputError, RuntimeFault, optional
 from ..files import replace_text
+from ..record.recorded_run import RecordedRun
 from ..record.run_folder import read_run
+from ..watch.page_file import Embedded, embedded, page_parts
 from .kit import Picture
 from .run_pictures import PICTURES, Missing, draw
 from .table import Section, mapping, number, rms_of, scored_from, sections, verdict_kind
@@ -74,6 +76,7 @@ class Page:
     tiles : label, value and remark of the most important numbers
     kind : kind of the verdict: ``pass``, ``fail`` or ``none``
     notes : one line each, in a box above the pictures
+    live : a run that can be played on the page, above the pictures
     files : other files that were written with the page; their names are stored in the head of the page, not shown
     """
 
@@ -85,6 +88,7 @@ class Page:
     verdict: str = ""
     kind: str = "none"
     notes: Sequence[str] = ()
+    live: Embedded | None = None
     files: str = ""
 
     def html(self) -> str:
@@ -95,7 +99,7 @@ class Page:
             trim_blocks=True, lstrip_blocks=True,
         )  # fmt: skip
         environment.filters["base64"] = lambda data: base64.b64encode(data).decode("ascii")
-        return environment.get_template("report.html.j2").render(vars(self))
+        return environment.get_template("report.html.j2").render(vars(self), parts=page_parts())
 
 
 def _has(summary: Mapping[str, Any], key: str) -> bool:
@@ -107,8 +111,10 @@ def _has(summary: Mapping[str, Any], key: str) -> bool:
     return key != "tracking" or "tracking" not in summary or bool(rms_of(summary)[0])
 
 
-def write_report(folder: str | Path) -> Path:
+def write_report(folder: str | Path, record: RecordedRun | None = None) -> Path:
     """Write ``report.html`` into a run folder and return its path.
+
+    record : the run, which the page plays; it is replayed first
 
     A picture whose arrays are missing is left out. The page has a note about it, unless a run of this kind never has
     this picture (`_has`). Raises RuntimeFault if there is no run in this folder, or if matplotlib or Jinja2 is not
@@ -116,7 +122,14 @@ def write_report(folder: str | Path) -> Path:
     """
     folder = Path(folder)
     summary, arrays = read_run(folder)
+    title, live = str(summary.get("title") or "Run"), None
     pictures: list[Picture | Omitted] = []
+    try:
+        if record is None:
+            raise InputError("the run holds no record")
+        live = embedded(record, title)
+    except InputError as error:
+        pictures.append(Omitted("Network activity", str(error)))
     for key, (heading, _) in PICTURES.items():
         try:
             pictures.append(draw(key, summary, arrays))
@@ -127,8 +140,8 @@ def write_report(folder: str | Path) -> Path:
     facts += [f"seed {summary['seed']}"] if summary.get("seed") is not None else []
     facts += [f"{number(summary['duration_s'])} s"] if summary.get("duration_s") is not None else []
     page = Page(
-        str(summary.get("title") or "Run"), facts, _tiles(summary), pictures, sections(summary),
-        verdict=str(summary.get("verdict") or ""), kind=verdict_kind(summary),
+        title, facts, _tiles(summary), pictures, sections(summary),
+        verdict=str(summary.get("verdict") or ""), kind=verdict_kind(summary), live=live,
     )  # fmt: skip
     replace_text(folder / REPORT, page.html())
     return folder / REPORT

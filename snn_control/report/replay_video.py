@@ -19,8 +19,8 @@ from ..errors import InputError
 from ..events import Events
 from ..events.frames import fitting, mixed, painter
 from ..events.slicing import Tick
+from ..watch.colours import colour_places
 from .event_video import SILENCE, decimals_for, picture_ns, rate_text, speed_for, speed_text, style_for
-from .kit import colour_places
 from .video_file import VideoWriter
 from .video_panels import INK, MUTED, Box, Raster, Strips, blank, paste, write
 

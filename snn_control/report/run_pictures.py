@@ -6,7 +6,6 @@ A picture whose arrays are missing or do not fit raises `Missing` with the reaso
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,21 +15,21 @@ from ..controller_file import ControllerSpec
 from ..controller_file.names import output_names
 from ..engine.program import Program
 from ..record.run_folder import HISTOGRAMS
+from ..watch.colours import PALETTE
 from . import kit
-from .event_plots import SECONDS, Survey, draw_recording
-from .table import count, number, rms_of, scored_from
-from .time_rows import MOST_LINES, MOST_POPULATIONS, Numbers, Row, draw_rows, rate_row, spikes_row
+from .event_plots import Survey, draw_recording
+from .table import count, rms_of, scored_from
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["PICTURES", "Missing", "draw", "event_rate", "named_arrays"]
+__all__ = ["PICTURES", "Missing", "draw", "named_arrays"]
 
 Arrays = Mapping[str, np.ndarray]
 Summary = Mapping[str, Any]
 
-TARGET, HEAD, ERROR = kit.INK, kit.PALETTE[0], kit.PALETTE[1]
+TARGET, HEAD, ERROR = kit.INK, PALETTE[0], PALETTE[1]
 MOST_POINTS = 6_000  # points of a line, more than the picture's pixels
 MOST_FRAMES = 6
 SHORTEST = 0.1  # shortest latency that is resolved [µs]
@@ -61,28 +60,14 @@ def take_or(arrays: Arrays, name: str, otherwise: Sequence) -> list:
 
 
 def named_arrays(spec: ControllerSpec, program: Program, populations: Sequence[str]) -> dict[str, np.ndarray]:
-    """Return the arrays with names of command numbers and recorded populations, which pictures of a run need."""
-    sizes, colours, units = sizes_of(program), kit.colour_places(spec), {output.unit for output in spec.outputs}
+    """Return the arrays with names of command numbers and recorded populations."""
+    sizes, units = sizes_of(program), {output.unit for output in spec.outputs}
     return {
         "command_names": np.array(output_names(spec, units=len(units) > 1)),
         "command_unit": np.array(units.pop() or "1" if len(units) == 1 else ""),
         "population_names": np.array(populations),
         "population_sizes": np.array([sizes[name] for name in populations], np.int64),
-        "population_colours": np.array([colours[name] for name in populations], np.int64),
     }
-
-
-def event_rate(events: np.ndarray, step: float, window: float) -> dict[str, np.ndarray]:
-    """Return the rate of events as arrays for a run folder: ``rate_t`` [s] and ``event_rate`` [1/s].
-
-    events : number of events in each step
-    step, window : duration of a step, and of the windows in which events are counted [s]
-    """
-    every = max(1, round(window / step))
-    firsts = np.arange(0, len(events), every)
-    lengths = np.diff(np.append(firsts, len(events)))
-    rate = np.add.reduceat(events, firsts) / (lengths * step)
-    return {"rate_t": (np.arange(len(rate)) + 0.5) * every * step, "event_rate": rate}
 
 
 def draw(key: str, summary: Summary, arrays: Arrays) -> kit.Picture:
@@ -114,18 +99,14 @@ def camera(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
 
 
 def events(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw the events of the camera: pictures, rate, activity of the pixels, intervals between events, and x-y-t."""
+    """Draw the events of the camera: rate, activity of the pixels, intervals between events, and x-y-t."""
     take(arrays, "events_rate", None, 2)
     try:
         survey = Survey.of({key.removeprefix("events_"): arrays[key] for key in arrays if key.startswith("events_")})
-        moments = list(zip(arrays["event_frame_t"].tolist(), arrays["event_frames"], strict=True))
-        caption, alt = draw_recording(figure, survey, moments)
+        caption, alt = draw_recording(figure, survey)
     except (KeyError, ValueError, IndexError) as error:
         raise Missing(f"the arrays of the events do not fit: {error}") from None
-    caption += (
-        f". Above: the events of {SECONDS * 1e3:g} ms before each moment; ON (brighter) is orange, OFF blue, "
-        "brighter with their number. Intervals are those of every 4th row and column."
-    )
+    caption += ". Intervals are those of every 4th row and column."
     return caption, alt
 
 
@@ -156,7 +137,7 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     below.plot(t[part], error[part], color=ERROR, lw=1.1)
     below.fill_between(t[part], error[part], color=ERROR, alpha=0.12, lw=0)
     lines = lines or [("rms of this run", float(np.sqrt(np.nanmean(error**2))))]
-    colours = [ERROR, *(c for c in kit.PALETTE if c not in (ERROR, HEAD))]
+    colours = [ERROR, *(c for c in PALETTE if c not in (ERROR, HEAD))]
     top = 1.35 * max([float(np.nanpercentile(error, 99.5)), *(rms for _, rms in lines)])
     if np.isfinite(top) and top > 0:
         below.set_ylim(0, top)
@@ -179,73 +160,6 @@ def tracking(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str
     return caption, alt
 
 
-# --- activity -------------------------------------------------------------------------------------
-
-
-def activity(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]:
-    """Draw spikes, event rate and command on one time axis, as far as the run has them."""
-    parts = {"spike_t": _spikes, "event_rate": _event_rate, "command": _command}
-    there = [name for name in parts if name in arrays and arrays[name].size]
-    if not there:
-        raise Missing("the run holds none of the arrays “spike_t”, “event_rate”, “command”")
-    times = [arrays[name] for name in ("t", "command_t", "rate_t", "spike_t") if name in arrays and arrays[name].size]
-    begin, end = min(float(t.min()) for t in times), max(float(t.max()) for t in times)
-    rows, said = zip(*(parts[name](arrays, end - begin) for name in there))
-    draw_rows(figure, list(chain(*rows)), begin, end + 0.002 * (end - begin))
-    missing = [name for name in parts if name not in there and (name != "event_rate" or summary.get("events") != {})]
-    note = f" Not in this run: {', '.join(missing)}." if missing else ""
-    caption = "; ".join(said)
-    return f"{caption[0].upper()}{caption[1:]}.{note}", f"Activity over time on one axis: {caption}.{note}"
-
-
-def _spikes(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    """Return a row of the picture for each population, and a note.
-
-    A population's row shows all neurons, or, if fewer than half of them fired, only those that fired, in order.
-    """
-    spike_t = take(arrays, "spike_t", None)
-    n = len(spike_t)
-    population, neuron = (take(arrays, name, n).astype(np.int64) for name in ("spike_population", "spike_neuron"))
-    most = max(int(population.max()) + 1, len(arrays.get("population_names", ())))
-    names = take_or(arrays, "population_names", [f"population {i}" for i in range(most)])
-    sizes = take_or(arrays, "population_sizes", [1] * most)
-    colours = take_or(arrays, "population_colours", range(most))
-    rows = []
-    for p, name in enumerate(names[:MOST_POPULATIONS]):
-        own = population == p
-        fired, rank, counts = np.unique(neuron[own], return_inverse=True, return_counts=True)
-        size = max(sizes[p], int(fired.max(initial=0)) + 1)
-        row = rank
-        if len(fired) >= size / 2 or not len(fired):
-            row, counts = neuron[own], np.bincount(neuron[own], minlength=size)
-        spikes, colour = (spike_t[own], row), kit.PALETTE[colours[p] % len(kit.PALETTE)]
-        rows.append(spikes_row(name, size, spikes, counts, seconds or 1.0, colour))
-    more = f"; not drawn: {count(most - MOST_POPULATIONS, 'more population')}" if most > MOST_POPULATIONS else ""
-    return rows, f"{count(n, 'spike')}; a row is a neuron; if few neurons of a population fired, only those{more}"
-
-
-def _event_rate(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    t = take(arrays, "rate_t", None)
-    rate = take(arrays, "event_rate", len(t))
-    part = kit.thin(len(t), MOST_POINTS)
-    middle = t[part]
-    bin_width = (middle[-1] - middle[0]) / (len(middle) - 1) if len(middle) > 1 else 1.0
-    edges = np.append(middle, middle[-1] + bin_width) - bin_width / 2
-    return [rate_row("Camera events", edges, rate[part], kit.PALETTE[0])], f"up to {number(float(rate.max()))} events/s"
-
-
-def _command(arrays: Arrays, seconds: float) -> tuple[list[Row], str]:
-    t = take(arrays, "command_t" if "command_t" in arrays else "t", None)
-    command = take(arrays, "command", len(t), None)
-    k = command.shape[1]
-    names = take_or(arrays, "command_names", [f"output {i}" for i in range(k)])
-    numbers = Numbers("Command", "command", str(arrays.get("command_unit", "")), t, command, names, kit.OUTPUT)
-    said = count(k, "output")
-    if numbers.every > 1:
-        said += f", means of {numbers.every} commands" + (" and, pale, their range" if k <= MOST_LINES else "")
-    return numbers.rows(), said
-
-
 # --- latency --------------------------------------------------------------------------------------
 
 
@@ -256,7 +170,7 @@ def latency(figure: Figure, summary: Summary, arrays: Arrays) -> tuple[str, str]
         raise Missing(f"the run holds no latency histogram ({', '.join(name + '_counts' for name in HISTOGRAMS)})")
     figure.set_size_inches(kit.WIDTH, 4.2)
     axes, said = figure.subplots(), []
-    for (name, what), colour in zip(there.items(), kit.PALETTE):
+    for (name, what), colour in zip(there.items(), PALETTE):
         counts = take(arrays, f"{name}_counts", None)
         edges = take(arrays, f"{name}_edges_ns", len(counts) + 1).astype(np.float64)
         used = np.flatnonzero(counts)
@@ -292,6 +206,5 @@ PICTURES: dict[str, tuple[str, Callable[[Figure, Summary, Arrays], tuple[str, st
     "camera": ("The world", camera),
     "events": ("Events of the camera", events),
     "tracking": ("Tracking", tracking),
-    "activity": ("Network activity", activity),
     "latency": ("Timing of the loop", latency),
 }

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .kit import MUTED, PALETTE, WIDTH, legend_above
+from ..watch.colours import PALETTE
+from .kit import MUTED, WIDTH, legend_above
 from .table import count, number
 
 if TYPE_CHECKING:

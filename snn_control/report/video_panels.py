@@ -17,7 +17,7 @@ from .table import number
 __all__ = ["COMMAND", "INK", "LINES", "MUTED", "Box", "Raster", "Strips", "blank", "paste", "with_words", "write"]
 
 INK, MUTED, GROUND, GRID = (232, 236, 240), (160, 169, 178), (34, 39, 46), (48, 56, 66)
-#: the colours of `kit.PALETTE`, in its order, lightened for a dark background
+#: the colours of `watch.colours.PALETTE`, in its order, lightened for a dark background
 LIGHT = ("46a0f0", "f06e2d", "00be8c", "e28cbc", "f2b428", "82d2f5", "ac82d7", "afafaf")
 LINES = [tuple(bytes.fromhex(colour)) for colour in LIGHT]
 COMMAND = (240, 228, 66)  # not used for populations

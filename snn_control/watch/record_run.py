@@ -1,9 +1,13 @@
-"""The source of a live page for a recorded run: the run is replayed at once, and all frames are kept."""
+"""The source of a live page for a recorded run: the run is replayed at once, and all frames are kept.
+
+A run without a record, e.g. the reaction to a stimulus, is shown in the same way.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,7 @@ from ..controller import Controller
 from ..errors import InputError
 from ..realtime import histogram
 from ..record.recorded_run import RecordedRun
-from ..record.replay import Replay, replay_log
+from ..record.replay import Replay, play_log, replay_log
 from . import protocol
 from .feed import MAX_TICKS, Feed
 from .scene import scene_of
@@ -20,7 +24,8 @@ from .scene import scene_of
 __all__ = ["RecordRun"]
 
 FRAME_S = 1 / 30
-MAX_FRAMES = 9_000  # of a record: 5 minutes at 30 a second; longer ones have longer frames
+LEAST_FRAMES = 300  # of a record: short ones have shorter frames
+MAX_FRAMES = 9_000  # 5 minutes at 30 a second; longer ones have longer frames
 MAX_MEMBRANES = 64 << 20  # bytes of all membranes that are kept
 TIMES = {"wake": "wake_histogram", "tick": "tick_histogram", "latency": "latency_histogram"}
 
@@ -28,23 +33,30 @@ TIMES = {"wake": "wake_histogram", "tick": "tick_histogram", "latency": "latency
 class RecordRun:
     """A `Source` for a recorded run. The page fetches all frames once, and plays them itself.
 
+    run : with ``arrays``, the replay is compared with them; without, there is no record
     progress : called with the share of the ticks that were replayed, from 0 to 1
+    membranes : bytes of all membranes that are kept, at most; populations are left out, the largest first
 
     Raises InputError if the record cannot be replayed.
 
     data : the frames, each after its length (uint32, little-endian)
-    found : result of the replay: whether it gave the bits of the record
+    found : result of the replay: whether it gave the bits of the record; None without a record
     """
 
     changes = 0
 
-    def __init__(self, run: RecordedRun, title: str, progress: Callable[[float], object] = lambda share: None) -> None:
+    def __init__(
+        self, run: RecordedRun, title: str, progress: Callable[[float], object] = lambda share: None,
+        membranes: int = MAX_MEMBRANES,
+    ) -> None:  # fmt: skip
         assert run.spec is not None
         self.controller, self._run, self._title = Controller.from_spec(run.spec), run, title
         feed = Feed(self.controller, run.spec)
         period, log = self.controller.program.facts.period, run.log
-        every = min(MAX_TICKS, max(1, round(FRAME_S / period), -(-log.ticks // MAX_FRAMES)))
-        feed.looked_at = self._kept(log.ticks // every + 1)
+        every = max(1, min(round(FRAME_S / period), log.ticks // LEAST_FRAMES))
+        every = min(MAX_TICKS, max(every, -(-log.ticks // MAX_FRAMES)))
+        feed.looked_at = [one.name for one in self.controller.program.facts.populations]
+        left_out = self._too_large(membranes // (4 * (log.ticks // every + 1)))
         feed.clock, feed.repeat_s = lambda: self.controller.bound.array("clock")[0] * period, math.inf
         feed.watch(True)
         frames: list[bytes] = []
@@ -53,34 +65,35 @@ class RecordRun:
         def keep() -> None:
             nonlocal done
             header, arrays = feed.take()
+            header.pop("sent")
+            for name in left_out & arrays.keys():
+                del arrays[name]
             done += header["ticks"]
             self.spikes += len(arrays["spike_step"])
             frame = protocol.encode({"op": "frame", "dropped": 0, **header}, arrays)
             frames.append(len(frame).to_bytes(4, "little") + frame)
             progress(done / log.ticks)
 
-        self.found: Replay = replay_log(self.controller, log, run.arrays, [feed.observer], every, keep)
+        self.found: Replay | None = None
+        if run.arrays:
+            self.found = replay_log(self.controller, log, run.arrays, [feed.observer], every, keep)
+        else:
+            for _ in play_log(self.controller, log, [feed.observer], every):
+                keep()
         self.data = b"".join(frames)
         self._first_s = log.first_tick * period
 
-    def _kept(self, frames: int) -> list[str]:
-        """Return the populations whose membranes are in the frames: the smallest ones, which fit into `MAX_MEMBRANES`.
-
-        frames : number of frames
-        """
-        left, found = MAX_MEMBRANES // (4 * frames), []
-        for one in sorted(self.controller.program.facts.populations, key=lambda p: p.size):
-            left -= one.size
-            if left < 0:
-                break
-            found.append(one.name)
-        return found
+    def _too_large(self, room: int) -> set[str]:
+        """Return the names of the membranes that are left out: the smallest populations fill the room of a frame."""
+        ordered = sorted(self.controller.program.facts.populations, key=lambda p: p.size)
+        return {f"membrane.{p.name}" for p, total in zip(ordered, accumulate(p.size for p in ordered)) if total > room}
 
     # a source -------------------------------------------------------------------------------------------------------
     def scene(self) -> dict[str, Any]:
         assert self._run.spec is not None
         found, log, period = self.found, self._run.log, self.controller.program.facts.period
-        replay = "the replay has the bits of the record" if found.identical else "the replay differs from the record"
+        same = "has the bits of" if found and found.identical else "differs from"
+        replay = f"the replay {same} the record" if found else ""
         whole = {"whole": "", "cut": "; the file has no end", "damaged": "; the file is damaged"}[self._run.condition]
         scene = scene_of(self.controller, self._run.spec, self._title)
         return scene | {

@@ -12,7 +12,7 @@ from ..coding import ArgmaxDecoder, EventsInput
 from ..controller import Controller
 from ..controller_file import ControllerSpec
 from ..engine.program import Program
-from ..report.kit import OUTPUT, colours_of
+from .colours import OUTPUT, colours_of
 
 __all__ = ["scene_of"]
 
@@ -108,14 +108,15 @@ def _edges(spec: ControllerSpec, program: Program) -> list[dict[str, Any]]:
         edges.append({
             "pre": facts.pre, "post": facts.post, "synapses": facts.used, "delay": facts.delay_steps * program.facts.dt,
             "learns": type(projection.learning).__name__ if projection.learning else "",
-            "sign": float(np.sign(weights).mean()) if number else 0.0,
+            "sign": float(np.sign(weights).mean()) if number else 0.0, "signal": "",
         })  # fmt: skip
+    rules = [p for p in spec.network.projections if p.learning is not None]
+    signals = [(getattr(p.learning, key), p.post, key) for p in rules for key in p.learning.signals()]  # type: ignore[union-attr]
     for o in spec.outputs:
-        edges += [
-            {"pre": source, "post": f"> {o.name}", "synapses": 0, "delay": 0.0, "learns": "", "sign": 0.0}
-            for source in dict.fromkeys(term.source for term in o.terms)
-        ]
-    return edges
+        signals += [(source, f"> {o.name}", "") for source in dict.fromkeys(term.source for term in o.terms)]
+        signals += [(one.name, f"> {o.name}", "stops") for one in spec.inputs if getattr(one, "stop_when", "")]
+    empty = {"synapses": 0, "delay": 0.0, "learns": "", "sign": 0.0}
+    return edges + [{"pre": pre, "post": post, "signal": name, **empty} for pre, post, name in dict.fromkeys(signals)]
 
 
 def _tunable(spec: ControllerSpec, program: Program) -> list[dict[str, Any]]:

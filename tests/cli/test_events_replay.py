@@ -6,7 +6,6 @@ import importlib.util
 import itertools
 import json
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,7 +18,7 @@ from snn_control.controller import Controller
 from snn_control.controller_file import load_spec
 from snn_control.events import Events
 from snn_control.record.run_folder import read_run
-from snn_control.report import page, run_pictures
+from snn_control.report import page
 from snn_control.resources import shipped
 from tests.events.moving import bar, save
 from tests.fixtures import fixture
@@ -82,9 +81,10 @@ def test_the_run_folder_holds_what_ran(tmp_path, capsys, recording):
     assert "note: camera is for 640x480 pixels, the recording of 128x128: size changed" in out
     saved = load_spec(folder / "controller.yaml")
     assert tuple(saved.inputs[0].size) == (128, 128)
-    assert (folder / "activity.png").read_bytes()[1:4] == b"PNG"
-    assert "Events of the camera</h2>" in (folder / "report.html").read_text("utf-8")
-    assert arrays["event_frames"].shape[1:] == (128, 128, 3)
+    html = (folder / "report.html").read_text("utf-8")
+    assert "Events of the camera</h2>" in html
+    assert 'id="record"' in html
+    assert arrays["events_pixels"].shape == (128, 128)
     counts = np.bincount(arrays["spike_population"], minlength=len(arrays["population_names"]))
     assert dict(zip(arrays["population_names"].tolist(), counts.tolist())) == summary["spikes"]
     assert sum(summary["spikes"].values()) > 1000
@@ -179,8 +179,7 @@ def test_a_mask_of_another_camera_is_told_apart_from_a_grid(tmp_path, capsys, re
 
 
 def test_a_part_is_that_part_of_the_events(tmp_path, capsys, recording, monkeypatch):
-    monkeypatch.setattr(page, "write_report", lambda folder: None)  # the arrays are compared
-    monkeypatch.setattr(run_pictures, "draw", lambda *_: SimpleNamespace(png=b""))
+    monkeypatch.setattr(page, "write_report", lambda folder, record: None)  # the arrays are compared
     edge = bar(-500.0)
     after = edge.t - edge.t[0]
     piece = edge[(after >= 50_000_000) & (after < 120_000_000)]
@@ -193,7 +192,7 @@ def test_a_part_is_that_part_of_the_events(tmp_path, capsys, recording, monkeypa
     assert part["events"]["camera"]["events"] == len(piece) > 100
     assert (part["commands"], part["ticks"]) == (alone["commands"], alone["ticks"])
     a, b = (read_run(tmp_path / name)[1] for name in "ab")
-    np.testing.assert_array_equal(a["event_frames"], b["event_frames"])
+    np.testing.assert_array_equal(a["events_rate"], b["events_rate"])
 
 
 def test_a_recording_that_claims_to_last_for_weeks_is_refused(tmp_path, capsys):

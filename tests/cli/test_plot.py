@@ -17,9 +17,9 @@ from tests.cli.common import call
 
 
 def test_plot_lists_its_files_and_the_page(tmp_path, capsys):
-    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "f_i", "activity", "--seconds", 0.2)
+    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "f_i", "decoders", "--seconds", 0.2)
     assert code == 0
-    assert {p.name for p in tmp_path.iterdir()} == {"f_i.png", "activity.png", "index.html"}
+    assert {p.name for p in tmp_path.iterdir()} == {"f_i.png", "decoders.png", "index.html"}
     lines = out.splitlines()
     assert lines[0] == "f_i.png       rate against constant current, 1 neuron model"
     assert lines[-1] == f"page: {tmp_path / 'index.html'}"
@@ -27,11 +27,11 @@ def test_plot_lists_its_files_and_the_page(tmp_path, capsys):
 
 def test_plot_names_its_folder_after_the_controller(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    code, out, _ = call(capsys, "plot", "cartpole", "--only", "graph", "--json")
+    code, out, _ = call(capsys, "plot", "cartpole", "--only", "f_i", "--json")
     assert code == 0
     said = json.loads(out)
     assert said["page"] == "runs/plot-cartpole/index.html"
-    assert [f["name"] for f in said["figures"]] == ["graph"]
+    assert [f["name"] for f in said["figures"]] == ["f_i"]
     assert os.path.exists(said["figures"][0]["file"])
     assert said["health"]["populations"][0]["dead"] == 0
 
@@ -39,7 +39,7 @@ def test_plot_names_its_folder_after_the_controller(tmp_path, capsys, monkeypatc
 def test_a_stimulus_of_the_user(tmp_path, capsys):
     shown = tmp_path / "shown.npz"
     np.savez(shown, observation=np.zeros((10, 4)))
-    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "activity", "--input", shown, "--json")
+    code, out, _ = call(capsys, "plot", "cartpole", "--out", tmp_path, "--only", "f_i", "--input", shown, "--json")
     assert code == 0
     assert json.loads(out)["health"]["seconds"] == 0.2
     code, out, _ = call(capsys, "check", "cartpole", "--input", shown, "--json")
@@ -89,7 +89,7 @@ def test_check_and_plot_show_it_where_it_acts(tmp_path, capsys):
     said = " ".join(out.split())
     assert code == 0
     assert "rates, silent, saturated, commands: 1 s of CartPole-v1, seed 5, 2 episodes ok" in said
-    code, out, _ = call(capsys, "plot", "cartpole", "--only", "graph", "--out", tmp_path, "--json", *world)
+    code, out, _ = call(capsys, "plot", "cartpole", "--only", "f_i", "--out", tmp_path, "--json", *world)
     assert code == 0
     assert json.loads(out)["health"]["ticks"] == 50
     assert json.loads(out)["health"]["synthetic"] is False
@@ -127,7 +127,7 @@ def test_plot_shows_what_was_learned(tmp_path, capsys):
             ["plot", "cartpole", "--only", "fi"],
             "--only = 'fi': is not a picture of this controller; did you mean 'f_i'",
         ),
-        (["plot", "cartpole", "--only", "graph", "--out", "/proc/none"], "--out = '/proc/none': cannot be written"),
+        (["plot", "cartpole", "--only", "f_i", "--out", "/proc/none"], "--out = '/proc/none': cannot be written"),
         (["plot", "cartpole", "--out", "setup.py"], "--out = 'setup.py': must be a folder"),
         (["plot", "cartpole", "--format", "gif"], "invalid choice: 'gif'"),
         (["plot", "cartpole", "--seconds", "0"], "must be at least 1e-06 s"),

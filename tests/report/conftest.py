@@ -76,13 +76,11 @@ def made_up() -> dict[str, np.ndarray]:
     drift = 0.5 + 0.35 * np.sin(1.1 * spike_t + spike_population)
     spike_neuron = np.clip((drift + rng.normal(0, 0.07, spikes)) * sizes[spike_population], 0, None)
     spike_neuron = np.minimum(spike_neuron.astype(np.int64), sizes[spike_population] - 1)
-    rate_t = np.arange(0.025, duration, 0.05)
     arrays: dict[str, Any] = {
         "t": t, "target": target, "head": head, "error": np.degrees(np.hypot(*(target - head).T)),
         "axis_names": np.array(["Pan", "Tilt"]), "frames": frames, "frame_t": frame_t,
         "command": np.gradient(head, t, axis=0), "command_names": np.array(["pan", "tilt"]),
-        "command_unit": np.array("rad/s"), "rate_t": rate_t,
-        "event_rate": 180e3 * (1 + 0.6 * np.sin(2.2 * rate_t)) + rng.normal(0, 9e3, len(rate_t)),
+        "command_unit": np.array("rad/s"),
         "spike_t": spike_t, "spike_population": spike_population, "spike_neuron": spike_neuron,
         "population_names": np.array(names), "population_sizes": sizes,
     }  # fmt: skip

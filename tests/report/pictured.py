@@ -1,8 +1,4 @@
-"""Controllers that are drawn."""
-
-from __future__ import annotations
-
-from snn_control.report.diagram import Arrow
+"""A controller that is drawn."""
 
 #: something of everything: encoders of all kinds, sparse and one-to-one, delays, a choice, several numbers, no units
 ALL = """
@@ -52,10 +48,3 @@ outputs:
     decoder: [{type: linear, from: a, tau: 0.02, weights: 0.01}, {type: membrane, from: g, weights: 0.02}]
   choice: {decoder: {type: argmax, actions: 3, terms: [{type: membrane, from: g, weights: 1.0}]}}
 """
-
-
-# --- graph ----------------------------------------------------------------------------------------
-
-
-def arrows(*pairs):
-    return [Arrow(start, end, "") for start, end in pairs]

@@ -9,22 +9,18 @@ import yaml
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyBboxPatch
 
 from snn_control import Model
-from snn_control.analysis.probe import probe
-from snn_control.analysis.stimulus import default_stimulus
-from snn_control.controller import build_program
-from snn_control.controller_file import load_spec, parse_spec
+from snn_control.controller import Controller, build_program
+from snn_control.controller_file import parse_spec
 from snn_control.controller_file.names import number_names, output_names
 from snn_control.network import LIF, Projection, Uniform
 from snn_control.report.connections import draw_weights, synapses_of
-from snn_control.report.controller_page import views
+from snn_control.report.controller_page import few_synapses, views
 from snn_control.report.decoders import draw_decoders
-from snn_control.report.diagram import boxes_and_arrows, draw_diagram
-from snn_control.report.kit import EXCITES, INHIBITS, OUTPUT, PALETTE, STYLE, colours_of, pointer_values
-from snn_control.report.time_rows import Numbers
-from snn_control.resources import shipped
+from snn_control.report.kit import EXCITES, INHIBITS, STYLE, pointer_values
+from snn_control.watch.colours import PALETTE, colours_of
+from snn_control.watch.scene import scene_of
 
 #: three ranges in one input, a scan most of whose beams drive nothing, few numbers of which some drive nothing
 ROBOT = """
@@ -66,7 +62,7 @@ def robot(tmp_path_factory):
 def figures(robot):
     """Every picture of it, drawn."""
     program, drawn = build_program(robot), {}
-    for view in views(robot, program, probe(program, default_stimulus(robot, 0.2))):
+    for view in views(robot, program, few_synapses(robot, program)):
         with matplotlib.rc_context(STYLE):
             figure = Figure(layout="constrained")
             FigureCanvasAgg(figure)
@@ -98,20 +94,6 @@ def test_nothing_is_cut(figures):
             assert inside, (name, axes.get_title(loc="left"), box)
 
 
-def test_no_word_at_an_arrow_stands_in_a_box():
-    spec = load_spec(shipped("pan_tilt"))  # two arrows to and fro in one gap
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    draw_diagram(figure, spec, build_program(spec))
-    (axes,) = figure.axes
-    boxes = [p.get_window_extent() for p in axes.patches if isinstance(p, FancyBboxPatch)]
-    words = [text for text in axes.texts if "syn." in text.get_text()]
-    assert len(words) == 5
-    for text in words:
-        word = text.get_window_extent()
-        assert not any(word.overlaps(box) for box in boxes), text.get_text()
-
-
 def test_numbers_have_the_names_that_the_file_gives(robot, figures):
     _, joints, few = robot.inputs
     assert number_names(robot, joints) == ["pan", "tilt", "roll"]
@@ -122,48 +104,16 @@ def test_numbers_have_the_names_that_the_file_gives(robot, figures):
         "tilt [rad]",
         "roll [rad]",
     ]
-    words = {text.get_text() for axes in figures["activity"].axes for text in axes.texts}
-    assert {"pan", "tilt", "roll"} <= words
     assert "pan" in [label.get_text() for axes in figures["decoders"].axes for label in axes.get_xticklabels()]
-
-
-def test_three_ranges_have_three_axes_and_a_scan_is_an_image(figures):
-    axes = figures["activity"].axes
-    first = next(k for k, a in enumerate(axes) if a.get_title(loc="left") == "input joints")
-    strips = [a for a in axes[first:] if a.lines and not a.get_title(loc="left").startswith("joints")][:3]
-    spans = [np.ptp(a.lines[0].get_ydata()) for a in strips]
-    assert spans[1] > 20 * spans[0] > 1000 * spans[2]
-    assert all(len(a.lines) == 1 for a in strips)
-    scan = next(a for a in axes if a.get_title(loc="left") == "input scan")
-    assert scan.images[0].get_array().shape == (20, 20)
-
-
-def test_rows_of_nothing_leave_the_scale_of_the_others():
-    values, free = np.linspace(0, 1, 120).reshape(10, 12), np.full(12, np.inf)
-    values[[0, 4]] = np.nan
-    one = Numbers("", "", "", np.arange(10.0), values, [*"abcdefghijkl"], INHIBITS, -free, free)
-    assert one.spans() == pytest.approx(values[9] - values[1])
-    assert one.alike()
-    (row,) = one.rows()
-    figure = Figure()
-    axes = figure.add_subplot()
-    row.draw(axes, figure.add_subplot)
-    assert axes.images[0].get_clim() == (0.0, 1.0)
-    figure.canvas.draw()
-    cells = next(place["cells"] for place in pointer_values(figure) if "cells" in place)
-    assert cells[0][:2] == [None, 0.1008]  # JSON knows no NaN
-    assert Numbers("", "", "", np.arange(1.0), np.full((1, 12), np.nan), one.names, INHIBITS, -free, free).alike()
 
 
 def test_a_population_has_one_colour_in_every_picture(robot, figures):
     colours = colours_of(robot)
     assert list(colours) == ["scan", "joints", "few", "seen", "turn"]
     assert list(colours.values()) == PALETTE[:5]
-    boxes = {box.name: box.colour for box in boxes_and_arrows(robot, build_program(robot))[0]}
-    assert boxes == colours | {"> arm": OUTPUT, "> grip": OUTPUT}
+    scene = scene_of(Controller.from_spec(robot), robot, "")
+    assert {one["name"]: one["colour"] for one in scene["inputs"] + scene["populations"]} == colours
     for name in ("joints", "seen"):
-        spikes = next(a for a in figures["activity"].axes if a.get_title(loc="left").startswith(f"{name}: "))
-        assert spikes.lines[0].get_color() == colours[name]
         curve = next(a for a in figures["f_i"].axes if name in a.get_title(loc="left"))
         assert colours[name] in [line.get_color() for line in curve.lines]
 
@@ -175,9 +125,9 @@ def test_red_excites_and_blue_inhibits(figures):
 
     assert is_red(EXCITES)
     assert not is_red(INHIBITS)
-    images = [m for name in ("weights", "decoders", "tuning-scan") for a in figures[name].axes
+    images = [m for name in ("decoders", "tuning-scan") for a in figures[name].axes
               for m in (*a.images, *a.collections) if m.get_array() is not None and m.get_clim()[0] < 0]  # fmt: skip
-    assert len(images) >= 3
+    assert len(images) >= 2
     for image in images:
         low, high = image.get_clim()
         assert low == -high
@@ -197,8 +147,6 @@ def test_the_page_knows_where_the_numbers_of_a_picture_are(figures):
     assert y == pytest.approx(one["y"][2], abs=1e-3)  # the last of an axis is its top
     assert one["cells"] == np.asarray(axes.images[0].get_array()).tolist()
     assert one["label"].startswith("weight [")
-    times = [p for p in pointer_values(figures["activity"]) if p["x"][0] == "time [s]"]
-    assert len(times) == 10  # those too that share the label of the lowest
 
 
 def test_a_histogram_of_weights_has_both_colours():

@@ -19,20 +19,22 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from snn_control import __version__
+from snn_control.analysis.stimulus import default_stimulus
 from snn_control.cli.demo_report import judged, stages_a_second
+from snn_control.controller_file import load_spec
 from snn_control.errors import RuntimeFault, counted
 from snn_control.record import write_run
 from snn_control.record.provenance import commit, machine, software
+from snn_control.record.recorded_run import RecordedRun
 from snn_control.report import print_summary, write_report
-from snn_control.report.kit import PALETTE
 from snn_control.report.run_pictures import (
     PICTURES,
     Missing,
-    activity,
     draw,
     latency,
 )
 from snn_control.report.table import count, number, sections, verdict_kind
+from snn_control.resources import shipped
 
 
 class Page(HTMLParser):
@@ -65,14 +67,20 @@ def png_size(data: bytes) -> tuple[int, int]:
     return int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
 
 
-def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays):
-    path = write_report(write_run(tmp_path, summary, arrays))
+@pytest.fixture(scope="module")
+def record():
+    spec = load_spec(shipped("cartpole"))
+    return RecordedRun({}, default_stimulus(spec, 0.2).log, spec)
+
+
+def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays, record):
+    path = write_report(write_run(tmp_path, summary, arrays), record)
     text = path.read_text(encoding="utf-8")
     page = Page(text)
     assert (path.name, page.foreign, page.open) == ("report.html", [], [])
     assert "@import" not in text
     assert "url(" not in text
-    assert len(page.images) == len(PICTURES) == 5
+    assert len(page.images) == len(PICTURES) == 4
     for key, image in zip(PICTURES, page.images, strict=True):
         assert len(image["alt"] or "") > 40
         data = base64.b64decode((image["src"] or "").partition(",")[2], validate=True)
@@ -81,7 +89,7 @@ def test_a_full_run_gives_all_pictures_in_one_file(tmp_path, summary, arrays):
         assert width > 1500
         assert height > 250
     assert 'class="verdict pass"' in text
-    assert "left out" not in text
+    assert 'class="missing"' not in text
     assert path.stat().st_size < 3_000_000
     for shown in ("1.42°", "best baseline: PID on true error 0.81°", "SCHED_FIFO 80", "12.4 M"):
         assert shown in text
@@ -108,24 +116,25 @@ def test_an_empty_run_gives_a_page_that_says_what_is_missing(tmp_path):
     text = write_report(write_run(tmp_path, {})).read_text(encoding="utf-8")
     page = Page(text)
     assert page.images == []
-    assert text.count("left out") == len(PICTURES)
+    assert text.count('class="missing"') == len(PICTURES) + 1
+    assert "<strong>Network activity</strong>: left out, the run holds no record." in text
+    assert 'id="record"' not in text
     assert "the run holds no array “frames”" in text
 
 
 def test_a_replay_does_not_miss_what_no_replay_has(tmp_path):
     recording = {"recording": {"file": "a.raw"}}
     text = write_report(write_run(tmp_path, recording)).read_text(encoding="utf-8")
-    assert text.count("left out") == 2
+    assert text.count('class="missing"') == 2  # the record and the events
     assert not any(f"<strong>{name}</strong>" in text for name in ("The world", "Tracking", "Timing of the loop"))
 
 
-def test_a_world_without_camera_and_target_misses_neither(tmp_path, summary, arrays):
+def test_a_world_without_camera_and_target_misses_neither(tmp_path, summary, arrays, record):
     summary |= {"events": {}, "tracking": {"network": {"finished": 1.0}}, "about_the_pictures": "red: the robot",
                 "world_steps": {"skipped": 3}, "about_the_world_steps": "Skipped: too late."}  # fmt: skip
-    kept = {name: array for name, array in arrays.items() if not name.startswith(("event", "rate", "target"))}
-    text = write_report(write_run(tmp_path, summary, kept)).read_text(encoding="utf-8")
-    assert "left out" not in text
-    assert "event_rate" not in text
+    kept = {name: array for name, array in arrays.items() if not name.startswith(("event", "target"))}
+    text = write_report(write_run(tmp_path, summary, kept), record).read_text(encoding="utf-8")
+    assert 'class="missing"' not in text
     assert "6 pictures of the run: red: the robot." in text
     assert text.index("<h2>World steps</h2>") < text.index('<p class="note">Skipped: too late.</p>')
     assert text.index("<h2>Scores</h2>") < text.index('class="pairs"') < text.index("<h2>Run</h2>")
@@ -137,7 +146,6 @@ def test_a_world_without_camera_and_target_misses_neither(tmp_path, summary, arr
         ("tracking", {"target": np.zeros((5, 2))}, "“target” has shape"),
         ("tracking", {"t": np.zeros(0)}, "“t” is empty"),
         ("camera", {"frames": np.zeros((8, 4, 4), np.uint8)}, "“frames” has shape"),
-        ("activity", {"spike_neuron": np.zeros(3, int)}, "“spike_neuron” has shape"),
         ("latency", {"tick_edges_ns": np.arange(3)}, "“tick_edges_ns” has shape"),
     ],
 )
@@ -146,33 +154,8 @@ def test_arrays_that_do_not_fit_leave_out_one_picture(summary, arrays, key, chan
         draw(key, summary, {**arrays, **change})
 
 
-def test_a_command_that_flips_is_its_mean_and_range(summary):
-    """Two numbers: one flips at 1 kHz around 1, the other one ramps."""
-    n = 4000
-    command = np.stack([1.0 + 3.0 * (-1.0) ** np.arange(n), np.linspace(0, 2, n)], axis=1)
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    run = {"command_t": np.arange(n) * 1e-3, "command": command, "command_names": np.array(["pan", "tilt"])}
-    caption, _ = activity(figure, summary, run)
-    assert caption.startswith("2 outputs, means of 16 commands and, pale, their range.")
-    pan, tilt = figure.axes[0].lines
-    assert (pan.get_label(), tilt.get_label()) == ("pan", "tilt")
-    line = pan.get_ydata()[:-1]  # the last value holds until the next one would come
-    assert len(line) == 250
-    assert line == pytest.approx(1.0)
-    band = figure.axes[0].collections[0].get_paths()[0].vertices[:, 1]
-    assert (band.min(), band.max()) == (-2.0, 4.0)
-    assert tilt.get_ydata()[:-1] == pytest.approx(command[:, 1].reshape(-1, 16).mean(axis=1))
-    few, many = Figure(), Figure()
-    activity(few, summary, {name: array[:200] if len(array) == n else array for name, array in run.items()})
-    assert few.axes[0].lines[0].get_ydata()[:-1] == pytest.approx(command[:200, 0])
-    activity(many, summary, {"t": run["command_t"], "command": np.tile(command, 3)})
-    assert many.axes[0].images[0].get_array().shape == (6, 250), "many numbers are an image"
-
-
 def test_parts_of_a_picture_may_be_missing(summary, arrays):
-    kept = {name: arrays[name] for name in ("rate_t", "event_rate", "tick_edges_ns", "tick_counts")}
-    assert "Not in this run: spike_t, command." in draw("activity", {}, kept).caption
+    kept = {name: arrays[name] for name in ("tick_edges_ns", "tick_counts")}
     assert (
         "Not in this run: wake-up after the deadline, sensor message to command." in draw("latency", {}, kept).caption
     )
@@ -180,19 +163,12 @@ def test_parts_of_a_picture_may_be_missing(summary, arrays):
     assert draw("camera", summary, plain).alt.startswith("1 picture of the run, from")
 
 
-def test_text_of_the_run_cannot_become_markup(tmp_path):
-    text = write_report(write_run(tmp_path, {"title": "<script>x</script>", "verdict": "FAIL & <b>"})).read_text()
+def test_text_of_the_run_cannot_become_markup(tmp_path, record):
+    run = write_run(tmp_path, {"title": "<script>x</script>", "verdict": "FAIL & <b>"})
+    text = write_report(run, record).read_text()
     assert "<script>x" not in text
     assert 'class="verdict fail"' in text
     assert "FAIL &amp; &lt;b&gt;" in text
-
-
-def test_huge_rasters_are_thinned_and_say_so(arrays, summary):
-    figure = Figure()
-    caption, _ = activity(figure, summary, arrays | {"spike_population": np.zeros(90_000, int)})
-    assert "90,000 spikes" in caption
-    assert "1 spike of 2 drawn" in figure.axes[0].get_title()
-    assert len(figure.axes[0].lines[0].get_ydata()) == 45_000
 
 
 def test_what_is_followed_may_have_any_axes_and_unit(tmp_path, summary, arrays):
@@ -226,24 +202,6 @@ def test_the_share_that_took_longer_is_that_of_the_samples(arrays):
     line = next(line for line in figure.axes[0].lines if line.get_drawstyle() == "steps-post")
     for time, share in zip(line.get_xdata()[::40], line.get_ydata()[::40]):
         assert share == pytest.approx(counts[edges[:-1] >= time * 1e3 * (1 - 1e-9)].sum() / counts.sum())
-
-
-def test_of_a_large_population_those_that_fired_fill_the_raster(summary, arrays):
-    few = np.isin(arrays["spike_neuron"], np.arange(400, 420)) & (arrays["spike_population"] == 2)
-    keep = few | (arrays["spike_population"] < 2)
-    run = arrays | {name: arrays[name][keep] for name in ("spike_t", "spike_population", "spike_neuron")}
-    run["population_colours"] = np.array([3, 4, 0, 1])
-    figure = Figure()
-    FigureCanvasAgg(figure)
-    activity(figure, summary, run)
-    spikes = [axes for axes in figure.axes if "spikes" in axes.get_title()]
-    assert spikes[2].get_title().startswith("map: ")
-    assert "20 of 1,024 fired" in spikes[2].get_title()
-    assert spikes[2].get_ylim() == (19.5, -0.5)
-    assert spikes[0].get_title().startswith("camera ON: ")
-    assert spikes[0].get_ylim() == (255.5, -0.5)
-    assert np.unique(spikes[2].lines[0].get_ydata()).tolist() == list(range(20))
-    assert [axes.lines[0].get_color() for axes in spikes] == [PALETTE[k] for k in (3, 4, 0, 1)]
 
 
 def test_the_page_says_where_and_with_what_a_run_was_made(tmp_path, summary):

@@ -39,12 +39,11 @@ examples:
   snn_control events replay recording.db3 --controller pan_tilt --value joint_velocity=0,0.5 --real-time
 
 The run folder holds summary.json, data.npz (times, commands, spikes, events per tick), controller.yaml,
-activity.png, report.html and, without --ros, shown.npz: the inputs, for check and plot --input. --no-report leaves
-the picture and the report out, which take longer than a short replay.
+report.html and, without --ros, shown.npz: the inputs, for check and plot --input. --no-report leaves the report out,
+which takes longer than a short replay.
 """
 SHORT_GAP = 0.1  # s, length of a gap with --skip-gaps
 SHOWN_TICKS, SHOWN_EVENTS = 300_000, 4_000_000  # limits; only the newest are kept
-RATE_WINDOW = 0.01  # s, window of the event rate
 MOST_RANGES = 12  # numbers of the command whose ranges are printed
 
 Say = Callable[..., None]
@@ -71,7 +70,7 @@ def add_to(commands: Any) -> None:
     parser.add_argument("--force", action="store_true", help="replace the files of --out and --video")
     text = "video of events, input, spikes and commands (.mp4, .gif, or .png: a sheet of pictures)"
     parser.add_argument("--video", default=None, metavar="FILE", help=text)
-    parser.add_argument("--no-report", dest="report", action="store_false", help="draw no picture and no report")
+    parser.add_argument("--no-report", dest="report", action="store_false", help="write no report")
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON object")
 
 
@@ -278,13 +277,12 @@ class Replay:
     def finish(self, summary: dict[str, Any], arrays: Arrays) -> None:
         """Write the run folder, its pictures and the video."""
         from ...record.run_folder import write_run
-        from ...report.run_pictures import event_rate, named_arrays
+        from ...report.run_pictures import named_arrays
 
         options, fitted, folder, spec = self.options, self.fitted, self.folder, self.fitted.spec
         arrays = {
             **arrays,
             **named_arrays(spec, self.controller.program, arrays["population_names"].tolist()),
-            **event_rate(arrays["tick_events"], spec.period, RATE_WINDOW),
             "command_t": np.arange(len(arrays["command"])) * spec.period,
             "spike_t": arrays["spike_step"] * spec.dt,
         }
@@ -300,20 +298,22 @@ class Replay:
                 write_replay_video(options.video, fitted, ticks, arrays, options.speed, summary["title"], move)
 
     def report(self, summary: dict[str, Any], arrays: Arrays) -> None:
-        """Write the run folder with its picture and its report, or without them if they cannot be drawn."""
-        from ...files import replace_file
+        """Write the run folder with its report. If this cannot be drawn, write the folder without it."""
+        from ...record.input_log import InputLog
+        from ...record.recorded_run import RecordedRun, read_run_record
         from ...record.run_folder import write_run
         from ...report.event_plots import survey_arrays
         from ...report.page import write_report
-        from ...report.run_pictures import draw
 
         self.say("drawing the report ...")
         try:
-            picture = draw("activity", summary, arrays).png
-            survey = survey_arrays(lambda: self.slicer().timed(self.chunks()), self.fitted.camera.size)
+            if self.options.ros:
+                record = read_run_record(self.folder / "nodes" / "controller.npz")
+            else:
+                record = RecordedRun({}, InputLog.load(self.folder / "shown.npz"), self.fitted.spec)
+            survey = survey_arrays(self.slicer().timed(self.chunks()), self.fitted.camera.size)
             write_run(self.folder, summary, arrays | survey)
-            replace_file(self.folder / "activity.png", lambda file: file.write(picture))
-            write_report(self.folder)
+            write_report(self.folder, record)
         except RuntimeFault as error:
             write_run(self.folder, summary, arrays)
             self.say(f"note: no pictures: {error}")
@@ -354,8 +354,8 @@ def _print(summary: Mapping[str, Any], options: argparse.Namespace, folder: Path
         print(f"    and {counted(len(shown) - MOST_RANGES, 'more number')}: summary.json")
     if late := summary["late_ticks"]:
         print(f"  {counted(late, 'tick')} began more than a period too late")
-    pictures = ["activity.png", "report.html"] if options.report else []
-    files = ["summary.json", "data.npz", "controller.yaml", *pictures, "nodes" if summary["over_ros"] else "shown.npz"]
+    report = ["report.html"] if options.report else []
+    files = ["summary.json", "data.npz", "controller.yaml", *report, "nodes" if summary["over_ros"] else "shown.npz"]
     print(f"  in {folder}: {', '.join(files)}")
     if options.video:
         print(f"  video: {options.video}")

@@ -16,20 +16,22 @@ export const SAFE = 128; // bit: the command was the safe one
 /** @param {string} name */
 export function themed(name) { return getComputedStyle(document.documentElement).getPropertyValue(name).trim(); }
 
+/** Pixels of a canvas for one of CSS. */
+export function ratio() { return document.documentElement.classList.contains("printing") ? 3 : window.devicePixelRatio || 1; }
+
 /**
  * A canvas that fills its element; `draw` is called with a context whose unit is a CSS pixel.
  * @param {HTMLCanvasElement} canvas
  * @returns {{g: CanvasRenderingContext2D, width: number, height: number}}
  */
 export function prepare(canvas) {
-  const ratio = window.devicePixelRatio || 1;
-  const { clientWidth: width, clientHeight: height } = canvas;
-  if (canvas.width !== Math.round(width * ratio) || canvas.height !== Math.round(height * ratio)) {
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
+  const fine = ratio(), { clientWidth: width, clientHeight: height } = canvas;
+  if (canvas.width !== Math.round(width * fine) || canvas.height !== Math.round(height * fine)) {
+    canvas.width = Math.round(width * fine);
+    canvas.height = Math.round(height * fine);
   }
   const g = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d", { willReadFrequently: true }));
-  g.setTransform(ratio, 0, 0, ratio, 0, 0);
+  g.setTransform(fine, 0, 0, fine, 0, 0);
   g.clearRect(0, 0, width, height);
   g.font = "12px system-ui, sans-serif";
   g.textBaseline = "middle";

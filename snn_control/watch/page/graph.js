@@ -65,7 +65,7 @@ function drawEdge(g, edge, at, active) {
   g.strokeStyle = edge.sign > 0.3 ? onTheme(EXCITES) : edge.sign < -0.3 ? onTheme(INHIBITS) : themed("--muted");
   g.globalAlpha = 0.25 + 0.75 * active;
   g.lineWidth = 1 + 2 * active;
-  g.setLineDash(edge.learns ? [5, 3] : []);
+  g.setLineDash(edge.learns || edge.signal ? [5, 3] : []);
   const [x1, y1, x2, y2] = [a.x + BOX.width, a.y + BOX.height / 2, b.x, b.y + BOX.height / 2];
   g.beginPath();
   g.moveTo(x1, y1);
@@ -75,7 +75,7 @@ function drawEdge(g, edge, at, active) {
   g.globalAlpha = 1;
   g.lineWidth = 1;
   g.setLineDash([]);
-  const words = [edge.learns ? `learns: ${edge.learns}` : "", edge.delay > 0 ? `${short(edge.delay * 1e3)} ms` : ""].filter(Boolean).join(", ");
+  const words = [edge.signal, edge.learns ? `learns: ${edge.learns}` : "", edge.delay > 0 ? `${short(edge.delay * 1e3)} ms` : ""].filter(Boolean).join(", ");
   if (words && x2 - x1 > 60) {
     g.fillStyle = themed("--muted");
     g.textAlign = "center";

@@ -29,6 +29,7 @@ export class History {
     this.now = 0; // s
     this.tick = 0;
     /** @type {{t: number, kind: string, text: string}[]} */ this.marks = [];
+    /** @type {{t: number, kind: string, text: string}[]} */ this.cursor = []; // a mark, if what follows is shown too
     /** @type {Map<string, {t: number[], rows: Float32Array[]}>} */ this.inputs = new Map();
     this.rates = new Float64Array(this.spiking.length);
   }

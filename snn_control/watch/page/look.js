@@ -52,6 +52,9 @@ export class LookPanel {
     return picture;
   }
 
+  /** Paint all weights again, in the colours of another theme. */
+  repaint() { for (const one of this.pictures.values()) this.paintWeights(one); }
+
   /** @param {any} picture */
   paintWeights({ canvas, note, numbers, told }) {
     const [rows, columns] = numbers.shape, scale = largest(numbers.data);

@@ -32,7 +32,7 @@ const embedded = $("#record"); // in a page that is one file: its record, in bas
 /** @type {any} */ let header = {};
 /** @type {Map<string, Numbers>} */ let arrays = new Map();
 let rates = new Rates();
-let window_s = 3;
+let window_s = 3, longest = 60;
 let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
 let changed = true, shown = -1, newest_at = 0;
@@ -54,9 +54,15 @@ function begin(scene) {
   panel("inputs").querySelector(".inputs").replaceChildren();
   inputs = scene.inputs.filter((/** @type {any} */ i) => !i.stop_when || i.type).map((/** @type {any} */ i) => new InputPanel(panel("inputs").querySelector(".inputs"), i));
   panel("controls").hidden = scene.kind === "record";
-  panel("training").hidden = scene.kind !== "training";
+  panel("training").hidden = scene.kind !== "training" && !scene.training;
+  panel("raster").hidden = !history.spiking.length;
   if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
   restoreView();
+  if (embedded) {
+    panel("inputs").hidden = !inputs.length;
+    const into = new Set(scene.edges.map((/** @type {any} */ e) => e.post));
+    if (!looked.name) looked.choose(scene.edges.find((/** @type {any} */ e) => e.post.startsWith("> ") && into.has(e.pre))?.pre ?? null);
+  }
   if (scene.kind === "record" && connection) fetch("record.bin").then((found) => found.arrayBuffer()).then(play, () => say("the record cannot be read; load the page again"));
   else if (player) player = player.close(); // the same port, another run
 }
@@ -90,6 +96,11 @@ function play(file) {
   if (before) player.go(before.cursor);
   shown = -1;
   Object.assign(status, { frames: frames.length, spikes: history.spikes });
+  if (!embedded) return;
+  longest = Math.max(60, player.to - player.from); // a file shows the whole run first, like a picture
+  if (!location.hash.includes("window=")) window_s = Math.max(0.05, player.to - player.from);
+  const acting = frames.filter((one) => !one.header.safe);
+  player.go((acting[acting.length - 1] ?? frames[frames.length - 1]).header.t);
 }
 
 async function embed() {
@@ -111,7 +122,10 @@ function showMoment(one) {
   }
   shown = index;
   ({ header, arrays } = one.frames[index]);
-  rates.add(header, header.t);
+  const { header: earlier } = one.frames[one.indexAt(header.t - 1)];
+  rates = new Rates();
+  rates.add(earlier, earlier.t);
+  rates.add(header, header.t, 0);
   for (const frame of one.weightsAt()) looked.takeWeights(frame.header.weights, frame.arrays);
   status.tick = header.tick;
 }
@@ -149,20 +163,26 @@ function choose(name) {
 }
 
 /** @param {number} now ms */
-function draw(now) {
-  requestAnimationFrame(draw);
+function run(now) {
+  requestAnimationFrame(run);
   player?.run(now / 1e3);
   if (!history) return;
   if (history.scene.kind !== "record" && status.connected && newest_at) {
     const silent = performance.now() / 1e3 - newest_at;
     $("#state").textContent = silent > SILENT_S ? `no frame for ${silent.toFixed(0)} s` : "connected";
   }
-  if (!changed) return;
+  if (changed) draw(history);
+}
+requestAnimationFrame(run);
+
+/** @param {History} history */
+function draw(history) {
   changed = false;
   if (player) showMoment(player);
   const end = player ? player.cursor : (frozen ?? history.now) - offset;
   const from = Math.max(history.scene.from ?? 0, end - window_s), to = Math.max(end, from + window_s);
   history.countRates(end);
+  history.cursor = end < to ? [{ t: end, kind: "", text: "" }] : [];
   raster.draw(history, from, to);
   drawOutputs(panel("outputs").querySelector("canvas"), history, from, to);
   for (const one of inputs) one.draw(history, from, to);
@@ -172,15 +192,15 @@ function draw(now) {
   showTiming(panel("timing").querySelector("table"), header, rates, history.scene);
   $("#safe").hidden = !header.safe;
   $("#safe").textContent = header.causes ? `safe command: ${header.causes}` : "safe command";
+  if (history.scene.training) drawCurve(panel("training").querySelector("canvas"), history.scene.training);
   if (header.error) say(header.error);
 }
-requestAnimationFrame(draw);
 
 // the view, and keys -------------------------------------------------------------------------------------------------
 
 /** @param {number} factor */
 function zoom(factor) {
-  window_s = Math.min(60, Math.max(0.05, window_s * factor));
+  window_s = Math.min(longest, Math.max(0.05, window_s * factor));
   viewChanged();
 }
 
@@ -234,20 +254,30 @@ const KEYS = {
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey) return;
   if (event.target instanceof HTMLInputElement && (event.target.type !== "range" || event.key.startsWith("Arrow")) && event.target.dataset.control !== "time") return;
+  if (embedded && !panel("raster").parentElement.matches(":hover")) return; // elsewhere they scroll the page
   const key = KEYS[event.key];
   if (key) { event.preventDefault(); key(); }
 });
 $("#help-button").addEventListener("click", KEYS["?"]);
 $("#theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = themed("--dark") === "1" ? "light" : "dark";
+  looked.repaint();
   changed = true;
 });
 panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
+  if (embedded && !event.ctrlKey && !event.metaKey) return;
   event.preventDefault();
   if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan((event.deltaX + event.deltaY) * window_s * 0.001);
   else zoom(event.deltaY > 0 ? 1.15 : 1 / 1.15);
 }, { passive: false });
 window.addEventListener("resize", () => { changed = true; });
+for (const event of ["beforeprint", "afterprint"]) {
+  window.addEventListener(event, () => { // paper is light, and finer than a screen
+    document.documentElement.classList.toggle("printing", event === "beforeprint");
+    looked.repaint();
+    if (history) draw(history);
+  });
+}
 $("#snapshot").addEventListener("click", () => {
   const parts = ["raster", "outputs"].map((name) => /** @type {HTMLCanvasElement} */ (panel(name).querySelector("canvas")));
   const whole = document.createElement("canvas");

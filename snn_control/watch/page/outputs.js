@@ -13,7 +13,7 @@ export function drawOutputs(canvas, history, from, to) {
   canvas.style.height = `${Math.max(1, rows.length) * ROW + 22}px`;
   const { g, width, height } = prepare(canvas);
   const box = { left: 62, right: width - 64, top: 2, bottom: height - 20 };
-  const x = timeAxis(g, box, from, to, history.marks);
+  const x = timeAxis(g, box, from, to, [...history.marks, ...history.cursor]);
   shadeFaults(g, history, box, x, from, to);
   rows.forEach((/** @type {any} */ row, /** @type {number} */ index) => {
     drawRow(g, history, row, index, { ...box, top: 4 + NAME + index * ROW, bottom: (index + 1) * ROW - 8 }, x, from, to);

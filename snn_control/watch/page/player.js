@@ -71,7 +71,10 @@ export class Player {
   }
 
   /** The number of the frame at the cursor. */
-  get index() { return Math.max(0, Math.min(this.frames.length - 1, search(0, this.frames.length, (i) => this.frames[i].header.t < this.cursor - 1e-9))); }
+  get index() { return this.indexAt(this.cursor); }
+
+  /** @param {number} t */
+  indexAt(t) { return Math.max(0, Math.min(this.frames.length - 1, search(0, this.frames.length, (i) => this.frames[i].header.t < t - 1e-9))); }
 
   /** The newest frames at the cursor that have the weights of each projection. @returns {Frame[]} */
   weightsAt() {

@@ -1,6 +1,6 @@
 // The raster: every spike as a point, populations below each other, the newest on the right.
 
-import { onTheme, prepare, rgb, short, themed, timeAxis } from "./canvas.js";
+import { onTheme, prepare, ratio, rgb, short, themed, timeAxis } from "./canvas.js";
 import { columnsOf } from "./graph.js";
 
 const LABELS = 150, NARROW = 96; // pixels on the left; on narrow screens
@@ -64,7 +64,7 @@ export class Raster {
     const { g, width, height } = prepare(this.canvas);
     this.left = width < 500 ? NARROW : LABELS;
     const box = { left: this.left, right: width - RATES, top: 2, bottom: height - 20 };
-    timeAxis(g, box, from, to, history.marks, true);
+    timeAxis(g, box, from, to, [...history.marks, ...history.cursor], true);
     this.points(g, history, box);
     g.textAlign = "left";
     for (const band of this.bands) {
@@ -84,18 +84,17 @@ export class Raster {
   /** Each spike is a point of its own or, for many neurons, a pixel. */
   /** @param {CanvasRenderingContext2D} g @param {History} history @param {{left: number, right: number}} box */
   points(g, history, box) {
-    const ratio = window.devicePixelRatio || 1;
-    const left = Math.round(box.left * ratio);
-    const columns = Math.max(1, Math.round((box.right - box.left) * ratio));
+    const fine = ratio(), left = Math.round(box.left * fine), least = Math.max(1, Math.round(fine / 1.5));
+    const columns = Math.max(1, Math.round((box.right - box.left) * fine));
     const rows = this.canvas.height;
     const image = g.getImageData(left, 0, columns, rows);
     const pixels = new Uint32Array(image.data.buffer);
     const scale = columns / (this.to - this.from);
     /** @type {{top: number, height: number, size: number, colour: number, tall: number}[]} */ const places = [];
     for (const band of this.bands) {
-      const [r, gr, b] = rgb(band.colour), height = Math.round(band.height * ratio);
-      const tall = Math.max(1, Math.min(3, Math.floor(height / band.size)));
-      places[band.index] = { top: Math.round(band.top * ratio), height, size: band.size, colour: ((255 << 24) | (b << 16) | (gr << 8) | r) >>> 0, tall };
+      const [r, gr, b] = rgb(band.colour), height = Math.round(band.height * fine);
+      const tall = Math.max(least, Math.min(3, Math.floor(height / band.size)));
+      places[band.index] = { top: Math.round(band.top * fine), height, size: band.size, colour: ((255 << 24) | (b << 16) | (gr << 8) | r) >>> 0, tall };
     }
     history.eachSpike(this.from, this.to, (t, population, neuron) => {
       const place = places[population];

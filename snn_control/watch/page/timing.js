@@ -12,15 +12,15 @@ export class Rates {
     /** @type {any} */ this.before = null;
   }
 
-  /** @param {any} header @param {number} now */
-  add(header, now) {
+  /** @param {any} header @param {number} now @param {number} least s, from one measurement to the next */
+  add(header, now, least = 0.5) {
     const spikes = Object.values(header.spikes ?? {}).reduce((/** @type {number} */ a, b) => a + Number(b), 0);
     const newest = { at: now, spikes, operations: header.operations, ticks: header.tick };
     const before = this.before, lasted = before ? now - before.at : 0;
-    if (before && lasted > 0.5) {
+    if (before && lasted > least) {
       for (const key of /** @type {const} */ (["spikes", "operations", "ticks"])) this[key] = Math.max(0, newest[key] - before[key]) / lasted;
     }
-    if (!before || lasted > 0.5 || lasted < 0) this.before = newest;
+    if (!before || lasted > least || lasted < 0) this.before = newest;
   }
 }
 
@@ -39,7 +39,7 @@ export function showTiming(table, header, rates, scene) {
     ["faults", `${header.guard?.faults ?? 0}${header.causes ? `; now: ${header.causes}` : ""}`],
     ...(header.episode ? [["episode", `seed ${header.episode.seed}, step ${header.episode.steps}, return ${short(header.episode.return)}`]] : []),
     ...(header.episode?.last_return != null ? [["last return", short(header.episode.last_return)]] : []),
-    ...(scene.kind === "record" ? [["record", scene.note]] : [["frames dropped", String(header.dropped ?? 0)]]),
+    ...(scene.kind === "record" ? (scene.note ? [["record", scene.note]] : []) : [["frames dropped", String(header.dropped ?? 0)]]),
     ...(header.left_out ? [["spikes not shown", String(header.left_out)]] : []),
   ];
   table.replaceChildren(...rows.map(([key, value]) => make("tr", {}, make("th", {}, key), make("td", {}, value))));
