@@ -6,7 +6,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +14,11 @@ from ..controller import Controller
 from ..errors import DescriptionError, counted
 from ..files import reason, replace_text
 from ..record.recorded_run import RecordedRun
-from ..report.kit import Picture, paint
 from ..report.page import REPORT, Clip, Omitted, Page
 from ..report.table import Section, count, number
-from ..report.training_page import draw_learning
 from ..report.video_file import EpisodeVideo
 from ..watch.page_file import embedded
+from ..watch.training import curve_of
 from .common import make_environment, our_output
 
 if TYPE_CHECKING:
@@ -30,6 +28,7 @@ __all__ = ["make_page"]
 
 MOST_STEPS = 1_000  # length of the longest episode
 FPS, PICTURES, WIDEST = 10.0, 100, 360  # limits of the video, which is embedded in the page
+STAGES = {"saves": "spikes are saved", "adjusts": "gains are searched"}  # key of a phase's row -> name
 PATIENCE = 4.0  # s, longest time for drawing the frames
 
 
@@ -55,19 +54,16 @@ def make_page(
             stimulus, video = _episode(kept, env, arguments, int(e.seeds[0]), float(e.returns[0]))
         spikes, operations = ({name: float(value.mean()) for name, value in of.items()}
                               for of in (e.spikes_of, e.operations_of))  # fmt: skip
-        histories = {name: one.history for name, one in runs.items()}
-        learning: Picture | Omitted = Omitted("Learning", "training ended before its first validation")
-        if any(histories.values()):
-            others = {who: scores[who]["mean"] for who in compared}
-            learning = paint("Learning", partial(draw_learning, histories=histories, others=others))
+        curve = _curve([one.history for one in runs.values()], {who: scores[who]["mean"] for who in compared})
+        none = Omitted("Learning curve", "training ended before its first validation")
         title = f"{file.name} in {env}"
         page = Page(
             title=title,
             facts=[f"trained by {kept.how}", counted(kept.steps, "step"), counted(len(kept.history), "phase"),
                    *(f"{key} = {value}" for key, value in arguments.items()), f"below: {stimulus.text}"],
             tiles=_tiles(scores, compared, len(e.returns), sum(spikes.values()), sum(operations.values())),
-            live=embedded(RecordedRun({}, stimulus.log, kept.spec), title),
-            pictures=[learning, video],
+            live=embedded(RecordedRun({}, stimulus.log, kept.spec), title, training=curve),
+            pictures=[video] if curve else [none, video],
             sections=_sections(scores, len(e.returns), conduct, {"Spikes": spikes, "Synaptic operations": operations}),
             notes=[str(one) for one in kept.warnings],
         )  # fmt: skip
@@ -76,6 +72,22 @@ def make_page(
         print(f"no page: {reason(error)}", file=sys.stderr)
         return None
     return folder / REPORT
+
+
+def _curve(histories: Sequence[Sequence[Mapping[str, Any]]], actors: Mapping[str, float]) -> dict[str, Any] | None:
+    """Return the learning curve for the page; None if there is none.
+
+    histories : rows of the phases of each seed; the selected one comes first
+    actors : name -> mean return of actors that do not learn; not used if phases are parts of a loop, not validations
+    """
+    kept, *others = histories
+    if not kept:
+        return None
+    stages = [(name, [row["steps"] for row in kept if row.get(key)]) for key, name in STAGES.items()]
+    return curve_of(kept) | {
+        "seeds": [curve_of(rows) for rows in others if rows], "actors": dict(actors) if "worst" in kept[0] else {},
+        "stages": [(name, steps[0], steps[-1]) for name, steps in stages if steps],
+    }  # fmt: skip
 
 
 def _tiles(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from ..errors import SnnControlError
 from ..training.progress import NEWEST, read_progress
 from .world import WorldRun
 
-__all__ = ["WatchedTraining"]
+__all__ = ["WatchedTraining", "curve_of"]
 
 LOOKS_S = 1.0  # between two looks at the folder
 MOST_ROWS = 500  # of the curve
@@ -53,9 +53,7 @@ class WatchedTraining(WorldRun):
             rows = read_progress(file)
         except (OSError, ValueError):  # there is none before the first phase
             return self._curve
-        every = max(1, -(-len(rows) // MOST_ROWS))
-        rows = rows[(len(rows) - 1) % every :: every]  # with the newest one
-        return {ours: [row.get(theirs, 0.0) for row in rows] for theirs, ours in KEYS.items()}
+        return curve_of(rows)
 
     def _begin(self, env: Any) -> Any:
         written = _time_of(self._folder / NEWEST)
@@ -78,6 +76,14 @@ class WatchedTraining(WorldRun):
         self.feed.looked_at = looked_at
         self._written_at = written
         self.changes += 1
+
+
+def curve_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[float]]:
+    """Return the curve of the phases of a training. ``worst`` is empty if the phases were not validated."""
+    every = max(1, -(-len(rows) // MOST_ROWS))
+    rows = rows[(len(rows) - 1) % every :: every]  # with the newest one
+    kept = [key for key in KEYS if all(key in row for row in rows)]
+    return {ours: [row[key] for row in rows] if key in kept else [] for key, ours in KEYS.items()}
 
 
 def _time_of(file: Path) -> float:

@@ -11,11 +11,9 @@ from typing import ClassVar
 import gymnasium
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 from PIL import Image
 
-from snn_control.cli.training_page import make_page
-from snn_control.report.training_page import draw_learning
+from snn_control.cli.training_page import _curve, make_page
 from snn_control.training import train
 from tests.cli.common import call
 from tests.report.test_report import Page
@@ -85,8 +83,11 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
     page = Page(text)
     assert (page.foreign, page.open) == ([], [])
     assert 'class="missing"' not in text
-    assert len(page.images) == 2
+    assert len(page.images) == 1
     assert all(len(image["alt"] or "") > 20 for image in page.images)
+    scene = json.loads(text.partition('id="scene">')[2].partition("</script>")[0])
+    assert scene["training"]["steps"] == [row["steps"] for row in trained.history]
+    assert scene["training"]["actors"] == {"chance": -20.0}
     for said in ("mine.yaml in Drawn-v0", "trained by ppo", "-30", "outputs.u", "sign changes [1/s]", "never fired"):
         assert said in text
     assert "changes [1/s]</th>" in text
@@ -102,7 +103,7 @@ def test_it_shows_how_training_went_and_what_came_of_it(tmp_path, trained):
 def test_what_cannot_be_drawn_is_said_in_its_place(tmp_path, trained, monkeypatch):
     text = page_of(tmp_path, trained, broken=True)
     assert "<strong>Video</strong>: left out, cannot be drawn: a library &lt;is&gt; missing." in text
-    assert len(Page(text).images) == 1
+    assert len(Page(text).images) == 0
     monkeypatch.setitem(sys.modules, "mujoco", None)
     monkeypatch.delenv("MUJOCO_GL", raising=False)
     assert "missing; without a display, set MUJOCO_GL=egl (or osmesa)." in page_of(tmp_path, trained, broken=True)
@@ -129,18 +130,15 @@ def test_the_command_ends_with_it_and_without_it(tmp_path, capsys):
 
 
 def test_the_curves_are_those_of_the_phases():
-    first = [{"steps": 100 * k, "score": k, "worst": -k, "spikes_a_step": 50 / k} for k in (1, 2, 3)]
+    first = [{"steps": 100 * k, "score": k, "worst": -k, "spikes_a_step": 50 / k, "saves": k > 1} for k in (1, 2, 3)]
     other = [{"steps": 100 * k, "score": 2 * k, "worst": 0, "spikes_a_step": 1} for k in (1, 2)]
-    figure = Figure()
-    caption, alt = draw_learning(figure, {"seed 2": first, "seed 1": other}, {"chance": -5.0})
-    returns, spikes = figure.axes
-    lines = {line.get_label(): line for line in returns.lines}
-    assert lines["mean"].get_xydata().tolist() == [[100, 1], [200, 2], [300, 3]]
-    assert lines["worst episode"].get_ydata().tolist() == [-1, -2, -3]
-    assert lines["other seeds"].get_ydata().tolist() == [2, 4]
-    assert lines["chance"].get_ydata()[0] == -5
-    assert spikes.lines[1].get_ydata().tolist() == [50, 25, 50 / 3]
-    assert spikes.get_ylim()[0] == 0
-    assert spikes.get_ylim()[1] > 50
-    assert "pale that of 1 other seed, and" in caption
-    assert "3 phases" in alt
+    curve = _curve([first, other, []], {"chance": -5.0})
+    assert curve == {
+        "steps": [100, 200, 300], "score": [1, 2, 3], "worst": [-1, -2, -3], "spikes": [50, 25, 50 / 3],
+        "seeds": [{"steps": [100, 200], "score": [2, 4], "worst": [0, 0], "spikes": [1, 1]}],
+        "actors": {"chance": -5.0}, "stages": [("spikes are saved", 200, 300)],
+    }  # fmt: skip
+    in_the_loop = [{"steps": 100, "score": 1.0, "spikes_a_step": 2.0}]
+    curve = _curve([in_the_loop], {"chance": -5.0})
+    assert (curve["worst"], curve["actors"]) == ([], {})
+    assert _curve([[]], {}) is None

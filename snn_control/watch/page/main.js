@@ -11,7 +11,7 @@ import { Player } from "./player.js";
 import { Connection, framesOf } from "./protocol.js";
 import { Raster } from "./raster.js";
 import { Rates, showTiming } from "./timing.js";
-import { drawCurve } from "./training.js";
+import { drawCurve, phaseAt } from "./training.js";
 
 /** @typedef {import("./protocol.js").Numbers} Numbers */
 
@@ -30,6 +30,7 @@ const embedded = $("#record"); // in a page that is one file: its record, in bas
 /** @type {Controls|null} */ let controls = null;
 /** @type {Player|null} */ let player = null;
 /** @type {any} */ let header = {};
+/** @type {any} */ let curve = null; // of a training
 /** @type {Map<string, Numbers>} */ let arrays = new Map();
 let rates = new Rates();
 let window_s = 3, longest = 60;
@@ -54,7 +55,8 @@ function begin(scene) {
   panel("inputs").querySelector(".inputs").replaceChildren();
   inputs = scene.inputs.filter((/** @type {any} */ i) => !i.stop_when || i.type).map((/** @type {any} */ i) => new InputPanel(panel("inputs").querySelector(".inputs"), i));
   panel("controls").hidden = scene.kind === "record";
-  panel("training").hidden = scene.kind !== "training" && !scene.training;
+  curve = scene.training ?? null;
+  panel("training").hidden = scene.kind !== "training" && !curve;
   panel("raster").hidden = !history.spiking.length;
   if (scene.kind !== "record" && connection) controls = new Controls(panel("controls").querySelector(".body"), scene, connection, freeze);
   restoreView();
@@ -78,7 +80,7 @@ function take(newest, found) {
   looked.takeWeights(newest.weights, found);
   controls?.update(newest, frozen !== null);
   rates.add(newest, performance.now() / 1e3);
-  if (newest.training?.steps?.length) drawCurve(panel("training").querySelector("canvas"), newest.training);
+  if (newest.training?.steps?.length) curve = newest.training;
   const picture = found.get("picture");
   if (picture) showPicture(picture);
   newest_at = performance.now() / 1e3;
@@ -192,7 +194,7 @@ function draw(history) {
   showTiming(panel("timing").querySelector("table"), header, rates, history.scene);
   $("#safe").hidden = !header.safe;
   $("#safe").textContent = header.causes ? `safe command: ${header.causes}` : "safe command";
-  if (history.scene.training) drawCurve(panel("training").querySelector("canvas"), history.scene.training);
+  if (curve) drawCurve(panel("training").querySelector("canvas"), curve);
   if (header.error) say(header.error);
 }
 
@@ -270,6 +272,10 @@ panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {Wh
   if (event.shiftKey || Math.abs(event.deltaX) > Math.abs(event.deltaY)) pan((event.deltaX + event.deltaY) * window_s * 0.001);
   else zoom(event.deltaY > 0 ? 1.15 : 1 / 1.15);
 }, { passive: false });
+panel("training").querySelector("canvas").addEventListener("mousemove", (/** @type {MouseEvent} */ event) => {
+  if (curve) raster.say(phaseAt(/** @type {HTMLCanvasElement} */ (event.target), curve, event), event);
+});
+panel("training").querySelector("canvas").addEventListener("mouseleave", () => { $("#tip").hidden = true; });
 window.addEventListener("resize", () => { changed = true; });
 for (const event of ["beforeprint", "afterprint"]) {
   window.addEventListener(event, () => { // paper is light, and finer than a screen

@@ -117,16 +117,22 @@ export class Raster {
     const band = this.bandAt(event.offsetY);
     const width = this.canvas.clientWidth - this.left - RATES;
     const inside = event.offsetX > this.left && event.offsetX < this.left + width;
-    this.tip.hidden = !band;
+    this.tip.hidden = true;
     if (!band || !this.history) return;
     const neuron = Math.min(band.size - 1, Math.floor(((event.offsetY - band.top) / band.height) * band.size));
     const t = this.from + ((event.offsetX - this.left) / width) * (this.to - this.from);
     let count = 0;
     this.history.eachSpike(this.from, this.to, (_, p, n) => { count += p === band.index && n === neuron ? 1 : 0; });
     const rate = short(count / (this.to - this.from));
-    this.tip.textContent = inside
+    this.say(inside
       ? `${band.name}: neuron ${neuron}, ${t.toFixed(3)} s, ${rate} Hz`
-      : `${band.name}: click for membranes and weights`;
+      : `${band.name}: click for membranes and weights`, event);
+  }
+
+  /** Show a text at the pointer. @param {string} text @param {MouseEvent} event */
+  say(text, event) {
+    this.tip.hidden = false;
+    this.tip.textContent = text;
     const room = document.documentElement.clientWidth - this.tip.offsetWidth - 4;
     this.tip.style.left = `${Math.max(0, Math.min(event.pageX + 14, room))}px`;
     this.tip.style.top = `${event.pageY + 10}px`;
