@@ -9,7 +9,6 @@ removes immediately. It changes nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -27,9 +26,6 @@ from .stimulus import Stimulus
 
 __all__ = ["Activity", "PopulationProbe", "Probed", "probe", "sample"]
 
-MOST_NEURONS, MOST_TRACES = 10_000, 8  # maximum neurons of a population whose spikes, membranes are kept
-MOST_SPIKES = 2_000_000  # maximum number of spikes of a population that are kept
-
 
 class PopulationProbe:
     """Records the activity of one population of a bound Program, before and after its neurons run.
@@ -41,12 +37,9 @@ class PopulationProbe:
     drive_low, drive_high : (n,) float32, smallest and largest finite current (including synaptic) before a step
     bias : (n,) float32, bias current
     bad_steps : number of steps in which a current or membrane was not finite, or so large that the engine resets it
-    kept : (k,) indices of the neurons whose spikes or membranes are kept: all neurons of a small population, some of a
-        large population
-    trace : for graded populations, the membranes of the neurons ``kept``, (steps, k) float32
     """
 
-    def __init__(self, bound: Bound, facts: PopulationFacts, keep_steps: int) -> None:
+    def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
         name, n, places = facts.name, facts.size, bound.program.names
         self.name, self.size, self.spiking = name, n, facts.spiking
         bias = bound.array(f"{name}.bias")
@@ -58,11 +51,6 @@ class PopulationProbe:
         self.spikes, self.fired = np.zeros(n, np.int64), np.zeros(n, np.int64)
         self.highest, self.bias = np.full(n, -np.inf, np.float32), bias.copy()
         self.drive_low, self.drive_high = np.full(n, np.inf, np.float32), np.full(n, -np.inf, np.float32)
-        self.kept = sample(n, MOST_NEURONS if self.spiking else MOST_TRACES)
-        self.trace = np.zeros((0 if self.spiking else keep_steps, len(self.kept)), np.float32)
-        self._is_kept = np.isin(np.arange(n), self.kept)
-        self._spikes: list[np.ndarray] = []  # of the kept neurons, one array for each step
-        self._room = MOST_SPIKES if self.spiking and keep_steps else 0
         self._step, self.bad_steps, self._bad = 0, 0, False
 
     def before(self) -> None:
@@ -85,27 +73,7 @@ class PopulationProbe:
             _, fired, times = self._ring.read(self._step, self._step + 1)
             self.fired[fired] += 1
             self.spikes[fired] += times
-            if self._room:
-                self._spikes.append(np.repeat(fired, times * self._is_kept[fired])[: self._room])
-                self._room -= len(self._spikes[-1])
-        elif self._step < len(self.trace):
-            self.trace[self._step] = self._v[self.kept]
         self._step += 1
-
-    @cached_property
-    def spike_step(self) -> np.ndarray:
-        """Step of each kept spike, repeated if a neuron spikes several times in a step: (s,) int64."""
-        return np.repeat(np.arange(len(self._spikes)), [len(one) for one in self._spikes])
-
-    @cached_property
-    def spike_neuron(self) -> np.ndarray:
-        """Neuron of each kept spike: (s,) int64."""
-        return np.concatenate([np.zeros(0, np.int64), *self._spikes])
-
-    @property
-    def lost_spikes(self) -> int:
-        """Number of spikes of the neurons ``kept`` for which there was no room left."""
-        return int(self.spikes[self.kept].sum()) - len(self.spike_step) if self._spikes else 0
 
 
 @dataclass
@@ -137,18 +105,16 @@ class Probed(Controller):
     """A controller with a probe at each population in each network step.
 
     A `step` is one tick; ``repeat`` is ignored.
-
-    keep_steps : number of network steps for which spikes, and membranes of graded populations, are kept
     """
 
-    def __init__(self, program: Program, keep_steps: int = 0) -> None:
+    def __init__(self, program: Program) -> None:
         self._rows = compile_function(run_rows, "int64(int64,int64)")
         sections = [o.section for o in program.operations]
         self._counts = {section: sections.count(section) for section in (PRE, STEP, POST)}
         super().__init__(program)
         self._clock = self.bound.array("clock")
         self._step_rows = [o for o in program.operations if o.section == STEP]
-        self.probes = [PopulationProbe(self.bound, p, keep_steps) for p in program.facts.populations]
+        self.probes = [PopulationProbe(self.bound, p) for p in program.facts.populations]
         self._stops = sorted(((self._row_of(one.name), one) for one in self.probes), key=lambda stop: stop[0])
 
     def _row_of(self, name: str) -> int:
@@ -178,13 +144,9 @@ def sample(n: int, most: int) -> np.ndarray:
     return np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(np.int64))
 
 
-def probe(program: Program, stimulus: Stimulus, keep: bool = True) -> Activity:
-    """Reset a controller, then run it with a stimulus and probes.
-
-    keep : whether to also keep single spikes, and the membranes of graded populations
-    """
-    steps = stimulus.ticks * program.steps
-    probed = Probed(program, steps if keep else 0)
+def probe(program: Program, stimulus: Stimulus) -> Activity:
+    """Reset a controller, then run it with a stimulus and probes."""
+    steps, probed = stimulus.ticks * program.steps, Probed(program)
     command, guard = probed.bound.array("command"), probed.bound.array("guard")
     commands = np.empty((stimulus.ticks, command.size))
     safe, not_finite = np.zeros(stimulus.ticks, bool), np.zeros(stimulus.ticks, bool)

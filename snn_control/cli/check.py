@@ -111,7 +111,7 @@ def describe(path: str, options: argparse.Namespace) -> dict[str, Any]:
     controller.step({})  # compiles what is missing, runs one tick
     program, facts = controller.program, controller.program.facts
     plain = asdict(facts)
-    health = diagnose(spec, probe(program, stimulus_of(options, spec), keep=False))
+    health = diagnose(spec, probe(program, stimulus_of(options, spec)))
     return {
         "file": str(path), "period": facts.period, "dt": facts.dt, "steps_a_tick": program.steps,
         "inputs": plain["inputs"],

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["draw_decoders", "grid_of", "times_of"]
+__all__ = ["draw_decoders"]
 
 MOST_PANELS = 16
 MOST_BARS = 48  # number of neurons

@@ -74,11 +74,6 @@ def ramp(*colours: str) -> Colormap:
 # --- axes -----------------------------------------------------------------------------------------
 
 
-def with_unit(what: str, unit: str, between: str = " ") -> str:
-    """Return a quantity with its unit, e.g. ``rate [Hz]``; if the unit is empty, return the quantity alone."""
-    return f"{what}{between}[{unit}]" if unit else what
-
-
 def axes_in_rows(figure: Figure, n: int, columns: int, height: float) -> list[Axes]:
     """Set the size of the figure and return n axes, at most ``columns`` in a row, each ``height`` [inch] high."""
     columns = min(n, columns)

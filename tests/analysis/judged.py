@@ -35,7 +35,7 @@ def controller(populations, projections, outputs=None, **x):
 def health_of(values, x=MOVING, synthetic=False):
     spec = parse_spec(values)
     stimulus = Stimulus("a test", spec.period, InputLog.of(spec.period, len(x), {"x": np.asarray(x)}, {}), synthetic)
-    return diagnose(spec, probe(build_program(spec), stimulus, keep=False))
+    return diagnose(spec, probe(build_program(spec), stimulus))
 
 
 def lines_of(health, where):

@@ -77,7 +77,7 @@ def test_shown_again_it_gives_the_commands_that_acted():
     stimulus = closed_loop(env, Controller.from_spec(spec), "Ring", 50, seed=4)
     assert (stimulus.ticks, stimulus.synthetic) == (50, False)
     assert stimulus.text == "Ring, seed 4, 3 episodes"
-    commands = probe(build_program(spec), stimulus, keep=False).command[1::2, 0]  # two ticks per step
+    commands = probe(build_program(spec), stimulus).command[1::2, 0]  # two ticks per step
     assert np.array_equal(commands.astype(np.float32), np.array(env.acted, np.float32))
     assert len(set(env.acted)) > 20
 
@@ -87,7 +87,7 @@ def test_the_shipped_cartpole_is_not_accused_where_it_acts(seed):
     spec = load_spec(shipped("cartpole"))
     with gymnasium.make("CartPole-v1") as env:
         stimulus = closed_loop(env, Controller.from_spec(spec), "CartPole-v1", 500, seed)
-    health = diagnose(spec, probe(build_program(spec), stimulus, keep=False))
+    health = diagnose(spec, probe(build_program(spec), stimulus))
     assert health.populations[0].silent > 5  # places that it never was at
     assert health.outputs[0].span == (0, 1)
     assert health.warnings() == []
@@ -98,7 +98,7 @@ def test_the_shipped_pan_tilt_is_accused_of_nothing_but_its_swings_where_it_acts
     spec = load_spec(shipped("pan_tilt"))
     with gymnasium.make("sim_worlds:PanTiltTracking-v0") as env:
         stimulus = closed_loop(env, Controller.from_spec(spec), "pan_tilt", 800)
-    health = diagnose(spec, probe(build_program(spec), stimulus, keep=False))
+    health = diagnose(spec, probe(build_program(spec), stimulus))
     image = next(p for p in health.populations if p.where.endswith("image"))
     assert image.silent > 500
     assert image.dead == 0
@@ -124,7 +124,7 @@ def test_a_pendulum_without_a_head_is_accused_of_all_that_is_wrong_with_it():
     spec = parse_spec(values)
     with gymnasium.make("Pendulum-v1") as env:
         stimulus = closed_loop(env, Controller.from_spec(spec), "Pendulum-v1", 300)
-    lines = [str(one) for one in diagnose(spec, probe(build_program(spec), stimulus, keep=False)).warnings()]
+    lines = [str(one) for one in diagnose(spec, probe(build_program(spec), stimulus)).warnings()]
     for says in (
         "hidden: 20 of its 20 neurons are identical",
         "torque: can only be >= 0, though its limits are [-2, 2]",

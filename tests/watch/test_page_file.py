@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from snn_control.analysis.probe import probe
 from snn_control.analysis.stimulus import default_stimulus
-from snn_control.controller import build_program
+from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec, parse_spec
+from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.recorded_run import RecordedRun
 from snn_control.resources import shipped
 from snn_control.watch import page_file, protocol
@@ -62,21 +62,24 @@ def test_the_page_in_a_file_loads_nothing():
 def test_what_a_file_plays_is_the_run_of_the_stimulus():
     spec = load_spec(shipped("cartpole"))
     stimulus, program = default_stimulus(spec, 8.0), build_program(spec)
-    activity = probe(program, stimulus)
     found = page_file.embedded(RecordedRun({}, stimulus.log, spec), "</script>", more=1)
     scene, frames = json.loads(found.scene), frames_of(found.record)
     assert "<" not in found.scene
     assert (scene["title"], scene["more"], scene["kind"], scene["note"]) == ("</script>", 1, "record", "")
     assert len(frames) >= LEAST_FRAMES
-    commands = np.concatenate([arrays["command"] for _, arrays in frames])
-    np.testing.assert_array_equal(commands, activity.command.astype(np.float32))
-    spiking = [p.name for p in program.facts.populations if p.spiking]
-    for k, name in enumerate(spiking):
-        pairs = [(arrays["first_step"][0] + arrays["spike_step"][own], arrays["spike_neuron"][own])
-                 for _, arrays in frames for own in [arrays["spike_population"] == k]]  # fmt: skip
-        steps, neurons = (np.concatenate(column) for column in zip(*pairs))
-        np.testing.assert_array_equal(steps, activity.populations[name].spike_step)
-        np.testing.assert_array_equal(neurons, activity.populations[name].spike_neuron)
+    controller = Controller(program)
+    recorder = ActivityRecorder(controller.bound)
+    controller.observers += (recorder,)
+    for observation in stimulus.log.observations():
+        controller.step(observation)
+    recorded = recorder.arrays()
+    assert len(recorded["spike_step"]) > 1000
+    for key in ("command", "spike_neuron", "spike_population", "fault"):
+        np.testing.assert_array_equal(
+            np.concatenate([a[key] for _, a in frames]), recorded[key].astype(frames[0][1][key].dtype)
+        )
+    steps = np.concatenate([a["first_step"][0] + a["spike_step"] for _, a in frames])
+    np.testing.assert_array_equal(steps, recorded["spike_step"])
     assert found == page_file.embedded(RecordedRun({}, stimulus.log, spec), "</script>", more=1)
 
 
