@@ -1,4 +1,4 @@
-"""Draw pictures of a controller from its file, and write a page that contains them and plays its reaction to a stimulus."""
+"""Draw pictures of a controller from its file, and write a page with them that plays the reaction to a stimulus."""
 
 from __future__ import annotations
 

@@ -106,8 +106,9 @@ function play(file) {
 }
 
 async function embed() {
-  showState(true, "");
-  begin(JSON.parse($("#scene").textContent));
+  const scene = JSON.parse($("#scene").textContent);
+  showState(true, scene.note);
+  begin(scene);
   const bytes = Uint8Array.from(atob(embedded.textContent.trim()), (c) => c.charCodeAt(0));
   const packed = new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")));
   play(await packed.arrayBuffer());
