@@ -46,7 +46,7 @@ def test_it_can_be_plotted(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     code, _, err = call(capsys, "plot", made(capsys, tmp_path), "--out", tmp_path / "plots")
     assert code == 0, err
-    assert {"graph.png", "activity.png"} <= {file.name for file in (tmp_path / "plots").iterdir()}
+    assert {"decoders.png", "index.html"} <= {file.name for file in (tmp_path / "plots").iterdir()}
 
 
 @pytest.mark.parametrize(("axis", "corner"), [(0, "left"), (0, "right"), (1, "up"), (1, "down")])
