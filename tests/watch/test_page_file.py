@@ -16,9 +16,11 @@ from snn_control.controller import Controller, build_program
 from snn_control.controller_file import load_spec, parse_spec
 from snn_control.record.activity_recorder import ActivityRecorder
 from snn_control.record.recorded_run import RecordedRun
+from snn_control.report.page import Page
 from snn_control.resources import shipped
 from snn_control.watch import page_file, protocol
 from snn_control.watch.record_run import LEAST_FRAMES, RecordRun
+from tests.watch.browser import opened, until
 
 LEARNS = """
 version: 1
@@ -113,3 +115,27 @@ def test_what_teaches_and_what_stops_leads_to_its_target(learns):
     edges = json.loads(page_file.embedded(run_of(learns, 0.1), "").scene)["edges"]
     signals = {(edge["pre"], edge["post"]): edge["signal"] for edge in edges}
     assert signals == {("x", "a"): "", ("wrong", "a"): "error", ("a", "> u"): "", ("stop", "> u"): "stops"}
+
+
+def test_a_file_plays_in_a_browser_and_is_printed(learns, tmp_path, browser):
+    curve = {"steps": [1, 2], "score": [0, 1], "worst": [-1, 0], "spikes": [9, 8]}
+    live = page_file.embedded(run_of(learns, 1.0), "run", training=curve)
+    spikes = sum(len(arrays["spike_step"]) for _, arrays in frames_of(live.record))
+    file = tmp_path / "run.html"
+    file.write_text(Page("run", [], [], [], [], live=live).html(), encoding="utf-8")
+    with opened(browser, file.as_uri()) as page:
+        until(page, f"s.spikes === {spikes} && s.tick === 200")
+        assert page.locator("#player output").inner_text() == "1.00 of 1.00 s"
+        assert page.locator('[data-panel="look"] h2').inner_text() == "Membranes of a"
+        assert page.locator('[data-panel="training"]').is_visible()
+        assert page.locator('[data-panel="controls"]').is_hidden()
+        page.keyboard.press("Home")  # scrolls the page
+        page.locator('[data-panel="raster"] canvas').hover()
+        assert page.locator("#player output").inner_text() == "1.00 of 1.00 s"
+        page.keyboard.press("Home")
+        until(page, "s.tick === 1")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("ArrowRight")
+        until(page, "s.tick === 2")
+        assert page.pdf().startswith(b"%PDF")
+        until(page, "!document.documentElement.classList.contains('printing')")

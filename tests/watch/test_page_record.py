@@ -61,13 +61,13 @@ def test_a_record_is_played_stepped_and_set(recorded, browser):
         until(page, "s.tick === 60 && $('#player button').textContent === 'Play'")
         until(page, "!$('#safe').hidden")  # stopped from tick 50 to 70
         page.keyboard.press("ArrowRight")
-        until(page, "s.tick === 62")  # the frame that has the next tick; a frame has two
+        until(page, "s.tick === 61")
         assert time_is(page) == 1.22
         page.keyboard.press("ArrowLeft")
         page.keyboard.press("ArrowLeft")
-        until(page, "s.tick === 60")
+        until(page, "s.tick === 59")
         page.keyboard.press("Home")
-        until(page, "s.tick === 2")
+        until(page, "s.tick === 1")
         page.locator('[data-control="speed"]').select_option("10")
         page.locator('[data-control="time"]').focus()
         page.keyboard.press(" ")
@@ -108,7 +108,7 @@ def test_a_record_is_there_again_after_its_server_was_started_again(recorded, br
         second = Server(run, port=first.port)
         until(page, "s.connected")
         page.keyboard.press("ArrowRight")
-        until(page, "s.tick === 102")
+        until(page, "s.tick === 101")
         page.keyboard.press("ArrowLeft")
         until(page, "s.tick === 100")
         assert shown(page, '[data-panel="raster"] canvas') == before
