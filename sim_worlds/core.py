@@ -6,11 +6,12 @@ The structure is that of panda-gym (Gallouédec et al. 2021, arXiv:2106.13687). 
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -50,6 +51,8 @@ class Robot(ABC):
     position, velocity : angles and speeds of the joints [rad, rad/s]
     """
 
+    #: names of methods that disturb an episode, see `World.disturbances`; each takes a random generator
+    DISTURBANCES: ClassVar[Sequence[str]] = ()
     action_space: spaces.Box
     observation_spaces: Mapping[str, spaces.Space]
 
@@ -89,6 +92,8 @@ class Robot(ABC):
 
 class Task(ABC):
     """Base of the tasks: a task defines an episode, its rewards and its end, and measures success."""
+
+    DISTURBANCES: ClassVar[Sequence[str]] = ()
 
     @abstractmethod
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
@@ -177,7 +182,8 @@ class World(gymnasium.Env):
     world's table in the gallery: label -> arguments.
 
     A derived class names in ``RANDOMIZED`` the properties that ``randomize`` changes, and changes them in `vary`. It
-    names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns.
+    names its `baselines` in ``BASELINES``, and draws in `picture` the image that `render` returns. Its robot, task and
+    sensors name in ``DISTURBANCES`` how people can disturb an episode.
 
     client : physics client that ``robot`` was loaded into; None if the robot moves itself, in `Robot.drive`
     sensors : sensors whose observations come before the robot's
@@ -245,6 +251,26 @@ class World(gymnasium.Env):
         """Return name -> classical controller for a world with these arguments; many worlds have none."""
         return {one.__name__: one() for one in self.BASELINES}
 
+    @property
+    def disturbances(self) -> dict[str, Callable[[], None]]:
+        """Functions that disturb an episode between two steps: name -> function.
+
+        They call the methods in ``DISTURBANCES`` of robot, task and sensors. `reset` ends their effects; between two
+        episodes they do nothing. The same calls between the same steps give the same episode, in which all other random
+        numbers are those of the undisturbed episode.
+        """
+        parts: tuple[Robot | Task | EventSensor, ...] = (self.robot, self.task, *self.sensors)
+        found: dict[str, list[Callable[[np.random.Generator], None]]] = {}
+        for part in parts:
+            for name in part.DISTURBANCES:
+                found.setdefault(name.replace("_", " "), []).append(getattr(part, name))
+        return {name: functools.partial(self._disturb, methods) for name, methods in found.items()}
+
+    def _disturb(self, methods: Sequence[Callable[[np.random.Generator], None]]) -> None:
+        if self._k < self.steps:
+            for method in methods:
+                method(self._disturbance_rng)
+
     @classmethod
     def start_file(cls) -> Path | None:
         """Return the file ``start.yaml`` in the world's folder, with which training begins; None if there is none."""
@@ -290,6 +316,7 @@ class World(gymnasium.Env):
         self.task.reset(self.np_random, np.arange(self.steps + 1) * self.dt)
         for sensor in self.sensors:
             sensor.reset(self.np_random)
+        self._disturbance_rng = copy.deepcopy(self.np_random)  # the episode's own numbers stay the same
         return self._observe(), self._reward_and_info()[2] | ({"randomized": factors} if factors else {})
 
     def step(self, action: Any) -> tuple[dict[str, np.ndarray], float, bool, bool, dict[str, Any]]:

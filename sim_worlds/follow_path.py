@@ -20,11 +20,14 @@ class FollowPath(Task):
 
     The score is the rms of this error.
 
-    robot : an arm with n joints, which has ``begin(wanted, load, rng)`` and ``wanted``, (2 n,) angles and speeds
+    robot : an arm with n joints, which has ``begin(wanted, load, rng)``, ``carry(load)``, and ``wanted``, (2 n,) angles
+        and speeds
     load : load in the hand [kg]; None: a load is drawn for each episode
     scored_from : time after which the score counts [s]
     dt : length of a step [s]
     """
+
+    DISTURBANCES = ("new_target", "new_load")
 
     def __init__(self, robot: Any, load: float | None, scored_from: float, dt: float) -> None:
         if load is not None and not 0 <= load <= 10:
@@ -41,9 +44,19 @@ class FollowPath(Task):
 
     def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
         drawn, self._path = self.draw(rng, times)
+        self._times = times
         self._held = float(drawn if self.load is None else self.load)
         self._squares, self._counted, self._error = 0.0, 0, 0.0
         self.robot.begin(self._path[0], self._held, rng)
+
+    def new_target(self, rng: np.random.Generator) -> None:
+        """Continue on another path, from the next step on."""
+        self._path = self.draw(rng, self._times)[1]
+
+    def new_load(self, rng: np.random.Generator) -> None:
+        """Exchange the load in the hand for another."""
+        self._held = float(self.draw(rng, self._times[:2])[0])
+        self.robot.carry(self._held)
 
     def step(self, k: int) -> None:
         self.robot.wanted = wanted = self._path[k]

@@ -20,6 +20,7 @@ STEP = 1e-3  # s
 LOADS = (0.5, 2.5)  # kg, range of the load of an episode
 MIDDLE = np.array([-0.3, 0.8])  # rad, centre of the path
 WIDTH = 0.4  # rad, amplitude of each of the two sines of a joint
+PUSH = 2.0  # rad/s, change of each joint's speed in a disturbance
 FREQUENCIES = np.array([[0.15, 0.35], [0.25, 0.45]])  # Hz, frequencies of the sines of shoulder and elbow
 
 
@@ -30,6 +31,8 @@ class Arm(Robot):
     wanted : (4,) float64, wanted angles and speeds
     load : load in the hand [kg]
     """
+
+    DISTURBANCES = ("push",)
 
     def __init__(self) -> None:
         self.action_space = spaces.Box(-TORQUES, TORQUES, dtype=np.float64)
@@ -42,8 +45,17 @@ class Arm(Robot):
         self._move, self._torques = compiled_move(), TORQUES.tolist()
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
-        self.state, self.wanted, self.load = np.array([*wanted[:2], 0.0, 0.0]), wanted, load
+        self.state, self.wanted = np.array([*wanted[:2], 0.0, 0.0]), wanted
+        self.carry(load)
         self.read()
+
+    def carry(self, load: float) -> None:
+        """Take this load [kg] into the hand."""
+        self.load = load
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the speed of each joint by ``PUSH``, up or down."""
+        self.state[2:] = np.clip(self.state[2:] + rng.choice((-PUSH, PUSH), 2), -FASTEST, FASTEST)
 
     def act(self, action: Any) -> None:
         self._command = [min(max(float(u), -most), most) for u, most in zip(action, self._torques)]

@@ -26,6 +26,7 @@ FRICTION = 0.5  # N m s/rad in each joint, as in the URDF
 LAG = 5e-3  # s, time constant with which torques follow their commands
 DELAY = 2e-3  # s, delay of the sensors
 NOISE = np.repeat([1e-4, 5e-3], 7)  # rad and rad/s, standard deviations of the sensors' noise
+PUSH = 1.0  # rad/s, change of each joint's speed in a disturbance
 HAND = 0.12  # m, from the last link's frame to the middle of the load
 LOAD_RADIUS = 0.06  # m, radius of the load, a ball
 BALL = f"""<visual><geometry><sphere radius="{LOAD_RADIUS}"/></geometry>
@@ -74,6 +75,8 @@ class Kuka(Robot):
     state : (14,) float64, angles and speeds without delay and noise
     """
 
+    DISTURBANCES = ("push",)
+
     def __init__(self, client: Client, shapes: bool = False) -> None:
         tree = urdf(shapes)
         with tempfile.TemporaryDirectory() as folder:
@@ -114,11 +117,20 @@ class Kuka(Robot):
 
     def begin(self, wanted: np.ndarray, load: float, rng: np.random.Generator) -> None:
         """Place the arm at its wanted angles, at rest, with a load [kg]; ``rng`` draws the noise."""
-        inertia = [0.4 * load * LOAD_RADIUS**2] * 3
-        self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
+        self.carry(load)
         self.wanted, self._errors, self._torque = wanted, drawn(rng, self._noise), np.zeros(7)
         self.reset(wanted[:7])
         self._seen = deque([self.state] * (self._late + 1), self._late + 1)
+
+    def carry(self, load: float) -> None:
+        """Take this load [kg] into the hand."""
+        inertia = [0.4 * load * LOAD_RADIUS**2] * 3
+        self.client.changeDynamics(self.body, self.hand, mass=load, localInertiaDiagonal=inertia)
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the speed of each joint by ``PUSH``, in a random direction."""
+        for joint, angle, speed, change in zip(self.joints, self.position, self.velocity, rng.choice((-PUSH, PUSH), 7)):
+            self.client.resetJointState(self.body, joint, angle, speed + change)
 
     def read(self) -> None:
         super().read()

@@ -15,6 +15,7 @@ __all__ = ["SOFT", "Landing"]
 SOFT = 0.3  # m/s, the fastest touchdown that counts as a landing
 DIVERGENCE = 0.5  # 1/s, divergence of the descent that has the best reward
 HIGHEST = 6.0  # m, height above which it has flown away
+GUST, GUST_FOR = 3.0, 1.0  # m/s and s, change of the wind in a disturbance, and its duration
 WAVES = 4  # number of sines in a component of the wind
 
 
@@ -24,6 +25,8 @@ class Landing(Task):
     heights : range of the height at the start [m]
     gusts : rms of each component of the wind [m/s]
     """
+
+    DISTURBANCES = ("gust",)
 
     def __init__(self, robot: Quadrotor, heights: tuple[float, float], gusts: float) -> None:
         self.robot, self.heights, self.gusts, self.gust_share = robot, heights, gusts, 1.0
@@ -36,6 +39,13 @@ class Landing(Task):
         self._time, self._times = 0.0, times
         self._step = float(times[1])
         self.robot.wind = self._wind[0]
+
+    def gust(self, rng: np.random.Generator) -> None:
+        """Add ``GUST`` to the wind in a random direction, for ``GUST_FOR`` from now on."""
+        way, k = rng.normal(size=3), round(self._time / self._step)
+        change = (way * (GUST / np.linalg.norm(way))).tolist()
+        for wind in self._wind[k : k + round(GUST_FOR / self._step)]:
+            wind[:] = [a + b for a, b in zip(wind, change)]
 
     def step(self, k: int) -> None:
         self._time = float(self._times[k])

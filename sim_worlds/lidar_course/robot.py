@@ -28,6 +28,8 @@ RANGE = 3.5  # m, range of the scanner
 HEIGHT = 0.16  # m, height of the scanner, above the robot's body
 SCAN_NOISE = 0.01  # m, standard deviation
 SPEED_NOISE, YAW_NOISE = 0.01, 0.02  # m/s and rad/s, standard deviations of the odometry
+NOISE, NOISY_SCANS = 0.2, 20  # m, standard deviation in a disturbance; number of scans in it, which take 1 s
+PUSH, SPINNING = 0.25, 1.0  # m/s, change of a wheel's speed in a disturbance, and its limit
 TORQUES = (1000.0, 1000.0, 1000.0)  # N and N m, so large that the joints follow the wheels exactly
 
 
@@ -40,6 +42,8 @@ class DiffDrive(Robot):
     dt : length of a physics step [s]
     scan : (55,) float64, the newest scan [m]
     """
+
+    DISTURBANCES = ("push", "noise")
 
     def __init__(self, client: Client, dt: float) -> None:
         super().__init__(client, URDF, ("x", "y", "yaw"))
@@ -69,7 +73,17 @@ class DiffDrive(Robot):
         self._wheels = [0.0, 0.0]
         self._queue = [(0.0, 0.0)] * self._waiting
         self._command = (0.0, 0.0)
+        self._noisy = 0
         self.reset(pose)
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Turn the robot to a random side: the wheels' speeds change by ``PUSH``, in opposite directions."""
+        change = rng.choice((-PUSH, PUSH))
+        self._wheels = [min(max(v + w, -SPINNING), SPINNING) for v, w in zip(self._wheels, (-change, change))]
+
+    def noise(self, rng: np.random.Generator) -> None:
+        """Let the next ``NOISY_SCANS`` have a noise of ``NOISE``."""
+        self._noisy = NOISY_SCANS
 
     def act(self, action: Any) -> None:
         v, turn = float(action[0]), float(action[1])
@@ -95,15 +109,18 @@ class DiffDrive(Robot):
         ends = RANGE * np.stack([np.cos(ANGLES + yaw), np.sin(ANGLES + yaw)], 1) + (x, y)
         origins = [(x, y, HEIGHT)] * len(ANGLES)
         hits = self.client.rayTestBatch(origins, [(*end, HEIGHT) for end in ends.tolist()])
-        scan = RANGE * np.array([hit[2] for hit in hits]) + self._noise * self._rng.standard_normal(len(ANGLES))
+        noise = self._noise
+        if self._noisy:
+            noise, self._noisy = NOISE, self._noisy - 1
+        scan = RANGE * np.array([hit[2] for hit in hits]) + noise * self._rng.standard_normal(len(ANGLES))
         scan[[hit[0] < 0 for hit in hits]] = np.inf
         scan = np.maximum(np.where(scan <= RANGE, scan, np.inf), 0.0)
         left, right = self._wheels
         speed, turn = 0.5 * (left + right), (right - left) / TRACK
-        noise = self._rng.standard_normal(2)
+        drawn = self._rng.standard_normal(2)
         self.scan = scan
         return {
             "scan": scan.astype(np.float32),
-            "speed": np.array([speed + SPEED_NOISE * noise[0]], np.float32),
-            "yaw_rate": np.array([turn + YAW_NOISE * noise[1]], np.float32),
+            "speed": np.array([speed + SPEED_NOISE * drawn[0]], np.float32),
+            "yaw_rate": np.array([turn + YAW_NOISE * drawn[1]], np.float32),
         }

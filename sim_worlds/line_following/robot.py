@@ -18,6 +18,7 @@ __all__ = ["FASTEST", "Drive", "compiled_move", "move"]
 FASTEST = 1.5, 4.0  # m/s and rad/s, limits of the commands
 ACCELERATIONS = 2.0, 30.0  # m/s2 and rad/s2, limits
 LAG = 0.05  # s, time constant of the wheels' speed
+PUSH = 3.0  # rad/s, change of the yaw rate in a disturbance
 DELAY = 0.02  # s, until a command reaches the wheels
 
 
@@ -60,6 +61,8 @@ class Drive(Robot):
     wanted : wanted forward speed [m/s]
     """
 
+    DISTURBANCES = ("push",)
+
     def __init__(self, dt: float) -> None:
         self.dt, self.state = dt, np.zeros(5)
         limit = np.array(FASTEST)
@@ -87,6 +90,11 @@ class Drive(Robot):
         self.wanted = forward
         self.state[:] = x, y, heading, forward, turn
         self._queue = [(forward, turn)] * self._late
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the yaw rate by ``PUSH``, to a random side."""
+        most = FASTEST[1]
+        self.state[4] = min(max(self.state[4] + rng.choice((-PUSH, PUSH)), -most), most)
 
     def act(self, action: np.ndarray) -> None:
         forward, turn = float(action[0]), float(action[1])

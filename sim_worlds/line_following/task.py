@@ -61,6 +61,8 @@ class FollowLine(Task):
     place : nearest point of the course, and how far ahead of it and to its left the robot is [m]
     """
 
+    DISTURBANCES = ("new_speed",)
+
     def __init__(self, robot: Drive, speed: float | None) -> None:
         if speed is not None and not 0.1 <= speed <= 1:
             raise DescriptionError("speed", speed, "must be from 0.1 to 1 m/s, or None")
@@ -79,6 +81,10 @@ class FollowLine(Task):
         self._near[:] = k, 0.0, beside
         self._steps, self._dt = len(times) - 1, float(times[1])
         self._k, self._squares, self._moved, self._advance = 0, 0.0, 0.0, 0.0
+
+    def new_speed(self, rng: np.random.Generator) -> None:
+        """Draw another wanted speed."""
+        self.wanted = self.robot.wanted = float(rng.uniform(*SPEEDS))
 
     @property
     def place(self) -> tuple[int, float, float]:

@@ -19,6 +19,7 @@ __all__ = ["JOINT_LIMITS", "PanTilt", "Servo"]
 URDF = Path(__file__).with_name("pan_tilt.urdf")
 JOINT_LIMITS = np.array([1.4, 0.7])  # rad
 TORQUES = (100.0, 100.0)  # N m, so large that the joints follow the servo exactly
+PUSH = 4.0  # rad/s, change of the speed in a disturbance
 
 
 class Servo:
@@ -49,6 +50,11 @@ class Servo:
         self.velocity = [0.0] * len(self.stops)
         self._queue = [[0.0] * len(self.stops) for _ in range(self._waiting)]
 
+    def push(self, change: Sequence[float]) -> None:
+        """Change the velocities at once by (n,) values [rad/s], up to the limit."""
+        limit = self.velocity_limit
+        self.velocity = [min(max(v + more, -limit), limit) for v, more in zip(self.velocity, change)]
+
     def step(self, command: Sequence[float], position: Sequence[float]) -> list[float]:
         """Return the velocities of the n joints in the step that starts now [rad/s].
 
@@ -78,6 +84,8 @@ class PanTilt(Robot):
     dt : length of a step [s]
     """
 
+    DISTURBANCES = ("push",)
+
     def __init__(self, client: Client, dt: float) -> None:
         super().__init__(client, URDF, ("pan", "tilt"))
         for link in (-1, *self.joints):
@@ -93,6 +101,11 @@ class PanTilt(Robot):
     def reset(self, position: Sequence[float] | np.ndarray) -> None:
         super().reset(position)
         self._servo.reset()
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the head's velocity by ``PUSH``, in a random direction."""
+        angle = rng.uniform(0.0, 2.0 * math.pi)
+        self._servo.push((PUSH * math.cos(angle), PUSH * math.sin(angle)))
 
     def act(self, action: np.ndarray) -> None:
         velocities = self._servo.step((float(action[0]), float(action[1])), self.position)

@@ -40,6 +40,8 @@ class TrackTarget(Task):
     disc : radius [rad], log contrast, amplitude of the texture and two phases [rad], as in ``scene.VIEW_NAMES``
     """
 
+    DISTURBANCES = ("new_target",)
+
     def __init__(self, robot: PanTilt, motion: str, frequency: float, contrast: float) -> None:
         if motion not in MOTIONS:
             raise DescriptionError("motion", motion, f"must be one of {', '.join(MOTIONS)}")
@@ -61,6 +63,10 @@ class TrackTarget(Task):
         self.robot.reset(np.clip(head, -JOINT_LIMITS, JOINT_LIMITS))
         self._squares, self._lost_steps, self._counted = 0.0, 0, 0
         self.step(0)
+
+    def new_target(self, rng: np.random.Generator) -> None:
+        """Let the target continue on another path of the same kind. It jumps there."""
+        self.path = target_path(self.motion, self.frequency, self._times, rng)
 
     def step(self, k: int) -> None:
         self.target = self.path[k].tolist()

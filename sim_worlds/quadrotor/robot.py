@@ -26,6 +26,7 @@ DRAG = 5.964e-3  # m, torque of a motor around its axis for a thrust of 1 N (Foe
 LAG = 0.02  # s, time constant of a motor's speed (CrazyS: 0.0125 when it rises, 0.025 when it falls)
 DELAY = 3e-3  # s, from an observation to the motors
 GYRO, ANGLE = 0.02, 0.002  # rad/s, rad: standard deviations of the noise
+PUSH = 8.0  # rad/s, change of the angular velocity in a disturbance
 FASTEST = math.radians(2000.0)  # rad/s, range of the gyroscope
 
 #: (4, 2) signs of each motor's place, x (front 1) and y (left 1): front right, back right, back left, front left
@@ -52,6 +53,8 @@ class Quadrotor(Robot):
     gust : external torque around the body's axes [N m]; set by the task
     torque : torque of motors and gust around the body's axes [N m]
     """
+
+    DISTURBANCES = ("push",)
 
     def __init__(self, client: Client, dt: float) -> None:
         self.dt = dt
@@ -89,6 +92,12 @@ class Quadrotor(Robot):
         self._speeds = [math.sqrt(HOVER)] * 4  # speeds of the motors, as shares of the largest speed
         self.torque = (0.0, 0.0, 0.0)
         self.read()
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the angular velocity by ``PUSH``, around a random horizontal axis."""
+        turning, axis = self.client.getBaseVelocity(self.body)[1], rng.uniform(0.0, 2.0 * math.pi)
+        change = (PUSH * math.cos(axis), PUSH * math.sin(axis), 0.0)
+        self.client.resetBaseVelocity(self.body, angularVelocity=[a + b for a, b in zip(turning, change)])
 
     def act(self, action: Any) -> None:
         self._command = [min(max(float(u), 0.0), 1.0) for u in action]

@@ -45,6 +45,8 @@ class FollowAttitude(Task):
     k : the present step
     """
 
+    DISTURBANCES = ("new_target",)
+
     def __init__(self, robot: Quadrotor, reference: str, gusts: float) -> None:
         if reference not in REFERENCES:
             raise DescriptionError("reference", reference, f"must be one of {', '.join(REFERENCES)}")
@@ -52,17 +54,23 @@ class FollowAttitude(Task):
             raise DescriptionError("gusts", gusts, "must be from 0 to 0.001 N m; the motors have 0.0074")
         self.robot, self.reference, self.gusts = robot, reference, gusts
 
-    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+    def _draw_path(self, rng: np.random.Generator, times: np.ndarray) -> list[list[float]]:
         smooth = waves(rng, times, 0.1, 0.6, 4)
         path = smooth / np.maximum(1.0, np.abs(smooth).max(axis=0)) * rng.uniform(0.6, 1.0, 4)
         if self.reference == "steps":
             path[:, :3] = stairs(rng, times, 3)
-        path = path * WIDTH + [0.0, 0.0, 0.0, HOVER]
-        self.path = path.tolist()
+        return (path * WIDTH + [0.0, 0.0, 0.0, HOVER]).tolist()
+
+    def reset(self, rng: np.random.Generator, times: np.ndarray) -> None:
+        self.path = self._draw_path(rng, times)
         self._gusts = (self.gusts * waves(rng, times, 0.2, 5.0, 3) * [1.0, 1.0, 0.2]).tolist()
         self._times, self._squares, self._counted = times, [0.0, 0.0], 0
         self.robot.start(rng, len(times) - 1)
         self.step(0)
+
+    def new_target(self, rng: np.random.Generator) -> None:
+        """Continue with other wanted values of the same kind, from the next step on."""
+        self.path = self._draw_path(rng, self._times)
 
     def step(self, k: int) -> None:
         self.k, self.robot.wanted, self.robot.gust = k, self.path[k], self._gusts[k]

@@ -15,6 +15,7 @@ __all__ = ["STANDING", "STEP", "Quadruped"]
 
 STEP, PHYSICS_STEPS, PHYSICS_STEP = 0.01, 10, 1e-3  # s, number of physics steps in a step, s
 STANDING = np.array([0.0, 0.8, -1.6] * 4)  # rad
+PUSH = 0.8  # m/s, change of the trunk's velocity in a disturbance
 NOISE = np.array([0.02] * 3 + [0.3] * 3)  # rad/s and m/s^2, standard deviations of the IMU's noise
 SEEN = {
     **{f"{axis}_rate": (30.0, "rad/s") for axis in ("roll", "pitch", "yaw")},
@@ -28,6 +29,8 @@ class Quadruped(Robot):
     state, factors : see `dynamics.move`, `dynamics.FACTORS`
     command : wanted speed ahead [m/s] and yaw rate [rad/s], which the robot observes
     """
+
+    DISTURBANCES = ("push",)
 
     def __init__(self) -> None:
         self.state, self._targets, self._acceleration = np.zeros(STATE), STANDING.copy(), np.zeros(18)
@@ -56,6 +59,11 @@ class Quadruped(Robot):
     def disturb(self, noise: np.ndarray) -> None:
         """Set the IMU's noise for the steps from now on. ``noise`` is (steps, 6), with a standard deviation of 1."""
         self._noise, self._k = noise * NOISE, 0
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the trunk's velocity by ``PUSH``, in a random horizontal direction."""
+        angle = rng.uniform(0.0, 2.0 * math.pi)
+        self.state[7:9] += PUSH * math.cos(angle), PUSH * math.sin(angle)
 
     def act(self, action: Any) -> None:
         np.clip(np.asarray(action, np.float64), *self._stops, out=self._targets)

@@ -31,6 +31,8 @@ class Walk(Task):
     roughness : strength of uneven ground and pushes, from 0 to 1
     """
 
+    DISTURBANCES = ("new_command",)
+
     def __init__(self, robot: Quadruped, speed: float | None, turn: float | None, roughness: float) -> None:
         for name, value, most in (("speed", speed, 1.0), ("turn", turn, 1.0)):
             if value is not None and not -most <= value <= most:
@@ -56,6 +58,10 @@ class Walk(Task):
         self._means = [0.0, 0.0, 0.0]
         self._squares, self._counted, self._distance, self._fell = [0.0, 0.0], 0, 0.0, False
         self._tell(0)
+
+    def new_command(self, rng: np.random.Generator) -> None:
+        """Draw another command of speed and yaw rate, which holds from the next step to the end of the episode."""
+        self._commands[:] = rng.uniform(*SPEEDS), rng.uniform(*TURNS)
 
     def _tell(self, k: int) -> None:
         t = float(self._times[k])

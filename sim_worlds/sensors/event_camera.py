@@ -22,6 +22,7 @@ __all__ = ["EventCamera"]
 
 MAX_SIDE_PX = 8192  # largest width and height [pixel]
 MAX_PERIOD_S = 2.0  # s, because nanoseconds are stored as int32
+MAX_SHOTS = 500.0  # noise events per row and step, because exp(-500) still fits float64
 
 
 class EventCamera:
@@ -68,8 +69,8 @@ class EventCamera:
     def _set_period(self, period: float) -> None:
         if not 1e-6 <= period <= MAX_PERIOD_S:
             raise DescriptionError("period", period, f"must be from 1e-06 to {MAX_PERIOD_S:g} s")
-        if self.model.shot * self.size[0] * period > 500:  # exp(-500) still fits float64
-            rule = f"must give at most 500 events per row of {self.size[0]} pixels in a step of {period:g} s"
+        if self.model.shot * self.size[0] * period > MAX_SHOTS:
+            rule = f"must give at most {MAX_SHOTS:g} events per row of {self.size[0]} pixels in a step of {period:g} s"
             raise DescriptionError("camera.shot", self.model.shot, rule, "take smaller steps")
         self.clock[2] = round(period * 1e9)
 
@@ -114,6 +115,10 @@ class EventCamera:
         self.sign[:] = 0
         self.clock[:2] = 0
         self._set_period(self.period)
+
+    def set_shot(self, shot: float) -> None:
+        """Set `CameraModel.shot` until the next `reset` [Hz]. The rate is limited to what a step can hold."""
+        self._numbers[2] = min(shot, MAX_SHOTS / (self.size[0] * self.period))
 
     def _checked(self, picture: np.ndarray) -> np.ndarray:
         picture = np.ascontiguousarray(picture)  # no copy if it is contiguous

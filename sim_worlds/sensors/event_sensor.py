@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium import spaces
@@ -13,6 +14,8 @@ from snn_control.events.frames import OFF, ON
 from .event_camera import EventCamera
 
 __all__ = ["EventSensor", "grey"]
+
+NOISE, NOISE_FOR = 10.0, 1.0  # Hz and s, additional shot noise of a pixel in a disturbance, and its duration
 
 
 def grey(log_intensity: np.ndarray, exposure: float) -> np.ndarray:
@@ -27,6 +30,8 @@ class EventSensor(ABC):
     Their form is that of `EventCamera.observe`. A derived class draws the camera's view. ``picture`` is the newest
     view: (height, width) float32, log intensity.
     """
+
+    DISTURBANCES: ClassVar[Sequence[str]] = ("noise",)
 
     def __init__(self, camera: EventCamera, name: str = "camera") -> None:
         self.name, self.camera, (width, height) = name, camera, camera.size
@@ -45,12 +50,21 @@ class EventSensor(ABC):
         """Start an episode, after robot and task have started. The camera has adapted to the first picture."""
         self.picture = self.draw(rng)
         self.camera.reset(self.picture, int(rng.integers(2**63)))
-        self._seen = np.zeros((self.camera.capacity, 4), np.float32), 0, 0
+        self._seen, self._noisy = (np.zeros((self.camera.capacity, 4), np.float32), 0, 0), 0
 
     def step(self) -> None:
         """Process the picture of a step, after robot and task have moved."""
         self.picture = self.draw(None)
         self._seen = self.camera.observe(self.picture)
+        if self._noisy:
+            self._noisy -= 1
+            if not self._noisy:
+                self.camera.set_shot(self.camera.model.shot)
+
+    def noise(self, rng: np.random.Generator) -> None:
+        """Let each pixel report ``NOISE`` more random events per second, for ``NOISE_FOR``."""
+        self.camera.set_shot(self.camera.model.shot + NOISE)
+        self._noisy = round(NOISE_FOR / self.camera.period)
 
     def observe(self) -> dict[str, np.ndarray]:
         return {self.name: self._seen[0], f"{self.name}_count": np.array([self._seen[1]], np.int64)}

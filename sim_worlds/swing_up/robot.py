@@ -22,6 +22,7 @@ HALF = 0.4  # m, distance from the hinge to the middle of the pole, a uniform ro
 GRAVITY = 9.81  # m/s2
 FORCE = 5.0  # N, limit
 FRICTION = np.array([0.2, 0.002])  # N s/m of the cart, N m s/rad of the hinge
+PUSH = 1.0  # rad/s, change of the pole's speed in a disturbance
 FASTEST = np.array([10.0, 30.0])  # m/s, rad/s: range of the sensors
 
 
@@ -30,6 +31,8 @@ class CartPole(Robot):
 
     position, velocity : of cart [m, m/s] and pole [rad, rad/s]
     """
+
+    DISTURBANCES = ("push",)
 
     def __init__(self, client: Client) -> None:
         super().__init__(client, URDF, ("slider", "hinge"))
@@ -61,6 +64,11 @@ class CartPole(Robot):
             self.client.resetJointState(self.body, joint, where, speed)
         self.read()
         self.force = 0.0
+
+    def push(self, rng: np.random.Generator) -> None:
+        """Change the pole's speed by ``PUSH``, to a random side."""
+        angle, speed = self.client.getJointState(self.body, self.joints[1])[:2]
+        self.client.resetJointState(self.body, self.joints[1], angle, speed + rng.choice((-PUSH, PUSH)))
 
     def act(self, action: np.ndarray) -> None:
         self.force = min(max(float(action[0]), -FORCE), FORCE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 import warnings
 
@@ -85,6 +86,52 @@ def test_randomised_episodes_differ_and_are_repeated_by_their_seed(name):
     before = played(plain, 5)
     world.reset(seed=6)
     assert played(plain, 5) == before
+
+
+def observed(world, steps, disturb=lambda: None, at=5, still=False):
+    """Every bit of the observations of an episode with seed 7, which ``disturb`` disturbs after ``at`` steps."""
+    world.action_space.seed(7)
+    seen = [world.reset(seed=7)[0]]
+    for k in range(steps):
+        if k == at:
+            disturb()
+        action = world.action_space.sample()
+        observation, reward, over, _, _ = world.step(np.zeros_like(action) if still else action)
+        assert math.isfinite(reward)
+        assert world.observation_space.contains(observation)
+        assert not any(np.isnan(value).any() for value in observation.values())
+        seen.append(observation)
+        if over:  # random actions overturn the quadruped later
+            assert k > at + 10
+            break
+    return [bits(one) for one in seen]
+
+
+@pytest.mark.parametrize("name", SIMULATED)
+def test_a_disturbance_changes_what_follows_until_the_next_reset(name):
+    world, calm = make(name), observed(make(name), STEPS)
+    assert world.disturbances
+    for disturb in world.disturbances.values():
+        disturb()  # no episode has begun
+        first = observed(world, STEPS, disturb)
+        assert first[:6] == calm[:6]
+        assert first[6:] != calm[6:]
+        assert observed(world, STEPS, disturb) == first
+        assert observed(world, STEPS) == calm
+        disturb()
+        assert observed(world, STEPS) == calm
+    observed(world, STEPS, lambda: [disturb() for disturb in 5 * list(world.disturbances.values())])
+    assert observed(world, STEPS) == calm
+
+
+@pytest.mark.parametrize("name", [name for name in SIMULATED if "noise" in make(name).disturbances])
+def test_noise_lasts_for_one_second_and_leaves_no_trace(name):
+    world = make(name)
+    second = round(1.0 / world.dt)
+    calm = observed(world, second + 10, still=True)
+    noisy = observed(world, second + 10, world.disturbances["noise"], still=True)
+    assert all(one != other for one, other in zip(calm[6 : 6 + second], noisy[6 : 6 + second]))
+    assert calm[7 + second :] == noisy[7 + second :]
 
 
 @pytest.mark.parametrize("name", SIMULATED)
