@@ -58,6 +58,12 @@ export function short(x) {
   return size >= 100 ? x.toFixed(0) : String(Number(x.toPrecision(3)));
 }
 
+/** A text that is cut to a width. @param {CanvasRenderingContext2D} g @param {string} text @param {number} width */
+export function fitted(g, text, width) {
+  while (text.length > 2 && g.measureText(text).width > width) text = `${text.slice(0, -2)}…`;
+  return text;
+}
+
 /** Round steps for an axis. @param {number} low @param {number} high @param {number} most @returns {number[]} */
 export function ticks(low, high, most) {
   const span = high - low;
@@ -104,9 +110,7 @@ export function timeAxis(g, box, from, to, marks, named = false) {
   }
   groups.forEach((one, k) => {
     const room = (groups[k + 1]?.x ?? box.right + 60) - one.x - 8;
-    let text = one.texts.join(", ");
-    while (text.length > 4 && g.measureText(text).width > room) text = `${text.slice(0, -2)}…`;
-    if (named) g.fillText(text, one.x + 3, box.top + 7);
+    if (named) g.fillText(fitted(g, one.texts.join(", "), room), one.x + 3, box.top + 7);
   });
   return x;
 }

@@ -1,6 +1,6 @@
 // The raster: every spike as a point, populations below each other, the newest on the right.
 
-import { onTheme, prepare, ratio, rgb, short, themed, timeAxis } from "./canvas.js";
+import { fitted, onTheme, prepare, ratio, rgb, short, themed, timeAxis } from "./canvas.js";
 import { columnsOf } from "./graph.js";
 
 const LABELS = 150, NARROW = 96; // pixels on the left; on narrow screens
@@ -74,9 +74,9 @@ export class Raster {
       g.fillStyle = band.colour;
       g.fillRect(18, band.top, 4, band.height);
       g.fillStyle = themed("--ink");
-      g.fillText(band.name.slice(0, this.left / 8), 27, band.height > 30 ? middle - 7 : middle);
+      g.fillText(fitted(g, band.name, this.left - 32), 27, band.height > 30 ? middle - 7 : middle);
       g.fillStyle = themed("--muted");
-      if (band.height > 30) g.fillText(`${band.size.toLocaleString("en")} neurons`, 27, middle + 8);
+      if (band.height > 30) g.fillText(fitted(g, `${band.size.toLocaleString("en")} neurons`, this.left - 32), 27, middle + 8);
       g.fillText(`${short(history.rates[band.index])} Hz`, width - RATES + 8, middle);
     }
   }
