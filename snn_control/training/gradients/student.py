@@ -238,6 +238,10 @@ class Student:
         """The spike signals that gradients pass through."""
         return self.gradient.trained_spikes
 
+    def spikes_in(self, tape: Tape) -> dict[str, np.ndarray]:
+        """Return population -> the spikes that a run recorded, (ticks * steps, rows, n) float32."""
+        return {p.name: tape.values[one] for one, p in self._rings.items() if one in tape.values}
+
     def price_spikes(self, tape: Tape, price: float) -> float:
         """Add ``price`` times the mean number of spikes per neuron and step to the loss. Return this mean."""
         trained = self.trained_spikes

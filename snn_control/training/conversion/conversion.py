@@ -1,0 +1,299 @@
+"""The conversion of a policy, from its first episodes to a controller that was compared with it in new episodes."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ...controller import Batch, build_program
+from ...controller_file import ControllerSpec
+from ...errors import DescriptionError
+from ...gym_adapter.spaces import as_command
+from ..environments.evaluation import Evaluation, evaluate, played
+from ..environments.gymnasium_calls import reset, step
+from ..environments.vector import Interface
+from ..progress import Folder, arrays_of, history_in, restore
+from ..result import FINAL, VALIDATION, Phase
+from .heads import Head
+from .imitator import ConversionSettings, Imitator
+from .rectified import Rectified, rectified
+from .spiking import INPUT, SAMPLES, spiking_controller, thresholds, without
+
+__all__ = ["Comparison", "Conversion", "Converted"]
+
+CALIBRATION, NOISY, NOISE = 5, 3, 0.1  # episodes of the policy before the conversion; with noise; its share of actions
+FIRST_SPIKES = 100.0  # of each layer in a step, of the first conversion
+FIRST_SEED, NOISY_SEED, ROUND_SEED = 0, 500, 20_000
+VALIDATED, FINALISTS, MORE, EVALUATED = (
+    20,
+    3,
+    60,
+    100,
+)  # episodes of a candidate; best of them; their episodes; at the end
+TOGETHER = 20  # environments
+RESAMPLED = 2_000  # bootstrap samples
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Policy and controller in the same episodes, whose seeds were used for nothing else.
+
+    policy, controller : returns of the episodes
+    chance : mean return of random actions
+    share, low : share of the way from chance to the policy's mean return; lower end of its 95 % interval (bootstrap
+        over episodes)
+    """
+
+    policy: np.ndarray
+    controller: np.ndarray
+    chance: float
+    share: float
+    low: float
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The result of a conversion.
+
+    evaluation : of the controller, in the episodes of ``comparison``
+    skip_share : mean share of the last layer's values that come through graded projections past the spikes
+    difference : mean absolute difference of the commands in units of half their range; for choices the share of steps
+        in which they differ; both for observations that the controller met
+    ended : whether it was interrupted
+    """
+
+    spec: ControllerSpec
+    evaluation: Evaluation
+    comparison: Comparison
+    skip_share: float
+    difference: float
+    history: list[dict[str, Any]]
+    ended: bool
+
+
+class Conversion:
+    """Converts a policy for one environment.
+
+    policy : a `TrainedPolicy` that fits the environment's spaces, or an object with the same attributes whose
+        ``layers`` is empty
+    make : makes the environment
+    period : length of a step of the environment [s]
+    """
+
+    def __init__(
+        self, policy: Any, make: Callable[[], Any], period: float, settings: ConversionSettings, seed: int,
+        folder: Folder | None = None, progress: Callable[[Phase], object] = lambda phase: None,
+    ) -> None:  # fmt: skip
+        self.policy, self.settings, self.seed, self.period = policy, settings, seed, period
+        self.folder, self.progress = folder, progress
+        self.envs = [make() for _ in range(TOGETHER)]
+        self.head = Head(policy)
+        self.begun = time.monotonic()
+        self.history: list[dict[str, Any]] = []
+        self.candidates: list[dict[str, np.ndarray]] = []
+
+    # episodes of the policy ----------------------------------------------------------------------------------
+    def _play(self, episodes: int, seed: int, noise: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Let the policy act, with ``noise`` a share of the actions at random or with noise of half that range. Return
+        its observations (k, n) float32, and the returns."""
+        env, rng = self.envs[0], np.random.default_rng([self.seed, seed])
+        seen, returns = [], np.zeros(episodes)
+        for k in range(episodes):
+            observation, over = reset(env, seed + k)[0], False
+            while not over:
+                seen.append(np.asarray(observation, np.float32).reshape(-1))
+                action = self._noisy(self.policy(observation), noise, rng) if noise else self.policy(observation)
+                observation, reward, terminated, truncated, _ = step(env, action)
+                returns[k] += reward
+                over = terminated or truncated
+        return np.array(seen), returns
+
+    def _noisy(self, action: Any, noise: float, rng: np.random.Generator) -> Any:
+        if self.head.kind == "argmax":
+            return int(rng.integers(self.policy.outputs)) if rng.random() < noise else action
+        flat = np.asarray(action, np.float64).reshape(-1)
+        flat = flat + noise * self.head.half * rng.normal(size=flat.size)
+        return np.clip(flat, self.head.low, self.head.high).astype(np.float32).reshape(np.shape(action))
+
+    def _labels(self, observations: np.ndarray) -> np.ndarray:
+        if self.policy.layers:
+            return self.head.labels(self.policy.raw(observations))
+        space = self.envs[0].action_space
+        actions = np.array([as_command(np.asarray(self.policy(one)), space) for one in observations])
+        return self.head.labels_of_actions(actions, self.policy.outputs)
+
+    # the run -------------------------------------------------------------------------------------------------
+    def run(self) -> Converted:
+        """Convert, imitate and compare. Ctrl-C ends the imitation; the best controller so far is compared."""
+        self._begin()
+        ended = False
+        try:
+            while len(self.history) < self.settings.n_rounds:
+                self._round()
+        except KeyboardInterrupt:
+            ended = True
+        spec = self._chosen()
+        return self._compared(spec, ended)
+
+    def _begin(self) -> None:
+        seen, _ = self._play(CALIBRATION, FIRST_SEED)
+        noisy, _ = self._play(NOISY, NOISY_SEED, NOISE)
+        observations = np.concatenate([seen, noisy])
+        if not np.isfinite(observations).all():
+            raise DescriptionError("--env", str(self.envs[0].spec.id), "gives observations that are not finite")
+        rng = np.random.default_rng([self.seed, 0])
+        self.source: Rectified = rectified(self.policy, observations, rng)
+        if self.policy.layers:
+            self.head.fit(self.policy.raw(observations))
+        rows = rng.permutation(len(observations))[:SAMPLES]
+        x = self.source.prepared(observations[rows].astype(np.float64))
+        theta = thresholds(self.source, self.head, x, FIRST_SPIKES)
+        scale = 1 / self.head.temperature if self.source.learned else 1.0
+        written = spiking_controller(self.source, self.head, theta, self.period, self.settings.skip == "linear", scale)
+        self.imitator = Imitator(written, self.head, self.settings)
+        self.interface = Interface(
+            written.spec, self.envs[0].observation_space, self.envs[0].action_space, self.envs[0].spec.id
+        )
+        self.data = {"observations": observations, "labels": self._labels(observations)}
+        self._resume()
+
+    def _episodes(self, seeds: Sequence[int]) -> tuple[np.ndarray, float, np.ndarray]:
+        """Play episodes with the means. Return the returns, the spikes in a step, and the observations."""
+        self.imitator.use(self.imitator.means)
+        program = self.imitator.parameters.program
+        batch = Batch(program, min(len(self.envs), len(seeds)), program.facts.repeat)
+        returns, spikes, steps, seen = np.zeros(len(seeds)), 0.0, 0, []
+
+        def sees(inputs: Mapping[str, Any], rows: list[int]) -> None:
+            seen.append(inputs[INPUT][rows].copy())
+
+        ends = played(batch, self.interface, self.envs, seeds, sees=sees)
+        for k, episode, total, length in ends:
+            returns[episode] = total
+            spikes += float(batch.array("spike_counts")[k].sum())
+            steps += length
+        return returns, spikes / steps, np.concatenate(seen)
+
+    def _round(self) -> None:
+        s, number = self.settings, len(self.history)
+        first = ROUND_SEED + 100 * number + 10_000 * self.seed
+        returns, spikes, seen = self._episodes(range(first, first + s.n_envs))
+        self.data["observations"] = np.concatenate([self.data["observations"], seen])
+        self.data["labels"] = np.concatenate([self.data["labels"], self._labels(seen)])
+        rng = np.random.default_rng([self.seed, 1, number])
+        self.imitator.round(self.data["observations"], self.data["labels"], rng)
+        row: dict[str, Any] = {"phase": number + 1, "steps": len(self.data["labels"]), "score": float(returns.mean()),
+               "worst": float(returns.min()), "spikes_a_step": spikes, "loss": self.imitator.loss}  # fmt: skip
+        self.history.append(row)
+        if self._counts(number):
+            self.candidates.append({f"{k}": mean.copy() for k, mean in enumerate(self.imitator.means)})
+        self._save()
+        best, seconds = max(one["score"] for one in self.history), time.monotonic() - self.begun
+        told = {"loss": self.imitator.loss}
+        self.progress(
+            Phase(number + 1, number + 1, s.n_rounds, row["score"], best, spikes, seconds, told, (), "rounds")
+        )
+
+    def _counts(self, number: int) -> bool:
+        """Whether the controller after a round is a candidate: its spikes have reached their target, or nearly."""
+        _, _, spikes, _, first = self.imitator.numbers
+        return bool(spikes <= 1.05 * self.imitator.target(first)) or number == self.settings.n_rounds - 1
+
+    # the result ----------------------------------------------------------------------------------------------
+    def _chosen(self) -> ControllerSpec:
+        """Return the best candidate by its return in episodes of validation, without neurons that never fire."""
+        candidates = self.candidates or [{f"{k}": mean for k, mean in enumerate(self.imitator.means)}]
+        scores = []
+        for one in candidates:
+            self.imitator.means = list(one.values())
+            scores.append(self._episodes(range(VALIDATION, VALIDATION + VALIDATED))[0])
+        finalists = sorted(range(len(candidates)), key=lambda k: -scores[k].mean())[:FINALISTS]
+        if len(finalists) > 1:
+            for k in finalists:
+                self.imitator.means = list(candidates[k].values())
+                more = self._episodes(range(VALIDATION + VALIDATED, VALIDATION + VALIDATED + MORE))[0]
+                scores[k] = np.concatenate([scores[k], more])
+        best = max(finalists, key=lambda k: scores[k].mean())
+        self.imitator.means = list(candidates[best].values())
+        self.imitator.use(self.imitator.means)
+        silent = self.imitator.silent(self.data["observations"])
+        return without(self.imitator.parameters.spec, silent)
+
+    def _compared(self, spec: ControllerSpec, ended: bool) -> Converted:
+        seeds = range(FINAL, FINAL + EVALUATED)
+        evaluation = evaluate(build_program(spec), self.interface, self.envs, seeds)
+        policy = np.concatenate([self._play(1, seed)[1] for seed in seeds])
+        chance = self._chance(range(VALIDATION, VALIDATION + VALIDATED))
+        rng = np.random.default_rng(self.seed)
+        picks = rng.integers(0, EVALUATED, (RESAMPLED, EVALUATED))
+        way = policy[picks].mean(1) - chance
+        shares = (evaluation.returns[picks].mean(1) - chance) / np.where(way == 0, np.nan, way)
+        share = float((evaluation.score - chance) / (policy.mean() - chance)) if policy.mean() != chance else np.nan
+        low = float(np.nanpercentile(shares, 2.5))
+        comparison = Comparison(policy, evaluation.returns, chance, share, low)
+        skip_share, difference = self._through(spec)
+        return Converted(spec, evaluation, comparison, skip_share, difference, self.history, ended)
+
+    def _chance(self, seeds: Sequence[int]) -> float:
+        env, returns = self.envs[0], []
+        env.action_space.seed(self.seed)
+        for seed in seeds:
+            reset(env, seed)
+            total, over = 0.0, False
+            while not over:
+                _, reward, terminated, truncated, _ = step(env, env.action_space.sample())
+                total, over = total + reward, terminated or truncated
+            returns.append(total)
+        return float(np.mean(returns))
+
+    def _through(self, spec: ControllerSpec) -> tuple[float, float]:
+        """Return how much of the last layer's values comes past the spikes, and the difference of the commands, for the
+        newest observations."""
+        observations = self.data["observations"][-SAMPLES:]
+        labels = self.data["labels"][-SAMPLES:]
+        batch = Batch(build_program(spec), len(observations))
+        commands = batch.step({INPUT: observations})["action"]
+        if self.head.kind == "argmax":
+            difference = float((commands[:, 0] != labels.argmax(1)).mean())
+        else:
+            difference = float(np.abs((commands - self.head.middle) / self.head.half - labels).mean())
+        x = self.source.prepared(observations.astype(np.float64))
+        parts = {p.pre: np.asarray(p.weights) for p in spec.network.projections if p.post == "readout"}
+        if INPUT not in parts:
+            return 0.0, difference
+        past = np.abs(x @ parts[INPUT]).mean()
+        through = np.abs(batch.array("readout.v") - x @ parts[INPUT]).mean()
+        return float(past / (past + through + 1e-12)), difference
+
+    # checkpoints ---------------------------------------------------------------------------------------------
+    def _save(self) -> None:
+        if self.folder is None:
+            return
+        arrays = {f"data/{name}": one for name, one in self.data.items()}
+        for name in Imitator.checkpointed:
+            arrays |= {f"learner/{name}{rest}": a for rest, a in arrays_of(getattr(self.imitator, name)).items()}
+        for k, one in enumerate(self.candidates):
+            arrays |= {f"candidate/{k}/{name}": a for name, a in one.items()}
+        arrays["history"] = np.array(json.dumps(self.history))
+        self.folder.save(arrays, self.history)
+        self.imitator.use(self.imitator.means)
+        self.folder.keep_newest(lambda: self.imitator.parameters.spec)
+
+    def _resume(self) -> None:
+        if self.folder is None or (arrays := self.folder.load()) is None:
+            return
+        with self.folder.reading():
+            self.data = {name: arrays[f"data/{name}"] for name in self.data}
+            for name in Imitator.checkpointed:
+                start = f"learner/{name}"
+                inner = {k[len(start) :]: a for k, a in arrays.items() if k == start or k.startswith(start + "/")}
+                setattr(self.imitator, name, restore(getattr(self.imitator, name), inner))
+            self.history = history_in(arrays)
+            count = len({k.split("/")[1] for k in arrays if k.startswith("candidate/")})
+            n = len(self.imitator.means)
+            self.candidates = [{f"{j}": arrays[f"candidate/{k}/{j}"] for j in range(n)} for k in range(count)]

@@ -1,0 +1,84 @@
+"""How the values of a policy's last layer become an action, and how far a controller's values are from them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["Head"]
+
+FLAT = 0.02  # added to the slope of tanh, so that a saturated command can still be corrected
+SHARP = 3.0  # a third of the median difference of the two largest values is the temperature of values of actions
+
+
+class Head:
+    """The loss of a controller that imitates a policy.
+
+    kind : "argmax", "clip" or "tanh", as in `TrainedPolicy`
+    low, high : (k,) float32 bounds of the action, if it is not a choice
+    bound : limit of the values before the tanh
+    temperature : of the softmax that makes probabilities of values, for choices
+    """
+
+    def __init__(self, policy: Any) -> None:
+        self.kind, self.bound, self.temperature = policy.head, float(getattr(policy, "bound", np.inf)), 1.0
+        if self.kind != "argmax":
+            self.low, self.high = (np.asarray(side, np.float32).reshape(-1) for side in (policy.low, policy.high))
+            self.half, self.middle = (self.high - self.low) / 2, (self.high + self.low) / 2
+
+    def fit(self, values: np.ndarray) -> None:
+        """Choose the temperature for values of actions (k, choices): those of Q-learning have any scale."""
+        if self.kind == "argmax":
+            best = np.sort(values, axis=-1)
+            self.temperature = max(float(np.median(best[:, -1] - best[:, -2])) / SHARP, 1e-6)
+
+    def labels(self, values: np.ndarray) -> np.ndarray:
+        """Return what a controller should give, (k, n) float32, for the values of the policy's last layer: for choices
+        probabilities, otherwise commands scaled to -1 .. 1."""
+        if self.kind == "argmax":
+            return self._probabilities(values / np.float32(self.temperature))
+        if self.kind == "clip":
+            return np.clip((values - self.middle) / self.half, -1, 1).astype(np.float32)
+        return np.tanh(np.clip(values, -self.bound, self.bound)).astype(np.float32)
+
+    def labels_of_actions(self, actions: np.ndarray, choices: int) -> np.ndarray:
+        """Return the same for actions of a policy whose values are not known."""
+        if self.kind == "argmax":
+            return (actions.reshape(-1, 1) == np.arange(choices)).astype(np.float32)
+        return np.clip((actions.reshape(len(actions), -1) - self.middle) / self.half, -1, 1).astype(np.float32)
+
+    def loss(self, values: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
+        """Return the mean loss of a controller's values (k, n), and its derivative by them: the cross-entropy for
+        choices, the squared error of the scaled command otherwise."""
+        k = len(values)
+        if self.kind == "argmax":
+            p = self._probabilities(values)
+            return float(-(labels * np.log(p + 1e-9)).sum() / k), ((p - labels) / k).astype(np.float32)
+        if self.kind == "clip":
+            u = (values - self.middle) / self.half
+            right = ((u > 1) & (labels >= 1)) | ((u < -1) & (labels <= -1))  # beyond the same bound
+            error = np.where(right, 0, u - labels)
+            return float((error**2).sum() / k), (2 * error / self.half / k).astype(np.float32)
+        u = np.tanh(values)
+        error = u - labels
+        return float((error**2).sum() / k), (2 * error * (1 - u * u + FLAT) / k).astype(np.float32)
+
+    def slopes(self, values: np.ndarray) -> np.ndarray:
+        """Return how much the action depends on each value (k, n), for the thresholds of the first conversion."""
+        if self.kind == "tanh":
+            found = self.half * (1 - np.tanh(np.clip(values, -self.bound, self.bound)) ** 2)
+        elif self.kind == "clip":
+            found = ((values > self.low) & (values < self.high)) + FLAT
+        else:  # near decisions, in units of the spread of the values
+            best = np.sort(values, axis=-1)
+            gap = best[:, -1] - best[:, -2]
+            near = 1 / (1 + (gap / (np.median(gap) + 1e-9)) ** 2)
+            spread = (values - values.mean(-1, keepdims=True)).std()
+            found = np.repeat(near[:, None], values.shape[1], axis=1) / (spread + 1e-9)
+        return np.maximum(found, FLAT * found.max())
+
+    @staticmethod
+    def _probabilities(values: np.ndarray) -> np.ndarray:
+        e = np.exp(values - values.max(-1, keepdims=True))
+        return (e / e.sum(-1, keepdims=True)).astype(np.float32)

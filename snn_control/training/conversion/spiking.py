@@ -1,0 +1,136 @@
+"""Spiking layers from rectified ones: integrate-and-fire neurons that fire several times in a step, one step a tick.
+
+A neuron with threshold 1 that starts each tick at 1/2 fires round(x) times, or not at all if x < 1/2. One spike of
+neuron j stands for the activation theta[j]: weights from the neuron are multiplied by theta[j], weights and bias to it
+are divided by theta[j] (Rueckauer et al. 2017, doi:10.3389/fnins.2017.00682, with a scale for each neuron).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...controller_file import ControllerSpec, parse_spec
+from .heads import Head
+from .rectified import Rectified
+
+__all__ = ["INPUT", "OUTPUT", "READOUT", "Written", "hidden", "spiking_controller", "thresholds", "without"]
+
+INPUT, READOUT, OUTPUT = "observation", "readout", "action"
+SAMPLES = 4_000  # observations for the thresholds
+
+
+class Written(NamedTuple):
+    """A controller, and the activation that a spike of each neuron stands for: population -> (n,) float64; 1 for the
+    input and the readout."""
+
+    spec: ControllerSpec
+    theta: dict[str, np.ndarray]
+
+
+def hidden(k: int) -> str:
+    """Return the name of hidden layer k, counted from 0."""
+    return f"hidden_{k + 1}"
+
+
+def thresholds(source: Rectified, head: Head, x: np.ndarray, spikes: float) -> list[np.ndarray]:
+    """Return for each hidden layer what a spike of each neuron stands for, (n,) float64, such that a layer fires
+    ``spikes`` times in a step.
+
+    x : (k, n) standardised observations
+
+    For a given number of spikes, rounding errors of the action are smallest with theta ~ (a / g)^(1/3): a is the mean
+    activation, g the mean square of the action's derivative by it.
+    """
+    *activations, values = source.activations(x)
+    jacobian, found = np.zeros(0), []
+    for k in range(len(source.layers) - 1, 0, -1):
+        weights = source.layers[k].weights
+        if k == len(source.layers) - 1:
+            jacobian = head.slopes(values)[:, :, None] * weights
+        else:
+            jacobian = np.einsum("noh,hi->noi", jacobian * (activations[k] > 0)[:, None, :], weights, optimize=True)
+        found.append(_theta(activations[k - 1].mean(0), (jacobian**2).sum(1).mean(0), spikes))
+    return found[::-1]
+
+
+def _theta(a: np.ndarray, g: np.ndarray, spikes: float) -> np.ndarray:
+    top = max(float(a.max()), 1e-12)
+    one = ((a + 1e-9 * top) / (g + 1e-9 * max(float(g.max()), 1e-12))) ** (1 / 3)
+    used = a > 1e-6 * top
+    return np.where(used, one * (a[used] / one[used]).sum() / spikes, top)
+
+
+def spiking_controller(
+    source: Rectified, head: Head, theta: list[np.ndarray], period: float, skip: bool, scale: float = 1.0
+) -> Written:
+    """Return the description of the spiking layers.
+
+    theta : result of `thresholds`
+    period : length of a tick and of its one network step [s]
+    skip : whether there are graded projections from the observation to all later layers, whose weights are 0 at first
+    scale : factor of the last layer's values
+    """
+    n = source.layers[0].weights.shape[1]
+    populations: dict[str, Any] = {}
+    projections: list[dict[str, Any]] = []
+    scales = {INPUT: np.ones(n)}
+    before = INPUT
+    for k, (weights, biases) in enumerate(source.layers):
+        last = k == len(source.layers) - 1
+        name, one = (READOUT, np.ones(len(biases))) if last else (hidden(k), theta[k])
+        factor = scale if last else 1.0
+        bias = (factor * biases / one).astype(np.float32)
+        populations[name] = {"size": len(biases), "bias": bias, "neuron": {"type": "relay"}}
+        if not last:
+            neuron = {"type": "if", "r": 1 / period, "reset": "subtract", "several": True}
+            populations[name] |= {"v_init": 0.5, "neuron": neuron}
+        scaled = factor * weights.T * scales[before][:, None] / one
+        projections.append({"pre": before, "post": name, "weights": scaled.astype(np.float32)})
+        if skip and k:
+            nothing = np.zeros((n, len(biases)), np.float32)
+            projections.append({"pre": INPUT, "post": name, "weights": nothing})
+        scales[name], before = one, name
+    document = {
+        "version": 1, "period": period, "dt": period, "reset_each_tick": True, "inputs": {INPUT: _input(source)},
+        "network": {"populations": populations, "projections": projections}, "outputs": {OUTPUT: _output(source, head)},
+    }  # fmt: skip
+    return Written(parse_spec(document), scales)
+
+
+def _input(source: Rectified) -> dict[str, Any]:
+    mean, std, clip = source.mean, source.std, source.clip
+    encoder = {"type": "direct", "gain": (1 / std).tolist(), "bias": (-mean / std).tolist()}
+    found: dict[str, Any] = {"kind": "value", "size": len(mean), "encoder": encoder}
+    if np.isfinite(clip):
+        found["range"] = [(mean - clip * std).tolist(), (mean + clip * std).tolist()]
+    return found
+
+
+def _output(source: Rectified, head: Head) -> dict[str, Any]:
+    n = len(source.layers[-1].biases)
+    term = {"type": "membrane", "from": READOUT, "weights": np.eye(n).tolist()}
+    if head.kind == "argmax":
+        return {"decoder": {"type": "argmax", "actions": n, "terms": [term]}}
+    squash = {"squash": True} if head.kind == "tanh" else {}
+    return {"size": n, "decoder": term, "limits": [head.low.tolist(), head.high.tolist()], **squash}
+
+
+def without(spec: ControllerSpec, silent: dict[str, np.ndarray]) -> ControllerSpec:
+    """Return a controller without some neurons: population -> (n,) bool, true for those that go. At least one neuron of
+    each population stays."""
+    stays = {name: ~gone if not gone.all() else np.arange(gone.size) == 0 for name, gone in silent.items()}
+    populations = tuple(
+        replace(p, size=int(stays[p.name].sum()), bias=np.asarray(p.bias)[stays[p.name]]) if p.name in stays else p
+        for p in spec.network.populations
+    )
+    projections = []
+    for p in spec.network.projections:
+        weights = np.asarray(p.weights)
+        weights = weights[stays[p.pre]] if p.pre in stays else weights
+        weights = weights[:, stays[p.post]] if p.post in stays else weights
+        projections.append(replace(p, weights=np.ascontiguousarray(weights)))
+    network = replace(spec.network, populations=populations, projections=tuple(projections))
+    return replace(spec, network=network)
