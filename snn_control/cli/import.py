@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import DescriptionError, SnnControlError, in_file
 from ..files import writing
+from . import import_policy
 from .common import add_command, add_out, add_shared, check_out, number, print_json, table, whole
 
 if TYPE_CHECKING:
@@ -61,9 +62,9 @@ CONTROLLER_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def add_to(commands: Any) -> None:
-    text = "read a NIR file in a framework's dialect; compare it spike by spike"
-    parser = add_command(commands, "import", run, text, MORE)
-    parser.add_argument("file", metavar="FILE", help="a NIR file (.nir)")
+    text = "convert a trained policy to spikes, or read a NIR file in a framework's dialect"
+    parser = add_command(commands, "import", run, text, f"{import_policy.MORE}\n{MORE}")
+    parser.add_argument("file", metavar="FILE", help="a policy, with --env; or a NIR file (.nir)")
     parser.add_argument("--dialect", metavar="D", default="", help="framework that wrote the file, see below")
     parser.add_argument("--dt", type=number(1e-9, " s"), metavar="DT", help="step of the original simulation [s]")
     text = "option that the file leaves open, see below; may be repeated"
@@ -74,6 +75,7 @@ def add_to(commands: Any) -> None:
     numbers: dict[str, Any] = {"type": number(-1e30), "nargs": "+", "metavar": "X"}
     for name, arguments in CONTROLLER_OPTIONS.items():
         more.add_argument(name, **(numbers if name.startswith(("--input", "--output")) else {}) | arguments)
+    import_policy.add_options(parser)
     add_shared(parser, "--json")
 
 
@@ -228,6 +230,10 @@ def command(options: argparse.Namespace, file: str) -> str:
 
 def run(options: argparse.Namespace) -> int:
     check_out(options)
+    if options.env is not None:
+        return import_policy.convert(options)
+    if options.file.endswith(import_policy.KINDS):
+        raise DescriptionError("--env", None, "is needed to convert a policy", "give --env ID")
     imported = read(options)
     spec = controller_of(imported, options)
     if options.verify and not compare(imported, options):

@@ -34,7 +34,7 @@ from . import event_pictures
 from .hidden_state import past_helps
 from .space_parts import MAX_OBSERVATION_NUMBERS, SpaceInput, SpaceOutput, inputs_of, outputs_of
 
-__all__ = ["STEPS", "starting_point"]
+__all__ = ["STEPS", "period_of", "starting_point"]
 
 STEPS = 2000  # steps with random actions to measure ranges, and again with held ones
 TICKS, LAYER, BIAS = 4, 64, 0.15  # network steps in a period; neurons of a layer, and their bias
@@ -82,6 +82,11 @@ def starting_point(env: Any, command: str, environment: str, seed: int = 0, step
     text = "\n".join([*lines, *_outputs_text(outputs, _readouts(inputs, outputs))]) + "\n"
     build_program(parse_spec(yaml.load(text, Loader)))  # check that the text can be built
     return text
+
+
+def period_of(env: Any) -> float:
+    """Return the duration of a step of an environment [s]; a usual one if it states none."""
+    return _period(env)[0]
 
 
 def _period(env: Any) -> tuple[float, str]:

@@ -1,0 +1,181 @@
+"""``snn_control import POLICY --env ID``: a trained policy becomes a spiking controller, and is compared with it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import DescriptionError
+from . import common
+from .training_display import display
+
+if TYPE_CHECKING:
+    from ..training.conversion.conversion import Conversion, Converted
+
+__all__ = ["MORE", "add_options", "convert"]
+
+MORE = """\
+A POLICY with --env is converted to spiking neurons, which then imitate it on the engine's own spikes:
+  FILE.zip          of stable-baselines3 or its contrib: MlpPolicy of PPO, A2C, TRPO, SAC, TD3, DDPG, TQC, DQN, QR-DQN;
+                    --normalize FILE.pkl adds the statistics of a VecNormalize
+  FILE.onnx         a multilayer perceptron
+  module:function   any function of an observation
+Nothing in a file is unpickled or run. The spikes in a step fall to --spikes; neurons that never fire go. At the end
+policy and controller play the same new episodes. If the controller keeps less than --least of the policy's return
+(counted from the return of random actions), the exit code is 1 and no file is written, except with --keep. Ctrl-C ends
+early with the best controller so far; the same command resumes.
+"""
+KINDS = ".zip", ".onnx"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    policy = parser.add_argument_group("a policy")
+    common.add_shared(policy, "--env", type=common.environment)  # type: ignore[arg-type]
+    common.add_shared(policy, "--arg")  # type: ignore[arg-type]
+    policy.add_argument("--normalize", metavar="FILE.pkl", help="statistics of observations, saved by VecNormalize")
+    text = "spikes of all neurons in a step (default: a third of those of the first conversion)"
+    policy.add_argument("--spikes", type=common.number(0.1), metavar="N", help=text)
+    text = "graded projections from the observation past the spikes: none or linear (default)"
+    policy.add_argument("--skip", choices=("none", "linear"), default="linear", help=text)
+    policy.add_argument("--seed", type=common.whole(0), default=1, help="seed of all random numbers (default 1)")
+    text = "share of the policy's return that must be kept (default 0.98)"
+    policy.add_argument("--least", type=common.number(-1e9), default=0.98, metavar="SHARE", help=text)
+    policy.add_argument("--keep", action="store_true", help="write the file even if less is kept")
+    text = "setting of the conversion, e.g. gradient_steps=800; may be repeated"
+    policy.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help=text)
+    text = "folder for checkpoints and progress (default runs/import-NAME)"
+    policy.add_argument("--run", metavar="FOLDER", help=text)
+
+
+def convert(options: argparse.Namespace) -> int:
+    """Convert the policy that the options name. Return the exit code."""
+    from ..errors import optional
+    from ..training.conversion.conversion import Conversion
+    from ..training.progress import Folder, locked_folder
+    from ..training.starting_point.file_text import period_of
+
+    if not options.out:
+        raise DescriptionError("--out", None, "is needed", "name the controller file to write, FILE.yaml")
+    common.need_extra("gymnasium", "sim")
+    threads = optional("threadpoolctl", "conversion needs threadpoolctl", "training")
+    arguments, settings = common.keywords(options.arg), _settings(options)
+    with common.our_output():
+        env = common.make_environment(options.env, arguments)
+        policy = _policy(options, env)
+    folder = Path(options.run or f"runs/import-{Path(options.out).stem}")
+    asked = {"env": options.env, "arguments": arguments, "policy": str(options.file), "digest": _digest(options.file),
+             "normalize": options.normalize, "seed": options.seed, "settings": vars(settings)}  # fmt: skip
+    name, begun = Path(options.out).stem, time.process_time()
+    # more threads are slower for matrices this small, and their number would change the bits
+    with locked_folder(folder), threads.threadpool_limits(1), common.our_output(), display([name]) as shown:
+        run = Conversion(
+            policy, lambda: common.make_environment(options.env, arguments), period_of(env), settings, options.seed,
+            Folder(folder, asked), lambda phase: shown.phase(name, phase),
+        )  # fmt: skip
+        found = run.run()
+    return _tell(options, run, found, folder, time.process_time() - begun)
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from dataclasses import fields
+
+    from ..controller_file import nearest
+    from ..training.conversion.imitator import ConversionSettings
+
+    given = common.keywords(options.set, "--set") | {"skip": options.skip}
+    given |= {"spikes": float(options.spikes)} if options.spikes else {}
+    known = [one.name for one in fields(ConversionSettings)]
+    for key, value in given.items():
+        if key not in known:
+            raise DescriptionError(f"--set {key}", value, "is not a setting of the conversion", nearest(key, known))
+    return ConversionSettings(**given)
+
+
+def _policy(options: argparse.Namespace, env: Any) -> Any:
+    """Read the policy, and check that it fits the environment."""
+    from ..training.teachers.function_policy import FunctionPolicy
+    from ..training.teachers.trained_policy import load_policy
+
+    if not options.file.endswith(KINDS):
+        if options.normalize:
+            raise DescriptionError("--normalize", options.normalize, "is for a .zip or .onnx", "leave it out")
+        return FunctionPolicy(options.file, env)
+    policy = load_policy(options.file, options.normalize, "POLICY").for_space(env.action_space)
+    try:
+        policy.check(env.observation_space, env.action_space)
+    except ValueError as error:
+        raise DescriptionError("POLICY", options.file, str(error)) from None
+    return policy
+
+
+def _digest(file: str) -> str:
+    import hashlib
+
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file.endswith(KINDS) else ""
+
+
+def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder: Path, cpu: float) -> int:
+    """Report the comparison, and write the file if enough is kept. Return the exit code."""
+    from ..files import writing
+    from .import_page import energies, make_import_page
+
+    c, e = found.comparison, found.evaluation
+    kept = c.share >= options.least
+    spikes, energy = float(e.spikes.mean()), energies(found, run)
+    head = (
+        f"Made by: {command_of(options)}\n{options.env}: return {e.score:.4g}, policy {c.policy.mean():.4g}, share "
+        f"{c.share:.4g} of the way from chance, of {len(c.policy)} episodes; {spikes:.3g} spikes per step"
+    )
+    if kept or options.keep:
+        with writing("--out", options.out):
+            found.spec.save(options.out, head)
+    page = make_import_page(folder, options, run, found, energy)
+    if options.json:
+        common.print_json({
+            "policy_return": float(c.policy.mean()), "return": e.score, "share": c.share, "share_low": c.low,
+            "spikes": spikes, "skip_share": found.skip_share, "cpu_s": cpu, "episodes": len(c.policy),
+            "chance": c.chance, "operations": float(e.operations.mean()), "difference": found.difference, **energy,
+            "file": options.out if kept or options.keep else None, "page": page,
+        })  # fmt: skip
+    else:
+        own = c.policy
+        rows = [
+            ["policy", float(own.mean()), float(own.std()), float(own.min()), "", energy["policy_nanojoule"]],
+            ["controller", e.score, float(e.returns.std()), float(e.returns.min()), spikes, energy["nanojoule"]],
+            ["chance", c.chance, "", "", "", ""],
+        ]  # fmt: skip
+        heads = ["", "return", "std", "worst", "spikes per step", "estimated energy [nJ per step]"]
+        common.table(f"{options.env}: {len(c.policy)} new episodes", heads, rows)
+        print(f"kept: {100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)")
+        what = (
+            "choices that differ" if run.head.kind == "argmax" else "mean difference of commands, of half their range"
+        )
+        print(f"{what}: {100 * found.difference:.2g} %; through the skip: {100 * found.skip_share:.0f} %")
+        print(f"page: {page}" if page else "no page")
+        if kept or options.keep:
+            print(f"{options.out}: written. Next: snn_control run --env {options.env} {options.out}")
+    if found.ended:
+        print("interrupted: the same command resumes it", file=sys.stderr)
+        return 130
+    if not kept:
+        why = "try more --spikes, --skip linear, or --set gradient_steps=1000"
+        state = "written all the same" if options.keep else "not written"
+        print(f"{options.out}: {state}: share {c.share:.3f} is below --least {options.least:g}; {why}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def command_of(options: argparse.Namespace) -> str:
+    """Return the command, with the options that change the result."""
+    import shlex
+
+    said = ["snn_control import", shlex.quote(options.file), f"--env {options.env}"]
+    said += [f"--arg {shlex.quote(pair)}" for pair in options.arg]
+    said += [f"--normalize {shlex.quote(options.normalize)}"] if options.normalize else []
+    said += [f"--spikes {options.spikes:g}"] if options.spikes else []
+    said += [f"--skip {options.skip}", f"--seed {options.seed}"]
+    said += [f"--set {shlex.quote(pair)}" for pair in options.set]
+    return " ".join([*said, f"--out {Path(options.out).name}"])
