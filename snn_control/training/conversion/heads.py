@@ -9,7 +9,7 @@ import numpy as np
 __all__ = ["Head"]
 
 FLAT = 0.02  # added to the slope of tanh, so that a saturated command can still be corrected
-SHARP = 3.0  # a third of the median difference of the two largest values is the temperature of values of actions
+GAPS = 2.0  # temperature of values of actions, in median differences of the two largest values
 
 
 class Head:
@@ -31,7 +31,7 @@ class Head:
         """Choose the temperature for values of actions (k, choices): those of Q-learning have any scale."""
         if self.kind == "argmax":
             best = np.sort(values, axis=-1)
-            self.temperature = max(float(np.median(best[:, -1] - best[:, -2])) / SHARP, 1e-6)
+            self.temperature = max(GAPS * float(np.median(best[:, -1] - best[:, -2])), 1e-6)
 
     def labels(self, values: np.ndarray) -> np.ndarray:
         """Return what a controller should give, (k, n) float32, for the values of the policy's last layer: for choices
