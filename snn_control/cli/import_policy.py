@@ -8,6 +8,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import DescriptionError
 from . import common
 from .training_display import display
@@ -29,6 +31,7 @@ policy and controller play the same new episodes. If the controller keeps less t
 early with the best controller so far; the same command resumes.
 """
 KINDS = ".zip", ".onnx"
+OBSERVATIONS = 500  # over which the energy of the controller is averaged
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -120,11 +123,10 @@ def _digest(file: str) -> str:
 def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder: Path, cpu: float) -> int:
     """Report the comparison, and write the file if enough is kept. Return the exit code."""
     from ..files import writing
-    from .import_page import energies, make_import_page
 
     c, e = found.comparison, found.evaluation
     kept = c.share >= options.least
-    spikes, energy = float(e.spikes.mean()), energies(found, run)
+    spikes, energy = float(e.spikes.mean()), _energies(found, run)
     head = (
         f"Made by: {command_of(options)}\n{options.env}: return {e.score:.4g}, policy {c.policy.mean():.4g}, share "
         f"{c.share:.4g} of the way from chance, of {len(c.policy)} episodes; {spikes:.3g} spikes per step"
@@ -132,7 +134,7 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
     if kept or options.keep:
         with writing("--out", options.out):
             found.spec.save(options.out, head)
-    page = make_import_page(folder, options, run, found, energy)
+    page = _page(options, found, folder)
     if options.json:
         common.print_json({
             "policy_return": float(c.policy.mean()), "return": e.score, "share": c.share, "share_low": c.low,
@@ -166,6 +168,42 @@ def _tell(options: argparse.Namespace, run: Conversion, found: Converted, folder
         print(f"{options.out}: {state}: share {c.share:.3f} is below --least {options.least:g}; {why}", file=sys.stderr)
         return 1
     return 0
+
+
+def _energies(found: Converted, run: Conversion) -> dict[str, float | None]:
+    """Return the estimated energy of a step [nJ]: ``nanojoule`` of the controller, ``policy_nanojoule`` of the policy.
+    Each weight of the policy is one multiply-accumulate in float32; None if its layers are not known."""
+    from ..analysis.energy import estimate, price
+    from ..controller import Controller
+
+    controller = Controller.from_spec(found.spec)
+    name = found.spec.inputs[0].name
+    for observation in run.data["observations"][-OBSERVATIONS:]:
+        controller.step({name: observation})
+    weights = sum(w.size for w, _ in run.policy.layers)
+    policy = weights * price("multiply_accumulate") * 1e-3 if weights else None
+    return {"nanojoule": float(estimate(controller.bound).tick) * 1e-3, "policy_nanojoule": policy}
+
+
+def _page(options: argparse.Namespace, found: Converted, folder: Path) -> str | None:
+    """Write the page of the conversion, as `train` does. Return its path; None if that fails."""
+    from ..findings import Finding
+    from ..training.result import Trained
+    from .train import conduct_of, spread
+    from .training_page import make_page
+
+    c, e = found.comparison, found.evaluation
+    text = f"{100 * c.share:.1f} % of the way from chance to the policy (95 %: at least {100 * c.low:.1f} %)"
+    kept = Finding(
+        "return", "note", text, f"{100 * found.skip_share:.0f} % of the last layer's values pass the spikes by"
+    )
+    trained = Trained(found.spec, f"imitation of {Path(options.file).name}", e, found.history,
+                      found.history[-1]["steps"] if found.history else 0, warnings=[kept])  # fmt: skip
+    compared = {"policy": spread(c.policy), "chance": spread(np.array([c.chance]))}
+    scores = {"controller": spread(e.returns)} | compared
+    where = folder, Path(options.out), options.env, common.keywords(options.arg)
+    page = make_page(*where, {"controller": trained}, scores, compared, conduct_of(trained))
+    return None if page is None else str(page)
 
 
 def command_of(options: argparse.Namespace) -> str:

@@ -226,15 +226,15 @@ def _tell(
     from .episodes import print_statistics
     from .training_page import make_page
 
-    e, conduct = trained[best].evaluation, _conduct(trained[best])
+    e, conduct = trained[best].evaluation, conduct_of(trained[best])
     several = options.seeds > 1
     fixed = trained[best].fixed
-    others = {} if fixed is None else {"learning off": _spread(fixed.returns)}
+    others = {} if fixed is None else {"learning off": spread(fixed.returns)}
     with common.our_output():
         others |= _others(out, options.env, arguments, e.seeds)
-    means = _spread(np.array([one.evaluation.score for one in trained.values()]))
+    means = spread(np.array([one.evaluation.score for one in trained.values()]))
     names = {seed: f"seed {seed}" if several else "controller" for seed in sorted(trained, key=lambda k: k != best)}
-    rows = {name: _spread(trained[seed].evaluation.returns) for seed, name in names.items()}
+    rows = {name: spread(trained[seed].evaluation.returns) for seed, name in names.items()}
     rows |= ({"means of the seeds": means} if several else {}) | others
     runs = {name: trained[seed] for seed, name in names.items()}
     page = make_page(folder, out, options.env, arguments, runs, rows, others, conduct)
@@ -265,19 +265,19 @@ def _numbers(trained: Trained) -> dict[str, Any]:
     e = trained.evaluation
     return {
         "how": trained.how, "steps": trained.steps, "phases": len(trained.history), "episodes": len(e.returns),
-        **_spread(e.returns), "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
-        **_conduct(trained), "warnings": [asdict(one) for one in trained.warnings],
+        **spread(e.returns), "spikes_a_step": float(e.spikes.mean()), "operations_a_step": float(e.operations.mean()),
+        **conduct_of(trained), "warnings": [asdict(one) for one in trained.warnings],
     }  # fmt: skip
 
 
-def _conduct(trained: Trained) -> dict[str, Any]:
+def conduct_of(trained: Trained) -> dict[str, Any]:
     from ..controller import build_program
     from .episodes import statistics_of
 
     return statistics_of(trained.spec, build_program(trained.spec), trained.evaluation.statistics)
 
 
-def _spread(returns: Any) -> dict[str, float]:
+def spread(returns: Any) -> dict[str, float]:
     return {
         "mean": float(returns.mean()),
         "std": float(returns.std()),
@@ -293,9 +293,7 @@ def _others(file: Path, env: str, arguments: dict[str, Any], seeds: Collection[i
     from .episodes import Player, World
 
     player = Player(World(str(file), env, arguments))
-    return {
-        who: _spread(np.array([player.play(who, int(seed))["return"] for seed in seeds])) for who in player.others()
-    }
+    return {who: spread(np.array([player.play(who, int(seed))["return"] for seed in seeds])) for who in player.others()}
 
 
 # a recipe --------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ kept are running means of the values.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 import numpy as np
@@ -26,6 +26,7 @@ STRAIGHT = Surrogate("triangle", 2.0)  # the derivative of a count: 1 at each st
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
 FIRST_PRICE = 0.02  # of all spikes, as a share of the first loss
+CHOICE_STEPS, STEPS = 300, 600  # updates in a round
 RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 
@@ -37,7 +38,7 @@ class ConversionSettings(Settings):
     skip : graded projections from the observation to later layers: "none" or "linear"
     n_envs : episodes in a round
     n_rounds : rounds of episodes and updates
-    gradient_steps : updates in a round
+    gradient_steps : updates in a round; 0: 300 for choices, 600 for numbers
     batch_size : observations in an update
     learning_rate : initial learning rate of Adam; it falls to a 50th (cosine)
     """
@@ -46,7 +47,7 @@ class ConversionSettings(Settings):
     skip: Annotated[str, OneOf("none", "linear")] = "linear"
     n_envs: int = 8
     n_rounds: int = 12
-    gradient_steps: int = 500
+    gradient_steps: int = 0
     batch_size: int = 256
     learning_rate: float = 3e-3
 
@@ -62,7 +63,8 @@ class Imitator:
     checkpointed = ("values", "means", "adam", "numbers")
 
     def __init__(self, written: Written, head: Head, settings: ConversionSettings) -> None:
-        self.head, self.settings = head, settings
+        steps = settings.gradient_steps or (CHOICE_STEPS if head.kind == "argmax" else STEPS)
+        self.head, self.settings = head, replace(settings, gradient_steps=steps)
         chosen = {"hidden_*.bias": Limits(), "readout.bias": Limits(), "*->*.weights": Limits()}
         self.parameters = Parameters(written.spec, chosen, np.random.default_rng(0))
         self.student = Student(self.parameters.program, self.parameters.places)
