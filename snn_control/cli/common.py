@@ -160,6 +160,9 @@ def make_environment(identity: str, arguments: Mapping[str, Any], **more: Any) -
     need_extra("gymnasium", "sim")
     from ..training.environments.gymnasium_calls import make
 
+    for driver in ("SDL_VIDEODRIVER", "SDL_AUDIODRIVER"):  # pygame draws in memory, and would report a missing screen
+        if "render_mode" in more:
+            os.environ.setdefault(driver, "dummy")
     return make(identity, arguments, **more)
 
 

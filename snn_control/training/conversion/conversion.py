@@ -196,7 +196,7 @@ class Conversion:
         best, seconds = max(one["score"] for one in self.history), time.monotonic() - self.begun
         told = {"loss": self.imitator.loss}
         self.progress(
-            Phase(number + 1, number + 1, s.n_rounds, row["score"], best, spikes, seconds, told, (), "rounds")
+            Phase(number + 1, number + 1, s.n_rounds, row["score"], best, spikes, seconds, told, (), "imitation")
         )
 
     def _counts(self, number: int) -> bool:

@@ -27,6 +27,7 @@ LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
 FIRST_PRICE = 0.02  # of all spikes, as a share of the first loss
 CHOICE_STEPS, STEPS = 300, 600  # updates in a round
+BELOW = 0.94  # target of the updates, in units of the wanted spikes
 RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 
@@ -95,8 +96,9 @@ class Imitator:
         self.student.settle()
 
     def target(self, first: float) -> float:
-        """The target of spikes in a step, if the first conversion had ``first``."""
-        return self.settings.spikes or first / 3
+        """The target of spikes in a step, if the first conversion had ``first``. Where the controller acts it fires a
+        little more often than in the data of all rounds."""
+        return BELOW * self.settings.spikes or first / 3
 
     def round(self, observations: np.ndarray, labels: np.ndarray, rng: np.random.Generator) -> None:
         """Make the updates of a round from observations (k, n) and labels (k, m), both float32."""
