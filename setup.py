@@ -48,6 +48,7 @@ EXTRAS = {
     "events": ["mcap>=1.2", "zstandard>=0.21", "lz4>=4.3", "aedat>=2.3", "av>=12.0"],
 }
 EXTRAS["all"] = sorted({requirement for group in EXTRAS.values() for requirement in group})
+EXTRAS["policy"] = ["onnx>=1.16"]  # 36 MB, only for policies that are .onnx files
 # heavy, and only for training: several machines, and a look on with a tool of its own
 EXTRAS["ray"] = ["ray>=2.40"]
 EXTRAS["tensorboard"] = ["tensorboard>=2.15"]
@@ -59,6 +60,7 @@ EXTRAS["test"] = [
     "hypothesis>=6.100",
     "mypy>=1.10",
     "playwright>=1.40",  # with the system's chromium, tests of the live page
+    *EXTRAS["policy"],
     "proselint>=0.16",
     "pytest>=8.0",
     "pytest-timeout>=2.3",

@@ -28,6 +28,7 @@ OWNERS = {
     "rosidl_runtime_py": {"ros"},
     "pybullet": {"sim_worlds"},
     "torch": {"training"},
+    "onnx": {"training"},
     "cma": {"training"},
     "stable_baselines3": set(),
     "ray": {"training"},
@@ -130,6 +131,7 @@ def test_every_room_has_its_rule():
 
 LATE = {
     "torch",
+    "onnx",
     "cma",
     "stable_baselines3",
     "ray",
@@ -153,7 +155,7 @@ def test_what_only_some_have_is_imported_late(path):
             assert not top, f"line {line}: import {name} where it is used"
 
 
-HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "matplotlib", "nir", "h5py", "mcap", "aedat", "av")
+HEAVY = ("rclpy", "pybullet", "gymnasium", "torch", "onnx", "matplotlib", "nir", "h5py", "mcap", "aedat", "av")
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,7 @@ def add_to(commands: Any) -> None:
     )
     common.add_shared(parser, "--arg", help="argument of the environment; a recipe adds it to its own")
     parser.add_argument("--how", metavar="HOW", help="way to train, see below (default: one that suits the actions)")
-    text = "teacher to imitate: FILE.yaml, FILE.zip of stable-baselines3, module:function, or a baseline of the world"
+    text = "teacher to imitate: FILE.yaml, FILE.zip of stable-baselines3, FILE.onnx, module:function, or a baseline"
     parser.add_argument("--teacher", metavar="WHO", help=text)
     text = "parameters to train instead of the file's, e.g. 'hidden.*'; may be repeated"
     parser.add_argument("--trainable", action="append", default=[], metavar="PATTERN", help=text)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-import io
-import json
-import os
-import pickle
-import zipfile
+import dataclasses
 
-import cloudpickle
 import gymnasium
 import numpy as np
 import pytest
 
 from snn_control.errors import DescriptionError
-from snn_control.training.teachers.policy_zip import MOST_BYTES
 from snn_control.training.teachers.teacher import teacher_of
 from snn_control.training.teachers.trained_policy import load_policy
 from tests.fixtures import fixture
+from tests.training.policy_files import (
+    ACTOR,
+    BOUNDED,
+    BOX,
+    DISCRETE,
+    FIRST,
+    data,
+    layers,
+    legacy,
+    saved,
+    space,
+    tensor,
+    written,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,69 +58,6 @@ def test_policies_of_many_spaces_are_read(name, inputs, action):
     np.testing.assert_allclose(load_policy(fixture(f"policies/{name}.zip"))(np.zeros(inputs)), action, atol=1e-4)
 
 
-# files that are made here ------------------------------------------------------------------------------------
-def text(value):
-    return b"X" + len(value.encode()).to_bytes(4, "little") + value.encode()
-
-
-def whole(*values):
-    return b"".join(b"J" + value.to_bytes(4, "little", signed=True) for value in values)
-
-
-def tensor(key, size, stride=None, count=None, offset=0, kind="torch\nFloatStorage"):
-    """The operations of a pickle that torch writes for a tensor."""
-    count = int(np.prod(size)) if count is None else count
-    stride = [int(np.prod(size[k + 1 :])) for k in range(len(size))] if stride is None else stride
-    storage = b"(" + text("storage") + f"c{kind}\n".encode() + text(key) + text("cpu") + whole(count) + b"tQ"
-    sizes = b"(" + whole(*size) + b"t(" + whole(*stride) + b"t"
-    return (
-        b"ctorch._utils\n_rebuild_tensor_v2\n("
-        + storage
-        + whole(offset)
-        + sizes
-        + b"\x89ccollections\nOrderedDict\n)RtR"
-    )
-
-
-def saved(weights, changed=None, stored=None, compression=zipfile.ZIP_STORED):
-    """A file of ``torch.save``; ``changed``: name -> other operations; ``stored``: name of a member -> other bytes."""
-    items = {name: tensor(str(k), value.shape) for k, (name, value) in enumerate(weights.items())} | (changed or {})
-    members = {f"data/{k}": value.astype("<f4").tobytes() for k, value in enumerate(weights.values())}
-    pickled = b"\x80\x02}(" + b"".join(text(name) + one for name, one in items.items()) + b"u."
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as archive:
-        for name, content in ({"data.pkl": pickled} | members | (stored or {})).items():
-            archive.writestr(f"archive/{name}", content)
-    return file.getvalue()
-
-
-BOX = {":type:": "<class 'gymnasium.spaces.box.Box'>", "_shape": [3], "low": "[-1. -1. -1.]", "high": "[2. 2. 2.]"}
-DISCRETE = {":type:": "<class 'gymnasium.spaces.discrete.Discrete'>", "n": "2", "_shape": []}
-BOUNDED = BOX | {"_shape": [2], "low": "[-1.\n -4.]", "high": "[2. 4.]"}
-
-
-def data(module="stable_baselines3.common.policies", observes=BOX, acts=BOUNDED, **options):
-    names = {"policy_class": {"__module__": module}, "policy_kwargs": options}
-    return names | {"observation_space": observes, "action_space": acts}
-
-
-def layers(*names, sizes=(3, 4, 2), seed=0):
-    rng = np.random.default_rng(seed)
-    shapes = zip(names, sizes[1:], sizes[:-1], strict=True)
-    found = [(f"{n}.weight", rng.normal(size=(b, a)), f"{n}.bias", rng.normal(size=b)) for n, b, a in shapes]
-    return {name: np.float32(value) for w, x, b, y in found for name, value in ((w, x), (b, y))}
-
-
-ACTOR = layers("mlp_extractor.policy_net.0", "action_net")
-
-
-def written(path, content, policy, compression=zipfile.ZIP_STORED):
-    with zipfile.ZipFile(path, "w", compression) as archive:
-        archive.writestr("data", content if isinstance(content, str | bytes) else json.dumps(content))
-        archive.writestr("policy.pth", policy)
-    return path
-
-
 X = np.float32([0.3, -0.2, 0.9])
 
 
@@ -121,123 +66,134 @@ def hand(weights, function):
     return v @ function(w @ X + b) + c
 
 
+def elu(x):
+    return np.where(x > 0, x, np.exp(np.minimum(x, 0)) - 1)
+
+
+def relu(x):
+    return x.clip(0)
+
+
+def squashed(x, bound=np.inf):
+    """In the bounds of `BOUNDED`."""
+    return np.float32([0.5, 0]) + np.float32([1.5, 4]) * np.tanh(x.clip(-bound, bound))
+
+
+def clipped(x):
+    return x.clip([-1, -4], [2, 4])
+
+
+def module(name):
+    return f"<class 'torch.nn.modules.activation.{name}'>"
+
+
 TD3, TQC = layers("actor.mu.0", "actor.mu.2"), layers("actor.latent_pi.0", "actor.mu.0")
+SAC = layers("actor.latent_pi.0", "actor.mu")
 QR = layers("quantile_net.quantile_net.0", "quantile_net.quantile_net.2", sizes=(3, 4, 6))
-RELU = "<class 'torch.nn.modules.activation.ReLU'>"
+DQN = layers("q_net.q_net.0", "q_net.q_net.2")
+SHARED = layers("mlp_extractor.shared_net.0", "action_net")
+UNUSED = {"log_std": np.zeros(2), "value_net.weight": np.zeros((1, 4)), "mlp_extractor.value_net.0.bias": np.zeros(4)}
+SB3, CONTRIB = "stable_baselines3", "sb3_contrib"
+CASES = {
+    "ppo": (data(), ACTOR | UNUSED, clipped(hand(ACTOR, np.tanh))),
+    "relu": (data(activation_fn=module("ReLU")), ACTOR, clipped(hand(ACTOR, relu))),
+    "elu": (data(activation_fn=module("ELU")), ACTOR, clipped(hand(ACTOR, elu))),
+    "shared layers": (data(), SHARED, clipped(hand(SHARED, np.tanh))),
+    "squash_output": (data(squash_output=True), ACTOR, squashed(hand(ACTOR, np.tanh))),
+    "choice": (data(acts=DISCRETE), ACTOR, hand(ACTOR, np.tanh).argmax()),
+    "td3, ddpg": (
+        data(f"{SB3}.td3.policies"),
+        TD3 | {"actor_target.mu.0.weight": np.zeros(1)},
+        squashed(hand(TD3, relu)),
+    ),
+    "sac": (data(f"{SB3}.sac.policies"), SAC | {"critic.qf0.0.bias": np.zeros(1)}, squashed(hand(SAC, relu))),
+    "tqc": (data(f"{CONTRIB}.tqc.policies"), SAC, squashed(hand(SAC, relu))),
+    "sac with gSDE": (data(f"{SB3}.sac.policies"), TQC, squashed(hand(TQC, relu), 2.0)),
+    "tqc with gSDE": (data(f"{CONTRIB}.tqc.policies", clip_mean=0.5), TQC, squashed(hand(TQC, relu), 0.5)),
+    "dqn": (data(f"{SB3}.dqn.policies", acts=DISCRETE), DQN, hand(DQN, relu).argmax()),
+    "qr-dqn": (data(f"{CONTRIB}.qrdqn.policies", acts=DISCRETE), QR, hand(QR, relu).reshape(3, 2).mean(0).argmax()),
+}
 
 
-@pytest.mark.parametrize(
-    ("content", "weights", "action"),
-    [
-        (data(), ACTOR, hand(ACTOR, np.tanh).clip([-1, -4], [2, 4])),
-        (data(activation_fn=RELU), ACTOR, hand(ACTOR, lambda x: x.clip(0)).clip([-1, -4], [2, 4])),
-        (data(acts=DISCRETE), ACTOR, hand(ACTOR, np.tanh).argmax()),
-        (
-            data("stable_baselines3.td3.policies"),
-            TD3 | {"actor_target.mu.0.weight": np.zeros(1)},
-            np.float32([0.5, 0]) + np.float32([1.5, 4]) * np.tanh(hand(TD3, lambda x: x.clip(0))),
-        ),
-        (
-            data("sb3_contrib.tqc.policies", clip_mean=0.5),
-            TQC,
-            np.float32([0.5, 0]) + np.float32([1.5, 4]) * np.tanh(hand(TQC, lambda x: x.clip(0)).clip(-0.5, 0.5)),
-        ),
-        (
-            data("sb3_contrib.qrdqn.policies", acts=DISCRETE),
-            QR,
-            hand(QR, lambda x: x.clip(0)).reshape(3, 2).mean(0).argmax(),
-        ),
-    ],
-    ids=["ppo", "relu", "choice", "td3", "tqc with gSDE", "qr-dqn"],
-)
-def test_each_algorithm_makes_an_action_of_its_last_layer(tmp_path, content, weights, action):
-    found = load_policy(written(tmp_path / "a.zip", content, saved(weights)))(X)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("save", [saved, legacy])
+def test_each_algorithm_makes_an_action_of_its_last_layer(tmp_path, case, save):
+    content, weights, action = CASES[case]
+    found = load_policy(written(tmp_path / "a.zip", content, save(weights)))(X)
     np.testing.assert_allclose(found, action, rtol=1e-5)
 
 
-class Evil:
-    def __reduce__(self):
-        return os.system, (f"touch {MARK}",)
-
-
-MARK = "executed"  # in the current folder
-FIRST = "mlp_extractor.policy_net.0.weight"
+def test_the_values_of_the_last_layer_for_many_observations(tmp_path):
+    policy = load_policy(written(tmp_path / "a.zip", data(), saved(ACTOR)))
+    many = np.stack([X, 0 * X, -X])
+    assert policy.raw(many).shape == (3, 2)
+    assert policy.raw(many).dtype == np.float32
+    np.testing.assert_allclose(policy.raw(many)[0], hand(ACTOR, np.tanh), rtol=1e-5)
+    weights = layers("q_net.q_net.0", "q_net.q_net.2", sizes=(5, 4, 2))
+    content = data(f"{SB3}.dqn.policies", DISCRETE | {"n": "5"}, DISCRETE)
+    whole = load_policy(written(tmp_path / "b.zip", content, saved(weights)))
+    (w, b), (v, c) = [(weights[f"q_net.q_net.{k}.weight"], weights[f"q_net.q_net.{k}.bias"]) for k in (0, 2)]
+    wanted = relu(w[:, [3, 0]].T + b) @ v.T + c
+    np.testing.assert_allclose(whole.raw([3, 0]), wanted, rtol=1e-5)
+    assert whole(np.int64(3)) == wanted[0].argmax()
 
 
 @pytest.mark.parametrize(
-    ("content", "policy", "says"),
+    ("content", "weights", "says"),
     [
-        (data(), pickle.dumps(Evil(), 2), "names posix.system"),
-        (data(), saved(ACTOR, {FIRST: b"cos\nsystem\n(" + text(f"touch {MARK}") + b"tR"}), "names os.system"),
-        (data(), saved(ACTOR, stored={"data.pkl": pickle.dumps(Evil())}), "the operation FRAME"),
         (
-            data(),
-            saved(ACTOR, stored={"data.pkl": cloudpickle.dumps(lambda: os.system("true"))}),
-            "the operation FRAME",
+            data("sb3_contrib.common.recurrent.policies"),
+            ACTOR,
+            r"it is recurrent \(LSTM\).*; train an MlpPolicy of PPO",
         ),
-        (data(), saved(ACTOR, {FIRST: b"c__builtin__\neval\n" + text("1") + b"\x85R"}), "names __builtin__.eval"),
-        (data(), saved(ACTOR, {FIRST: tensor("../../data", (4, 3))}), r"the name '\.\./\.\./data'"),
-        (data(), saved(ACTOR, {FIRST: tensor("0", (1 << 15, 1 << 15), stride=(0, 0), count=12)}), "not contiguous"),
-        (data(), saved(ACTOR, {FIRST: tensor("0", (4, 3), count=11)}), "longer than its storage"),
-        (data(), saved(ACTOR, {FIRST: tensor("0", (4, 3), count=12, offset=-1)}), "not whole numbers >= 0"),
-        (data(), saved(ACTOR, {FIRST: tensor("0", (1 << 30, 3), count=-1)}), "a storage of an unknown kind"),
-        (data(), saved(ACTOR, stored={"data/0": bytes(40)}), "has 40 bytes, not 12 float32"),
-        (data(), saved(ACTOR, stored={"data/0": bytes(1 << 16)}), "has 65,536 bytes; the limit is 48"),
-        (data(), saved(ACTOR | {FIRST: np.full((4, 3), np.nan)}), "not finite"),
-        (data(), saved(ACTOR | {FIRST: np.zeros((4, 5))}), "do not lead from 3 observed values to 2 numbers"),
-        (data(), saved(ACTOR | {FIRST: np.zeros(12)}), "has weights float32"),
-        (data(), saved(ACTOR | {"lstm_actor.weight_ih_l0": np.zeros(2)}), "lstm_actor.weight_ih_l0 is not a layer"),
-        (data(), saved(ACTOR | {"features_extractor.cnn.0.weight": np.zeros(2)}), "features_extractor.cnn.0.weight is"),
-        (data(), saved({}), "it has no action_net"),
-        (data(), saved(ACTOR, compression=zipfile.ZIP_DEFLATED), "is compressed by method 8"),
-        (data(), b"", ""),
-        (data(), bytes(MOST_BYTES + 1), "the limit is"),
-        (data("sb3_contrib.common.recurrent.policies"), saved(ACTOR), "of sb3_contrib.common.recurrent.policies"),
-        (data(activation_fn="<class 'torch.nn.modules.activation.ELU'>"), saved(ACTOR), "its activation is ELU"),
-        (data(observes=BOX | {"_shape": [84, 84, 4]}), saved(ACTOR), r"observations are Box \[84, 84, 4\]"),
-        (data(observes={":type:": "<class 'gymnasium.spaces.dict.Dict'>"}), saved(ACTOR), "observations are Dict"),
-        (data(acts=BOUNDED | {"low": "[0. ... 0.]"}), saved(ACTOR), "'...'"),
-        ("[" * 100_000, saved(ACTOR), ""),
-        ("[]", saved(ACTOR), "not a JSON object"),
-        (b"\xff", saved(ACTOR), ""),
+        (data("sb3_contrib.common.maskable.policies"), ACTOR, "it needs a mask"),
+        (data("somewhere.else"), ACTOR, "of somewhere.else: it is of another kind"),
+        (data(), ACTOR | {"lstm_actor.weight_ih_l0": np.zeros(2)}, "lstm_actor.weight_ih_l0 is not a layer"),
+        (data(), ACTOR | {"features_extractor.cnn.0.weight": np.zeros(2)}, "features_extractor.cnn.0.weight is"),
+        (data(features_extractor_class="<class 'a.Own'>"), ACTOR, "extracts features with <class 'a.Own'>"),
+        (data(activation_fn=module("SiLU")), ACTOR, "its activation is SiLU; known are ReLU, Tanh and ELU"),
+        (
+            data(observes=BOX | {"_shape": [84, 84, 4]}),
+            ACTOR,
+            r"Box \[84, 84, 4\] \(CnnPolicy\): must be .*; train with",
+        ),
+        (data(observes=space("dict.Dict")), ACTOR, r"Dict \[\] \(MultiInputPolicy\): .*FlattenObservation"),
+        (data(observes=space("tuple.Tuple")), ACTOR, "observations are Tuple .*FlattenObservation"),
+        (data(observes=BOX | {"_shape": [9] * 9}), ACTOR, "it has a space of shape"),
+        (data(acts=space("multi_discrete.MultiDiscrete")), ACTOR, "are MultiDiscrete, .*; train with Box or Discrete"),
+        (data(acts=space("multi_binary.MultiBinary")), ACTOR, "are MultiBinary, .*; train with Box or Discrete"),
+        (data(f"{SB3}.sac.policies", acts=DISCRETE), SAC, "are Discrete, but actor.mu gives numbers"),
+        (data(f"{SB3}.dqn.policies"), DQN, "are Box, but q_net.q_net gives one of several choices"),
+        (data(f"{SB3}.sac.policies", acts=BOUNDED | {"high": "[2. inf]"}), SAC, "its actions have no bounds"),
+        (data(f"{SB3}.sac.policies", clip_mean=-1), TQC, "its clip_mean is -1.0: must be > 0"),
+        (data(acts=DISCRETE | {"start": "1"}), ACTOR, "2 whole numbers from 1"),
+        (data(acts=BOUNDED | {"low": "[0. ... 0.]"}), ACTOR, "'...'"),
+        (data(acts=BOUNDED | {"low": "[0. nan]"}), ACTOR, "its actions have bounds of"),
+        (data(), ACTOR | {FIRST: np.full((4, 3), np.nan)}, "not finite"),
+        (data(), ACTOR | {FIRST: np.zeros((4, 5))}, "do not lead from 3 observed values to 2 numbers"),
+        (data(), ACTOR | {FIRST: np.zeros(12)}, "has weights float32"),
+        (data(), {}, "it has no action_net"),
     ],
 )
-def test_files_that_are_hostile_or_of_other_policies_are_refused(tmp_path, monkeypatch, content, policy, says):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(
-        DescriptionError, match=f"a.zip.: is not a policy of stable-baselines3 that can be read: .*{says}"
-    ):
-        load_policy(written("a.zip", content, policy))
-    assert not (tmp_path / MARK).exists()
+def test_policies_of_other_kinds_are_refused_by_name(tmp_path, content, weights, says):
+    path = written(tmp_path / "a.zip", content, saved(weights))
+    with pytest.raises(DescriptionError, match=f"POLICY = .*a.zip': is not a policy of stable-baselines3 .*: .*{says}"):
+        load_policy(path, what="POLICY")
 
 
-def test_what_is_serialized_beside_the_weights_is_not_opened(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    content = data()
-    for part in content.values():
-        part[":serialized:"] = cloudpickle.dumps(Evil()).hex()
-    assert load_policy(written("a.zip", content, saved(ACTOR)))(X).shape == (2,)
-    assert not (tmp_path / MARK).exists()
-
-
-def test_a_member_is_not_unpacked_beyond_the_size_that_it_declares(tmp_path):
-    path = written(tmp_path / "a.zip", data(), bytes(1 << 22), zipfile.ZIP_DEFLATED)
-    raw = bytearray(path.read_bytes())
-    for at in (raw.find(b"policy.pth") - 30 + 22, raw.rfind(b"policy.pth") - 46 + 24):  # the sizes in both headers
-        raw[at : at + 4] = (1000).to_bytes(4, "little")
-    path.write_bytes(raw)
-    with pytest.raises(DescriptionError, match=r"a\.zip"):
-        load_policy(path)
-    with pytest.raises(DescriptionError, match="data is compressed by method 14"):
-        load_policy(written(path, data(), saved(ACTOR), zipfile.ZIP_LZMA))
-    os.mkfifo(tmp_path / "pipe.zip")
-    with pytest.raises(DescriptionError, match="is a pipe or a device"):
-        load_policy(tmp_path / "pipe.zip")
+def test_weights_of_half_precision_and_shared_storages_are_read(tmp_path):
+    halves = {FIRST: tensor("0", (4, 3), kind="torch\nHalfStorage")}
+    raw = saved(ACTOR, halves, {"data/0": ACTOR[FIRST].astype("<f2").tobytes()})
+    found = load_policy(written(tmp_path / "a.zip", data(), raw))
+    np.testing.assert_allclose(found.layers[0][0], ACTOR[FIRST], rtol=1e-3)
+    bias = {"action_net.bias": tensor("0", (2,), count=12, offset=4)}
+    found = load_policy(written(tmp_path / "a.zip", data(), saved(ACTOR, bias)))
+    np.testing.assert_array_equal(found.layers[1][1], ACTOR[FIRST].ravel()[4:6])
 
 
 def test_a_policy_of_another_environment_is_refused(tmp_path):
     path = written(tmp_path / "a.zip", data(), saved(ACTOR))
-    with pytest.raises(DescriptionError, match="trained for 3 observed values, the environment has 4"):
+    with pytest.raises(DescriptionError, match=r"trained for 3 observed values, the environment has 4; .*frame stack"):
         teacher_of(str(path), gymnasium.make("CartPole-v1"))
     with pytest.raises(DescriptionError, match=r"its actions are 2 numbers, the environment takes Box \(1\)"):
         teacher_of(path, gymnasium.make("Pendulum-v1"))
@@ -245,3 +201,27 @@ def test_a_policy_of_another_environment_is_refused(tmp_path):
         teacher_of(load_policy(path), gymnasium.make("CartPole-v1"))
     path = written(path, data(observes=DISCRETE), saved(layers("action_net", sizes=(2, 2))))
     assert load_policy(path)(1).shape == (2,)
+
+
+def test_a_head_follows_from_the_space_of_the_actions(tmp_path):
+    policy = load_policy(written(tmp_path / "a.zip", data(), saved(ACTOR)))
+    box, bounds = gymnasium.spaces.Box(-2, 3, (2, 1)), np.float32([[-2, -2], [3, 3]])
+    choice, observed = gymnasium.spaces.Discrete(2), gymnasium.spaces.Box(-1, 1, (3,))
+    linear = dataclasses.replace(policy, head="linear", low=None, high=None)
+    np.testing.assert_allclose(linear(X), hand(ACTOR, np.tanh), rtol=1e-5)
+    ready = linear.for_space(box)
+    assert (ready.head, ready.shape) == ("clip", (2, 1))
+    np.testing.assert_array_equal([ready.low, ready.high], bounds)
+    assert linear.for_space(choice).head == "argmax"
+    assert policy.for_space(box).low is policy.low
+    squashing = dataclasses.replace(linear, head="tanh")
+    np.testing.assert_array_equal([squashing.for_space(box).low, squashing.for_space(box).high], bounds)
+    with pytest.raises(ValueError, match="the environment's actions have none"):
+        squashing.for_space(gymnasium.spaces.Box(-np.inf, np.inf, (2,)))
+    for other in (gymnasium.spaces.MultiDiscrete([3, 3]), gymnasium.spaces.MultiBinary(2)):
+        with pytest.raises(ValueError, match=f"the environment takes {type(other).__name__}"):
+            linear.for_space(other).check(observed, other)
+    with pytest.raises(ValueError, match="3 observed values, the environment has Dict"):
+        policy.check(gymnasium.spaces.Dict(), box)
+    with pytest.raises(ValueError, match=r"are 2 choices, the environment takes Box \(2\)"):
+        linear.for_space(choice).check(observed, box)

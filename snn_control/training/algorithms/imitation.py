@@ -24,7 +24,7 @@ from ..environments.vector import VectorEnv
 from ..gradients.student import Seen, Student
 from ..gradients.trained_part import TrainedPart, trained_part_of
 from ..teachers.teacher import Teacher, teacher_of
-from ..teachers.trained_policy import load_policy
+from ..teachers.trained_policy import POLICY_FILES, load_policy
 from .distributions import Categorical, DiagGaussian, distributions, only_chooses
 from .learner import Learner, Settings
 from .networks import Adam
@@ -140,7 +140,7 @@ class Imitation(Learner):
             raise DescriptionError("settings.n_steps", self.settings.n_steps, rule)
         self.policy = distributions(self.parameters.spec.outputs, 1.0)
         self.rounds = 0
-        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(".zip")
+        is_policy = isinstance(self.teacher, str | Path) and str(self.teacher).endswith(POLICY_FILES)
         teacher = load_policy(self.teacher) if is_policy else self.teacher  # a policy file is read once
         self.make_teachers: Callable[[], list[Teacher]] = lambda: [teacher_of(teacher, env) for env in envs.envs]
 

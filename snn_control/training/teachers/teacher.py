@@ -13,7 +13,7 @@ from ...controller_file import nearest
 from ...errors import DescriptionError, RuntimeFault, describe_exception, message_of
 from ...gym_adapter.spaces import as_command
 from ..environments.gymnasium_calls import import_module
-from .trained_policy import TrainedPolicy, load_policy
+from .trained_policy import POLICY_FILES, TrainedPolicy, load_policy
 
 __all__ = ["Teacher", "teacher_of"]
 
@@ -63,11 +63,11 @@ def _chosen(command: np.ndarray, space: Any) -> bool:
 def teacher_of(what: Any, env: Any) -> Teacher:
     """Return a teacher for one environment. If the teacher needs a state, each call makes a new one.
 
-    what : one of these: a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), or
-        the result of `snn_control.training.teachers.trained_policy.load_policy`; the name of a baseline of the
-        environment; ``module:function``; or a callable. A function is called with (env, observation) if its first
-        parameter is named ``env``, so that it can use the simulator's state. It is called with (observation, info) if
-        it has at least two parameters without a default, otherwise with (observation)
+    what : one of these: a controller file (.yaml, or a saved Program .npz); a policy of stable-baselines3 (.zip), a
+        perceptron (.onnx), or the result of `snn_control.training.teachers.trained_policy.load_policy`; the name of a
+        baseline of the environment; ``module:function``; or a callable. A function is called with (env, observation) if
+        its first parameter is named ``env``, so that it can use the simulator's state. It is called with (observation,
+        info) if it has at least two parameters without a default, otherwise with (observation)
 
     Raises DescriptionError if ``what`` is none of these.
     """
@@ -80,7 +80,7 @@ def teacher_of(what: Any, env: Any) -> Teacher:
     if text in baselines:
         baseline = baselines[text]
         return Teacher(text, lambda env, observation, info: baseline.predict(observation, info)[0], baseline.reset)
-    if text.endswith(".zip"):
+    if text.endswith(POLICY_FILES):
         return _of_policy(load_policy(text), env)
     if text.endswith((".yaml", ".yml", ".npz")):
         one = Controller.load(text)
@@ -94,7 +94,8 @@ def teacher_of(what: Any, env: Any) -> Teacher:
         if not callable(function):
             raise DescriptionError("--teacher", text, f"is not a function but {function!r}"[:200])
         return _of_function(function, text)
-    rule = "must be a .yaml controller, a .zip of stable-baselines3, module:function, or a baseline of the environment"
+    files = "a .yaml controller, a .zip of stable-baselines3, an .onnx perceptron"
+    rule = f"must be {files}, module:function, or a baseline of the environment"
     raise DescriptionError("--teacher", text, rule, nearest(text, baselines) if baselines else "")
 
 
@@ -113,6 +114,7 @@ def _of_function(function: Callable[..., Any], name: Any) -> Teacher:
 
 def _of_policy(policy: TrainedPolicy, env: Any) -> Teacher:
     try:
+        policy = policy.for_space(env.action_space)
         policy.check(env.observation_space, env.action_space)
     except ValueError as error:
         raise DescriptionError("--teacher", policy.path, str(error)) from None
