@@ -26,8 +26,8 @@ STRAIGHT = Surrogate("triangle", 2.0)  # the derivative of a count: 1 at each st
 LAST_RATE = 0.02  # share of the learning rate that is left at the end (cosine)
 MEMORY = 0.99  # of the running means, for each update
 FIRST_PRICE = 0.02  # of all spikes, as a share of the first loss
-CHOICE_STEPS, STEPS = 300, 600  # updates in a round
-BELOW = 0.94  # target of the updates, in units of the wanted spikes
+CHOICE_STEPS, STEPS = 300, 700  # updates in a round
+BELOW = 0.97  # target of the updates, in units of the wanted spikes
 RAMP = 0.6  # share of the updates in which spikes fall to their target
 
 
@@ -39,7 +39,7 @@ class ConversionSettings(Settings):
     skip : graded projections from the observation to later layers: "none" or "linear"
     n_envs : episodes in a round
     n_rounds : rounds of episodes and updates
-    gradient_steps : updates in a round; 0: 300 for choices, 600 for numbers
+    gradient_steps : updates in a round; 0: 300 for choices, 700 for numbers
     batch_size : observations in an update
     learning_rate : initial learning rate of Adam; it falls to a 50th (cosine)
     """
