@@ -26,11 +26,7 @@ __all__ = ["read_policy_zip"]
 
 MOST_BYTES = 1 << 26  # largest size of policy.pth
 MOST_STORAGE = 1 << 24  # largest storage that is read
-<<<<<<< HEAD
-MOST_DATA = 1 << 21  # largest size of the JSON, which needs up to 30 times as much memory
-=======
 MOST_DATA = 1 << 20  # largest size of the JSON, which needs up to 35 times as much memory
->>>>>>> readers
 MOST_UNPACKED = 1 << 24  # bytes by which a member may be larger than it is in the file; weights hardly shrink
 MOST_MEMBERS = 1 << 18  # bytes of the list of members
 MOST_AXES = 8
