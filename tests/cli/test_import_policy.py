@@ -1,0 +1,87 @@
+"""``snn_control import POLICY``: what it writes, what it prints, and what it refuses."""
+
+import json
+
+import numpy as np
+import pytest
+
+from snn_control import Controller
+from tests.fixtures import fixture
+
+from .common import call
+
+QUICK = ("--arg", "max_episode_steps=40", "--set", "n_rounds=2", "--set", "gradient_steps=30", "--spikes", "90")
+
+
+def swing(observation):
+    """A policy that is a function."""
+    cos, sin, speed = observation
+    return np.array([np.clip(-8 * np.arctan2(sin, cos) - 2 * speed, -2, 2)], np.float32)
+
+
+@pytest.fixture
+def pendulum(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def run(policy, *more, env="Pendulum-v1"):
+        return call(capsys, "import", policy, "--env", env, "--out", tmp_path / "a.yaml", *QUICK, *more)
+
+    return run
+
+
+def test_a_policy_becomes_a_controller_file_and_the_numbers_of_a_comparison(pendulum, tmp_path):
+    code, out, _ = pendulum(fixture("policies/sac-Pendulum-v1.zip"), "--least", "0.5", "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert found.keys() >= {
+        "policy_return", "return", "share", "share_low", "spikes", "skip_share", "cpu_s", "episodes",
+    }  # fmt: skip
+    assert found["episodes"] == 100
+    assert found["share_low"] <= found["share"]
+    assert found["share"] > 0.9
+    command = Controller.load(tmp_path / "a.yaml").step({"observation": [1.0, 0.0, 0.0]})["action"]
+    assert command.shape == (1,)
+    assert (tmp_path / "runs/import-a/report.html").is_file()
+    assert "Made by: snn_control import" in (tmp_path / "a.yaml").read_text()
+
+
+def test_too_little_is_not_written_unless_it_is_kept(pendulum, tmp_path):
+    policy = "tests.cli.test_import_policy:swing"
+    code, _, error = pendulum(policy, "--least", "2", "--json")
+    assert code == 1
+    assert "below --least 2" in error
+    assert not (tmp_path / "a.yaml").exists()
+    code, out, error = pendulum(policy, "--least", "2", "--keep", "--json")  # resumed: only compared
+    assert code == 1
+    assert (tmp_path / "a.yaml").exists()
+    assert json.loads(out)["skip_share"] >= 0
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (("--set", "rounds=3"), "n_rounds"),
+    (("--set", "n_rounds=0"), "n_rounds"),
+    (("--spikes", "0"), "--spikes"),
+    (("--skip", "deep"), "deep"),
+    (("--normalize", "a.pkl"), "--normalize"),
+])  # fmt: skip
+def test_wrong_options_are_refused_before_anything_runs(pendulum, tmp_path, arguments, message):
+    try:
+        code, _, error = pendulum("tests.cli.test_import_policy:swing", *arguments)
+    except SystemExit as end:  # argparse
+        code, error = end.code, message
+    assert code == 2
+    assert message in error
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_policy_of_another_environment_is_refused_by_its_sizes(pendulum):
+    code, _, error = pendulum(fixture("policies/sac-Pendulum-v1.zip"), env="CartPole-v1")
+    assert code == 2
+    assert "3" in error
+    assert "4" in error
+
+
+def test_a_policy_needs_an_environment(capsys):
+    code, _, error = call(capsys, "import", "a.zip", "--out", "a.yaml")
+    assert code == 2
+    assert "--env" in error
