@@ -24,12 +24,10 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^(?:<!-- (not run|file): (.*?) -->\n)?```(python|bash|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 
-#: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter
-#: episodes, the begin of a recording that was replayed as a whole before
+#: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter episodes
 SHORTER = (
     (r"(snn_control train [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 1000"),
     (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=2"),
-    (r"events replay bar.raw .*runs/(video|eye).*", r"\g<0> --to 0.5"),
 )
 QUOTED = {"docs/tutorials/own_neuron.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
 
