@@ -22,10 +22,10 @@ demo: $(VENV)/.stamp-run ## simulated robot, event camera and spiking controller
 test: style ## lint, types and all tests, with an empty home folder (what .ci/run runs)
 	@$(BIN)/python -m tests $(PYTEST_ARGS)
 
-test-all: $(VENV)/.stamp-all ## all tests: with Ray, TensorBoard, box2d, other decoders, a browser and 64-bit ARM, which `make test` skips
+test-all: $(VENV)/.stamp-all ## all tests: also those marked deep, Ray, TensorBoard, box2d, other decoders, a browser and 64-bit ARM
 	@for tool in qemu-aarch64 aarch64-linux-gnu-gcc chromium npm; do command -v $$tool >/dev/null || \
 		{ echo "$$tool is missing: sudo apt install qemu-user gcc-aarch64-linux-gnu chromium npm" >&2; exit 2; }; done
-	@$(MAKE) --no-print-directory test
+	@$(MAKE) --no-print-directory test PYTEST_ARGS="--deep $(PYTEST_ARGS)"
 
 docs: $(VENV)/.stamp-docs ## the site of the documentation: build/docs/index.html
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet --jobs auto docs build/docs

@@ -1,6 +1,7 @@
 """Settings that all tests share."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -23,8 +24,14 @@ LONG = (
     "ros/test_encoder_node.py",
 )  # fmt: skip
 
+LEFT_OUT = pytest.StashKey[int]()  # number of tests marked `deep` that are not run
+
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.load_profile("repeatable")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--deep", action="store_true", help="run the tests marked `deep` too")
 
 
 @pytest.fixture
@@ -53,8 +60,30 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, in the order of `LONG`."""
+@pytest.hookimpl(trylast=True)  # what ``-m`` and ``-k`` leave out is not counted
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files first, in the order of `LONG`; without ``--deep`` no test that is marked so."""
     here = Path(__file__).parent
     places = {here / name: k for k, name in enumerate(LONG)}
     items.sort(key=lambda item: places.get(item.path, len(LONG)))
+    deep = [] if config.option.deep else [item for item in items if item.get_closest_marker("deep")]
+    if deep:
+        items[:] = [item for item in items if item not in deep]
+        config.hook.pytest_deselected(items=deep)
+        config.stash[LEFT_OUT] = len(deep)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["deep"] = session.config.stash.get(LEFT_OUT, 0)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each worker of xdist collects all tests, and their process none."""
+    node.config.stash[LEFT_OUT] = getattr(node, "workeroutput", {}).get("deep", 0)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    if n := config.stash.get(LEFT_OUT, 0):
+        terminalreporter.write_line(f"{n} tests marked deep were not run: add --deep, or run `make test-all`")

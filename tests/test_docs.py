@@ -24,6 +24,11 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 BLOCK = re.compile(r"^(?:<!-- (not run|file): (.*?) -->\n)?```(python|bash|yaml)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 EXAMPLES = {page: BLOCK.findall(page.read_text("utf-8")) for page in PAGES}
 
+#: what shortens the commands of a page and leaves the rest as it is: fewer steps of training, shorter episodes
+SHORTER = (
+    (r"(snn_control train [^#\n]*?)(?=\s*(#|$))", r"\1 --steps 1000"),
+    (r"--env sim_worlds:ArmUnknownLoad-v0", r"\g<0> --arg duration=2"),
+)
 QUOTED = {"docs/tutorials/own_neuron.md"}  # parts of files of examples/plugin, which tests/test_plugins.py compares
 
 
@@ -51,8 +56,14 @@ def test_every_block_has_a_language():
         assert "" not in fences[::2], f"{name(page)}: a block of code needs a language, e.g. text"
 
 
-def program(page):
-    """A Python program that does what a reader of the page does, from top to bottom."""
+def shortened(code):
+    for pattern, shorter in SHORTER:
+        code = re.sub(pattern, shorter, code, flags=re.MULTILINE)
+    return code
+
+
+def program(page, change=str):
+    """A Python program that does what a reader of the page does, from top to bottom; ``change``: of its commands."""
     lines = ["import subprocess", "from pathlib import Path"]
     for mark, text, language, code in EXAMPLES[page]:
         if mark == "file":
@@ -60,7 +71,7 @@ def program(page):
         elif mark or language == "yaml":
             assert mark != "not run" or text, "say why it is not run"
         elif language == "bash":
-            lines.append(f"subprocess.run(['bash', '-ec', {code!r}], check=True, stdout=subprocess.DEVNULL)")
+            lines.append(f"subprocess.run(['bash', '-ec', {change(code)!r}], check=True, stdout=subprocess.DEVNULL)")
         else:
             lines.append(code)
     return "\n".join(lines)
@@ -69,18 +80,28 @@ def program(page):
 RUN = [page for page in PAGES if name(page) not in QUOTED and len(program(page).splitlines()) > 2]
 
 
-@pytest.mark.parametrize("page", RUN, ids=name)
-def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
+def run(folder, program):
     """In a separate process and folder: some examples register encoders and rules, some write files."""
-    shutil.copytree(ROOT / "config", tmp_path / "config")
-    if "gymnasium" in program(page):
+    shutil.copytree(ROOT / "config", folder / "config")
+    if "gymnasium" in program:
         pytest.importorskip("gymnasium")
     path = os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])
     commands = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    done = subprocess.run([sys.executable, "-W", "error", "-c", program(page)], cwd=tmp_path, timeout=240,
+    done = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=folder, timeout=240,
                           capture_output=True, text=True,
                           env=os.environ | {"PYTHONPATH": path, "PATH": commands})  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("page", RUN, ids=name)
+def test_the_examples_of_a_page_run_from_top_to_bottom(page, tmp_path):
+    run(tmp_path, program(page, shortened))
+
+
+@pytest.mark.deep
+@pytest.mark.parametrize("page", [page for page in RUN if program(page, shortened) != program(page)], ids=name)
+def test_the_examples_of_a_page_run_as_long_as_they_are_written(page, tmp_path):
+    run(tmp_path, program(page))
 
 
 @pytest.mark.parametrize("page", reference.COMMITTED, ids=name)
@@ -90,14 +111,25 @@ def test_pages_that_are_committed_are_those_of_the_declarations(page):
     assert text.count("\n|---|") >= 5
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
+def build(folder, *options):
+    """The pages of the site."""
     pytest.importorskip("sphinx")
-    folder = tmp_path_factory.mktemp("docs")
-    line = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", str(ROOT / "docs"), "site"]
-    done = subprocess.run(line, cwd=folder, timeout=280, capture_output=True, text=True)
+    line = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "--quiet", *options]
+    done = subprocess.run(
+        [*line, str(ROOT / "docs"), "site"], cwd=folder, timeout=280, capture_output=True, text=True
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return lambda page: (folder / f"site/{page}.html").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("docs"), "-D", "html_theme=basic")
+
+
+@pytest.mark.deep
+def test_the_site_is_built_with_its_theme(tmp_path):
+    assert 'class="sidebar-tree"' in build(tmp_path)("index")
 
 
 def test_the_site_has_every_declaration(site):

@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from tests import __main__ as runner
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -52,3 +54,11 @@ def test_a_signal_ends_it_and_the_home_is_gone(tmp_path):
         process.kill()
         process.wait()
     assert list(tmp_path.glob("snn_control_tests_*")) == []
+
+
+@pytest.mark.parametrize("options", [[], ["-n", "1"]], ids=["alone", "workers"])
+def test_deep_tests_that_are_left_out_are_counted(options):
+    line = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-k", "evt21_legacy", *options]
+    done = subprocess.run([*line, "tests/events/test_fuzz.py"], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == runner.NO_TESTS, done.stdout
+    assert "\n1 tests marked deep were not run: add --deep, or run `make test-all`\n" in done.stdout

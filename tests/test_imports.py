@@ -59,17 +59,20 @@ def imports(path):
     return list(_imports(path))
 
 
+def statements(node, top=True):
+    """Statements within a node, each with whether it is run at module level, and not only for types."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.expr):
+            inner = top and not isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef)
+            inner = inner and not (isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test))
+            yield child, inner
+            yield from statements(child, inner)
+
+
 def _imports(path):
-    tree = ast.parse(path.read_text())
     name = module_name(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    checks = [n for n in ast.walk(tree) if isinstance(n, ast.If) and "TYPE_CHECKING" in ast.dump(n.test)]
-    guarded = {id(n) for check in checks for n in ast.walk(check)}
-    inside = {
-        id(n) for f in ast.walk(tree) if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef) for n in ast.walk(f)
-    }
-    for node in ast.walk(tree):
-        top = id(node) not in inside | guarded
+    for node, top in statements(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno, top

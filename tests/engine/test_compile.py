@@ -7,6 +7,8 @@ import sys
 import textwrap
 from pathlib import Path
 
+import pytest
+
 from snn_control.engine.code_cache import usable_folder
 from snn_control.engine.compile import _at_load
 
@@ -173,8 +175,11 @@ BOUNDS = """
 """
 
 
-def test_kernels_stay_within_their_views_under_a_bounds_check(tmp_path):
-    names = "copy dense_spikes csr_spikes csr_delayed conv_spikes integrate_and_fire adex izhikevich pool guard"
+@pytest.mark.parametrize("names", [
+    "copy csr_delayed conv_spikes guard",
+    pytest.param("dense_spikes csr_spikes integrate_and_fire adex izhikevich pool", marks=pytest.mark.deep),
+])  # fmt: skip
+def test_kernels_stay_within_their_views_under_a_bounds_check(tmp_path, names):
     kept = {"SNN_CONTROL_CACHE": str(usable_folder() or tmp_path / "cache")}  # apart from what is not checked
     checked = python(BOUNDS % names, tmp_path / "cache", NUMBA_BOUNDSCHECK="1", **kept)
     assert "kernels []" in checked

@@ -141,9 +141,10 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("words", nargs="?", type=int, default=10_000_000, help="words for each encoding")
     parser.add_argument("--planted", action="store_true", help="a kernel that reads a word too many")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--encodings", nargs="*", default=ENCODINGS)
     options = parser.parse_args(arguments)
     sys.unraisablehook = lambda what: ESCAPED.append(what.exc_value)
-    for name in ENCODINGS:
+    for name in options.encodings:
         rng = np.random.default_rng([options.seed, ENCODINGS.index(name)])
         fuzz, done, packets, begin = Fuzz(name, options.planted, rng), 0, 0, time.perf_counter()
         memory = 0

@@ -28,10 +28,14 @@ def test_wrong_data_through_every_codec_before_pages_that_cannot_be_touched():
 CHECKED = {"NUMBA_BOUNDSCHECK": "1"}  # the cache keeps what is compiled so apart
 
 
-def test_wrong_data_through_every_codec_under_a_bounds_check():
-    done = fuzz("10000", **CHECKED)
+VARIANTS = pytest.param(["evt21", "evt21_legacy", "libcaer_cmp", "trigger"], marks=pytest.mark.deep)
+
+
+@pytest.mark.parametrize("encodings", [["evt3", "evt2", "libcaer", "mono"], VARIANTS], ids=" ".join)  # one of a module
+def test_wrong_data_through_a_codec_under_a_bounds_check(encodings):
+    done = fuzz("10000", "--encodings", *encodings, **CHECKED)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count(" words, ") == 8
+    assert done.stdout.count(" words, ") == len(encodings)
 
 
 @pytest.mark.parametrize(("check", "found"), [(True, "IndexError"), (False, "")], ids=["bounds check", "page"])

@@ -57,7 +57,11 @@ def replayed_by_code_for_any_processor(file):
     return done.returncode, json.loads(done.stdout)
 
 
-def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot):
+GENERIC = pytest.param(replayed_by_code_for_any_processor, marks=pytest.mark.deep)  # all its kernels are compiled
+
+
+@pytest.mark.parametrize("again", [replayed, GENERIC])
+def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot, again):
     record = tmp_path / "run.npz"
     process = start("controller_node", controller_file=str(write(tmp_path, VALUES)), record=str(record))
     commands = robot.commands()
@@ -79,7 +83,7 @@ def test_a_run_with_an_operator_has_its_bits_again(tmp_path, start, robot):
     time.sleep(0.3)
     assert process.end() == 0
     whole = tmp_path / "run_2.npz"
-    for code, found in (replayed(record), replayed(whole), replayed_by_code_for_any_processor(whole)):
+    for code, found in (again(record), again(whole)):
         assert (code, found["identical"], found["first_tick"]) == (0, True, 0)
         assert found["ticks"] > 90
         assert found["spikes"] > 500

@@ -191,6 +191,7 @@ def test_a_client_that_never_reads_does_not_stop_the_others(served):
     server, _ = served
     with Client(server.url) as slow, Client(server.url) as client:
         slow._connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow._connection.close_timeout = 0.5
         begin = time.monotonic()
         frames = 0
         while time.monotonic() < begin + 1.0:
