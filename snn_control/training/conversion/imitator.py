@@ -1,7 +1,7 @@
 """Imitation of a policy by its spiking conversion: rounds of episodes (DAgger) and updates on the engine's own spikes.
 
-The number of spikes falls to a target: spikes have a price, which a controller moves. What acts, is validated and is
-kept are running means of the values.
+The number of spikes falls to a target: spikes have a price, which a controller moves. The running means of the values
+act, are validated and are kept.
 """
 
 from __future__ import annotations
