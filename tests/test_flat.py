@@ -114,7 +114,7 @@ def test_a_teacher_sees_what_the_environment_gives(tmp_path):
 
 def test_parts_that_are_no_numbers_are_not_seen_and_the_file_says_so():
     text = starting_point(Odd(observation=NESTED), "a command", "--env X", steps=100)
-    assert "  # not seen: said: Text(1, 5, charset=" in text
+    assert "  # not used: said: Text(1, 5, charset=" in text
     spec = parse_spec(yaml.load(text, Loader))
     assert sorted(one.name for one in spec.inputs) == sorted(set(NAMES) - {"said", "arm_camera_count"})
 
