@@ -4,6 +4,7 @@ import { EXCITES, INHIBITS, onTheme, prepare, short, themed } from "./canvas.js"
 
 /** @typedef {import("./history.js").History} History */
 
+/** @type {WeakMap<HTMLCanvasElement, Map<string, {x: number, y: number}>>} */ const places = new WeakMap(); // where nodes were drawn
 const BOX = { width: 126, height: 34 };
 
 /** Columns of the nodes: each one right of all its sources, edges that lead back left out. @param {any} scene */
@@ -48,8 +49,18 @@ export function drawGraph(canvas, history) {
       at.set(name, { x: 4 + c * pitch, y: ((k + 0.5) * height) / names.length - BOX.height / 2 });
     });
   }
+  places.set(canvas, at);
   for (const edge of scene.edges) drawEdge(g, edge, at, activity(history, edge.pre));
   for (const name of column.keys()) drawNode(g, history, name, /** @type {{x: number, y: number}} */ (at.get(name)));
+}
+
+/** The name of the node at a point of the canvas; empty if there is none. @param {HTMLCanvasElement} canvas
+ *  @param {number} x @param {number} y */
+export function nodeAt(canvas, x, y) {
+  for (const [name, at] of places.get(canvas) ?? []) {
+    if (x >= at.x && x <= at.x + BOX.width && y >= at.y && y <= at.y + BOX.height) return name;
+  }
+  return "";
 }
 
 /** Activity of a node from 0 to 1. @param {History} history @param {string} name */

@@ -32,6 +32,7 @@ export class History {
     /** @type {{t: number, kind: string, text: string}[]} */ this.cursor = []; // a mark, if what follows is shown too
     /** @type {Map<string, {t: number[], rows: Float32Array[]}>} */ this.inputs = new Map();
     this.rates = new Float64Array(this.spiking.length);
+    this.silent = new Float64Array(this.spiking.length); // share of the neurons of each population that do not fire
   }
 
   /** Append a frame. @param {Header} header @param {Map<string, Numbers>} arrays */

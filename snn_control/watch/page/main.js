@@ -2,7 +2,8 @@
 
 import { themed } from "./canvas.js";
 import { Controls } from "./controls.js";
-import { drawGraph } from "./graph.js";
+import { drawGraph, nodeAt } from "./graph.js";
+import { findings, showFindings } from "./health.js";
 import { History } from "./history.js";
 import { InputPanel, paint } from "./inputs.js";
 import { LookPanel } from "./look.js";
@@ -36,6 +37,7 @@ let rates = new Rates();
 let window_s = 3, longest = 60;
 let offset = 0; // s, how far the view is behind; not 0 while it is panned
 /** @type {number|null} */ let frozen = null; // s, the end of a view that was stopped
+let judged_at = 0; // ms
 let changed = true, shown = -1, newest_at = 0;
 
 const raster = new Raster(panel("raster").querySelector("canvas"), $("#tip"), choose, viewChanged);
@@ -197,6 +199,11 @@ function draw(history) {
   $("#safe").textContent = header.causes ? `safe command: ${header.causes}` : "safe command";
   if (curve) drawCurve(panel("training").querySelector("canvas"), curve);
   if (header.error) say(header.error);
+  if (performance.now() > judged_at + 500) {
+    judged_at = performance.now();
+    const found = findings(history, end), health = $("#health");
+    if (health) showFindings(health, found);
+  }
 }
 
 // the view, and keys -------------------------------------------------------------------------------------------------
@@ -266,6 +273,10 @@ $("#theme").addEventListener("click", () => {
   document.documentElement.dataset.theme = themed("--dark") === "1" ? "light" : "dark";
   looked.repaint();
   changed = true;
+});
+panel("graph").querySelector("canvas").addEventListener("click", (/** @type {MouseEvent} */ event) => {
+  const name = nodeAt(/** @type {HTMLCanvasElement} */ (event.target), event.offsetX, event.offsetY);
+  if (history?.scene.populations.some((/** @type {any} */ p) => p.name === name)) choose(name);
 });
 panel("raster").querySelector("canvas").addEventListener("wheel", (/** @type {WheelEvent} */ event) => {
   if (embedded && !event.ctrlKey && !event.metaKey) return;

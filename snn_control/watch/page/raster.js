@@ -5,7 +5,7 @@ import { columnsOf } from "./graph.js";
 
 const LABELS = 150, NARROW = 96; // pixels on the left; on narrow screens
 const MARKS = 18; // and above, for the names of marks
-const RATES = 70; // on the right
+const RATES = 84; // on the right
 const BAND = { least: 26, most: 150, closed: 16, gap: 8 };
 
 /** @typedef {import("./history.js").History} History */
@@ -77,7 +77,9 @@ export class Raster {
       g.fillText(fitted(g, band.name, this.left - 32), 27, band.height > 30 ? middle - 7 : middle);
       g.fillStyle = themed("--muted");
       if (band.height > 30) g.fillText(fitted(g, `${band.size.toLocaleString("en")} neurons`, this.left - 32), 27, middle + 8);
-      g.fillText(`${short(history.rates[band.index])} Hz`, width - RATES + 8, middle);
+      const silent = history.silent[band.index], second = band.height > 30 && silent > 0;
+      g.fillText(`${short(history.rates[band.index])} Hz`, width - RATES + 8, second ? middle - 7 : middle);
+      if (second) g.fillText(`${Math.floor(100 * silent)} % silent`, width - RATES + 8, middle + 8);
     }
   }
 
