@@ -1,7 +1,7 @@
-"""Bind a Program to memory, so that it can run: to one state and one io block, or to many for a batch.
+"""Bind a Program to memory, so that it can run: to one state and one io block, or to many of them for a batch.
 
 Binding turns places (`snn_control.engine.program.Place`) into addresses, and checks that no access leaves its array. A
-tick therefore needs no checks. In a batch, a *row* is one instance of the controller: state, io block and table.
+tick needs no checks then. In a batch, a *row* is one instance of the controller: a state, an io block and a table.
 """
 
 from __future__ import annotations
@@ -50,10 +50,11 @@ def address_of(place: Place, blocks: Blocks) -> int:
 
 
 def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
-    """Make the table that `snn_control.engine.tick` runs: a header, and for each operation its kernel and operands.
+    """Make the table of a Program that `snn_control.engine.tick` runs: a header, then one row for each operation.
 
-    Return two (1 + operations, WORDS) arrays: the table, int64, and for each word the kind of block that it points
-    into, uint8: PROGRAM, STATE or IO, or NUMBER if it is not an address. Raise ProgramError if the blocks do not fit.
+    Return two (1 + operations, WORDS) arrays. The first is the table, int64. The second, uint8, says for each word into
+    which kind of block it points: PROGRAM, STATE or IO; or NUMBER for other words. Raise ProgramError if blocks do not
+    fit.
     """
     operations = program.operations
     sections = [o.section for o in operations]
@@ -74,7 +75,7 @@ def bind(program: Program, blocks: Blocks) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _put(row: np.ndarray, kinds: np.ndarray, word: int, value: int | Place, blocks: Blocks) -> None:
-    """Write an operand into ``row[word]``: a number, or the address of a place, whose kind goes into ``kinds``."""
+    """Write an operand into ``row[word]``: a number or an address. Write the kind of its block into ``kinds``."""
     if isinstance(value, Place):
         row[word], kinds[word] = address_of(value, blocks), value.kind
     else:
@@ -97,7 +98,7 @@ def _fill_header(program: Program, blocks: Blocks, sections: list[int], header: 
 
 
 def check_rows(program: Program, blocks: Blocks) -> None:
-    """Raise ProgramError if an operation could access memory outside its arrays, or write into those of another one."""
+    """Raise ProgramError if an operation could access memory outside its arrays, or write into another one's arrays."""
     rows: list[Sequence[int | Array]] = [_check(o, kernel(o.kernel, o.version), blocks) for o in program.operations]
     named = check_names(program, lambda place: _array(place, blocks))
     apart([*rows, named])
@@ -124,7 +125,7 @@ def _check_restarts(program: Program, blocks: Blocks, arrays: Sequence[Array]) -
 
 
 def _array(place: Place, blocks: Blocks) -> Array:
-    """Return a place as an `Array`, for the checks."""
+    """Return the array at a place as an `Array`, for the checks of operands."""
     address_of(place, blocks)
     data = blocks[place.kind][place.offset : place.offset + place.n_bytes]
     constant, from_driver = place.kind == PROGRAM, place.kind == IO
@@ -132,7 +133,7 @@ def _array(place: Place, blocks: Blocks) -> Array:
 
 
 def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Array]:
-    """Check the operands of one operation against its kernel. Return them, with an `Array` in place of each `Place`."""
+    """Check the operands of an operation by its kernel's rules. Return them, each `Place` replaced by an `Array`."""
     where = f"{operation.kernel} of {operation.label}"
     seen: list[int | Array] = []
     for operand in operation.operands:
@@ -152,7 +153,7 @@ def _check(operation: Operation, found: Kernel, blocks: Blocks) -> list[int | Ar
 
 
 def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list[np.ndarray]:
-    """Return the header and data of an input as views of an io block. Raise ProgramError if no such input exists."""
+    """Return an input's header and data as views of an io block. Raise ProgramError if there is no such input."""
     if {one.name: one.kind for one in program.facts.inputs}.get(name) != kind:
         raise ProgramError(f"'{name}' is not {'a value' if kind == 'value' else 'an events'} input")
     keys = ("slot", "data") if kind == "value" else ("slot", *EVENT_COLUMNS)
@@ -160,9 +161,9 @@ def input_arrays(program: Program, io: np.ndarray, name: str, kind: str) -> list
 
 
 def input_taker(program: Program, io: np.ndarray, state: np.ndarray, one: InputFacts) -> Callable[..., bool]:
-    """Return the function that writes an input.
+    """Return the function with which Python writes a sample to an input.
 
-    The function is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived.
+    It is ``take(x)`` for values; for events it is ``take(t, x, y, p)``, or ``take(None)`` if none arrived.
     """
     period, (slot, *data) = program.facts.period_ns, input_arrays(program, io, one.name, one.kind)
     if one.kind == "value":
@@ -178,14 +179,14 @@ class Bound:
     state, io : (bytes,) or (rows, bytes) uint8 blocks; `array(name)` returns named views into them
     constants, initial : the read-only arrays of the Program; copies if parameters are tunable or ``own_numbers`` is set
     tuning : the tunable parameters; None if there are none
-    tables : (1 or rows, 1 + operations, WORDS) int64, the bound table of each row
-    table : address of the first table, which `tick` and steppers run
-    tick : ``tick()`` runs one tick on the contents of the io block. It is a builtin that holds the interpreter lock
-        and checks nothing. The call itself takes 0.03 us. It keeps the blocks alive, but not this object. For long runs
-        that release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free".
+    tables : (1 or rows, 1 + operations, WORDS) int64: for each row, the table of addresses that a tick runs
+    table : address of the first table, which `tick` and `stepper` run
+    tick : ``tick()`` runs one tick on the contents of the io block. The call itself takes 0.03 us: it is a builtin that
+        holds the interpreter lock and checks nothing. The builtin keeps the blocks alive, but not this object. For long
+        runs that release the lock, use `snn_control.controller.batch.Batch` or the loop's mode "free".
 
-    Threads may share `tick` and steppers: their calls run one after the other. Resets, restores and writes through
-    views need a lock, see `snn_control.controller.Controller`. While a loop runs the table, do not tick it elsewhere.
+    Threads may share `tick` and the functions of `stepper`: calls run one after the other. Resets, restores and writes
+    through views need a lock, see `snn_control.controller.Controller`. Do not call `tick` while a loop runs the table.
     """
 
     def __init__(
@@ -234,7 +235,9 @@ class Bound:
         return _again, (self.program, self.rows, self.tuning, own, self.snapshot(), self.io)
 
     def stepper(self, name: str) -> Callable[[np.ndarray], None]:
-        """Return ``step(x)``, which gives the sample ``x`` to a value input as arriving now, and runs one tick.
+        """Return ``step(x)``, which gives the sample ``x`` to a value input and runs one tick.
+
+        The sample counts as arriving now.
 
         x : (size,) float32 or float64, C-contiguous; ``step`` raises InputError and changes nothing for anything else
 
@@ -250,7 +253,7 @@ class Bound:
     def array(self, name: str | Place) -> np.ndarray:
         """Return an array of the Program, given by name or place, as a live view: writing to it changes the memory.
 
-        With rows, the view has the shape (rows, ...), except for constants that all rows share.
+        In a batch, the view has the shape (rows, ...). Constants that all rows share have no axis of rows.
         """
         place = self.program.names[name] if isinstance(name, str) else name
         block = {PROGRAM: self.constants, STATE: self.state, IO: self.io}[place.kind]
@@ -258,7 +261,7 @@ class Bound:
         return part.view(place.dtype).reshape(*block.shape[:-1], *place.shape)
 
     def reset(self, rows: Any = ...) -> None:
-        """Reset ``rows`` (index, slice or mask; by default all) to the initial state, and clear their io blocks.
+        """Reset ``rows`` (an index, slice or mask; by default all) to the initial state, and clear their io blocks.
 
         Tunable parameters keep their values.
         """
@@ -272,7 +275,7 @@ class Bound:
             self.array("controlled")[-tuned.size :] = tuned
 
     def _ask_for_nothing(self, rows: Any = ...) -> None:
-        """Copy the control words that the last tick accepted to the io block, so that no request is pending."""
+        """Copy the control words that the last tick accepted into the io block, so that they request nothing new."""
         if "control" in self.program.names:
             self.array("control")[rows] = no_request(self.array("controlled")[rows], len(self.program.facts.tunable))
 
@@ -302,14 +305,13 @@ class Bound:
 
     @property
     def tuned(self) -> np.ndarray:
-        """Copy of the values that the tunable parameters had in the last tick, (tunable,) float64."""
+        """A copy of the values that the tunable parameters had in the last tick, (tunable,) float64."""
         return self.array("controlled")[-len(self.program.facts.tunable) :].view(np.float64).copy()
 
     def tune(self, values: np.ndarray) -> None:
-        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on.
+        """Set the tunable parameters to ``values``, (tunable,) float64, from the next tick on. A loop may run.
 
-        A loop may run meanwhile. Raise DescriptionError if a value is not allowed, and ProgramError if no parameter is
-        tunable here.
+        Raise DescriptionError if a value is not allowed, and ProgramError if nothing is tunable.
         """
         if self.tuning is None:
             raise ProgramError("nothing can be tuned here: this is a saved Program, or has several rows")
@@ -322,9 +324,9 @@ class Bound:
         write_word(self.table + 8 * SETTING, int(setting.ctypes.data))
 
     def _changes(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return addresses, int64, and new bits, uint32, of all numbers that the tunable parameters change.
+        """Return addresses, int64, and new bits, uint32, of all numbers that new tunable values, (tunable,), change.
 
-        ``values`` are the new parameters, (tunable,). Numbers that earlier settings changed are included.
+        Numbers that earlier settings changed are included.
         """
         assert self.tuning is not None
         other, control = self.tuning.program(values), self.program.names["controlled"]

@@ -38,7 +38,7 @@ _said: set[str] = set()
 
 
 def _say_once(what: str, text: str) -> None:
-    """Warn about a kind of problem, ``what``, only once in this process, because it is the same for all functions."""
+    """Warn about a problem of the kind ``what``, once in this process: the problem is the same for all functions."""
     if what not in _said:
         _said.add(what)
         warnings.warn(text, CacheWarning, stacklevel=2)
@@ -60,8 +60,8 @@ def cache_folder() -> Path:
 def usable_folder() -> Path | None:
     """Return the folder of compiled code, or None if no folder can be used.
 
-    The folder is `cache_folder`. If that is empty and not writable, or if others can write to it, the folder is one of
-    this user in the temporary directory.
+    The first choice is `cache_folder`. If others can write to this folder, or if it is empty and read-only, the choice
+    is a folder of this user in the temporary directory.
     """
     try:
         folder = cache_folder()
@@ -88,7 +88,7 @@ def usable_folder() -> Path | None:
 
 
 def _check_owner(folder: Path, found: os.stat_result) -> None:
-    """Raise PermissionError if someone other than this user and root can write to a folder, since its code is run."""
+    """Raise PermissionError if anyone except this user and root can write to a folder whose code will be run."""
     if found.st_uid not in (0, os.getuid()):
         raise PermissionError(f"{folder}: belongs to another user (uid {found.st_uid})")
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
@@ -96,7 +96,7 @@ def _check_owner(folder: Path, found: os.stat_result) -> None:
 
 
 def _sources() -> list[Path]:
-    """Return the folder ``$SNN_CONTROL_CACHE_SOURCE``, in a list; [] if it is not set or if others can write to it."""
+    """Return a list with the folder ``$SNN_CONTROL_CACHE_SOURCE``; [] if it is not set or others can write to it."""
     try:
         folder = Path(os.environ["SNN_CONTROL_CACHE_SOURCE"])
         _check_owner(folder, folder.stat())
@@ -132,10 +132,10 @@ def processor() -> tuple[str, str]:
 
 
 class CodeFile:
-    """The code of one function on disk.
+    """The file that keeps the compiled code of one function.
 
     folder : folder of the file; None: the code is not stored
-    name : name of the function, for readers of the folder
+    name : name of the function, for people who read the folder
     key : everything that the code depends on, except the folder and the processor
     """
 
@@ -146,7 +146,7 @@ class CodeFile:
 
     @contextmanager
     def turn(self) -> Iterator[None]:
-        """Enter a context to read the code and, if it is missing, write it. Other processes wait until it ends."""
+        """Enter a context in which this process reads the code, or writes it if it is missing. Other processes wait."""
         if self._path is None or self._path.exists():
             yield
             return
@@ -164,7 +164,7 @@ class CodeFile:
                 os.close(folder)
 
     def read(self, make: Callable[..., Any]) -> Any:
-        """Return ``make`` called with the pickled arguments that `write` stored; None if no usable file exists."""
+        """Return ``make(...)``, called with the pickled arguments that `write` stored; None without a usable file."""
         if self._path is None:
             return None
         for path in (self._path, *(Path(source, *self._path.parts[-2:]) for source in _sources())):
@@ -186,7 +186,7 @@ class CodeFile:
         return None
 
     def _digest(self, code: bytes) -> bytes:
-        """Return the digest of an entry. It covers folder and name, so a file that was renamed is not run."""
+        """Return the digest of an entry. The digest covers folder and name, so a file that was renamed is not run."""
         assert self._path is not None
         return hashlib.sha256("/".join(self._path.parts[-2:]).encode() + b"\0" + code).digest()
 

@@ -5,11 +5,11 @@ stopped, calls them as Python (`snn_control.ros.supervision.continuation`). This
 All numbers are float64: rounding a limit or a small slew to float32 would change it.
 
 limits : named arrays (m,): ``low``, ``high``, ``safe`` and the limits that `snn_control.coding.Output` declares. The
-    unit of time is a period: a slew is the change of a command per period, called a step here, and an acceleration is
-    the change of this step per period
-motion : (m * words_per_element,), the state. It begins with m commands as they were before jerk was limited. If there
-    is an acceleration limit, the last step of each command follows. If there is a jerk limit, a ring of the newest of
-    these commands follows for each command
+    unit of time is a period. A slew is the largest change of a command per period; this change is called a *step* here.
+    An acceleration is the largest change of the step from one period to the next
+motion : (m * words_per_element,), the state. It begins with m commands, as they were before jerk was limited. With an
+    acceleration limit, the last step of each command follows. With a jerk limit, a ring for each command follows, which
+    holds its newest values
 words_per_element : number of words in ``motion`` for one command, see `words_of`
 """
 
@@ -32,9 +32,9 @@ ARRIVED = 1e-6  # a target nearer than this fraction of min(acceleration, slew) 
 
 
 def elapsed_periods(elapsed):
-    """Convert elapsed time in thousandths of a period to periods, for the slew, and to whole periods.
+    """Convert elapsed time from thousandths of a period to periods. 0 counts as one period.
 
-    0 counts as one period.
+    Return two numbers: the periods, for the slew, and the number of whole periods, for the acceleration.
     """
     elapsed = min(elapsed if elapsed > 0 else WHOLE, MOST_ELAPSED * WHOLE)
     return elapsed / WHOLE, max((elapsed + WHOLE // 2) // WHOLE, 1)
@@ -45,10 +45,9 @@ def within(value, low, high):
 
 
 def reach(distance, acceleration):
-    """Return the largest step s per period from which a command can still stop at ``distance``.
+    """Return the largest step per period from which a command can still stop within ``distance``.
 
-    If each of k steps is smaller by ``acceleration`` than the step before it, the k steps add up to k s - acceleration
-    k (k - 1) / 2.
+    If the step s shrinks by ``acceleration`` in each of k periods, the command moves k s - acceleration k (k - 1) / 2.
     """
     k = max(np.ceil((np.sqrt(1 + 8 * distance / acceleration) - 1) / 2), 1.0)
     return distance / k + acceleration * (k - 1) / 2
@@ -59,10 +58,10 @@ def brake(step, acceleration):
 
 
 def towards(target, position, step, slew, acceleration):
-    """Return the next step towards a target, after the step ``step``.
+    """Return the next step of a command towards its target, after the step ``step``.
 
-    The next step is at most ``slew``, differs from ``step`` by at most ``acceleration``, and is so small that the
-    command stops at a constant target without overshoot.
+    The next step is at most ``slew`` and differs from ``step`` by at most ``acceleration``. It is so small that the
+    command can stop at a constant target without overshoot.
     """
     distance = target - position
     wanted = min(slew, reach(abs(distance), acceleration))
@@ -70,15 +69,15 @@ def towards(target, position, step, slew, acceleration):
 
 
 def periods_of(acceleration, jerk):
-    """Return the length n [periods] of the moving average that limits jerk.
+    """Return the length n of the moving average that limits jerk [periods].
 
-    In one period, the averaged acceleration changes by at most 2 acceleration / n.
+    With this average, the acceleration changes by at most 2 acceleration / n in one period.
     """
     return max(np.ceil(2 * acceleration / jerk - 1e-9), 1.0)
 
 
 def mean(ring, first, size, value):
-    """Put a value in front of a ring, and return the mean of the newest ``size`` values.
+    """Put a value into a ring of the newest values, and return the mean of the newest ``size`` values.
 
     The values are summed relative to the newest, so that the mean of equal values is exact.
     """
@@ -91,7 +90,7 @@ def mean(ring, first, size, value):
 
 
 def reset_motion(j, value, limits, motion, words_per_element):
-    """Set command ``j`` in ``motion`` to a value at rest, as if it had always had this value."""
+    """Set the motion of command ``j`` to rest at a value, as if the command had always had this value."""
     m, longest = len(limits.low), words_per_element - 2
     motion[j] = value
     if words_per_element > 1:
@@ -103,7 +102,7 @@ def reset_motion(j, value, limits, motion, words_per_element):
 def limit_command(j, target, way, periods, rounds, limits, motion, words_per_element):
     """Move command ``j`` towards its target within its limits.
 
-    Return the command as limited, and whether the target was reached.
+    Return the limited command, and whether the target was reached.
 
     way : JUMP, RAMP or STAY
     periods : elapsed periods, for the slew
@@ -138,11 +137,12 @@ def limit_command(j, target, way, periods, rounds, limits, motion, words_per_ele
 
 
 def limit_commands(command, wanted, faulted, way, periods, rounds, limits, motion, words_per_element):
-    """Write the next commands, (m,), which approach ``wanted``, or their safe values if ``faulted``.
+    """Write the next commands, (m,), which move towards ``wanted``; if ``faulted`` is true, towards the safe values.
 
     way : (m,), JUMP, RAMP or STAY: how each command approaches its safe value
 
-    Return the number of wanted values beyond the limits, and the number of targets that were not reached.
+    Return two counts of commands: those whose wanted value is beyond the limits, and those that did not reach their
+    target.
     """
     clamps = slewed = 0
     for j in range(len(way)):
@@ -162,14 +162,17 @@ FUNCTIONS = (
 
 
 def averaged(limits):
-    """Return the number of commands in the moving average of each jerk limit, (m,) float64."""
+    """Return how many commands the moving average of each jerk limit covers, (m,) float64."""
     with np.errstate(divide="ignore", invalid="ignore"):
         periods = [periods_of(*pair) if np.isfinite(pair[0]) else 1.0 for pair in zip(limits.acceleration, limits.jerk)]
     return {"jerk": np.array(periods)}
 
 
 def words_of(limits):
-    """Return the words_per_element that these limits, arrays (m,), need; inf or NaN if a jerk limit cannot be kept."""
+    """Return the number of words in ``motion`` for one command (``words_per_element``) under these limits.
+
+    The result is inf or NaN if a jerk limit cannot be kept.
+    """
     longest = max(np.max(periods) for periods in averaged(limits).values())
     if longest == 1:
         return 1 + int(np.isfinite(limits.acceleration).any())

@@ -1,13 +1,13 @@
 """Compile a function to a C callback once, and never run outdated code.
 
-numba's cache uses the modification time of the file that contains a function, so it misses edits in files whose
-functions were inlined. Code is therefore kept (`code_cache`) in a folder that is named by a digest. The digest
-covers the function's module, every module of functions that it uses, and the modules that these import from their own
-package or from snn_control, because constants are compiled in as well. `compilations` records for tests what was
-compiled and what came from the cache. Any thread may compile, but only one at a time. Code is never moved or freed.
+numba's own cache checks only the modification time of the file that contains a function, so it misses edits in files
+whose functions were inlined. Here, code is kept (`code_cache`) in a folder that is named by a digest. The digest covers
+the function's module, every module of functions that it uses, and the modules that these import from their own package
+or from snn_control, because constants are compiled in as well. `compilations` records for tests which functions were
+compiled and which came from the cache. Any thread may compile, but only one at a time. Code is never moved or freed.
 
 A callback is kept as machine code, which is loaded in a millisecond. numba takes 0.3 s to initialise for the first
-function of a process, even if that is in numba's own cache.
+function of a process, even if that function is in numba's own cache.
 """
 
 from __future__ import annotations
@@ -61,8 +61,10 @@ _NOT_OURS = {"numba", "llvmlite", "numpy", *sys.stdlib_module_names}
 
 
 def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) -> dict[str, pytypes.ModuleType]:
-    """Return the modules that can affect code compiled from ``module``: itself and, recursively, its imports of our
-    packages."""
+    """Return the modules that can affect code compiled from ``module``.
+
+    They are the module itself and, recursively, its imports from its own package and from snn_control.
+    """
     if module.__name__ in seen:
         return seen
     seen[module.__name__] = module
@@ -79,7 +81,7 @@ def _modules(module: pytypes.ModuleType, seen: dict[str, pytypes.ModuleType]) ->
 
 @functools.cache
 def _imports(name: str) -> tuple[str, ...]:
-    """Return the modules of its own package and of snn_control that loading the module ``name`` imports."""
+    """Return the modules that loading the module ``name`` imports: those of its own package and of snn_control."""
     module = sys.modules[name]
     path, package = getattr(module, "__file__", None), getattr(module, "__package__", None) or ""
     if not path or not path.endswith(".py"):
@@ -95,10 +97,11 @@ def _imports(name: str) -> tuple[str, ...]:
 
 
 def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...] | None]]:
-    """Yield the imports that run when a module is loaded, as (level, module, names), from its bytecode.
+    """Yield the imports that run when a module is loaded, as (level, module, names).
 
-    Reading the bytecode from disk is much faster than making a syntax tree. Imports within functions are left out,
-    as they depend on what the process did before. Imports for type checkers are left out too, because they do not run.
+    They are read from the bytecode on disk, which is much faster than making a syntax tree. Imports within functions
+    are left out, as they depend on what the process did before. Imports for type checkers are left out, because they do
+    not run.
     """
     constants: list[Any] = []
     for_checkers, end = False, 0
@@ -119,9 +122,9 @@ def _at_load(code: pytypes.CodeType) -> Iterator[tuple[int, str, tuple[str, ...]
 def source_digest(module: pytypes.ModuleType) -> str | None:
     """Return a digest of the compiler, and of the sources that a function of ``module`` is compiled from.
 
-    Return None if a source changed while this process was running, because the imported code may differ from the file.
-    The change time of the inode counts too, because an upgrade may keep the modification time. A time in the future
-    comes from another clock and does not count.
+    Return None if a source file changed while this process was running, because the imported code may differ from the
+    file. The change time of the inode counts too, because an upgrade may keep the modification time. A time in the
+    future comes from another clock and does not count.
     """
     digest = hashlib.sha256(f"numba {numba.__version__} python {sys.version_info[:3]} {OPTIONS}".encode())
     for name, used in sorted(_modules(module, {}).items()):
@@ -138,9 +141,9 @@ _compiling = threading.RLock()
 
 
 def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -> Any:
-    """Return the compiled form of a function for one signature. It is made at the first call and kept forever.
+    """Return the compiled form of a function for one signature. The first call makes it; later calls return the same.
 
-    make : compiles the function, or reads it from the `CodeFile` that it gets
+    make : function that compiles, or reads the code from the `CodeFile` that it gets
     """
     found = _made.get((function, signature))
     if found is None:
@@ -160,7 +163,7 @@ def _once(function: Callable, signature: str, make: Callable[[CodeFile], Any]) -
 
 
 def compile_callback(function: Callable, signature: str, may_raise: bool = True) -> int:
-    """Return the address of a module-level function as a C callback of ``signature``, e.g. ``"void(int64)"``.
+    """Return the address of a module-level function, compiled as a C callback of ``signature``, e.g. ``"void(int64)"``.
 
     The first call in this process compiles the function, or reads it from the cache; later calls return the same
     address. A callback has no caller that could catch an exception: numba prints the exception and returns. If
@@ -196,7 +199,7 @@ def _compiled(function: Callable, signature: str, file: CodeFile, may_raise: boo
 
 
 def _loaded(name: str, needed: Sequence[str], code: bytes) -> Callback:
-    """Load the function ``name`` from an object file that `_compiled` wrote. Raise ValueError if that fails."""
+    """Return the function ``name`` from an object file that `_compiled` wrote. Raise ValueError if loading fails."""
     numba_itself = cpu_target.target_context  # initialises LLVM, and knows the functions of numba that are needed
     if not all(map(llvm.address_of_symbol, needed)):
         rtsys.initialize(numba_itself)  # for functions that allocate

@@ -13,8 +13,8 @@ restart   number of requested restarts of the network, plus FORGET times the num
 learning  first of the switches of the learning rules: one word for each rule, in the order of the projections: 1 on,
           0 off
 
-In the copy, a rule has all words of its switch in place of its one word. The copy ends with the words for tunable
-numbers: how often the numbers were set, and their values (float64). A tick reads these from a setting
+In the copy, a rule has all words of its switch instead of one word. The copy ends with the words for tunable numbers:
+how often the numbers were set, and their values (float64). A tick reads these values from a setting
 (`snn_control.engine.bound.Bound.tune`), because they become many constants, which must all change between the same two
 ticks.
 """
@@ -37,19 +37,22 @@ ON, RUNS, UPDATES, SWITCH_WORDS = range(4)
 
 
 def words_of(rules: int, tunable: int = 0) -> tuple[int, int]:
-    """Return the number of control words for ``rules`` rules and ``tunable`` numbers: in the io block, in the state."""
+    """Return two numbers of control words: in the io block, and in the state.
+
+    rules, tunable : number of learning rules, and of tunable numbers
+    """
     return LEARNING + rules, LEARNING + SWITCH_WORDS * rules + tuned_words(tunable)
 
 
 def tuned_words(tunable: int) -> int:
-    """Return how many words ``tunable`` numbers need at the end of the copy: how often they were set, each value."""
+    """Return how many words of the copy belong to ``tunable`` numbers: how often they were set, and each value."""
     return tunable + (tunable > 0)
 
 
 def no_request(controlled: np.ndarray, tunable: int = 0) -> np.ndarray:
-    """Return control words for the io block that request nothing new.
+    """Return control words for the io block that request nothing new: they repeat what was accepted.
 
-    controlled : the accepted words in the state, (..., words) int64, which the result (..., io words) repeats
+    controlled : the accepted words in the state, (..., words) int64; the result is (..., words of the io block)
     tunable : number of tunable numbers
     """
     switches = controlled[..., LEARNING : controlled.shape[-1] - tuned_words(tunable)]

@@ -1,4 +1,4 @@
-"""Facts about a Program: its inputs, outputs, populations and projections, for reports, and for code that runs it.
+"""Facts about a Program, for reports and for code that runs it: its inputs, outputs, populations and projections.
 
 Only this module converts facts to and from JSON.
 """
@@ -51,9 +51,11 @@ class OutputFacts:
 class PopulationFacts:
     """Facts about a population, or about the neurons of an encoder.
 
-    A spiking population has a ring of spike lists. ``stride`` is the size of a slot [bytes], ``slots`` is the number of
-    slots, and ``multiplicity`` is the offset of the multiplicities in a slot [bytes]. If ``multiplicity`` is 0, each
-    neuron fires at most once in a step.
+    A spiking population has a ring of slots; each slot holds the spike list of one step.
+
+    stride : size of a slot [bytes]
+    slots : number of slots
+    multiplicity : offset in a slot [bytes] of the number of spikes of each neuron; 0: each neuron fires at most once
     """
 
     name: str
@@ -70,9 +72,10 @@ class CountedFacts:
 
     label : place of the counted operation in the controller
     kind : "accumulate" if sources are 0 or 1; "multiply_accumulate" for other sources
-    each : "step" or "tick": the operation runs once in each of them
+    each : "step" or "tick": how often the operation runs
     synapses : number of synaptic operations in one run, if none is skipped
-    weights, zeros : number of all weights, and number of weights that are 0
+    weights : number of all weights
+    zeros : number of weights that are 0
     precision : type of the weights
     """
 
@@ -89,7 +92,7 @@ class CountedFacts:
 class ProjectionFacts:
     """Facts about a projection.
 
-    used : number of its synapses, without those whose weight is always 0
+    used : number of the projection's synapses whose weight is not always 0
     delay_steps : delay in network steps
     """
 
@@ -104,9 +107,9 @@ class ProjectionFacts:
 class RuleFacts:
     """Facts about a learning rule.
 
-    name : name that switches the rule on and off
-    title : title of its projection, with which the names of its arrays start
-    sparse : whether its synapses are stored as rows of pairs, not as a matrix
+    name : name with which an operator switches the rule on and off
+    title : title of the rule's projection, with which the names of its arrays start
+    sparse : whether the synapses are stored as rows of pairs; if not, they are a matrix
     """
 
     name: str

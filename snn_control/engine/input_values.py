@@ -30,7 +30,7 @@ LATEST = np.float64(1 << 63)
 
 @register_jitable(forceinline=True)
 def whole(address, kind):
-    """Read an integer as int64. ``kind`` is NumPy's number of its dtype."""
+    """Read the integer at an address as int64. ``kind`` is NumPy's number of its dtype."""
     if kind in (LONG, LONGLONG):
         return load_i64(address)
     if kind == UINT16:
@@ -56,10 +56,11 @@ def number(address, kind):
 
 @register_jitable(forceinline=True)
 def read_times(out, column, stride, kind, start):
-    """Write the times of a column to ``out``, int64 [ns].
+    """Write the times of a column of events to ``out``, int64 [ns].
 
-    column, stride : address of the first element, and bytes to the next one
-    kind : NumPy's number of its dtype; integers are in ns, floats in s after ``start``, the beginning of the tick [ns]
+    column, stride : address of the first element, and bytes from one element to the next
+    kind : NumPy's number of the column's dtype; integers are in ns, floats are in s after ``start``
+    start : beginning of the tick [ns]
     """
     for k in range(out.size):
         if kind in (FLOAT32, FLOAT64):
@@ -78,15 +79,16 @@ def read_coordinates(out, column, stride, kind):
 
 @register_jitable(forceinline=True)
 def read_polarities(out, column, stride, kind):
-    """Write polarities to ``out``, uint8: 1 for ON (> 0), 0 for OFF (0 or -1)."""
+    """Write polarities to ``out``, uint8: 1 for ON (input > 0), 0 for OFF (input 0 or -1)."""
     for k in range(out.size):
         out[k] = number(column + k * stride, kind) > 0
 
 
 def take_events(owner, columns, count):
-    """Write events to an input: take(t, x, y, p) with vectors of one length and usual dtypes, or take(None).
+    """Write the events of a tick to an input. `taker` makes the Python function of this C function.
 
-    Return True on success. `taker` makes the Python function.
+    The Python call is take(t, x, y, p) with vectors of one length and usual dtypes, or take(None). Return True on
+    success.
     """
     o, columns = i64(calls.words_of(owner), 10), i64(columns, count)
     if count == 1 and columns[0] == o[9]:
@@ -133,8 +135,8 @@ def taker(
 def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, value: Any) -> None:
     """Give an input a value. Raise InputError, which names the input ``path``, if the value does not fit.
 
-    take : function that writes the input, see `snn_control.engine.bound.input_taker`
-    data : the array of numbers of a value input, float64; None for an events input
+    take : function that writes to the input, see `snn_control.engine.bound.input_taker`
+    data : the numbers of a value input, a float64 array in the io block; None for an events input
     value : numbers; for events (n, 4) rows of t, x, y, p, or a tuple of four arrays with t as in `Controller.step`
     """
     if data is not None:
@@ -153,7 +155,7 @@ def set_input(path: str, take: Callable[..., bool], data: np.ndarray | None, val
 
 
 def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
-    """Copy the numbers of a value into ``data``, (n,) float64. Raise InputError if their number or type is wrong."""
+    """Copy a value into the numbers of an input, ``data``, (n,) float64. Raise InputError if size or type is wrong."""
     rule, given = f"must be {counted(data.size)}", _plain_numbers(value)
     if given is None:
         raise InputError(f"{path} = {in_line(repr(value), 80)}: {rule}")
@@ -163,7 +165,7 @@ def set_numbers(path: str, data: np.ndarray, value: Any) -> None:
 
 
 def _plain_numbers(value: Any) -> np.ndarray | None:
-    """Return a value as an array; None if it is text, times, objects or a masked array."""
+    """Return a value as an array of numbers; None if it is text, times, objects or a masked array."""
     try:
         given = np.asarray(value)
     except ValueError:  # rows of different lengths

@@ -1,4 +1,4 @@
-"""The types of what a plug-in can add to controllers: kernels, and descriptions with their lowerings.
+"""The types with which a plug-in adds to controllers: kernels, and descriptions with their lowerings.
 
 A *lowering* converts a description to operations. The kernels of snn_control are a `Plugin` too
 (`snn_control.engine.builtin`). The tutorial is ``docs/tutorials/own_neuron.md``.
@@ -29,16 +29,16 @@ Numbers = Any  # a number, or (n,) numbers
 
 @dataclass(frozen=True)
 class NeuronLowering:
-    """The conversion of a neuron description to a kernel's row.
+    """The conversion of a neuron description to the operands of a kernel.
 
     kernel : name in the registry
-    parameters : (description, dt [s]) -> the kernel's parameters by name, each a number or (n,) numbers. If the row of
-        the kernel has any number of parameters without names, it returns a list of parameters
-    states : description -> name of a state array in the row -> dtype of the array, or None if this description does not
-        use the array; "v" is the membrane, "isyn" receives synaptic currents
+    parameters : (description, dt [s]) -> the kernel's parameters by name, each one number or (n,) numbers. If the
+        kernel takes any number of parameters without names, this function returns a list of parameters
+    states : description -> the state arrays of the neurons: name in the row -> dtype, or None if this description does
+        not use the array; "v" is the membrane, "isyn" receives synaptic currents
     options : (description, dt) -> other numbers of the row, by the name of their word
     multiple : description -> whether a neuron can fire several times in a step; such a neuron has a state "counts"
-    initial : (description, v at reset) -> by name, the other states that are not 0 at reset
+    initial : (description, v at reset) -> the other states that are not 0 at reset, by name
     random : true if the kernel draws random numbers; its row then has the words seed and number
     """
 
@@ -54,9 +54,9 @@ class NeuronLowering:
         return self.states(model).get("isyn") is not None
 
     def matrix(self, model: NeuronModel, dt: float, names: Sequence[str]) -> np.ndarray:
-        """Return the parameters in the order of ``names``, as one (parameters, 1 or n) float32 array.
+        """Return the parameters as one (parameters, 1 or n) float32 array, in the order of ``names``.
 
-        Raise ProgramError if the lowering has other names.
+        Raise ProgramError if the lowering gives parameters with other names.
         """
         given = self.parameters(model, dt)
         if isinstance(given, Mapping):
@@ -79,8 +79,9 @@ class EncoderLowering:
         that write all currents once per tick. For a value input, the source is the checked numbers, float32 (size,).
         For an events input it is the io header (`snn_control.engine.slots`); `event_columns` returns the input's
         columns and filters
-    pulse : true if the currents act in the first step of a tick only; or a function of the description that returns it
-    events : true if the encoder reads events instead of numbers
+    pulse : true if the currents act only in the first step of a tick; or a function of the description that returns
+        this
+    events : true if the encoder reads events; false if it reads numbers
     drawing : ``"module:function"``, the function that draws such an input in ``snn_control plot``. Only this command
         imports it. The function is (figure, input, dt [s], names of the input's numbers) -> (caption, alternative
         text). None: tuning curves are drawn, which suit encoders whose currents depend only on the present numbers
@@ -108,11 +109,11 @@ class FilterLowering:
 class DecoderLowering:
     """The conversion of a decoder description to operations.
 
-    build : function (builder, path of the term, term, population of the term, into). It emits operations into section
-        POST that add the term to ``into``, float32 (m,), and operations into section STEP that these need
+    build : (builder, path of the term, term, population of the term, into). It emits operations into section POST that
+        add the term to ``into``, float32 (m,), and the operations into section STEP that the term needs
     graded : true if the decoder reads a graded population, false if it reads a spiking population
-    lists : (path, term, dt) -> how many of its newest spike lists or graded vectors, one per step, the population
-        must keep for the decoder
+    lists : (path, term, dt) -> number of newest spike lists or graded vectors, one per step, that the population must
+        keep for the decoder
     """
 
     build: Callable[[Any, str, Any, Any, Place], None]
@@ -137,8 +138,8 @@ class Plugin:
     kernels : kernels with new names
     neurons, encoders, filters, rules, decoders : ``type`` in a controller file -> (description, lowering); a
         description is a dataclass of the package, whose fields are the keys in the file
-    companions : objects that belong to kernels and that only their users import: kind -> ``"module:NAME"``, the name
-        of a mapping from kernel to companion. Companions of the kind "reference" are pairs (reference implementation,
+    companions : objects that belong to kernels and that only their users import: kind -> ``"module:NAME"``, the name of
+        a mapping from kernel to companion. Companions of the kind "reference" are pairs (reference implementation,
         random operands), see `snn_control.testing`
     """
 
@@ -165,6 +166,6 @@ class Plugin:
                     raise ProgramError(f"{where}: {pair[1]!r} is not a lowering of {kind}")
 
     def entries(self) -> list[tuple[tuple[str, str], Any]]:
-        """Return one pair per entry: (kind, name), and a kernel or a pair (description, lowering)."""
+        """Return everything that the plug-in adds: (kind, name) -> a kernel, or a pair (description, lowering)."""
         found: list[tuple[tuple[str, str], Any]] = [(("kernels", one.name), one) for one in self.kernels]
         return found + [((kind, name), pair) for kind in BASES for name, pair in getattr(self, kind).items()]

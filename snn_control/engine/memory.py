@@ -1,4 +1,4 @@
-"""Addresses as numbers: the LLVM intrinsics from which kernels and ports are built.
+"""Access to memory by address, from compiled code: the LLVM intrinsics from which kernels and ports are built.
 
 A bound table holds plain int64 addresses. With these functions, compiled code turns an address into an array view
 without a reference count (``f32(address, n)``), reads and writes single values at any alignment, prefetches, finds set
@@ -18,8 +18,7 @@ I8, I16, I32, I64 = (ir.IntType(n) for n in (8, 16, 32, 64))
 
 
 def emitted(result, *arguments):
-    """Decorate ``function(builder, *values)``, which emits LLVM code, so that compiled code can call it as an
-    intrinsic.
+    """Return a decorator that turns ``function(builder, *values)``, which emits LLVM code, into an intrinsic.
 
     result, arguments : numba's types of the returned value and of the values
     """
@@ -44,7 +43,10 @@ def _pointer(builder, address, llvm_type):
 
 
 def _view(dtype):
-    """Make the intrinsic ``view(address, n)``: a contiguous 1-D array of ``dtype`` over memory that others own."""
+    """Make the intrinsic ``view(address, n)``, which returns n elements of ``dtype`` at an address as an array.
+
+    The array does not own the memory.
+    """
     array_type = types.Array(dtype, 1, "C")
 
     @intrinsic
@@ -72,7 +74,7 @@ f32, f64 = _view(types.float32), _view(types.float64)
 
 
 def _load(numba_type, llvm_type, extend=None):
-    """Make the intrinsic ``load(address)``, which reads at any alignment and returns narrow integers as int64."""
+    """Make the intrinsic ``load(address)``, which reads a number at any alignment. Short integers become int64."""
 
     @emitted(numba_type, types.int64)
     def load(builder, address):
@@ -105,7 +107,7 @@ store_f32, store_f64 = _store(types.float32, ir.FloatType()), _store(types.float
 
 @emitted(types.int64, types.int64, types.int64)
 def word(builder, row, k):
-    """Read word ``k`` of a row of the bound table. The compiler may assume that it is constant while a kernel runs."""
+    """Read word ``k`` of a row of the bound table. The compiler may assume that a kernel never changes it."""
     at = builder.add(row, builder.mul(k, I64(8)))
     value = builder.load(_pointer(builder, at, I64), typ=I64)
     value.set_metadata("invariant.load", builder.module.add_metadata([]))
@@ -113,7 +115,7 @@ def word(builder, row, k):
 
 
 def _prefetch(locality):
-    """Make the intrinsic ``prefetch(address)``. Locality 3 is the first-level cache, 2 the second-level cache."""
+    """Make the intrinsic ``prefetch(address)``. ``locality`` is the level of cache: 3 is the first, 2 the second."""
 
     @emitted(types.void, types.int64)
     def prefetch(builder, address):
@@ -139,7 +141,10 @@ def one_by_one(builder):
 
 
 def magnitude_between(low, high):
-    """Make ``inside(x)``: whether low < abs(x) < high for a float32, by one comparison of its bits; false for NaN."""
+    """Make ``inside(x)``, which returns whether low < abs(x) < high for a float32; false for NaN.
+
+    The function needs only one comparison, of the bits of x.
+    """
     first, last = (int(np.float32(limit).view(np.uint32)) for limit in (low, high))
 
     @emitted(types.boolean, types.float32)
@@ -184,9 +189,9 @@ def call_kernel(builder, function, row):
 
 
 def _call(n, result):
-    """Make the intrinsic ``call(function, a0 .. a(n-1))`` with int64 arguments and an int32 or int64 result.
+    """Make the intrinsic ``call(function, a0 .. a(n-1))``, which calls a C function at the address ``function``.
 
-    The intrinsic returns the result as int64.
+    The arguments are int64. The C function returns int32 or int64; the intrinsic returns int64.
     """
 
     @emitted(types.int64, *[types.int64] * (n + 1))

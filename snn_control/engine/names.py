@@ -1,7 +1,8 @@
-"""Check the names and facts of a Program against its blocks.
+"""Check the names and facts of a Program against its blocks of memory.
 
-Code that runs a Program, such as a loop, writes inputs and reads commands and spike lists. It uses the addresses and
-sizes that the names and facts state. A Program can come from a file, so the names and facts are not trusted.
+The facts describe inputs, outputs and populations of a Program. Code that runs a Program, such as a loop, uses the
+addresses and sizes in names and facts to write inputs and to read commands and spike lists. A Program can come from a
+file, so its names and facts are not trusted.
 """
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ Promise = tuple[str, int, str, tuple[int, ...] | None]  # name, kind of block, d
 
 
 def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array]:
-    """Check the named arrays and the facts of a Program against its blocks.
+    """Check the named arrays and the facts of a Program against its blocks of memory.
 
-    array : function that returns the checked `Array` of a place; it raises ProgramError if the place is outside its
+    array : function that returns the checked `Array` of a place, or raises ProgramError if the place is outside its
         block
 
-    Return the named arrays that code other than kernels writes to or reads indices from, so that `apart` can refuse
-    kernels that use these arrays in another way. Raise ProgramError if an array or a fact is wrong.
+    Return the named arrays in the state that drivers read indices from or write to. `apart` refuses kernels that write
+    anything else there. Raise ProgramError if an array or a fact is wrong.
     """
     arrays: dict[str, Array] = {}
     try:
@@ -48,7 +49,7 @@ def check_names(program: Program, array: Callable[[Place], Array]) -> list[Array
 
 
 def _promises(program: Program) -> Iterator[Promise]:
-    """Yield the arrays that drivers use, with the types and sizes that the facts declare."""
+    """Yield the arrays that drivers use: name, kind of block, dtype and shape, as the facts declare them."""
     facts = program.facts
     named: list[Any] = [*facts.inputs, *facts.outputs, *facts.populations]
     for one in named:
@@ -99,7 +100,7 @@ def _check_facts(program: Program, arrays: dict[str, Array]) -> None:
 
 
 def _check_outputs(program: Program, array: Callable[[Place], Array]) -> None:
-    """Check that the guard writes the commands, and that the guard is the last operation."""
+    """Raise ProgramError unless the guard is the last operation and writes the commands."""
     names, last = program.names, program.operations[-1] if program.operations else None
     command, safe = names["command"], names["safe"]
     row = dict(zip(guard.words, last.operands)) if last is not None and last.kernel == guard.name else {}

@@ -1,4 +1,4 @@
-"""The checks of operands when a Program is bound, and `Array`, a place as these checks see it."""
+"""The checks of operands when a Program is bound, and `Array`: a place in memory as these checks see it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LASTING, FOLLOWED, BEGUN = range(3)
 
 @dataclass
 class Array:
-    """A place whose bounds have been checked.
+    """A place (an array in a block of memory) whose bounds have been checked.
 
     data : the bytes of the place
     block : the kind of the block that contains the place, and the offset of the place in the block
@@ -45,7 +45,7 @@ class Array:
 
 
 def need(n: int, size: int, *arrays: Any) -> None:
-    """Raise ProgramError if an array has fewer than ``n`` elements of ``size`` bytes, which the kernel accesses."""
+    """Raise ProgramError if an array has fewer elements than the kernel accesses: ``n`` elements of ``size`` bytes."""
     for array in arrays:
         if not isinstance(array, Array):
             raise ProgramError(f"operand {array!r}: must be a place")
@@ -78,13 +78,13 @@ def once(multiplicity: Any) -> None:
 
 
 def clocked(clock: Any) -> None:
-    """Check an array that a kernel reads as the clock, int64 [tick, step]; only the tick may change it."""
+    """Check the array that a kernel reads as the clock, int64 [tick, step]. Only the tick may change the clock."""
     need(2, 8, clock)
     followed(clock)
 
 
 def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplicity: Any, n: int) -> None:
-    """Check a ring of spike lists for at most ``n`` neurons, with its multiplicities and its contents."""
+    """Check a ring of spike lists of a population with ``n`` neurons: its size, its multiplicities and its contents."""
     positive(stride, slots)
     need(slots * stride, 1, spikes)
     clocked(clock)
@@ -102,10 +102,11 @@ def ring(spikes: Any, stride: Any, slots: Any, clock: Any, delay: Any, multiplic
 
 
 def apart(rows: Sequence[Sequence[Any]]) -> None:
-    """Raise ProgramError if the rows of a Program, in the order they run, disagree on the arrays that they share.
+    """Raise ProgramError if the operations of a Program conflict in the arrays that they share.
 
-    It refuses a ring that is used as two kinds of ring, and a list of events that is used before the tick has made it.
-    It also refuses an operation that may write to counts and indices that another operation uses without checks.
+    Three things are refused: a ring that two operations use as different kinds of ring; a list of events that is used
+    before the tick has made it; and an operation that may write to counts and indices that another operation uses
+    without checks.
     """
     rings: dict[tuple[int, int], tuple[int, ...]] = {}
     arrays = [a for row in rows for a in row if isinstance(a, Array) and not a.constant and a.data.nbytes]
@@ -130,7 +131,7 @@ def apart(rows: Sequence[Sequence[Any]]) -> None:
 
 
 def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> None:
-    """Check a graded vector, or the slots of its delay line."""
+    """Check the array of a graded vector, or the slots of the delay line that holds it."""
     positive(n, slots)
     clocked(clock)
     need(n, 4, x)
@@ -141,7 +142,7 @@ def graded(x: Any, n: Any, stride: Any, slots: Any, clock: Any, delay: Any) -> N
 
 
 def pointers_of(pointers: Any, n_pointers: Any, synapses: int) -> int:
-    """Check row pointers. Return the end of the last row."""
+    """Check the row pointers of sparse synapses. Return the last pointer, which is the number of synapses."""
     need(n_pointers, 4, pointers)
     followed(pointers)
     rows = pointers.data.view(np.uint32)[:n_pointers]

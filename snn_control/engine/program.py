@@ -31,12 +31,12 @@ PRE, STEP, POST = range(3)  # sections of a tick
 
 
 def up(n_bytes: int) -> int:
-    """Return n_bytes, rounded up to a multiple of 64."""
+    """Return a number of bytes, rounded up to a multiple of 64."""
     return -(-n_bytes // ALIGN) * ALIGN
 
 
 def aligned(n_bytes: int, *rows: int) -> np.ndarray:
-    """Return zeros as a (*rows, n_bytes) uint8 array, in which every row starts at a multiple of 64 bytes."""
+    """Return an array of zeros, (*rows, n_bytes) uint8, in which every row starts at a multiple of 64 bytes."""
     size = math.prod(rows) * up(n_bytes)
     block = np.zeros(size + ALIGN, np.uint8)
     start = -block.ctypes.data % ALIGN
@@ -45,7 +45,7 @@ def aligned(n_bytes: int, *rows: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Place:
-    """An array in a block: kind of block, byte offset, dtype and shape."""
+    """The place of an array in memory: kind of block, byte offset, dtype and shape."""
 
     kind: int
     offset: int
@@ -57,21 +57,21 @@ class Place:
         return int(np.dtype(self.dtype).itemsize) * math.prod(self.shape)
 
     def view(self, block: np.ndarray) -> np.ndarray:
-        """Return the array itself, a view into ``block``."""
+        """Return the array at this place, as a view into ``block``."""
         return block[self.offset : self.offset + self.n_bytes].view(self.dtype).reshape(self.shape)
 
 
 def element(place: Place, first: int, count: int = 1) -> Place:
-    """Return the part ``[first : first + count]`` of an array along its first axis."""
+    """Return the place of the elements ``[first : first + count]`` of an array, along its first axis."""
     stride = place.n_bytes // place.shape[0]
     return Place(place.kind, place.offset + first * stride, place.dtype, (count, *place.shape[1:]))
 
 
 @dataclass(frozen=True)
 class Operation:
-    """One call of a kernel.
+    """One call of a kernel in a tick.
 
-    section : PRE, STEP or POST: before the network's steps, in each step, or after them
+    section : PRE, STEP or POST: before the network's steps, in each step, or after the steps
     operands : numbers and places, in the order of the kernel's row
     label : place in the controller that the operation belongs to, for reports
     """
@@ -114,7 +114,7 @@ class Program:
             block.setflags(write=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Make a copied or unpickled Program like the original: aligned and read-only."""
+        """Make copies and unpickled Programs like the original: aligned and read-only."""
         return type(self), tuple(getattr(self, one.name) for one in fields(self))
 
     @functools.cached_property
@@ -138,14 +138,14 @@ class Program:
         return numbers | {"facts": asdict(self.facts), "names": names, "operations": operations}
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write the Program as .npz without pickles, atomically."""
+        """Write the Program to an .npz file, without pickles. The file is written whole or not at all."""
         arrays = {name: getattr(self, name) for name in ("constants", "initial_state")}
         arrays |= {"description": np.array(json.dumps(self._description())), "digest": np.array(self.digest)}
         replace_file(path, lambda file: np.savez_compressed(file, **arrays))  # type: ignore[arg-type]
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> Program:
-        """Read a saved Program. Raise ProgramError if the file is damaged or was written with another schema."""
+        """Read a saved Program. Raise ProgramError if the file is damaged or has another schema version."""
 
         def place(p: list) -> Place:
             return Place(p[0], p[1], p[2], tuple(p[3]))
@@ -174,7 +174,7 @@ class Program:
 
 
 def _read_block(file: Arrays, name: str) -> np.ndarray:
-    """Read a one-dimensional uint8 array of an .npz, in pieces, directly into its final memory."""
+    """Read a one-dimensional uint8 array of an .npz file, in pieces, directly into its final memory."""
     with file.open(name) as (stream, shape, dtype):
         if len(shape) != 1 or dtype != np.uint8:
             raise ValueError(f"{name} is not a block of bytes")

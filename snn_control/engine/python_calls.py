@@ -1,10 +1,10 @@
 """Builtins: compiled functions that Python calls without the argument dispatch of a numba function.
 
-A builtin is a C function with a Python object as its ``self``, made by PyCFunction_NewEx. Here ``self`` is an array of
-int64 words, which are addresses; its attribute `keep` holds the objects that own the memory at these addresses. A
-builtin can therefore outlive everything else. It reads its array arguments through the fixed part of their C struct
-(PyArrayObject, PyArray_Descr), which NumPy keeps stable. It does not read objects of other types. A builtin holds the
-interpreter lock.
+A builtin is a C function that PyCFunction_NewEx has given a Python object as its ``self``. Here ``self`` is an array of
+int64 words, which are addresses; its attribute `keep` holds the objects that own the memory at these addresses. The
+memory therefore lives as long as the builtin. A builtin reads its array arguments through the fixed part of their C
+struct (PyArrayObject, PyArray_Descr), which NumPy keeps stable. It does not read objects of other types. A builtin
+holds the interpreter lock.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ C_CONTIGUOUS_AND_ALIGNED, NATIVE, FLOAT, DOUBLE = 0x101, ord("="), 11, 12
 
 
 def _result(make: Callable, *arguments: Any) -> tuple:
-    """Return the typing and the code of an intrinsic that returns the address of a new reference."""
+    """Return the signature and the code of an intrinsic that returns the address of a new reference."""
 
     def gen(context, builder, sig, args):
         api = context.get_python_api(builder)
@@ -58,9 +58,9 @@ def is_true(typingctx, value):
 
 @intrinsic
 def refuse(typingctx, exception, text):
-    """Raise an exception in Python and return 0.
+    """Raise an exception in Python. Return 0, which the builtin must return too.
 
-    The arguments are the addresses of the exception's class and of a text that ends with a zero byte.
+    exception, text : addresses of the exception's class, and of a text that ends with a zero byte
     """
 
     def gen(context, builder, sig, args):
@@ -78,7 +78,7 @@ def words_of(owner):
 
 @register_jitable(forceinline=True)
 def is_vector(thing, array_type):
-    """Return whether the object at address ``thing`` is a plain ndarray of one dimension and native byte order."""
+    """Return whether the object at an address is a plain ndarray with one dimension and native byte order."""
     if load_i64(thing + TYPE) != array_type or load_i32(thing + DIMENSIONS) != 1:
         return False
     return load_u8(load_i64(thing + DESCR) + BYTE_ORDER) in (NATIVE, 124)  # "|": of one byte
@@ -86,7 +86,7 @@ def is_vector(thing, array_type):
 
 @register_jitable(forceinline=True)
 def type_number(array):
-    """Return NumPy's number of the dtype of the array at an address."""
+    """Return NumPy's number of an array's dtype. The argument is the address of the array."""
     return load_i32(load_i64(array + DESCR) + NUMBER)
 
 
@@ -106,9 +106,9 @@ _new.restype, _new.argtypes = ctypes.py_object, [ctypes.c_void_p, ctypes.py_obje
 
 
 def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Callable:
-    """Make a builtin that calls ``function(self, argument)``.
+    """Make a builtin that calls the C function ``function(self, argument)``.
 
-    For METH_FASTCALL, the builtin calls ``function(self, arguments, count)``.
+    With METH_FASTCALL, the builtin calls ``function(self, arguments, count)``.
 
     words : int64 array, which the function finds in its ``self``; the array becomes read-only
     keep : objects to keep alive
@@ -128,19 +128,22 @@ def builtin(function: Callable, kind: int, words: np.ndarray, *keep: Any) -> Cal
 
 
 def call_tick(owner, _):
-    """Run one tick. ``owner`` is the address of the builtin's ``self``, whose words are the bound table."""
+    """Run one tick of the bound table that ``self`` holds. ``owner`` is the address of ``self``."""
     tick(words_of(owner))
     return none()
 
 
 def ticker(table: np.ndarray, *keep: Any) -> Callable[[], None]:
-    """Return ``tick()`` for a bound table. ``keep`` are the objects that own its blocks."""
+    """Return ``tick()``, which runs one tick of a bound table. ``keep`` are the objects that own the table's blocks."""
     return builtin(call_tick, METH_NOARGS, table, *keep)
 
 
 @register_jitable(forceinline=True)
 def nothing_came(address, period):
-    """Mark a tick without a sample for the input whose header is at ``address``: its age grows by ``period`` [ns]."""
+    """Mark a tick in which an input got no sample: the age of the input grows by ``period`` [ns].
+
+    address : address of the input's header
+    """
     slot = i64(address, SLOT_WORDS)
     clear_marks(slot)
     count_age(slot, period, 0)
@@ -148,9 +151,9 @@ def nothing_came(address, period):
 
 @register_jitable(forceinline=True)
 def take_sample(x, address, to, n, array_type):
-    """Copy ``x`` into an input if it is a C-contiguous (n,) array of float32 or float64. Return whether it is.
+    """Copy the sample ``x`` into an input. Return whether ``x`` is C-contiguous, (n,), and float32 or float64.
 
-    address, to : addresses of the input's header and of its ``n`` float64
+    address, to : addresses of the input's header, and of its ``n`` float64
     array_type : address of the class ndarray
     """
     number = 0
@@ -174,8 +177,10 @@ def take_sample(x, address, to, n, array_type):
 
 
 def take_value(owner, x):
-    """Write ``x``, a sample or None, to an input. Return whether it was accepted. `value_taker` makes the Python
-    function."""
+    """Write ``x``, a sample or None, to a value input. Return whether ``x`` was accepted.
+
+    `value_taker` makes the Python function.
+    """
     o = i64(words_of(owner), 6)
     if x == o[4]:
         nothing_came(o[0], o[5])
@@ -197,7 +202,7 @@ def value_taker(slot: np.ndarray, data: np.ndarray, period_ns: int, *keep: Any) 
 
 
 def call_step(owner, x):
-    """Give an input the sample ``x``, then run one tick. `stepper` makes the Python function."""
+    """Give the sample ``x`` to an input, then run one tick. `stepper` makes the Python function."""
     o = i64(words_of(owner), 7)
     if not take_sample(x, o[1], o[2], o[3], o[4]):
         return refuse(o[5], o[6])
@@ -208,7 +213,7 @@ def call_step(owner, x):
 def stepper(
     table: np.ndarray, name: str, slot: np.ndarray, data: np.ndarray, *keep: Any
 ) -> Callable[[np.ndarray], None]:
-    """Return ``step(x)`` for a value input, which gives the input the sample ``x`` and runs one tick.
+    """Return ``step(x)``, which gives the sample ``x`` to a value input and runs one tick.
 
     x : (n,) float32 or float64, C-contiguous; ``step`` raises InputError for anything else
     """

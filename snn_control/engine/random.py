@@ -22,13 +22,13 @@ UNIT = np.float32(2.0**-24)
 
 
 def operation_number(name: str) -> int:
-    """Return a 32-bit number derived from ``name``, so that its random numbers differ from those of other names."""
+    """Return a 32-bit number for the operation ``name``. Operations with other numbers draw other random numbers."""
     return zlib.crc32(name.encode())
 
 
 @register_jitable(forceinline=True)
 def philox(c0, c1, c2, c3, k0, k1):
-    """Return four random words for a counter of four words and a key of two words. All words are uint64 below 2^32."""
+    """Return four random words, computed from a counter of four words and a key of two. All are uint64 below 2^32."""
     for _ in range(10):
         p0, p1 = MULTIPLY_0 * c0, MULTIPLY_1 * c2
         c0, c1, c2, c3 = (p1 >> HALF_WORD) ^ c1 ^ k0, p1 & WORD, (p0 >> HALF_WORD) ^ c3 ^ k1, p0 & WORD
@@ -38,13 +38,13 @@ def philox(c0, c1, c2, c3, k0, k1):
 
 @register_jitable(forceinline=True)
 def uniform(word):
-    """Return a float32 in [0, 1) from the upper 24 bits of a word."""
+    """Return a float32 in [0, 1), made from the upper 24 bits of a random 32-bit word."""
     return np.float32(np.int64(word >> EIGHT)) * UNIT
 
 
 @register_jitable(forceinline=True)
 def uniform4(seed, number, step, block):
-    """Return four float32 in [0, 1), for the neurons 4 block to 4 block + 3. All arguments are int64."""
+    """Return four random float32 in [0, 1), for the neurons 4 block to 4 block + 3. All arguments are int64."""
     s, t = np.uint64(seed), np.uint64(step)
     w = philox(np.uint64(block), t & WORD, t >> HALF_WORD, np.uint64(number), s & WORD, s >> HALF_WORD)
     return uniform(w[0]), uniform(w[1]), uniform(w[2]), uniform(w[3])

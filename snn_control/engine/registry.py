@@ -1,9 +1,9 @@
-"""The registry: all kernels and descriptions that controllers can use by name, of snn_control and of plug-ins.
+"""The registry: all kernels and descriptions of snn_control and of plug-ins, which controllers use by name.
 
-All are registered as a `Plugin`. Those of snn_control have the name `BUILTIN`. Others are registered as entry points of
-the group ``snn_control.plugins``, or by `add` for the running process. Entry points are loaded only for a name or a
+All of them belong to a `Plugin`. The plug-in of snn_control is `BUILTIN`. Other plug-ins are entry points of the group
+``snn_control.plugins``, or `add` registers them for the running process. Entry points are loaded only for a name or a
 description that snn_control does not have. A plug-in that cannot be loaded does not affect controllers that do not use
-it. Every error about an unknown name reports such plug-ins.
+it. Every error about an unknown name reports the plug-ins that could not be loaded.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Key = tuple[str, str]  # kind, name
 
 
 class _Table:
-    """The entries of some plug-ins, and the problems found in these plug-ins."""
+    """The entries of several plug-ins, and the problems found in these plug-ins."""
 
     def __init__(self) -> None:
         self.plugins: dict[str, Plugin] = {}
@@ -35,7 +35,7 @@ class _Table:
         self.faults: list[str] = []
 
     def of(self, kind: str) -> dict[str, Any]:
-        """Return the entries of a kind, by name."""
+        """Return the entries of one kind: name -> entry."""
         return {name: value for (one, name), value in self.entries.items() if one == kind}
 
     def add(self, origin: str, plugin: Plugin) -> None:
@@ -107,7 +107,10 @@ def add(plugin: Plugin) -> None:
 
 
 def _tables() -> Iterator[_Table]:
-    """Yield the tables in the order of search: snn_control, this process, entry points (loaded only when reached)."""
+    """Yield the tables in the order of search: snn_control, this process, entry points.
+
+    Entry points are loaded only when the search reaches them.
+    """
     yield _ours()
     yield _added
     yield _others()
@@ -115,7 +118,7 @@ def _tables() -> Iterator[_Table]:
 
 # kernels ---------------------------------------------------------------------------------------------------------
 def builtin(kind: str) -> dict[str, Any]:
-    """Return the entries of snn_control: name -> kernel, or name -> pair (description, lowering)."""
+    """Return the entries of snn_control of one kind: name -> kernel, or name -> pair (description, lowering)."""
     return _ours().of(kind)
 
 
@@ -125,7 +128,7 @@ def all_kernels() -> dict[str, Kernel]:
 
 
 def kernel(name: str, version: int | None = None) -> Kernel:
-    """Return the kernel of that name. Raise ProgramError if there is no such kernel in that version."""
+    """Return the kernel with this name. Raise ProgramError if there is no such kernel in this version."""
     found = next((t.entries["kernels", name] for t in _tables() if ("kernels", name) in t.entries), None)
     if found is None:
         broken = f"; {faults()}" if faults() else ""
@@ -138,7 +141,7 @@ def kernel(name: str, version: int | None = None) -> Kernel:
 
 # descriptions ----------------------------------------------------------------------------------------------------
 def types(kind: str, name: Any = None) -> dict[str, type]:
-    """Return ``type`` in a controller file -> description, for a kind of `Plugin`.
+    """Return the descriptions of one kind of `Plugin`: ``type`` in a controller file -> description.
 
     If ``name`` is a type of snn_control, no plug-in is loaded.
     """
@@ -160,7 +163,7 @@ def name_of(description: type) -> str | None:
 
 
 def lowering(kind: str, description: type) -> Any | None:
-    """Return the lowering of a description. If it has no lowering, return that of its nearest base class with one."""
+    """Return the lowering of a description, or that of its nearest base class with one."""
     return next((table.entries[key][1] for table, key in _found(kind, description)), None)
 
 
@@ -192,7 +195,7 @@ def faults(kind: str = "") -> str:
 
 
 def companions(kind: str) -> dict[str, Any]:
-    """Return kernel -> companion. Companions of the kind "reference" are reference implementations."""
+    """Return the companions of one kind: kernel -> companion. For "reference" these are reference implementations."""
     found: dict[str, Any] = {}
     for plugin in (plugin for table in _tables() for plugin in table.plugins.values() if kind in plugin.companions):
         found = _named(plugin.companions[kind]) | found

@@ -1,4 +1,4 @@
-"""Rows: the operands of a kernel, declared once, in the signature of its function.
+"""Rows of operations: the operands of a kernel, declared once, in the signature of its function.
 
     @kernel()
     def add(n: count, y: written("f32", "n"), x: read("f32", "n")):
@@ -6,12 +6,12 @@
         for i in range(n):
             y[i] += x[i]
 
-An operation of a Program names a kernel and has one operand for each word of the kernel's row: a number, or a place in
-a block. In the bound table these operands are int64 numbers and addresses. Three things are derived from the
-declaration:
+An operation of a Program names a kernel and has a *row* of operands. Each operand is one *word* of the row: a number,
+or a place in a block of memory. When the Program is bound, these operands become int64 numbers and addresses. Three
+things are derived from the declaration:
 
-- the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls
-  the function;
+- the C function ``void(int64 row)`` that the tick calls: it converts the words to numbers and array views and calls the
+  function of the kernel;
 - `Kernel.check`, which checks the operands when a Program is bound, so that no row leads a kernel out of its arrays;
 - `Kernel.operands`, which puts the operands that builders give as keywords in order.
 
@@ -53,11 +53,11 @@ UNKNOWN = str(1 << 40)  # larger than any array
 
 
 class Word:
-    """The declaration of one parameter of a kernel: one word (operand) of the row, or several that belong together.
+    """The declaration of one parameter of a kernel. The parameter takes one word (operand) of the row, or several.
 
-    A subclass defines three things: its words (``words``; empty: one word with the name of the parameter), how these
-    become the parameter's value (`code`), and which rules the words must obey (`check`). ``uses`` are the functions and
-    types that the code names.
+    A subclass defines three things: the names of the words (``words``; if empty, there is one word, with the name of
+    the parameter), the source code that turns the words into the parameter's value (`code`), and the rules for the
+    words (`check`). ``uses`` are the functions and types that this source code names.
     """
 
     uses: tuple[Any, ...] = ()
@@ -67,19 +67,25 @@ class Word:
         return self.words or (parameter,)
 
     def code(self, parameter: str, w: Mapping[str, str]) -> list[str]:
-        """Return statements that bind ``parameter``; ``w`` maps a word to the int64 variable that holds the word."""
+        """Return the lines of source code that assign a value to ``parameter``.
+
+        w : name of a word -> name of the int64 variable that holds the word
+        """
         raise NotImplementedError
 
     def check(self, parameter: str, w: Any) -> None:
-        """Raise ProgramError if the operands do not fit. ``w.NAME`` is an int, or the `Array` of a place."""
+        """Raise ProgramError if the operands of this parameter break a rule.
+
+        w : the operands by name; ``w.NAME`` is an int, or the `Array` of a place
+        """
         raise NotImplementedError
 
     def default(self, parameter: str) -> dict[str, int]:
-        """Return the words that a builder may leave out, with their default values."""
+        """Return the values of the words that a builder may leave out: name of a word -> its default."""
         return {}
 
     def __str__(self) -> str:
-        """Return the summary of the class's docstring, for the docs."""
+        """Return a text about the parameter for the docs: the first paragraph of the class's docstring."""
         text = " ".join((type(self).__doc__ or "").partition("\n\n")[0].split())
         return text.rstrip(".")
 
@@ -106,10 +112,10 @@ class Number(Word):
 
 @dataclass(frozen=True)
 class View(Word):
-    """An array of ``size`` elements, passed as a view, as its first element or as its address (``form``).
+    """An array of ``size`` elements. The kernel gets a view, the first element or the address, as ``form`` says.
 
-    written : the kernel changes it
-    followed : the array holds counts or indices that the kernel uses without checks: nothing else may write there
+    written : the kernel changes the array
+    followed : the array holds counts or indices that the kernel uses without checks; nothing else may write to it
     missing : the word may be 0 if there is no array; the view then has no elements
     when : name of another word; if that word is 0, the kernel does not access the array
     """
@@ -156,7 +162,10 @@ class View(Word):
 
 
 def in_words(expression: Size, w: Mapping[str, str]) -> str:
-    """Return a size as source code, in which each operand's name is replaced by the variable that ``w`` maps it to."""
+    """Return the size of an array as source code.
+
+    w : name of an operand -> name of the variable that replaces it in the code
+    """
     return re.sub(r"\b[^\W\d]\w*", lambda name: w[name[0]], str(expression))
 
 
@@ -164,7 +173,7 @@ _compiled = functools.cache(lambda expression: compile(expression, "<size>", "ev
 
 
 def size_of(size: Size, w: Any) -> int:
-    """Return a size as an int, computed from the operands ``w``."""
+    """Return the size of an array as an int, computed from the operands ``w``."""
     if callable(size):
         return size(w)
     return size if isinstance(size, int) else eval(_compiled(size), {"__builtins__": {}}, vars(w))
@@ -181,7 +190,7 @@ def written(dtype: str, size: Size, **more: Any) -> View:
 
 
 def optional(array: View) -> View:
-    """Declare an array that a row may omit. The word is then 0, and the view is empty."""
+    """Declare an array that an operation may leave out. The word is then 0, and the view has no elements."""
     return replace(array, missing=True)
 
 
@@ -191,19 +200,22 @@ def address(dtype: str, size: Size, **more: Any) -> View:
 
 
 def scalar(dtype: str) -> View:
-    """Declare the value of an array with one element."""
+    """Declare an array with one element. The kernel gets the value of the element."""
     return View(dtype, 1, form="scalar")
 
 
 class Table(Word):
-    """A matrix with named rows: the parameter is a named tuple with one view of ``size`` elements for each row."""
+    """A matrix with named rows: the kernel gets a named tuple with one view of ``size`` elements for each row."""
 
     def __init__(self, dtype: str, size: Size, *rows: str, written: bool = False, when: str = "") -> None:
         self.dtype, self.size, self.rows, self.uses = dtype, size, rows, (namedtuple("_".join(("Table", *rows)), rows),)
         self._whole = View(dtype, lambda w: len(rows) * size_of(size, w), written, when=when)
 
     def rows_of(self, data: np.ndarray, n: int) -> Any:
-        """Return the rows by name, as views of ``n`` elements each into the bytes ``data`` of the matrix."""
+        """Return a matrix as a dictionary: name of a row -> view of its ``n`` elements.
+
+        data : bytes of the matrix
+        """
         rows = data[: len(self.rows) * n * BYTES[self.dtype]].view(f"{self.dtype[0]}{BYTES[self.dtype]}")
         return self.uses[0](*rows.reshape(len(self.rows), n))
 
@@ -224,7 +236,7 @@ class Table(Word):
 
 
 class Scalars(Table):
-    """Named numbers in one array: the parameter is a named tuple of these numbers."""
+    """Named numbers in one array: the kernel gets a named tuple of these numbers."""
 
     def __init__(self, dtype: str, *names: str) -> None:
         super().__init__(dtype, 1, *names)
@@ -238,7 +250,7 @@ class Scalars(Table):
 
 
 class Record(Word):
-    """Words that belong together, declared like parameters: the kernel gets them as a named tuple."""
+    """Words that belong together, each declared like a parameter: the kernel gets them as a named tuple."""
 
     def __init__(self, **fields: Word) -> None:
         self.fields = fields
@@ -285,10 +297,10 @@ class Kernel:
     """A function that computes one operation of a tick, with the declaration of its operands.
 
     name : unique name, used by Programs
-    version : increased whenever the result or the row changes, so that a Program for an older version is refused
+    version : number that grows whenever the result or the row changes, so that Programs for older versions are refused
     function : plain function of numbers and arrays, with one parameter for each entry of ``row``
-    row : parameter -> its declaration
-    must : function of the operands (by word) that raises ProgramError if the operands break a rule on several words
+    row : name of a parameter -> its declaration
+    must : function that gets all operands by name, and raises ProgramError if they break a rule on several operands
     """
 
     name: str
@@ -299,17 +311,17 @@ class Kernel:
 
     @functools.cached_property
     def record(self) -> Record:
-        """The whole row as a `Record`."""
+        """The declarations of all parameters, as one `Record`."""
         return Record(**self.row)
 
     @functools.cached_property
     def words(self) -> tuple[str, ...]:
-        """Names of the words in their order, without word 0 of a row, which is the address of the kernel."""
+        """Names of the words in their order. Word 0 of a row, the address of the kernel, is not among them."""
         return self.record.names("")
 
     @functools.cached_property
     def address(self) -> int:
-        """Address of the compiled C function, which is made at the first use.
+        """Address of the compiled C function. The function is compiled when the address is first used.
 
         Raises ProgramError if the function's code can raise an exception.
         """
@@ -319,8 +331,10 @@ class Kernel:
 
     @functools.cached_property
     def entry(self) -> Callable:
-        """The function ``entry(row)``: it converts the int64 words at address ``row`` to parameters and calls
-        ``function``."""
+        """The Python function ``entry(row)`` that is compiled to the C function of the kernel.
+
+        It converts the int64 words at address ``row`` to parameters and calls ``function``.
+        """
         w = {name: f"_{name}" for name in self.words}
         lines = [f"_{name} = word(row, {k})" for k, name in enumerate(self.words, 1)]
         lines += self.record.statements(w)
@@ -335,7 +349,10 @@ class Kernel:
         return entry
 
     def operands(self, given: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Return the operands, given by word, in the row's order. Raise TypeError for missing and unknown words."""
+        """Return the operands in the order of the row. The caller gives them as keywords, one for each word.
+
+        Raise TypeError for missing and unknown words.
+        """
         found: dict[str, Any] = {**self.record.default(""), **given}
         if set(found) != set(self.words):
             missing, unknown = sorted(set(self.words) - set(found)), sorted(set(found) - set(self.words))
@@ -343,7 +360,7 @@ class Kernel:
         return tuple(found[name] for name in self.words)
 
     def check(self, operands: Sequence[Any]) -> None:
-        """Raise ProgramError if a row with these operands would make the kernel leave its arrays."""
+        """Raise ProgramError if these operands would let the kernel access memory outside its arrays."""
         if len(operands) != len(self.words):
             raise ProgramError(f"{len(operands)} operands: must be {len(self.words)}: {', '.join(self.words)}")
         w = SimpleNamespace(**dict(zip(self.words, operands)))

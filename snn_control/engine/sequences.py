@@ -1,7 +1,7 @@
 """Run many ticks of many instances of a controller in one compiled call, and record arrays and spikes.
 
-A *row* is one instance: a state with its io block. Tables of int64 say what is copied into a row before a tick, and
-what is recorded after the tick. The compiled function therefore does not depend on the Program.
+A *row* is one instance: a state with its io block. Tables of int64 say which arrays are copied into a row before a
+tick, and which are recorded after the tick. The compiled function therefore does not depend on the Program.
 """
 
 from __future__ import annotations
@@ -36,11 +36,12 @@ def copy_bytes(to, source, n):
 
 @register_jitable
 def copy_arrays(lists, n, at, row, back):
-    """Record ``n`` arrays of row ``row`` at index ``at``; or, if ``back``, copy the values recorded there to the
-    arrays.
+    """Copy ``n`` arrays of one row of the batch into their records at index ``at``.
 
-    lists : address of four int64 for each array: its address in row 0, bytes to the next row, its size, address of the
-        record
+    If ``back`` is true, copy from the records to the arrays instead.
+
+    lists : address of four int64 for each array: its address in row 0, bytes from one row to the next, its size, and
+        the address of its record
     """
     for k in range(n):
         array = i64(lists + 32 * k, 4)
@@ -50,8 +51,10 @@ def copy_arrays(lists, n, at, row, back):
 
 @register_jitable
 def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
-    """Write the spikes of the ``steps`` steps before ``end`` as (n,) float32 counts, ``row`` bytes apart, to
-    ``target``."""
+    """Write how often each neuron fired in each of the ``steps`` steps before ``end``, as float32.
+
+    target : address of the counts of the first step; those of the next step follow ``row`` bytes later
+    """
     for k in range(steps):
         spikes, to = spikes_in_ring(row_of_ring, ring[1], ring[2], ring[3], end - steps + k), f32(target + k * row, n)
         for i in range(n):
@@ -61,12 +64,12 @@ def copy_spikes(ring, row_of_ring, end, steps, target, row, n):
 
 
 def run_sequences(tables, stride, rows, ticks, steps, repeat, period, clock, starts, blocks, n_blocks, counts, lists):
-    """Run the ticks: the compiled part of `run`, with addresses in place of arrays.
+    """Run the ticks: the compiled part of `run`, with addresses instead of arrays.
 
     tables, stride : address of the bound table of row 0, and bytes from one row's table to the next
     period : length of a tick [ns]
-    blocks : five words for the state and five for the io block: address of the block in the first row, bytes from row
-        to row, size, address of the initial content of the first row, bytes from row to row of the initial content
+    blocks : five words for the state, then five for the io block: address of the block in row 0, bytes from row to row,
+        size, address of the initial content for row 0, bytes from row to row of the initial content
     counts : number of entries in ``lists`` of each kind, in this order: inputs, arrays set before the steps, arrays
         recorded before the steps, arrays recorded after the tick (4 words each), and rings (6 words each)
     """
@@ -113,7 +116,7 @@ def run(
     starts: np.ndarray | None, ticks: int, repeat: int, encoded: Iterable[Place], kept: Iterable[Place],
     rings: Iterable[PopulationFacts],
 ) -> dict[Place | str, np.ndarray]:  # fmt: skip
-    """Run ``ticks`` ticks of each row of a bound Program.
+    """Run ``ticks`` ticks of each row of a bound Program, and return what was recorded.
 
     first_io : (bytes,) uint8, initial content of the io block of a row
     given : value input -> (ticks / repeat, rows, size) float64, given to every ``repeat``-th tick; None: use the

@@ -20,20 +20,23 @@ RING_WORDS = 4  # address of the ring, bytes of a slot, slots, offset of the mul
 
 
 def ring_words(bound: Bound, facts: PopulationFacts) -> tuple[int, int, int, int]:
-    """Return four int64 that describe the spike ring of a population, for `spikes_of_step`; see `RING_WORDS`."""
+    """Return the four numbers of a population's spike ring that `spikes_of_step` needs; `RING_WORDS` lists them."""
     return bound.address(f"{facts.name}.spikes"), facts.stride, facts.slots, facts.multiplicity
 
 
 @register_jitable
 def spikes_of_step(words, step):
-    """Return the `SpikeList` of a step that is still in the ring. ``words`` is the address of its four `ring_words`."""
+    """Return the spikes of one step as a `SpikeList`. The step must still be in the spike ring.
+
+    words : address of the four int64 that `ring_words` returns
+    """
     ring = i64(words, RING_WORDS)
     return spikes_in_ring(ring[0], ring[1], ring[2], ring[3], step)
 
 
 @register_jitable
 def spikes_in_ring(ring, stride, slots, multiplicity, step):
-    """Return the `SpikeList` of a step; the other arguments are the four numbers of `ring_words`."""
+    """Return the spikes of one step as a `SpikeList`. The first four arguments are what `ring_words` returns."""
     slot = slot_of_step(ring, stride, slots, step)
     count = i64(slot, 1)[0]
     return SpikeList(u32(slot + HEADER, count), u16(slot + multiplicity, count if multiplicity != 0 else 0), step)
@@ -46,9 +49,10 @@ def times_fired(spikes, k):
 
 
 def copy_spikes(words, first, end, rows):
-    """Write (step, neuron, times), int64, to address ``rows`` for each neuron that fired in a step of [first, end).
+    """Write the spikes of the steps from ``first`` up to ``end`` (exclusive) to the address ``rows``.
 
-    Return how many were written.
+    Each neuron that fired in a step gets three int64: step, neuron, number of its spikes. Return the number of these
+    triples.
     """
     total = 0
     for step in range(first, end):
@@ -61,7 +65,7 @@ def copy_spikes(words, first, end, rows):
 
 
 class SpikeRing:
-    """Reads the newest spikes of a population of a bound Program."""
+    """Reads the spikes of a population's newest steps, from a bound Program."""
 
     def __init__(self, bound: Bound, facts: PopulationFacts) -> None:
         self._bound, self._size = bound, facts.size  # keeps the ring alive

@@ -1,15 +1,19 @@
-"""The tick: one compiled function that runs a bound table. It depends on no kernel, so it is compiled only once.
+"""The tick: one compiled function that runs a controller's bound table. It depends on no kernel, so it is compiled
+once.
 
-The table is int64, in rows of `WORDS`. Row 0 is the header; each further row is one operation: the address of its
+The table is int64, in rows of `WORDS`. Row 0 is the header. Each further row is one operation: the address of its
 kernel, then the operands. The header (`HEADER`) has these words:
 
-before, in_step, after : number of operations before the steps, in each step, and after the steps
-steps, clock : number of steps in a tick, address of the clock (int64 [tick, step], in the state)
-asked, taken, rules : addresses of the control words as requested (io) and as accepted (state), number of learning rules
-restarts, n_restarts : the parts of the state that a restart resets (int64 rows offset and bytes), number of these parts
+before, in_step, after : number of operations before the network's steps, in each step, and after the steps
+steps : number of steps in a tick
+clock : address of the clock, int64 [tick, step], in the state
+asked, taken : addresses of the control words: as requested (io block) and as accepted (state)
+rules : number of learning rules
+restarts, n_restarts : address and number of the parts of the state that a restart resets; a part is offset and bytes
 state, initial : addresses of the state and of its initial content
-forgets, n_forgets : the parts of the state that hold what was learned, number of these parts
-tunable, setting : number of tunable numbers, and address of the newest setting (0: there is none)
+forgets, n_forgets : address and number of the parts of the state that hold what was learned
+tunable : number of tunable numbers
+setting : address of the newest setting of these numbers; 0: there is none
 """
 
 from __future__ import annotations
@@ -46,8 +50,10 @@ def run_rows(row, count):
 
 @register_jitable
 def reset_parts(header, address, count):
-    """Reset parts of the state to their initial content. ``address`` has ``count`` int64 pairs: offset and size
-    [bytes]."""
+    """Reset parts of the state to their initial content.
+
+    address : address of ``count`` pairs of int64: offset and size of a part [bytes]
+    """
     parts = i64(address, 2 * count)
     for k in range(count):
         offset, words = parts[2 * k], parts[2 * k + 1] // 4
@@ -58,11 +64,11 @@ def reset_parts(header, address, count):
 
 @register_jitable
 def take_setting(header, setting):
-    """Apply new values of the tunable numbers, a *setting*, unless they were applied before.
+    """Apply a *setting*: new values of the tunable numbers. A setting that was applied before is skipped.
 
-    The setting's numbers go into the state, the constants and the initial state. A setting is int64 words: its number,
-    the number n of 32-bit words that it changes, the tunable values, the n addresses of these 32-bit words, and their n
-    new values, two values in each int64.
+    The new values go into the state, the constants and the initial state. A setting is a list of int64 words: its own
+    number, the number n of 32-bit words that change, the tunable values, the n addresses of these 32-bit words, and
+    their n new values, two in each int64.
     """
     tunable = header[TUNABLE]
     given = i64(setting, 2 + tunable)
@@ -80,7 +86,7 @@ def take_setting(header, setting):
 
 @register_jitable
 def take_control(header, table):
-    """Accept the control words: apply a new setting, copy the words to the state, and restart or forget on request."""
+    """Accept the control words: apply a new setting, copy the words to the state, restart or forget on request."""
     rules = header[RULES]
     setting = load_acquire(table + 8 * SETTING)
     if setting != 0:
@@ -99,8 +105,10 @@ def take_control(header, table):
 
 @register_jitable(forceinline=True)
 def encode(table):
-    """Run the first part of a tick: accept the control words, check and encode the inputs. Return the next row's
-    address."""
+    """Run the first part of a tick: accept the control words, check and encode the inputs.
+
+    Return the address of the row at which `run_steps` continues.
+    """
     header = i64(table, len(HEADER))
     if header[ASKED] != 0:
         take_control(header, table)
@@ -109,7 +117,7 @@ def encode(table):
 
 @register_jitable(forceinline=True)
 def run_steps(table, first_step):
-    """Run the second part of a tick, from the row at ``first_step``: network steps, decoders and guard."""
+    """Run the second part of a tick: network steps, decoders, guard. ``first_step``: address of its first row."""
     header = i64(table, len(HEADER))
     clock = i64(header[CLOCK], 2)
     row = first_step
@@ -126,13 +134,16 @@ def tick(table):
 
 
 def run_tables(first, stride, count):
-    """Run one tick for each of ``count`` bound tables, ``stride`` bytes apart. It is compiled as `TABLES`."""
+    """Run one tick for each of ``count`` controllers, whose bound tables are ``stride`` bytes apart.
+
+    The compiled form is `TABLES`.
+    """
     for k in range(count):
         tick(first + k * stride)
 
 
 def tick_address() -> int:
-    """Return the address of ``void tick(int64 table)`` for the real-time loop."""
+    """Return the address of the compiled tick, ``void tick(int64 table)``, for the real-time loop."""
     from .compile import compile_callback  # imported here so that the digest of compiled code does not depend on it
 
     return compile_callback(tick, "void(int64)")

@@ -1,8 +1,8 @@
 """Tunable numbers: values in a controller file that can be changed while the controller runs.
 
-Other values in the file make another Program. If that Program has the same operations and arrays, its constants and
-initial state can replace those of the running Program between two ticks. From then on, ticks compute the same bits as
-ticks of the other Program. A number that changes more than constants, e.g. a delay, is not tunable.
+A controller file with other values makes another Program. If that Program has the same operations and arrays, its
+constants and initial state can replace those of the running Program between two ticks. From then on, ticks compute the
+same bits as ticks of the other Program. A number that changes more than constants, e.g. a delay, is not tunable.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ FORM = ("operations", "names", "steps", "io_bytes")  # parts that are equal in a
 class Tuning:
     """The tunable numbers of a Program.
 
-    build : name -> value of each number; returns the Program with these values, or raises DescriptionError
+    build : function (name -> value of each number) that returns the Program with these values, or raises
+        DescriptionError
     program : Program with the values in the file, ``program.facts.tuned``
-    ends : (low, high) of each number
+    ends : lowest and highest value of each number
 
     Raises DescriptionError if an end of a range makes an invalid controller, or if a number changes more than
     constants, or changes nothing while the controller runs.
@@ -49,8 +50,10 @@ class Tuning:
             raise DescriptionError(self.names[k], float(values[k]), f"must be in [{self._low[k]:g}, {self._high[k]:g}]")
 
     def program(self, values: np.ndarray) -> Program:
-        """Return the Program with other values, (tunable,). Raise DescriptionError if they are out of range or
-        inconsistent."""
+        """Return the Program with other values of the tunable numbers, (tunable,).
+
+        Raise DescriptionError if the values are out of range or inconsistent.
+        """
         self.check(values)
         if self._last[0] != values.tobytes():
             given = dict(zip(self.names, values.tolist(), strict=True))

@@ -16,7 +16,7 @@ __all__ = ["Counted", "counted", "stages", "workload"]
 
 @dataclass(frozen=True)
 class Counted:
-    """Synaptic operations of one projection, linear encoder or decoder since the reset.
+    """Number of synaptic operations of one projection, linear encoder or decoder since the last reset.
 
     label, kind, precision : as in `CountedFacts`
     dense : number of operations if none were skipped
@@ -31,7 +31,10 @@ class Counted:
 
 
 def counted(bound: Bound) -> list[Counted]:
-    """Return the synaptic operations of each projection, encoder and decoder since the reset, in the order they run."""
+    """Return the numbers of synaptic operations of each projection, encoder and decoder since the last reset.
+
+    They are in the order in which the operations run.
+    """
     ticks, steps = bound.array("clock").tolist()
     times, effective = {"tick": ticks, "step": steps}, bound.array("synaptic_operations").tolist()
     return [
@@ -41,7 +44,7 @@ def counted(bound: Bound) -> list[Counted]:
 
 
 def workload(bound: Bound) -> dict[str, Any]:
-    """Return NeuroBench's algorithm metrics since the reset; one execution of the model is one network step.
+    """Return the algorithm metrics of NeuroBench since the last reset. One execution of the model is one network step.
 
     footprint : sizes [bytes]: "constants" (weights, connectivity, parameters), "state" and "io" (inputs and commands)
     connection_sparsity : share of the weights that are 0; a sparse projection counts as the full matrix
@@ -78,7 +81,7 @@ def _activation_sparsity(bound: Bound, steps: int) -> float | None:
 
 
 def stages(bound: Bound) -> dict[str, dict[str, Any]]:
-    """Return the activity since the reset of three stages: "encoder", "network" and "decoder".
+    """Return the activity of three stages of the controller since the last reset: "encoder", "network" and "decoder".
 
     The encoder turns numbers and events into currents: it is the inputs, and projections from inputs that do not spike.
 

@@ -54,7 +54,10 @@ def _divides(dt: float, period: float) -> bool:
 
 
 def _round_steps(dt: float, period: float) -> list[str]:
-    """Return the nearest step lengths below and above dt, if they exist, that have two digits and divide the period."""
+    """Return the step lengths nearest to dt, below and above it, that have two digits and divide the period.
+
+    A side without such a length is left out.
+    """
     decade = math.floor(math.log10(dt)) - 1
     found = [float(f"{digits}e{e}") for e in (decade - 1, decade, decade + 1) for digits in range(10, 100)]
     fit = [one for one in found if _divides(one, period)]
@@ -68,11 +71,11 @@ def build(
     guard: Guard | None = None, seed: int = 0, reset_each_tick: bool = False,
     tuned: Mapping[str, float] | None = None,
 ) -> Program:  # fmt: skip
-    """Compile a controller's description for one dt and period [s].
+    """Compile a controller's description to a Program for one dt [s] and period [s].
 
     seed : seed of all random numbers of the controller
     reset_each_tick : whether populations start each tick from their initial state
-    tuned : name -> value in the file, for each tunable number
+    tuned : name of a tunable number -> its value in the file
 
     Raise BuildError and DescriptionError, which name the path, the value, the rule and the fix.
     """

@@ -32,7 +32,7 @@ MOST_STEPS = 100_000  # longest delay or window, as a ring must hold it
 
 
 def whole_steps(path: str, seconds: Any, dt: float) -> Any:
-    """Convert times [s] to steps, as an int or an int64 array.
+    """Convert times [s] to whole numbers of network steps, as an int or an int64 array.
 
     Raise BuildError if a time is too long, or if it is > 0 but rounds to 0 steps.
     """
@@ -47,9 +47,10 @@ def whole_steps(path: str, seconds: Any, dt: float) -> Any:
 
 
 def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...] = ()) -> np.ndarray:
-    """Return weights as float32 of ``shape``.
+    """Return weights as a float32 array with the shape ``shape``.
 
-    weights : one number for all elements; or an array of shape ``shape``, or of shape ``also``, which is reshaped
+    weights : one number for all elements; or an array with the shape ``shape``, or with the shape ``also``, which is
+        reshaped
     """
     array = weights.sample(shape) if isinstance(weights, Distribution) else np.asarray(weights)
     if array.dtype.kind not in "fiu" or not (np.abs(array.astype(np.float64)) <= FLOAT_MAX).all():
@@ -62,7 +63,7 @@ def matrix(path: str, weights: Any, shape: tuple[int, ...], also: tuple[int, ...
 
 
 def vector(path: str, value: Any, n: int) -> np.ndarray:
-    """Return (n,) float64 from one number, n numbers or a `Distribution`."""
+    """Return one value for each neuron, (n,) float64, from one number, n numbers or a `Distribution`."""
     array = value.sample(n) if isinstance(value, Distribution) else np.asarray(value, np.float64)
     if array.shape not in ((), (n,)):
         raise BuildError(path, f"shape {array.shape}", f"must be a number or {n} numbers")
@@ -70,17 +71,19 @@ def vector(path: str, value: Any, n: int) -> np.ndarray:
 
 
 def bounded(path: str, value: Any, n: int) -> np.ndarray:
-    """Return (n,) float32, with infinities replaced by the largest finite numbers."""
+    """Return (n,) float32 numbers. Infinities are replaced by the largest finite numbers."""
     return np.clip(vector(path, value, n), -FLOAT_MAX, FLOAT_MAX).astype(np.float32)
 
 
 def lowering_of(
     path: str, description: Any, kind: str = "neurons", rule: str = "no kernel is registered for this model"
 ) -> Any:
-    """Return the lowering registered for the type of a description. Raise BuildError, with ``rule``, if there is none.
+    """Return the lowering that is registered for the type of a description.
 
     path : place of the description in the controller file, for the error
     kind : kind of description: "neurons", "encoders", "filters", "rules" or "decoders"
+
+    Raise BuildError, which states ``rule``, if there is no such lowering.
     """
     lowering = registry.lowering(kind, type(description))
     if lowering is None:
@@ -90,7 +93,7 @@ def lowering_of(
 
 @contextmanager
 def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
-    """Context in which an exception of a plug-in's lowering becomes a BuildError that names plug-in and ``path``."""
+    """Turn an exception of a plug-in's lowering into a BuildError that names the plug-in and ``path``: a context."""
     try:
         yield
     except SnnControlError:
@@ -105,7 +108,7 @@ def blamed(path: str, kind: str, description: Any) -> Iterator[None]:
 
 @dataclass
 class Node:
-    """A source of signals during a build: spikes in a ring, or a graded vector."""
+    """A source of signals during a build: a spiking population with its ring of spike lists, or a graded vector."""
 
     name: str
     size: int
@@ -127,8 +130,8 @@ class Builder:
     """Collects the operations, arrays and populations of a Program while it is built.
 
     counters : maximum number of operations that count their synaptic operations
-    tuned : name -> value of each tunable number
-    seen : population -> how many of its newest spike lists or graded vectors the decoders read
+    tuned : name of a tunable number -> its value
+    seen : population -> number of its newest spike lists or graded vectors that the decoders read
     """
 
     def __init__(
@@ -162,7 +165,8 @@ class Builder:
     def _control(self, tuned: Sequence[float]) -> tuple[Place, dict[int, Place]]:
         """Allocate the control words (`snn_control.engine.control`): requests in io, the accepted copy in the state.
 
-        Return the place of the copy, and a dictionary: index of a learning projection -> place of its switch.
+        Return the place of the copy, and the switches of the learning rules: index of a projection -> place of its
+        switch.
         """
         rules = {k: p.learning for k, p in enumerate(self.network.projections) if p.learning is not None}
         asked, taken = words_of(len(rules), len(tuned))
@@ -177,13 +181,13 @@ class Builder:
         return place, dict(zip(rules, switches))
 
     def tunes(self, index: int) -> bool:
-        """Return whether a number of projection ``index`` is tunable. Tuning can make weights 0, or nonzero."""
+        """Return whether a number of projection ``index`` is tunable. Tuning can then make weights 0, or nonzero."""
         return any(name.startswith(f"network.projections[{index}]") for name in self.tunable)
 
     def emit(self, section: int, name: str, *, label: str, **words: int | Place) -> Operation:
         """Append an operation to a section of the tick.
 
-        name : kernel; its operands are the keywords, named as in the kernel's signature
+        name : name of the kernel; the other keywords are its operands, named as in the kernel's signature
         label : place of the operation in the controller, for reports
         """
         operation = self.operation(section, name, label, words)
@@ -199,12 +203,13 @@ class Builder:
         self, label: str, synapses: int, once: bool, steps: bool = True, zeros: int = 0, weights: int = 0,
         precision: str = "float32",
     ) -> Place:  # fmt: skip
-        """Allocate the counter of an operation. It counts the synapses whose source and weight are not 0.
+        """Allocate a counter of the synaptic operations of one operation: synapses whose source and weight are not 0.
 
-        synapses : number of synapses in one run of the operation, if none is skipped
-        once : whether the source is 0 or 1, so that synapses add without multiplying
+        synapses : number of synapses that one run of the operation uses, if none is skipped
+        once : whether each source is 0 or 1, so that synapses add without multiplying
         steps : true if the operation runs in each step; false if it runs once per tick
-        zeros, weights : number of weights that are 0, and number of all weights (0: as many as synapses)
+        zeros : number of weights that are 0
+        weights : number of all weights; 0: as many as synapses
         """
         kind, each = "accumulate" if once else "multiply_accumulate", "step" if steps else "tick"
         counts = int(synapses), int(weights or synapses), int(zeros)
@@ -217,9 +222,9 @@ class Builder:
 
     # words that several rows have ------------------------------------------------------------------------------
     def spikes(self, node: Node, delay: int | None = None) -> dict[str, int | Place]:
-        """Return the kernel operands that select a spike list of a population.
+        """Return the kernel operands that select one spike list of a population.
 
-        It is the list of ``delay`` steps ago, which arrives now; None: the newest list, for kernels without a delay.
+        delay : the list of ``delay`` steps ago, which arrives now; None: the newest list, for kernels without a delay
         """
         words: dict[str, int | Place] = {"spikes": node.signal, "stride": node.stride, "slots": node.slots}
         words |= {"clock": self.clock, "multiplicity": node.multiplicity}
@@ -230,11 +235,11 @@ class Builder:
         return {"line": node.line, "stride": node.stride, "slots": node.slots, "clock": self.clock}
 
     def vector(self, x: Place) -> dict[str, int | Place]:
-        """Return the kernel operands that read the graded vector at the place ``x``, which has no delay line."""
+        """Return the kernel operands that select the graded vector at the place ``x``, which has no delay line."""
         return {"x": x, "n_pre": x.shape[0], "stride": 0, "slots": 1, "clock": self.clock, "delay": 0}
 
     def signal(self, node: Node, delay: int) -> dict[str, int | Place]:
-        """Return the kernel operands for a graded vector that arrives now, after ``delay`` steps."""
+        """Return the kernel operands that select the graded vector of ``delay`` steps ago, which arrives now."""
         words = self.vector(node.signal) | {"stride": node.stride}
         if delay == 0:
             return words
@@ -243,9 +248,9 @@ class Builder:
 
     # sources -------------------------------------------------------------------------------------------------
     def longest_delay(self, name: str) -> int:
-        """Return the longest delay [steps] of the projections from ``name``.
+        """Return the longest delay [steps] of the projections from the population ``name``; 0 if it has none.
 
-        The delay of a learning projection counts one step more. Return 0 if there are no such projections.
+        The delay of a learning projection counts one step more.
         """
         projections = zip(self.network.projections, self.delays, strict=True)
         return max([d + (p.learning is not None) for p, d in projections if p.pre == name], default=0)
@@ -265,7 +270,10 @@ class Builder:
         return projection.receptor or ("synaptic" if synaptic else "current")
 
     def population(self, pop: Population, driven: bool = False) -> Node:
-        """Allocate a population and prepare its operation. ``driven`` is true if an encoder drives the population."""
+        """Allocate a population and prepare its operation.
+
+        driven : whether an encoder drives the population
+        """
         where = f"inputs.{pop.name}.encoder.neuron" if driven else f"populations.{pop.name}.neuron"
         with blamed(where, "neurons", pop.neuron):
             return self._population(pop, driven, where)
@@ -307,7 +315,7 @@ class Builder:
         return node
 
     def states(self, pop: Population, lowering: NeuronLowering) -> dict[str, int | Place]:
-        """Allocate the state arrays of a population. Return name -> place; 0 for an array that its model lacks."""
+        """Allocate the state arrays of a population. Return name -> place; 0 for arrays that the neuron model lacks."""
         n, model = int(pop.size), pop.neuron
         resting = getattr(model, "rest", getattr(model, "v_leak", 0.0)) if pop.v_init is None else pop.v_init
         self.updates += n * sum(dtype == "float32" for dtype in lowering.states(model).values())
@@ -319,7 +327,7 @@ class Builder:
         }
 
     def spike_ring(self, name: str, n: int, multiple: bool) -> Node:
-        """Allocate the ring of spike lists of a population. It has room for delays, decoders and a whole tick."""
+        """Allocate the ring of a population's newest spike lists, long enough for delays, decoders and a whole tick."""
         slots = max(self.steps, self.longest_delay(name), self.seen.get(name, 0))
         multiplicity = HEADER + 4 * n if multiple else 0
         stride = up(multiplicity + 2 * n if multiple else HEADER + 4 * n)
@@ -327,8 +335,7 @@ class Builder:
         return Node(name, n, False, ring, stride, slots, multiplicity)
 
     def firing(self, node: Node, where: str, model: NeuronModel) -> dict[str, int | Place]:
-        """Return the kernel operands that all spiking neurons need: flags, spike counter, refractory period and spike
-        ring."""
+        """Return the kernel operands of all spiking neurons: flags, spike ring, spike counter, refractory period."""
         flags = self.layout.state("", "uint8", up(node.size))
         refractory = whole_steps(f"{where}.refractory", getattr(model, "refractory", 0.0), self.dt)
         if refractory > 65535:
@@ -339,7 +346,7 @@ class Builder:
         return {"flags": flags, "counter": counter, "refractory": held, **self.spikes(node)}
 
     def graded(self, name: str, signal: Place) -> Node:
-        """Return the node of a graded vector, with a ring of past vectors if a delay or a decoder needs them."""
+        """Return the node of a graded vector. It has a ring of past vectors if a delay or a decoder needs them."""
         node = Node(name, signal.shape[0], True, signal)
         seen = self.seen.get(name, 1)
         if slots := max(self.longest_delay(name), seen if seen > 1 else 0):
@@ -353,7 +360,7 @@ class Builder:
 
     # order ---------------------------------------------------------------------------------------------------
     def order(self) -> list[str]:
-        """Return the populations in an order in which projections with delay 0 lead from earlier to later ones."""
+        """Return the populations in the order of their updates: a source is before its targets if the delay is 0."""
         left, done = {p.name for p in self.network.populations}, []
         waits: dict[str, set[str]] = {name: set() for name in left}
         for p, delay in zip(self.network.projections, self.delays, strict=True):

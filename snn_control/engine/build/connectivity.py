@@ -1,8 +1,8 @@
 """Sparse connectivity in a build: the synapses of each presynaptic neuron, written directly into a Program's block.
 
 A synapse is two uint32: the index of its target, and a *word*, usually the bits of its float32 weight. The synapses of
-one presynaptic neuron form a row. Synapses that a caller lists one by one are sorted by row and target. Synapses
-between the same two neurons keep their order.
+one presynaptic neuron form a row. If a caller lists synapses one by one, they are sorted by row, then by target.
+Synapses between the same two neurons keep their order.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ class Rows:
     """The synapses of a projection, in rows: one row for each presynaptic neuron.
 
     pointers : (n_pre + 1,) uint32; neuron i has the synapses ``pointers[i] : pointers[i + 1]``
-    pre, post : (k,) whole numbers, pre- and postsynaptic neuron of each synapse, in the caller's order; ``pre`` is None
-        if that order is the order of the rows
+    pre, post : (k,) integers, the presynaptic and the postsynaptic neuron of each synapse, in the caller's order.
+        ``pre`` is None if the caller's order is the order of the rows
     """
 
     pointers: np.ndarray
@@ -50,7 +50,10 @@ class Rows:
         return np.repeat(np.arange(self.pointers.size - 1, dtype=np.uint32), np.diff(self.pointers))
 
     def delayed(self, extra: np.ndarray, n_post: int) -> Rows:
-        """Return the synapses with targets ``post + extra n_post``. ``extra`` is (k,) int64 in the caller's order."""
+        """Return the synapses with delays: their target becomes ``post + extra n_post``, an index into the delay line.
+
+        extra : (k,) int64, extra delay of each synapse [steps], in the caller's order
+        """
         return Rows(self.pointers, self.sources(), self.post.astype(np.int64) + extra * n_post)
 
     def kept(self, keep: np.ndarray) -> Rows:
@@ -60,8 +63,10 @@ class Rows:
         return Rows(pointers_of(counts), None if self.pre is None else pre, self.post[keep])
 
     def fill(self, synapses: np.ndarray, words: Words) -> None:
-        """Write the synapses to ``synapses``, (k, 2) uint32: (target, word). In each row, targets are in ascending
-        order."""
+        """Write the synapses to an array as pairs (target, word). In each row, targets are in ascending order.
+
+        synapses : (k, 2) uint32, the array
+        """
         if self.pre is None:
             synapses[:, 0] = self.post
             for first, stop in chunks(self.size):
@@ -76,7 +81,7 @@ class Rows:
             synapses[first:stop, 0], synapses[first:stop, 1] = key >> place & targets, bits[key & (1 << place) - 1]
 
     def _sort(self, pre: np.ndarray, keys: np.ndarray) -> tuple[int, int]:
-        """Write a sorted key of each synapse, (k,) uint64: its row, its target and its position in the caller's order.
+        """Write a key for each synapse, sorted, (k,) uint64: row, target, and position in the caller's order.
 
         If a key needs more than 64 bits, groups of rows are sorted one after the other. Return the number of bits of
         the position, and the mask of the target.
@@ -96,18 +101,23 @@ class Rows:
         return place, (1 << target) - 1
 
     def fill_words(self, synapses: np.ndarray, weights: np.ndarray) -> None:
-        """Write the synapses to ``synapses``, (k,) uint32: 24 bits of target and 8 bits of weight. ``weights`` is (k,)
-        int8."""
+        """Write each synapse to an array as one uint32: 24 bits of target and 8 bits of weight.
+
+        synapses : (k,) uint32, the array
+        weights : (k,) int8
+        """
         pairs = np.empty((self.size, 2), np.uint32)
         self.fill(pairs, lambda first, stop: weights[first:stop].view(np.uint8).astype(np.uint32) << np.uint32(24))
         np.bitwise_or(pairs[:, 0], pairs[:, 1], out=synapses)
 
 
 def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent: bool) -> Rows:
-    """Return the synapses of a connector. Raise BuildError if the connector does not fit the numbers of neurons.
+    """Return the synapses that a connector makes.
 
     label : place of the projection in the controller, for the error
     recurrent : whether source and target are the same population
+
+    Raise BuildError if the connector does not fit the numbers of neurons.
     """
     try:
         if isinstance(connector, FromArrays):
@@ -120,9 +130,9 @@ def rows_of(label: str, connector: Connector, n_pre: int, n_post: int, recurrent
 
 
 def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
-    """Return a function that reads the bits of float32 weights.
+    """Return a function that returns the bits of the float32 weights of a range of synapses.
 
-    The weights are a number, an array in the caller's order or a Distribution.
+    The weights are a number, an array in the caller's order, or a Distribution.
     """
     draw = weights.stream() if isinstance(weights, Distribution) else None
     if draw is None:
@@ -143,7 +153,7 @@ def weight_words(path: str, weights: Any, shape: tuple[int, ...]) -> Words:
 
 
 def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Rows, Any, tuple[int, ...]]:
-    """Return rows, weights and shape without synapses whose float32 weight is 0: these would only cost operations."""
+    """Return rows, weights and shape without synapses whose float32 weight is 0, which would only cost time."""
     array = np.asarray(1.0 if isinstance(weights, Distribution) else weights)
     flat = array.reshape(-1)  # one weight for all is checked once
     none = all((np.abs(flat[first:stop]) > NOTHING).all() for first, stop in chunks(flat.size))
@@ -155,6 +165,6 @@ def without_zeros(rows: Rows, weights: Any, shape: tuple[int, ...]) -> tuple[Row
 
 
 def chunks(k: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, stop) of consecutive parts of ``k`` synapses."""
+    """Yield (first, stop) for consecutive ranges that together cover ``k`` synapses."""
     for first in range(0, k, CHUNK):
         yield first, min(first + CHUNK, k)

@@ -27,14 +27,14 @@ def _weights(path: str, values: Any, node: Node, m: int) -> np.ndarray:
 
 
 def rate_factor(dt: float, tau: float) -> float:
-    """Return how much one spike adds to a rate [Hz], if the rate is filtered with time constant ``tau`` [s]."""
+    """Return how much one spike adds to a firing rate [Hz] that a filter with time constant ``tau`` [s] computes."""
     return (1 - math.exp(-dt / tau)) / dt
 
 
 def _filtered(b: Builder, path: str, weights: np.ndarray, node: Node, tau: float) -> Place:
-    """Emit operations that filter rates [Hz] with ``tau`` [s] and multiply them by weights.
+    """Emit operations that filter firing rates [Hz] with the time constant ``tau`` [s] and multiply them by weights.
 
-    Return the place of the sums, (m,) float32, which each step updates.
+    Return the place of the weighted sums, (m,) float32, which each step updates.
     """
     decay, m = b.decay(tau), weights.shape[1]
     scaled = (weights.astype(np.float64) * rate_factor(b.dt, tau)).astype(np.float32)

@@ -23,7 +23,7 @@ def _currents(b: Builder, spec: coding.ValueInput, n: int) -> Place:
 
 
 def _numbers(b: Builder, spec: coding.ValueInput, key: str) -> Place:
-    """Return a field of the encoder as (size,) float32 constants. The field is one number, or one per dimension."""
+    """Return a field of an encoder, one number or one for each dimension, as (size,) float32 constants."""
     return b.layout.constant("", matrix(f"inputs.{spec.name}.encoder.{key}", getattr(spec.encoder, key), (spec.size,)))
 
 
@@ -115,7 +115,7 @@ def _size(encoder: coding.PoolEncoder | coding.SurfaceEncoder) -> int:
 
 
 def _cells(b: Builder, spec: coding.EventsInput, on: float, off: float) -> dict[str, int | Place]:
-    """Return the kernel operands that map events to cells of a grid over the sensor. ``n`` is the number of cells."""
+    """Return the kernel operands that map events to the ``n`` cells of a grid over the sensor."""
     lay, c, encoder = b.layout, event_columns(b, spec), spec.encoder
     (width, height), (columns, rows) = spec.size, encoder.grid
     split, (lines, above) = encoder.polarity == "split", encoder.lines(spec.size)

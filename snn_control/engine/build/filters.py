@@ -25,8 +25,8 @@ class EventColumns:
     slot : header with the number and age of the events, see `snn_control.engine.slots`
     t, x, y, p : (capacity,) arrays: int64 [ns], uint16, uint16, uint8
     kept : uint32 (1 + capacity), see `snn_control.engine.kernels.filters`; 0 if there are no filters
-    counters : int64[2], numbers of events inside and outside the frame; the first operation that reads the columns
-        counts them
+    counters : int64[2], numbers of events inside and outside the frame. The first operation that reads the columns
+        counts these events
     """
 
     slot: Place
@@ -39,7 +39,7 @@ class EventColumns:
 
 
 def add_columns(b: Builder, spec: EventsInput, slot: Place) -> list[str]:
-    """Allocate the columns of an events input, and append its filters to the tick. Return the names of the filters."""
+    """Allocate the columns of an events input, and append its filters to the tick. Return the filters' names."""
     lay, name, n = b.layout, spec.name, spec.capacity
     for key, dtype in (("t", "int64"), ("x", "uint16"), ("y", "uint16"), ("p", "uint8")):
         lay.io(f"{name}.{key}", dtype, n)

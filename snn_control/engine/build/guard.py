@@ -1,4 +1,4 @@
-"""Build the guard, the last operation of every tick: limits, the way to the safe command, and the initial motion."""
+"""Build the guard, the last operation of every tick: limits, how commands go to the safe command, initial motion."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ def add_guard(
 
 
 def _limits(spec: coding.Output, period: float) -> np.ndarray:
-    """Return low, high, safe and motion limits of an output as rows of the guard's table, (rows, size) float64."""
+    """Return the limits of an output for the guard, (rows, size) float64.
+
+    The rows are low, high, safe and the motion limits.
+    """
     low, high = spec.limits
     if isinstance(spec.decoder, coding.ArgmaxDecoder):
         low, high = 0, spec.decoder.actions - 1
@@ -71,7 +74,7 @@ def _limits(spec: coding.Output, period: float) -> np.ndarray:
 
 
 def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
-    """Allocate the state of the motion limiter (`snn_control.engine.command_limiter`), at rest at the safe command.
+    """Allocate the state of `snn_control.engine.command_limiter`. At first, the commands rest at the safe command.
 
     Return the number of float64 words for each command, and the place of the state.
     """
@@ -88,7 +91,7 @@ def _motion(b: Builder, limits: Any) -> tuple[int, Place]:
 
 
 def _start(b: Builder, inputs: Sequence[coding.Input], specs: Sequence[coding.Output], m: int) -> Place:
-    """Allocate the values at which outputs begin, float32 (m,). NaN means that an output begins at the safe command."""
+    """Allocate the commands with which the outputs begin, float32 (m,). NaN: the output begins at the safe command."""
     start, known = b.layout.state("", "float32", m, np.full(m, np.nan)), {one.name: one for one in inputs}
     first = 0
     for spec in specs:

@@ -23,7 +23,7 @@ __all__ = ["add_input", "end_pulses"]
 
 
 def add_input(b: Builder, spec: Input, validity: Place, index: int) -> None:
-    """Allocate the io slot (header and data) of input number ``index``; emit its checks and its encoder.
+    """Allocate the memory of input number ``index`` (header and data); emit the input's checks and encoder.
 
     validity : int64 array in the state, two numbers for each input, which the guard reads
     """
@@ -71,7 +71,10 @@ def _stop(b: Builder, spec: ValueInput, slot: Place, held: Place, validity: Plac
 
 
 def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place, stale: int) -> Place:
-    """Emit the replacement of NaN and infinite numbers. Return the place of the numbers that the next check reads."""
+    """Emit the replacement of NaN and infinite numbers of an input.
+
+    Return the place of the resulting numbers, which the next check reads.
+    """
     lay, name, n = b.layout, spec.name, spec.size
     rules = lay.constant("", np.array([NOT_FINITE.index(rule) for rule in spec.rules()], np.uint8))
     out, last = lay.state("", "float64", n), lay.state("", "float32", n, np.full(n, np.nan, np.float32))
@@ -85,7 +88,10 @@ def _finite(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Plac
 
 
 def _credible(b: Builder, spec: ValueInput, slot: Place, data: Place, limits: Place) -> Place:
-    """Emit the check of rate, jumps and frozen numbers. Return the place of the numbers that the next check reads."""
+    """Emit the check of an input for impossible rates, jumps and frozen numbers.
+
+    Return the place of the resulting numbers, which the next check reads.
+    """
     lay, name, n = b.layout, spec.name, spec.size
     motion = np.stack([bounded(f"inputs.{name}.{key}", getattr(spec, key), n) for key in ("rate", "jump")])
     out, counters = lay.state("", "float64", n), lay.state(f"{name}.motion", "int64", 2)
@@ -121,9 +127,9 @@ def _encode(b: Builder, spec: ValueInput | EventsInput, source: Place) -> None:
 
 
 def end_pulses(b: Builder) -> None:
-    """Emit operations that clear the currents of events and of changes at the end of a tick's first step.
+    """Emit operations that end the pulses of encoders: they clear these currents at the end of a tick's first step.
 
-    Without them, these currents would act in every step of the tick.
+    Without these operations, the currents of events and of changes would act in every step of the tick.
     """
     for node in b.nodes.values():
         if node.pulse is not None and b.steps > 1:

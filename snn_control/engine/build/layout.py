@@ -1,4 +1,4 @@
-"""The layout of the arrays of a Program: three blocks, filled from the start, every array at a multiple of 64 bytes.
+"""The layout of a Program's arrays in three blocks of memory. Every array begins at a multiple of 64 bytes.
 
 Places are allocated first. Then each block is created once, and the contents of places are written directly into it.
 """
@@ -16,7 +16,7 @@ __all__ = ["Layout"]
 
 
 class Layout:
-    """Allocates places and stores their initial contents."""
+    """Allocates places in the three blocks of a Program, and stores their initial contents."""
 
     def __init__(self) -> None:
         self.names: dict[str, Place] = {}
@@ -32,14 +32,14 @@ class Layout:
         return place
 
     def constant(self, name: str, values: np.ndarray) -> Place:
-        """Allocate a read-only array in the Program. Raise BuildError if a float32 has become infinite."""
+        """Allocate a read-only array in the Program. Raise BuildError if a number is too large for float32."""
         if values.dtype == np.float32 and not np.isfinite(values).all():
             rule = "has numbers beyond the range of float32, 3.4e38"
             raise BuildError(name or "network", NO_VALUE, rule, "choose smaller ones")
         return self.reserve(name, values.dtype.str, values.shape, lambda array: np.copyto(array, values))
 
     def floats(self, *values: float) -> Place:
-        """Allocate unnamed float32 numbers in the Program. Raise BuildError if one of them has become infinite."""
+        """Allocate unnamed float32 numbers in the Program. Raise BuildError if one of them is too large for float32."""
         return self.constant("", np.array(values, np.float32))
 
     def reserve(
@@ -59,12 +59,14 @@ class Layout:
         return place
 
     def io(self, name: str, dtype: str, shape: tuple[int, ...] | int) -> Place:
-        """Allocate an array in the IO block: for inputs that a driver writes, or for commands that a driver reads."""
+        """Allocate an array in the IO block: an input, which a driver writes, or commands, which a driver reads."""
         return self._place(IO, name, dtype, shape)
 
     def block(self, kind: int) -> np.ndarray:
-        """Return the finished block of one kind, (bytes,) uint8. Call this once for each kind: it frees the contents'
-        sources."""
+        """Return the finished block of one kind, (bytes,) uint8. Call this method once for each kind.
+
+        It frees the arrays from which the contents were copied.
+        """
         block, content = aligned(self._size[kind]), self._content.pop(kind)[::-1]
         while content:
             place, fill = content.pop()

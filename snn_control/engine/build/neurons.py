@@ -19,13 +19,13 @@ Parameters = dict[str, Numbers]
 
 
 def coefficients(integration: str, dt: float, tau: Numbers) -> tuple[Numbers, Numbers]:
-    """Return decay and 1 - decay for one step of dx/dt = (y - x) / tau with constant y. ``dt`` and ``tau`` are in s."""
+    """Return decay and 1 - decay of dx/dt = (y - x) / tau in one step, with constant y. ``dt``, ``tau``: s."""
     share = dt / np.asarray(tau, np.float64)
     return (1 - share, share) if integration == "euler" else (np.exp(-share), -np.expm1(-share))
 
 
 def _synaptic_gain(model: Any, dt: float) -> Numbers:
-    """Return the effect on the membrane, divided by r, of a unit synaptic current at the start of a step."""
+    """Return how much a synaptic current of 1 at the start of a step changes the membrane, divided by r."""
     if model.integration != "exact":
         return coefficients(model.integration, dt, model.tau_mem)[1]
     tau_mem, tau_syn = np.asarray(model.tau_mem, np.float64), np.asarray(model.tau_syn, np.float64)
@@ -124,7 +124,10 @@ LATEST = 1e-7  # smallest distance to the threshold; snnTorch's epsilon
 
 
 def _latency_levels(model: network.Latency, dt: float) -> list[Numbers]:
-    """Return the smallest x that fires by step j, for j = 0 .. window - 1: the latency of x is at most (j + 1/2) dt."""
+    """Return the level of x for each step j = 0 .. window - 1 of a latency code.
+
+    A level is the smallest x that fires by step j: the latency of x is at most (j + 1/2) dt.
+    """
     steps = whole_steps("window", model.window, dt)
     theta, last = np.asarray(model.threshold, np.float64), max(steps - 1, 0.5)
     if model.tau is not None:

@@ -1,4 +1,4 @@
-"""The outputs in a build: the sums of their decoders, which the guard reads."""
+"""Build the outputs: for each of them the sum of its decoders, which the guard reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def terms_of(output: coding.Output) -> tuple[Any, ...]:
 
 
 def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
-    """Return, for each population, how many of its newest spike lists or graded vectors the decoders read."""
+    """Return how far back the decoders read: population -> number of its newest spike lists or graded vectors."""
     lists: dict[str, int] = {}
     for output in outputs:
         for k, term in enumerate(terms_of(output)):
@@ -34,10 +34,10 @@ def look_back(outputs: Sequence[coding.Output], dt: float) -> dict[str, int]:
 
 
 def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into: Place) -> None:
-    """Emit the sum of an output's decoders: into = bias + the decoders' terms.
+    """Emit the operations that compute an output: into = bias + the terms of its decoders.
 
     where : path of the output, for errors
-    into : float32 place with one number for each element of the sum
+    into : float32 place with one number for each element of the output
     """
     b.emit(POST, "copy", n=bias.size, y=into, x=b.layout.constant("", bias.astype(np.float32)), label=where)
     for k, term in enumerate(terms):
@@ -55,9 +55,9 @@ def _terms(b: Builder, where: str, terms: Sequence[Any], bias: np.ndarray, into:
 
 
 def squashed_to(spec: coding.Output) -> tuple[np.ndarray, np.ndarray]:
-    """Return centre and half width of the limits, two (size,) float32 arrays.
+    """Return the centre and half width of the limits of an output, two (size,) float32 arrays.
 
-    They are rounded so that centre +- half width is within the limits.
+    They are rounded so that centre +- half width stays within the limits.
     """
     low, high = (vector(f"outputs.{spec.name}.limits", side, spec.size).astype(np.float64) for side in spec.limits)
     centre = (low + (high - low) / 2).astype(np.float32)

@@ -1,4 +1,4 @@
-"""Build the projections: choose a kernel for the weights and connectivity of each, and allocate its operands."""
+"""Build the projections: choose a kernel for each projection, and allocate the kernel's operands."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TILE = 256  # a shorter signal is repeated up to about this many elements, which
 
 
 def connect(b: Builder) -> None:
-    """Emit the operations of a step: delayed deliveries, each population after its deliveries without delay, rules."""
+    """Emit the operations of a step: delayed deliveries, each population after its other deliveries, rules."""
     projections = b.network.projections
     for p in projections:
         for key in ("pre", "post"):
@@ -69,11 +69,11 @@ def zeros(weights: np.ndarray) -> int:
 
 
 def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = None, index: int = -1) -> int | Place:
-    """Return the place of the number of nonzero weights in each row, with which a kernel counts its operations.
+    """Return the place of the number of nonzero weights of each presynaptic neuron. Kernels count operations with it.
 
-    Return 0 if all weights count: no weight is 0 or can be tuned to 0, or a rule learns the weights.
+    Return 0 if every weight counts: no weight is 0 or can be tuned to 0, or a rule learns the weights.
 
-    index : number of the projection; -1 if the weights are not those of a projection
+    index : number of the projection; -1 if the weights do not belong to a projection
     """
     tuned = b.tunes(index) if index >= 0 else bool(b.tunable)
     if learning is not None or (np.all(weights) and not tuned):
@@ -83,7 +83,9 @@ def fan_out(b: Builder, weights: np.ndarray, learning: LearningRule | None = Non
 
 @dataclass(frozen=True)
 class Delivery:
-    """The delivery of one projection: in each step it adds the arriving signals, times their weights, to ``y``.
+    """The delivery of one projection, for which operations are emitted.
+
+    In each step, a delivery adds the arriving signals, times their weights, to the target vector ``y``.
 
     index : number of the projection in the network
     source : kernel operands that select the arriving spikes or graded vector
@@ -117,7 +119,7 @@ class Delivery:
 
 
 def deliver(b: Builder, index: int) -> None:
-    """Emit the operations with which projection ``index`` adds its arriving signals to its target."""
+    """Emit the operations with which projection ``index`` adds the arriving signals to its target population."""
     p, delay = b.network.projections[index], b.delays[index]
     pre, post = b.nodes[p.pre], b.nodes[p.post]
     y = _target(b, p, post)
@@ -144,7 +146,10 @@ def deliver(b: Builder, index: int) -> None:
 
 
 def _target(b: Builder, p: Projection, post: Node) -> Place:
-    """Return the array that a projection adds to: current, synaptic current, or the current of its own tau_syn."""
+    """Return the array to which a projection adds: the neurons' current, their synaptic current, or its own array.
+
+    It has its own array if it has a time constant ``tau_syn`` of its own.
+    """
     if p.tau_syn is None:
         return post.target[b.receptor(p)]
     if p.tau_syn not in post.synapses:
@@ -183,7 +188,10 @@ def _dense(d: Delivery) -> None:
 
 
 def _sparse(d: Delivery, connector: Connector) -> None:
-    """Emit a sparse projection: one row of synapses for each presynaptic neuron, without synapses that are always 0."""
+    """Emit a sparse projection: one row of synapses for each presynaptic neuron.
+
+    Synapses whose weight is always 0 are left out.
+    """
     b, p, lay, n_pre, n_post = d.b, d.p, d.b.layout, d.pre.size, d.y.shape[0]
     path, steps, weights = f"{p.label}.weights", 1, p.weights
     rows = rows_of(p.label, connector, n_pre, n_post, recurrent=p.pre == p.post)
@@ -222,7 +230,7 @@ def _sparse(d: Delivery, connector: Connector) -> None:
 
 
 def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
-    """Emit sparse synapses of a graded signal, with the fastest kernel for their connectivity."""
+    """Emit sparse synapses of a graded signal. The kernel is the fastest one for the connectivity."""
     b, p, lay, n, n_pre = d.b, d.p, d.b.layout, d.y.shape[0], d.pre.size
     words = weight_words(f"{p.label}.weights", weights, (rows.size,))
     if rows.size != n or (np.bincount(rows.post, minlength=n) != 1).any():
@@ -244,7 +252,7 @@ def _graded_rows(d: Delivery, counter: Place, rows: Rows, weights: Any) -> None:
 
 
 def _start(d: Delivery) -> Place:
-    """Return the vector that the sum of a projection to every target starts from.
+    """Return the initial vector of the sum that a projection to every target computes.
 
     It is the bias if this projection is the first that writes the current in a step. The operation of the neurons is
     then changed, because they no longer need to reset the current to the bias. In other cases it is y itself.
@@ -263,9 +271,10 @@ def _start(d: Delivery) -> Place:
 
 
 def _delayed(b: Builder, index: int, rows: Rows, shape: tuple[int, ...], n_post: int) -> tuple[Rows, int]:
-    """Return rows for synapses with delays of their own, and the number of steps of the delay line.
+    """Return the synapses of a projection with individual delays, and the number of steps of the delay line.
 
-    A synapse's target is n_post times its extra delay beyond the projection's delay [steps], plus the neuron's index.
+    The target of a synapse is an index into the delay line: the postsynaptic neuron plus n_post times the extra delay.
+    The extra delay [steps] is the synapse's delay minus the projection's delay.
     """
     label, delays = b.network.projections[index].label, b.synapse_delays[index]
     if np.shape(delays) != shape:
@@ -288,7 +297,7 @@ def _quantised(p: Projection, weights: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _convolution(d: Delivery) -> None:
-    """Emit a convolution: its weights (channels in, channels out of a group, rows, columns), and their targets."""
+    """Emit a convolution with weights (channels in, channels out of a group, rows, columns)."""
     b, p, n_pre, n_post = d.b, d.p, d.pre.size, d.y.shape[0]
     c = p.connection
     assert isinstance(c, Convolution)
@@ -319,9 +328,9 @@ def _convolution(d: Delivery) -> None:
 
 
 def picture_fan_out(weights: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Return the number of nonzero weights of each presynaptic neuron, (neurons,) uint32.
+    """Return the number of nonzero weights of each presynaptic neuron of a convolution, (neurons,) uint32.
 
-    Weights that leave the picture are not counted.
+    Weights whose target is outside the picture are not counted.
 
     weights : (channels in, channels out of a group, rows, columns)
     down, across : as `Convolution.landing` returns them

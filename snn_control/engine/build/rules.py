@@ -22,12 +22,13 @@ Words = dict[str, Any]
 
 @dataclass(frozen=True)
 class Plastic:
-    """A projection with a learning rule, and the arrays that were allocated for it.
+    """A projection with a learning rule, and the arrays that were allocated for the projection.
 
     title : "pre->post", which begins the names of its arrays; "pre->post#2" for a second projection between these two
         populations
-    weights : in the state: float32 (n_pre, n_post) or (n,), or pairs {post uint32, weight float32} of sparse synapses
-    source : kernel operands of its source, the same as in its delivery
+    weights : place in the state: float32 (n_pre, n_post) or (n,), or pairs {post uint32, weight float32} of sparse
+        synapses
+    source : kernel operands of the presynaptic signal, the same as in the projection's delivery
     pointers, rows : for sparse synapses: row pointers uint32 (n_pre + 1,), and the connectivity; None for other weights
     switch : int64[3], see `snn_control.engine.kernels.plasticity`
     """
@@ -48,7 +49,7 @@ class Plastic:
 
     @property
     def name(self) -> str:
-        """Name by which the rule is switched on and off."""
+        """Name with which an operator switches the rule on and off."""
         return self.rule.name or f"{self.projection.pre}->{self.projection.post}"
 
     def wrong(self, key: str, value: Any, rule: str, fix: str = "") -> BuildError:
@@ -67,7 +68,7 @@ class Plastic:
         return {"post_spikes": self.post.signal, "post_stride": self.post.stride, "post_slots": self.post.slots}
 
     def dense(self) -> None:
-        """Raise BuildError if the weights are not a matrix."""
+        """Raise BuildError if the projection's weights are not a matrix."""
         if self.pointers is not None:
             rule = f"requires a dense connection: this one is {self.projection.connection}"
             raise self.wrong("", type(self.rule).__name__, rule)
@@ -77,7 +78,10 @@ class Plastic:
         return float(low), float(high)
 
     def graded(self, b: Builder, key: str, size: int | None) -> Node:
-        """Return the node named by the rule's field ``key``. Raise BuildError if it is spiking or its size differs."""
+        """Return the node, a source of signals, that the rule's field ``key`` names.
+
+        Raise BuildError if the node is spiking, or does not have ``size`` numbers.
+        """
         name = getattr(self.rule, key)
         if name not in b.nodes:
             raise self.wrong(f".{key}", name, f"must be an input or a population: {', '.join(b.nodes)}")
@@ -100,7 +104,7 @@ def keep_weights(
 ) -> Place:
     """Allocate the weights of projection ``index``: in the state if a rule learns them, else in the constants.
 
-    shape : shape of the float32 weights; or of the pairs of sparse synapses, which also need ``rows`` and ``pointers``
+    shape : shape of the float32 weights; for sparse synapses, shape of the pairs, with ``rows`` and ``pointers``
     fill : function that writes the weights into an array
     source : kernel operands that select the projection's arriving signals
     """
@@ -129,7 +133,7 @@ def keep_weights(
 
 
 def add_rules(b: Builder) -> None:
-    """Emit the operations of all rules, in the order of the projections."""
+    """Emit the operations of all learning rules, in the order of the projections."""
     for index, p in enumerate(b.network.projections):
         if p.learning is None:
             continue
@@ -165,8 +169,10 @@ def _stdp(b: Builder, plastic: Plastic) -> None:
 
 
 def _incoming(b: Builder, plastic: Plastic) -> Words:
-    """Return the kernel operands for sparse synapses: row pointers, and for each target its incoming synapses {synapse,
-    pre}."""
+    """Return the kernel operands that list the incoming synapses of each target of a sparse projection.
+
+    They are the row pointers, the pointers of the targets, and the incoming synapses as pairs {synapse, pre}.
+    """
     rows = plastic.rows
     if plastic.pointers is None or rows is None:
         return {}
@@ -195,7 +201,7 @@ def _pes(b: Builder, plastic: Plastic) -> None:
 
 
 def _eprop_neuron(b: Builder, plastic: Plastic) -> tuple[Any, dict[str, np.ndarray]]:
-    """Return the model of the postsynaptic neurons, and their kernel's parameters: name -> float64, (n,) or (1,)."""
+    """Return the model of the postsynaptic neurons, and the parameters of its kernel: name -> float64, (n,) or (1,)."""
     model = next(p.neuron for p in b.network.populations if p.name == plastic.post.name)
     if not isinstance(model, IF) or plastic.post.multiplicity:
         rule = "is for if, lif, cuba_lif and alif neurons that fire once a step"

@@ -19,7 +19,7 @@ ZERO, ONE, NAN = np.float32(0), np.float32(1), np.float32(np.nan)
 
 @register_jitable(forceinline=True)
 def flush(x):
-    """Return x, or 0 if x is tiny or NaN. The code selects without a branch, so all machines give the same result."""
+    """Return x, or 0 if x is tiny or NaN. The code has no branch, so all machines give the same result."""
     return x if abs(x) > TINY else ZERO
 
 
@@ -27,8 +27,8 @@ def flush(x):
 def bounded(x):
     """Return x, or 0 if x is huge, infinite or NaN.
 
-    A membrane is bounded when it is next read. An overflow can therefore reach the command, where the guard detects
-    it. One step later the overflow has disappeared.
+    A neuron's membrane is bounded only when the next step reads it. An overflow can therefore reach the command, where
+    the guard detects the fault. One step later the overflow has disappeared.
     """
     return x if abs(x) < HUGE else ZERO
 

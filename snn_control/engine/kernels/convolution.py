@@ -16,11 +16,11 @@ from .spikes import Signal, Spikes
 
 
 class Geometry(Record):
-    """The geometry of a convolution. ``area`` and ``width`` describe the presynaptic picture, ``out_area`` describes
-    the postsynaptic picture. The convolution kernel has ``rows`` and ``columns``. ``group_in`` and ``group_out`` are
-    the numbers of channels of a group. ``lines`` (rows of the picture, rows of the kernel) and ``places`` (columns of
-    both) map a pixel and an element of the kernel to the postsynaptic neuron, relative to its channel, or to -1.
-    ``fan_out`` is the number of nonzero weights of each presynaptic neuron."""
+    """The geometry of a convolution. ``area`` and ``width`` are the pixels and the columns of the presynaptic picture;
+    ``out_area`` is the pixels of the postsynaptic picture. The convolution kernel has ``rows`` and ``columns``.
+    ``group_in`` and ``group_out`` are the numbers of channels in a group. The tables ``lines`` (for rows) and
+    ``places`` (for columns) map a pixel and an element of the convolution kernel to the postsynaptic neuron in its
+    channel; -1 means that there is none. ``fan_out`` is the number of nonzero weights of each presynaptic neuron."""
 
     def __init__(self):
         super().__init__(
@@ -45,7 +45,10 @@ class Geometry(Record):
 
 
 def presynaptic_neurons(w):
-    """Return the number of presynaptic neurons, from the size of the weights. Raise ProgramError if a number is < 1."""
+    """Return the number of presynaptic neurons of a convolution, computed from the size of its weights.
+
+    Raise ProgramError if one of the operands is < 1.
+    """
     need(0, 4, w.weights)
     positive(w.area, w.rows, w.columns, w.group_out)
     return w.weights.data.nbytes // (4 * w.group_out * w.rows * w.columns) * w.area
@@ -53,7 +56,10 @@ def presynaptic_neurons(w):
 
 @register_jitable(forceinline=True)
 def stamp(y, weights, g, i, a):
-    """Add ``a`` times the convolution kernel of presynaptic neuron ``i`` to ``y``, in the geometry ``g``."""
+    """Add the convolution kernel of presynaptic neuron ``i``, times ``a``, to the vector ``y``.
+
+    g : the geometry, a `Geometry`
+    """
     rows, columns, outs = g.rows, g.columns, g.group_out
     channel, place = i // g.area, i % g.area
     line, column = place // g.width, place % g.width
@@ -77,7 +83,7 @@ def conv_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", 0), source: Spikes(presynaptic_neurons),
     counter: counter, geometry: Geometry(),
 ):  # fmt: skip
-    """Deliver spikes through a convolution."""
+    """Deliver spikes through a convolution: each spike adds the convolution kernel to the neurons around it."""
     fired, times = source.fired, source.times
     if fired.size > 0:
         for k in range(fired.size):

@@ -18,10 +18,10 @@ def population_vector(
     m: count, out: written("f32", "m"), y: read("f32", "m + 1"), last: written("f32", "m"), least: scalar("f32"),
     hold: flag,
 ):  # fmt: skip
-    """Add (sum of rates times directions) / (sum of rates) to ``out``.
+    """Add a population vector to ``out``: (sum of rates times directions) / (sum of rates).
 
-    ``y`` contains these sums; the sum of rates is its last element. If the sum of rates is below ``least``, nothing is
-    added. With ``hold``, the last result is added instead.
+    y : both sums; the sum of rates is its last element
+    least : if the sum of rates is below this number, nothing is added; with ``hold``, the last result is added instead
     """
     total = y[m]
     for j in range(m):
@@ -34,7 +34,7 @@ def population_vector(
 
 @register_jitable(forceinline=True)
 def add_counts(past, step, sign, counts, x):
-    """Add ``sign`` times the spikes of one step to ``counts``, and write the counts to ``x`` as float32."""
+    """Add ``sign`` times the spikes of one step to ``counts``, and write these counts to ``x`` as float32."""
     slot = slot_of_step(past.base, past.stride, past.slots, step)
     n = i64(slot, 1)[0]
     spikes, multiplicity = u32(slot + HEADER, n), u16(slot + past.multiplicity, n)
@@ -48,14 +48,17 @@ def add_counts(past, step, sign, counts, x):
 def window_counts(
     n: count, past: PastSpikes("n", "steps + 1"), steps: count, counts: written("i64", "n"), x: written("f32", "n")
 ):
-    """Count the spikes of the last ``steps`` steps exactly: add the newest spike list, subtract the oldest one."""
+    """Count each neuron's spikes in the last ``steps`` steps: add the newest spike list, subtract the oldest one."""
     add_counts(past, past.now, 1, counts, x)
     add_counts(past, past.now - steps, -1, counts, x)
 
 
 @kernel()
 def window_mean(n: count, past: PastLine("n", "steps"), steps: count, x: written("f32", "n")):
-    """Compute the mean of the last ``steps`` steps, once per tick, after the last step. The oldest is added first."""
+    """Compute the mean of a graded vector over the last ``steps`` steps, once per tick.
+
+    The oldest vector is added first.
+    """
     number = np.float32(steps)
     for i in range(n):
         x[i] = ZERO
@@ -74,7 +77,8 @@ def first_spike(
 ):  # fmt: skip
     """Add the weights of the neuron that fired first, in the newest window with a spike, to ``out``.
 
-    state : two int64: the neuron whose weights are added, or -1; whether it fired in the present window
+    state : two int64: the neuron whose weights are added, or -1; and 1 if this neuron fired in the present window, else
+        0
     """
     for step in range(past.now - steps, past.now):
         if step % window == 0:
@@ -96,7 +100,7 @@ def trace(
     m: count, y: written("f32", "m"), weights: address("f32", "m"), source: Spikes(n_pre, delay=False),
     decay: scalar("f32"), counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Filter decoded spikes exponentially: y <- decay y + sum of the rows of the weights of the neurons that fired.
+    """Filter decoded spikes exponentially: y <- decay y + the weights of the neurons that fired.
 
     weights : float32 (n_pre, m)
     """
@@ -109,7 +113,10 @@ def trace(
 
 @kernel()
 def argmax(n: count, x: read("f32", "n"), y: written("f32", 1)):
-    """Write the index of the first largest value; or NaN, which the guard detects, if a value is not finite."""
+    """Write the index of the largest value; the first one counts if several are equal.
+
+    Write NaN, which the guard detects, if a value is not finite.
+    """
     best, finite = 0, True
     for i in range(n):
         finite &= np.isfinite(x[i])
@@ -123,9 +130,9 @@ TWO = np.float32(2)
 
 @kernel()
 def squash(n: count, x: read("f32", "n"), y: written("f32", "n"), centre: read("f32", "n"), half: read("f32", "n")):
-    """Squash a sum into limits: y = centre + half tanh(x). If x is not finite, y is NaN, which the guard detects.
+    """Squash each number x smoothly into the limits of its output: y = centre + half tanh(x).
 
-    tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
+    If x is not finite, y is NaN, which the guard detects. tanh |x| is computed as 1 - 2 / (exp(2 |x|) + 1).
     """
     for i in range(n):
         t = ONE - TWO / (exponential(TWO * abs(x[i])) + ONE)

@@ -24,7 +24,7 @@ CACHED = 1 << 24  # bytes of synapses that are assumed to stay in some cache
 
 @register_jitable(forceinline=True)
 def part(address, n, k):
-    """Return row ``k`` of the float32 matrix with ``n`` columns at ``address``, as a view."""
+    """Return row ``k`` of a float32 matrix as a view. The matrix is at ``address`` and has ``n`` columns."""
     return f32(address + 4 * n * np.int64(k), n)
 
 
@@ -42,8 +42,10 @@ def add_rows4(y, w0, w1, w2, w3, a0, a1, a2, a3):
 
 @register_jitable(forceinline=True)
 def add_spiking_rows(y, weights, source, several):
-    """Add the weights of the neurons that fired to ``y``. ``several`` (a literal): multiply by how often each one
-    fired."""
+    """Add the weights of the neurons that fired to ``y``.
+
+    several : a literal; if true, weights are multiplied by the number of spikes of their neuron
+    """
     n, i, a, count, k = y.size, source.fired, source.times, source.fired.size, 0
     while k + 4 <= count:
         if several:
@@ -61,7 +63,10 @@ def add_spiking_rows(y, weights, source, several):
 
 @register_jitable(forceinline=True)
 def add_dense_spikes(y, weights, source):
-    """Add the weights of the neurons in a spike list to ``y``. ``weights``: address of (n_pre, n_post) float32."""
+    """Add the weights of the neurons in a spike list to ``y``.
+
+    weights : address of float32 (n_pre, n_post)
+    """
     if source.times.size == 0:
         add_spiking_rows(y, weights, source, False)
     else:
@@ -70,7 +75,7 @@ def add_dense_spikes(y, weights, source):
 
 @register_jitable(forceinline=True)
 def add_product(y, weights, x):
-    """Add a matrix product, y += x W, skipping zeros of x. Return the number of nonzero elements of x."""
+    """Add the matrix product x W to y. Zeros of x are skipped. Return the number of nonzero elements of x."""
     n, m, q, used, j = y.size, x.size, 4 * y.size, 0, 0
     while j + 4 <= m:
         a0, a1, a2, a3 = x[j], x[j + 1], x[j + 2], x[j + 3]
@@ -90,13 +95,13 @@ def add_product(y, weights, x):
 
 @register_jitable(forceinline=True)
 def pairs_of(pointers, synapses, i):
-    """Return the addresses of the first byte and of the last byte of the synapses of neuron ``i``."""
+    """Return two addresses: the first byte and the last byte of the synapses of neuron ``i``."""
     return synapses + 8 * np.int64(pointers[i]), synapses + 8 * np.int64(pointers[i + 1]) - 1
 
 
 @register_jitable(forceinline=True)
 def add_each(y, first, m):
-    """Add the weights of the ``m`` synapses at the address ``first`` to their targets: y[target] += weight."""
+    """Add ``m`` weights to their targets: y[target] += weight. The synapses are at the address ``first``."""
     target, weight = u64(first, m), f32(first, 2 * m)
     for j in range(m):
         y[target[j] & TARGET] += weight[2 * j + 1]
@@ -104,10 +109,12 @@ def add_each(y, first, m):
 
 @register_jitable(forceinline=True)
 def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
-    """Do the same as `add_each`, and prefetch two cache lines of each later row for every two cache lines used.
+    """Add ``m`` weights to their targets, as `add_each` does, and prefetch the synapses that later spikes need.
 
-    near, last_near : addresses of the row to be prefetched into the first-level cache: first and last byte
-    far, last_far : the same for the second-level cache, if ``fetch_far`` is true
+    Two cache lines of each later row are prefetched for every two cache lines used.
+
+    near, last_near : first and last byte of the row to prefetch into the first-level cache
+    far, last_far : first and last byte of the row to prefetch into the second-level cache, if ``fetch_far`` is true
     """
     while m >= 16:
         prefetch(near)
@@ -131,7 +138,7 @@ def add_pairs(y, first, m, near, last_near, far, last_far, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
-    """Add the synapses of the neurons that fired to their targets: y[target] += weight. Return their number.
+    """Add the weights of the neurons that fired to their targets: y[target] += weight. Return the number of synapses.
 
     The row `PREFETCH_L1` spikes later is prefetched into the first-level cache. If all rows together exceed the caches
     (``fetch_far``, a literal), the row `PREFETCH_L2` spikes later is also prefetched into the second-level cache,
@@ -155,7 +162,7 @@ def add_sparse_rows(y, pointers, synapses, spikes, count, fetch_far):
 
 @register_jitable(forceinline=True)
 def add_sparse_row(y, pointers, synapses, i, a):
-    """Add the synapses of neuron ``i`` to their targets: y[target] += a weight. Return the number of synapses."""
+    """Add the weights of neuron ``i``, times ``a``, to their targets: y[target] += a weight. Return their number."""
     first = np.int64(pointers[i])
     m = np.int64(pointers[i + 1]) - first
     target, weight = u32(synapses + 8 * first, 2 * m), f32(synapses + 8 * first, 2 * m)
@@ -166,7 +173,10 @@ def add_sparse_row(y, pointers, synapses, i, a):
 
 @register_jitable(forceinline=True)
 def synapses_of(n_post, fan_out, fired):
-    """Return the number of nonzero synapses of the neurons that fired. Without ``fan_out``, each one has ``n_post``."""
+    """Return the number of nonzero weights of the neurons that fired.
+
+    fan_out : number of nonzero weights of each neuron; if it is empty, each neuron has ``n_post``
+    """
     if fan_out.size == 0:
         return fired.size * n_post
     used = 0
@@ -177,7 +187,7 @@ def synapses_of(n_post, fan_out, fired):
 
 @register_jitable(forceinline=True)
 def active(fan_out, x):
-    """Return the number of nonzero synapses whose source is not 0."""
+    """Return how many synapses have a nonzero weight and a source that is not 0."""
     used = 0
     for j in range(x.size):
         used += np.int64(fan_out[j]) if x[j] != ZERO else 0
@@ -185,10 +195,12 @@ def active(fan_out, x):
 
 
 def rows_of(columns, size=4):
-    """Return a function that computes the number of rows of the weights from the operands, for `View`'s sizes.
+    """Return a function ``n_pre(w)``, which computes the number of presynaptic neurons from the size of the weights.
 
-    columns : name of the operand that is the number of columns
-    size : bytes of a weight
+    A `View` uses the function as its size; ``w`` holds the operands.
+
+    columns : name of the operand that holds the number of columns of the weights
+    size : bytes of one weight
     """
 
     def n_pre(w):
@@ -206,16 +218,17 @@ def dense_spikes(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_post"), source: Spikes(n_pre),
     counter: counter, fan_out: optional(read("u32", n_pre)),
 ):  # fmt: skip
-    """Deliver spikes through a dense (n_pre, n_post) matrix."""
+    """Deliver spikes through a dense matrix of weights, (n_pre, n_post): each spike adds its row to the targets."""
     if source.fired.size > 0:
         add_dense_spikes(y, weights, source)
         counter[0] += synapses_of(n_post, fan_out, source.fired)
 
 
 class Synapses(Word):
-    """Row pointers of sparse synapses, uint32. Words: pointers; and n_pointers, unless ``pointers`` gives their number.
+    """Row pointers of sparse synapses, uint32. Words: pointers; and n_pointers, unless ``pointers`` says how many there
+    are.
 
-    of : number of uint32 of a synapse in ``weights``; 2: {target, weight}, 1: 24 bits of target and 8 bits of weight
+    of : number of uint32 of a synapse in ``weights``. 2: {target, weight}; 1: 24 bits of target and 8 bits of weight
     targets : number of targets
     """
 
@@ -303,10 +316,10 @@ def csr_delayed(
     n_post: count, line: written("f32", "n_post * steps"), weights: address("u32", 0),
     source: Spikes("n_pointers - 1"), counter: counter, pointers: Synapses(targets="n_post * steps"), steps: count,
 ):  # fmt: skip
-    """Deliver spikes through sparse synapses with delays of their own, into a line of ``steps`` vectors.
+    """Deliver spikes through sparse synapses that have individual delays, into a delay line of ``steps`` vectors.
 
-    `release` reads the line. A synapse's target is an index into the line, relative to the vector of the step in which
-    the spike arrives.
+    The kernel `release` reads the delay line. A synapse's target is an index into the line, counted from the vector of
+    the step in which the spike arrives.
     """
     fired, times = source.fired, source.times
     if fired.size > 0:
@@ -327,7 +340,7 @@ def csr_delayed(
 def release(
     n: count, y: written("f32", "n"), line: address("f32", "n * steps", written=True), steps: count, clock: clock
 ):
-    """Add the delay line's vector for this step to y, then clear it."""
+    """Add the vector of this step in the delay line to y, then clear this vector."""
     arrived = f32(line + 4 * n * (clock[1] % steps), n)
     for i in range(n):
         y[i] += arrived[i]
@@ -336,7 +349,7 @@ def release(
 
 @kernel()
 def synapse(n: count, y: written("f32", "n"), isyn: written("f32", "n"), decay: scalar("f32")):
-    """Add the exponential synaptic current of a projection: y += isyn. Then isyn decays."""
+    """Add the exponential synaptic current of a projection to y: y += isyn. Then isyn decays."""
     for i in range(n):
         y[i] += isyn[i]
         isyn[i] = settle(isyn[i] * decay)
@@ -347,7 +360,7 @@ def dense_graded(
     n_post: count, y: written("f32", "n_post"), weights: address("f32", "n_pre * n_post"), x: Signal(),
     counter: counter, fan_out: optional(read("u32", "n_pre")),
 ):  # fmt: skip
-    """Deliver a graded vector through a dense (n_pre, n_post) matrix."""
+    """Deliver a graded vector through a dense matrix of weights, (n_pre, n_post)."""
     used = add_product(y, weights, x) * n_post
     counter[0] += used if fan_out.size == 0 else active(fan_out, x)
 

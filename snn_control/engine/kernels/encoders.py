@@ -26,10 +26,10 @@ def population(
 ):  # fmt: skip
     """Encode each value by Gaussian receptive fields: out = drive exp(-((x - centre) / sigma)^2 / 2).
 
-    Source: PopSAN, Tang et al. 2020.
+    This is the encoder of PopSAN (Tang et al. 2020).
 
-    m : number of neurons for each dimension
-    params : a pair (1 / sigma, drive) for each dimension
+    m : number of neurons for each value
+    params : a pair (1 / sigma, drive) for each value
     """
     for d in range(dimensions):
         for k in range(d * m, d * m + m):
@@ -42,7 +42,7 @@ def fields(
     dimensions: count, m: count, values: read("f32", "dimensions"), out: written("f32", "m"),
     centres: read("f32", "dimensions * m"), inverse: read("f32", "dimensions"), drive: scalar("f32"),
 ):  # fmt: skip
-    """Encode all values by Gaussian receptive fields: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
+    """Encode all values together by Gaussian receptive fields: out = drive exp(-sum of ((x - centre) / sigma)^2 / 2).
 
     inverse : 1 / sigma of each dimension
     """
@@ -56,7 +56,7 @@ def fields(
 
 @kernel()
 def signed(n: count, values: read("f32", "n"), out: written("f32", "2 * n"), gain: read("f32", "n")):
-    """Encode each value times its gain in two channels: its positive part, and the magnitude of its negative part."""
+    """Encode each value, times its gain, in two channels: its positive part, and the size of its negative part."""
     for i in range(n):
         y = gain[i] * values[i]
         out[i] = y if y > ZERO else ZERO
@@ -68,9 +68,9 @@ def changes(
     n: count, values: read("f32", "n"), out: written("f32", "2 * n"), sent: written("f32", "n"),
     threshold: read("f32", "n"), whole: flag,
 ):  # fmt: skip
-    """Emit an ON or OFF pulse of 1 if a value differs by at least a threshold from the value last sent.
+    """Emit an ON or OFF pulse of 1 if a value differs by at least a threshold from the value that was last sent.
 
-    After a pulse, the value itself counts as sent if ``whole`` is true; if not, the sent value moves by the threshold.
+    After a pulse, the value itself counts as sent if ``whole`` is true. If not, the sent value moves by the threshold.
     """
     for i in range(n):
         moved = values[i] - sent[i]
@@ -92,10 +92,11 @@ def to_cell(out, cell, weight, how):
 
 
 class Grid(Record):
-    """The events of a tick, and a grid of ``n`` cells over the sensor. ``kept`` is the list of events that the filters
-    kept; 0 means all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` half-rows of these lie
-    above the frame. ``of_on`` is the offset of the cells of ON events. ``weights`` are the weight of an OFF event and
-    the weight of an ON event. ``counters`` count the events inside and outside the frame."""
+    """The events of a tick, and a grid of ``n`` cells over the sensor. ``kept`` is the list of the events that the
+    filters left; 0 means all events of the slot. The grid covers ``lines`` rows of pixels; ``above`` of its
+    half-rows lie above the frame. ``of_on`` is the index of the first cell for ON events. ``weights`` are two
+    numbers: the weight of an OFF event and the weight of an ON event. ``counters`` are two counts of events: inside
+    and outside the frame."""
 
     def __init__(self):
         super().__init__(
@@ -120,11 +121,16 @@ class Grid(Record):
 
 @register_jitable(forceinline=True)
 def cell_along(middle, size, cell_of, half):
-    """Return the cell that contains the middle of a pixel, along one axis; coordinates are in half-pixels.
+    """Return the index of the cell that contains the middle of a pixel, along one axis.
 
-    A middle on the boundary of two cells belongs to the outer cell, so that a mirrored picture has mirrored cells.
-    ``cell_of`` = ceil(2^39 cells / size) and ``half`` = floor(2^39 / size). Rounding errors are below 2^-22 of a cell,
-    and other middles are at least 2^-17 of a cell away from a boundary.
+    Coordinates are in half-pixels. A middle on the boundary of two cells belongs to the outer cell, so that a mirrored
+    picture has mirrored cells.
+
+    cell_of : ceil(2^39 cells / size)
+    half : floor(2^39 / size)
+
+    Rounding errors are below 2^-22 of a cell. A middle that is not on a boundary is at least 2^-17 of a cell away from
+    it.
     """
     before = (middle - size) >> U64_63  # 1 where the outer cell is the previous one; faster than a comparison
     return (middle * cell_of - before * half) >> U64_40
@@ -132,11 +138,11 @@ def cell_along(middle, size, cell_of, half):
 
 @register_jitable(forceinline=True)
 def to_cells(c, out, how):
-    """Apply each event of this tick, in order, to its cell.
+    """Apply each event of this tick to its cell, in order of arrival.
 
-    how : SET writes the weight of the event's polarity, ADD adds it, COUNT_IT counts the event
+    how : SET writes the weight of the event's polarity, ADD adds this weight, COUNT_IT adds 1
 
-    Vector code first computes the cells of all events.
+    The cells of all events are computed first, by vector code.
     """
     x, y, p, cells, width, height = c.x, c.y, c.p, c.cells, np.uint64(c.width), np.uint64(c.height)
     columns, of_on, lines, above = np.uint32(c.columns), np.uint32(c.of_on), np.uint64(c.lines), np.uint64(c.above)
@@ -164,7 +170,7 @@ def to_cells(c, out, how):
 
 @kernel(version=5)
 def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
-    """Pool the events of this tick to a grid: out[cell] += weight of the event's polarity, in order of arrival."""
+    """Pool the events of this tick on a grid: each event adds the weight of its polarity to its cell of ``out``."""
     sums, counts = f32(out, n), u32(out, n)
     for i in range(n):
         sums[i] = ZERO
@@ -178,7 +184,7 @@ def pool(grid: Grid(), n: count, out: address("f32", "n", written=True)):
 
 @kernel(version=4)
 def surface(grid: Grid(), n: count, out: written("f32", "n"), decay: scalar("f32")):
-    """Update a surface of active events: all cells decay once per tick, then each event sets its cell."""
+    """Update a surface of active events: all cells decay once per tick, then each event sets its cell to its weight."""
     for i in range(n):
         out[i] = settle(out[i] * decay)
     to_cells(grid, out, SET)
@@ -189,9 +195,9 @@ def respond(
     n: count, sums: read("f32", "n"), out: written("f32", "n"), numbers: Scalars("f32", "decay", "ceiling"),
     response: Number(0, len(RESPONSES) - 1),
 ):  # fmt: skip
-    """Respond to the sum s of each cell's events in this tick: out = decay out + response(s).
+    """Low-pass filter the events of each cell: out = decay out + response(s), where s is the sum of the cell's events.
 
-    The response is s itself (sum), its sign (binary), or s limited to [-ceiling, ceiling] (saturate).
+    The response is s itself (sum), the sign of s (binary), or s limited to [-ceiling, ceiling] (saturate).
     """
     for i in range(n):
         s = sums[i]

@@ -7,7 +7,7 @@ from ..slots import SLOT_WORDS
 
 
 class Events(Record):
-    """The events of a tick. ``kept`` is the number of events that the filters have kept, followed by their indices in
+    """The events of a tick. ``kept`` lists the events that the filters have left: their number, then their indices in
     the columns x and y, ascending. ``removed`` counts the events that this filter removes."""
 
     def __init__(self):
@@ -22,7 +22,7 @@ class Events(Record):
 
 
 def listed(w):
-    """Check a list of events: all operations that share it must use the same columns and the same frame size."""
+    """Check a list of events: all operations that share the list must use the same columns and frame size."""
     if max(w.capacity, w.width, w.height) >= 1 << 31 or w.width * w.height >= 1 << 32:
         raise ProgramError(f"capacity {w.capacity}, sensor {w.width} x {w.height}: too large")
     followed(w.kept, w.x, w.y)

@@ -1,11 +1,12 @@
-"""Filters of events: they select which events of a tick the encoder sees, as a list of indices in the columns.
+"""Filters of events: they choose which events of a tick the encoder gets.
 
-``kept`` (io, uint32[1 + capacity]) contains the number of events that are left, followed by their indices in ascending
-order. `region` creates the list. The other filters shorten it in place. Each filter counts the events that it removes.
-The columns are not changed.
+The operand ``kept`` (uint32[1 + capacity], in the io block) lists the events that are left: their number, then their
+indices in the columns, ascending. `region` creates the list. The other filters shorten the list in place. Each filter
+counts the events that it removes. The columns are not changed.
 
-Times in the state are whole microseconds modulo 2^32 (71.6 min); 0 means never. Only differences of times are used. A
-sensor's clock may therefore start at any time. It may also jump: then every pixel counts as new.
+The state holds times as whole microseconds modulo 2^32 (71.6 min); 0 means that there was no event. Only differences of
+times are used. A sensor's clock may therefore start at any time. The clock may also jump: then every pixel counts as
+new.
 """
 
 import numpy as np
@@ -29,7 +30,10 @@ U64_0, U64_1 = np.uint64(0), np.uint64(1)
 
 @register_jitable(forceinline=True)
 def end(events, n):
-    """Set the length of the list and count the removed events. ``n`` is the index in ``kept`` after the last entry."""
+    """Store the new length of the list of events, and count the removed events.
+
+    n : index in ``kept`` after the last entry
+    """
     left = np.int64(n) - 1
     events.removed[0] += np.int64(events.kept[0]) - left
     events.kept[0] = np.uint32(left)
@@ -37,13 +41,16 @@ def end(events, n):
 
 @register_jitable(forceinline=True)
 def microseconds(t):
-    """Convert a time [ns] to the form of the state: microseconds modulo 2^32, at least 1."""
+    """Convert a time [ns] to whole microseconds modulo 2^32, at least 1, as the state holds times."""
     return max(np.uint32(np.uint64(t) // np.uint64(1000)), U32_1)
 
 
 @register_jitable(forceinline=True)
 def near(then, now, before, span):
-    """Return 1 if ``then`` is a time (not 0) from ``now - before`` to ``now - before + span``, modulo 2^32; else 0."""
+    """Return 1 if the time ``then`` is not 0 and lies in a window around ``now``; else return 0.
+
+    The window reaches from ``now - before`` to ``now - before + span``. All times are in us modulo 2^32.
+    """
     return np.uint32((then != U32_0) & (np.uint32(now - then + before) <= span))
 
 
@@ -58,10 +65,10 @@ def _in_frame(w):
 def region(
     events: Events(), first: flag, left: number, top: number, columns: count, rows: count, counters: written("i64", 2)
 ):
-    """Keep the events in a rectangle.
+    """Keep the events inside a rectangle of pixels.
 
-    first : 1 if this is the first filter: it reads all events of the slot, and counts the events inside and outside the
-        frame; 0 if the filter reads the list
+    first : 1 if this is the first filter. It then reads all events of the slot, and counts the events inside and
+        outside the frame. 0: it reads the list of an earlier filter
     """
     kept, x, y = events.kept, events.x, events.y
     left, top, wide, high = np.uint32(left), np.uint32(top), np.uint32(columns), np.uint32(rows)
@@ -112,14 +119,14 @@ def hot_pixels(events: Events(), mask: read("u8", "(width * height + 7) >> 3")):
 
 @register_jitable(forceinline=True)
 def cell_of(events, p, apart, k):
-    """Return the index in ``last`` of the pixel of event ``k``; if ``apart``, of its pixel and polarity."""
+    """Return the index of event ``k`` in ``last``: by pixel, or by pixel and polarity if ``apart`` is true."""
     pixel = np.uint32(events.y[k]) * np.uint32(events.width) + np.uint32(events.x[k])
     return np.uint32(pixel * np.uint32(2) + np.uint32(p[k] != 0) if apart != 0 else pixel)
 
 
 @register_jitable(forceinline=True)
 def keep_if_free(last, pixel, now, before, span):
-    """Return whether a pixel may fire now, and set its time if so. A branch would be unpredictable, so none is used."""
+    """Return whether a pixel may fire now, and if so, store its time. No branch is used: it would be unpredictable."""
     then = last[pixel]
     free = (then == U32_0) | (np.uint32(now - then + before) >= span)
     last[pixel] = now if free else then
@@ -130,14 +137,15 @@ def keep_if_free(last, pixel, now, before, span):
 def free_ones(kept, t, last, at, before, span, most):
     """Keep the events whose pixel had its last event at least a period ago: the fast part of `refractory`.
 
-    kept : on entry, the pixel number of each event; on return, the indices of the events kept; both from index 1 on
-    last, at : time of the last event of each pixel [us], and the address of that array, for prefetching
+    kept : on entry, the pixel number of each event; on return, the indices of the events kept; both start at index 1
+    last : time of the last event of each pixel [us]
+    at : address of ``last``, for prefetching
     before, span : period - 1 and 2 period - 1 [us]: a pixel is free if ``now - last + before >= span``, modulo 2^32
     most : index of the last event to process
 
-    Return the index of the first event that was not processed, and the index after the last event kept. Processing
-    stops at a time that is within a period of 0, modulo 2^32, because a pixel without any event (last 0) then looks as
-    if it just had an event.
+    Return two indices: that of the first event that was not processed, and the one after the last event kept.
+    Processing stops at a time that is within a period of 0, modulo 2^32. There, a pixel without any event (last = 0)
+    would look as if it just had an event.
     """
     j, n, time, now = U64_1, U64_1, t[0] - 1, U32_0
     while j <= most:
@@ -162,11 +170,11 @@ def refractory(
     events: Events(), t: read("i64", "capacity"), p: read("u8", "capacity"),
     last: address("u32", "width * height * (apart + 1)", written=True), period: MICROSECONDS, apart: flag,
 ):  # fmt: skip
-    """Remove events within a period [us], before or after, of the last event of their pixel that was kept.
+    """Remove events that are less than a period [us] away from the last kept event of their pixel.
 
-    If ``apart`` is true, OFF and ON events of a pixel have separate last times.
+    If ``apart`` is true, OFF events and ON events of a pixel have separate last times.
 
-    While nothing is removed, an event's index equals its position in the list. The list can then hold the numbers of
+    While no event is removed, an event's index equals its position in the list. The list can then hold the numbers of
     the pixels for a while, which vector code computes.
     """
     kept, at, times = events.kept, last, u32(last, (events.width * events.height) << (apart != 0))
@@ -198,7 +206,10 @@ def background(
     events: Events(), t: read("i64", "capacity"), last: address("u32", "(width + 2) * (height + 2)", written=True),
     window: MICROSECONDS, support: count,
 ):  # fmt: skip
-    """Keep an event if enough of its 8 neighbours had one in the window [us]. ``last`` has a border of one pixel."""
+    """Keep an event if enough of the 8 neighbours of its pixel had an event in the window [us].
+
+    last : time of the last event of each pixel [us], with a border of one pixel
+    """
     kept, x, y, at = events.kept, events.x, events.y, last
     line, needed = np.uint64(events.width + 2), np.uint32(support)
     times = u32(last, (events.width + 2) * (events.height + 2))
@@ -241,10 +252,12 @@ def _saved_up(w):
 
 @kernel(must=_saved_up)
 def rate_limit(events: Events(), tokens: written("i64", 1), refill: BUDGET, most: BUDGET):
-    """Keep as many events as the budget allows, evenly spaced.
+    """Keep as many events as the budget allows, evenly spaced over the events of the tick.
 
-    Each event adds its share of the budget to a sum, and an event is kept when the sum reaches a whole event.
-    ``tokens``, ``refill`` and ``most`` are in units of 2^-20 of an event.
+    tokens : budget that earlier ticks have left
+    refill, most : budget that each tick adds, and largest budget
+
+    All three are in units of 2^-20 of an event.
     """
     kept, n = events.kept, U64_1
     budget, given = min(tokens[0] + refill, most), np.int64(kept[0])

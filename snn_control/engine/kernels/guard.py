@@ -56,11 +56,12 @@ def _guarded(w):
 
 @register_jitable(forceinline=True)
 def latch(words, reason, release, released):
-    """Update the fault in ``words``, the guard's state. Return whether there is a fault now.
+    """Update the guard's state ``words`` for this tick. Return whether the robot is in a fault now.
 
-    A reason starts a fault. ``release`` valid ticks in a row (0: never), or an operator, end it.
+    A fault starts when ``reason`` is not 0. After the reason has gone, an operator or a number of valid ticks ends it.
 
-    released : number of times an operator has asked for a release
+    release : number of valid ticks in a row that end a fault; 0: only an operator ends it
+    released : number of times that an operator has asked to end a fault
     """
     if reason != 0:
         words[FAULTS] += 1 - words[FAULTED]
@@ -78,7 +79,10 @@ def latch(words, reason, release, released):
 
 @register_jitable(forceinline=True)
 def stopped(stops, release):
-    """Return whether an input stops the commands. If ``release`` is true, first clear latched stops that have ended."""
+    """Return whether an input stops the commands now.
+
+    If ``release`` is true, first clear the latched stops whose cause has gone.
+    """
     if release:
         stops[LATCHED] &= stops[NOW]
     return (stops[NOW] | stops[LATCHED]) != 0
@@ -89,10 +93,11 @@ def stop(
     n: count, slot: read("i64", SLOT_WORDS), held: read("f32", "n"), valid: read("i64", 2), zero: Number(0, 1),
     latched: Number(0, 1), bit: Number(0, MOST_STOPS - 1), stops: written("i64", STOP_WORDS),
 ):  # fmt: skip
-    """Stop the commands while a number of this input is not 0, and while the input is invalid.
+    """Stop the commands if a number of this input is not 0, or if the input is invalid.
 
     If ``zero`` is 1, a number that is 0 stops the commands instead. If ``latched`` is 1, the stop lasts until an
-    operator's release, which the guard handles. Silence before the first message is not latched.
+    operator releases it through the guard. An input that has not yet received a message stops the commands without a
+    latch.
     """
     pressed = valid[VALID] == 0
     for i in range(n):
@@ -105,8 +110,10 @@ def stop(
 
 @register_jitable(forceinline=True)
 def fault_bits(inputs, validity, required, m, raw):
-    """Return the faults of required inputs that are invalid, and of computed outputs that are not finite, as bits of
-    REASON."""
+    """Return the faults of this tick as bits of the word REASON.
+
+    Two faults are detected here: a required input is invalid, and a computed output is not finite.
+    """
     reason = 0
     for k in range(inputs):
         if (required[k] != 0) & (validity[2 * k] == 0):
@@ -128,9 +135,10 @@ def guard(
 ):  # fmt: skip
     """Compute a finite command within limits, slew, acceleration and jerk; in a fault, move to the safe command.
 
-    A fault is a required input that is invalid, an output that is not finite, an input that stops the commands, or a
-    report of the driver (it is about to stop, its last tick took too long). A fault ends when no reason for it is left
-    and, in addition, ``release`` valid ticks in a row have passed (0: never) or an operator ends it.
+    A fault has one of these reasons: a required input is invalid, an output is not finite, an input stops the commands,
+    or the driver reports a problem (it is about to stop, or its last tick took too long). A fault lasts as long as it
+    has a reason. Then it ends after ``release`` valid ticks in a row, or when an operator ends it. If ``release`` is 0,
+    only an operator ends it.
 
     During a fault, ``way`` selects how a command approaches the safe command. JUMP: in one tick. RAMP: within slew and
     acceleration. STAY: the command brakes within the acceleration, then keeps its value. Before the first command, STAY

@@ -1,4 +1,4 @@
-"""Check inputs once per tick: numbers that are not finite or not plausible, and changes that no sensor makes."""
+"""Checks of the inputs, once per tick: they reject numbers that are not finite, not plausible or change impossibly."""
 
 import numpy as np
 
@@ -22,13 +22,15 @@ def sample(
     held: written("f32", "n", when="n"), valid: written("i64", 2), limits: Table("f32", "n", *LIMITS, when="n"),
     stale: number, counters: written("i64", 4),
 ):  # fmt: skip
-    """Read a new sample. Reject all of it if a value is not finite or not plausible; else clamp and hold it.
+    """Check a new sample of an input, and keep its values within the limits.
 
-    held : the values of the last accepted sample; changed
-    valid : whether the input is valid in this tick, and whether its newest sample was accepted
+    The whole sample is rejected if a value is not finite or not plausible.
+
+    held : (n,) the values of the last accepted sample; changed
+    valid : two numbers: 1 if the input is valid in this tick; 1 if its newest sample was accepted
     stale : maximum age [ns]
 
-    A stream (n = 0) has no values, only an age.
+    A stream of events (n = 0) has no values, only an age.
     """
     if slot[FRESH] > 0:
         good = 1
@@ -63,11 +65,11 @@ def finite(
     limits: Table("f32", "n", *LIMITS), last: written("f32", "n"), age: written("i64", "n"), tick: number,
     stale: number, counters: written("i64", 3),
 ):  # fmt: skip
-    """Replace numbers of a sample that are not finite, each by its rule, before `sample` checks it.
+    """Replace the numbers of a sample that are NaN or infinite, before `sample` checks it.
 
-    REP 117: an infinity says on which side of the range the value is. The rule defines the meaning of a NaN. A value
-    that is held gets older with the ticks, and is not used after the input's limit of age. A sample without any
-    measurement is rejected under all rules.
+    Each number has its own rule. An infinity says on which side of the range the value is (REP 117). The rule defines
+    the meaning of a NaN. A rule can hold the last finite value. This value gets older with the ticks, and is not used
+    beyond the input's limit of age. A sample without any measurement is rejected under all rules.
 
     last, age : the last finite value of each number, and the age of this value [ns]
     tick, stale : length of a tick and limit of age [ns]
@@ -116,15 +118,17 @@ def credible(
     since: written("i64", 2), tick: Number(1, LONGEST_TICK), frozen: number, control: read("i64", LEARNING),
     counters: written("i64", 2),
 ):  # fmt: skip
-    """Refuse a sample that no working sensor would give: out is NaN, which `sample` rejects. Else out is the data.
+    """Refuse a sample that no working sensor would give, by writing NaN to ``out``. Otherwise ``out`` is the sample.
 
-    Since the last accepted sample, a number may move by ``rate`` times (the time that passed plus one tick), as a
-    sample may have arrived up to a tick earlier or later. From the last sample, accepted or not, a number may move by
-    ``jump``. A sample is also refused if no number has changed by a single bit for longer than ``frozen``. The driver
-    reports the time that passed.
+    - Rate: since the last accepted sample, a number may move by ``rate`` times (elapsed time plus one tick). The extra
+      tick is needed because a sample may have arrived up to a tick earlier or later.
+    - Jump: since the last sample, accepted or not, a number may move by ``jump``.
+    - Frozen: some number must have changed by at least one bit within the time ``frozen``.
 
-    accepted, seen : the last accepted sample, and the last sample
-    since : time since the last accepted sample, and since a number changed [ns]; -1: none yet
+    The driver reports the elapsed time.
+
+    accepted, seen : values of the last accepted sample, and of the last sample
+    since : two times [ns]: since the last accepted sample, and since a number changed; -1: none yet
     tick, frozen : length of a tick, and longest time without a change [ns]
     """
     elapsed = min(control[ELAPSED], MOST_COUNTED) if control[ELAPSED] > 0 else WHOLE_TICK

@@ -39,7 +39,8 @@ Fired = namedtuple("Fired", "flags at spikes stride slots clock multiplicity cou
 
 
 class Neurons(Word):
-    """A population, as a `Population`. Words: n, params float32 (parameters, each), each (1 or n), current, bias.
+    """The neurons of a population, as a `Population`. Words: n (number of neurons), params (float32, a row for each
+    parameter), each (columns of params: 1 if all neurons share their parameters, or n), current, bias.
 
     parameters : names of the parameters, one for each row of ``params``
     """
@@ -60,14 +61,16 @@ class Neurons(Word):
         return [f"{parameter} = Population({n}, {self.arrays(params, each)}, {numbers}, {currents})"]
 
     def arrays(self, params, each):
-        """Return code that makes the named tuple of parameters."""
+        """Return source code that makes the named tuple of the parameters."""
         views = (f"f32({params} + 4 * {k} * {each}, {each})" for k in range(len(self.parameters)))
         return f"Parameters({', '.join(views)})"
 
     def function(self, name):
-        """Make ``each(cells)``, which returns ``cells.p``, or ``one(cells)``: the numbers that all neurons share.
+        """Make a function that returns the parameters of a population as a named tuple.
 
-        It is for kernels with code for both cases, which should prepare only the parameters of the present case.
+        ``each(cells)`` returns ``cells.p``, the arrays of the neurons' own parameters. ``one(cells)`` returns numbers
+        that all neurons share. A kernel with code for both cases uses these functions, so that it prepares only the
+        parameters of the present case.
         """
         n = len(self.parameters)
         numbers = ", ".join(f"f32(cells.params, {n})[{k}]" for k in range(n))
@@ -77,7 +80,7 @@ class Neurons(Word):
         return register_jitable(forceinline=True)(scope[name])
 
     def rows(self, w):
-        """Return the number of rows of the parameters."""
+        """Return the number of parameters, which are the rows of ``params``."""
         return len(self.parameters)
 
     def check(self, parameter, w):
@@ -92,9 +95,9 @@ class Neurons(Word):
 
 class Firing(Word):
     """The spikes of a population, as a `Fired`. Words: flags (uint8, padded to 64), spikes, stride, slots, clock,
-    counter, multiplicity, refractory.
+    counter (of spikes), multiplicity, refractory.
 
-    once : true if the kernel does not accept multiplicities
+    once : true if the kernel lets a neuron fire at most once in a step
     """
 
     uses = (Fired,)
@@ -125,8 +128,7 @@ waiting = written("u16", "n", when="refractory")
 
 @register_jitable(forceinline=True)
 def emit(n, fired):
-    """Write the indices of the neurons that fired, from their flags, as the spike list of this step, and count the
-    spikes."""
+    """Write the spike list of this step from the flags of the neurons, and count the spikes."""
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     count = flags_to_indices(fired.at, n, u32(slot + HEADER, n))
     i64(slot, 1)[0] = count
@@ -135,7 +137,10 @@ def emit(n, fired):
 
 @register_jitable(forceinline=True)
 def emit_multiple(n, fired, counts):
-    """Do the same as `emit`, and write how often each neuron fired, from ``counts``, (n,) uint16."""
+    """Write the spike list of this step, as `emit` does, and how often each neuron fired.
+
+    counts : (n,) uint16, number of spikes of each neuron in this step
+    """
     slot = slot_address(fired.spikes, fired.stride, fired.slots, fired.clock, 0)
     indices, multiplicity = u32(slot + HEADER, n), u16(slot + fired.multiplicity, n)
     count = flags_to_indices(fired.at, n, indices)
@@ -149,7 +154,7 @@ def emit_multiple(n, fired, counts):
 
 @register_jitable(forceinline=True)
 def restart_current(cells):
-    """Set the current for the next step to the bias. If nothing adds to the current, both are the same array."""
+    """Set the current of the next step to the bias. If nothing adds to the current, both are the same array."""
     for i in range(cells.bias.size):
         cells.current[i] = cells.bias[i]
 
@@ -160,9 +165,9 @@ one, each = LINEAR.function("one"), LINEAR.function("each")
 
 @register_jitable(forceinline=True)
 def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refractory):
-    """Update neurons that share their parameters, fire once per step, do not adapt, and reset immediately: fast loops.
+    """Update neurons that share their parameters, fire at most once per step, do not adapt and reset immediately.
 
-    synaptic, refractory : literals
+    These conditions allow fast loops. ``synaptic`` and ``refractory`` are literals.
     """
     p, current, flags, period = one(cells), cells.current, fired.flags, fired.refractory
     decay, gain, leak, gain_syn, decay_syn = p.decay, p.gain, p.leak, p.gain_syn, p.decay_syn
@@ -190,7 +195,7 @@ def step_identical_neurons(cells, fired, mode, v, isyn, wait, synaptic, refracto
 
 @register_jitable(forceinline=True)
 def step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts):
-    """Update neurons with their own parameters, adaptation, several spikes per step, or a delayed reset."""
+    """Update neurons of any kind: with their own parameters, adaptation, several spikes per step or a delayed reset."""
     p, current, flags, refractory = each(cells), cells.current, fired.flags, fired.refractory
     subtract, delayed, multiple = (mode & SUBTRACT) != 0, (mode & DELAYED) != 0, fired.multiplicity != 0
     twice, synaptic, adapts = (mode & TWICE) != 0, isyn.size > 0, adapt.size > 0
@@ -244,12 +249,12 @@ def integrate_and_fire(
     isyn: optional(written("f32", "n")), adapt: optional(written("f32", "n")), wait: waiting,
     counts: written("u16", "n", when="multiplicity"),
 ):  # fmt: skip
-    """Update neurons that are linear below their threshold.
+    """Update neurons whose membrane is linear below the threshold.
 
-    mode : bits: how the neurons reset, and when
-    v, isyn, adapt : membranes, synaptic currents, and adaptations of the thresholds
-    wait : remaining steps of the refractory period
-    counts : scratch memory: how often each neuron fires in this step
+    mode : bits that say how and when the neurons reset
+    v, isyn, adapt : membrane, synaptic current, and adaptation of the threshold of each neuron
+    wait : remaining steps of the refractory period of each neuron
+    counts : scratch memory: number of spikes of each neuron in this step
     """
     if (cells.step > 0) | (adapt.size > 0) | (fired.multiplicity != 0) | (mode > SUBTRACT):
         step_varied_neurons(cells, fired, mode, v, isyn, adapt, wait, counts)
@@ -274,9 +279,9 @@ def leaky_integrator(
     cells: Neurons("decay", "gain", "leak", "gain_syn", "decay_syn", "loss", "floor"), v: written("f32", "n"),
     isyn: optional(written("f32", "n")),
 ):  # fmt: skip
-    """Update graded neurons, whose membrane is the output.
+    """Update graded neurons: neurons without spikes, whose output is their membrane.
 
-    Forward Euler uses decay 1 and a loss, because a rounded decay would deviate from forward Euler over long times.
+    Forward Euler uses decay 1 and a separate loss. A rounded decay would deviate from forward Euler over long times.
     """
     p, current, synaptic = cells.p, cells.current, isyn.size > 0
     for i in range(cells.n):
@@ -296,8 +301,8 @@ def leaky_integrator(
 def fire(fired, i, wait, before, u, second, threshold, reset, jump):
     """Apply threshold and refractory period to neuron ``i``. Return its membrane and second variable after the step.
 
-    before : its membrane before the step; it is kept during the refractory period
-    u, second : its membrane and its second variable after the step
+    before : membrane before the step, which the neuron keeps during the refractory period
+    u, second : membrane and second variable after the step, before the threshold is applied
     jump : change of the second variable at a spike
     """
     fired.flags[i] = 0
@@ -353,7 +358,7 @@ def izhikevich(
     cells: Neurons("half", "gain", "threshold", "reset", "rate", "b", "jump"), fired: Firing(),
     v: written("f32", "n"), u: written("f32", "n"), wait: waiting,
 ):  # fmt: skip
-    """Update Izhikevich neurons: two half-steps of v, then one step of u, as in the paper's program."""
+    """Update Izhikevich neurons: two half-steps of v, then one step of u, as in Izhikevich's published program."""
     p, current = cells.p, cells.current
     for i in range(cells.n):
         j, before, recovery = i * cells.step, bounded(v[i]), u[i]

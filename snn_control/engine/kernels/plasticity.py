@@ -21,7 +21,7 @@ switched = written("i64", SWITCH_WORDS)
 
 @register_jitable(forceinline=True)
 def bounded_update(w, delta, low, high):
-    """Return w + delta, clipped to the bounds of w. A delta that is NaN or huge is ignored."""
+    """Return the weight w + delta, within its bounds ``low`` and ``high``. A delta that is NaN or huge is ignored."""
     w = flush(w + bounded(delta))
     w = w if w > low else low
     return w if w < high else high
@@ -41,7 +41,10 @@ def fade(x, decay):
 
 @register_jitable(forceinline=True)
 def state_of(switch):
-    """Return and store the state of a rule: 0: off; 1: just switched on, so its traces are outdated; 2: on."""
+    """Return the state of a learning rule in this step, and store whether the rule is on.
+
+    0: the rule is off. 1: it has just been switched on, so its traces are outdated. 2: it was on before.
+    """
     before, on = switch[RUNS], switch[ON] != 0
     switch[RUNS] = on
     return (2 if before != 0 else 1) if on else 0
@@ -50,11 +53,12 @@ def state_of(switch):
 # pairs of spikes -----------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def depress(e, n, y, a, low, high, pre):
-    """Depress synapses of arriving spikes: in rows ``pre`` of the matrix at address ``e``, e -= a y.
+    """Depress the synapses at which a spike arrives: e -= a y in the rows ``pre`` of a matrix.
 
-    y : trace of the postsynaptic spikes that came before, (n,)
+    e : address of the matrix, float32 with n columns
+    y : (n,) trace of the earlier spikes of each postsynaptic neuron
 
-    Return the number of synapses that were visited.
+    Return the number of synapses that were changed.
     """
     for k in range(pre.size):
         row = f32(e + 4 * n * np.int64(pre[k]), n)
@@ -65,11 +69,12 @@ def depress(e, n, y, a, low, high, pre):
 
 @register_jitable(forceinline=True)
 def potentiate(e, n, x, a, low, high, post):
-    """Potentiate synapses of firing neurons: in columns ``post`` of the matrix at address ``e``, e += a x.
+    """Potentiate the synapses of neurons that fire: e += a x in the columns ``post`` of a matrix.
 
-    x : trace of the spikes that arrived before, one number per row
+    e : address of the matrix, float32 with n columns
+    x : trace of the spikes that arrived before, one number for each row
 
-    Return the number of synapses that were visited.
+    Return the number of synapses that were changed.
     """
     used = 0
     if post.size > 0:
@@ -84,7 +89,10 @@ def potentiate(e, n, x, a, low, high, post):
 
 @register_jitable(forceinline=True)
 def depress_sparse(e, step, first, synapses, pointers, y, a, low, high, pre):
-    """Do `depress` for sparse synapses. Each synapse has ``step`` numbers in ``e``; the number at ``first`` changes."""
+    """Depress sparse synapses at which a spike arrives, as `depress` does for a matrix.
+
+    A synapse has ``step`` numbers in ``e``. The one at index ``first`` is changed.
+    """
     used = 0
     for k in range(pre.size):
         begin, end = np.int64(pointers[pre[k]]), np.int64(pointers[pre[k] + 1])
@@ -109,13 +117,14 @@ def potentiate_sparse(e, step, first, incoming, pointers, x, a, low, high, post)
 
 @register_jitable(forceinline=True)
 def synapses_in(connections, n_pre, n_post):
-    """Return the number of synapses from ``n_pre`` to ``n_post`` neurons, of a matrix or of sparse ``connections``."""
+    """Return the number of synapses of a projection: n_pre * n_post, or that of the sparse ``connections``."""
     return n_pre * n_post if connections.pointers.size == 0 else np.int64(connections.pointers[n_pre])
 
 
 class SparseConnections(Record):
-    """Row pointers of sparse synapses, pointers to the incoming synapses of each postsynaptic neuron, and the incoming
-    synapses as {synapse, pre}. All three are 0 if the weights are a matrix."""
+    """The sparse connections of a projection: row pointers (the first synapse of each presynaptic neuron), the same for
+    the incoming synapses of each postsynaptic neuron, and the incoming synapses as pairs {synapse, pre}. All three
+    words are 0 if the weights are a matrix."""
 
     def __init__(self):
         super().__init__(
@@ -141,7 +150,7 @@ class SparseConnections(Record):
 
 
 def synapses_of(w):
-    """Return the number of synapses from the operands ``w``, for sizes of arrays."""
+    """Return the number of synapses of a row with the operands ``w``; the sizes of other operands depend on it."""
     if not isinstance(w.pointers, Array):
         return w.n_pre * w.n_post
     return int(w.pointers.data.view(np.uint32)[w.n_pre])
@@ -149,13 +158,14 @@ def synapses_of(w):
 
 @register_jitable(forceinline=True)
 def update_by_spike_pairs(weights, e, source, post, x, y, p, connections, state, eligible, low, high):
-    """Apply the spike pairs of this step to the weights, or to their eligibility if ``eligible``.
+    """Change the weights, or their eligibility if ``eligible``, by the spike pairs of this step.
 
-    First, traces decay. Then spikes that arrive add to x and are paired with y. Then the neurons that fire are paired
-    with x and add to y. Return the number of synapses that were visited.
+    First, the traces decay. Then each arriving spike is paired with y and adds to x. Then each neuron that fires is
+    paired with x and adds to y. Return the number of synapses that were changed.
 
-    weights, e : addresses of the weights, and of their eligibilities
-    x, y : traces of the spikes that arrived, (n_pre,), and of the postsynaptic spikes, (n_post,)
+    weights, e : addresses of the weights and of their eligibilities
+    x : (n_pre,) traces of the arriving spikes
+    y : (n_post,) traces of the postsynaptic spikes
     state : result of `state_of`
     """
     fade(x, p.decay_plus if state == 2 else ZERO)
@@ -188,7 +198,7 @@ def stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(),
 ):  # fmt: skip
-    """Change the weights by pairs of spikes.
+    """Change the weights by pairs of a presynaptic and a postsynaptic spike (STDP).
 
     x, y : traces of the spikes that arrived, and of the postsynaptic spikes
     """
@@ -205,7 +215,9 @@ def reward_stdp(
     x: written("f32", "n_pre"), y: written("f32", "n_post"), params: pair_parameters, switch: switched,
     connections: SparseConnections(), eligibility: address("f32", synapses_of, written=True), reward: scalar("f32"),
 ):  # fmt: skip
-    """Change the eligibility e by pairs of spikes. Then w += rate reward e, and e decays.
+    """Change the eligibility e by pairs of spikes, then the weights by the reward (R-STDP).
+
+    The weights change by w += rate reward e. Then e decays.
 
     x, y : traces of the spikes that arrived, and of the postsynaptic spikes
     """
@@ -241,7 +253,7 @@ def reward_weights(weights, connections, p, e, rate):
 # errors --------------------------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def add_arrivals(source, x, gain):
-    """Add ``gain`` to ``x`` for each spike that arrives."""
+    """Add ``gain`` to the element of ``x`` of each neuron whose spike arrives."""
     for k in range(source.fired.size):
         x[source.fired[k]] += gain * (ONE if source.times.size == 0 else np.float32(source.times[k]))
 
@@ -273,7 +285,10 @@ def pes(
 # eligibility propagation ---------------------------------------------------------------------------------------
 @register_jitable(forceinline=True)
 def pseudo_derivative(post, each, v, flags):
-    """Compute psi of each neuron from its threshold and its membrane before the reset; psi is 0 while refractory."""
+    """Compute psi, the pseudo-derivative of each neuron's spike, from its threshold and its membrane before the reset.
+
+    A refractory neuron has psi = 0.
+    """
     for j in range(v.size):
         u = v[j] + (each.subtracted[j] if flags[j] != 0 else ZERO)
         h = ONE - abs(u - (each.threshold[j] + each.beta[j] * post.adapted[j])) * each.inverse[j]
@@ -282,7 +297,7 @@ def pseudo_derivative(post, each, v, flags):
 
 @register_jitable(forceinline=True)
 def keep_for_the_next_step(post, adapt, wait):
-    """Store adaptation and refractoriness, which at the end of a step already have the values for the next step."""
+    """Store adaptation and refractoriness for the next step; at the end of a step they are already updated."""
     for j in range(adapt.size):
         post.adapted[j] = adapt[j]
     for j in range(wait.size):
@@ -291,9 +306,9 @@ def keep_for_the_next_step(post, adapt, wait):
 
 @register_jitable(forceinline=True)
 def learning_signal(signal, error, feedback, rate):
-    """Compute e-prop's learning signal: signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
+    """Compute the learning signal of e-prop: signal[j] = rate * sum over k of error[k] feedback[k, j], k ascending.
 
-    feedback : address of float32 (n_error, n_post)
+    feedback : address of the feedback weights, float32 (n_error, n_post)
     """
     n = signal.size
     fill(signal, ZERO)
@@ -307,7 +322,9 @@ def learning_signal(signal, error, feedback, rate):
 
 @register_jitable(forceinline=True)
 def learn_rows(weights, eligibility, slow, x, post, each, p):
-    """Update synapses: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow.
+    """Update the synapses by e-prop, row by row.
+
+    The order is: eligibility <- kappa eligibility + psi (x - beta slow);  w -= signal eligibility;  then slow.
 
     weights, eligibility, slow : addresses of float32 (n_pre, n_post); ``slow`` is 0 if no neuron adapts
     x : (n_pre,) filtered presynaptic spikes
@@ -341,12 +358,12 @@ def eprop(
     error: read("f32", "n_error"), n_error: count,
     params: Scalars("f32", "decay_syn", "decay", "gain", "kappa", "rate", "low", "high"), switch: switched,
 ):  # fmt: skip
-    """Learn by e-prop: update presynaptic filters, pseudo-derivative and learning signal, then all synapses.
+    """Learn by e-prop: update presynaptic filters, pseudo-derivatives and learning signals, then all synapses.
 
-    v, flags, adapt, wait : states of the postsynaptic neurons
+    v, flags, adapt, wait : membrane, spike flag, adaptation and refractory steps of each postsynaptic neuron
     post : values of the postsynaptic neurons; ``adapted`` and ``held`` are kept from step to step
     each : constants of the postsynaptic neurons
-    slow : part of the eligibility that comes from the adapting threshold; only for neurons that adapt
+    slow : part of the eligibility that comes from the adapting threshold; 0 if no neuron adapts
     """
     p, current, x, state = params, filters.current, filters.x, state_of(switch)
     if state == 1:

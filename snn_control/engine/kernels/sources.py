@@ -22,7 +22,7 @@ def within(x, most):
 
 @register_jitable(forceinline=True)
 def poisson_count(u, mean):
-    """Return a Poisson-distributed number with this mean, by inversion: the first k with u < P(count <= k)."""
+    """Return a Poisson-distributed number with this mean: the first k for which a uniform u < P(count <= k)."""
     k, p = 0, exponential(-mean)
     below = p
     while u >= below:
@@ -42,7 +42,7 @@ def stochastic(
 ):  # fmt: skip
     """Fire with probability rate dt current (Bernoulli); or, with ``multiplicity``, a Poisson number with that mean.
 
-    number : number of the operation, which makes its random numbers differ from those of other operations
+    number : number of the operation. Operations with different numbers draw different random numbers
     """
     n, p, current, flags, multiple = cells.n, cells.p, cells.current, fired.flags, fired.multiplicity != 0
     now = i64(fired.clock, 2)[1]
@@ -63,7 +63,7 @@ def stochastic(
 
 
 class Levels(Neurons):
-    """A `Population` whose parameters, at the address ``params``, are the levels of the steps of a window."""
+    """A `Population` whose parameters, at the address ``params``, are levels: one for each step of a window."""
 
     def arrays(self, params, each):
         return "Parameters()"
@@ -76,12 +76,13 @@ class Levels(Neurons):
 def temporal(
     cells: Levels(), fired: Firing(), window: count, subtract: flag, v: written("f32", "n")
 ):  # fmt: skip
-    """Encode x, the current at the start of a window: fire in each step in which x reaches the level of the step.
+    """Encode x, the current at the start of a window, in the times of spikes.
 
-    After a spike, the level is subtracted from x if ``subtract`` is true; if not, x becomes 0.
+    A neuron fires in each step in which x reaches the level of the step. After a spike, the level is subtracted from x
+    if ``subtract`` is true; if not, x becomes 0.
 
-    Latency: the level of a step is the x whose latency is t = (step + 1/2) dt; there is one spike per window. Phase:
-    the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).
+    - Latency code: one spike per window. The level of a step is the x whose latency is t = (step + 1/2) dt.
+    - Phase code: the levels are 1/2, 1/4, ..; x holds the remaining binary digits (``subtract``).
     """
     at = i64(fired.clock, 2)[1] % window
     current, flags, levels = cells.current, fired.flags, f32(cells.params + 4 * cells.each * at, cells.each)

@@ -30,8 +30,10 @@ Past = namedtuple("Past", "base stride slots now multiplicity")
 
 @register_jitable(forceinline=True)
 def slot_address(base, stride, slots, clock, delay):
-    """Return the address of the slot that was written ``delay`` steps ago. ``clock`` is the address of int64 [tick,
-    step]."""
+    """Return the address of the slot that was written ``delay`` steps ago.
+
+    clock : address of two int64: tick, step
+    """
     if slots == 1:
         return base
     return slot_of_step(base, stride, slots, i64(clock, 2)[1] - delay)
@@ -45,10 +47,10 @@ def slot_of_step(base, stride, slots, step):
 
 @register_jitable(forceinline=True)
 def flags_to_indices(flags, n, out):
-    """Write the ascending indices of the set bytes to ``out``. Return their number.
+    """Write the indices of the nonzero flags to ``out``, ascending. Return the number of these indices.
 
-    ``flags`` is the address of n bytes, padded to 64. The element after the last index is set to 0 if ``out`` (n
-    elements) has room for it.
+    flags : address of n bytes, padded to a multiple of 64
+    out : (n,) indices. If it has room after the last index, the next element is set to 0
     """
     count, none, one = 0, np.uint64(0), np.uint64(1)
     for k in range(0, n, 64):
@@ -76,8 +78,8 @@ class Spikes(Word):
     of : number of neurons of the source
     delay : true if the row has the word ``delay``, the age of the list in steps; false: the list is the newest one
     multiplicity : true if the row has the word ``multiplicity``; false: each neuron fires at most once in a step
-    once : true if the kernel does not accept multiplicities
-    prefix : prefix of the words of a second list, which uses the clock of the first list
+    once : true if the kernel accepts only neurons that fire at most once in a step
+    prefix : begins the names of the words of a second list, which shares the clock with the first list
     """
 
     uses = (slot_address, SpikeList)
@@ -109,7 +111,7 @@ class Spikes(Word):
 
 
 class PastSpikes(Spikes):
-    """The spike lists of the last ``steps`` steps, as a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
+    """The spike lists of the newest ``steps`` steps, as a `Past`. Words: spikes, stride, slots, clock, multiplicity."""
 
     uses = (Past,)
 
@@ -133,7 +135,7 @@ def reaches_back(w, steps):
 
 
 class Signal(Word):
-    """The vector of a graded source that arrives now, float32. Words: x, n_pre, stride, slots, clock, delay."""
+    """The vector of a graded source that arrives in this step. Words: x, n_pre, stride, slots, clock, delay."""
 
     uses = (slot_address,)
     words = ("x", "n_pre", "stride", "slots", "clock", "delay")
@@ -151,7 +153,7 @@ clock = read("i64", 2, followed=True)
 
 
 class Line(Word):
-    """This step's vector in a delay line, float32. Words: line, stride, slots, clock.
+    """The vector of this step in a delay line, float32. Words: line, stride, slots, clock.
 
     of : number of elements of a vector
     """
@@ -177,7 +179,7 @@ class Line(Word):
 
 
 class PastLine(Line):
-    """The vectors of the last ``steps`` steps, as a `Past`. Words: line, stride, slots, clock."""
+    """The vectors of the newest ``steps`` steps, as a `Past`. Words: line, stride, slots, clock."""
 
     uses = (Past,)
 

@@ -1,4 +1,4 @@
-"""Whole vectors: copy, add, clear, and the delay line of a graded signal."""
+"""Operations on whole vectors: copy, add, clear, and write into the delay line of a graded signal."""
 
 from ..rows import count, kernel, read, written
 from . import ZERO, bounded
@@ -28,6 +28,9 @@ def clear(n: count, y: written("f32", "n")):
 
 @kernel()
 def remember(n: count, line: Line("n"), x: read("f32", "n")):
-    """Write x into this step's slot of its delay line. Overflowed numbers become 0, so that they are not sent again."""
+    """Write the vector x into the slot of this step in its delay line.
+
+    Numbers that are huge or not finite become 0, so that an overflow is not sent again.
+    """
     for i in range(n):
         line[i] = bounded(x[i])
